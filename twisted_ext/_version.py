@@ -1,0 +1,9 @@
+"""
+The version of this package, told once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__version__: Final = "0.1.0.dev0"
