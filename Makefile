@@ -1,0 +1,72 @@
+# Two commands do everything on a machine with Python, git and make:
+#
+#     make serve      set up what is missing, then run the demonstration
+#     make test       set up what is missing, then run every check
+#
+# The rest: lint, types, docs, benchmark, clean. Everything lands in .venv,
+# except what docs writes to docs/_build.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet install
+# Extra words for pytest: make test PYTEST="-k cache -x"
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint types docs benchmark clean
+
+help:
+	@echo "make serve | test | lint | types | docs | benchmark | clean"
+
+serve: $(VENV)/.has-all
+	$(BIN)/python -m twisted_ext.apps.demonstration
+
+test: lint types
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.has-test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.has-test
+	$(BIN)/mypy
+
+docs: $(VENV)/.has-docs
+	$(BIN)/python docs/inventory.py docs/_build/inventories
+	$(BIN)/pydoctor --quiet --quiet --warnings-as-errors \
+	    --intersphinx-file docs/_build/inventories/python.inv::https://docs.python.org/3/ \
+	    --intersphinx-file docs/_build/inventories/twisted.inv::https://docs.twisted.org/en/stable/api/ \
+	    ./twisted_ext
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	rm -rf docs/_build/html/api && cp -R docs/_build/api docs/_build/html/api
+	@echo "docs/_build/html/index.html"
+
+benchmark: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find twisted_ext twisted tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# One stamp for each set of extras. A change of what the project asks for makes
+# all of them old; with nothing changed, a second run installs nothing.
+$(VENV)/.has-all: EXTRAS := all
+$(VENV)/.has-test: EXTRAS := all,test,test-integrations
+$(VENV)/.has-docs: EXTRAS := all,docs
+$(VENV)/.has-all $(VENV)/.has-test $(VENV)/.has-docs: setup.cfg pyproject.toml | $(BIN)/pip
+	$(PIP) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+# Debian packs the part of Python that makes environments on its own.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "make: $(PYTHON) not found: install Python 3.11 or newer (Debian: apt install python3 python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "make: $$($(PYTHON) -V) is too old: 3.11 or newer is needed; say which with make PYTHON=..." >&2; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	    $(PYTHON) -m venv $(VENV); \
+	elif command -v virtualenv >/dev/null; then \
+	    virtualenv --quiet --python $(PYTHON) $(VENV); \
+	else \
+	    echo "make: $(PYTHON) cannot make a virtual environment: install that part of it (Debian: apt install python3-venv)" >&2; exit 1; \
+	fi

@@ -1,0 +1,3 @@
+"""
+Tests of twisted_ext, in folders that mirror it.
+"""

@@ -1,0 +1,80 @@
+"""
+What holds for every test: it leaves the reactor as it found it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Final, Protocol, cast
+
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, settings
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+__all__ = ["leavesReactorClean"]
+
+# The machine's load decides how long an example takes, so time is no verdict here.
+settings.register_profile("txdns", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("txdns")
+
+#: Turns that a reactor gets after a test to finish what was closed during it.
+_TURNS: Final = 20
+
+#: Seconds between these turns.
+_PAUSE: Final = 0.01
+
+
+class _Waiting(Protocol):
+    """
+    The part of a reactor that tells what it still waits for.
+    """
+
+    #: The reactor's own: what wakes it up for threads and signals.
+    _internalReaders: set[object]
+
+    def getDelayedCalls(self) -> list[object]:
+        """
+        @return: the calls that are still to be made.
+        """
+
+    def getReaders(self) -> list[object]:
+        """
+        @return: what is being read from.
+        """
+
+    def getWriters(self) -> list[object]:
+        """
+        @return: what is being written to.
+        """
+
+
+def _waitingFor(reactor: _Waiting) -> list[object]:
+    everything = [*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()]
+    return [thing for thing in everything if thing not in reactor._internalReaders]
+
+
+def _news(reactor: _Waiting, before: list[object]) -> list[object]:
+    return [thing for thing in _waitingFor(reactor) if not any(thing is known for known in before)]
+
+
+@pytest.fixture(autouse=True)
+def leavesReactorClean() -> Iterator[None]:
+    """
+    Fail a test after which the reactor waits for something that it did not wait
+    for before: a timer, or a socket still open.
+    """
+    reactor = cast("_Waiting | None", sys.modules.get("twisted.internet.reactor"))
+    if reactor is None:
+        yield
+        return
+    before = _waitingFor(reactor)
+    yield
+    for _ in range(_TURNS):
+        if not _news(reactor, before):
+            return
+        pytest_twisted.blockon(deferLater(cast(IReactorTime, reactor), _PAUSE))
+    if left := _news(reactor, before):
+        pytest.fail("left in the reactor: " + "; ".join(map(repr, left)), pytrace=False)

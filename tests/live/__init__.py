@@ -1,0 +1,3 @@
+"""
+Tests against real servers, started on loopback addresses.
+"""
