@@ -300,7 +300,7 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
     ("module", "source"),
     [
         ("cache.store", "from twisted_ext.answers import Answer\nfrom twisted_ext.cache import entries"),
-        ("edges.install", "def install():\n    from twisted.internet import reactor\n    from twisted.names import dns"),
+        ("edges.install", "def install():\n    from twisted.internet import reactor\n    import twisted.names"),
         ("client", "import asyncio\nfrom twisted_ext.edges.names import asTuple"),
         ("testing", "from twisted_ext.edges.names import asTuple\nfrom twisted.internet.task import Clock"),
         ("apps.cli.main", "from twisted_ext.apps.cli.lookup import show\nfrom twisted_ext.client import getResolver"),

@@ -1,0 +1,339 @@
+"""
+The values that cross layers: what is asked with what wishes, and what came of it.
+
+A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that we do not know.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Protocol
+
+from twisted_ext.errors import ServerFailed
+from twisted_ext.wire.codes import AA, AD, TC, rcodeName
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.records import RRSet
+
+__all__ = [
+    "Answer",
+    "Note",
+    "Origin",
+    "Outcome",
+    "QueryContext",
+    "Question",
+    "Security",
+    "Trace",
+    "answerFromMessage",
+]
+
+_CNAME: Final = 5
+_SOA: Final = 6
+_DNAME: Final = 39
+_ANY: Final = 255
+
+#: Info code of an extended error (RFC 8914).
+_EDE: Final = 15
+
+
+class Outcome(Enum):
+    """
+    What an answer says of its question.
+    """
+
+    DATA = "data"
+    NODATA = "nodata"
+    NXDOMAIN = "nxdomain"
+
+
+class Security(Enum):
+    """
+    How far an answer is proved (RFC 4035, section 4.3). The least trusted value is the default everywhere.
+    """
+
+    INDETERMINATE = "indeterminate"
+    INSECURE = "insecure"
+    SECURE = "secure"
+    BOGUS = "bogus"
+
+
+class Origin:
+    """
+    Where an answer came from.
+
+    @ivar source: the kind of source: C{"udp"}, C{"tcp"}, C{"cache"}, C{"stale"}, C{"hosts"}, C{"special"}, C{"zone"}...
+    @ivar server: who said it, as C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"} or a path; C{""} where nobody was asked.
+    @ivar attempts: queries sent for it.
+    @ivar elapsed: seconds from the first of them to the reply.
+    @ivar age: seconds since it was learned.
+    """
+
+    __slots__ = ("source", "server", "attempts", "elapsed", "age")
+
+    def __init__(self, source: str, server: str = "", attempts: int = 0, elapsed: float = 0.0, age: float = 0.0) -> None:
+        self.source = source
+        self.server = server
+        self.attempts = attempts
+        self.elapsed = elapsed
+        self.age = age
+
+    def __repr__(self) -> str:
+        return f"<Origin {self.source} {self.server}>"
+
+
+class Answer:
+    """
+    What is known of a question. Treated as immutable: it may be shared by many waiters.
+
+    @ivar outcome: data, no such data, or no such name; of the last name where aliases led on.
+    @ivar rcode: the reply's, NOERROR or NXDOMAIN as a rule.
+    @ivar flags: the header bits AA, TC, RD, RA, AD, CD as received.
+    @ivar answer: the answer section, aliases first.
+    @ivar authority: the authority section.
+    @ivar additional: the additional section, without OPT.
+    @ivar security: what was proved of it here; AD of a server that is not trusted does not count.
+    @ivar ede: extended errors as C{(info code, extra text)}.
+    @ivar origin: where it came from.
+    @ivar message: the message that it was read from, if it was.
+    """
+
+    __slots__ = ("outcome", "rcode", "flags", "answer", "authority", "additional", "security", "ede", "origin", "message")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        answer: tuple[RRSet, ...] = (),
+        authority: tuple[RRSet, ...] = (),
+        additional: tuple[RRSet, ...] = (),
+        *,
+        rcode: int = 0,
+        flags: int = 0,
+        security: Security = Security.INDETERMINATE,
+        ede: tuple[tuple[int, str], ...] = (),
+        origin: Origin | None = None,
+        message: Message | None = None,
+    ) -> None:
+        self.outcome = outcome
+        self.rcode = rcode
+        self.flags = flags
+        self.answer = answer
+        self.authority = authority
+        self.additional = additional
+        self.security = security
+        self.ede = ede
+        self.origin = origin
+        self.message = message
+
+    @property
+    def authoritative(self) -> bool:
+        """
+        Whether the server had it from its own zones.
+        """
+        return bool(self.flags & AA)
+
+    @property
+    def truncated(self) -> bool:
+        """
+        Whether the reply was cut off. Sources of this package do not give such answers, but what adapts somebody else's may.
+        """
+        return bool(self.flags & TC)
+
+    @property
+    def authenticated(self) -> bool:
+        """
+        The AD bit, worth as much as the channel it came by (RFC 6840, section 5.8).
+        """
+        return bool(self.flags & AD)
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.outcome.value} {list(self.answer)} from {self.origin}>"
+
+
+class Note:
+    """
+    One step on the way to an answer, for L{explain<twisted_ext.interfaces.IAnswerSource>}.
+
+    @ivar source: who did it: C{"cache"}, C{"hosts"}, C{"forward"}...
+    @ivar event: what, in one or a few words: C{"hit"}, C{"sent"}, C{"timed out"}.
+    @ivar details: values that say more; texts, numbers and booleans only, so that they can be written as JSON.
+    @ivar at: the clock's seconds then.
+    """
+
+    __slots__ = ("source", "event", "details", "at")
+
+    def __init__(self, source: str, event: str, details: dict[str, str | int | float | bool | None], at: float) -> None:
+        self.source = source
+        self.event = event
+        self.details = details
+        self.at = at
+
+    def __repr__(self) -> str:
+        return f"<Note {self.source} {self.event} {self.details}>"
+
+
+class Trace:
+    """
+    All notes of one look-up, in order.
+    """
+
+    __slots__ = ("notes",)
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+
+    def note(self, at: float, source: str, event: str, **details: str | int | float | bool | None) -> None:
+        """
+        Add a note.
+
+        @param at: the clock's seconds.
+        """
+        self.notes.append(Note(source, event, details, at))
+
+
+class Budget(Protocol):
+    """
+    Work that one look-up may still cause; shared by all that it leads to.
+    """
+
+    def spend(self, amount: int = 1) -> None:
+        """
+        Take C{amount} off.
+
+        @raise twisted_ext.errors.BudgetSpent: there is not that much left.
+        """
+
+
+class QueryContext:
+    """
+    The wishes that go along with a question.
+
+    @ivar deadline: the clock's seconds by which an answer is of use; absolute, set once at the edge, never moved.
+    @ivar recursionDesired: set RD.
+    @ivar dnssecOk: set DO.
+    @ivar checkingDisabled: set CD.
+    @ivar authenticData: set AD in the query, to be told of it in the reply (RFC 6840, section 5.7).
+    @ivar edns: send an OPT record; servers known to stumble over it are spared anyway.
+    @ivar options: further EDNS options as C{(code, octets)}.
+    @ivar stream: ask by TCP at once.
+    @ivar waits: seconds to wait for each attempt by UDP in turn, or L{None} for what has been learned of the server.
+    @ivar client: on whose behalf, as an address, or L{None} for ourselves.
+    @ivar budget: work left, or L{None} where it is not counted.
+    @ivar trace: where to note what happens, or L{None}.
+    @ivar variant: octets that differ where the wishes would change the answer: part of every key under which answers are shared.
+    """
+
+    __slots__ = (
+        "deadline",
+        "recursionDesired",
+        "dnssecOk",
+        "checkingDisabled",
+        "authenticData",
+        "edns",
+        "options",
+        "stream",
+        "waits",
+        "client",
+        "budget",
+        "trace",
+        "variant",
+    )
+
+    def __init__(
+        self,
+        deadline: float,
+        *,
+        recursionDesired: bool = True,
+        dnssecOk: bool = False,
+        checkingDisabled: bool = False,
+        authenticData: bool = False,
+        edns: bool = True,
+        options: tuple[tuple[int, bytes], ...] = (),
+        stream: bool = False,
+        waits: tuple[float, ...] | None = None,
+        client: str | None = None,
+        budget: Budget | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.deadline = deadline
+        self.recursionDesired = recursionDesired
+        self.dnssecOk = dnssecOk
+        self.checkingDisabled = checkingDisabled
+        self.authenticData = authenticData
+        self.edns = edns
+        self.options = options
+        self.stream = stream
+        self.waits = waits
+        self.client = client
+        self.budget = budget
+        self.trace = trace
+        if recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream):
+            self.variant = b""
+        else:
+            bits = recursionDesired | dnssecOk << 1 | checkingDisabled << 2 | authenticData << 3 | edns << 4 | stream << 5
+            self.variant = bytes([bits]) + b"".join([code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets for code, octets in options])
+
+
+def answerFromMessage(question: Question, message: Message, origin: Origin) -> Answer:
+    """
+    Say what a reply means for its question, following aliases in the answer section (RFC 1034, section 4.3.2; RFC 2308, section 2).
+
+    @param message: a reply whose id, question and sender have been matched.
+
+    @raise twisted_ext.errors.BadMessage: the reply's records cannot be read.
+    @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
+    """
+    answer = message.answer
+    edns = message.edns
+    flags = message.flags
+    rcode = flags & 15 if edns is None else edns.extendedRcode << 4 | flags & 15
+    ede: tuple[tuple[int, str], ...] = ()
+    if edns is not None and edns.options:
+        ede = tuple(
+            [
+                (int.from_bytes(octets[:2], "big"), octets[2:].decode("utf-8", "replace").rstrip("\x00"))
+                for code, octets in edns.options
+                if code == _EDE and len(octets) >= 2
+            ]
+        )
+    outcome = Outcome.NODATA
+    if rcode:
+        if rcode != 3:
+            raise ServerFailed(f"{origin.server} answered {rcodeName(rcode)}", server=origin.server, rcode=rcode, ede=ede)
+        outcome = Outcome.NXDOMAIN
+    elif answer:
+        outcome = _outcomeOf(question, answer)
+    self = Answer.__new__(Answer)
+    self.outcome = outcome
+    self.rcode = rcode
+    self.flags = flags
+    self.answer = answer
+    self.authority = message.authority
+    self.additional = message.additional
+    self.security = Security.INDETERMINATE
+    self.ede = ede
+    self.origin = origin
+    self.message = message
+    return self
+
+
+def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
+    rrType = question.rrType
+    first = answer[0]
+    name = question.name.lower()
+    if first.rrType == rrType and first.name.lower() == name:
+        return Outcome.DATA
+    if rrType == _ANY:
+        return Outcome.DATA
+    aliases: dict[bytes, bytes] = {}
+    owners: set[bytes] = set()
+    for rrset in answer:
+        if rrset.rrType == rrType:
+            owners.add(rrset.name.lower())
+        elif rrset.rrType == _CNAME:
+            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
+    # Each alias is taken out, so that a loop ends.
+    while name not in owners:
+        target = aliases.pop(name, None)
+        if target is None:
+            return Outcome.NODATA
+        name = target
+    return Outcome.DATA

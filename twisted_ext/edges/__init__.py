@@ -1,0 +1,3 @@
+"""
+Where other people's interfaces are met: twisted.names, the reactor, endpoints.
+"""

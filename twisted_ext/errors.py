@@ -1,0 +1,155 @@
+"""
+What this package raises. A denial (no such name, no such data) is an answer and not to be found here: an exception means that
+we do not know.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DNSFault",
+    "CallerFault",
+    "BadName",
+    "BadRecord",
+    "BadDescription",
+    "PeerFault",
+    "BadMessage",
+    "Unreachable",
+    "TimedOut",
+    "ServerFailed",
+    "PolicyFault",
+    "Refused",
+    "BudgetSpent",
+    "TrustFault",
+    "Unknown",
+    "Closed",
+]
+
+
+class DNSFault(Exception):
+    """
+    Base of everything this package raises; never raised itself.
+
+    @ivar text: one line for people: what, where, what would be right.
+    @ivar rcode: what a server should put in its reply when this escapes (RFC 1035, section 4.1.1).
+    @ivar server: the server concerned, as C{"address:port"} or a description, or C{""}.
+    @ivar attempts: how many queries had been sent by then.
+    @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
+    """
+
+    rcode: int = 2
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        server: str = "",
+        attempts: int = 0,
+        rcode: int | None = None,
+        ede: tuple[tuple[int, str], ...] = (),
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.server = server
+        self.attempts = attempts
+        self.ede = ede
+        if rcode is not None:
+            self.rcode = rcode
+
+    def __str__(self) -> str:
+        return self.text or type(self).__name__
+
+
+class CallerFault(DNSFault, ValueError):
+    """
+    Our own caller asked for something that cannot be.
+    """
+
+    rcode = 1
+
+
+class BadName(CallerFault):
+    """
+    A text that is no domain name.
+    """
+
+
+class BadRecord(CallerFault):
+    """
+    A text or a value that is no record of its type.
+    """
+
+
+class BadDescription(CallerFault):
+    """
+    A resolver description string, an option or a setting that cannot be used.
+    """
+
+
+class PeerFault(DNSFault):
+    """
+    The other side did something wrong, or nothing at all.
+    """
+
+
+class BadMessage(PeerFault):
+    """
+    Octets that are no DNS message, name or record: the one error that reading from the wire raises.
+    """
+
+    rcode = 1
+
+
+class Unreachable(PeerFault):
+    """
+    No server could be sent to.
+    """
+
+
+class TimedOut(PeerFault):
+    """
+    Nobody answered in time.
+    """
+
+
+class ServerFailed(PeerFault):
+    """
+    The servers answered that they do not know: SERVFAIL, REFUSED, NOTIMP, FORMERR and their like, in C{rcode}.
+    """
+
+
+class PolicyFault(DNSFault):
+    """
+    We decline.
+    """
+
+
+class Refused(PolicyFault):
+    """
+    This may not be asked here.
+    """
+
+    rcode = 5
+
+
+class BudgetSpent(PolicyFault):
+    """
+    The work allowed for one look-up is used up.
+    """
+
+
+class TrustFault(DNSFault):
+    """
+    The answer is there, but cannot be trusted (RFC 4035, section 5).
+    """
+
+
+class Unknown(DNSFault):
+    """
+    This source has nothing to say on the question; another one may.
+    """
+
+
+class Closed(DNSFault):
+    """
+    The resolver was closed while the look-up ran, or before it began.
+    """

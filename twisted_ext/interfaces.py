@@ -1,0 +1,77 @@
+"""
+Every zope interface of this package: what others may implement, plug in or adapt to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+
+    from twisted_ext.answers import Answer, QueryContext
+    from twisted_ext.wire.message import Question
+
+__all__ = ["IAnswerSource", "IResolverParser"]
+
+
+class IAnswerSource(Interface):
+    """
+    Anything that answers questions: a server asked by UDP, a cache, a hosts file, and each of them with something wrapped around it.
+
+    Both ways of asking agree: what C{answerNow} gives, C{answer} would give as well. An answer may be a denial; an exception, raised
+    by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know.
+    """
+
+    def answerNow(question: Question, context: QueryContext) -> Answer | None:
+        """
+        Give the answer if it is already at hand.
+
+        @return: L{None} where it would have to be waited for, or where this source has nothing on it.
+        """
+
+    def answer(question: Question, context: QueryContext) -> Deferred[Answer]:
+        """
+        Find the answer, however long that takes, but not beyond C{context.deadline}.
+
+        The L{Deferred} can be cancelled, which ends all work that nobody else waits for.
+
+        It fails with L{twisted_ext.errors.Unknown} where this source has nothing to say, so that another may be asked.
+        """
+
+    def close() -> Deferred[None]:
+        """
+        Let go of all sockets and timers; look-ups under way fail with L{twisted_ext.errors.Closed}. Closing again does nothing.
+
+        @return: fires when nothing is left.
+        """
+
+    def sources() -> tuple[IAnswerSource, ...]:
+        """
+        @return: what this source asks in its turn, outermost first; empty for one that knows by itself.
+        """
+
+
+class IResolverParser(Interface):
+    """
+    A prefix of resolver descriptions, found by Twisted's plugin system.
+
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.descriptions.LazyParser} does all of it from three strings.
+    """
+
+    prefix: str = Attribute("The word before the first colon of a description.")
+
+    summary: str = Attribute("One line for C{txdns plugins}: what this prefix does.")
+
+    def load() -> Callable[..., IAnswerSource]:
+        """
+        Import what builds the source.
+
+        @return: a function called with a L{twisted_ext.resolver.descriptions.Site} (reactor and the way to parse inner descriptions),
+            then the description's positional arguments, and its C{key=value} ones as keywords, all of them texts. Its signature is
+            the schema: what it does not take is an error of the description's writer.
+        """

@@ -1,0 +1,3 @@
+"""
+How a query travels: datagrams and streams, matching, pools, deadlines.
+"""

@@ -1,0 +1,183 @@
+"""
+Numbers of the header and of EDNS, with their mnemonics (IANA's DNS parameters). Record types are in L{twisted_ext.wire.rrtypes}.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+__all__ = [
+    "Opcode",
+    "Rcode",
+    "QR",
+    "AA",
+    "TC",
+    "RD",
+    "RA",
+    "Z",
+    "AD",
+    "CD",
+    "DO",
+    "IN",
+    "CH",
+    "HS",
+    "NONE",
+    "ANY_CLASS",
+    "CLASS_NAMES",
+    "EDE_NAMES",
+    "OPTION_NAMES",
+    "className",
+    "classNumber",
+    "rcodeName",
+]
+
+
+class Opcode(IntEnum):
+    """
+    What kind of message this is (RFC 1035, section 4.1.1; RFC 1996; RFC 2136; RFC 8490).
+    """
+
+    QUERY = 0
+    IQUERY = 1
+    STATUS = 2
+    NOTIFY = 4
+    UPDATE = 5
+    DSO = 6
+
+
+class Rcode(IntEnum):
+    """
+    How it went (RFC 1035, section 4.1.1; RFC 2136, section 2.2; RFC 6891, section 6.1.3; RFC 8945; RFC 7873).
+    """
+
+    NOERROR = 0
+    FORMERR = 1
+    SERVFAIL = 2
+    NXDOMAIN = 3
+    NOTIMP = 4
+    REFUSED = 5
+    YXDOMAIN = 6
+    YXRRSET = 7
+    NXRRSET = 8
+    NOTAUTH = 9
+    NOTZONE = 10
+    DSOTYPENI = 11
+    BADVERS = 16
+    BADKEY = 17
+    BADTIME = 18
+    BADMODE = 19
+    BADNAME = 20
+    BADALG = 21
+    BADTRUNC = 22
+    BADCOOKIE = 23
+
+
+# Bits of the header's second pair of octets.
+QR: Final = 0x8000
+AA: Final = 0x0400
+TC: Final = 0x0200
+RD: Final = 0x0100
+RA: Final = 0x0080
+Z: Final = 0x0040
+AD: Final = 0x0020
+CD: Final = 0x0010
+
+#: The bit of an OPT record's flags that asks for DNSSEC records (RFC 3225).
+DO: Final = 0x8000
+
+IN: Final = 1
+CH: Final = 3
+HS: Final = 4
+NONE: Final = 254
+ANY_CLASS: Final = 255
+
+CLASS_NAMES: Final = {IN: "IN", CH: "CH", HS: "HS", NONE: "NONE", ANY_CLASS: "ANY"}
+
+_CLASS_NUMBERS: Final = {name: number for number, name in CLASS_NAMES.items()}
+
+#: RFC 8914, section 4, and the registry that it opened.
+EDE_NAMES: Final = {
+    0: "Other Error",
+    1: "Unsupported DNSKEY Algorithm",
+    2: "Unsupported DS Digest Type",
+    3: "Stale Answer",
+    4: "Forged Answer",
+    5: "DNSSEC Indeterminate",
+    6: "DNSSEC Bogus",
+    7: "Signature Expired",
+    8: "Signature Not Yet Valid",
+    9: "DNSKEY Missing",
+    10: "RRSIGs Missing",
+    11: "No Zone Key Bit Set",
+    12: "NSEC Missing",
+    13: "Cached Error",
+    14: "Not Ready",
+    15: "Blocked",
+    16: "Censored",
+    17: "Filtered",
+    18: "Prohibited",
+    19: "Stale NXDOMAIN Answer",
+    20: "Not Authoritative",
+    21: "Not Supported",
+    22: "No Reachable Authority",
+    23: "Network Error",
+    24: "Invalid Data",
+    25: "Signature Expired before Valid",
+    26: "Too Early",
+    27: "Unsupported NSEC3 Iterations Value",
+    28: "Unable to conform to policy",
+    29: "Synthesized",
+    30: "Invalid Query Type",
+}
+
+OPTION_NAMES: Final = {
+    1: "LLQ",
+    2: "UL",
+    3: "NSID",
+    5: "DAU",
+    6: "DHU",
+    7: "N3U",
+    8: "ECS",
+    9: "EXPIRE",
+    10: "COOKIE",
+    11: "KEEPALIVE",
+    12: "PADDING",
+    13: "CHAIN",
+    14: "KEYTAG",
+    15: "EDE",
+    16: "CLIENTTAG",
+    17: "SERVERTAG",
+    18: "REPORTCHANNEL",
+    19: "ZONEVERSION",
+}
+
+
+def className(number: int) -> str:
+    """
+    @return: the mnemonic, or C{CLASS12345} (RFC 3597, section 5).
+    """
+    return CLASS_NAMES.get(number) or f"CLASS{number}"
+
+
+def classNumber(text: str) -> int | None:
+    """
+    @return: the number of a class written as mnemonic or as C{CLASS12345}, or L{None} if the text is neither.
+    """
+    upper = text.upper()
+    number = _CLASS_NUMBERS.get(upper)
+    if number is None and upper.startswith("CLASS") and upper[5:].isascii() and upper[5:].isdigit() and len(upper) <= 10:
+        number = int(upper[5:])
+        if number > 0xFFFF:
+            return None
+    return number
+
+
+def rcodeName(number: int) -> str:
+    """
+    @return: the mnemonic, or C{RCODE4095}.
+    """
+    try:
+        return Rcode(number).name
+    except ValueError:
+        return f"RCODE{number}"

@@ -1,0 +1,277 @@
+"""
+Whole messages (RFC 1035, section 4).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import Opcode
+from twisted_ext.wire.edns import EDNS, OPT
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.reader import Reader
+from twisted_ext.wire.records import RRSet, groupRecords, readRecords
+
+__all__ = ["Question", "Message", "HEADER", "HEADER_OCTETS"]
+
+#: Id, flags, and the counts of the four sections (RFC 1035, section 4.1.1).
+HEADER: Final = Struct(">HHHHHH")
+HEADER_OCTETS: Final = 12
+
+_TSIG: Final = 250
+_SIG: Final = 24
+
+_header: Final = HEADER.unpack_from
+_typeAndClass: Final = Struct(">HH")
+
+
+class Question:
+    """
+    What is asked: a name, a type, a class.
+
+    @ivar name: uncompressed, in the case that it is to be asked in.
+    @ivar key: the same for all spellings of one question: the folded name, type and class, as octets. Caches, pending tables
+        and comparisons use it.
+    """
+
+    __slots__ = ("name", "rrType", "rrClass", "key")
+
+    def __init__(self, name: bytes, rrType: int, rrClass: int = 1) -> None:
+        self.name = name
+        self.rrType = rrType
+        self.rrClass = rrClass
+        self.key = name.lower() + _typeAndClass.pack(rrType, rrClass)
+
+    def toWire(self) -> bytes:
+        """
+        @return: the question as a message has it, its case kept.
+        """
+        return self.name + self.key[-4:]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Question):
+            return NotImplemented
+        return self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        from twisted_ext.wire.codes import className
+        from twisted_ext.wire.rrtypes import typeName
+
+        return f"<Question {nameToText(self.name)} {className(self.rrClass)} {typeName(self.rrType)}>"
+
+
+class Message:
+    """
+    A message that was read, or that is to be built by L{twisted_ext.wire.building}.
+
+    Read ones parse their records when a section is first looked at; C{check} does it at once.
+
+    @ivar id: sixteen bits.
+    @ivar flags: the header's second pair of octets: QR, opcode, AA, TC, RD, RA, Z, AD, CD and the lower four bits of the rcode.
+    @ivar wire: the octets that were read; empty for one that was made.
+    """
+
+    __slots__ = ("id", "flags", "questions", "wire", "_answer", "_authority", "_additional", "_edns", "_trailer", "_reader", "_counts", "_flat")
+
+    def __init__(
+        self,
+        id: int = 0,
+        flags: int = 0,
+        questions: tuple[Question, ...] = (),
+        answer: tuple[RRSet, ...] = (),
+        authority: tuple[RRSet, ...] = (),
+        additional: tuple[RRSet, ...] = (),
+        edns: EDNS | None = None,
+    ) -> None:
+        self.id = id
+        self.flags = flags
+        self.questions = questions
+        self.wire = b""
+        self._answer = answer
+        self._authority = authority
+        self._additional = additional
+        self._edns = edns
+        self._trailer: RRSet | None = None
+        self._reader: Reader | None = None
+        self._counts = (0, 0, 0, 0)
+        self._flat: tuple[list[RRSet], list[RRSet], list[RRSet]] | None = None
+
+    @classmethod
+    def fromWire(cls, data: bytes) -> Message:
+        """
+        Read header and questions now, and the records when they are first looked at.
+
+        @raise BadMessage: fewer than twelve octets, or a question that is cut off. Looking at the records may raise it later, for
+            anything else that is wrong with them.
+        """
+        self = cls.__new__(cls)
+        if len(data) < HEADER_OCTETS:
+            raise BadMessage(f"a message has {HEADER_OCTETS} octets at least; this has {len(data)}")
+        self.id, self.flags, count, answers, authorities, additionals = _header(data)
+        reader = Reader(data)
+        offset = HEADER_OCTETS
+        questions: list[Question] = []
+        for _ in range(count):
+            name, offset = reader.name(offset)
+            if offset + 4 > len(data):
+                raise BadMessage("the question runs out of the message")
+            rrType, rrClass = _typeAndClass.unpack_from(data, offset)
+            offset += 4
+            questions.append(Question(name, rrType, rrClass))
+        self.questions = tuple(questions)
+        self.wire = data
+        self._answer = self._authority = self._additional = ()
+        self._edns = self._trailer = None
+        self._flat = None
+        self._reader = reader
+        self._counts = (offset, answers, authorities, additionals)
+        return self
+
+    def check(self) -> Message:
+        """
+        Read everything now.
+
+        @return: this message.
+
+        @raise BadMessage: a record that is cut off or not of its type's form, more than one OPT or a misplaced one, a TSIG that is not
+            the last record, octets behind the last record.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self
+
+    def _parse(self, reader: Reader) -> None:
+        offset, answers, authorities, additionals = self._counts
+        answer: list[RRSet] = []
+        authority: list[RRSet] = []
+        additional: list[RRSet] = []
+        if answers:
+            answer, offset = readRecords(reader, offset, answers)
+        if authorities:
+            authority, offset = readRecords(reader, offset, authorities)
+        edns: EDNS | None = None
+        trailer: RRSet | None = None
+        if additionals:
+            everything, offset = readRecords(reader, offset, additionals)
+            last = len(everything) - 1
+            for index, record in enumerate(everything):
+                if record.rrType == OPT:
+                    if edns is not None:
+                        raise BadMessage("more than one OPT record")
+                    if record.name != b"\x00":
+                        raise BadMessage("an OPT record's owner is not the root")
+                    edns = EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0])
+                elif record.rrType == _TSIG or (record.rrType == _SIG and record.rdatas[0][:2] == b"\x00\x00"):
+                    if index != last:
+                        raise BadMessage("a TSIG or SIG(0) that is not the last record")
+                    trailer = record
+                else:
+                    additional.append(record)
+        if offset != len(reader.data):
+            raise BadMessage(f"{len(reader.data) - offset} octets behind the last record")
+        for record in answer:
+            if record.rrType == OPT or record.rrType == _TSIG:
+                raise BadMessage(f"a record of type {record.rrType} in the answer section")
+        for record in authority:
+            if record.rrType == OPT or record.rrType == _TSIG:
+                raise BadMessage(f"a record of type {record.rrType} in the authority section")
+        self._flat = (answer, authority, additional)
+        # What an UPDATE says depends on the order of its records (RFC 2136, section 3.4.2.6).
+        group = tuple if self.flags >> 11 & 15 == Opcode.UPDATE else groupRecords
+        self._answer = group(answer) if answer else ()
+        self._authority = group(authority) if authority else ()
+        self._additional = group(additional) if additional else ()
+        self._edns = edns
+        self._trailer = trailer
+        self._reader = None
+
+    @property
+    def opcode(self) -> int:
+        """
+        @see: L{Opcode}
+        """
+        return self.flags >> 11 & 15
+
+    @property
+    def rcode(self) -> int:
+        """
+        All twelve bits of it (RFC 6891, section 6.1.3).
+        """
+        edns = self.edns
+        return self.flags & 15 if edns is None else edns.extendedRcode << 4 | self.flags & 15
+
+    @property
+    def answer(self) -> tuple[RRSet, ...]:
+        """
+        The answer section's sets.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._answer
+
+    @property
+    def authority(self) -> tuple[RRSet, ...]:
+        """
+        The authority section's sets.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._authority
+
+    @property
+    def additional(self) -> tuple[RRSet, ...]:
+        """
+        The additional section's sets, without OPT, TSIG and SIG(0).
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._additional
+
+    @property
+    def edns(self) -> EDNS | None:
+        """
+        What the OPT record says, or L{None} where there is none.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._edns
+
+    @property
+    def trailer(self) -> RRSet | None:
+        """
+        The TSIG or SIG(0) record at the message's end.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._trailer
+
+    def records(self) -> tuple[list[RRSet], list[RRSet], list[RRSet]]:
+        """
+        @return: answer, authority and additional section record by record in the order of the message, as transfers and updates need
+            them; what was made instead of read gives its sets.
+        """
+        if self._reader is not None:
+            self._parse(self._reader)
+        return self._flat or (list(self._answer), list(self._authority), list(self._additional))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return (
+            (self.id, self.flags, self.questions, self.edns, self.trailer) == (other.id, other.flags, other.questions, other.edns, other.trailer)
+            and set(self.answer) == set(other.answer)
+            and set(self.authority) == set(other.authority)
+            and set(self.additional) == set(other.additional)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.flags, self.questions))
+
+    def __repr__(self) -> str:
+        kind = Opcode(self.opcode).name if self.opcode in Opcode._value2member_map_ else f"OPCODE{self.opcode}"
+        return f"<Message id={self.id} {kind} flags={self.flags:#06x} questions={list(self.questions)}>"

@@ -1,0 +1,256 @@
+"""
+Domain names as values: the uncompressed wire form, in C{bytes} (RFC 1035, section 3.1).
+
+C{b"\\x03www\\x07example\\x00"} is www.example. Labels are octets: a label that holds a dot is one label. Because no length octet
+lies among the letters A to Z, C{name.lower()} folds case without looking at labels (RFC 4343), and equality of folded names is
+equality of C{bytes}.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.errors import BadName
+
+__all__ = [
+    "ROOT",
+    "MOST_OCTETS",
+    "MOST_LABEL_OCTETS",
+    "nameFromText",
+    "nameToText",
+    "nameFromLabels",
+    "labelsOf",
+    "labelCount",
+    "parentOf",
+    "isBelow",
+    "joined",
+    "canonicalKey",
+]
+
+#: The name of the root.
+ROOT: Final = b"\x00"
+
+#: Octets of a name, length octets included (RFC 1035, section 2.3.4).
+MOST_OCTETS: Final = 255
+
+#: Octets of a label (RFC 1035, section 2.3.4).
+MOST_LABEL_OCTETS: Final = 63
+
+_LENGTHS: Final = [bytes([number]) for number in range(64)]
+
+_ESCAPED: Final = [
+    "\\" + chr(octet) if octet in b'.\\"();@$' else chr(octet) if 0x21 <= octet <= 0x7E else f"\\{octet:03d}" for octet in range(256)
+]
+
+_PLAIN: Final = bytes(octet for octet in range(256) if _ESCAPED[octet] == chr(octet))
+
+
+def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
+    """
+    Read a name as people write it: dots between labels, C{\\.} and C{\\DDD} escapes (RFC 1035, section 5.1; RFC 4343, section 2.1),
+    other scripts by IDNA 2008 with the mapping of UTS 46.
+
+    @param text: C{bytes} are taken as octets, never as IDNA. The final dot may be absent.
+    @param origin: where a name without a final dot belongs; L{None} takes every name as absolute.
+
+    @raise BadName: an empty or over-long label, a name over 255 octets, a broken escape, text that IDNA forbids.
+    """
+    if isinstance(text, str):
+        try:
+            raw = text.encode("ascii")
+        except UnicodeEncodeError:
+            raw = _encodeIDNA(text)
+    else:
+        raw = text
+    if b"\\" in raw:
+        labels, absolute = _splitEscaped(raw)
+    else:
+        labels = raw.split(b".")
+        absolute = not labels[-1]
+        if absolute:
+            labels.pop()
+            if labels == [b""]:
+                labels = []
+    try:
+        name = b"".join([_LENGTHS[len(label)] + label for label in labels])
+    except IndexError:
+        raise BadName(f"{_quoted(text)}: a label has more than {MOST_LABEL_OCTETS} octets") from None
+    if b"" in labels or not raw:
+        raise BadName(f"{_quoted(text)}: " + ("a label is empty; write one dot between labels" if raw else "the name is empty; the root is '.'"))
+    name += ROOT if absolute or origin is None else origin
+    if len(name) > MOST_OCTETS:
+        raise BadName(f"{_quoted(text)}: the name takes {len(name)} octets, {MOST_OCTETS} are the most")
+    return name
+
+
+def _quoted(text: str | bytes) -> str:
+    shown = text if isinstance(text, str) else text.decode("latin-1")
+    return repr(shown if len(shown) <= 80 else shown[:77] + "...")
+
+
+def _splitEscaped(raw: bytes) -> tuple[list[bytes], bool]:
+    """
+    @return: the labels, and whether a final dot ended the text.
+    """
+    labels: list[bytes] = []
+    label = bytearray()
+    position, end = 0, len(raw)
+    pending = False
+    while position < end:
+        octet = raw[position]
+        position += 1
+        pending = True
+        if octet == 0x2E:
+            labels.append(bytes(label))
+            label.clear()
+            pending = False
+            continue
+        if octet == 0x5C:
+            digits = raw[position : position + 3]
+            if not digits:
+                raise BadName(f"{_quoted(raw)}: a backslash ends the name; write two for the character itself")
+            if digits[:1].isdigit():
+                if len(digits) < 3 or not digits.isdigit() or int(digits) > 255:
+                    raise BadName(f"{_quoted(raw)}: an escape needs three digits from \\000 to \\255")
+                octet = int(digits)
+                position += 3
+            else:
+                octet = digits[0]
+                position += 1
+        label.append(octet)
+    if pending:
+        labels.append(bytes(label))
+    return labels, not pending
+
+
+def _encodeIDNA(text: str) -> bytes:
+    import idna
+
+    parts: list[bytes] = []
+    for label in text.replace("\u3002", ".").replace("\uff0e", ".").replace("\uff61", ".").split("."):
+        if label.isascii():
+            parts.append(label.encode("ascii"))
+            continue
+        try:
+            parts.append(idna.encode(label, uts46=True))
+        except (idna.IDNAError, UnicodeError) as error:
+            raise BadName(f"{_quoted(text)}: the label {label!r} is not allowed in an internationalized name: {error}") from error
+    return b".".join(parts)
+
+
+def nameToText(name: bytes, *, final: bool = True, unicode: bool = False) -> str:
+    """
+    Write a name as master files have it, escaped where needed.
+
+    @param final: end with a dot.
+    @param unicode: show IDNA labels in their own script where that leads back to the same octets.
+    """
+    if name == ROOT:
+        return "."
+    parts: list[str] = []
+    for label in labelsOf(name):
+        if label.translate(None, _PLAIN):
+            parts.append("".join([_ESCAPED[octet] for octet in label]))
+        else:
+            text = label.decode("ascii")
+            if unicode and text[:4].lower() == "xn--":
+                text = _decodeIDNA(text)
+            parts.append(text)
+    if final:
+        parts.append("")
+    return ".".join(parts)
+
+
+def _decodeIDNA(label: str) -> str:
+    import idna
+
+    try:
+        shown = idna.decode(label)
+        return shown if idna.encode(shown) == label.lower().encode("ascii") else label
+    except (idna.IDNAError, UnicodeError):
+        return label
+
+
+def labelsOf(name: bytes) -> list[bytes]:
+    """
+    @return: the labels from left to right, the root's empty one left out.
+    """
+    labels: list[bytes] = []
+    position = 0
+    length = name[0]
+    while length:
+        position += 1
+        labels.append(name[position : position + length])
+        position += length
+        length = name[position]
+    return labels
+
+
+def nameFromLabels(labels: list[bytes]) -> bytes:
+    """
+    @raise BadName: a label is empty or has more than 63 octets, or the name has more than 255.
+    """
+    for label in labels:
+        if not 1 <= len(label) <= MOST_LABEL_OCTETS:
+            raise BadName(f"a label of {len(label)} octets: 1 to {MOST_LABEL_OCTETS} are allowed")
+    name = b"".join([_LENGTHS[len(label)] + label for label in labels]) + ROOT
+    if len(name) > MOST_OCTETS:
+        raise BadName(f"a name of {len(name)} octets: {MOST_OCTETS} are the most")
+    return name
+
+
+def labelCount(name: bytes) -> int:
+    """
+    @return: how many labels the name has, the root's not counted.
+    """
+    count = position = 0
+    length = name[0]
+    while length:
+        count += 1
+        position += length + 1
+        length = name[position]
+    return count
+
+
+def parentOf(name: bytes) -> bytes:
+    """
+    @return: the name without its first label; the root is its own parent.
+    """
+    return name[name[0] + 1 :] or ROOT
+
+
+def isBelow(name: bytes, ancestor: bytes) -> bool:
+    """
+    @param name: a folded name.
+    @param ancestor: a folded name.
+
+    @return: whether C{name} is C{ancestor} or lies below it, by whole labels.
+    """
+    if not name.endswith(ancestor):
+        return False
+    boundary = len(name) - len(ancestor)
+    position = 0
+    while position < boundary:
+        position += name[position] + 1
+    return position == boundary
+
+
+def joined(prefix: bytes, suffix: bytes) -> bytes:
+    """
+    Put the labels of C{prefix} before C{suffix}.
+
+    @raise BadName: the result has more than 255 octets.
+    """
+    name = prefix[:-1] + suffix
+    if len(name) > MOST_OCTETS:
+        raise BadName(f"{nameToText(prefix)!r} below {nameToText(suffix)!r} takes {len(name)} octets, {MOST_OCTETS} are the most")
+    return name
+
+
+def canonicalKey(name: bytes) -> tuple[bytes, ...]:
+    """
+    @return: a key that sorts names canonically (RFC 4034, section 6.1): by folded labels from the right.
+    """
+    labels = labelsOf(name.lower())
+    labels.reverse()
+    return tuple(labels)

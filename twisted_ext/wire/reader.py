@@ -1,0 +1,114 @@
+"""
+Reading names out of a message, with all the work that pointers can ask for bounded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.limits import POINTER_HOPS, POINTERS_PER_NAME
+from twisted_ext.wire.names import MOST_OCTETS
+
+__all__ = ["Reader"]
+
+_MOST_JUMPS: Final = int(POINTERS_PER_NAME.default)
+_MOST_HOPS: Final = int(POINTER_HOPS.default)
+
+#: Real messages have names of up to three.
+_FEW_JUMPS: Final = 4
+
+
+class Reader:
+    """
+    The octets of one message and the names found in it so far.
+
+    @ivar data: the whole message.
+    @ivar names: offset to the uncompressed name that begins there, for names of few jumps. Whoever finds a name here has one step of
+        work and need not count it: a message has no room for so many.
+    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not.
+    """
+
+    __slots__ = ("data", "names", "hops", "_deep")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.names: dict[int, bytes] = {}
+        self.hops = 0
+        self._deep: dict[int, tuple[bytes, int]] = {}
+
+    def name(self, offset: int) -> tuple[bytes, int]:
+        """
+        Read the name at C{offset}, following pointers that each point strictly backward (RFC 1035, section 4.1.4).
+
+        @return: the name, uncompressed, and the offset behind it.
+
+        @raise BadMessage: the name runs out of the message, has more than 255 octets, a label type other than 00 and 11, a pointer
+            that does not point backward, or the message's names take more jumps than L{POINTER_HOPS} allows.
+        """
+        data = self.data
+        names = self.names
+        parts: list[bytes] = []
+        position = lowest = offset
+        behind = total = jumps = 0
+        # Where parts of this name begin, so that later pointers to them find them ready.
+        starts: list[tuple[int, int]] = []
+        try:
+            while True:
+                length = data[position]
+                if length == 0:
+                    parts.append(b"\x00")
+                    if not behind:
+                        behind = position + 1
+                    break
+                if length < 64:
+                    begin = position
+                    position += length + 1
+                    while (length := data[position]) and length < 64:
+                        position += length + 1
+                    if position - begin + total >= MOST_OCTETS:
+                        raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets", rcode=1)
+                    starts.append((begin, len(parts)))
+                    parts.append(data[begin:position])
+                    total += position - begin
+                    continue
+                if length < 192:
+                    raise BadMessage(f"label type {length >> 6:02b} at octet {position}; only 00 and 11 are defined")
+                target = (length & 63) << 8 | data[position + 1]
+                if not behind:
+                    behind = position + 2
+                if target >= lowest:
+                    raise BadMessage(f"the pointer at octet {position} does not point backward")
+                lowest = target
+                jumps += 1
+                known = names.get(target)
+                if known is not None:
+                    parts.append(known)
+                    break
+                if target in self._deep:
+                    known, depth = self._deep[target]
+                    jumps += depth
+                    parts.append(known)
+                    break
+                if jumps > _MOST_JUMPS:
+                    raise BadMessage(f"the name at octet {offset} takes more than {_MOST_JUMPS} jumps")
+                starts.append((target, len(parts)))
+                position = target
+        except IndexError:
+            raise BadMessage(f"the name at octet {offset} runs out of the message") from None
+        self.hops += jumps
+        if self.hops > _MOST_HOPS:
+            raise BadMessage(f"the names of the message take more than {_MOST_HOPS} jumps")
+        name = parts[0] if len(parts) == 1 else b"".join(parts)
+        if len(name) > MOST_OCTETS:
+            raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
+        if jumps <= _FEW_JUMPS:
+            names[offset] = name
+            for begin, index in starts:
+                if begin not in names:
+                    names[begin] = b"".join(parts[index:])
+        else:
+            # Counted from the name that was read, which is at most too much for its parts: the budget errs to safety.
+            for begin, index in starts:
+                self._deep[begin] = (b"".join(parts[index:]), jumps)
+        return name, behind

@@ -1,0 +1,200 @@
+"""
+Sets of records, and reading them from a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from struct import error as StructError
+from typing import Final, Union
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import ANY_CLASS, NONE
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.reader import Reader
+
+__all__ = ["RRSet", "Layout", "readRecords", "groupRecords", "eachRecord"]
+
+#: What reading needs to know of a type's rdata, given by its declaration:
+#:   - L{None}: octets to be taken as they are;
+#:   - a number: octets, exactly that many;
+#:   - C{(before, names, behind)}: so many octets, then so many names that may be compressed, then so many octets;
+#:   - a function of the reader, the start and the end of the rdata that gives it uncompressed.
+Layout = Union[None, int, tuple[int, int, int], Callable[[Reader, int, int], bytes]]
+
+_FIXED: Final = Struct(">HHIH")
+_fixed: Final = _FIXED.unpack_from
+
+#: Layouts asked for so far. Types are declared in modules that are imported when a record of theirs turns up.
+_layouts: dict[int, Layout] = {}
+
+
+class RRSet:
+    """
+    Records of one owner, type and class (RFC 2181, section 5).
+
+    @ivar name: the owner, uncompressed, its case kept.
+    @ivar ttl: seconds, the least of the records' (RFC 2181, section 5.2); 0 where the sign bit was set (section 8).
+    @ivar rdatas: each record's rdata in uncompressed wire form, no two equal.
+    """
+
+    __slots__ = ("name", "rrType", "rrClass", "ttl", "rdatas")
+
+    def __init__(self, name: bytes, rrType: int, rrClass: int, ttl: int, rdatas: tuple[bytes, ...]) -> None:
+        self.name = name
+        self.rrType = rrType
+        self.rrClass = rrClass
+        self.ttl = ttl
+        self.rdatas = rdatas
+
+    def withTTL(self, ttl: int) -> RRSet:
+        """
+        @return: the same records, to be kept for C{ttl} seconds.
+        """
+        return RRSet(self.name, self.rrType, self.rrClass, ttl, self.rdatas)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RRSet):
+            return NotImplemented
+        return (
+            self.rrType == other.rrType
+            and self.rrClass == other.rrClass
+            and self.ttl == other.ttl
+            and self.name.lower() == other.name.lower()
+            and (self.rdatas == other.rdatas or sorted(self.rdatas) == sorted(other.rdatas))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name.lower(), self.rrType, self.rrClass, self.ttl, frozenset(self.rdatas)))
+
+    def __repr__(self) -> str:
+        from twisted_ext.wire.rrtypes import typeName
+
+        return f"<RRSet {nameToText(self.name)} {self.ttl} {typeName(self.rrType)} {len(self.rdatas)} record(s)>"
+
+
+def _layoutOf(rrType: int) -> Layout:
+    from twisted_ext.wire.rdata.registry import layoutOf
+
+    layout = _layouts[rrType] = layoutOf(rrType)
+    if len(_layouts) > 512:
+        # Strangers choose types; what was learned of theirs is cheap to learn again.
+        _layouts.clear()
+    return layout
+
+
+def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], int]:
+    """
+    Read C{count} records, each as a set of its own, in their order.
+
+    @return: the sets, and the offset behind the last record.
+
+    @raise BadMessage: a record runs out of the message, or its rdata is not of its type's form.
+    """
+    data = reader.data
+    names = reader.names
+    end = len(data)
+    records: list[RRSet] = []
+    try:
+        for _ in range(count):
+            # Nearly every owner is one pointer to a name that was read before.
+            first = data[offset]
+            known = names.get((first & 63) << 8 | data[offset + 1]) if first >= 192 else None
+            if known is not None:
+                offset += 2
+                name = known
+            else:
+                name, offset = reader.name(offset)
+            rrType, rrClass, ttl, length = _fixed(data, offset)
+            start = offset + 10
+            offset = start + length
+            if offset > end:
+                raise BadMessage(f"the rdata at octet {start} runs out of the message")
+            try:
+                layout = _layouts[rrType]
+            except KeyError:
+                layout = _layoutOf(rrType)
+            if layout is None:
+                rdata = data[start:offset]
+            elif not length and (rrClass == ANY_CLASS or rrClass == NONE):
+                rdata = b""  # Prerequisites and deletions of an UPDATE (RFC 2136, section 2.4 and 2.5).
+            elif layout.__class__ is int:
+                if length != layout:
+                    raise BadMessage(f"the rdata of type {rrType} at octet {start} has {length} octets; it takes {layout}")
+                rdata = data[start:offset]
+            else:
+                rdata = _expand(reader, layout, start, offset)  # type: ignore[arg-type]
+            records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == 41 else 0, (rdata,)))
+    except (IndexError, StructError):
+        raise BadMessage(f"a record at octet {offset} runs out of the message") from None
+    return records, offset
+
+
+def _expand(reader: Reader, layout: tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
+    if not isinstance(layout, tuple):
+        return layout(reader, start, end)
+    data = reader.data
+    before, count, behind = layout
+    position = start + before
+    if count == 1 and not behind:
+        if position < end:
+            # The most frequent cases (NS, CNAME, PTR, MX) with as few steps as may be.
+            first = data[position]
+            if first >= 192 and position + 2 == end:
+                known = reader.names.get((first & 63) << 8 | data[position + 1])
+                if known is not None:
+                    return data[start:position] + known if before else known
+        name, position = reader.name(position)
+        if position != end:
+            raise BadMessage(f"the rdata at octet {start} is not as long as its length says")
+        return data[start : start + before] + name if before else name
+    parts = [data[start:position]]
+    for _ in range(count):
+        name, position = reader.name(position)
+        parts.append(name)
+    if position + behind != end:
+        raise BadMessage(f"the rdata at octet {start} is not as long as its length says")
+    parts.append(data[position:end])
+    return b"".join(parts)
+
+
+def groupRecords(records: list[RRSet]) -> tuple[RRSet, ...]:
+    """
+    Put records of one owner, type and class together, in the order of their first ones; equal rdata once (RFC 2181, section 5).
+
+    Signatures are a set for each type that they cover (RFC 4034, section 3).
+    """
+    if len(records) == 1:
+        return (records[0],)
+    groups: dict[tuple[bytes, int, int, bytes], list[RRSet]] = {}
+    for record in records:
+        rrType = record.rrType
+        key = (record.name.lower(), rrType, record.rrClass, record.rdatas[0][:2] if rrType == 46 else b"")
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [record]
+        else:
+            group.append(record)
+    if len(groups) == len(records):
+        return tuple(records)
+    return tuple([group[0] if len(group) == 1 else _merged(group) for group in groups.values()])
+
+
+def _merged(group: list[RRSet]) -> RRSet:
+    first = group[0]
+    ttl = min([record.ttl for record in group])
+    rdatas = tuple(dict.fromkeys([record.rdatas[0] for record in group]))
+    return RRSet(first.name, first.rrType, first.rrClass, ttl, rdatas)
+
+
+def eachRecord(sets: tuple[RRSet, ...]) -> Iterator[RRSet]:
+    """
+    @return: the records one by one, each as a set of its own.
+    """
+    for rrset in sets:
+        if len(rrset.rdatas) == 1:
+            yield rrset
+        else:
+            for rdata in rrset.rdatas:
+                yield RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, (rdata,))
