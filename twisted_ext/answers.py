@@ -215,6 +215,8 @@ class QueryContext:
     @ivar options: further EDNS options as C{(code, octets)}.
     @ivar stream: ask by TCP at once.
     @ivar waits: seconds to wait for each attempt by UDP in turn, or L{None} for what has been learned of the server.
+    @ivar relative: the name was written without its final dot, so that a search list may be tried. L{Searching
+        <twisted_ext.resolver.searching.Searching>} stands outside whatever shares answers, and asks inward with this off.
     @ivar client: on whose behalf, as an address, or L{None} for ourselves.
     @ivar budget: work left, or L{None} where it is not counted.
     @ivar trace: where to note what happens, or L{None}.
@@ -231,6 +233,7 @@ class QueryContext:
         "options",
         "stream",
         "waits",
+        "relative",
         "client",
         "budget",
         "trace",
@@ -249,6 +252,7 @@ class QueryContext:
         options: tuple[tuple[int, bytes], ...] = (),
         stream: bool = False,
         waits: tuple[float, ...] | None = None,
+        relative: bool = False,
         client: str | None = None,
         budget: Budget | None = None,
         trace: Trace | None = None,
@@ -262,6 +266,7 @@ class QueryContext:
         self.options = options
         self.stream = stream
         self.waits = waits
+        self.relative = relative
         self.client = client
         self.budget = budget
         self.trace = trace
