@@ -1,0 +1,165 @@
+"""
+Tests of L{tests.peers}: what other live tests stand on stands, and goes away again.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests import peers
+from tests.peers import LivePeer, bind, freePort, nsd, peer, unbound
+
+ZONE = """\
+$ORIGIN example.org.
+$TTL 300
+@    SOA ns mail 1 3600 600 86400 300
+@    NS  ns
+ns   A   127.0.0.1
+www  A   192.0.2.80
+www  AAAA 2001:db8::80
+"""
+
+
+def ask(server: LivePeer, name: str, *words: str) -> str:
+    """
+    @return: what C{dig +short} prints.
+    """
+    command = [str(peer("dig")), f"@{server.address}", "-p", str(server.port), "+short", "+tries=1", "+time=1"]
+    return subprocess.run([*command, name, *words], capture_output=True, text=True).stdout.strip()
+
+
+def stillThere(server: LivePeer, group: int) -> list[str]:
+    """
+    @return: what is left of a server: its folder, its socket, processes of its
+        group (one that has ended and waits for init to notice does not count).
+    """
+    left = [str(server.folder)] if server.folder.exists() else []
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(server.server)
+        except OSError as error:
+            left.append(str(error))
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, processGroup = file.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(processGroup) == group and state != "Z":
+            left.append(str(file))
+    return left
+
+
+def make(program: str, address: str) -> LivePeer:
+    """
+    @return: an authoritative server for L{ZONE}, not yet started.
+    """
+    return (nsd if program == "nsd" else bind)({"example.org": ZONE}, address=address)
+
+
+@pytest.mark.parametrize(
+    ("program", "address"),
+    [("nsd", "127.0.0.1"), ("nsd", "127.0.0.53"), ("nsd", "::1"), ("named", "127.0.0.1"), ("named", "::1")],
+)
+def test_authoritative(program: str, address: str) -> None:
+    """
+    NSD and BIND answer for a zone at loopback addresses of both families, over
+    UDP and TCP, transfer it, and leave nothing behind.
+    """
+    with make(program, address) as server:
+        group = server.pid
+        assert ask(server, "www.example.org", "A") == "192.0.2.80"
+        assert ask(server, "www.example.org", "AAAA", "+tcp") == "2001:db8::80"
+        assert "192.0.2.80" in ask(server, "example.org", "AXFR")
+    assert stillThere(server, group) == []
+
+
+@pytest.mark.parametrize("resolver", ["named", "unbound"])
+def test_forwarding(resolver: str) -> None:
+    """
+    BIND and Unbound ask the server that they are told to ask.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(nsd({"example.org": ZONE}, address="127.0.0.54"))
+        maker: Callable[..., LivePeer] = unbound if resolver == "unbound" else bind
+        server = stack.enter_context(maker(forwardTo=[source.server]))
+        assert ask(server, "www.example.org", "A") == "192.0.2.80"
+
+
+def test_localData() -> None:
+    """
+    Unbound answers what it was given by itself, at an IPv6 address too.
+    """
+    with unbound(localData=["host.example.net. 60 IN A 192.0.2.1"], address="::1") as server:
+        assert ask(server, "host.example.net", "A") == "192.0.2.1"
+
+
+@pytest.mark.parametrize("program", ["nsd", "named"])
+def test_again(program: str) -> None:
+    """
+    A server can die, come back at its port, hang, and load a changed zone.
+    """
+    with make(program, "127.0.0.1") as server:
+        port = server.port
+        server.stop()
+        assert ask(server, "www.example.org", "A") != "192.0.2.80"
+        server.start()
+        assert server.port == port
+        assert ask(server, "www.example.org", "A") == "192.0.2.80"
+        server.pause()
+        assert ask(server, "www.example.org", "A") != "192.0.2.80"
+        server.resume()
+        server.zoneFile("example.org").write_text(ZONE.replace("mail 1 ", "mail 2 ").replace("2.80", "2.81"))
+        server.reload()
+        giveUp = time.monotonic() + 10
+        while ask(server, "www.example.org", "A") != "192.0.2.81" and time.monotonic() < giveUp:
+            time.sleep(0.05)
+        assert ask(server, "www.example.org", "A") == "192.0.2.81"
+        server.pause()
+        group = server.pid
+    assert stillThere(server, group) == []
+
+
+def test_portTaken() -> None:
+    """
+    If somebody takes the port first, another one is tried.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports = iter([other.getsockname()[1], freePort("127.0.0.1")])
+        with mock.patch.object(peers, "freePort", lambda address: next(ports)), make("nsd", "127.0.0.1") as server:
+            assert ask(server, "www.example.org", "A") == "192.0.2.80"
+
+
+def test_brokenZone() -> None:
+    """
+    A server that cannot start is an error that shows its log, and nothing stays.
+    """
+    server = nsd({"example.org": "this is no zone"})
+    with mock.patch.object(peers, "_START_WAIT", 0.5), pytest.raises(OSError, match="syntax error"), server:
+        pass
+    assert not server.folder.exists()
+    with pytest.raises(RuntimeError, match="not running"):
+        assert server.pid
+
+
+def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A program that is not there skips the test with a sentence that says what to
+    install; where peers are required, it fails.
+    """
+    monkeypatch.setenv("TXDNS_REQUIRE", "corpora")
+    with pytest.raises(pytest.skip.Exception, match="apt install no-such-server"):
+        peer("no-such-server")
+    monkeypatch.setenv("TXDNS_REQUIRE", "corpora,peers")
+    with pytest.raises(pytest.fail.Exception, match="TXDNS_REQUIRE lists peers"):
+        peer("no-such-server")

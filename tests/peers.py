@@ -1,0 +1,453 @@
+"""
+Live peers: other people's name servers, started by a test on a loopback address
+of its own, waited for, and stopped again whatever happens.
+
+    with nsd({"example.org": ZONE}) as server:
+        ...  # ask server.address, server.port over UDP or TCP
+
+The programs come from the system, never from the project; without one the test
+is skipped, or fails where C{TXDNS_REQUIRE} lists C{peers}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tests.requirements import missing
+
+__all__ = ["LivePeer", "bind", "freePort", "nsd", "peer", "unbound"]
+
+#: Folders with servers in them that an ordinary user's PATH leaves out.
+_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+#: Which Debian package a program is in, where it is not its own name.
+_PACKAGES: Final = {
+    "delv": "bind9-dnsutils",
+    "dig": "bind9-dnsutils",
+    "dnssec-keygen": "bind9-utils",
+    "dnssec-signzone": "bind9-utils",
+    "drill": "ldnsutils",
+    "kdig": "knot-dnsutils",
+    "knotd": "knot",
+    "kzonesign": "knot-dnssecutils",
+    "ldns-signzone": "ldnsutils",
+    "ldns-verify-zone": "ldnsutils",
+    "named": "bind9",
+    "named-checkzone": "bind9-utils",
+    "nsd-checkzone": "nsd",
+}
+
+#: Seconds that a server gets to answer its first question.
+_START_WAIT: Final = 15.0
+
+#: Seconds that a server gets to end when asked, before it is made to.
+_STOP_WAIT: Final = 5.0
+
+#: Seconds between two looks at whether it answers yet.
+_LOOK_EVERY: Final = 0.02
+
+#: Ports tried before giving up: somebody else may take one before the server does.
+_PORTS_TRIED: Final = 3
+
+#: Lines of a server's log that go into an error.
+_LINES_SHOWN: Final = 20
+
+#: A configuration, once address, port and folder are known.
+_Configure = Callable[["LivePeer"], str]
+
+
+def peer(name: str) -> Path:
+    """
+    Find a program that a live test needs, or end the test: skipped, or failed
+    where C{TXDNS_REQUIRE} lists C{peers}.
+
+    @param name: such as C{"nsd"}, C{"named"} or C{"kdig"}.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS])
+    found = shutil.which(name, path=path)
+    if found is None:
+        missing("peers", f"{name} is not installed (Debian: apt install {_PACKAGES.get(name, name)})")
+    return Path(found)
+
+
+def freePort(address: str) -> int:
+    """
+    @return: a port that nobody has at this address now, neither for UDP nor TCP.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    while True:
+        with socket.socket(family, socket.SOCK_DGRAM) as datagram, socket.socket(family) as stream:
+            datagram.bind((address, 0))
+            port = int(datagram.getsockname()[1])
+            with suppress(OSError):
+                stream.bind((address, port))
+                return port
+
+
+class LivePeer:
+    """
+    One running server. Entering starts it and waits until it answers; leaving
+    ends it and removes its folder.
+
+    @ivar address: the loopback address at which it listens.
+    @ivar port: where it listens there, for UDP and TCP; the same again after
+        L{stop} and L{start}.
+    @ivar folder: its own temporary folder, with its configuration, zones and log.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        configure: _Configure,
+        address: str,
+        zones: Mapping[str, str],
+    ) -> None:
+        self.program = program
+        self.address = address
+        self.port = 0
+        self.folder = Path()
+        self._arguments = tuple(arguments)
+        self._configure = configure
+        self._zones = dict(zones)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.executable = Path()
+
+    def __enter__(self) -> Self:
+        executable = peer(self.program)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"txdns-{self.program}-"))
+        try:
+            self.executable = self._unconfined(executable)
+            for name, text in self._zones.items():
+                self.zoneFile(name).write_text(text)
+            for attempt in range(_PORTS_TRIED):
+                self.port = freePort(self.address)
+                self._configurationFile.write_text(self._configure(self))
+                try:
+                    self.start()
+                except OSError:
+                    if attempt == _PORTS_TRIED - 1 or "ddress already in use" not in self.log():
+                        raise
+                else:
+                    break
+        except BaseException:
+            self._cleanUp()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cleanUp()
+
+    @property
+    def pid(self) -> int:
+        """
+        The process, for those who want to measure it.
+
+        @raise RuntimeError: while it is stopped.
+        """
+        if self._process is None:
+            raise RuntimeError(f"{self.program} is not running")
+        return self._process.pid
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """
+        Address and port together, as many an interface takes them.
+        """
+        return (self.address, self.port)
+
+    @property
+    def _configurationFile(self) -> Path:
+        return self.folder / "server.conf"
+
+    @property
+    def _logFile(self) -> Path:
+        return self.folder / "server.log"
+
+    def zoneFile(self, name: str) -> Path:
+        """
+        @return: where the text of this zone is. Whoever writes it anew calls
+            L{reload} afterwards.
+        """
+        return self.folder / f"{name.strip('.').lower() or 'root'}.zone"
+
+    def log(self) -> str:
+        """
+        @return: what the server has had to say so far.
+        """
+        return self._logFile.read_text(errors="replace") if self._logFile.exists() else ""
+
+    def start(self) -> None:
+        """
+        Start it, again if it was stopped, and wait until it answers for each of
+        its zones.
+
+        @raise OSError: if it ends instead, or does not answer in time.
+        """
+        command = [str(self.executable), *self._arguments, "-c", str(self._configurationFile)]
+        # Should the test run itself be killed, its servers end as well.
+        if setpriv := shutil.which("setpriv"):
+            command = [setpriv, "--pdeathsig", "TERM", "--", *command]
+        with self._logFile.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        try:
+            self._awaitAnswers(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """
+        End it and wait until it is gone; its folder stays, for L{start}. Without
+        effect on one that does not run.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGCONT)
+            process.terminate()
+        try:
+            process.wait(_STOP_WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        # The process group is ours too: children that outlived their parent.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def reload(self) -> None:
+        """
+        Have it read its configuration and zones again. It does so a little later:
+        ask until the answer is the new one.
+        """
+        os.kill(self.pid, signal.SIGHUP)
+
+    def pause(self) -> None:
+        """
+        Let it hear and not answer, as a server that hangs, until L{resume}.
+        """
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """
+        End a L{pause}.
+        """
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def _cleanUp(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _unconfined(self, executable: Path) -> Path:
+        # AppArmor goes by a program's path, and would keep Debian's servers out
+        # of temporary folders; a copy is at a path that it knows nothing about.
+        with suppress(OSError):
+            if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
+                return Path(shutil.copy(executable, self.folder))
+        return executable
+
+    def _lastWords(self) -> str:
+        return "\n".join(self.log().splitlines()[-_LINES_SHOWN:])
+
+    def _awaitAnswers(self, process: subprocess.Popen[bytes]) -> None:
+        waiting: list[str | None] = [*self._zones] or [None]
+        giveUp = time.monotonic() + _START_WAIT
+        while waiting:
+            if process.poll() is not None:
+                raise OSError(f"{self.program} ended with {process.returncode}:\n{self._lastWords()}")
+            if time.monotonic() > giveUp:
+                raise OSError(f"{self.program} does not answer at {self.address}:{self.port}:\n{self._lastWords()}")
+            if self._answers(waiting[-1]):
+                waiting.pop()
+            else:
+                time.sleep(_LOOK_EVERY)
+
+    def _answers(self, zone: str | None) -> bool:
+        """
+        Ask once, over TCP, since a server that listens there listens for both.
+
+        @param zone: whose SOA record there must be, or L{None} if any reply will do.
+        """
+        labels = [label.encode("ascii") for label in (zone or "").split(".") if label]
+        name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+        query = struct.pack(">6H", 0x7478, 0, 1, 0, 0, 0) + name + struct.pack(">2H", 6, 1)
+        try:
+            with socket.create_connection(self.server, timeout=1) as stream:
+                stream.sendall(struct.pack(">H", len(query)) + query)
+                with stream.makefile("rb") as reading:
+                    (length,) = struct.unpack(">H", reading.read(2))
+                    reply = reading.read(length)
+        except (OSError, struct.error):
+            return False
+        if len(reply) < 12:
+            return False
+        rcode, answers = reply[3] & 15, int.from_bytes(reply[6:8], "big")
+        return zone is None or (rcode == 0 and answers > 0)
+
+
+def nsd(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "") -> LivePeer:
+    """
+    NSD as an authoritative server. Transfers are open to everyone on loopback.
+
+    @param zones: master files by the names of their zones.
+    @param extra: further lines of its C{server:} clause.
+    """
+
+    def configure(server: LivePeer) -> str:
+        lines = [
+            "server:",
+            f"  ip-address: {address}@{server.port}",
+            f'  zonesdir: "{server.folder}"',
+            f'  pidfile: "{server.folder}/nsd.pid"',
+            f'  xfrdir: "{server.folder}"',
+            f'  xfrdfile: "{server.folder}/xfrd.state"',
+            f'  zonelistfile: "{server.folder}/zone.list"',
+            # Before 4.8 it kept what it had read, for all instances in one place.
+            '  database: ""',
+            '  username: ""',
+            '  chroot: ""',
+            "  server-count: 1",
+            "  hide-version: no",
+            # Its limit of answers to one client is for the open internet.
+            "  rrl-ratelimit: 0",
+            "  rrl-whitelist-ratelimit: 0",
+            *(f"  {line.strip()}" for line in extra.splitlines()),
+            "remote-control:",
+            "  control-enable: no",
+        ]
+        for name in zones:
+            lines += [
+                "zone:",
+                f'  name: "{name}"',
+                f'  zonefile: "{server.zoneFile(name)}"',
+                "  provide-xfr: 127.0.0.0/8 NOKEY",
+                "  provide-xfr: ::1 NOKEY",
+            ]
+        return "\n".join([*lines, ""])
+
+    return LivePeer("nsd", ["-d"], configure, address, zones)
+
+
+def bind(
+    zones: Mapping[str, str] | None = None,
+    *,
+    forwardTo: Sequence[tuple[str, int]] = (),
+    address: str = "127.0.0.1",
+    extra: str = "",
+    zoneExtra: str = "",
+) -> LivePeer:
+    """
+    BIND's named as an authoritative server, as a forwarding resolver, or both.
+    It asks nobody but C{forwardTo}.
+
+    @param address: one that an interface has, which of 127.0.0.0/8 is the first
+        alone; named does not listen at others.
+    @param zones: master files by the names of their zones.
+    @param forwardTo: servers, by address and port, that know the rest.
+    @param extra: further statements of its C{options}.
+    @param zoneExtra: further statements of each zone, such as C{allow-update}.
+    """
+    served = dict(zones or {})
+
+    def configure(server: LivePeer) -> str:
+        family = "listen-on-v6" if ":" in address else "listen-on"
+        other = "listen-on" if ":" in address else "listen-on-v6"
+        forwarders = " ".join(f"{host} port {port};" for host, port in forwardTo)
+        lines = [
+            "options {",
+            f'  directory "{server.folder}";',
+            f'  pid-file "{server.folder}/named.pid";',
+            f'  session-keyfile "{server.folder}/session.key";',
+            f'  managed-keys-directory "{server.folder}";',
+            f"  {family} port {server.port} {{ {address}; }};",
+            f"  {other} {{ none; }};",
+            f"  recursion {'yes' if forwardTo else 'no'};",
+            *([f"  forward only; forwarders {{ {forwarders} }};"] if forwardTo else []),
+            "  allow-query { any; };",
+            "  allow-transfer { any; };",
+            "  dnssec-validation no;",
+            "  empty-zones-enable no;",
+            "  notify no;",
+            "  max-cache-size 64m;",
+            *(f"  {line.strip()}" for line in extra.splitlines()),
+            "};",
+            "controls { };",
+        ]
+        for name in served:
+            lines.append(f'zone "{name}" {{ type primary; file "{server.zoneFile(name)}"; {zoneExtra} }};')
+        return "\n".join([*lines, ""])
+
+    return LivePeer("named", ["-g", "-n", "1"], configure, address, served)
+
+
+def unbound(
+    *,
+    forwardTo: Sequence[tuple[str, int]] = (),
+    localData: Sequence[str] = (),
+    address: str = "127.0.0.1",
+    extra: str = "",
+) -> LivePeer:
+    """
+    Unbound as a resolver that forwards. It asks nobody but C{forwardTo}, and
+    validates nothing unless C{extra} gives it a trust anchor.
+
+    @param forwardTo: servers, by address and port, that know everything.
+    @param localData: records that it knows by itself, in master file form.
+    @param extra: further lines of its C{server:} clause.
+    """
+
+    def configure(server: LivePeer) -> str:
+        lines = [
+            "server:",
+            f"  interface: {address}@{server.port}",
+            f'  directory: "{server.folder}"',
+            f'  pidfile: "{server.folder}/unbound.pid"',
+            '  username: ""',
+            '  chroot: ""',
+            '  logfile: ""',
+            "  use-syslog: no",
+            "  do-daemonize: no",
+            "  num-threads: 1",
+            "  access-control: 127.0.0.0/8 allow",
+            "  access-control: ::1 allow",
+            "  do-not-query-localhost: no",
+            "  unblock-lan-zones: yes",
+            "  insecure-lan-zones: yes",
+            "  ip-ratelimit: 0",
+            *(f"  local-data: '{record}'" for record in localData),
+            *(f"  {line.strip()}" for line in extra.splitlines()),
+            "remote-control:",
+            "  control-enable: no",
+            "forward-zone:",
+            '  name: "."',
+            # A port at which nobody listens: better than the internet.
+            *(f"  forward-addr: {host}@{port}" for host, port in forwardTo or [("127.0.0.1", 9)]),
+        ]
+        return "\n".join([*lines, ""])
+
+    return LivePeer("unbound", ["-d"], configure, address, {})
