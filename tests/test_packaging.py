@@ -1,0 +1,224 @@
+"""
+Tests of what arrives when the project is installed: from a wheel, and in
+editable form out of a checkout.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Callable
+from email import message_from_bytes
+from pathlib import Path
+from runpy import run_path
+from typing import Final, TypeGuard
+
+import pytest
+
+from tests.test_architecture import ROOT
+from twisted_ext.interfaces import IResolverParser
+
+__all__ = ["DROPIN", "SOURCES"]
+
+#: All of a checkout that a build reads.
+SOURCES: Final = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "twisted_ext", "twisted")
+
+#: The file by which Twisted's plugin system finds us.
+DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
+
+#: Offline, and with the build tools that are already here.
+AS_IT_IS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+
+#: Says where the package was imported from, whether the dropin was found, and
+#: the prefixes of all parsers of descriptions that come from us.
+SHOW: Final = """
+import twisted.plugins
+from twisted.plugin import getCache, getPlugins
+import twisted_ext
+from twisted_ext.interfaces import IResolverParser
+
+print(twisted_ext.__file__)
+print("twisted_ext_dropin" in getCache(twisted.plugins))
+print(*sorted(parser.prefix for parser in getPlugins(IResolverParser)))
+"""
+
+
+def run(*command: str | Path, folder: Path) -> str:
+    """
+    @return: what a command prints.
+
+    @raise AssertionError: with all that it said, if it fails.
+    """
+    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def checkout(folder: Path) -> Path:
+    """
+    Copy what a build reads, so that it writes nothing into the real checkout.
+    """
+    for name in SOURCES:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+def environment(folder: Path) -> Path:
+    """
+    Make an environment which has everything that this one has, except for us.
+
+    @return: its Python.
+    """
+    venv.create(folder, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
+    # A path named in a .pth file is used, while .pth files found there are not:
+    # so the project that is installed here, in editable form, stays unseen.
+    borrowed = Path(paths["purelib"]) / "borrowed.pth"
+    borrowed.write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}) + "\n")
+    return folder / "bin" / "python"
+
+
+def withoutDropin(sources: Path) -> None:
+    """
+    Break a checkout as packaging would: its setup no longer names the dropin.
+    """
+    setup = sources / "setup.cfg"
+    setup.write_text(setup.read_text().replace("    twisted.plugins.twisted_ext_dropin\n", ""))
+
+
+def withoutPackageDir(sources: Path) -> None:
+    """
+    Break a checkout as a tidy mind would: what equals the default is left out.
+    """
+    setup = sources / "setup.cfg"
+    setup.write_text(setup.read_text().replace("package_dir =\n    = .\n", ""))
+
+
+def intact(sources: Path) -> None:
+    """
+    Leave a checkout as it is.
+    """
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The wheel of this project.
+    """
+    return built(tmp_path_factory.mktemp("wheel"), intact)
+
+
+def built(folder: Path, change: Callable[[Path], None]) -> Path:
+    """
+    @return: the wheel made of a checkout that was changed first.
+    """
+    (folder / "sources").mkdir()
+    sources = checkout(folder / "sources")
+    change(sources)
+    run(sys.executable, "-m", "pip", "wheel", *AS_IT_IS, "--wheel-dir", folder, sources, folder=folder)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+def shown(folder: Path, *what: str | Path) -> list[str]:
+    """
+    Install something into an environment of its own and look from inside.
+
+    @return: the lines that L{SHOW} prints there.
+    """
+    python = environment(folder / "environment")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *AS_IT_IS, *what, folder=folder)
+    return run(python, "-W", "error", "-c", SHOW, folder=folder).splitlines()
+
+
+def prefixes() -> str:
+    """
+    @return: what L{SHOW} should print last, by the dropin itself.
+    """
+    return " ".join(sorted(thing.prefix for thing in run_path(str(ROOT / DROPIN)).values() if isPlugin(thing)))
+
+
+def isPlugin(thing: object) -> TypeGuard[IResolverParser]:
+    """
+    @return: whether this is one of those that L{SHOW} looks for.
+    """
+    return bool(IResolverParser.providedBy(thing))
+
+
+def test_contents(wheel: Path) -> None:
+    """
+    The wheel holds the package with its type marker and the dropin; it holds no
+    tests, and no file by which our part of twisted/ would hide Twisted's own.
+    """
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
+    sources = wheel.parent / "sources"
+    expected = {str(path.relative_to(sources)) for path in (sources / "twisted_ext").rglob("*.py")}
+    expected |= {DROPIN, "twisted_ext/py.typed"}
+    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert not any(name.startswith("twisted/") and name.endswith("__init__.py") for name in names)
+
+
+def test_metadata(wheel: Path) -> None:
+    """
+    The wheel tells pip its name, the Python it needs, its extras, its licence and
+    its command.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist() if ".dist-info/" in name}
+    metadata = message_from_bytes(texts["METADATA"])
+    assert metadata["Name"] == "twisted-ext"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert set(metadata.get_all("Provides-Extra", [])) >= set("https quic shell cli metrics sql redis all test".split())
+    assert "LICENSE" in texts
+    assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
+
+
+def test_wheelPlugins(wheel: Path, tmp_path: Path) -> None:
+    """
+    Installed from its wheel, the project's plugins are found.
+    """
+    imported, dropin, parsers = shown(tmp_path, wheel)
+    assert Path(imported).is_relative_to(tmp_path / "environment")
+    assert dropin == "True"
+    assert parsers == prefixes()
+
+
+def test_wheelPluginsNeedDropin(tmp_path: Path) -> None:
+    """
+    A wheel without the dropin is noticed.
+    """
+    _, dropin, parsers = shown(tmp_path, built(tmp_path, withoutDropin))
+    assert (dropin, parsers) == ("False", "")
+
+
+def test_editablePlugins(tmp_path: Path) -> None:
+    """
+    Installed in editable form, the project's plugins are found, and what is
+    imported is the checkout.
+    """
+    (tmp_path / "sources").mkdir()
+    sources = checkout(tmp_path / "sources")
+    imported, dropin, parsers = shown(tmp_path, "--editable", sources)
+    assert Path(imported) == sources / "twisted_ext" / "__init__.py"
+    assert dropin == "True"
+    assert parsers == prefixes()
+
+
+def test_editablePluginsNeedPackageDir(tmp_path: Path) -> None:
+    """
+    The setting that makes them visible is noticed when it goes. Should this fail
+    one day, setuptools has mended it, and the setting is no longer needed.
+    """
+    (tmp_path / "sources").mkdir()
+    sources = checkout(tmp_path / "sources")
+    withoutPackageDir(sources)
+    _, dropin, parsers = shown(tmp_path, "--editable", sources)
+    assert (dropin, parsers) == ("False", "")
