@@ -37,7 +37,8 @@ TYPES = "bytearray bytes dict frozenset list memoryview range set str tuple".spl
 #: A line that begins a definition, with its indentation.
 DEFINITION = re.compile(r"^( *)(?:async )?(class|def) (\w+)|^()()(\w+)(?:: [^=]+)? = ", re.MULTILINE)
 
-#: A name, what it is, and where in the documentation its section is.
+#: A name, what it is, and where in the documentation its section is; a C{$} at the
+#: end stands for the name.
 Entry = tuple[str, str, str]
 
 
@@ -87,13 +88,13 @@ def twistedNames() -> Iterator[Entry]:
         folder = root / part
         for path in [*folder.rglob("*.py"), *([] if folder.exists() else [root / f"{part}.py"])]:
             module = ".".join(path.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__")
-            yield module, "module", "$.html"
+            yield module, "module", f"{module}.html"
             owner = None
             for indent, kind, name, _, _, variable in DEFINITION.findall(path.read_text("utf-8", "replace")):
                 full = f"{module}.{name or variable}"
                 if indent == "" and kind == "class":
                     owner = full
-                    yield full, "class", "$.html"
+                    yield full, "class", f"{full}.html"
                 elif indent == "":
                     owner = None
                     yield full, "function" if kind else "data", f"{module}.html#{name or variable}"
