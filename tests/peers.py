@@ -99,7 +99,8 @@ def freePort(address: str) -> int:
 class LivePeer:
     """
     One running server. Entering starts it and waits until it answers; leaving
-    ends it and removes its folder.
+    ends it and removes its folder. The main thread does so: a server ends with
+    the thread that started it.
 
     @ivar address: the loopback address at which it listens.
     @ivar port: where it listens there, for UDP and TCP; the same again after

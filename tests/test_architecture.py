@@ -28,7 +28,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "_version errors limits",
         "wire",
         "answers",
-        "cache zone dnssec recursion fastlane metrics",
+        "cache zone dnssec recursion fastlane metrics pacing ranges",
         "interfaces",
         "transport",
         "resolver",
@@ -39,7 +39,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 )
 
 #: Modules that are the public face of a room and count as part of it.
-FACES: Final = {"client": "edges", "dns": "edges"}
+FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges"}
 
 #: Rooms that decide and do not act.
 PURE: Final = frozenset().union(*LAYERS[:4])
@@ -60,6 +60,9 @@ ACTING: Final = (
 
 #: Other people's interfaces, met at the edge only.
 FOREIGN: Final = ("asyncio", "twisted.names")
+
+#: What only tests may use: an oracle is no oracle if the code asks it too.
+ORACLES: Final = ("dns", "hypothesis", "pytest", "pytest_twisted", "tests")
 
 #: Names of modules that would say nothing about what is in them.
 EMPTY_WORDS: Final = frozenset("common engine handler handlers helpers manager processor util utils".split())
@@ -165,12 +168,21 @@ def objectToForeign(module: str, source: str) -> Iterator[str]:
                 yield f"{module}:{importing.line}: only edges may import {importing.name}"
 
 
+def objectToOracle(module: str, source: str) -> Iterator[str]:
+    """
+    What tests compare us with is not what we are made of.
+    """
+    for importing in importsOf(source):
+        if importing.within(ORACLES):
+            yield f"{module}:{importing.line}: only tests may import {importing.name}"
+
+
 def objectToReactor(module: str, source: str) -> Iterator[str]:
     """
     The reactor is a parameter. Only the outermost code fetches the global one,
     and only when called.
     """
-    outermost = ("twisted_ext.apps", "twisted_ext.client", "twisted_ext.dns", "twisted_ext.edges.install")
+    outermost = ("twisted_ext.apps", "twisted_ext.bulk", "twisted_ext.client", "twisted_ext.dns", "twisted_ext.edges.install")
     mayFetch = Importing(module, 0, False).within(outermost)
     for importing in importsOf(source):
         if importing.within(("twisted.internet.reactor",)) and not (importing.inFunction and mayFetch):
@@ -185,6 +197,18 @@ def objectToRelative(module: str, source: str) -> Iterator[str]:
     for importing in importsOf(source):
         if importing.relative:
             yield f"{module}:{importing.line}: imports are absolute"
+
+
+def objectToDocstring(module: str, source: str) -> Iterator[str]:
+    """
+    The quotes of a docstring stand on lines of their own.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            words = ast.get_docstring(node, clean=False)
+            if words is not None and not (words.startswith("\n") and words.rstrip(" ").endswith("\n")):
+                line = 1 if isinstance(node, ast.Module) else node.lineno
+                yield f"{module}:{line}: the quotes of a docstring stand on lines of their own"
 
 
 def objectToName(module: str, source: str) -> Iterator[str]:
@@ -211,14 +235,16 @@ RULES: Final[tuple[Rule, ...]] = (
     objectToLayers,
     objectToActing,
     objectToForeign,
+    objectToOracle,
     objectToReactor,
     objectToRelative,
+    objectToDocstring,
     objectToName,
     objectToLength,
 )
 
 #: Rules for every other Python file of the project.
-RULES_ELSEWHERE: Final[tuple[Rule, ...]] = (objectToRelative, objectToLength)
+RULES_ELSEWHERE: Final[tuple[Rule, ...]] = (objectToRelative, objectToDocstring, objectToLength)
 
 #: Where our own Python files are.
 FILES: Final = tuple(
@@ -279,11 +305,15 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToActing, "dnssec.chains", "from twisted import internet"),
         (objectToForeign, "resolver.asking", "from twisted.names import dns"),
         (objectToForeign, "apps.tap", "import asyncio"),
+        (objectToOracle, "edges.names", "import dns.message"),
+        (objectToOracle, "testing", "from tests.corpora import corpus"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
         (objectToReactor, "apps.tap", "class Options:\n    import twisted.internet.reactor"),
         (objectToReactor, "transport.datagram", "def go():\n    from twisted.internet import reactor"),
         (objectToRelative, "wire.names", "from .codes import Rcode"),
         (objectToRelative, "wire.names", "from . import codes"),
+        (objectToDocstring, "wire.names", '"""Names."""'),
+        (objectToDocstring, "wire.names", 'class Name:\n    """\n    A name."""'),
         (objectToName, "resolver.utils", ""),
         (objectToName, "common.things", ""),
         (objectToLength, "wire.names", "\n" * (LONGEST + 1)),
@@ -305,6 +335,7 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
         ("testing", "from twisted_ext.edges.names import asTuple\nfrom twisted.internet.task import Clock"),
         ("apps.cli.main", "from twisted_ext.apps.cli.lookup import show\nfrom twisted_ext.client import getResolver"),
         ("wire.names", "\n" * LONGEST),
+        ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],
 )
 def test_permits(module: str, source: str) -> None:

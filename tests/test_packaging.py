@@ -181,6 +181,13 @@ def test_metadata(wheel: Path) -> None:
     assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
 
 
+def test_dropin() -> None:
+    """
+    The dropin offers the parsers of what everyone describes resolvers with.
+    """
+    assert {"system", "hosts", "udp", "tcp", "cache"} <= set(prefixes().split())
+
+
 def test_wheelPlugins(wheel: Path, tmp_path: Path) -> None:
     """
     Installed from its wheel, the project's plugins are found.
