@@ -15,6 +15,10 @@ __all__ = [
     "POINTERS_PER_NAME",
     "POINTER_HOPS",
     "LOOKUP_SECONDS",
+    "BULK_WINDOW",
+    "BULK_KEPT_BACK",
+    "LOSS_SHARE",
+    "RANGE_ADDRESSES",
 ]
 
 
@@ -73,3 +77,17 @@ EDNS_OPTIONS: Final = Limit(default=100, least=1, most=1000)
 
 #: Seconds from the call to the answer, everything included: search list, aliases, retries, TCP.
 LOOKUP_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
+
+# -- many look-ups at once
+
+#: Look-ups under way at once. Above a few hundred a server's receive buffer is what they wait in.
+BULK_WINDOW: Final = Limit(default=1000, least=1, most=20_000)
+
+#: Answers kept back so that they come out in the order of their names; a slow name then holds up all others.
+BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
+
+#: Share of look-ups in a round that may be lost before fewer are kept under way.
+LOSS_SHARE: Final = Limit(default=0.05, least=0.0, most=0.9)
+
+#: Addresses in one range, so that a /64 written by mistake is an error and not a thousand years of work.
+RANGE_ADDRESSES: Final = Limit(default=2**32, least=1, most=2**32)
