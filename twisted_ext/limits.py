@@ -15,6 +15,8 @@ __all__ = [
     "POINTERS_PER_NAME",
     "POINTER_HOPS",
     "LOOKUP_SECONDS",
+    "TSIG_FUDGE",
+    "TSIG_UNSIGNED",
     "BULK_WINDOW",
     "BULK_KEPT_BACK",
     "LOSS_SHARE",
@@ -66,12 +68,17 @@ POINTERS_PER_NAME: Final = Limit(default=126, least=1, most=126)
 #: Jumps in one message, chains counted in full. 65,535 octets hold 5,461 records, honest names take one to three jumps.
 POINTER_HOPS: Final = Limit(default=16384, least=256, most=65535)
 
-#: Names that are compressed when a message is built; the others are written out, so that building costs no more than
-#: the square of this (CVE-2024-8508).
+#: Names whose every tail is looked up when a message is built, at up to 127 look-ups each; the others get two (CVE-2024-8508).
 NAMES_COMPRESSED: Final = Limit(default=120, least=0, most=4096)
 
 #: EDNS options that are read from one OPT record (CVE-2026-41292).
 EDNS_OPTIONS: Final = Limit(default=100, least=1, most=1000)
+
+#: Seconds that clocks may differ by when we sign (RFC 8945, section 10 recommends this).
+TSIG_FUDGE: Final = Limit(default=300, least=1, most=3600)
+
+#: Unsigned messages that may come in a row inside a signed stream (RFC 8945, section 5.3.1: 99 have to be taken).
+TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
 
 # -- look-ups
 

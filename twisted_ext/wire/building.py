@@ -8,10 +8,10 @@ from struct import Struct, pack
 from typing import Final
 
 from twisted_ext.limits import MESSAGE_SIZE, NAMES_COMPRESSED
-from twisted_ext.wire.codes import TC
+from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER, Message
-from twisted_ext.wire.names import ROOT
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
+from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["buildMessage", "buildQuery", "optRecord", "Writer"]
@@ -30,6 +30,10 @@ _COMPRESSED: Final = {
     14: (0, 2),  # MINFO
     15: (2, 1),  # MX
 }
+
+_A: Final = 1
+_NS: Final = 2
+_AAAA: Final = 28
 
 #: Offsets that fourteen bits can say.
 _REACH: Final = 0x4000
@@ -64,7 +68,7 @@ class Writer:
             octets += ROOT
             return
         if not self._budget:
-            octets += name
+            self._cheaply(name)
             return
         self._budget -= 1
         position = 0
@@ -80,6 +84,22 @@ class Writer:
             octets += name[position : position + length + 1]
             position += length + 1
         octets += ROOT
+
+    def _cheaply(self, name: bytes) -> None:
+        """
+        Append a name with two look-ups at most: the whole of it was not found, its parent may be.
+        """
+        octets = self.octets
+        here = len(octets)
+        if here < _REACH:
+            self._offsets[name] = here
+        first = name[0] + 1
+        known = self._offsets.get(name[first:])
+        if known is None:
+            octets += name
+        else:
+            octets += name[:first]
+            octets += pack(">H", 0xC000 | known)
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
@@ -119,37 +139,74 @@ class Writer:
         return True
 
 
-def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default)) -> bytes:
+def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default), reserve: int = 0) -> bytes:
     """
     Build a message of at most C{size} octets.
 
     A set of the answer or authority section that does not fit ends the message and sets TC; one of the additional section is left
-    out and the next is tried (RFC 2181, section 9). OPT always has its place.
+    out and the next is tried (RFC 2181, section 9), and TC says so if it is glue that a referral needs (RFC 9471). OPT always has
+    its place, without its options where these do not fit. TSIG is not built: it signs what was built.
+
+    @param size: 512 at least.
+    @param reserve: octets to leave free for a signature, as L{signatureSize<twisted_ext.wire.tsig.signatureSize>} tells.
     """
-    writer = Writer(bytes(12))
+    writer = Writer(bytes(HEADER_OCTETS))
     octets = writer.octets
-    for question in message.questions:
+    questions = message.questions
+    for question in questions:
         writer.name(question.name)
         octets += pack(">HH", question.rrType, question.rrClass)
     edns = message.edns
     opt = edns.toWire() if edns is not None else b""
-    most = size - len(opt)
+    most = size - reserve - len(opt)
     flags = message.flags
     counts = [0, 0, 0]
-    fits = True
-    for index, section in enumerate((message.answer, message.authority, message.additional)):
+    if len(octets) > most:
+        # Never in a reply to a question that can be sent; whoever reads this may ask again by TCP.
+        flags |= TC
+        if edns is not None:
+            opt = EDNS(edns.payloadSize, edns.flags, (), edns.version, edns.extendedRcode).toWire()
+        if len(octets) > size - reserve - len(opt):
+            del octets[HEADER_OCTETS:]
+            questions = ()
+    else:
+        sections = (message.answer, message.authority, message.additional)
+        flags |= _fill(writer, sections, counts, most, not flags & AA)
+    octets += opt
+    HEADER.pack_into(octets, 0, message.id, flags, len(questions), counts[0], counts[1], counts[2] + (1 if opt else 0))
+    return bytes(octets)
+
+
+def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[int], most: int, referral: bool) -> int:
+    """
+    @return: TC, or nothing.
+    """
+    flags = 0
+    glue: set[bytes] | None = None
+    for index, section in enumerate(sections):
         for rrset in section:
             if writer.records(rrset, most):
                 counts[index] += len(rrset.rdatas)
             elif index < 2:
-                fits = False
-                flags |= TC
-                break
-        if not fits:
-            break
-    octets += opt
-    HEADER.pack_into(octets, 0, message.id, flags, len(message.questions), counts[0], counts[1], counts[2] + (1 if opt else 0))
-    return bytes(octets)
+                return TC
+            elif referral and not flags and (rrset.rrType == _A or rrset.rrType == _AAAA):
+                if glue is None:
+                    glue = _hostsInside(sections[1])
+                if rrset.name.lower() in glue:
+                    flags = TC
+    return flags
+
+
+def _hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
+    """
+    @return: the name servers that lie inside the zones that they are to be asked about, folded.
+    """
+    inside: set[bytes] = set()
+    for rrset in authority:
+        if rrset.rrType == _NS:
+            zone = rrset.name.lower()
+            inside.update([host for rdata in rrset.rdatas if isBelow(host := rdata.lower(), zone)])
+    return inside
 
 
 def buildQuery(flags: int, question: bytes, opt: bytes) -> bytes:

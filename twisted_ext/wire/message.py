@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.limits import MESSAGE_SIZE
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.edns import EDNS, OPT
 from twisted_ext.wire.names import nameToText
@@ -19,6 +20,8 @@ __all__ = ["Question", "Message", "HEADER", "HEADER_OCTETS"]
 #: Id, flags, and the counts of the four sections (RFC 1035, section 4.1.1).
 HEADER: Final = Struct(">HHHHHH")
 HEADER_OCTETS: Final = 12
+
+_MOST_OCTETS: Final = int(MESSAGE_SIZE.most)
 
 _TSIG: Final = 250
 _SIG: Final = 24
@@ -76,7 +79,20 @@ class Message:
     @ivar wire: the octets that were read; empty for one that was made.
     """
 
-    __slots__ = ("id", "flags", "questions", "wire", "_answer", "_authority", "_additional", "_edns", "_trailer", "_reader", "_counts", "_flat")
+    __slots__ = (
+        "id",
+        "flags",
+        "questions",
+        "wire",
+        "_answer",
+        "_authority",
+        "_additional",
+        "_edns",
+        "_trailer",
+        "_reader",
+        "_counts",
+        "_flat",
+    )
 
     def __init__(
         self,
@@ -106,12 +122,12 @@ class Message:
         """
         Read header and questions now, and the records when they are first looked at.
 
-        @raise BadMessage: fewer than twelve octets, or a question that is cut off. Looking at the records may raise it later, for
-            anything else that is wrong with them.
+        @raise BadMessage: fewer than twelve octets or more than 65,535, or a question that is cut off. Looking at the records may
+            raise it later, for anything else that is wrong with them.
         """
         self = cls.__new__(cls)
-        if len(data) < HEADER_OCTETS:
-            raise BadMessage(f"a message has {HEADER_OCTETS} octets at least; this has {len(data)}")
+        if not HEADER_OCTETS <= len(data) <= _MOST_OCTETS:
+            raise BadMessage(f"a message has {HEADER_OCTETS} to {_MOST_OCTETS} octets; this has {len(data)}")
         self.id, self.flags, count, answers, authorities, additionals = _header(data)
         reader = Reader(data)
         offset = HEADER_OCTETS
@@ -263,7 +279,11 @@ class Message:
         if not isinstance(other, Message):
             return NotImplemented
         return (
-            (self.id, self.flags, self.questions, self.edns, self.trailer) == (other.id, other.flags, other.questions, other.edns, other.trailer)
+            self.id == other.id
+            and self.flags == other.flags
+            and self.questions == other.questions
+            and self.edns == other.edns
+            and self.trailer == other.trailer
             and set(self.answer) == set(other.answer)
             and set(self.authority) == set(other.authority)
             and set(self.additional) == set(other.additional)

@@ -36,6 +36,9 @@ MOST_OCTETS: Final = 255
 #: Octets of a label (RFC 1035, section 2.3.4).
 MOST_LABEL_OCTETS: Final = 63
 
+#: Characters of a name as text: every octet of it an escape of four.
+_MOST_CHARACTERS: Final = 4 * MOST_OCTETS
+
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
 
 _ESCAPED: Final = [
@@ -76,7 +79,8 @@ def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
     except IndexError:
         raise BadName(f"{_quoted(text)}: a label has more than {MOST_LABEL_OCTETS} octets") from None
     if b"" in labels or not raw:
-        raise BadName(f"{_quoted(text)}: " + ("a label is empty; write one dot between labels" if raw else "the name is empty; the root is '.'"))
+        wrong = "a label is empty; write one dot between labels" if raw else "the name is empty; the root is '.'"
+        raise BadName(f"{_quoted(text)}: {wrong}")
     name += ROOT if absolute or origin is None else origin
     if len(name) > MOST_OCTETS:
         raise BadName(f"{_quoted(text)}: the name takes {len(name)} octets, {MOST_OCTETS} are the most")
@@ -126,6 +130,8 @@ def _splitEscaped(raw: bytes) -> tuple[list[bytes], bool]:
 def _encodeIDNA(text: str) -> bytes:
     import idna
 
+    if len(text) > _MOST_CHARACTERS:
+        raise BadName(f"{_quoted(text)}: {len(text)} characters, no name needs more than {_MOST_CHARACTERS}")
     parts: list[bytes] = []
     for label in text.replace("\u3002", ".").replace("\uff0e", ".").replace("\uff61", ".").split("."):
         if label.isascii():

@@ -26,7 +26,8 @@ class Reader:
     @ivar data: the whole message.
     @ivar names: offset to the uncompressed name that begins there, for names of few jumps. Whoever finds a name here has one step of
         work and need not count it: a message has no room for so many.
-    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not.
+    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not. Only C{names} knows of
+        names that take one step from then on.
     """
 
     __slots__ = ("data", "names", "hops", "_deep")
@@ -48,47 +49,69 @@ class Reader:
         """
         data = self.data
         names = self.names
+        position = offset
+        try:
+            # Nearly all names: labels, and then their end or a pointer to a name that was read before.
+            while (length := data[position]) and length < 64:
+                position += length + 1
+            if not length:
+                behind = position + 1
+                name = data[offset:behind]
+            elif length >= 192:
+                behind = position + 2
+                known = names.get((length & 63) << 8 | data[position + 1])
+                if known is None:
+                    return self._followed(offset)
+                self.hops += 1
+                name = data[offset:position] + known
+            else:
+                raise BadMessage(f"label type {length >> 6:02b} at octet {position}; only 00 and 11 are defined")
+        except IndexError:
+            raise BadMessage(f"the name at octet {offset} runs out of the message") from None
+        if len(name) > MOST_OCTETS:
+            raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
+        names[offset] = name
+        return name, behind
+
+    def _followed(self, offset: int) -> tuple[bytes, int]:
+        """
+        Read a name step by step, and remember its parts, so that later pointers to them find them ready.
+        """
+        data = self.data
+        names = self.names
+        deep = self._deep
         parts: list[bytes] = []
+        starts: list[tuple[int, int]] = []
         position = lowest = offset
         behind = total = jumps = 0
-        # Where parts of this name begin, so that later pointers to them find them ready.
-        starts: list[tuple[int, int]] = []
         try:
             while True:
-                length = data[position]
-                if length == 0:
-                    parts.append(b"\x00")
-                    if not behind:
-                        behind = position + 1
-                    break
-                if length < 64:
-                    begin = position
+                begin = position
+                while (length := data[position]) and length < 64:
                     position += length + 1
-                    while (length := data[position]) and length < 64:
-                        position += length + 1
-                    if position - begin + total >= MOST_OCTETS:
-                        raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets", rcode=1)
-                    starts.append((begin, len(parts)))
-                    parts.append(data[begin:position])
+                if position > begin:
                     total += position - begin
-                    continue
+                    if total >= MOST_OCTETS:
+                        raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
+                    parts.append(data[begin:position])
+                if not length:
+                    parts.append(b"\x00")
+                    behind = behind or position + 1
+                    break
                 if length < 192:
                     raise BadMessage(f"label type {length >> 6:02b} at octet {position}; only 00 and 11 are defined")
                 target = (length & 63) << 8 | data[position + 1]
-                if not behind:
-                    behind = position + 2
+                behind = behind or position + 2
                 if target >= lowest:
                     raise BadMessage(f"the pointer at octet {position} does not point backward")
                 lowest = target
                 jumps += 1
-                known = names.get(target)
-                if known is not None:
+                if (known := names.get(target)) is not None:
                     parts.append(known)
                     break
-                if target in self._deep:
-                    known, depth = self._deep[target]
-                    jumps += depth
-                    parts.append(known)
+                if (reached := deep.get(target)) is not None:
+                    parts.append(reached[0])
+                    jumps += reached[1]
                     break
                 if jumps > _MOST_JUMPS:
                     raise BadMessage(f"the name at octet {offset} takes more than {_MOST_JUMPS} jumps")
@@ -99,16 +122,21 @@ class Reader:
         self.hops += jumps
         if self.hops > _MOST_HOPS:
             raise BadMessage(f"the names of the message take more than {_MOST_HOPS} jumps")
-        name = parts[0] if len(parts) == 1 else b"".join(parts)
+        # From the right, so that each part is put before its tail once.
+        tail = b""
+        index = len(parts)
+        for begin, first in reversed(starts):
+            while index > first:
+                index -= 1
+                tail = parts[index] + tail
+            if jumps <= _FEW_JUMPS:
+                names[begin] = tail
+            else:
+                # Counted as the whole name's, which is too much for a part of it: the budget errs to safety.
+                deep[begin] = (tail, jumps)
+        name = b"".join(parts[:index]) + tail
         if len(name) > MOST_OCTETS:
             raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
         if jumps <= _FEW_JUMPS:
             names[offset] = name
-            for begin, index in starts:
-                if begin not in names:
-                    names[begin] = b"".join(parts[index:])
-        else:
-            # Counted from the name that was read, which is at most too much for its parts: the budget errs to safety.
-            for begin, index in starts:
-                self._deep[begin] = (b"".join(parts[index:]), jumps)
         return name, behind

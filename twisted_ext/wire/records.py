@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from struct import Struct
 from struct import error as StructError
-from typing import Final, Union
+from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import ANY_CLASS, NONE
@@ -21,7 +21,7 @@ __all__ = ["RRSet", "Layout", "readRecords", "groupRecords", "eachRecord"]
 #:   - a number: octets, exactly that many;
 #:   - C{(before, names, behind)}: so many octets, then so many names that may be compressed, then so many octets;
 #:   - a function of the reader, the start and the end of the rdata that gives it uncompressed.
-Layout = Union[None, int, tuple[int, int, int], Callable[[Reader, int, int], bytes]]
+Layout = None | int | tuple[int, int, int] | Callable[[Reader, int, int], bytes]
 
 _FIXED: Final = Struct(">HHIH")
 _fixed: Final = _FIXED.unpack_from

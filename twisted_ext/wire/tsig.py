@@ -1,0 +1,447 @@
+"""
+Signing messages with a shared secret (TSIG, RFC 8945): keys, the record, and one message at a time. L{twisted_ext.wire.tsigstream}
+has streams of them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from struct import Struct
+from struct import error as StructError
+from typing import Final
+
+from twisted_ext.errors import BadDescription, BadMessage, BadName
+from twisted_ext.limits import TSIG_FUDGE
+from twisted_ext.wire.codes import ANY_CLASS, Rcode
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
+from twisted_ext.wire.reader import Reader
+from twisted_ext.wire.records import RRSet
+
+__all__ = [
+    "ALGORITHMS",
+    "BADSIG",
+    "Key",
+    "TSIG",
+    "TSIGRecord",
+    "Verdict",
+    "replySigned",
+    "sign",
+    "signatureSize",
+    "splitSigned",
+    "verify",
+]
+
+#: The type of the record.
+TSIG: Final = 250
+
+#: Of a signature that does not match; the number is BADVERS where no TSIG is (RFC 8945, section 3).
+BADSIG: Final = 16
+
+#: Mnemonic, name on the wire, hash, octets of the hash, octets of the MAC (RFC 8945, section 6, and the registry it keeps).
+_TABLE: Final = (
+    ("hmac-md5", b"\x08hmac-md5\x07sig-alg\x03reg\x03int\x00", "md5", 16, 16),
+    ("hmac-sha1", b"\x09hmac-sha1\x00", "sha1", 20, 20),
+    ("hmac-sha224", b"\x0bhmac-sha224\x00", "sha224", 28, 28),
+    ("hmac-sha256", b"\x0bhmac-sha256\x00", "sha256", 32, 32),
+    ("hmac-sha256-128", b"\x0fhmac-sha256-128\x00", "sha256", 32, 16),
+    ("hmac-sha384", b"\x0bhmac-sha384\x00", "sha384", 48, 48),
+    ("hmac-sha384-192", b"\x0fhmac-sha384-192\x00", "sha384", 48, 24),
+    ("hmac-sha512", b"\x0bhmac-sha512\x00", "sha512", 64, 64),
+    ("hmac-sha512-256", b"\x0fhmac-sha512-256\x00", "sha512", 64, 32),
+)
+
+#: Algorithms by mnemonic: their names as a record has them.
+ALGORITHMS: Final = {mnemonic: wire for mnemonic, wire, _, _, _ in _TABLE}
+
+_HASHES: Final = {wire: (digest, whole, most) for _, wire, digest, whole, most in _TABLE}
+_MNEMONICS: Final = {wire: mnemonic for mnemonic, wire, _, _, _ in _TABLE}
+
+#: The least octets of a MAC that is cut short: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
+_LEAST_MAC: Final = 10
+
+_owner: Final = Struct(">HHIH")
+_times: Final = Struct(">HIHH")
+_behind: Final = Struct(">HHH")
+
+
+class Key:
+    """
+    A secret that two parties share.
+
+    @ivar name: what both call it; folded.
+    @ivar algorithm: as in L{ALGORITHMS}.
+    @ivar macSize: octets of the MACs that we make, and the least that we take.
+    """
+
+    __slots__ = ("name", "secret", "algorithm", "macSize", "_digest", "_whole")
+
+    def __init__(
+        self, name: bytes, secret: bytes, algorithm: bytes = ALGORITHMS["hmac-sha256"], macSize: int | None = None
+    ) -> None:
+        """
+        @param macSize: L{None} for all that the algorithm gives; fewer where the other side is set up to cut MACs short.
+
+        @raise BadDescription: no such algorithm, or a size that it does not allow.
+        """
+        self.name = name.lower()
+        self.secret = secret
+        self.algorithm = algorithm.lower()
+        known = _HASHES.get(self.algorithm)
+        if known is None:
+            raise BadDescription(f"TSIG algorithm {nameToText(algorithm)!r} is not known; there are {', '.join(ALGORITHMS)}")
+        self._digest, self._whole, most = known
+        self.macSize = most if macSize is None else macSize
+        least = max(_LEAST_MAC, self._whole // 2)
+        if not least <= self.macSize <= most:
+            raise BadDescription(f"a MAC of {macSize} octets; {_MNEMONICS[self.algorithm]} allows {least} to {most}")
+
+    @classmethod
+    def fromText(cls, text: str) -> Key:
+        """
+        Read C{algorithm:name:secret} or C{name:secret}, the secret in base64.
+
+        @raise BadDescription: anything else.
+        """
+        import binascii
+
+        head, _, secret = text.rpartition(":")
+        algorithm, found, name = head.rpartition(":")
+        if not found:
+            algorithm = "hmac-sha256"
+        wire = ALGORITHMS.get(algorithm.lower().rstrip("."))
+        # The secret is in no message: what is shown of it may end in a log.
+        if not name or not secret:
+            raise BadDescription("a TSIG key is written as algorithm:name:secret or name:secret, the secret in base64")
+        if wire is None:
+            raise BadDescription(f"TSIG algorithm {algorithm!r} is not known; there are {', '.join(ALGORITHMS)}")
+        try:
+            octets = binascii.a2b_base64(secret, strict_mode=True)
+        except ValueError as error:
+            raise BadDescription(f"the secret of TSIG key {name!r} is no base64: {error}") from None
+        try:
+            return cls(nameFromText(name), octets, wire)
+        except BadName as error:
+            raise BadDescription(f"the name of a TSIG key: {error}") from error
+
+    def mac(self, octets: bytes) -> bytes:
+        """
+        @return: the MAC, all of it.
+        """
+        return hmac.digest(self.secret, octets, self._digest)
+
+    def allows(self, size: int) -> bool:
+        """
+        @return: whether a MAC may have this many octets at all, whatever our own policy is (RFC 8945, section 5.2.2.1).
+        """
+        return max(_LEAST_MAC, self._whole // 2) <= size <= _HASHES[self.algorithm][2]
+
+    def __repr__(self) -> str:
+        return f"<Key {nameToText(self.name)} {_MNEMONICS[self.algorithm]}>"
+
+
+class TSIGRecord:
+    """
+    What a TSIG record says (RFC 8945, section 4.2).
+
+    @ivar keyName: its owner, folded.
+    @ivar timeSigned: seconds since 1970.
+    @ivar fudge: seconds that clocks may differ by.
+    @ivar originalId: the message's id when it was signed; forwarders may have changed it since.
+    @ivar error: what the sender found wrong with our signature, or 0.
+    @ivar other: with BADTIME, the sender's time in six octets.
+    """
+
+    __slots__ = ("keyName", "algorithm", "timeSigned", "fudge", "mac", "originalId", "error", "other")
+
+    def __init__(
+        self,
+        keyName: bytes,
+        algorithm: bytes,
+        timeSigned: int,
+        fudge: int,
+        mac: bytes,
+        originalId: int,
+        error: int = 0,
+        other: bytes = b"",
+    ) -> None:
+        self.keyName = keyName
+        self.algorithm = algorithm
+        self.timeSigned = timeSigned
+        self.fudge = fudge
+        self.mac = mac
+        self.originalId = originalId
+        self.error = error
+        self.other = other
+
+    @property
+    def serverTime(self) -> int | None:
+        """
+        What the clock of a server that said BADTIME showed.
+        """
+        return int.from_bytes(self.other, "big") if self.error == Rcode.BADTIME and len(self.other) == 6 else None
+
+    @classmethod
+    def fromRecord(cls, record: RRSet) -> TSIGRecord:
+        """
+        @raise BadMessage: its class is not ANY, its TTL is not 0, or its rdata is not of the form.
+        """
+        if record.rrType != TSIG or record.rrClass != ANY_CLASS or record.ttl:
+            raise BadMessage("a TSIG record whose class is not ANY or whose TTL is not 0")
+        rdata = record.rdatas[0]
+        algorithm, position = Reader(rdata).name(0)
+        try:
+            high, low, fudge, size = _times.unpack_from(rdata, position)
+            position += _times.size
+            mac = rdata[position : position + size]
+            position += size
+            originalId, error, length = _behind.unpack_from(rdata, position)
+        except StructError:
+            raise BadMessage("a TSIG record that is cut off") from None
+        position += _behind.size
+        if position + length != len(rdata):
+            raise BadMessage("a TSIG record whose rdata is not as long as its parts say")
+        return cls(record.name.lower(), algorithm.lower(), high << 32 | low, fudge, mac, originalId, error, rdata[position:])
+
+    def timers(self) -> bytes:
+        """
+        @return: what is signed of it in the middle of a stream (RFC 8945, section 5.3.1).
+        """
+        return self.timeSigned.to_bytes(6, "big") + self.fudge.to_bytes(2, "big")
+
+    def variables(self) -> bytes:
+        """
+        @return: what is signed of it (RFC 8945, section 4.3.3).
+        """
+        return b"".join(
+            (
+                self.keyName,
+                b"\x00\xff\x00\x00\x00\x00",
+                self.algorithm,
+                self.timers(),
+                self.error.to_bytes(2, "big"),
+                len(self.other).to_bytes(2, "big"),
+                self.other,
+            )
+        )
+
+    def toWire(self) -> bytes:
+        """
+        @return: the whole record.
+        """
+        rdata = b"".join(
+            (
+                self.algorithm,
+                self.timers(),
+                len(self.mac).to_bytes(2, "big"),
+                self.mac,
+                _behind.pack(self.originalId, self.error, len(self.other)),
+                self.other,
+            )
+        )
+        return self.keyName + _owner.pack(TSIG, ANY_CLASS, 0, len(rdata)) + rdata
+
+
+class Verdict:
+    """
+    What came of looking at a signature.
+
+    @ivar error: 0 where it is good; else L{BADSIG}, BADKEY, BADTIME, BADTRUNC (RFC 8945, section 5.2).
+    @ivar record: the signature, or L{None} where there was none.
+    @ivar key: the key, if it is known.
+    @ivar octets: the message as it was signed: without its TSIG record and with its original id.
+    """
+
+    __slots__ = ("error", "record", "key", "octets")
+
+    def __init__(self, error: int, record: TSIGRecord | None, key: Key | None, octets: bytes) -> None:
+        self.error = error
+        self.record = record
+        self.key = key
+        self.octets = octets
+
+    @property
+    def good(self) -> bool:
+        """
+        Whether the message is signed, rightly so, and its sender found our own signature good.
+        """
+        return not self.error and self.record is not None and not self.record.error
+
+    @property
+    def mac(self) -> bytes:
+        """
+        The MAC as it was sent: a reply is signed together with that of its request.
+        """
+        return b"" if self.record is None else self.record.mac
+
+    def __repr__(self) -> str:
+        return f"<Verdict error={self.error} {self.key}>"
+
+
+def signatureSize(key: Key, other: int = 0) -> int:
+    """
+    @param other: octets of other data: six with BADTIME.
+
+    @return: octets that signing adds to a message.
+    """
+    return len(key.name) + _owner.size + len(key.algorithm) + _times.size + key.macSize + _behind.size + other
+
+
+def splitSigned(message: bytes) -> tuple[bytes, TSIGRecord | None]:
+    """
+    Take the TSIG record off a message.
+
+    @param message: one that L{Message.check<twisted_ext.wire.message.Message.check>} has found whole.
+
+    @return: the message as it was signed, and the record, or L{None} where the last record is none.
+
+    @raise BadMessage: it cannot be read.
+    """
+    try:
+        _, flags, questions, answers, authorities, additionals = HEADER.unpack_from(message)
+        if not additionals:
+            return message, None
+        position = HEADER_OCTETS
+        for _ in range(questions):
+            position = _behindName(message, position) + 4
+        start = position
+        for _ in range(answers + authorities + additionals):
+            start = position
+            position = _behindName(message, position) + _owner.size
+            position += message[position - 2] << 8 | message[position - 1]
+        behind = _behindName(message, start)
+        rrType, rrClass, ttl, length = _owner.unpack_from(message, behind)
+    except (IndexError, StructError):
+        raise BadMessage("the records run out of the message") from None
+    if position != len(message):
+        raise BadMessage("octets behind the last record, or not as many as there should be")
+    if rrType != TSIG:
+        return message, None
+    name = Reader(message).name(start)[0]
+    record = TSIGRecord.fromRecord(RRSet(name, rrType, rrClass, ttl, (message[behind + _owner.size :],)))
+    header = HEADER.pack(record.originalId, flags, questions, answers, authorities, additionals - 1)
+    return header + message[HEADER_OCTETS:start], record
+
+
+def _behindName(message: bytes, position: int) -> int:
+    start = position
+    while length := message[position]:
+        if length >= 64:
+            return position + 2
+        position += length + 1
+        if position - start > MOST_OCTETS:
+            raise BadMessage(f"the name at octet {start} has more than {MOST_OCTETS} octets")
+    return position + 1
+
+
+def _prefixed(mac: bytes) -> bytes:
+    return len(mac).to_bytes(2, "big") + mac if mac else b""
+
+
+def _append(message: bytes, record: TSIGRecord) -> bytes:
+    count = (message[10] << 8 | message[11]) + 1
+    return message[:10] + count.to_bytes(2, "big") + message[12:] + record.toWire()
+
+
+def sign(
+    message: bytes,
+    key: Key,
+    now: float,
+    *,
+    requestMac: bytes = b"",
+    fudge: int = int(TSIG_FUDGE.default),
+    error: int = 0,
+    other: bytes = b"",
+    timersOnly: bool = False,
+) -> tuple[bytes, bytes]:
+    """
+    Sign a message.
+
+    @param message: whole and without a signature, as L{buildMessage<twisted_ext.wire.building.buildMessage>} gives it.
+    @param now: seconds since 1970.
+    @param requestMac: for a reply, the MAC of its request; inside a stream, that of the signed message before.
+    @param timersOnly: inside a stream, behind the first message (RFC 8945, section 5.3.1).
+
+    @return: the signed message, and its MAC.
+    """
+    record = TSIGRecord(key.name, key.algorithm, int(now), fudge, b"", message[0] << 8 | message[1], error, other)
+    signed = record.timers() if timersOnly else record.variables()
+    record.mac = key.mac(_prefixed(requestMac) + message + signed)[: key.macSize]
+    return _append(message, record), record.mac
+
+
+def verify(message: bytes, keys: Mapping[bytes, Key], now: float, *, requestMac: bytes = b"") -> Verdict:
+    """
+    Look at the signature of a message, in the order of RFC 8945, section 5.2: key, MAC, time, truncation.
+
+    @param message: one that L{Message.check<twisted_ext.wire.message.Message.check>} has found whole.
+    @param keys: by folded name.
+    @param now: seconds since 1970.
+    @param requestMac: for a reply, the MAC of its request.
+
+    @return: what came of it; an unsigned message has L{BADSIG} and no record.
+
+    @raise BadMessage: the record is not of its form, or its MAC has a number of octets that no key of its algorithm allows.
+    """
+    octets, record = splitSigned(message)
+    if record is None:
+        return Verdict(BADSIG, None, None, octets)
+    return judge(_prefixed(requestMac) + octets, octets, record, keys, now, record.variables())
+
+
+def judge(
+    covered: bytes, octets: bytes, record: TSIGRecord, keys: Mapping[bytes, Key], now: float, signed: bytes
+) -> Verdict:
+    """
+    Compare, then look at the clock.
+
+    @param covered: all that is signed before C{signed}, which is what is signed of the record itself.
+    """
+    key = keys.get(record.keyName)
+    if key is None or key.algorithm != record.algorithm:
+        return Verdict(Rcode.BADKEY, record, None, octets)
+    size = len(record.mac)
+    if not size and record.error in (BADSIG, Rcode.BADKEY):
+        # Told so by somebody who could not sign it: to be believed by nobody (RFC 8945, section 5.3.2).
+        return Verdict(record.error, record, key, octets)
+    if not key.allows(size):
+        raise BadMessage(f"a MAC of {size} octets with {_MNEMONICS[key.algorithm]}")
+    if not hmac.compare_digest(key.mac(covered + signed)[:size], record.mac):
+        return Verdict(BADSIG, record, key, octets)
+    if abs(int(now) - record.timeSigned) > record.fudge:
+        return Verdict(Rcode.BADTIME, record, key, octets)
+    if size < key.macSize:
+        return Verdict(Rcode.BADTRUNC, record, key, octets)
+    return Verdict(0, record, key, octets)
+
+
+def replySigned(message: bytes, verdict: Verdict, now: float, *, fudge: int = int(TSIG_FUDGE.default)) -> tuple[bytes, bytes]:
+    """
+    Sign the reply to a message that was verified, as its verdict wants it (RFC 8945, section 5.3): with BADKEY and BADSIG the record has
+    no MAC, with BADTIME it repeats the asker's time and tells ours.
+
+    @param message: the reply, unsigned; with an error of the signature its rcode is NOTAUTH.
+
+    @return: the reply with its TSIG record, and the MAC; the message itself where the request had none.
+    """
+    record = verdict.record
+    if record is None:
+        return message, b""
+    error = verdict.error
+    if verdict.key is None or error == BADSIG:
+        unsigned = TSIGRecord(
+            record.keyName, record.algorithm, int(now), fudge, b"", message[0] << 8 | message[1], error
+        )
+        return _append(message, unsigned), b""
+    if error == Rcode.BADTIME:
+        return sign(
+            message,
+            verdict.key,
+            record.timeSigned,
+            requestMac=record.mac,
+            fudge=fudge,
+            error=error,
+            other=int(now).to_bytes(6, "big"),
+        )
+    return sign(message, verdict.key, now, requestMac=record.mac, fudge=fudge, error=error)
