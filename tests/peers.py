@@ -27,7 +27,7 @@ from typing import Final, Self
 
 from tests.requirements import missing
 
-__all__ = ["LivePeer", "bind", "freePort", "nsd", "peer", "unbound"]
+__all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "unbound"]
 
 #: Folders with servers in them that an ordinary user's PATH leaves out.
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -94,6 +94,22 @@ def freePort(address: str) -> int:
             with suppress(OSError):
                 stream.bind((address, port))
                 return port
+
+
+def living(group: int) -> list[int]:
+    """
+    @param group: the number of a process group, which is that of its first process.
+
+    @return: processes of this group that have not ended. One that has, and that
+        nobody has taken notice of yet, does not count: it holds nothing any more.
+    """
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            state, _, itsGroup = file.read_text().rpartition(")")[2].split()[:3]
+            if int(itsGroup) == group and state not in "ZX":
+                found.append(int(file.parent.name))
+    return found
 
 
 class LivePeer:
@@ -240,6 +256,9 @@ class LivePeer:
         # The process group is ours too: children that outlived their parent.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        giveUp = time.monotonic() + _STOP_WAIT
+        while living(process.pid) and time.monotonic() < giveUp:
+            time.sleep(_LOOK_EVERY)
 
     def reload(self) -> None:
         """

@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from tests import peers
-from tests.peers import LivePeer, bind, freePort, nsd, peer, unbound
+from tests.peers import LivePeer, bind, freePort, living, nsd, peer, unbound
 
 ZONE = """\
 $ORIGIN example.org.
@@ -38,8 +37,7 @@ def ask(server: LivePeer, name: str, *words: str) -> str:
 
 def stillThere(server: LivePeer, group: int) -> list[str]:
     """
-    @return: what is left of a server: its folder, its socket, processes of its
-        group (one that has ended and waits for init to notice does not count).
+    @return: what is left of a server: its folder, its socket, its processes.
     """
     left = [str(server.folder)] if server.folder.exists() else []
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
@@ -48,13 +46,7 @@ def stillThere(server: LivePeer, group: int) -> list[str]:
             probe.bind(server.server)
         except OSError as error:
             left.append(str(error))
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, processGroup = file.read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(processGroup) == group and state != "Z":
-            left.append(str(file))
+    left += [f"process {number}" for number in living(group)]
     return left
 
 
