@@ -1,0 +1,485 @@
+"""
+EDNS options as values: what their octets say.
+
+L{EDNS<twisted_ext.wire.edns.EDNS>} keeps options as codes and octets, whatever they are. L{optionsOf} gives the typed view, and
+L{twisted_ext.wire.optiontext} reads options as people write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import unpack
+from typing import Final
+
+from twisted_ext.errors import BadDescription, BadMessage
+from twisted_ext.wire.codes import EDE_NAMES, OPTION_NAMES
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.reader import Reader
+
+__all__ = [
+    "AlgorithmsUnderstood",
+    "Chain",
+    "ClientSubnet",
+    "Cookie",
+    "Expire",
+    "ExtendedError",
+    "KeepAlive",
+    "KeyTags",
+    "NSID",
+    "Option",
+    "Padding",
+    "ReportChannel",
+    "UnknownOption",
+    "ZoneVersion",
+    "optionFromWire",
+    "optionsOf",
+]
+
+#: ZONEVERSION's only type so far (RFC 9660, section 2).
+_SOA_SERIAL: Final = 0
+
+
+def _shown(text: str) -> str:
+    """
+    @return: the text, with nothing in it that a terminal would obey.
+    """
+    return "".join([character if character.isprintable() else repr(character)[1:-1] for character in text])
+
+
+def _dumped(octets: bytes) -> str:
+    spaced = octets.hex(" ")
+    return f'{spaced} ("{"".join([chr(octet) if 0x20 <= octet <= 0x7E else "." for octet in octets])}")' if octets else ""
+
+
+def _uncompressed(octets: bytes, what: str) -> bytes:
+    # With nothing before it, no pointer in it can point backward.
+    name, behind = Reader(octets).name(0)
+    if behind != len(octets):
+        raise BadMessage(f"octets behind the name of {what}")
+    return name
+
+
+class Option:
+    """
+    Base of all options; equal if code and octets are.
+
+    @cvar code: IANA's number.
+    @ivar octets: what the option carries.
+    """
+
+    __slots__ = ("octets",)
+
+    code: int = -1
+
+    def __init__(self, octets: bytes) -> None:
+        """
+        @raise BadMessage: the octets are not of this option's form.
+        """
+        self.octets = octets
+        self.parse(octets)
+
+    def parse(self, octets: bytes) -> None:
+        """
+        Fill the attributes.
+
+        @raise BadMessage: the octets are not of this option's form.
+        """
+
+    def toWire(self) -> tuple[int, bytes]:
+        """
+        @return: code and octets, as L{EDNS} takes them.
+        """
+        return self.code, self.octets
+
+    def toText(self) -> str:
+        """
+        @return: one line for people, much as C{dig} has it.
+        """
+        value = self.valueToText()
+        return f"{self.title}: {value}" if value else self.title
+
+    @property
+    def title(self) -> str:
+        """
+        What people call it.
+        """
+        return OPTION_NAMES.get(self.code) or f"OPT={self.code}"
+
+    def valueToText(self) -> str:
+        """
+        @return: what it carries, for people; empty if it carries nothing.
+        """
+        return _dumped(self.octets)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Option):
+            return NotImplemented
+        return self.code == other.code and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.octets))
+
+    def __repr__(self) -> str:
+        return f"<Option {self.toText()}>"
+
+
+class UnknownOption(Option):
+    """
+    An option whose form is not known here: kept as it is.
+    """
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: int, octets: bytes) -> None:
+        self.code = code
+        super().__init__(octets)
+
+
+class NSID(Option):
+    """
+    Which server of many answered (RFC 5001); empty in a query.
+    """
+
+    __slots__ = ()
+    code = 3
+
+
+class AlgorithmsUnderstood(Option):
+    """
+    Algorithms that a validator knows (RFC 6975).
+
+    @ivar algorithms: their numbers.
+    """
+
+    __slots__ = ("code", "algorithms")
+
+    def __init__(self, code: int, octets: bytes) -> None:
+        """
+        @param code: 5 for those of signatures (DAU), 6 of DS digests (DHU), 7 of NSEC3 hashes (N3U).
+        """
+        self.code = code
+        super().__init__(octets)
+
+    def parse(self, octets: bytes) -> None:
+        self.algorithms = tuple(octets)
+
+    def valueToText(self) -> str:
+        return " ".join([str(number) for number in self.algorithms])
+
+
+class ClientSubnet(Option):
+    """
+    From where somebody asks (RFC 7871).
+
+    @ivar family: 1 for IPv4, 2 for IPv6; 0 where nothing is said of the address.
+    @ivar source: bits of the address that are given.
+    @ivar scope: in a reply, bits for which it holds; 0 in a query.
+    @ivar address: C{source} bits of it, in as many octets as they need.
+    """
+
+    __slots__ = ("family", "source", "scope", "address")
+    code = 8
+
+    def parse(self, octets: bytes) -> None:
+        if len(octets) < 4:
+            raise BadMessage("a client subnet that is cut off")
+        self.family = octets[0] << 8 | octets[1]
+        self.source, self.scope = octets[2], octets[3]
+        self.address = octets[4:]
+        most = {0: 0, 1: 32, 2: 128}.get(self.family)
+        if most is None:
+            raise BadMessage(f"a client subnet of address family {self.family}; only 1 and 2 are defined")
+        if self.source > most or self.scope > most:
+            raise BadMessage(f"a client subnet of {max(self.source, self.scope)} bits; its family has {most}")
+        if len(self.address) != (self.source + 7) // 8:
+            raise BadMessage(f"a client subnet of {self.source} bits in {len(self.address)} octets")
+        if self.source % 8 and self.address[-1] & 0xFF >> self.source % 8:
+            raise BadMessage(f"a client subnet with bits set beyond its {self.source}")
+
+    @classmethod
+    def of(cls, address: str, source: int | None = None, scope: int = 0) -> ClientSubnet:
+        """
+        @param address: in text; bits beyond C{source} are dropped.
+        @param source: L{None} for all its bits.
+
+        @raise BadDescription: no address, or no such number of bits.
+        """
+        from ipaddress import ip_interface
+
+        try:
+            network = ip_interface(address if source is None else f"{address}/{source}").network
+        except ValueError as error:
+            raise BadDescription(f"client subnet: {error}; write 192.0.2.0/24 or 2001:db8::/56") from None
+        family = 1 if network.version == 4 else 2
+        length = network.prefixlen
+        octets = network.network_address.packed[: (length + 7) // 8]
+        if not 0 <= scope <= network.max_prefixlen:
+            raise BadDescription(f"client subnet: a scope of {scope} bits; {network.max_prefixlen} are the most")
+        return cls(bytes([0, family, length, scope]) + octets)
+
+    def valueToText(self) -> str:
+        from ipaddress import IPv4Address, IPv6Address
+
+        if self.family == 2:
+            shown = str(IPv6Address(self.address.ljust(16, b"\x00")))
+        else:
+            shown = str(IPv4Address(self.address.ljust(4, b"\x00")))
+        return f"{shown}/{self.source}/{self.scope}"
+
+
+class Expire(Option):
+    """
+    How long a secondary may go on with a zone (RFC 7314).
+
+    @ivar seconds: L{None} in a query.
+    """
+
+    __slots__ = ("seconds",)
+    code = 9
+
+    def parse(self, octets: bytes) -> None:
+        if len(octets) not in (0, 4):
+            raise BadMessage(f"EXPIRE of {len(octets)} octets; 0 or 4 are allowed")
+        self.seconds = int.from_bytes(octets, "big") if octets else None
+
+    def valueToText(self) -> str:
+        return "" if self.seconds is None else str(self.seconds)
+
+
+class Cookie(Option):
+    """
+    What shows that a peer was heard of before (RFC 7873; RFC 9018).
+
+    @ivar client: eight octets.
+    @ivar server: eight to thirty-two octets, or nothing.
+    """
+
+    __slots__ = ("client", "server")
+    code = 10
+
+    def parse(self, octets: bytes) -> None:
+        if len(octets) != 8 and not 16 <= len(octets) <= 40:
+            raise BadMessage(f"a cookie of {len(octets)} octets; 8 and 16 to 40 are allowed")
+        self.client, self.server = octets[:8], octets[8:]
+
+    @property
+    def timestamp(self) -> int | None:
+        """
+        When the server made it, in seconds since 1970 modulo 2**32, if it is of the form that servers agree on (RFC 9018,
+        section 4).
+        """
+        server = self.server
+        return int.from_bytes(server[4:8], "big") if len(server) == 16 and server[0] == 1 else None
+
+    def valueToText(self) -> str:
+        return self.octets.hex()
+
+
+class KeepAlive(Option):
+    """
+    How long a connection may stay idle (RFC 7828).
+
+    @ivar seconds: in steps of a tenth; L{None} in a query.
+    """
+
+    __slots__ = ("seconds",)
+    code = 11
+
+    def parse(self, octets: bytes) -> None:
+        if len(octets) not in (0, 2):
+            raise BadMessage(f"a keep-alive of {len(octets)} octets; 0 or 2 are allowed")
+        self.seconds = int.from_bytes(octets, "big") / 10 if octets else None
+
+    @classmethod
+    def of(cls, seconds: float) -> KeepAlive:
+        """
+        @param seconds: 0 to 6553.5; what is beyond is moved there.
+        """
+        return cls(min(max(round(seconds * 10), 0), 0xFFFF).to_bytes(2, "big"))
+
+    def valueToText(self) -> str:
+        return "" if self.seconds is None else f"{self.seconds:.1f} secs"
+
+
+class Padding(Option):
+    """
+    Octets that hide how long a message is (RFC 7830).
+    """
+
+    __slots__ = ()
+    code = 12
+
+    def valueToText(self) -> str:
+        return f"{len(self.octets)} octets"
+
+
+class Chain(Option):
+    """
+    Ask for all that is needed to validate from a name on down (RFC 7901).
+
+    @ivar name: the closest one known to be good.
+    """
+
+    __slots__ = ("name",)
+    code = 13
+
+    def parse(self, octets: bytes) -> None:
+        self.name = _uncompressed(octets, "CHAIN")
+
+    def valueToText(self) -> str:
+        return nameToText(self.name)
+
+
+class KeyTags(Option):
+    """
+    Which trust anchors somebody has (RFC 8145, section 4).
+
+    @ivar tags: the tags of these keys.
+    """
+
+    __slots__ = ("tags",)
+    code = 14
+
+    def parse(self, octets: bytes) -> None:
+        if not octets or len(octets) % 2:
+            raise BadMessage(f"key tags in {len(octets)} octets; each takes two, and there is one at least")
+        self.tags: tuple[int, ...] = unpack(f">{len(octets) // 2}H", octets)
+
+    def valueToText(self) -> str:
+        return " ".join([str(tag) for tag in self.tags])
+
+
+class ExtendedError(Option):
+    """
+    Why an answer is as it is (RFC 8914).
+
+    @ivar infoCode: see L{EDE_NAMES}.
+    @ivar extraText: for people, and for nobody else; what is no UTF-8 in it is replaced.
+    """
+
+    __slots__ = ("infoCode", "extraText")
+    code = 15
+
+    def parse(self, octets: bytes) -> None:
+        if len(octets) < 2:
+            raise BadMessage("an extended error that is cut off")
+        self.infoCode = octets[0] << 8 | octets[1]
+        # RFC 8914, section 2: it may end with a zero, and need not.
+        self.extraText = octets[2:].decode("utf-8", "replace").rstrip("\x00")
+
+    @classmethod
+    def of(cls, infoCode: int, extraText: str = "") -> ExtendedError:
+        """
+        @param infoCode: 16 bits.
+        """
+        return cls(infoCode.to_bytes(2, "big") + extraText.encode("utf-8", "replace"))
+
+    def valueToText(self) -> str:
+        name = EDE_NAMES.get(self.infoCode)
+        text = str(self.infoCode) + (f" ({name})" if name else "")
+        return f"{text}: ({_shown(self.extraText)})" if self.extraText else text
+
+
+class ReportChannel(Option):
+    """
+    Where errors of a zone are to be reported (RFC 9567).
+
+    @ivar agent: the domain that takes reports.
+    """
+
+    __slots__ = ("agent",)
+    code = 18
+
+    def parse(self, octets: bytes) -> None:
+        self.agent = _uncompressed(octets, "Report-Channel")
+
+    def valueToText(self) -> str:
+        return nameToText(self.agent)
+
+
+class ZoneVersion(Option):
+    """
+    Which version of a zone an answer is from (RFC 9660).
+
+    @ivar labels: labels of the zone's name; L{None} in a query.
+    @ivar kind: 0 for the serial of its SOA.
+    @ivar version: octets whose meaning the kind tells.
+    """
+
+    __slots__ = ("labels", "kind", "version")
+    code = 19
+
+    def parse(self, octets: bytes) -> None:
+        self.labels: int | None = None
+        self.kind: int | None = None
+        self.version = octets[2:]
+        if not octets:
+            return
+        if len(octets) < 2:
+            raise BadMessage("a zone version that is cut off")
+        self.labels, self.kind = octets[0], octets[1]
+        if self.kind == _SOA_SERIAL and len(self.version) != 4:
+            raise BadMessage(f"a zone version of a serial in {len(self.version)} octets; it takes 4")
+
+    @classmethod
+    def of(cls, zone: bytes, serial: int) -> ZoneVersion:
+        """
+        @param zone: its name, of which the number of labels is said.
+        """
+        from twisted_ext.wire.names import labelCount
+
+        return cls(bytes([labelCount(zone), _SOA_SERIAL]) + serial.to_bytes(4, "big"))
+
+    @property
+    def serial(self) -> int | None:
+        """
+        The serial, where that is the kind of version.
+        """
+        return int.from_bytes(self.version, "big") if self.kind == _SOA_SERIAL else None
+
+    def valueToText(self) -> str:
+        if self.labels is None:
+            return ""
+        if self.serial is not None:
+            return f"SOA-SERIAL: {self.serial} (zone of {self.labels} labels)"
+        return f"type {self.kind}: {self.version.hex()} (zone of {self.labels} labels)"
+
+
+_CLASSES: Final[dict[int, Callable[[bytes], Option]]] = {
+    kind.code: kind
+    for kind in (
+        NSID,
+        ClientSubnet,
+        Expire,
+        Cookie,
+        KeepAlive,
+        Padding,
+        Chain,
+        KeyTags,
+        ExtendedError,
+        ReportChannel,
+        ZoneVersion,
+    )
+}
+
+
+def optionFromWire(code: int, octets: bytes) -> Option:
+    """
+    @return: the option as a value of its class, L{UnknownOption} where there is none.
+
+    @raise BadMessage: the octets are not of the option's form.
+    """
+    kind = _CLASSES.get(code)
+    if kind is not None:
+        return kind(octets)
+    return AlgorithmsUnderstood(code, octets) if 5 <= code <= 7 else UnknownOption(code, octets)
+
+
+def optionsOf(edns: EDNS | None) -> list[Option]:
+    """
+    @return: the options of an OPT record in their order; none where there is no such record.
+
+    @raise BadMessage: one of them is not of its form.
+    """
+    return [] if edns is None else [optionFromWire(code, octets) for code, octets in edns.options]
