@@ -220,6 +220,8 @@ class QueryContext:
     @ivar client: on whose behalf, as an address, or L{None} for ourselves.
     @ivar budget: work left, or L{None} where it is not counted.
     @ivar trace: where to note what happens, or L{None}.
+    @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{Coalescing
+        <twisted_ext.resolver.coalescing.Coalescing>} sets it, and contexts made by L{detached} keep it.
     @ivar variant: octets that differ where the wishes would change the answer: part of every key under which answers are shared.
     """
 
@@ -237,6 +239,7 @@ class QueryContext:
         "client",
         "budget",
         "trace",
+        "flight",
         "variant",
     )
 
@@ -270,11 +273,55 @@ class QueryContext:
         self.client = client
         self.budget = budget
         self.trace = trace
+        self.flight: object = None
         if recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream):
             self.variant = b""
         else:
             bits = recursionDesired | dnssecOk << 1 | checkingDisabled << 2 | authenticData << 3 | edns << 4 | stream << 5
             self.variant = bytes([bits]) + b"".join([code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets for code, octets in options])
+
+    def but(self, *, deadline: float | None = None, relative: bool | None = None, waits: tuple[float, ...] | None = None) -> QueryContext:
+        """
+        @return: the same wishes, except for those given.
+        """
+        changed = QueryContext.__new__(QueryContext)
+        changed.deadline = self.deadline if deadline is None else deadline
+        changed.recursionDesired = self.recursionDesired
+        changed.dnssecOk = self.dnssecOk
+        changed.checkingDisabled = self.checkingDisabled
+        changed.authenticData = self.authenticData
+        changed.edns = self.edns
+        changed.options = self.options
+        changed.stream = self.stream
+        changed.waits = self.waits if waits is None else waits
+        changed.relative = self.relative if relative is None else relative
+        changed.client = self.client
+        changed.budget = self.budget
+        changed.trace = self.trace
+        changed.variant = self.variant
+        return changed
+
+    def detached(self, deadline: float) -> QueryContext:
+        """
+        @return: the same wishes with another deadline, on nobody's behalf and with nobody's budget.
+        """
+        other = QueryContext.__new__(QueryContext)
+        other.deadline = deadline
+        other.recursionDesired = self.recursionDesired
+        other.dnssecOk = self.dnssecOk
+        other.checkingDisabled = self.checkingDisabled
+        other.authenticData = self.authenticData
+        other.edns = self.edns
+        other.options = self.options
+        other.stream = self.stream
+        other.waits = self.waits
+        other.relative = self.relative
+        other.client = None
+        other.budget = None
+        other.trace = self.trace
+        other.flight = self.flight
+        other.variant = self.variant
+        return other
 
 
 def answerFromMessage(question: Question, message: Message, origin: Origin) -> Answer:

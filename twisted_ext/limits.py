@@ -15,12 +15,54 @@ __all__ = [
     "POINTERS_PER_NAME",
     "POINTER_HOPS",
     "LOOKUP_SECONDS",
+    "CACHE_BYTES",
+    "CACHE_ENTRY_BYTES",
+    "CACHE_READY_SHARE",
+    "CACHE_SECONDS",
+    "CACHE_LEAST_SECONDS",
+    "NEGATIVE_SECONDS",
+    "REFERRAL_SECONDS",
+    "RRSET_RECORDS",
+    "FAILURE_SECONDS",
+    "FAILURE_MOST_SECONDS",
+    "FAILURES_KEPT",
+    "FAILURE_PATIENCE",
+    "STALE_SECONDS",
+    "STALE_TTL",
+    "STALE_WAIT",
+    "STALE_RECHECK",
+    "PREFETCH_SHARE",
+    "PREFETCH_HITS",
+    "PREFETCHES",
+    "CACHE_LINE",
+    "FLIGHT_SECONDS",
+    "FLIGHT_WAITERS",
+    "FLIGHT_VARIANTS",
     "TSIG_FUDGE",
     "TSIG_UNSIGNED",
+    "BULK_ALIASES",
     "BULK_WINDOW",
     "BULK_KEPT_BACK",
     "LOSS_SHARE",
     "RANGE_ADDRESSES",
+    "HOSTS_OCTETS",
+    "HOSTS_ADDRESSES",
+    "HOSTS_TTL",
+    "CONFIGURATION_OCTETS",
+    "FILE_COMPLAINTS",
+    "LOOK_SECONDS",
+    "CONFIGURED_SERVERS",
+    "SEARCH_DOMAINS",
+    "NDOTS",
+    "CONFIGURED_TIMEOUT",
+    "CONFIGURED_ATTEMPTS",
+    "SORTLIST_PAIRS",
+    "HEDGE_SECONDS",
+    "RESOLVER_THREADS",
+    "THREADED_WAITING",
+    "THREADED_TTL",
+    "DESCRIPTION_CHARACTERS",
+    "DESCRIPTION_DEPTH",
 ]
 
 
@@ -93,8 +135,145 @@ BULK_WINDOW: Final = Limit(default=1000, least=1, most=20_000)
 #: Answers kept back so that they come out in the order of their names; a slow name then holds up all others.
 BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
 
+#: Aliases that are followed one after the other where a server leaves that to whoever asks.
+BULK_ALIASES: Final = Limit(default=11, least=1, most=16)
+
 #: Share of look-ups in a round that may be lost before fewer are kept under way.
 LOSS_SHARE: Final = Limit(default=0.05, least=0.0, most=0.9)
 
 #: Addresses in one range, so that a /64 written by mistake is an error and not a thousand years of work.
 RANGE_ADDRESSES: Final = Limit(default=2**32, least=1, most=2**32)
+
+# -- answer sources of this machine
+
+#: Octets that are read of a hosts file: lists of 200,000 blocked names take 6 MiB, and reading stops everything else meanwhile.
+HOSTS_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
+
+#: Addresses of one name in a hosts file. Each is compared with those before it, and all of them go into one answer.
+HOSTS_ADDRESSES: Final = Limit(default=256, least=1, most=2048)
+
+#: Seconds for which others may keep what a hosts file says. We look at the file again when it has changed.
+HOSTS_TTL: Final = Limit(default=86400, least=0, most=604800)
+
+#: Octets that are read of a resolver configuration; real ones take a few hundred.
+CONFIGURATION_OCTETS: Final = Limit(default=64 << 10, least=1 << 10, most=1 << 20)
+
+#: Complaints about a file that are kept for whoever asks why; the others are counted.
+FILE_COMPLAINTS: Final = Limit(default=20, least=0, most=1000)
+
+#: Seconds during which a file that was looked at is not looked at again.
+LOOK_SECONDS: Final = Limit(default=1.0, least=0.0, most=3600.0)
+
+#: Name servers taken from a configuration. The C library stops at three; with choice by round trip more do no harm, but every one of
+#: them is tried before a look-up fails.
+CONFIGURED_SERVERS: Final = Limit(default=8, least=1, most=64)
+
+#: Domains that a relative name is searched in, so also queries that one name can cause. Kubernetes writes up to 32.
+SEARCH_DOMAINS: Final = Limit(default=32, least=0, most=64)
+
+#: Dots with which a name is tried as it stands first; the C library's range.
+NDOTS: Final = Limit(default=1, least=0, most=15)
+
+#: Seconds to wait for a reply, where C{options timeout:} asks for it; the C library's range.
+CONFIGURED_TIMEOUT: Final = Limit(default=5, least=1, most=30)
+
+#: Times that each server is asked, where C{options attempts:} asks for it; the C library's range.
+CONFIGURED_ATTEMPTS: Final = Limit(default=2, least=1, most=5)
+
+#: Pairs of address and mask in C{sortlist}; the C library's bound.
+SORTLIST_PAIRS: Final = Limit(default=10, least=0, most=10)
+
+# -- combining sources
+
+#: Seconds that one source has before the next one is asked as well. Most answers over a network come sooner, so few are asked for twice.
+HEDGE_SECONDS: Final = Limit(default=0.25, least=0.0, most=60.0)
+
+#: Threads that wait for the system's own resolver. It may hold one for half a minute.
+RESOLVER_THREADS: Final = Limit(default=8, least=1, most=256)
+
+#: Look-ups that wait for such a thread or occupy one.
+THREADED_WAITING: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Seconds to keep what the system's resolver says, which tells no TTL.
+THREADED_TTL: Final = Limit(default=60, least=0, most=86400)
+
+# -- descriptions of resolvers
+
+#: Characters of a description: room for a few hundred routes.
+DESCRIPTION_CHARACTERS: Final = Limit(default=65536, least=1, most=1 << 20)
+
+#: Descriptions within descriptions.
+DESCRIPTION_DEPTH: Final = Limit(default=32, least=1, most=64)
+
+# -- cache
+
+#: Octets of memory that a cache may take, its own tables and all overhead counted.
+CACHE_BYTES: Final = Limit(default=32 * 2**20, least=64 * 2**10, most=64 * 2**30)
+
+#: Octets of memory of one answer; a larger one is passed on but not kept, so that no single answer displaces hundreds.
+CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)
+
+#: Share of a cache's memory for answers that are asked for often and kept ready; the others are kept packed, in a quarter of the room.
+CACHE_READY_SHARE: Final = Limit(default=0.125, least=0.01, most=0.9)
+
+#: Seconds for which anything is kept at most: days to weeks (RFC 8767, section 4).
+CACHE_SECONDS: Final = Limit(default=7 * 86400, least=1, most=28 * 86400)
+
+#: Seconds for which a record is kept at least, where somebody wants to go against its owner; signed ones are never kept longer than they say.
+CACHE_LEAST_SECONDS: Final = Limit(default=0, least=0, most=3600)
+
+#: Seconds for which a denial is kept at most (RFC 2308, section 5).
+NEGATIVE_SECONDS: Final = Limit(default=10800, least=0, most=10800)
+
+#: Seconds for which a referral is kept where an answer was expected: it denies nothing, but asking again at once would not help either.
+REFERRAL_SECONDS: Final = Limit(default=5, least=0, most=60)
+
+#: Records of one set beyond which the whole answer is not kept (CVE-2024-1737).
+RRSET_RECORDS: Final = Limit(default=100, least=1, most=65535)
+
+#: Seconds to remember that a question could not be answered (RFC 9520, section 3.2); doubled each time that it happens again.
+FAILURE_SECONDS: Final = Limit(default=5, least=1, most=300)
+
+#: Seconds up to which they are doubled. RFC 9520 allows 300; whoever comes back from a dead spot should not wait so long.
+FAILURE_MOST_SECONDS: Final = Limit(default=30, least=1, most=300)
+
+#: Failures remembered.
+FAILURES_KEPT: Final = Limit(default=4096, least=16, most=1_000_000)
+
+#: Seconds that a look-up must have had before its running out of time counts as a failure of the servers, not of its caller's patience.
+FAILURE_PATIENCE: Final = Limit(default=1.0, least=0.0, most=60.0)
+
+#: Seconds past its end for which an answer may still be given when no other can be had: 1 to 3 days (RFC 8767, section 5).
+STALE_SECONDS: Final = Limit(default=86400, least=0, most=3 * 86400)
+
+#: TTL of such an answer (RFC 8767, section 4).
+STALE_TTL: Final = Limit(default=30, least=1, most=60)
+
+#: Seconds to wait for a fresh answer before a stale one is given (RFC 8767, section 5).
+STALE_WAIT: Final = Limit(default=1.8, least=0.0, most=10.0)
+
+#: Seconds after a failure for which a stale answer is given at once, without asking (RFC 8767, section 5).
+STALE_RECHECK: Final = Limit(default=30, least=1, most=300)
+
+#: Share of an answer's time that is left when asking for it fetches it anew.
+PREFETCH_SHARE: Final = Limit(default=0.1, least=0.01, most=0.5)
+
+#: Times that an answer must have been asked for before it is fetched ahead.
+PREFETCH_HITS: Final = Limit(default=3, least=1, most=1000)
+
+#: Answers being fetched ahead at the same time.
+PREFETCHES: Final = Limit(default=64, least=1, most=10_000)
+
+#: Characters of one line of a cache file.
+CACHE_LINE: Final = Limit(default=2**20, least=1024, most=2**24)
+
+# -- shared look-ups
+
+#: Seconds that a look-up shared by several may take, whoever began it.
+FLIGHT_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
+
+#: Callers that wait for one shared look-up; more are refused.
+FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
+FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
