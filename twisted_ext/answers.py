@@ -298,6 +298,7 @@ class QueryContext:
         changed.client = self.client
         changed.budget = self.budget
         changed.trace = self.trace
+        changed.flight = self.flight
         changed.variant = self.variant
         return changed
 

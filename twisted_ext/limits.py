@@ -15,6 +15,10 @@ __all__ = [
     "POINTERS_PER_NAME",
     "POINTER_HOPS",
     "LOOKUP_SECONDS",
+    "QUESTIONS_REMEMBERED",
+    "NAMES_REMEMBERED",
+    "RESOLUTION_DELAY",
+    "FAMILY_GRACE",
     "CACHE_BYTES",
     "CACHE_ENTRY_BYTES",
     "CACHE_READY_SHARE",
@@ -63,6 +67,25 @@ __all__ = [
     "THREADED_TTL",
     "DESCRIPTION_CHARACTERS",
     "DESCRIPTION_DEPTH",
+    "SOCKET_QUERIES",
+    "POOL_SOCKETS",
+    "PORT_TRIES",
+    "NEAR_MISSES",
+    "NEAR_MISSES_HEARD",
+    "FIRST_WAIT",
+    "SERVER_WAIT",
+    "SERVER_TRIES",
+    "STREAM_WAIT",
+    "STREAM_IN_FLIGHT",
+    "STREAM_WAITING",
+    "STREAM_KEPT",
+    "BACK_OFF",
+    "DECLINES",
+    "PROBE_AFTER",
+    "NO_EDNS_SECONDS",
+    "NO_EDNS_SIGNS",
+    "NO_CASE_SECONDS",
+    "TRANSFER_OCTETS",
 ]
 
 
@@ -126,6 +149,21 @@ TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
 
 #: Seconds from the call to the answer, everything included: search list, aliases, retries, TCP.
 LOOKUP_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
+
+# -- the edge to Twisted
+
+#: Texts that a resolver remembers as questions, so that asking again for the same name reads nothing.
+QUESTIONS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
+
+#: Names remembered in the form that Twisted gives them, so that equal ones share their octets.
+NAMES_REMEMBERED: Final = Limit(default=4096, least=1, most=1_000_000)
+
+#: Seconds that addresses of one family wait for those of the other, so that they can be put in order together (RFC 8305, section 8).
+RESOLUTION_DELAY: Final = Limit(default=0.05, least=0.0, most=2.0)
+
+#: Seconds that the slower family gets once the other has given addresses: a server that drops questions for one type
+#: must not hold up connections for the whole deadline (RFC 4074, section 4.2).
+FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 # -- many look-ups at once
 
@@ -219,7 +257,7 @@ CACHE_READY_SHARE: Final = Limit(default=0.125, least=0.01, most=0.9)
 #: Seconds for which anything is kept at most: days to weeks (RFC 8767, section 4).
 CACHE_SECONDS: Final = Limit(default=7 * 86400, least=1, most=28 * 86400)
 
-#: Seconds for which a record is kept at least, where somebody wants to go against its owner; signed ones are never kept longer than they say.
+#: Seconds for which a record is kept at least, where somebody goes against its owner's wish; not so for signed ones.
 CACHE_LEAST_SECONDS: Final = Limit(default=0, least=0, most=3600)
 
 #: Seconds for which a denial is kept at most (RFC 2308, section 5).
@@ -277,3 +315,63 @@ FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 #: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
+
+# -- transport
+
+#: Queries that one UDP socket serves in its life, so that a port once guessed is of little use (RFC 5452, section 9.2).
+SOCKET_QUERIES: Final = Limit(default=16, least=1, most=16)
+
+#: Sockets per server that take queries at a time; each query picks one of them at random.
+POOL_SOCKETS: Final = Limit(default=8, least=1, most=64)
+
+#: Random ports tried for one socket before giving up: by then nearly all of them are taken.
+PORT_TRIES: Final = Limit(default=64, least=1, most=1024)
+
+#: Replies of the right address and port but with a wrong id or question, after which the query is asked by TCP (the near misses of
+#: forgers who guess; PowerDNS has the same number).
+NEAR_MISSES: Final = Limit(default=1, least=1, most=16)
+
+#: Near misses after which a socket is not listened to any more: a forger has this many of 65,536 chances, no more.
+NEAR_MISSES_HEARD: Final = Limit(default=64, least=1, most=1024)
+
+#: Seconds to wait for a server that has not been measured yet (RFC 6298 would say 1; a second server is near as a rule).
+FIRST_WAIT: Final = Limit(default=0.6, least=0.05, most=10.0)
+
+#: Seconds to wait for a measured server. The least leaves a forwarder time for a look-up of its own that it has to do first.
+SERVER_WAIT: Final = Limit(default=0.6, least=0.25, most=5.0)
+
+#: Queries by UDP to one server in one look-up.
+SERVER_TRIES: Final = Limit(default=3, least=1, most=16)
+
+#: Seconds for one try by TCP, connecting included, while there are other servers to turn to.
+STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)
+
+#: Unanswered queries on one connection (RFC 7766, section 6.2.1.1); more wait for replies.
+STREAM_IN_FLIGHT: Final = Limit(default=200, least=1, most=2000)
+
+#: Queries waiting for one connection; more are refused at once.
+STREAM_WAITING: Final = Limit(default=20000, least=1, most=60000)
+
+#: Seconds to keep a connection that nobody waits on, where keep-alive was asked for (RFC 7828, section 3.4).
+STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
+
+#: Seconds for which a server is left alone when it has not answered; doubled each time, up to the most.
+BACK_OFF: Final = Limit(default=1.0, least=0.1, most=60.0)
+
+#: Look-ups in a row that a server refuses or fails before it is left alone.
+DECLINES: Final = Limit(default=8, least=2, most=1000)
+
+#: Seconds after which a server that is not asked otherwise gets a copy of a real query, to see how it does.
+PROBE_AFTER: Final = Limit(default=30.0, least=1.0, most=3600.0)
+
+#: Seconds to spare a server EDNS after it has shown that it cannot (Unbound keeps what it knows of a server as long).
+NO_EDNS_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
+
+#: Look-ups in a row that must show it: the sign is a datagram that may be forged.
+NO_EDNS_SIGNS: Final = Limit(default=3, least=2, most=100)
+
+#: Seconds to spare a server mixed case after it has shown that it does not keep it.
+NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
+
+#: Octets of one zone by AXFR.
+TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)
