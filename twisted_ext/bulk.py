@@ -1,0 +1,292 @@
+"""
+Any number of look-ups as a stream: thousands under way at once, with memory bounded and no name lost.
+
+    async def show(reactor, resolver):
+        async for name, result in bulk(resolver, ["www.example.com", "example.org"], clock=reactor):
+            print(name, dataOf(result) if isinstance(result, Answer) else result)
+
+    task.react(lambda reactor: Deferred.fromCoroutine(show(reactor, client.resolverFromString(reactor, "system"))))
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IResolver
+
+from twisted_ext.answers import Answer
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import BULK_KEPT_BACK
+from twisted_ext.pacing import Rate, Window
+from twisted_ext.ranges import AddressRange, reverseNameOf
+from twisted_ext.resolver.streaming import InOrder, Run
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import typeNumber
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["Asked", "aliasesOf", "bulk", "dataOf", "questionOf", "reverse", "sourceOf", "typeOf"]
+
+#: What may be asked for: a name as text, an address (looked up in reverse), or a whole question.
+Asked: TypeAlias = str | bytes | IPv4Address | IPv6Address | Question
+
+_A: Final = 1
+_CNAME: Final = 5
+_PTR: Final = 12
+_ANY: Final = 255
+
+
+def questionOf(asked: Asked, rrType: int) -> Question:
+    """
+    @param rrType: the type to ask for; addresses are asked for PTR whatever this is.
+
+    @raise twisted_ext.errors.BadName: the text is no name.
+    """
+    if isinstance(asked, str | bytes):
+        return Question(nameFromText(asked), rrType)
+    if isinstance(asked, Question):
+        return asked
+    if isinstance(asked, IPv4Address | IPv6Address):
+        return Question(reverseNameOf(asked.packed), _PTR)
+    raise CallerFault(f"{asked!r} cannot be looked up; give a name as str, an ipaddress object or a Question")
+
+
+def reverse(text: str) -> Iterable[Question]:
+    """
+    Go through the questions for which names an address, or each address of a range, has.
+
+    Zones delegated on other than octet boundaries are found by their aliases (RFC 2317), as any others.
+
+    @param text: C{"192.0.2.0/24"}, C{"2001:db8::/120"}, C{"192.0.2.3-192.0.2.9"} or one address.
+
+    @raise twisted_ext.ranges.BadAddress: this is no range, or one that has too many addresses.
+    """
+    addresses = AddressRange.fromText(text)
+    return (Question(name, _PTR) for _, name in addresses)
+
+
+def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
+    """
+    @param rrType: the type that was asked for; L{None} takes all that are not aliases.
+
+    @return: the records that were asked for, in the form of master files; none where the answer is a denial.
+    """
+    from twisted_ext.wire.rdata.registry import rdataToText
+
+    return [
+        rdataToText(rrset.rrType, rdata)
+        for rrset in answer.answer
+        if (rrset.rrType == rrType if rrType is not None and rrType != _ANY else rrset.rrType != _CNAME)
+        for rdata in rrset.rdatas
+    ]
+
+
+def aliasesOf(answer: Answer) -> list[bytes]:
+    """
+    @return: where the aliases of the answer lead, one after the other, as names in wire form.
+    """
+    return [rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == _CNAME]
+
+
+def typeOf(rrType: int | str) -> int:
+    """
+    @param rrType: a record type as number or as mnemonic, in any case.
+
+    @raise CallerFault: no type is called that.
+    """
+    if isinstance(rrType, str):
+        number = typeNumber(rrType)
+        if number is None:
+            raise CallerFault(f"{rrType!r} is no record type; write A, AAAA, MX... or TYPE65280")
+        return number
+    if 0 < rrType <= 0xFFFF:
+        return rrType
+    raise CallerFault(f"{rrType} is no record type; they are numbered from 1 to 65535")
+
+
+def sourceOf(resolver: object) -> IAnswerSource:
+    """
+    @param resolver: what L{twisted_ext.client.resolverFromString} gives, an answer source, or any C{IResolver} of Twisted's.
+
+    @raise CallerFault: it is none of these.
+    """
+    for candidate in (resolver, getattr(resolver, "source", None)):
+        if IAnswerSource.providedBy(candidate):
+            return cast(IAnswerSource, candidate)
+    if not IResolver.providedBy(resolver):
+        raise CallerFault(f"{resolver!r} is no resolver; give what resolverFromString() returns, or any IResolver")
+    from twisted_ext.edges.inward import NamesSource
+
+    return NamesSource(resolver)
+
+
+class _Feed:
+    """
+    What stands between a run and an iterator: names on their way in, results on their way out.
+
+    @ivar results: those that nobody has taken yet.
+    @ivar ended: there are no more names.
+    @ivar failure: what went wrong in the iterator of the names.
+    """
+
+    def __init__(self, names: Iterable[Asked] | AsyncIterable[Asked], rrType: int, clock: IReactorTime, most: int) -> None:
+        self.results: deque[tuple[Asked, Answer | Exception]] = deque()
+        self.ended = False
+        self.failure: Exception | None = None
+        self.more: Callable[[], None] = lambda: None
+        self._rrType = rrType
+        self._clock = clock
+        self._most = most
+        self._names = iter(names) if isinstance(names, Iterable) else None
+        self._slowNames = None if isinstance(names, Iterable) else aiter(names)
+        self._fetched: deque[Asked] = deque()
+        self._fetching: Deferred[None] | None = None
+        self._waiter: Deferred[None] | None = None
+        self._waking: IDelayedCall | None = None
+
+    def pull(self) -> tuple[Asked, Question | Exception] | None:
+        """
+        @see: L{Run<twisted_ext.resolver.streaming.Run.__init__>}
+        """
+        while len(self.results) < self._most:
+            if self._names is not None:
+                try:
+                    asked = next(self._names)
+                except StopIteration:
+                    self.ended = True
+                    return None
+                except Exception as failure:
+                    self._fail(failure)
+                    return None
+            elif self._fetched:
+                asked = self._fetched.popleft()
+            else:
+                if self._fetching is None and not self.ended:
+                    self._fetching = Deferred.fromCoroutine(self._fetch())
+                if not self._fetched:
+                    return None
+                continue
+            try:
+                return asked, questionOf(asked, self._rrType)
+            except CallerFault as fault:
+                return asked, fault
+        return None
+
+    def done(self, asked: Asked, result: Answer | Exception) -> None:
+        """
+        @see: L{Run<twisted_ext.resolver.streaming.Run.__init__>}
+        """
+        self.results.append((asked, result))
+        if self._waking is None and self._waiter is not None:
+            self.wake()
+
+    async def _fetch(self) -> None:
+        assert self._slowNames is not None
+        try:
+            self._fetched.append(await anext(self._slowNames))
+        except StopAsyncIteration:
+            self.ended = True
+        except Exception as failure:
+            self._fail(failure)
+        self._fetching = None
+        if self._waiter is not None:
+            self.more()
+            self.wake()
+
+    def _fail(self, failure: Exception) -> None:
+        self.failure = failure
+        self.ended = True
+
+    def wake(self) -> None:
+        """
+        Let L{wait} end, but not before whatever else comes in this turn of the reactor is there as well.
+        """
+        if self._waking is None:
+            self._waking = self._clock.callLater(0, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)
+
+    def wait(self) -> Deferred[None]:
+        """
+        @return: fires when there is something new.
+        """
+        self._waiter = Deferred()
+        return self._waiter
+
+    def close(self) -> None:
+        """
+        Leave no timer behind.
+        """
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+        if self._fetching is not None:
+            self._fetching.addErrback(lambda failure: None)
+            self._fetching.cancel()
+
+
+async def bulk(
+    resolver: object,
+    names: Iterable[Asked] | AsyncIterable[Asked],
+    rrType: int | str = _A,
+    *,
+    window: int | Window | None = None,
+    ordered: bool = False,
+    seconds: float | None = None,
+    rate: float | None = None,
+    clock: IReactorTime | None = None,
+) -> AsyncIterator[tuple[Asked, Answer | Exception]]:
+    """
+    Look up any number of names, as many at once as the servers take.
+
+    Every name comes out exactly once: with its answer, which may be a denial, or with the exception that says why there is none,
+    for a text that is no name as well. No more names are taken in than can be worked on, and none while nobody asks for results.
+
+    Leaving the loop early cancels what is under way, at the latest when the iterator is closed; C{contextlib.aclosing} does so at once.
+
+    @param resolver: what L{twisted_ext.client.resolverFromString} gives, or any answer source, or any C{IResolver}.
+    @param names: names, addresses (to be looked up in reverse) and questions, also of an endless iterator; L{reverse} makes them of ranges.
+    @param window: the most look-ups to keep under way, or a L{Window}. How many there are is adapted to what the servers take.
+    @param ordered: give results in the order of the names, not as they come in.
+    @param seconds: how long one look-up may take.
+    @param rate: the most look-ups to begin in a second.
+    @param clock: the reactor that C{resolver} uses; L{None} takes the global one.
+    """
+    if clock is None:
+        from twisted.internet import reactor
+
+        clock = reactor
+    assert clock is not None
+    size = window if isinstance(window, Window) else Window(most=window)
+    feed = _Feed(names, typeOf(rrType), clock, int(BULK_KEPT_BACK.default) if ordered else size.most)
+    begin = partial(Run, sourceOf(resolver), clock, window=size, seconds=seconds, rate=None if rate is None else Rate(rate))
+    order = InOrder(feed.pull, feed.done)
+    run = begin(pull=order.pull, done=order.done) if ordered else begin(pull=feed.pull, done=feed.done)
+    feed.more = run.fill
+    results = feed.results
+    try:
+        while True:
+            run.fill()
+            while results:
+                yield results.popleft()
+                run.fill()
+            if feed.failure is not None and not run.underway:
+                raise feed.failure
+            if feed.ended and not run.underway:
+                return
+            await feed.wait()
+    finally:
+        run.close()
+        feed.close()
