@@ -25,6 +25,10 @@ class IAnswerSource(Interface):
 
     Both ways of asking agree: what C{answerNow} gives, C{answer} would give as well. An answer may be a denial; an exception, raised
     by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know.
+
+    A source that never has to wait may say so with an attribute C{immediate} that is true from its making on: then L{None} from its
+    C{answerNow} means that it has nothing on the question, and whoever combines sources goes on to the next one at once. Without
+    the attribute L{None} may just as well mean that the answer takes time.
     """
 
     def answerNow(question: Question, context: QueryContext) -> Answer | None:
@@ -60,7 +64,7 @@ class IResolverParser(Interface):
     """
     A prefix of resolver descriptions, found by Twisted's plugin system.
 
-    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.descriptions.LazyParser} does all of it from three strings.
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.descriptions.LazyParser} does all of it from four strings.
     """
 
     prefix: str = Attribute("The word before the first colon of a description.")
@@ -71,7 +75,9 @@ class IResolverParser(Interface):
         """
         Import what builds the source.
 
-        @return: a function called with a L{twisted_ext.resolver.descriptions.Site} (reactor and the way to parse inner descriptions),
-            then the description's positional arguments, and its C{key=value} ones as keywords, all of them texts. Its signature is
-            the schema: what it does not take is an error of the description's writer.
+        @return: a function called with a L{twisted_ext.resolver.descriptions.Site}, then the description's positional arguments, and
+            its C{key=value} ones as keywords. Its signature is the schema: what it does not take is an error of the description's
+            writer. Annotations say what the texts are turned into beforehand: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource}
+            for a description within the description, or any class with a C{fromText} that takes the text and raises
+            L{twisted_ext.errors.CallerFault}.
         """
