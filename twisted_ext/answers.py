@@ -350,7 +350,9 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
     outcome = Outcome.NODATA
     if rcode:
         if rcode != 3:
-            raise ServerFailed(f"{origin.server} answered {rcodeName(rcode)}", server=origin.server, rcode=rcode, ede=ede)
+            fault = ServerFailed(f"{origin.server} answered {rcodeName(rcode)}", server=origin.server, rcode=rcode, ede=ede)
+            fault.reply = message
+            raise fault
         outcome = Outcome.NXDOMAIN
     elif answer:
         outcome = _outcomeOf(question, answer)

@@ -76,7 +76,11 @@ class BadName(CallerFault):
 class BadRecord(CallerFault):
     """
     A text or a value that is no record of its type.
+
+    @ivar column: where in the text it went wrong, the first character being 1; 0 where there was no text.
     """
+
+    column: int = 0
 
 
 class BadDescription(CallerFault):
@@ -114,7 +118,11 @@ class TimedOut(PeerFault):
 class ServerFailed(PeerFault):
     """
     The servers answered that they do not know: SERVFAIL, REFUSED, NOTIMP, FORMERR and their like, in C{rcode}.
+
+    @ivar reply: the L{Message<twisted_ext.wire.message.Message>} that says so, for whoever shows it to people; L{None} where there is none.
     """
+
+    reply: object = None
 
 
 class PolicyFault(DNSFault):

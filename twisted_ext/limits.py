@@ -44,6 +44,7 @@ __all__ = [
     "FLIGHT_VARIANTS",
     "TSIG_FUDGE",
     "TSIG_UNSIGNED",
+    "QUERY_TRIES",
     "BULK_ALIASES",
     "BULK_WINDOW",
     "BULK_KEPT_BACK",
@@ -164,6 +165,11 @@ RESOLUTION_DELAY: Final = Limit(default=0.05, least=0.0, most=2.0)
 #: Seconds that the slower family gets once the other has given addresses: a server that drops questions for one type
 #: must not hold up connections for the whole deadline (RFC 4074, section 4.2).
 FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
+
+# -- commands
+
+#: How often a command asks one server by UDP.
+QUERY_TRIES: Final = Limit(default=3, least=1, most=20)
 
 # -- many look-ups at once
 

@@ -1,0 +1,77 @@
+"""
+Colors, for terminals and for nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import IO, Final
+
+__all__ = ["Palette", "isTerminal", "paletteFor"]
+
+_RESET: Final = "\x1b[0m"
+
+
+class Palette:
+    """
+    What is colored how; with C{on} false everything is left as it is.
+    """
+
+    __slots__ = ("on",)
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}{_RESET}" if self.on and text else text
+
+    def comment(self, text: str) -> str:
+        """
+        What is about the reply, and not in it.
+        """
+        return self._paint("2", text)
+
+    def status(self, rcode: str) -> str:
+        """
+        A mnemonic: good, denied or bad.
+        """
+        return self._paint({"NOERROR": "32", "NXDOMAIN": "33"}.get(rcode, "31;1"), rcode)
+
+    def name(self, text: str) -> str:
+        """
+        The owner of a record.
+        """
+        return self._paint("36", text)
+
+    def type(self, text: str) -> str:
+        """
+        A record type.
+        """
+        return self._paint("35", text)
+
+    def data(self, text: str) -> str:
+        """
+        What people look for.
+        """
+        return self._paint("1", text)
+
+    def error(self, text: str) -> str:
+        """
+        What went wrong.
+        """
+        return self._paint("31;1", text)
+
+
+def isTerminal(stream: IO[str], environment: Mapping[str, str] = os.environ) -> bool:
+    """
+    @return: whether a person looks at this stream, at something that can do more than a teletype.
+    """
+    return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def paletteFor(stream: IO[str], wanted: bool | None = None, environment: Mapping[str, str] = os.environ) -> Palette:
+    """
+    @param wanted: L{None} for colors on a terminal, unless C{NO_COLOR} is set to anything (U{https://no-color.org}).
+    """
+    return Palette(isTerminal(stream, environment) and not environment.get("NO_COLOR") if wanted is None else wanted)

@@ -1,0 +1,44 @@
+"""
+How a command ends: codes for the shell, which are those of C{dig} where it has one, and one line for people.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["BATCH", "BROKEN_PIPE", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "USAGE", "Ending"]
+
+#: It went well. For a look-up: a reply came, whatever it says.
+OK: Final = 0
+
+#: The words of the command cannot be used.
+USAGE: Final = 1
+
+#: A file of input cannot be read.
+BATCH: Final = 8
+
+#: No server replied.
+NO_REPLY: Final = 9
+
+#: Something that should never happen.
+INTERNAL: Final = 10
+
+#: What shells report of programs ended by SIGINT.
+INTERRUPTED: Final = 130
+
+#: What shells report of programs ended by SIGPIPE.
+BROKEN_PIPE: Final = 141
+
+
+class Ending(Exception):
+    """
+    The command ends here.
+
+    @ivar code: for the shell.
+    @ivar line: for people: what, where, what would be right; may be empty.
+    """
+
+    def __init__(self, code: int, line: str = "") -> None:
+        super().__init__(line)
+        self.code = code
+        self.line = line

@@ -1,0 +1,143 @@
+"""
+C{txdns}: finds the command that is meant, and turns whatever comes of it into an exit code. Nothing is imported that is not needed for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final
+
+from twisted_ext._version import __version__
+from twisted_ext.apps.cli.exits import BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+class Command:
+    """
+    One word after C{txdns}.
+
+    @ivar summary: one line for C{txdns --help}.
+    """
+
+    __slots__ = ("word", "summary", "_module", "_function")
+
+    def __init__(self, word: str, module: str, function: str, summary: str) -> None:
+        self.word = word
+        self.summary = summary
+        self._module = module
+        self._function = function
+
+    def load(self) -> Callable[[list[str]], int]:
+        """
+        Import what does the work: a function of the words behind the command's own that gives the exit code.
+        """
+        found: Callable[[list[str]], int] = getattr(import_module(self._module), self._function)
+        return found
+
+
+#: All commands, in the order in which help lists them.
+COMMANDS: Final = (
+    Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
+    Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
+    Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
+    Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
+    Command("plugins", "twisted_ext.apps.cli.plugins", "main", "list what resolver descriptions may begin with"),
+)
+
+_HELP: Final = """\
+Usage: txdns COMMAND [...]
+
+Commands:
+{commands}
+
+txdns COMMAND --help tells more, with examples. txdns --version names the version.
+
+To begin with:
+  txdns query www.example.com              what the system's servers say
+  txdns query -x 192.0.2.1 +short          the name of an address, and only that
+  txdns query example.com MX @192.0.2.53   what this server says
+  txdns explain www.example.com            which file, cache or server had it
+
+A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system, chain:(hosts):(udp:192.0.2.53).
+
+Exit codes: 0 a reply came, 1 wrong usage, 8 a file cannot be read, 9 no reply, 10 internal error, 130 interrupted.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """
+    Run C{txdns}.
+
+    @param words: what stands behind C{txdns}; by default what this process was called with.
+
+    @return: the exit code.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except Ending as ending:
+        return _say(words, ending.line, ending.code)
+    except BrokenPipeError:
+        # Nobody reads any more: no complaint, neither now nor when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("TXDNS_DEBUG"):
+            raise
+        return _say(words, f"internal error: {type(error).__name__}: {error} (TXDNS_DEBUG=1 shows where)", INTERNAL)
+
+
+def _say(words: list[str], line: str, code: int) -> int:
+    if line:
+        prefix = f"txdns {words[0]}" if any(words[:1] == [command.word] for command in COMMANDS) else "txdns"
+        print(f"{prefix}: {line}", file=sys.stderr)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(_help(), end="", file=sys.stderr)
+        return USAGE
+    word = words[0]
+    if word in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return OK
+    if word in ("-V", "--version", "version"):
+        print(_versions())
+        return OK
+    for command in COMMANDS:
+        if command.word == word:
+            return command.load()(words[1:])
+    raise Ending(USAGE, _unknown(word, words))
+
+
+def _help() -> str:
+    return _HELP.format(commands="\n".join([f"  {command.word:<9} {command.summary}" for command in COMMANDS]))
+
+
+def _versions() -> str:
+    import platform
+
+    from twisted import __version__ as twisted
+
+    return f"txdns {__version__} (Twisted {twisted}, Python {platform.python_version()})"
+
+
+def _unknown(word: str, words: list[str]) -> str:
+    from difflib import get_close_matches
+
+    known = [command.word for command in COMMANDS]
+    close = get_close_matches(word, known, 1)
+    if close:
+        return f"no command is called {word!r}; did you mean {close[0]}?"
+    if word[:1] in "@+-" or "." in word:
+        return f"no command is called {word!r}; to look a name up, write: txdns query {' '.join(words)}"
+    return f"no command is called {word!r}; there are {', '.join(known)}"

@@ -1,0 +1,279 @@
+"""
+Replies as text: in the columns that C{dig} writes, only the data, or as JSON.
+
+The JSON of C{txdns query +json} is one object a line:
+
+  - C{question}: C{name}, C{type}, C{class};
+  - C{id}, C{opcode}, C{rcode}, and C{flags}, a list of such as C{"qr"} and C{"ra"};
+  - C{answer}, C{authority}, C{additional}: lists of C{name}, C{ttl}, C{class}, C{type}, C{data} (in the form of master files);
+  - C{edns}, or null: C{version}, C{flags}, C{payloadSize}, and C{options}, a list of C{code}, C{name}, C{value};
+  - C{errors}: the extended errors of RFC 8914 as C{code}, C{name}, C{text};
+  - C{source}: what it came by, C{"udp"}, C{"tcp"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from twisted_ext.apps.cli.coloring import Palette
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import AA, AD, CD, DO, EDE_NAMES, OPTION_NAMES, QR, RA, RD, TC, Opcode, Z, className, rcodeName
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.options import optionFromWire
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.records import RRSet, eachRecord
+from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, PTR, typeName
+
+__all__ = ["Reply", "renderJSON", "renderShort", "renderText"]
+
+_FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
+
+#: Types whose data is one name, which may be shown in its own script.
+_NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
+
+#: Columns of the text: where TTL, class, type and data begin.
+_TTL, _CLASS, _TYPE, _DATA = 24, 32, 40, 48
+
+
+class Reply:
+    """
+    What came of one look-up.
+
+    @ivar message: with header and sections; one is made up where the answer came by no message.
+    @ivar size: octets received; L{None} where none were.
+    @ivar source: what it came by: C{"udp"}, C{"tcp"}, C{"cache"}...
+    @ivar server: who said it, in a form for people.
+    @ivar seconds: how long it took.
+    @ivar when: when it came.
+    """
+
+    __slots__ = ("question", "message", "size", "source", "server", "seconds", "when")
+
+    def __init__(self, question: Question, message: Message, *, source: str, server: str, seconds: float, when: datetime) -> None:
+        self.question = question
+        self.message = message
+        self.size = len(message.wire) or None
+        self.source = source
+        self.server = server
+        self.seconds = seconds
+        self.when = when
+
+
+def renderShort(reply: Reply, *, unicode: bool = False, identify: bool = False) -> str:
+    """
+    @param identify: say behind each line who said so.
+
+    @return: the data of the answer section, one record a line.
+    """
+    behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if identify else ""
+    return "".join([f"{_data(record, unicode)}{behind}\n" for record in eachRecord(reply.message.answer)])
+
+
+def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, words: str = "") -> str:
+    """
+    @param flags: as L{Wishes.flags<twisted_ext.apps.cli.arguments.Wishes>} has them; C{idnout} is settled.
+    @param words: the command, for the first line.
+    """
+    message = reply.message
+    unicode = bool(flags["idnout"])
+    comments = flags["comments"]
+    lines: list[str] = []
+    if flags["cmd"]:
+        lines += ["", palette.comment(f"; <<>> txdns <<>> {words}"), palette.comment(";; global options: +cmd")]
+    if comments:
+        lines += _header(message, palette)
+        if message.edns is not None or flags["question"]:
+            lines.append("")
+        if message.edns is not None:
+            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(message.edns))]
+    if flags["question"]:
+        if comments:
+            lines.append(palette.comment(";; QUESTION SECTION:"))
+        lines += [palette.comment(_question(question, unicode, bool(flags["class"]))) for question in message.questions]
+        if comments:
+            lines.append("")
+    sections = (("answer", message.answer), ("authority", message.authority), ("additional", message.additional))
+    for name, section in sections:
+        if flags[name] and section:
+            if comments:
+                lines.append(palette.comment(f";; {name.upper()} SECTION:"))
+            lines += _records(section, flags, palette, unicode)
+            if comments:
+                lines.append("")
+    if flags["stats"]:
+        lines += [palette.comment(line) for line in _statistics(reply)]
+        lines.append("")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _header(message: Message, palette: Palette) -> Iterator[str]:
+    opcode = message.opcode
+    kind = Opcode(opcode).name if opcode in Opcode._value2member_map_ else f"RESERVED{opcode}"
+    status = rcodeName(message.rcode)
+    counts = [sum([len(rrset.rdatas) for rrset in section]) for section in (message.answer, message.authority, message.additional)]
+    if message.edns is not None:
+        counts[2] += 1
+    yield palette.comment(";; Got answer:")
+    yield palette.comment(f";; ->>HEADER<<- opcode: {kind}, status: ") + palette.status(status) + palette.comment(f", id: {message.id}")
+    flags = "".join([f" {word}" for word in _flagWords(message)])
+    yield palette.comment(
+        f";; flags:{flags}; QUERY: {len(message.questions)}, ANSWER: {counts[0]}, AUTHORITY: {counts[1]}, ADDITIONAL: {counts[2]}"
+    )
+    if message.flags & RD and not message.flags & RA and message.flags & QR:
+        yield palette.comment(";; WARNING: recursion requested but not available")
+
+
+def _flagWords(message: Message) -> list[str]:
+    return [word for bit, word in _FLAG_BITS if message.flags & bit]
+
+
+def _options(edns: EDNS) -> Iterator[str]:
+    flags = " do" if edns.flags & DO else ""
+    rest = edns.flags & ~DO
+    unknown = f"; MBZ: {rest:#06x}" if rest else ""
+    yield f"; EDNS: version: {edns.version}, flags:{flags}{unknown}; udp: {edns.payloadSize}"
+    for code, octets in edns.options:
+        try:
+            yield f"; {optionFromWire(code, octets).toText()}"
+        except BadMessage as error:
+            yield f"; OPT={code}: {octets.hex(' ')} (bad: {error})"
+
+
+def _question(question: Question, unicode: bool, showClass: bool) -> str:
+    name = nameToText(question.name, unicode=unicode)
+    parts = [";", name, _gap(len(name), _CLASS)]
+    if showClass:
+        shown = className(question.rrClass)
+        parts += [shown, _gap(_CLASS + len(shown), _TYPE)]
+    else:
+        parts.append(_gap(_CLASS, _TYPE))
+    return "".join([*parts, typeName(question.rrType)])
+
+
+def _records(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
+    for record in eachRecord(tuple(section)):
+        owner = nameToText(record.name, unicode=unicode)
+        column = max(len(owner), 1)
+        parts = [palette.name(owner)]
+        for wanted, begin, text in (
+            (flags["ttlid"], _TTL, str(record.ttl)),
+            (flags["class"], _CLASS, className(record.rrClass)),
+            (True, _TYPE, palette.type(typeName(record.rrType))),
+        ):
+            if wanted:
+                parts += [_gap(column, begin), text]
+                column = max(column + 1, begin) + (len(typeName(record.rrType)) if begin == _TYPE else len(text))
+        parts += [_gap(column, _DATA), palette.data(_data(record, unicode))]
+        yield "".join(parts)
+
+
+def _gap(column: int, begin: int) -> str:
+    """
+    @return: what leads from one column to another with tabs, and over one column at least.
+    """
+    begin = max(begin, column + 1)
+    tabs = begin // 8 - column // 8
+    return "\t" * tabs + " " * (begin % 8 if tabs else begin - column)
+
+
+def _data(record: RRSet, unicode: bool) -> str:
+    rdata = record.rdatas[0]
+    if not rdata:
+        return ""
+    if record.rrType in _NAMES and unicode:
+        return nameToText(rdata, unicode=True)
+    try:
+        return rdataToText(record.rrType, rdata)
+    except BadMessage:
+        return f"\\# {len(rdata)} {rdata.hex()}"
+
+
+def _statistics(reply: Reply) -> Iterator[str]:
+    yield f";; Query time: {reply.seconds * 1000:.0f} msec"
+    address, _, port = reply.server.rpartition(":")
+    if reply.size is None or not port.isdigit():
+        yield f";; SOURCE: {reply.source}{' ' if reply.server else ''}{reply.server}"
+    else:
+        address = address.strip("[]")
+        yield f";; SERVER: {address}#{port}({address}) ({reply.source.upper()})"
+    yield f";; WHEN: {reply.when:%a %b %d %H:%M:%S %Z %Y}"
+    if reply.size is not None:
+        yield f";; MSG SIZE  rcvd: {reply.size}"
+
+
+def renderJSON(reply: Reply) -> str:
+    """
+    @return: one line, as told above.
+    """
+    from json import dumps
+
+    return dumps(replyData(reply), ensure_ascii=False) + "\n"
+
+
+def replyData(reply: Reply) -> dict[str, object]:
+    """
+    @return: what L{renderJSON} writes.
+    """
+    message = reply.message
+    edns = message.edns
+    return {
+        "question": _questionData(reply.question),
+        "id": message.id,
+        "opcode": Opcode(message.opcode).name if message.opcode in Opcode._value2member_map_ else f"OPCODE{message.opcode}",
+        "rcode": rcodeName(message.rcode),
+        "flags": _flagWords(message),
+        "answer": _recordsData(message.answer),
+        "authority": _recordsData(message.authority),
+        "additional": _recordsData(message.additional),
+        "edns": None
+        if edns is None
+        else {
+            "version": edns.version,
+            "flags": ["do"] if edns.flags & DO else [],
+            "payloadSize": edns.payloadSize,
+            "options": [_optionData(code, octets) for code, octets in edns.options],
+        },
+        "errors": [
+            {
+                "code": int.from_bytes(octets[:2], "big"),
+                "name": EDE_NAMES.get(int.from_bytes(octets[:2], "big"), ""),
+                "text": octets[2:].decode("utf-8", "replace").rstrip("\x00"),
+            }
+            for code, octets in (edns.options if edns is not None else ())
+            if code == 15 and len(octets) >= 2
+        ],
+        "source": reply.source,
+        "server": reply.server,
+        "milliseconds": round(reply.seconds * 1000, 3),
+        "size": reply.size,
+        "when": reply.when.isoformat(timespec="seconds"),
+    }
+
+
+def _questionData(question: Question) -> dict[str, str]:
+    return {"name": nameToText(question.name), "type": typeName(question.rrType), "class": className(question.rrClass)}
+
+
+def _recordsData(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
+    return [
+        {
+            "name": nameToText(record.name),
+            "ttl": record.ttl,
+            "class": className(record.rrClass),
+            "type": typeName(record.rrType),
+            "data": _data(record, False),
+        }
+        for record in eachRecord(section)
+    ]
+
+
+def _optionData(code: int, octets: bytes) -> dict[str, str | int]:
+    try:
+        value = optionFromWire(code, octets).valueToText()
+    except BadMessage:
+        value = octets.hex()
+    return {"code": code, "name": OPTION_NAMES.get(code, f"OPT{code}"), "value": value}
