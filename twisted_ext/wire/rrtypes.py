@@ -1,16 +1,259 @@
 """
-Record types by number and mnemonic.
+Record types by number and mnemonic (IANA's registry of resource record types).
+
+Types of the same form as others, and those that need no form, are here as well; what is in their rdata is said by the declarations
+that L{twisted_ext.wire.rdata.registry} finds.
 """
 
 from __future__ import annotations
 
-__all__ = ["typeName"]
+from typing import Final
 
-_NAMES = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 33: "SRV", 255: "ANY"}
+__all__ = [
+    "A",
+    "NS",
+    "MD",
+    "MF",
+    "CNAME",
+    "SOA",
+    "MB",
+    "MG",
+    "MR",
+    "NULL",
+    "WKS",
+    "PTR",
+    "HINFO",
+    "MINFO",
+    "MX",
+    "TXT",
+    "RP",
+    "AFSDB",
+    "X25",
+    "ISDN",
+    "RT",
+    "NSAP",
+    "NSAP_PTR",
+    "SIG",
+    "KEY",
+    "PX",
+    "GPOS",
+    "AAAA",
+    "LOC",
+    "NXT",
+    "EID",
+    "NIMLOC",
+    "SRV",
+    "ATMA",
+    "NAPTR",
+    "KX",
+    "CERT",
+    "A6",
+    "DNAME",
+    "SINK",
+    "OPT",
+    "APL",
+    "DS",
+    "SSHFP",
+    "IPSECKEY",
+    "RRSIG",
+    "NSEC",
+    "DNSKEY",
+    "DHCID",
+    "NSEC3",
+    "NSEC3PARAM",
+    "TLSA",
+    "SMIMEA",
+    "HIP",
+    "NINFO",
+    "RKEY",
+    "TALINK",
+    "CDS",
+    "CDNSKEY",
+    "OPENPGPKEY",
+    "CSYNC",
+    "ZONEMD",
+    "SVCB",
+    "HTTPS",
+    "DSYNC",
+    "HHIT",
+    "BRID",
+    "SPF",
+    "UINFO",
+    "UID",
+    "GID",
+    "UNSPEC",
+    "NID",
+    "L32",
+    "L64",
+    "LP",
+    "EUI48",
+    "EUI64",
+    "NXNAME",
+    "TKEY",
+    "TSIG",
+    "IXFR",
+    "AXFR",
+    "MAILB",
+    "MAILA",
+    "ANY",
+    "URI",
+    "CAA",
+    "AVC",
+    "DOA",
+    "AMTRELAY",
+    "RESINFO",
+    "WALLET",
+    "CLA",
+    "IPN",
+    "TA",
+    "DLV",
+    "TYPE_NAMES",
+    "addMnemonic",
+    "isMeta",
+    "typeName",
+    "typeNumber",
+]
+
+A: Final = 1
+NS: Final = 2
+MD: Final = 3
+MF: Final = 4
+CNAME: Final = 5
+SOA: Final = 6
+MB: Final = 7
+MG: Final = 8
+MR: Final = 9
+NULL: Final = 10
+WKS: Final = 11
+PTR: Final = 12
+HINFO: Final = 13
+MINFO: Final = 14
+MX: Final = 15
+TXT: Final = 16
+RP: Final = 17
+AFSDB: Final = 18
+X25: Final = 19
+ISDN: Final = 20
+RT: Final = 21
+NSAP: Final = 22
+NSAP_PTR: Final = 23
+SIG: Final = 24
+KEY: Final = 25
+PX: Final = 26
+GPOS: Final = 27
+AAAA: Final = 28
+LOC: Final = 29
+NXT: Final = 30
+EID: Final = 31
+NIMLOC: Final = 32
+SRV: Final = 33
+ATMA: Final = 34
+NAPTR: Final = 35
+KX: Final = 36
+CERT: Final = 37
+A6: Final = 38
+DNAME: Final = 39
+SINK: Final = 40
+OPT: Final = 41
+APL: Final = 42
+DS: Final = 43
+SSHFP: Final = 44
+IPSECKEY: Final = 45
+RRSIG: Final = 46
+NSEC: Final = 47
+DNSKEY: Final = 48
+DHCID: Final = 49
+NSEC3: Final = 50
+NSEC3PARAM: Final = 51
+TLSA: Final = 52
+SMIMEA: Final = 53
+HIP: Final = 55
+NINFO: Final = 56
+RKEY: Final = 57
+TALINK: Final = 58
+CDS: Final = 59
+CDNSKEY: Final = 60
+OPENPGPKEY: Final = 61
+CSYNC: Final = 62
+ZONEMD: Final = 63
+SVCB: Final = 64
+HTTPS: Final = 65
+DSYNC: Final = 66
+HHIT: Final = 67
+BRID: Final = 68
+SPF: Final = 99
+UINFO: Final = 100
+UID: Final = 101
+GID: Final = 102
+UNSPEC: Final = 103
+NID: Final = 104
+L32: Final = 105
+L64: Final = 106
+LP: Final = 107
+EUI48: Final = 108
+EUI64: Final = 109
+NXNAME: Final = 128
+TKEY: Final = 249
+TSIG: Final = 250
+IXFR: Final = 251
+AXFR: Final = 252
+MAILB: Final = 253
+MAILA: Final = 254
+ANY: Final = 255
+URI: Final = 256
+CAA: Final = 257
+AVC: Final = 258
+DOA: Final = 259
+AMTRELAY: Final = 260
+RESINFO: Final = 261
+WALLET: Final = 262
+CLA: Final = 263
+IPN: Final = 264
+TA: Final = 32768
+DLV: Final = 32769
+
+#: Number to mnemonic. C{NSAP_PTR} is the one constant that has to be spelt otherwise than its type.
+TYPE_NAMES: Final[dict[int, str]] = {
+    number: name.replace("_", "-") for name, number in globals().items() if name.isupper() and isinstance(number, int)
+}
+
+_NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
+
+
+def addMnemonic(number: int, name: str) -> None:
+    """
+    Make a type known by name, as somebody's own record type asks for; the names above stay what they are.
+    """
+    if number not in TYPE_NAMES and name.upper() not in _NUMBERS:
+        TYPE_NAMES[number] = name.upper()
+        _NUMBERS[name.upper()] = number
 
 
 def typeName(number: int) -> str:
     """
     @return: the mnemonic, or C{TYPE65280} (RFC 3597, section 5).
     """
-    return _NAMES.get(number) or f"TYPE{number}"
+    return TYPE_NAMES.get(number) or f"TYPE{number}"
+
+
+def typeNumber(text: str) -> int | None:
+    """
+    @param text: in any case; C{*} is not taken for C{ANY}.
+
+    @return: the number of a type written as mnemonic or as C{TYPE65280}, or L{None} if the text is neither.
+    """
+    upper = text.upper()
+    number = _NUMBERS.get(upper)
+    if number is None and upper.startswith("TYPE"):
+        digits = upper[4:]
+        if digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 0xFFFF:
+            return int(digits)
+    return number
+
+
+def isMeta(number: int) -> bool:
+    """
+    @return: whether no zone has records of this type: it asks for something, or goes along with one message only (RFC 6895,
+        section 3.1).
+    """
+    return number == OPT or 128 <= number <= 255

@@ -1,18 +1,97 @@
 """
-Which declaration belongs to which record type.
+Which declaration belongs to which record type. A type's module is imported when a record of it is first looked into.
 """
 
 from __future__ import annotations
 
-from twisted_ext.wire.records import Layout
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["layoutOf"]
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.fields import Rdata
+    from twisted_ext.wire.records import Layout
 
-_LAYOUTS: dict[int, Layout] = {1: 4, 28: 16, 2: (0, 1, 0), 5: (0, 1, 0), 12: (0, 1, 0), 15: (2, 1, 0), 6: (0, 2, 20), 33: (6, 1, 0)}
+__all__ = ["layoutOf", "declarationOf", "rdataFromWire", "rdataFromText", "rdataToText", "canonicalRdata"]
+
+#: Modules, and the types that they declare.
+_ROOMS: Final = {
+    "address": (1, 28),
+    "prefixes": (38, 42),
+    "wks": (11,),
+    "pointing": (2, 3, 4, 5, 7, 8, 9, 12, 14, 15, 17, 18, 21, 23, 26, 36, 39, 58, 107),
+    "text": (13, 16, 19, 20, 56, 99, 258, 261, 262, 263),
+    "authority": (6, 62, 63, 66),
+    "dnssec": (24, 25, 43, 46, 48, 57, 59, 60, 32768, 32769),
+    "denial": (30, 47, 50, 51),
+    "service": (33, 35, 256, 257),
+}
+
+_MODULES: Final = {number: room for room, numbers in _ROOMS.items() for number in numbers}
+
+
+def declarationOf(rrType: int) -> type[Rdata]:
+    """
+    @return: the class of the type's rdata; for types without a declaration, the one that takes any octets (RFC 3597).
+    """
+    from twisted_ext.wire.rdata.fields import declared
+
+    found = declared.get(rrType)
+    if found is None:
+        module = _MODULES.get(rrType)
+        if module is None:
+            from twisted_ext.wire.rdata.unknown import Unknown
+
+            return Unknown
+        import_module(f"twisted_ext.wire.rdata.{module}")
+        found = declared[rrType]
+    return found
 
 
 def layoutOf(rrType: int) -> Layout:
     """
     @return: what reading needs to know of the type's rdata.
     """
-    return _LAYOUTS.get(rrType)
+    return declarationOf(rrType).layout()
+
+
+def rdataFromWire(rrType: int, rdata: bytes) -> Rdata:
+    """
+    @param rdata: without compression, as L{RRSet<twisted_ext.wire.records.RRSet>} has it.
+
+    @raise BadMessage: the octets are no rdata of this type.
+    """
+    return declarationOf(rrType).fromWire(rdata)
+
+
+def rdataFromText(rrType: int, text: str, origin: bytes | None = None) -> bytes:
+    """
+    @param text: the rdata as a master file has it, or in the form of RFC 3597, section 5.
+    @param origin: where names without a final dot belong; L{None} takes all as absolute.
+
+    @return: the rdata without compression.
+
+    @raise BadRecord: with the column, and what was expected there.
+    """
+    return declarationOf(rrType).fromText(text, origin).wire
+
+
+def rdataToText(rrType: int, rdata: bytes) -> str:
+    """
+    @return: the rdata as a master file has it, in one line; in the form of RFC 3597, section 5 where its type is unknown, has no
+        other form, or where the octets are no rdata of the type.
+    """
+    from twisted_ext.errors import BadMessage
+
+    try:
+        return declarationOf(rrType).fromWire(rdata).toText()
+    except BadMessage:
+        return f"\\# {len(rdata)} {rdata.hex()}" if rdata else "\\# 0"
+
+
+def canonicalRdata(rrType: int, rdata: bytes) -> bytes:
+    """
+    @return: the rdata as it is signed (RFC 4034, section 6.2; RFC 6840, section 5.1).
+
+    @raise BadMessage: the octets are no rdata of this type.
+    """
+    return declarationOf(rrType).fromWire(rdata).canonical()

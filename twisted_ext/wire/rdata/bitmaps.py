@@ -1,0 +1,74 @@
+"""
+Sets of record types as windows of bits (RFC 4034, section 4.1.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.rdata.fields import Field
+from twisted_ext.wire.rdata.kinds import takeOctets
+from twisted_ext.wire.rrtypes import typeName, typeNumber
+from twisted_ext.wire.tokens import Tokens, badRecord
+
+__all__ = ["TypeBits", "typeNumbersFrom"]
+
+
+def typeNumbersFrom(tokens: Tokens) -> tuple[int, ...]:
+    """
+    @return: the types that the words left name, in order.
+
+    @raise BadRecord: a word is no record type.
+    """
+    numbers: set[int] = set()
+    while tokens.more():
+        text = tokens.take("a record type")
+        number = typeNumber(text)
+        if number is None:
+            raise tokens.bad(text, "a record type")
+        numbers.add(number)
+    return tuple(sorted(numbers))
+
+
+class TypeBits(Field[tuple[int, ...]]):
+    """
+    Record types up to the rdata's end.
+    """
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[int, ...], int]:
+        numbers: list[int] = []
+        last = -1
+        while position < len(data):
+            window, count = takeOctets(data, position, 2)
+            if window <= last:
+                raise BadMessage("the windows of types are not in order")
+            if not 1 <= count <= 32:
+                raise BadMessage(f"a window of types with {count} octets; 1 to 32 are allowed")
+            bits = takeOctets(data, position + 2, count)
+            if not bits[-1]:
+                raise BadMessage("a window of types with zeros at its end")
+            base = window << 8
+            for index, octet in enumerate(bits):
+                if octet:
+                    numbers += [base + index * 8 + bit for bit in range(8) if octet & 0x80 >> bit]
+            last = window
+            position += 2 + count
+        return tuple(numbers), position
+
+    def write(self, value: Iterable[int], before: Sequence[object]) -> bytes:
+        windows: dict[int, bytearray] = {}
+        for number in sorted(set(value)):
+            if not 0 <= number <= 0xFFFF:
+                raise badRecord(f"the type {number!r}; a number from 0 to 65535 was expected")
+            bits = windows.setdefault(number >> 8, bytearray())
+            octet = (number & 255) >> 3
+            bits.extend(bytes(octet + 1 - len(bits)))
+            bits[octet] |= 0x80 >> (number & 7)
+        return b"".join([bytes([window, len(bits)]) + bits for window, bits in windows.items()])
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[int, ...]:
+        return typeNumbersFrom(tokens)
+
+    def toText(self, value: Iterable[int], before: Sequence[object]) -> str:
+        return " ".join([typeName(number) for number in value])

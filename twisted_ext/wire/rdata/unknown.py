@@ -1,0 +1,39 @@
+"""
+Rdata of types that nobody declared: any octets (RFC 3597). NULL, EID, NIMLOC and SINK, known by number, are of this kind too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twisted_ext.errors import BadRecord
+from twisted_ext.wire.escapes import fromHex
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.kinds import Octets
+from twisted_ext.wire.tokens import Tokens
+
+__all__ = ["Unknown"]
+
+_FORM: Final = "\\#, the number of octets, and these in hex,"
+
+
+class Unknown(Rdata):
+    """
+    Any octets, never decompressed and compared one by one.
+    """
+
+    mnemonic = "unknown"
+    octets = Octets(bytes.hex, fromHex, _FORM)
+
+    @classmethod
+    def words(cls, values: Sequence[object]) -> None:
+        return None
+
+    @classmethod
+    def readWords(cls, tokens: Tokens) -> list[object]:
+        raise _refusal(tokens)
+
+
+def _refusal(tokens: Tokens) -> BadRecord:
+    return tokens.bad(tokens.take(_FORM), _FORM)

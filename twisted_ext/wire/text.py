@@ -1,0 +1,68 @@
+"""
+Whole records from and to the text of one master file line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted_ext.wire.codes import IN, className, classNumber
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName, typeNumber
+from twisted_ext.wire.tokens import Tokens, badRecord
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.fields import Rdata
+
+__all__ = ["recordFromText", "recordToText"]
+
+
+def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = None) -> RRSet:
+    """
+    Read one record: owner, TTL and class in either order, type, rdata (RFC 1035, section 5.1). It may go over more than one line
+    within parentheses.
+
+    @param origin: where names without a final dot belong, and what C{@} stands for; L{None} takes all names as absolute.
+    @param ttl: seconds, where the text names none. The class is IN where it names none.
+
+    @raise BadRecord: with the column, and what was expected there.
+    """
+    from twisted_ext.wire.rdata.kinds import nameFromToken
+    from twisted_ext.wire.rdata.times import secondsFromDuration
+
+    tokens = Tokens(text, origin)
+    name = nameFromToken(tokens, tokens.take("the owner's name"))
+    rrClass: int | None = None
+    seconds: int | None = None
+    while True:
+        word = tokens.take("a TTL, a class or a record type")
+        rrType = typeNumber(word)
+        if rrType is not None:
+            break
+        if rrClass is None and (number := classNumber(word)) is not None:
+            rrClass = number
+            continue
+        if seconds is None and word[:1].isdigit():
+            try:
+                seconds = secondsFromDuration(word)
+                continue
+            except ValueError:
+                raise tokens.bad(word, "a TTL in seconds, or as 1h30m,") from None
+        missing = [what for what, found in (("a TTL", seconds), ("a class", rrClass)) if found is None]
+        raise tokens.bad(word, " or ".join([*missing, "a record type"]))
+    if seconds is None:
+        if ttl is None:
+            raise badRecord("a TTL is missing before the record type", tokens.column)
+        seconds = ttl
+    rdata: Rdata = declarationOf(rrType).fromTokens(tokens)
+    return RRSet(name, rrType, IN if rrClass is None else rrClass, seconds, (rdata.wire,))
+
+
+def recordToText(rrset: RRSet) -> list[str]:
+    """
+    @return: a line for each record: owner, TTL, class, type and rdata, tabs between them, as dig writes them.
+    """
+    head = f"{nameToText(rrset.name)}\t{rrset.ttl}\t{className(rrset.rrClass)}\t{typeName(rrset.rrType)}\t"
+    return [head + rdataToText(rrset.rrType, rdata) for rdata in rrset.rdatas]
