@@ -1,0 +1,3 @@
+"""
+Tests against conformance data that others have written.
+"""
