@@ -164,12 +164,6 @@ class Text(Field[bytes]):
     A character string of up to 255 octets (RFC 1035, section 3.3).
     """
 
-    def __init__(self, *, optional: bool = False) -> None:
-        """
-        @param optional: it may be absent as the last field, and is then L{None} in C{values} and empty as attribute.
-        """
-        self.optional = optional
-
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
         if position >= len(data):
             raise BadMessage("the string is cut off")

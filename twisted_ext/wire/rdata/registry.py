@@ -24,6 +24,12 @@ _ROOMS: Final = {
     "dnssec": (24, 25, 43, 46, 48, 57, 59, 60, 32768, 32769),
     "denial": (30, 47, 50, 51),
     "service": (33, 35, 256, 257),
+    "svcparams": (64, 65),
+    "security": (37, 44, 49, 52, 53, 61, 67, 68),
+    "gateways": (45, 55, 259, 260),
+    "location": (27, 29),
+    "networks": (22, 34, 104, 105, 106, 108, 109, 264),
+    "meta": (41, 249, 250),
 }
 
 _MODULES: Final = {number: room for room, numbers in _ROOMS.items() for number in numbers}
