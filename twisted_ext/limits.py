@@ -46,6 +46,8 @@ __all__ = [
     "TSIG_UNSIGNED",
     "QUERY_TRIES",
     "BULK_ALIASES",
+    "BULK_LINE",
+    "BULK_OUTPUT",
     "BULK_WINDOW",
     "BULK_KEPT_BACK",
     "LOSS_SHARE",
@@ -181,6 +183,12 @@ BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
 
 #: Aliases that are followed one after the other where a server leaves that to whoever asks.
 BULK_ALIASES: Final = Limit(default=11, least=1, most=16)
+
+#: Octets of a line of input; a name of 255 octets, each of them escaped, takes 1,016.
+BULK_LINE: Final = Limit(default=4096, least=1024, most=1 << 20)
+
+#: Octets of output that wait for whoever reads it; then no look-ups are begun until half of them are gone.
+BULK_OUTPUT: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 26)
 
 #: Share of look-ups in a round that may be lost before fewer are kept under way.
 LOSS_SHARE: Final = Limit(default=0.05, least=0.0, most=0.9)

@@ -1,0 +1,271 @@
+"""
+The one table between what this package says of a look-up and what twisted.names says of it.
+
+Outwards: denials and faults become the exceptions of L{twisted.names.error}, each of them a
+L{twisted.internet.error.DNSLookupError} as well, so that code written for either kind of resolver catches them. Inwards: what
+somebody else's resolver raises becomes an answer that denies, or a fault. SERVFAIL never becomes NXDOMAIN.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectionTimeout
+from twisted.names import error
+
+from twisted_ext.answers import Answer, Outcome, Question, Security
+from twisted_ext.errors import (
+    BadMessage,
+    BudgetSpent,
+    CallerFault,
+    Closed,
+    DNSFault,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TrustFault,
+    Unknown,
+    Unreachable,
+)
+from twisted_ext.wire.codes import Rcode, rcodeName
+from twisted_ext.wire.names import nameToText
+
+__all__ = [
+    "LookupFailed",
+    "DNSFormatError",
+    "DNSServerError",
+    "DNSNameError",
+    "DNSNotImplementedError",
+    "DNSQueryRefusedError",
+    "DNSUnknownError",
+    "DNSQueryTimeoutError",
+    "DomainError",
+    "NoAddressError",
+    "ResolverError",
+    "denialFrom",
+    "errorFromAnswer",
+    "errorFromFault",
+    "faultFromError",
+]
+
+_NXDOMAIN: Final = 3
+
+
+class LookupFailed(DNSLookupError):
+    """
+    Base of what look-ups fail with; never raised itself.
+
+    @ivar text: one line for people: what, why, who said so.
+    @ivar server: who was asked last, as C{"192.0.2.1:53"}, or C{""} where nobody was.
+    @ivar attempts: queries sent.
+    @ivar rcode: the reply's rcode, or the one that fits best where there was no reply.
+    @ivar ede: extended errors as C{(info code, extra text)} (RFC 8914).
+    @ivar security: what was proved of the answer.
+    @ivar answer: the denial with its SOA record, where there was one.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        server: str = "",
+        attempts: int = 0,
+        rcode: int = int(Rcode.SERVFAIL),
+        ede: tuple[tuple[int, str], ...] = (),
+        security: Security = Security.INDETERMINATE,
+        answer: Answer | None = None,
+    ) -> None:
+        DNSLookupError.__init__(self, text)
+        self.text = text
+        self.server = server
+        self.attempts = attempts
+        self.rcode = rcode
+        self.ede = ede
+        self.security = security
+        self.answer = answer
+
+    def __str__(self) -> str:
+        return self.text or type(self).__name__
+
+
+class DomainError(LookupFailed, error.DomainError):
+    """
+    Nobody who was asked had anything to say on the name.
+    """
+
+
+class NoAddressError(DomainError):
+    """
+    The name is there, but has no address.
+    """
+
+
+class DNSFormatError(LookupFailed, error.DNSFormatError):
+    """
+    What was asked cannot be asked, or the server says so.
+    """
+
+
+class DNSServerError(LookupFailed, error.DNSServerError):
+    """
+    The servers failed, cannot be reached, or answered nonsense; or their answer cannot be trusted.
+    """
+
+
+class DNSNameError(LookupFailed, error.DNSNameError):
+    """
+    There is no such name (NXDOMAIN).
+    """
+
+
+class DNSNotImplementedError(LookupFailed, error.DNSNotImplementedError):
+    """
+    The server does not know how to answer that (NOTIMP).
+    """
+
+
+class DNSQueryRefusedError(LookupFailed, error.DNSQueryRefusedError):
+    """
+    The server refused, or we did.
+    """
+
+
+class DNSUnknownError(LookupFailed, error.DNSUnknownError):
+    """
+    The reply's rcode is none that Twisted has a class for; it is in C{rcode}.
+    """
+
+
+class DNSQueryTimeoutError(LookupFailed, error.DNSQueryTimeoutError):
+    """
+    Nobody answered in time.
+
+    @ivar id: always 0: a look-up is more than one message.
+    """
+
+    id = 0
+
+
+class ResolverError(LookupFailed, error.ResolverError):
+    """
+    The resolver was closed.
+    """
+
+
+_BY_RCODE: Final[dict[int, type[LookupFailed]]] = {
+    Rcode.FORMERR: DNSFormatError,
+    Rcode.SERVFAIL: DNSServerError,
+    Rcode.NXDOMAIN: DNSNameError,
+    Rcode.NOTIMP: DNSNotImplementedError,
+    Rcode.REFUSED: DNSQueryRefusedError,
+}
+
+#: The first that fits counts.
+_BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
+    (TimedOut, DNSQueryTimeoutError),
+    (CallerFault, DNSFormatError),
+    (Refused, DNSQueryRefusedError),
+    (Unknown, DomainError),
+    (Closed, ResolverError),
+    (Unreachable, DNSServerError),
+    (BadMessage, DNSServerError),
+    (BudgetSpent, DNSServerError),
+    (TrustFault, DNSServerError),
+    (DNSFault, DNSServerError),
+)
+
+
+def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
+    """
+    Say as an exception that an answer denies the name, or that its rcode is an error.
+    """
+    origin = answer.origin
+    server = "" if origin is None else origin.server
+    rcode = answer.rcode or _NXDOMAIN
+    name = nameToText(question.name, final=False)
+    said = "there is no such name" if rcode == _NXDOMAIN else f"the answer is {rcodeName(rcode)}"
+    return _BY_RCODE.get(rcode, DNSUnknownError)(
+        f"{name}: {said}" + (f", says {server}" if server else ""),
+        server=server,
+        attempts=0 if origin is None else origin.attempts,
+        rcode=rcode,
+        ede=answer.ede,
+        security=answer.security,
+        answer=answer,
+    )
+
+
+def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupFailed:
+    """
+    Say a fault as an exception that callers of twisted.names know; the fault is its C{__cause__}.
+    """
+    if isinstance(fault, ServerFailed):
+        kind = _BY_RCODE.get(fault.rcode, DNSUnknownError)
+        if fault.rcode == _NXDOMAIN:
+            # A denial is an answer; whoever raises it as a fault has none to show.
+            kind = DNSServerError
+    else:
+        kind = next(kind for each, kind in _BY_FAULT if isinstance(fault, each))
+    text = str(fault)
+    if question is not None:
+        text = f"{nameToText(question.name, final=False)}: {text}"
+    translated = kind(
+        text,
+        server=fault.server,
+        attempts=fault.attempts,
+        rcode=fault.rcode,
+        ede=fault.ede,
+        security=Security.BOGUS if isinstance(fault, TrustFault) else Security.INDETERMINATE,
+    )
+    translated.__cause__ = fault
+    return translated
+
+
+def denialFrom(raised: BaseException) -> Answer | None:
+    """
+    @return: the denial that this exception stands for, or L{None} where it means that somebody does not know.
+    """
+    if isinstance(raised, LookupFailed):
+        if isinstance(raised, DNSNameError):
+            return raised.answer or Answer(Outcome.NXDOMAIN, rcode=_NXDOMAIN)
+        return None
+    if isinstance(raised, error.DNSNameError | error.AuthoritativeDomainError):
+        return Answer(Outcome.NXDOMAIN, rcode=_NXDOMAIN)
+    return None
+
+
+#: Twisted's own classes and the rcodes that they stand for.
+_RCODES: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (error.DNSFormatError, int(Rcode.FORMERR)),
+    (error.DNSServerError, int(Rcode.SERVFAIL)),
+    (error.DNSNotImplementedError, int(Rcode.NOTIMP)),
+    (error.DNSQueryRefusedError, int(Rcode.REFUSED)),
+    (error.DNSUnknownError, int(Rcode.SERVFAIL)),
+)
+
+
+def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
+    """
+    Say as a fault what somebody else's resolver raised. A denial is none: see L{denialFrom}.
+
+    @param server: whom to name as its source.
+    """
+    if isinstance(raised, DNSFault):
+        return raised
+    if isinstance(raised, LookupFailed) and isinstance(raised.__cause__, DNSFault):
+        return raised.__cause__
+    text = f"{server or 'the resolver'} raised {type(raised).__name__}"
+    if isinstance(raised, DeferredTimeout | ConnectionTimeout | TimeoutError):
+        return TimedOut(f"{server or 'the resolver'} did not answer in time", server=server)
+    for kind, rcode in _RCODES:
+        if isinstance(raised, kind):
+            return ServerFailed(f"{server or 'the resolver'} answered {rcodeName(rcode)}", server=server, rcode=rcode)
+    if isinstance(raised, error.DomainError | NotImplementedError | DNSLookupError):
+        return Unknown(f"{text}: it has nothing on that", server=server)
+    if isinstance(raised, error.ResolverError):
+        return Refused(f"{text}: {raised}", server=server)
+    if isinstance(raised, OSError):
+        return Unreachable(f"{text}: {raised}", server=server)
+    return ServerFailed(f"{text}: {raised}", server=server)

@@ -1,0 +1,43 @@
+"""
+What Twisted calls a timeout, in the two forms that it comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import LOOKUP_SECONDS
+
+__all__ = ["Timeout", "secondsAndWaits"]
+
+#: A number is the time from the call to the answer. A sequence says how long to wait for each attempt in turn, and its sum is the
+#: time from the call to the answer. L{None} and an empty sequence leave both to the resolver.
+Timeout: TypeAlias = float | Sequence[float] | None
+
+
+def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
+    """
+    @return: the seconds until the deadline, inside the range of L{LOOKUP_SECONDS}, and the waits of each attempt, if they were given.
+
+    @raise CallerFault: something else than numbers, or a number below zero.
+    """
+    if timeout is None:
+        return LOOKUP_SECONDS.default, None
+    try:
+        if isinstance(timeout, int | float):
+            seconds, waits = float(timeout), None
+        else:
+            waits = tuple([float(wait) for wait in timeout])
+            if not waits:
+                return LOOKUP_SECONDS.default, None
+            seconds = sum(waits)
+        # False for what is no number as well.
+        if not (seconds >= 0 and (waits is None or min(waits) >= 0)):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise CallerFault(
+            f"the timeout {timeout!r} is neither a number of seconds nor a sequence of them, one for each attempt"
+        ) from None
+    return LOOKUP_SECONDS.pick(seconds), waits

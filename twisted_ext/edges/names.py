@@ -1,0 +1,251 @@
+"""
+Any answer source as what Twisted knows: a resolver for L{twisted.names}, for the reactor and for its endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver
+from twisted.names import dns
+from twisted.python.failure import Failure
+from zope.interface import classImplements, implementer
+
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.edges.codes import errorFromAnswer, errorFromFault
+from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
+from twisted_ext.edges.lookups import Lookups
+from twisted_ext.edges.results import Result, resultFromAnswer, wireFromName
+from twisted_ext.errors import BadName, DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import QUESTIONS_REMEMBERED
+from twisted_ext.wire.names import ROOT, nameFromText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import (
+        IAddress,
+        IHostResolution,
+        IReactorPluggableNameResolver,
+        IResolutionReceiver,
+    )
+
+    from twisted_ext.edges.explaining import Explanation
+
+__all__ = ["NamesResolver"]
+
+_AXFR: Final = 252
+_NXDOMAIN: Final = Outcome.NXDOMAIN
+
+
+@implementer(IHostnameResolver)
+class NamesResolver(Lookups):
+    """
+    The face of an answer source: all of L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and
+    L{IHostnameResolver}, and a few things that Twisted has no interface for.
+
+    Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.edges.codes}; it can be cancelled, and
+    has one deadline: see L{Timeout<twisted_ext.edges.deadlines.Timeout>}.
+
+    @ivar source: what answers.
+    """
+
+    def __init__(self, source: IAnswerSource, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
+        """
+        @param timeout: for look-ups that do not bring their own.
+
+        @raise CallerFault: this is no timeout.
+        """
+        self.source = source
+        self._reactor = reactor
+        self._seconds, self._waits = secondsAndWaits(timeout)
+        self._answerNow = source.answerNow
+        # What is at hand is at hand, whenever the deadline would be.
+        self._absolute = QueryContext(inf)
+        self._relative = QueryContext(inf, relative=True)
+        self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
+        self._mostQuestions = QUESTIONS_REMEMBERED.default
+
+    def __conform__(self, interface: object) -> IAnswerSource | None:
+        """
+        Adapt to what stands behind this face.
+        """
+        return self.source if interface is IAnswerSource else None
+
+    def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
+        """
+        Read a name, and remember what it says.
+
+        @raise BadName: it is none.
+        """
+        if not isinstance(name, str | bytes):
+            raise BadName(f"{name!r} is no name: write it as text")
+        wire = nameFromText(name) if name else ROOT
+        raw = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
+        rest = raw.rstrip(b".\xe3\x80\x82")
+        final = raw.endswith((b".", "\u3002".encode())) and not (len(rest) - len(rest.rstrip(b"\\"))) % 2
+        known = Question(wire, rrType), self._absolute if final or not name else self._relative
+        questions = self._questions
+        if len(questions) >= self._mostQuestions:
+            questions.clear()
+        questions[name, rrType] = known
+        return known
+
+    def contextFor(self, timeout: Timeout = None, relative: bool = False) -> QueryContext:
+        """
+        @return: the wishes of a look-up that begins now.
+
+        @raise CallerFault: this is no timeout.
+        """
+        seconds, waits = self._seconds, self._waits
+        if timeout is not None:
+            given, itsWaits = secondsAndWaits(timeout)
+            if itsWaits or not isinstance(timeout, Sequence):
+                seconds, waits = given, itsWaits
+        return QueryContext(self._reactor.seconds() + seconds, relative=relative, waits=waits)
+
+    def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
+        try:
+            known = self._questions.get((name, rrType))
+            if known is None:
+                known = self._learn(name, rrType)
+            question, context = known
+            ready = self._answerNow(question, context)
+        except DNSFault as fault:
+            return fail(errorFromFault(fault))
+        if ready is None:
+            return self._wait(question, timeout, context.relative)
+        if ready.rcode or ready.outcome is _NXDOMAIN:
+            return fail(errorFromAnswer(question, ready))
+        return succeed(resultFromAnswer(ready))
+
+    def _wait(self, question: Question, timeout: Timeout, relative: bool) -> Deferred[Result]:
+        try:
+            context = self.contextFor(timeout, relative)
+        except DNSFault as fault:
+            return fail(errorFromFault(fault))
+        answer = self.source.answer(question, context)
+        return answer.addCallbacks(_cbAnswer, _ebAnswer, callbackArgs=(question,), errbackArgs=(question,))
+
+    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        """
+        Ask as sources of this package ask each other: for wishes that C{lookup*} has no parameters for.
+
+        @return: fires with an answer, which may be a denial, or fails with a L{DNSFault}.
+        """
+        try:
+            ready = self._answerNow(question, context)
+        except DNSFault as fault:
+            return fail(fault)
+        return succeed(ready) if ready is not None else self.source.answer(question, context)
+
+    def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
+        if query.type == _AXFR:
+            return self.lookupZone(query.name.name, timeout)
+        try:
+            question = Question(wireFromName(query.name), query.type, query.cls)
+            ready = self._answerNow(question, self._relative)
+        except DNSFault as fault:
+            return fail(errorFromFault(fault))
+        if ready is None:
+            return self._wait(question, timeout, True)
+        if ready.rcode or ready.outcome is _NXDOMAIN:
+            return fail(errorFromAnswer(question, ready))
+        return succeed(resultFromAnswer(ready))
+
+    def lookupZone(self, name: str | bytes, timeout: Timeout = 10) -> Deferred[Result]:
+        """
+        Transfer a whole zone (RFC 5936), by TCP from the first server behind this resolver that gives it.
+
+        @return: fires with all records in the first list, the SOA record first and last.
+        """
+        from twisted_ext.edges.transfers import lookupZone
+
+        return lookupZone(self, self._reactor, name, timeout)
+
+    def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
+        """
+        Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is.
+
+        @param effort: aliases to follow where the server leaves that to us.
+        """
+        from twisted_ext.edges.simple import hostByName, literalOf
+
+        text = literalOf(name)
+        if text is not None:
+            return succeed(text)
+        try:
+            question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
+            return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
+        except DNSFault as fault:
+            return fail(errorFromFault(fault))
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        from twisted_ext.edges.hostnames import HostResolution
+
+        resolution = HostResolution(
+            self.ask, self._reactor, resolutionReceiver, hostName, portNumber, addressTypes, transportSemantics
+        )
+        resolution.begin(self.contextFor())
+        return resolution
+
+    def install(self, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
+        """
+        Let the reactor use this resolver for everything: C{connectTCP} and the endpoints.
+
+        @param reactor: L{None} for the global one.
+
+        @return: call it to give back what was there before.
+        """
+        from twisted_ext.edges.install import install
+
+        return install(self, reactor)
+
+    def explain(self, name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
+        """
+        Look something up and tell how that went, step by step.
+
+        @param rrType: a number or a mnemonic; L{None} for the addresses of IPv4.
+
+        @return: fires in any case, unless cancelled: that a look-up failed is part of the story.
+        """
+        from twisted_ext.edges.explaining import explain
+
+        return explain(self, self._reactor, name, rrType)
+
+    def close(self) -> Deferred[None]:
+        """
+        Let go of all sockets and timers. Look-ups under way fail. Closing again does nothing.
+        """
+        return self.source.close()
+
+    def __repr__(self) -> str:
+        return f"<NamesResolver {self.source!r}>"
+
+
+# By another name, which the checker of types does not follow: what this interface annotates is not what it describes, nor what
+# anybody gives.
+_classImplements: Callable[[type[object], object], None] = classImplements
+_classImplements(NamesResolver, IResolver)
+
+
+def _cbAnswer(answer: Answer, question: Question) -> Result:
+    if answer.rcode or answer.outcome is _NXDOMAIN:
+        raise errorFromAnswer(question, answer)
+    return resultFromAnswer(answer)
+
+
+def _ebAnswer(failure: Failure, question: Question) -> Failure:
+    fault = failure.value
+    if isinstance(fault, DNSFault):
+        raise errorFromFault(fault, question)
+    return failure
