@@ -72,11 +72,14 @@ EMPTY_WORDS: Final = frozenset("common engine handler handlers helpers manager p
 class Importing:
     """
     One name that a module imports, as the full dotted path.
+
+    @ivar forTypes: whether only type checkers ever see it.
     """
 
     name: str
     line: int
     inFunction: bool
+    forTypes: bool = False
     relative: bool = False
 
     def within(self, packages: tuple[str, ...]) -> bool:
@@ -91,18 +94,19 @@ def importsOf(source: str) -> Iterator[Importing]:
     Go through everything that a source text imports, wherever it does so.
     """
 
-    def visit(node: ast.AST, inFunction: bool) -> Iterator[Importing]:
+    def visit(node: ast.AST, inFunction: bool, forTypes: bool) -> Iterator[Importing]:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Importing(alias.name, node.lineno, inFunction)
+                yield Importing(alias.name, node.lineno, inFunction, forTypes)
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield Importing(f"{node.module or ''}.{alias.name}", node.lineno, inFunction, node.level > 0)
-        inside = inFunction or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                yield Importing(f"{node.module or ''}.{alias.name}", node.lineno, inFunction, forTypes, node.level > 0)
+        inFunction = inFunction or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        forTypes = forTypes or isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for child in ast.iter_child_nodes(node):
-            yield from visit(child, inside)
+            yield from visit(child, inFunction, forTypes)
 
-    return visit(ast.parse(source), False)
+    return visit(ast.parse(source), False, False)
 
 
 def roomOf(module: str) -> str | None:
@@ -130,7 +134,8 @@ def layerOf(room: str) -> int | None:
 
 def objectToLayers(module: str, source: str) -> Iterator[str]:
     """
-    A room imports only itself and what is below it.
+    A room imports only itself and what is below it. Interfaces may name the
+    values of any room, as long as they do not load it.
     """
     room = roomOf(module)
     if room is None:
@@ -141,7 +146,7 @@ def objectToLayers(module: str, source: str) -> Iterator[str]:
         return
     for importing in importsOf(source):
         other = roomOf(importing.name)
-        if other is None or other == room:
+        if other is None or other == room or (room == "interfaces" and importing.forTypes):
             continue
         below = layerOf(other)
         if below is None or below >= height:
@@ -299,6 +304,8 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToLayers, "resolver.asking", "from twisted_ext.client import getResolver"),
         (objectToLayers, "apps.shell.manhole", "from twisted_ext.apps.cli.lookup import show"),
         (objectToLayers, "attic.things", ""),
+        (objectToLayers, "interfaces", "from twisted_ext.transport.pending import Reply"),
+        (objectToLayers, "wire.names", "if TYPE_CHECKING:\n    from twisted_ext.cache.store import Store"),
         (objectToActing, "wire.names", "import socket"),
         (objectToActing, "cache.store", "from time import monotonic"),
         (objectToActing, "answers", "from twisted.internet.defer import Deferred"),
@@ -334,6 +341,8 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
         ("client", "import asyncio\nfrom twisted_ext.edges.names import asTuple"),
         ("testing", "from twisted_ext.edges.names import asTuple\nfrom twisted.internet.task import Clock"),
         ("apps.cli.main", "from twisted_ext.apps.cli.lookup import show\nfrom twisted_ext.client import getResolver"),
+        ("interfaces", "if TYPE_CHECKING:\n    from twisted_ext.transport.pending import Reply"),
+        ("bulk", "from twisted_ext.edges.inward import NamesSource"),
         ("wire.names", "\n" * LONGEST),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],
