@@ -155,7 +155,7 @@ class Message:
         @return: this message.
 
         @raise BadMessage: a record that is cut off or not of its type's form, more than one OPT or a misplaced one, a TSIG that is not
-            the last record or has another class or TTL than it should, octets behind the last record.
+            the last record or has another class than ANY, octets behind the last record.
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -185,8 +185,8 @@ class Message:
                 elif record.rrType == _TSIG or (record.rrType == _SIG and record.rdatas[0][:2] == b"\x00\x00"):
                     if index != last:
                         raise BadMessage("a TSIG or SIG(0) that is not the last record")
-                    if record.rrType == _TSIG and (record.rrClass != ANY_CLASS or record.ttl):
-                        raise BadMessage("a TSIG record whose class is not ANY or whose TTL is not 0")
+                    if record.rrType == _TSIG and record.rrClass != ANY_CLASS:
+                        raise BadMessage("a TSIG record whose class is not ANY")
                     trailer = record
                 else:
                     additional.append(record)

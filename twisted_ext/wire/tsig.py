@@ -185,10 +185,10 @@ class TSIGRecord:
     @classmethod
     def fromRecord(cls, record: RRSet) -> TSIGRecord:
         """
-        @raise BadMessage: its class is not ANY, its TTL is not 0, or its rdata is not of the form.
+        @raise BadMessage: its class is not ANY, or its rdata is not of the form.
         """
-        if record.rrType != TSIG or record.rrClass != ANY_CLASS or record.ttl:
-            raise BadMessage("a TSIG record whose class is not ANY or whose TTL is not 0")
+        if record.rrType != TSIG or record.rrClass != ANY_CLASS:
+            raise BadMessage("a TSIG record whose class is not ANY")
         rdata = record.rdatas[0]
         algorithm, position = Reader(rdata).name(0)
         try:
