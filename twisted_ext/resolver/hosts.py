@@ -132,7 +132,7 @@ class Hosts:
         @param mostOctets: how much of the file is read.
         """
         self._seconds = clock.seconds
-        self._file = FollowedFile(path or systemHostsPath(), clock.seconds)
+        self._file = FollowedFile(path or systemHostsPath())
         self._origin = Origin("hosts", self._file.path)
         self._ttl = int(HOSTS_TTL.pick(ttl))
         self._mostOctets = int(HOSTS_OCTETS.pick(mostOctets))
@@ -149,7 +149,7 @@ class Hosts:
 
     def refresh(self) -> None:
         """
-        Look at the file now, unless that was done less than a second ago.
+        Look at the file, and read it where it is another one.
         """
         self._looked = self._seconds()
         if self._file.changed():

@@ -5,14 +5,14 @@ What sources that know by themselves share: answers made here, addresses in reve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import DNSFault, Unknown
-from twisted_ext.limits import FILE_COMPLAINTS, LOOK_SECONDS
+from twisted_ext.limits import FILE_COMPLAINTS
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf
 from twisted_ext.wire.records import RRSet
@@ -147,38 +147,36 @@ class FollowedFile:
     @ivar path: where it is.
     """
 
-    __slots__ = ("path", "lookedAt", "_seconds", "_state", "_pause")
+    __slots__ = ("path", "_state")
 
-    def __init__(self, path: str, seconds: Callable[[], float]) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.lookedAt: float | None = None
-        self._seconds = seconds
-        self._state: _State | None = None
-        self._pause = LOOK_SECONDS.default
+        #: L{None} where it is not there; empty before the first look.
+        self._state: tuple[int, ...] | None = ()
 
     def changed(self) -> bool:
         """
-        Look at the file, unless that was done a moment ago.
+        Look at the file.
 
         @return: whether it is another one, or gone, or there at last; true the first time.
         """
-        now = self._seconds()
-        last = self.lookedAt
-        # A clock that was set back would otherwise keep us from looking for as long.
-        if last is not None and 0.0 <= now - last < self._pause:
-            return False
-        self.lookedAt = now
-        state: _State | None
+        state: tuple[int, ...] | None
         try:
             found = os.stat(self.path)
         except (OSError, ValueError):
             state = None
         else:
             state = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
-        if last is not None and state == self._state:
+        if state == self._state:
             return False
         self._state = state
         return True
+
+    def forget(self) -> None:
+        """
+        Take the file for another one at the next look.
+        """
+        self._state = ()
 
     def read(self, mostOctets: int, complaints: Complaints) -> bytes | None:
         """

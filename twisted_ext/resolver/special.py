@@ -17,7 +17,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
 
-__all__ = ["SPECIAL_NAMES", "Special", "literalOf"]
+__all__ = ["SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
 
 #: What is said of a name and of all names below it.
 _DENIED: Final = "denied"
@@ -133,6 +133,14 @@ class Special:
 
 def _denial() -> Answer:
     return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special"))
+
+
+def isSpecial(name: bytes) -> bool:
+    """
+    @return: whether nothing at or below this name is ever asked of a server.
+    """
+    folded = name.lower()
+    return any(isBelow(folded, top) and action is not _MULTICAST for top, action, _ in _TABLE)
 
 
 def literalOf(name: bytes) -> bytes | None:

@@ -1,0 +1,273 @@
+"""
+What this machine is configured to use: its hosts file, its search list, its name servers, as they are at the moment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Closed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, CONFIGURED_TIMEOUT, LOOK_SECONDS
+from twisted_ext.resolver.chaining import Chaining
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.resolver.hosts import Hosts
+from twisted_ext.resolver.local import AAAA, Complaints, FollowedFile, closeAll
+from twisted_ext.resolver.searching import Searching
+from twisted_ext.resolver.special import Special, isSpecial
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+
+if TYPE_CHECKING:
+    from twisted_ext.resolver.caching import Caching
+
+__all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "Upstream"]
+
+#: Where POSIX systems say whom to ask. Windows has no such file: name the servers there, or use C{threaded}.
+SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
+
+#: What makes the source that asks the configured servers. It is closed when the configuration is another one.
+Upstream = Callable[[SystemConfiguration], IAnswerSource]
+
+_LOCAL: Final = nameFromText("local")
+_PAUSE: Final = LOOK_SECONDS.default
+_LONG_AGO: Final = float("-inf")
+
+
+@implementer(IAnswerSource)
+class Configured:
+    """
+    Ask as C{resolv.conf} wants it: its time and number of attempts, AD where it trusts the servers, no AAAA where it says so.
+    """
+
+    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA")
+
+    def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration) -> None:
+        self.inner = inner
+        self._waits: tuple[float, ...] | None = None
+        if configuration.timeout is not None or configuration.attempts is not None:
+            seconds = configuration.timeout or CONFIGURED_TIMEOUT.default
+            self._waits = (seconds,) * (configuration.attempts or int(CONFIGURED_ATTEMPTS.default))
+        self._trustAD = "trust-ad" in configuration.flags
+        self._noAAAA = "no-aaaa" in configuration.flags
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if self._noAAAA and question.rrType == AAAA:
+            return Answer(Outcome.NODATA, origin=Origin("configuration"))
+        return self.inner.answerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self._noAAAA and question.rrType == AAAA:
+            return succeed(Answer(Outcome.NODATA, origin=Origin("configuration")))
+        wishes = context.but(waits=self._waits if context.waits is None else None)
+        if self._trustAD:
+            wishes.authenticData = True
+        return self.inner.answer(question, wishes)
+
+    def close(self) -> Deferred[None]:
+        return self.inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self.inner,)
+
+
+class _Generation:
+    """
+    All that was built for one state of the configuration.
+
+    @ivar outermost: what is asked for everything that no file of this machine knows.
+    @ivar running: look-ups under way.
+    @ivar retired: there is a newer one; it is closed when nothing runs any more.
+    """
+
+    __slots__ = ("configuration", "caching", "outermost", "chain", "answerNow", "running", "retired")
+
+    def __init__(self, configuration: SystemConfiguration, caching: Caching, hosts: Hosts) -> None:
+        self.configuration = configuration
+        self.caching = caching
+        domains = [domain for domain in configuration.search if not isSpecial(domain)]
+        special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
+        self.outermost: IAnswerSource = caching
+        if any(domain != ROOT for domain in domains):
+            topLevel = "no-tld-query" not in configuration.flags
+            self.outermost = Searching(caching, domains, configuration.ndots, topLevel=topLevel)
+        # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
+        self.chain = Chaining([hosts, special, self.outermost])
+        self.answerNow = self.chain.answerNow
+        self.running = 0
+        self.retired = False
+
+    def close(self) -> Deferred[None]:
+        return self.outermost.close()
+
+
+@implementer(IAnswerSource)
+class System:
+    """
+    Answer as this machine is configured to: literal addresses, hosts file, special names, then the servers of C{resolv.conf} behind a
+    search list and a cache.
+
+    C{resolv.conf} is looked at when a look-up begins, once a second at most. When it is another one, servers, search list and cache are
+    made anew; look-ups that run keep the old ones, which are closed after the last of them. Without such a file, or without a server in
+    it, 127.0.0.1 is asked.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        resolvConf: str | None = None,
+        hosts: str | None = None,
+        *,
+        mostBytes: float | None = None,
+        stale: float = 0,
+        prefetch: bool = False,
+        environment: Mapping[str, str] | None = None,
+        upstream: Upstream | None = None,
+    ) -> None:
+        """
+        @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
+        @param resolvConf: a path, or L{None} for L{SYSTEM_RESOLV_CONF}.
+        @param hosts: a path, or L{None} for the one of the operating system.
+        @param mostBytes: of the cache.
+        @param stale: see L{twisted_ext.resolver.caching.Caching}.
+        @param prefetch: see there.
+        @param environment: L{None} for that of the process.
+        @param upstream: L{None} to ask the configured servers.
+        """
+        self._reactor = reactor
+        self._seconds: Callable[[], float] = reactor.seconds
+        self._hosts = Hosts(reactor, hosts)
+        self._file = FollowedFile(resolvConf or SYSTEM_RESOLV_CONF)
+        self._environment = os.environ if environment is None else environment
+        self._upstream = self._forwarding if upstream is None else upstream
+        self._cacheOptions = mostBytes, stale, prefetch
+        self._looked = _LONG_AGO
+        self._closed = False
+        self._retired: list[_Generation] = []
+        self._current: _Generation | None = None
+
+    # -- what it is made of
+
+    @property
+    def configuration(self) -> SystemConfiguration:
+        """
+        What is configured now.
+
+        @raise Closed: this was closed.
+        """
+        return self._generation().configuration
+
+    @property
+    def caching(self) -> Caching:
+        """
+        The cache in use now, to flush, dump or load.
+
+        @raise Closed: this was closed.
+        """
+        return self._generation().caching
+
+    def flush(self) -> None:
+        """
+        Forget all answers, and look at the files again with the next look-up.
+        """
+        self.caching.flush()
+        self._file.forget()
+        self._looked = _LONG_AGO
+
+    def _generation(self) -> _Generation:
+        if self._closed:
+            raise Closed("the resolver was closed")
+        if self._current is None or not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            self._current = self._look()
+        return self._current
+
+    def _look(self) -> _Generation:
+        """
+        Look whether the configuration is another one.
+
+        @return: what belongs to it.
+        """
+        before = self._current
+        if before is not None and "no-reload" in before.configuration.flags:
+            return before
+        self._looked = self._seconds()
+        if not self._file.changed() and before is not None:
+            return before
+        complaints = Complaints()
+        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
+        configuration = SystemConfiguration.parse(data or b"", self._environment, socket.gethostname())
+        configuration.complaints.texts[:0] = complaints.texts
+        configuration.complaints.count += complaints.count
+        if before is not None:
+            self._retire(before)
+        return _Generation(configuration, self._cacheFor(configuration), self._hosts)
+
+    def _cacheFor(self, configuration: SystemConfiguration) -> Caching:
+        from twisted_ext.cache.store import Store
+        from twisted_ext.resolver.caching import Caching
+        from twisted_ext.resolver.coalescing import Coalescing
+
+        inner = Configured(self._upstream(configuration), configuration)
+        mostBytes, stale, prefetch = self._cacheOptions
+        coalescing = Coalescing(inner, self._reactor)
+        return Caching(coalescing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+
+    def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:
+        from twisted_ext.resolver.forwarding import Forwarding
+
+        return Forwarding(self._reactor, configuration.servers, stream="use-vc" in configuration.flags)
+
+    def _retire(self, generation: _Generation) -> None:
+        generation.retired = True
+        self._retired.append(generation)
+        if not generation.running:
+            self._drop(generation)
+
+    def _drop(self, generation: _Generation) -> None:
+        self._retired.remove(generation)
+        generation.close()
+
+    # -- asking
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        current = self._current
+        if current is None or self._closed or not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            current = self._generation()
+        return current.answerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        try:
+            generation = self._generation()
+        except Closed as closed:
+            return fail(closed)
+        if context.trace is not None:
+            details = {"path": self._file.path, **generation.configuration.describe()}
+            context.trace.note(self._seconds(), "system", "configuration", **details)
+        generation.running += 1
+        return generation.chain.answer(question, context).addBoth(self._cbDone, generation)
+
+    def _cbDone(self, result: Answer | Failure, generation: _Generation) -> Answer | Failure:
+        generation.running -= 1
+        if generation.retired and not generation.running and not self._closed:
+            self._drop(generation)
+        return result
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        generations = [*self._retired, *([] if self._current is None else [self._current])]
+        return closeAll([self._hosts, *[generation.outermost for generation in generations]])
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        try:
+            return (self._generation().chain,)
+        except Closed:
+            return ()
