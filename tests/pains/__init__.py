@@ -1,0 +1,3 @@
+"""
+What users of Twisted's DNS have suffered from, each gone.
+"""

@@ -1,0 +1,288 @@
+"""
+Playing scenarios through an answer source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.scenarios.reading import Entry, Scenario, Step
+from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage
+from twisted_ext.errors import DNSFault, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire import codes
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import isBelow
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Mismatch", "NotForUs", "Player", "Upstream"]
+
+#: Bits that a reply is compared by.
+COMPARED: Final = codes.QR | codes.AA | codes.TC | codes.RD | codes.RA | codes.AD | codes.CD
+
+
+class Mismatch(AssertionError):
+    """
+    A scenario did not end as it should.
+    """
+
+
+class NotForUs(Exception):
+    """
+    A scenario uses what the player does not know; it says what.
+    """
+
+
+def queryMatches(entry: Entry, question: Question, context: QueryContext) -> bool:
+    """
+    @return: whether an upstream's reply is for this query.
+    """
+    asked = entry.question
+    for word in entry.match:
+        if word in ("opcode", "UDP"):
+            continue
+        if word == "TCP":
+            if not context.stream:
+                return False
+        elif word == "qtype":
+            if asked is None or asked.rrType != question.rrType:
+                return False
+        elif word == "qname":
+            if asked is None or asked.name.lower() != question.name.lower():
+                return False
+        elif word == "question":
+            if asked != question:
+                return False
+        elif word == "subdomain":
+            if asked is None or not isBelow(question.name.lower(), asked.name.lower()):
+                return False
+        elif word in ("RD", "AD", "CD", "DO"):
+            wish = {
+                "RD": context.recursionDesired,
+                "AD": context.authenticData,
+                "CD": context.checkingDisabled,
+                "DO": context.dnssecOk,
+            }
+            if not wish[word]:
+                return False
+        else:
+            raise NotForUs(f"MATCH {word} (line {entry.line})")
+    return True
+
+
+def replyOf(entry: Entry, question: Question, queryId: int = 0) -> Message:
+    """
+    @return: the message that an upstream sends.
+    """
+    for word in entry.adjust - {"copy_id", "copy_query"}:
+        raise NotForUs(f"ADJUST {word} (line {entry.line})")
+    asked = entry.question
+    answer = entry.records("ANSWER")
+    if "copy_query" in entry.adjust and asked is not None:
+        answer = tuple(
+            [
+                RRSet(question.name, each.rrType, each.rrClass, each.ttl, each.rdatas)
+                if each.name.lower() == asked.name.lower() == question.name.lower()
+                else each
+                for each in answer
+            ]
+        )
+    return Message(
+        queryId,
+        entry.flags | entry.opcode << 11 | entry.rcode & 15,
+        (question,),
+        answer,
+        entry.records("AUTHORITY"),
+        entry.records("ADDITIONAL"),
+        EDNS(flags=codes.DO if entry.dnssecOk else 0, extendedRcode=entry.rcode >> 4),
+    )
+
+
+@implementer(IAnswerSource)
+class Upstream:
+    """
+    Says what the scenario's ranges hold for the step that runs.
+
+    @ivar step: its number.
+    @ivar asked: questions that came, with the step in which they did.
+    @ivar last: whether the last matching reply counts, as Stelline has it, or the first one, as the others do.
+    """
+
+    def __init__(self, scenario: Scenario, *, last: bool) -> None:
+        self._scenario = scenario
+        self.step = 0
+        self.last = last
+        self.asked: list[tuple[int, Question]] = []
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        self.asked.append((self.step, question))
+        matching = [e for e in self._scenario.active(self.step) if queryMatches(e, question, context)]
+        result: Deferred[Answer] = Deferred()
+        if not matching:
+            return fail(Unreachable(f"the scenario has no reply to {question!r} in step {self.step}"))
+        message = replyOf(matching[-1 if self.last else 0], question)
+        try:
+            result.callback(answerFromMessage(question, message, Origin("udp", "192.0.2.53:53")))
+        except DNSFault as fault:
+            result.errback(fault)
+        return result
+
+    def close(self) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+class Player:
+    """
+    Runs the steps of a scenario against a source that is built over its upstream.
+
+    @ivar upstream: counts what gets through.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        build: Callable[[IAnswerSource, Clock], IAnswerSource],
+        *,
+        last: bool = False,
+        now: float = 1.7e9,
+    ) -> None:
+        """
+        @param build: makes the source to be tested.
+        """
+        self.clock = Clock()
+        self.clock.rightNow = now
+        self.scenario = scenario
+        self.upstream = Upstream(scenario, last=last)
+        self.source = build(self.upstream, self.clock)
+        self._given: Answer | DNSFault | None = None
+        self._asked: tuple[Question, QueryContext] | None = None
+
+    def play(self) -> None:
+        """
+        @raise Mismatch: naming the step, what was expected and what came.
+        @raise NotForUs: the scenario wants something that the player does not know.
+        """
+        for step in self.scenario.steps:
+            self.upstream.step = step.number
+            run = getattr(self, f"step_{step.kind}", None)
+            if run is None:
+                raise NotForUs(f"{step}")
+            run(step)
+
+    def step_TIME_PASSES(self, step: Step) -> None:
+        if step.words[:1] != ["ELAPSE"]:
+            raise NotForUs(f"{step}: {step.words}")
+        self.clock.advance(float(step.words[1]))
+
+    def step_QUERY(self, step: Step) -> None:
+        entry = step.entry
+        question = entry.question if entry is not None else None
+        if entry is None or question is None:
+            raise NotForUs(f"{step} without a question")
+        if entry.opcode != codes.Opcode.QUERY:
+            raise NotForUs(f"{step}: opcode {entry.opcode.name}; a source of answers takes queries only")
+        context = QueryContext(
+            self.clock.seconds() + 60,
+            recursionDesired="RD" in entry.reply,
+            dnssecOk=entry.dnssecOk,
+            checkingDisabled="CD" in entry.reply,
+            authenticData="AD" in entry.reply,
+        )
+        self._asked = question, context
+        self._given = self._ask(question, context)
+
+    def _ask(self, question: Question, context: QueryContext) -> Answer | DNSFault:
+        """
+        Ask in both ways; they must agree.
+        """
+        now: Answer | DNSFault | None
+        try:
+            now = self.source.answerNow(question, context)
+        except DNSFault as fault:
+            now = fault
+        outcomes: list[Answer | Failure] = []
+        self.source.answer(question, context).addBoth(outcomes.append)
+        if not outcomes:
+            raise Mismatch(f"{question!r}: no answer in step {self.upstream.step}")
+        outcome = outcomes[0]
+        later: Answer | DNSFault
+        if isinstance(outcome, Answer):
+            later = outcome
+        elif isinstance(outcome.value, DNSFault):
+            later = outcome.value
+        else:
+            raise outcome.value
+        if now is not None:
+            if type(now) is not type(later) or (isinstance(later, Answer) and isinstance(now, Answer) and differences(now, later)):
+                raise Mismatch(f"{question!r}: answerNow gives {now!r}, answer {later!r}")
+        return later
+
+    def step_CHECK_ANSWER(self, step: Step) -> None:
+        entry, given = step.entry, self._given
+        if entry is None or given is None or self._asked is None:
+            raise NotForUs(f"{step} without a query or an entry")
+        question, context = self._asked
+        problems = compared(entry, question, context, given)
+        if problems:
+            raise Mismatch(f"{step}: " + "; ".join(problems))
+
+
+def differences(one: Answer, other: Answer) -> list[str]:
+    """
+    @return: the names of what is not the same in two answers.
+    """
+    different = [label for label in ("outcome", "rcode", "flags", "ede") if getattr(one, label) != getattr(other, label)]
+    return different + [
+        label for label in ("answer", "authority", "additional") if set(getattr(one, label)) != set(getattr(other, label))
+    ]
+
+
+def compared(entry: Entry, question: Question, context: QueryContext, given: Answer | DNSFault) -> list[str]:
+    """
+    @return: how what was given differs from what is expected, by the words of the entry's MATCH.
+    """
+    match = set(entry.match)
+    if "all" in match:
+        match |= {"rcode", "flags", "question", "answer", "authority", "additional"}
+    problems: list[str] = []
+    rcode = given.rcode
+    if "rcode" in match and rcode != entry.rcode:
+        problems.append(f"rcode {codes.rcodeName(rcode)} ({given}), expected {codes.rcodeName(entry.rcode)}")
+    if "question" in match and entry.question != question:
+        problems.append(f"asked {question!r}, expected {entry.question!r}")
+    if isinstance(given, Answer):
+        if "flags" in match and (given.flags ^ entry.flags) & COMPARED:
+            problems.append(f"flags {given.flags & COMPARED:#06x}, expected {entry.flags:#06x}")
+        for label in ("answer", "authority", "additional"):
+            if label in match:
+                had = {shown(each, "ttl" in match) for each in getattr(given, label)}
+                wanted = {shown(each, "ttl" in match) for each in entry.records(label.upper())}
+                if had != wanted:
+                    problems.append(f"{label}: {had - wanted} came, {wanted - had} did not")
+    elif any(entry.sections.get(label) for label in ("ANSWER", "AUTHORITY", "ADDITIONAL")):
+        problems.append(f"no answer but {given!r}")
+    for word in match - {"all", "ttl", "opcode", "qname", "qtype", "rcode", "flags", "question", "answer", "authority", "additional"}:
+        raise NotForUs(f"MATCH {word} (line {entry.line})")
+    return problems
+
+
+def shown(rrset: RRSet, ttl: bool) -> RRSet:
+    """
+    @return: a set to be compared: its TTL as it is, or none.
+    """
+    return rrset if ttl else rrset.withTTL(0)

@@ -1,0 +1,310 @@
+"""
+One answer that is kept: ready to be given again, or packed into octets.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Entry", "Servers", "pack", "unpack", "learnedAt", "readyBytes", "packedBytes"]
+
+#: When it was learned, the seconds from then to its end, flags, rcode, outcome and security, times asked, server, sets per section.
+_HEADER: Final = Struct(">dIHHBBHHHH")
+_RECORDS: Final = Struct(">HIH")
+_LENGTH: Final = Struct(">H")
+_learned: Final = Struct(">dI").unpack_from
+
+_OUTCOMES: Final = tuple(Outcome)
+_SECURITIES: Final = tuple(Security)
+_OUTCOME_NUMBERS: Final = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
+_SECURITY_NUMBERS: Final = {security: number for number, security in enumerate(_SECURITIES)}
+
+# How an owner is packed: as the end of the question's name, like the owner before, or in full.
+_TAIL: Final = 0
+_SAME: Final = 1
+_FULL: Final = 2
+
+#: Characters of an extended error's text that are kept.
+_EDE_TEXT: Final = 200
+
+#: Octets of a dictionary's slot, the emptier times of its table included.
+_SLOT: Final = 64
+
+# Octets of objects as CPython has them, each rounded up to its allocator's steps of 16.
+_BYTES: Final = 40
+_ENTRY: Final = 272
+_ANSWER: Final = 272
+_SET: Final = 256
+
+
+class Servers:
+    """
+    Names of servers, each kept once; what is packed holds their numbers.
+    """
+
+    __slots__ = ("names", "_numbers")
+
+    #: More than these share the number of the empty name: the name of a server is worth knowing, not worth memory without end.
+    MOST: Final = 4096
+
+    def __init__(self) -> None:
+        self.names = [""]
+        self._numbers = {"": 0}
+
+    def number(self, name: str) -> int:
+        """
+        @return: its place in L{names}.
+        """
+        number = self._numbers.get(name)
+        if number is None:
+            if len(self.names) >= self.MOST or len(name) > 256:
+                return 0
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return number
+
+
+class Entry:
+    """
+    An answer in use.
+
+    @ivar answer: what to give to whoever asks from C{since} until just before C{until}, its TTLs right for that second.
+    @ivar hits: how often it was given since this was last looked at.
+    @ivar asked: how often before that.
+    @ivar kept: the answer as it was learned, without AA and without its message.
+    @ivar learned: when that was.
+    @ivar expires: when it ends.
+    @ivar octets: what it takes of the cache's memory.
+    @ivar stale: whether C{answer} is one past its end.
+    @ivar fetched: whether it is being fetched anew, or has been ahead of its end.
+    """
+
+    __slots__ = ("answer", "since", "until", "hits", "asked", "kept", "learned", "expires", "octets", "stale", "fetched")
+
+    def __init__(self, kept: Answer, learned: float, seconds: float) -> None:
+        self.answer = kept
+        self.since = self.until = self.learned = learned
+        self.hits = self.asked = self.octets = 0
+        self.kept = kept
+        self.expires = learned + seconds
+        self.stale = self.fetched = False
+
+    def show(self, now: float) -> Answer:
+        """
+        Make C{answer} right for this second.
+
+        @param now: a time before C{expires}.
+        """
+        age = int(now - self.learned)
+        kept = self.kept
+        origin = kept.origin
+        answer = self.answer = _copied(kept)
+        if age > 0:
+            answer.answer = _aged(kept.answer, age)
+            answer.authority = _aged(kept.authority, age)
+            answer.additional = _aged(kept.additional, age)
+        answer.origin = Origin("cache", origin.server if origin is not None else "", age=now - self.learned)
+        self.since = now if age < 0 else self.learned + age
+        self.until = min(self.since + 1, self.expires)
+        self.stale = False
+        return answer
+
+    def showStale(self, now: float, ttl: int, until: float) -> Answer:
+        """
+        Make C{answer} one that is past its end, and says so (RFC 8767, section 4; RFC 8914, sections 4.4 and 4.20).
+
+        @param ttl: seconds for all its records.
+        @param until: how long to give it without asking again.
+        """
+        kept = self.kept
+        origin = kept.origin
+        answer = self.answer = _copied(kept)
+        answer.answer = tuple([rrset.withTTL(ttl) for rrset in kept.answer])
+        answer.authority = tuple([rrset.withTTL(ttl) for rrset in kept.authority])
+        answer.additional = tuple([rrset.withTTL(ttl) for rrset in kept.additional])
+        answer.ede = (*kept.ede, (19 if kept.outcome is Outcome.NXDOMAIN else 3, "not fetched anew in time"))
+        answer.origin = Origin("stale", origin.server if origin is not None else "", age=now - self.learned)
+        self.since = now
+        self.until = until
+        self.stale = True
+        return answer
+
+
+def _aged(sets: tuple[RRSet, ...], age: int) -> tuple[RRSet, ...]:
+    if not sets:
+        return sets
+    if len(sets) == 1:
+        rrset = sets[0]
+        return (RRSet(rrset.name, rrset.rrType, rrset.rrClass, max(rrset.ttl - age, 0), rrset.rdatas),)
+    return tuple([RRSet(rrset.name, rrset.rrType, rrset.rrClass, max(rrset.ttl - age, 0), rrset.rdatas) for rrset in sets])
+
+
+def _copied(kept: Answer) -> Answer:
+    answer = Answer.__new__(Answer)
+    answer.outcome = kept.outcome
+    answer.rcode = kept.rcode
+    answer.flags = kept.flags
+    answer.answer = kept.answer
+    answer.authority = kept.authority
+    answer.additional = kept.additional
+    answer.security = kept.security
+    answer.ede = kept.ede
+    answer.origin = kept.origin
+    answer.message = None
+    return answer
+
+
+def keptAnswer(
+    answer: Answer,
+    sections: tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]],
+    flags: int,
+) -> Answer:
+    """
+    @return: what is kept of an answer: AA is for who has it from its own zones, and the message is not worth its memory.
+    """
+    kept = _copied(answer)
+    kept.answer, kept.authority, kept.additional = sections
+    kept.flags = flags & ~AA
+    if kept.ede:
+        kept.ede = tuple([(code, text[:_EDE_TEXT]) for code, text in kept.ede[:16]])
+    return kept
+
+
+def pack(key: bytes, entry: Entry, servers: Servers) -> bytes:
+    """
+    @param key: what it is kept under; it begins with the question's folded name.
+    """
+    kept = entry.kept
+    sections = (kept.answer, kept.authority, kept.additional)
+    origin = kept.origin
+    parts = [
+        _HEADER.pack(
+            entry.learned,
+            int(entry.expires - entry.learned),
+            kept.flags,
+            kept.rcode,
+            _OUTCOME_NUMBERS[kept.outcome] << 4 | _SECURITY_NUMBERS[kept.security],
+            min(entry.asked + entry.hits, 255),
+            servers.number(origin.server) if origin is not None else 0,
+            len(kept.answer),
+            len(kept.authority),
+            len(kept.additional),
+        )
+    ]
+    before = b""
+    for sets in sections:
+        for rrset in sets:
+            name = rrset.name
+            if name == before:
+                parts.append(b"\x01")
+            else:
+                before = name
+                parts.append(_packedName(name, key))
+            rdatas = rrset.rdatas
+            parts.append(_RECORDS.pack(rrset.rrType, rrset.ttl, len(rdatas)))
+            for rdata in rdatas:
+                parts.append(_LENGTH.pack(len(rdata)))
+                parts.append(rdata)
+    for code, text in kept.ede:
+        encoded = text.encode("utf-8", "replace")
+        parts.append(_RECORDS.pack(code, 0, len(encoded)) + encoded)
+    return b"".join(parts)
+
+
+def _packedName(name: bytes, key: bytes) -> bytes:
+    # The key goes on behind the name's final zero octet, and no label begins with one: what is found ends where the name ends.
+    end = key.find(name)
+    if end >= 0 and key[end + len(name) - 1] == 0:
+        position = 0
+        while position < end and key[position]:
+            position += key[position] + 1
+        if position == end:
+            return bytes((_TAIL, end))
+    return bytes((_FULL, len(name))) + name
+
+
+def learnedAt(data: bytes) -> tuple[float, float]:
+    """
+    @return: when a packed answer was learned, and when it ends.
+    """
+    learned, seconds = _learned(data)
+    return learned, learned + seconds
+
+
+def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
+    """
+    @param key: what it was packed with.
+    """
+    learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
+    position = _HEADER.size
+    before = b""
+    sections: list[tuple[RRSet, ...]] = []
+    for count in counts:
+        sets: list[RRSet] = []
+        for _ in range(count):
+            how = data[position]
+            if how == _SAME:
+                position += 1
+            elif how == _TAIL:
+                start = end = data[position + 1]
+                while key[end]:
+                    end += key[end] + 1
+                before = key[start : end + 1]
+                position += 2
+            else:
+                length = data[position + 1]
+                before = data[position + 2 : position + 2 + length]
+                position += 2 + length
+            rrType, ttl, records = _RECORDS.unpack_from(data, position)
+            position += 8
+            rdatas: list[bytes] = []
+            for _ in range(records):
+                end = position + 2 + (data[position] << 8 | data[position + 1])
+                rdatas.append(data[position + 2 : end])
+                position = end
+            sets.append(RRSet(before, rrType, 1, ttl, tuple(rdatas)))
+        sections.append(tuple(sets))
+    ede: list[tuple[int, str]] = []
+    while position < len(data):
+        code, _, length = _RECORDS.unpack_from(data, position)
+        position += 8 + length
+        ede.append((code, data[position - length : position].decode("utf-8", "replace")))
+    kept = Answer(
+        _OUTCOMES[kind >> 4],
+        *sections,
+        rcode=rcode,
+        flags=flags,
+        security=_SECURITIES[kind & 15],
+        ede=tuple(ede),
+        origin=Origin("cache", servers.names[server]),
+    )
+    entry = Entry(kept, learned, seconds)
+    entry.asked = asked
+    return entry
+
+
+def packedBytes(key: bytes, data: bytes) -> int:
+    """
+    @return: octets of memory that a packed answer takes with its key and its place in a table.
+    """
+    return _SLOT + (48 + len(key) & -16) + (48 + len(data) & -16)
+
+
+def readyBytes(key: bytes, answer: Answer) -> int:
+    """
+    @return: octets of memory that an answer takes while it is kept ready: as learned, and as given in this second.
+    """
+    octets = _SLOT + _ENTRY + 2 * _ANSWER + _BYTES + len(key)
+    for sets in (answer.answer, answer.authority, answer.additional):
+        for rrset in sets:
+            octets += _SET + len(rrset.name)
+            for rdata in rrset.rdatas:
+                octets += 8 + _BYTES + len(rdata)
+    for _, text in answer.ede:
+        octets += 160 + 4 * len(text)
+    return octets

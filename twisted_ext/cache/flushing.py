@@ -1,0 +1,64 @@
+"""
+Forgetting a name, a subtree or everything.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.cache.entries import unpack
+from twisted_ext.cache.store import Store
+from twisted_ext.wire.names import isBelow
+
+__all__ = ["flush", "nameOfKey"]
+
+
+def nameOfKey(key: bytes) -> bytes:
+    """
+    @return: the folded name that a key begins with.
+    """
+    end = 0
+    while length := key[end]:
+        end += length + 1
+    return key[: end + 1]
+
+
+def flush(store: Store, name: bytes | None = None, subtree: bool = False) -> int:
+    """
+    Drop what is known of a name: answers to questions for it, answers to other questions whose aliases lead over it, and failures.
+
+    @param name: L{None} for everything.
+    @param subtree: and what is known of all names below it.
+
+    @return: how many answers were dropped.
+    """
+    if name is None:
+        count = len(store)
+        store.clear()
+        return count
+    folded = name.lower()
+
+    def concerns(owner: bytes) -> bool:
+        return owner == folded or subtree and isBelow(owner, folded)
+
+    concerned: list[bytes] = []
+    for key in store.keys():
+        if concerns(nameOfKey(key)):
+            concerned.append(key)
+            continue
+        entry = store.ready.get(key)
+        if entry is None:
+            data = store.packed(key)
+            if data is None or data[_SETS : _SETS + 2] < b"\x00\x02":
+                continue
+            entry = unpack(key, data, store.servers)
+        if len(entry.kept.answer) > 1 and any(concerns(rrset.name.lower()) for rrset in entry.kept.answer):
+            concerned.append(key)
+    for key in concerned:
+        store.drop(key)
+    for key in store.failures.keys():
+        if concerns(nameOfKey(key)):
+            store.failures.forget(key)
+    return len(concerned)
+
+
+#: Where a packed answer says how many sets its answer section has.
+_SETS = 20

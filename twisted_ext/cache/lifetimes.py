@@ -1,0 +1,132 @@
+"""
+For how long what was learned may be kept (RFC 1035, section 3.2.1; RFC 2181, section 8; RFC 2308, section 5; RFC 8767, section 4).
+"""
+
+from __future__ import annotations
+
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.cache.denial import denialSeconds
+from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS, RRSET_RECORDS
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Lifetimes"]
+
+_NS = 2
+_SOA = 6
+_RRSIG = 46
+_IN = 1
+
+#: Types that ask for something else than records of a name: transfers, mail agents, and what only a message can have.
+_UNKEPT = frozenset((0, 41, 249, 250, 251, 252, 253, 254))
+
+
+class Lifetimes:
+    """
+    The rules by which a time is found for an answer.
+
+    @ivar most: seconds for any record.
+    @ivar least: seconds for any unsigned record; 0 keeps to what owners say.
+    @ivar mostDenial: seconds for a denial.
+    @ivar referral: seconds for a referral that came where an answer was expected.
+    @ivar mostRecords: records of one set beyond which the answer is not kept.
+    """
+
+    __slots__ = ("most", "least", "mostDenial", "referral", "mostRecords")
+
+    def __init__(
+        self,
+        most: float | None = None,
+        least: float | None = None,
+        mostDenial: float | None = None,
+        referral: float | None = None,
+        mostRecords: float | None = None,
+    ) -> None:
+        self.most = int(CACHE_SECONDS.pick(most))
+        self.least = min(int(CACHE_LEAST_SECONDS.pick(least)), self.most)
+        self.mostDenial = int(NEGATIVE_SECONDS.pick(mostDenial))
+        self.referral = int(REFERRAL_SECONDS.pick(referral))
+        self.mostRecords = int(RRSET_RECORDS.pick(mostRecords))
+
+    def keeping(self, question: Question, answer: Answer) -> int:
+        """
+        Say for how long an answer to this question may be kept: as long as the shortest-lived of all its sets, since all of it is
+        given again (RFC 2181, section 5.2, for the sets themselves).
+
+        @return: seconds; 0 for an answer that may not be kept at all: another class than IN, a set of too many records, a denial
+            without the SOA record that would say for how long (RFC 2308, section 5).
+        """
+        if question.rrClass != _IN or question.rrType in _UNKEPT or answer.truncated:
+            return 0
+        limit = self.most
+        if answer.outcome is not Outcome.DATA:
+            limit = self._denied(question, answer)
+            if not limit:
+                return 0
+        mostRecords = self.mostRecords
+        least = self.least
+        seconds = limit
+        for sets in (answer.answer, answer.authority, answer.additional):
+            if sets:
+                if least:
+                    sets = self._raised(sets)
+                for rrset in sets:
+                    if rrset.ttl < seconds:
+                        seconds = rrset.ttl
+                    if len(rrset.rdatas) > mostRecords or rrset.rrClass != _IN:
+                        return 0
+        return seconds
+
+    def _denied(self, question: Question, answer: Answer) -> int:
+        """
+        @return: seconds for a denial or a referral, of its own sets apart.
+        """
+        referral = False
+        for rrset in answer.authority:
+            if rrset.rrType == _SOA:
+                seconds = denialSeconds(question, answer, rrset)
+                if seconds is not None:
+                    return min(seconds, self.mostDenial)
+            elif rrset.rrType == _NS:
+                referral = True
+        if referral and not answer.answer and answer.outcome is Outcome.NODATA:
+            return self.referral
+        return 0
+
+    def _raised(self, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+        """
+        Never beyond the time of a signature: what is signed keeps the TTL that was signed.
+        """
+        least = self.least
+        signed = {rrset.name.lower() for rrset in sets if rrset.rrType == _RRSIG}
+        return tuple(
+            [
+                rrset.withTTL(least)
+                if rrset.ttl < least and rrset.rrType not in (_RRSIG, _SOA) and rrset.name.lower() not in signed
+                else rrset
+                for rrset in sets
+            ]
+        )
+
+    def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+        """
+        @param sets: one section of an answer that is kept.
+
+        @return: the section with the TTLs that it is kept with: within the bounds, and an SOA record of a denial with the time
+            of the denial (RFC 2308, section 5).
+        """
+        if self.least:
+            sets = self._raised(sets)
+        most = self.most
+        for rrset in sets:
+            if rrset.ttl > most or (rrset.rrType == _SOA and answer.outcome is not Outcome.DATA):
+                break
+        else:
+            return sets
+        changed: list[RRSet] = []
+        for rrset in sets:
+            ttl = min(rrset.ttl, most)
+            if rrset.rrType == _SOA and answer.outcome is not Outcome.DATA:
+                ttl = min(ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"), self.mostDenial)
+            changed.append(rrset if ttl == rrset.ttl else rrset.withTTL(ttl))
+        return tuple(changed)

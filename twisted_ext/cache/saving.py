@@ -1,0 +1,245 @@
+"""
+Writing a cache down and taking it in again: a text of one JSON value to a line, the first one saying what it is.
+
+The file is believed no more than a reply would be: every line is read before anything is taken in, TTLs stay within the bounds, and
+nothing in it counts as proved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.cache.entries import Entry, keptAnswer, pack, packedBytes, unpack
+from twisted_ext.cache.flushing import nameOfKey
+from twisted_ext.cache.store import Store
+from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.limits import CACHE_LINE
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["FORMAT", "VERSION", "dumpLines", "loadLines"]
+
+#: What the first line calls it.
+FORMAT: Final = "twisted_ext cache"
+
+#: Raised when older readers would misunderstand.
+VERSION: Final = 1
+
+_SECTIONS: Final = ("answer", "authority", "additional")
+
+
+def dumpLines(store: Store, now: float) -> Iterator[str]:
+    """
+    @param now: the clock's seconds.
+
+    @return: lines with their ends.
+    """
+    yield _line({"format": FORMAT, "version": VERSION, "written": now})
+    for key in store.keys():
+        data = store.packed(key)
+        if data is None:
+            continue
+        entry = unpack(key, data, store.servers)
+        if now >= entry.expires + store.keepStale:
+            continue
+        yield _line(_described(key, entry, now))
+
+
+def _line(value: dict[str, object]) -> str:
+    return json.dumps(value, separators=(",", ":")) + "\n"
+
+
+def _described(key: bytes, entry: Entry, now: float) -> dict[str, object]:
+    name = nameOfKey(key)
+    kept = entry.kept
+    described: dict[str, object] = {
+        "name": nameToText(name),
+        "type": int.from_bytes(key[len(name) : len(name) + 2], "big"),
+        "variant": key[len(name) + 4 :].hex(),
+        "age": round(max(now - entry.learned, 0), 3),
+        "outcome": kept.outcome.value,
+        "flags": kept.flags,
+    }
+    if kept.origin is not None and kept.origin.server:
+        described["server"] = kept.origin.server
+    if kept.ede:
+        described["ede"] = [[code, text] for code, text in kept.ede]
+    for label, sets in zip(_SECTIONS, (kept.answer, kept.authority, kept.additional), strict=True):
+        if sets:
+            described[label] = [[nameToText(s.name), s.ttl, s.rrType, [rdata.hex() for rdata in s.rdatas]] for s in sets]
+    return described
+
+
+class _Wrong(Exception):
+    """
+    What is wrong with a line.
+    """
+
+
+def loadLines(store: Store, lines: Iterable[str], now: float, source: str) -> int:
+    """
+    Take in what L{dumpLines} gave, or nothing.
+
+    @param now: the clock's seconds.
+    @param source: the file, for errors.
+
+    @return: how many answers were taken in.
+
+    @raise CallerFault: naming source and line, and what is wrong with it.
+    """
+    taken: list[tuple[bytes, bytes]] = []
+    octets = number = 0
+    elapsed: float | None = None
+    longest = int(CACHE_LINE.default)
+    for number, line in enumerate(lines, 1):
+        try:
+            if len(line) > longest:
+                raise _Wrong(f"more than {longest} characters")
+            if not line.endswith("\n"):
+                raise _Wrong("the line is cut off: it does not end")
+            value = _parsed(line)
+            if elapsed is None:
+                elapsed = _elapsed(value, now)
+                continue
+            found = _read(store, value, elapsed, now)
+        except _Wrong as wrong:
+            raise CallerFault(f"{source}, line {number}: {wrong}") from None
+        if found is not None:
+            octets += packedBytes(*found)
+            # What does not fit is read all the same, since it may be wrong.
+            if octets < store.mostBytes:
+                taken.append(found)
+    if elapsed is None:
+        raise CallerFault(f"{source}, line 1: empty; a cache file begins with a line that says so")
+    for key, data in taken:
+        if store.packed(key) is None:
+            store.restore(key, data)
+    return len(taken)
+
+
+def _parsed(line: str) -> dict[str, object]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _Wrong(f"no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise _Wrong("a JSON object is needed")
+    return value
+
+
+def _elapsed(value: dict[str, object], now: float) -> float:
+    """
+    @return: seconds since the file was written, as far as it can be told.
+    """
+    if value.get("format") != FORMAT:
+        raise _Wrong(f'no cache file: the first line needs "format": "{FORMAT}"')
+    if value.get("version") != VERSION:
+        raise _Wrong(f"version {value.get('version')!r} cannot be read, only {VERSION}")
+    return max(now - _number(value, "written", 1e12), 0.0)
+
+
+def _number(value: dict[str, object], label: str, most: float) -> float:
+    number = value.get(label)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
+        raise _Wrong(f'"{label}" needs a number from 0 to {most:.0f}')
+    return number
+
+
+def _whole(number: object, label: str, most: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+        raise _Wrong(f'"{label}" needs a whole number from 0 to {most}')
+    return number
+
+
+def _name(text: object, label: str) -> bytes:
+    if not isinstance(text, str) or not text.isascii() or not text.endswith("."):
+        raise _Wrong(f'"{label}" needs a name that ends with a dot')
+    try:
+        return nameFromText(text)
+    except DNSFault as fault:
+        raise _Wrong(f'"{label}": {fault}') from None
+
+
+def _octets(text: object, label: str, most: int) -> bytes:
+    try:
+        octets = bytes.fromhex(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _Wrong(f'"{label}" needs octets in hexadecimal') from None
+    if len(octets) > most:
+        raise _Wrong(f'"{label}" has more than {most} octets')
+    return octets
+
+
+def _read(store: Store, value: dict[str, object], elapsed: float, now: float) -> tuple[bytes, bytes] | None:
+    """
+    @return: key and packed answer, or L{None} for one that is past its end or that would not be kept if it came by wire.
+    """
+    name = _name(value.get("name"), "name")
+    rrType = _whole(value.get("type"), "type", 0xFFFF)
+    variant = _octets(value.get("variant", ""), "variant", 1)
+    age = _number(value, "age", 1e9) + elapsed
+    try:
+        outcome = Outcome(value.get("outcome"))
+    except ValueError:
+        raise _Wrong(f'"outcome" is one of {", ".join([each.value for each in Outcome])}') from None
+    sections = (_sets(value, "answer"), _sets(value, "authority"), _sets(value, "additional"))
+    ede = value.get("ede", [])
+    if not isinstance(ede, list) or not all(_isEDE(each) for each in ede):
+        raise _Wrong('"ede" needs pairs of code and text')
+    server = value.get("server", "")
+    if not isinstance(server, str):
+        raise _Wrong('"server" needs a text')
+    if not rrType and (outcome is not Outcome.NXDOMAIN or sections[0]):
+        raise _Wrong('"type" 0 stands for names that do not exist')
+    flags = _whole(value.get("flags", 0), "flags", 0xFFFF)
+    answer = Answer(
+        outcome,
+        *sections,
+        rcode=3 if outcome is Outcome.NXDOMAIN else 0,
+        flags=flags,
+        ede=tuple([(code, text) for code, text in ede]),
+        origin=Origin("cache", server),
+    )
+    # Any type will do to find out how long a denial of all types holds.
+    question = Question(name, rrType or 1)
+    seconds = store.lifetimes.keeping(question, answer)
+    if not seconds or age >= seconds + store.keepStale:
+        return None
+    clamped = store.lifetimes.clamped
+    kept = keptAnswer(answer, (clamped(answer, sections[0]), clamped(answer, sections[1]), clamped(answer, sections[2])), flags)
+    key = name.lower() + rrType.to_bytes(2, "big") + b"\x00\x01" + variant
+    return key, pack(key, Entry(kept, now - age, seconds), store.servers)
+
+
+def _isEDE(each: object) -> bool:
+    return isinstance(each, list) and len(each) == 2 and type(each[0]) is int and 0 <= each[0] <= 0xFFFF and isinstance(each[1], str)
+
+
+def _sets(value: dict[str, object], label: str) -> tuple[RRSet, ...]:
+    listed = value.get(label, [])
+    if not isinstance(listed, list):
+        raise _Wrong(f'"{label}" needs a list')
+    sets: list[RRSet] = []
+    for each in listed:
+        if not isinstance(each, list) or len(each) != 4 or not isinstance(each[3], list) or not each[3]:
+            raise _Wrong(f'"{label}" needs sets of name, TTL, type and a list of rdata')
+        name = _name(each[0], label)
+        ttl = _whole(each[1], f"{label}: TTL", 0x7FFFFFFF)
+        rrType = _whole(each[2], f"{label}: type", 0xFFFF)
+        sets.append(RRSet(name, rrType, 1, ttl, tuple([_rdata(rrType, each, label) for each in each[3]])))
+    return tuple(sets)
+
+
+def _rdata(rrType: int, text: object, label: str) -> bytes:
+    from twisted_ext.wire.rdata.registry import rdataFromWire
+
+    rdata = _octets(text, label, 0xFFFF)
+    try:
+        rdataFromWire(rrType, rdata)
+    except DNSFault as fault:
+        raise _Wrong(f'"{label}": rdata {rdata[:16].hex()} is not of type {rrType}: {fault}') from None
+    return rdata

@@ -1,0 +1,346 @@
+"""
+Everything a cache has, within its memory.
+
+An answer is B{ready} while it is new or asked for often, and is B{packed} into octets otherwise. What is ready leaves in the order
+of its coming unless it was asked for meanwhile. What is packed is B{fresh} if nobody has ever asked for it again, else B{proven};
+room is made among the fresh first. So a flood of names that are asked for once passes through and takes nothing that is of use with
+it (attacks on caches by filling them).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.cache.denial import denialKey, deniesName
+from twisted_ext.cache.entries import Entry, Servers, keptAnswer, learnedAt, pack, packedBytes, readyBytes, unpack
+from twisted_ext.cache.failures import Failures
+from twisted_ext.cache.lifetimes import Lifetimes
+from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_SHARE
+from twisted_ext.wire.message import Question
+
+__all__ = ["Statistics", "Store"]
+
+#: How many are looked at in one go when room is made: going to the front of a dictionary costs as much as many of them.
+_BATCH: Final = 64
+
+#: How many of the proven ones are looked at for being past their end whenever room is made.
+_FEW: Final = 8
+
+#: Share of the packed ones that the fresh may always have.
+_FRESH_SHARE: Final = 0.1
+
+#: What an empty store takes.
+_EMPTY: Final = 4096
+
+
+class Statistics:
+    """
+    What a cache has done.
+
+    @ivar hits: answers given that were kept.
+    @ivar misses: questions passed on.
+    @ivar stale: answers given past their end.
+    @ivar failures: questions that were not passed on because of a remembered failure.
+    @ivar prefetches: answers fetched ahead.
+    @ivar kept: answers taken in.
+    @ivar evictions: answers dropped for want of room.
+    @ivar entries: answers there now.
+    @ivar octets: memory they take.
+    """
+
+    __slots__ = ("hits", "misses", "stale", "failures", "prefetches", "kept", "evictions", "entries", "octets")
+
+    def __init__(self) -> None:
+        self.hits = self.misses = self.stale = self.failures = self.prefetches = 0
+        self.kept = self.evictions = self.entries = self.octets = 0
+
+    def __repr__(self) -> str:
+        return "<Statistics " + " ".join([f"{name}={getattr(self, name)}" for name in self.__slots__]) + ">"
+
+
+class Store:
+    """
+    Answers by question and wishes.
+
+    @ivar ready: the entries in use. Whoever finds one here whose C{since} and C{until} fit adds to its C{hits} and gives its
+        C{answer}; everything else goes through L{find}.
+    @ivar failures: what could not be answered.
+    @ivar lifetimes: the rules by which answers are kept.
+    @ivar keepStale: seconds for which answers are kept past their end.
+    @ivar variants: the wishes that answers have been kept for, other than those with EDNS options.
+    """
+
+    def __init__(
+        self,
+        mostBytes: float | None = None,
+        *,
+        lifetimes: Lifetimes | None = None,
+        failures: Failures | None = None,
+        keepStale: float = 0,
+        readyShare: float | None = None,
+        entryBytes: float | None = None,
+    ) -> None:
+        self.mostBytes = int(CACHE_BYTES.pick(mostBytes))
+        self.lifetimes = Lifetimes() if lifetimes is None else lifetimes
+        self.failures = Failures() if failures is None else failures
+        self.keepStale = keepStale
+        self.servers = Servers()
+        self.ready: dict[bytes, Entry] = {}
+        self.variants: frozenset[bytes] = frozenset()
+        self._fresh: dict[bytes, bytes] = {}
+        self._proven: dict[bytes, bytes] = {}
+        self._readyMost = int(self.mostBytes * CACHE_READY_SHARE.pick(readyShare))
+        self._soft = self.mostBytes - _EMPTY
+        self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
+        self._readyBytes = self._freshBytes = self._provenBytes = 0
+        self._hits = self._stale = self._kept = self._evictions = 0
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self._fresh) + len(self._proven)
+
+    @property
+    def octets(self) -> int:
+        """
+        Octets of memory taken.
+        """
+        return _EMPTY + self._readyBytes + self._freshBytes + self._provenBytes + self.failures.octets
+
+    def statistics(self) -> Statistics:
+        """
+        @return: counters as of now, those filled in that the store knows of.
+        """
+        counted = Statistics()
+        for entry in self.ready.values():
+            self._tally(entry)
+        counted.hits = self._hits
+        counted.stale = self._stale
+        counted.kept = self._kept
+        counted.evictions = self._evictions
+        counted.entries = len(self)
+        counted.octets = self.octets
+        return counted
+
+    # -- taking in
+
+    def keep(self, question: Question, variant: bytes, answer: Answer, now: float) -> Entry | None:
+        """
+        Take in what was learned.
+
+        @return: the entry, or L{None} where the answer may not be kept.
+        """
+        if answer.security is Security.BOGUS:
+            return None
+        seconds = self.lifetimes.keeping(question, answer)
+        if not seconds:
+            return None
+        clamped = self.lifetimes.clamped
+        sections = (
+            clamped(answer, answer.answer) if answer.answer else (),
+            clamped(answer, answer.authority) if answer.authority else (),
+            clamped(answer, answer.additional) if answer.additional else (),
+        )
+        entry = Entry(keptAnswer(answer, sections, answer.flags), now, seconds)
+        key = question.key + variant
+        if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
+            self._drop(key)
+            key = denialKey(question.key, variant)
+        elif answer.outcome is Outcome.DATA:
+            # The name is there after all.
+            self._drop(denialKey(question.key, variant))
+        if len(variant) <= 1 and variant not in self.variants:
+            self.variants |= {variant}
+        return self._add(key, entry)
+
+    def _add(self, key: bytes, entry: Entry) -> Entry | None:
+        self._drop(key)
+        entry.octets = readyBytes(key, entry.kept)
+        if entry.octets > self._entryMost:
+            return None
+        self._kept += 1
+        self._makeReady(key, entry, entry.learned)
+        return entry
+
+    def _makeReady(self, key: bytes, entry: Entry, now: float) -> None:
+        if self._readyBytes + entry.octets > self._readyMost:
+            self._makeReadyRoom(now, self._readyMost - entry.octets)
+        self.ready[key] = entry
+        self._readyBytes += entry.octets
+        if self._readyBytes + self._freshBytes + self._provenBytes > self._soft:
+            self._makePackedRoom(now)
+
+    def restore(self, key: bytes, data: bytes) -> None:
+        """
+        Take in what L{packed<dump>} gave.
+        """
+        self._drop(key)
+        self._fresh[key] = data
+        self._freshBytes += packedBytes(key, data)
+        if self._readyBytes + self._freshBytes + self._provenBytes > self._soft:
+            self._makePackedRoom(learnedAt(data)[0])
+
+    # -- finding
+
+    def find(self, key: bytes, now: float) -> Entry | None:
+        """
+        Find an entry that may still be used, and have it ready.
+
+        @return: an entry, possibly one past its end where those are kept; look at C{expires}.
+        """
+        entry = self.ready.get(key)
+        if entry is None:
+            data = self._fresh.pop(key, None)
+            if data is not None:
+                self._freshBytes -= packedBytes(key, data)
+            else:
+                data = self._proven.pop(key, None)
+                if data is None:
+                    return None
+                self._provenBytes -= packedBytes(key, data)
+            entry = unpack(key, data, self.servers)
+            entry.octets = readyBytes(key, entry.kept)
+            entry.asked += 1
+            self._makeReady(key, entry, now)
+        # A clock that went back by more than a little would keep everything for so much longer.
+        if now >= entry.expires + self.keepStale or now < entry.learned - 1:
+            self._drop(key)
+            return None
+        return entry
+
+    def show(self, entry: Entry, now: float) -> Answer:
+        """
+        Bring an entry's answer up to this second.
+        """
+        if entry.hits:
+            self._tally(entry)
+        return entry.show(now)
+
+    def _tally(self, entry: Entry) -> None:
+        hits = entry.hits
+        entry.hits = 0
+        if entry.stale:
+            self._stale += hits
+        else:
+            entry.asked += hits
+            self._hits += hits
+
+    # -- making room
+
+    def _drop(self, key: bytes) -> bool:
+        entry = self.ready.pop(key, None)
+        if entry is not None:
+            self._tally(entry)
+            self._readyBytes -= entry.octets
+            return True
+        data = self._fresh.pop(key, None)
+        if data is not None:
+            self._freshBytes -= packedBytes(key, data)
+            return True
+        data = self._proven.pop(key, None)
+        if data is not None:
+            self._provenBytes -= packedBytes(key, data)
+            return True
+        return False
+
+    def _makeReadyRoom(self, now: float, most: int) -> None:
+        ready = self.ready
+        keepStale = self.keepStale
+        # Whoever was asked for goes to the end once; the second time round everybody is packed.
+        turns = 2 * len(ready) // _BATCH + 2
+        while self._readyBytes > most and turns:
+            turns -= 1
+            for key in list(islice(ready, _BATCH)):
+                entry = ready.pop(key)
+                if now >= entry.expires + keepStale:
+                    self._tally(entry)
+                    self._readyBytes -= entry.octets
+                elif entry.hits:
+                    self._tally(entry)
+                    ready[key] = entry
+                else:
+                    self._readyBytes -= entry.octets
+                    self._pack(key, entry)
+                if self._readyBytes <= most:
+                    break
+
+    def _pack(self, key: bytes, entry: Entry) -> None:
+        data = pack(key, entry, self.servers)
+        if entry.asked:
+            self._proven[key] = data
+            self._provenBytes += packedBytes(key, data)
+        else:
+            self._fresh[key] = data
+            self._freshBytes += packedBytes(key, data)
+
+    def _makePackedRoom(self, now: float) -> None:
+        # A little more than needed, so that the next few come in without all this.
+        most = self._soft - (self._soft >> 9) - self.failures.octets - self._readyBytes
+        for key in list(islice(self._proven, _FEW)):
+            if now >= learnedAt(self._proven[key])[1] + self.keepStale:
+                self._drop(key)
+        freshShare = int(most * _FRESH_SHARE)
+        while (over := self._freshBytes + self._provenBytes - most) > 0:
+            fresh = bool(self._fresh) and (self._freshBytes > freshShare or not self._proven)
+            table = self._fresh if fresh else self._proven
+            if not table:
+                break
+            freed = 0
+            for key in list(islice(table, _BATCH)):
+                freed += packedBytes(key, table.pop(key))
+                self._evictions += 1
+                if freed >= over:
+                    break
+            if fresh:
+                self._freshBytes -= freed
+            else:
+                self._provenBytes -= freed
+
+    # -- emptying and looking through
+
+    def clear(self) -> None:
+        """
+        Drop everything, failures too.
+        """
+        for entry in self.ready.values():
+            self._tally(entry)
+        self.ready.clear()
+        self._fresh.clear()
+        self._proven.clear()
+        self._readyBytes = self._freshBytes = self._provenBytes = 0
+        self.failures.clear()
+
+    def drop(self, key: bytes) -> bool:
+        """
+        @return: whether there was anything under this key.
+        """
+        return self._drop(key)
+
+    def keys(self) -> list[bytes]:
+        """
+        @return: all keys as of now.
+        """
+        return [*self.ready, *self._fresh, *self._proven]
+
+    def packed(self, key: bytes) -> bytes | None:
+        """
+        @return: an entry as octets, wherever it is, or L{None}.
+        """
+        entry = self.ready.get(key)
+        if entry is not None:
+            return pack(key, entry, self.servers)
+        return self._fresh.get(key) or self._proven.get(key)
+
+    def sweep(self, now: float) -> int:
+        """
+        Drop what is past its end, and past the time for which it is kept beyond that.
+
+        @return: how many were dropped.
+        """
+        keepStale = self.keepStale
+        ended = [key for key, entry in self.ready.items() if now >= entry.expires + keepStale]
+        for table in (self._fresh, self._proven):
+            ended += [key for key, data in table.items() if now >= learnedAt(data)[1] + keepStale]
+        for key in ended:
+            self._drop(key)
+        return len(ended)

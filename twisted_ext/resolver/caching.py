@@ -1,0 +1,300 @@
+"""
+Answering from what was learned before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.cache.denial import denialKey
+from twisted_ext.cache.entries import Entry
+from twisted_ext.cache.kinship import kinOf, madePlainer
+from twisted_ext.cache.store import Statistics, Store
+from twisted_ext.errors import DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import (
+    FLIGHT_SECONDS,
+    PREFETCH_HITS,
+    PREFETCH_SHARE,
+    PREFETCHES,
+    STALE_RECHECK,
+    STALE_SECONDS,
+    STALE_TTL,
+    STALE_WAIT,
+)
+from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+__all__ = ["Caching"]
+
+_MOST_PREFETCHES: Final = int(PREFETCHES.default)
+_PREFETCH_HITS: Final = int(PREFETCH_HITS.default)
+_RECHECK: Final = STALE_RECHECK.default
+_STALE_TTL: Final = int(STALE_TTL.default)
+
+
+@implementer(IAnswerSource)
+class Caching:
+    """
+    Remembers what the inner source answers, denials and failures too, and gives it again as long as it holds.
+
+    What one look-up learned is used for its own question only: whatever else came along in the reply is part of that answer and of no
+    other, so a server cannot speak for names that it was not asked about.
+
+    @ivar store: where it is kept.
+    """
+
+    def __init__(
+        self,
+        inner: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        store: Store | None = None,
+        stale: float = 0,
+        staleWait: float | None = None,
+        prefetch: bool = False,
+    ) -> None:
+        """
+        @param stale: seconds past its end for which an answer is given where no other can be had (RFC 8767); 0 for never.
+        @param staleWait: seconds to wait for a fresh one before that.
+        @param prefetch: fetch an answer that is asked for often anew shortly before its end. Then queries are sent at times when
+            nobody is waiting for them.
+        """
+        self.store = Store() if store is None else store
+        if stale:
+            self.store.keepStale = STALE_SECONDS.pick(stale)
+        self._inner = inner
+        self._clock = clock
+        self._seconds = clock.seconds
+        self._ready = self.store.ready
+        self._staleWait = STALE_WAIT.pick(staleWait)
+        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+        self._fetching: dict[bytes, Deferred[Answer]] = {}
+        self._epoch = 0
+        self._closed = False
+        self._misses = self._refused = self._prefetches = self._staleGiven = 0
+
+    # -- asking
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        key = question.key + context.variant
+        entry = self._ready.get(key)
+        now = self._seconds()
+        if entry is not None and entry.since <= now < entry.until:
+            entry.hits += 1
+            if context.trace is not None:
+                self._trace(entry, context, now)
+            return entry.answer
+        answer = self._find(key, question, context, now)
+        if answer is not None:
+            return answer
+        answer = self._inner.answerNow(question, context)
+        if answer is not None:
+            return answer
+        fault = self.store.failures.find(key, now)
+        if fault is not None:
+            self._refused += 1
+            if context.trace is not None:
+                context.trace.note(now, "cache", "failed before", error=str(fault))
+            raise fault
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        try:
+            answer = self.answerNow(question, context)
+        except DNSFault as fault:
+            return fail(fault)
+        if answer is not None:
+            return succeed(answer)
+        now = self._seconds()
+        self._misses += 1
+        if context.trace is not None:
+            context.trace.note(now, "cache", "miss")
+        flight = self._inner.answer(question, context)
+        flight.addCallbacks(self._learn, self._fail, (question, context, self._epoch), {}, (question, context, now))
+        if self.store.keepStale:
+            entry = self._staleEntry(question, context, now)
+            if entry is not None:
+                return self._freshOrStale(flight, entry, context, now)
+        return flight
+
+    def _find(self, key: bytes, question: Question, context: QueryContext, now: float) -> Answer | None:
+        store = self.store
+        variant = context.variant
+        entry = store.find(key, now)
+        if entry is None or now >= entry.expires:
+            denial = store.find(denialKey(question.key, variant), now)
+            if denial is not None and now < denial.expires or entry is None:
+                entry = denial
+            if entry is None or now >= entry.expires:
+                kin = kinOf(variant, store.variants) if len(store.variants) > 1 or variant not in store.variants else ()
+                entry = self._fromKin(kin, question, context, now) or entry
+                if entry is None:
+                    return None
+        if not entry.since <= now < entry.until:
+            if now >= entry.expires:
+                return None
+            store.show(entry, now)
+            if self._prefetchShare and not entry.fetched:
+                self._considerPrefetch(entry, question, context, now)
+        entry.hits += 1
+        if context.trace is not None:
+            self._trace(entry, context, now)
+        return entry.answer
+
+    def _fromKin(self, kin: tuple[bytes, ...], question: Question, context: QueryContext, now: float) -> Entry | None:
+        store = self.store
+        for variant in kin:
+            for key in (question.key + variant, denialKey(question.key, variant)):
+                richer = store.find(key, now)
+                if richer is None or now >= richer.expires:
+                    continue
+                plainer = madePlainer(question, context, richer.kept)
+                if plainer is not None:
+                    return store.keep(question, context.variant, plainer, richer.learned)
+        return None
+
+    def _trace(self, entry: Entry, context: QueryContext, now: float) -> None:
+        if context.trace is not None:
+            event = "stale" if entry.stale else "hit"
+            context.trace.note(now, "cache", event, age=round(now - entry.learned, 3), left=round(entry.expires - now, 3))
+
+    # -- learning
+
+    def _learn(self, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
+        # What was asked before a flush may be what the flush was to get rid of.
+        if epoch == self._epoch and not context.options:
+            store = self.store
+            now = self._seconds()
+            entry = store.keep(question, context.variant, answer, now)
+            if len(store.failures):
+                store.failures.forget(question.key + context.variant)
+            if context.trace is not None:
+                seconds = 0 if entry is None else round(entry.expires - now, 3)
+                context.trace.note(now, "cache", "not kept" if entry is None else "kept", seconds=seconds)
+        return answer
+
+    def _fail(self, failure: Failure, question: Question, context: QueryContext, asked: float) -> Failure:
+        fault = failure.value
+        if isinstance(fault, DNSFault) and not context.options and not self._closed:
+            self.store.failures.note(question.key + context.variant, fault, self._seconds(), asked)
+        return failure
+
+    # -- stale answers
+
+    def _staleEntry(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        entry = self.store.find(question.key + context.variant, now)
+        if entry is None:
+            entry = self.store.find(denialKey(question.key, context.variant), now)
+        return entry
+
+    def _freshOrStale(self, flight: Deferred[Answer], entry: Entry, context: QueryContext, now: float) -> Deferred[Answer]:
+        from twisted_ext.resolver.staleness import freshOrStale
+
+        # A caller with less patience than that would rather have a stale answer than none.
+        wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
+        return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(entry, context))
+
+    def _giveStale(self, entry: Entry, context: QueryContext) -> Answer | None:
+        """
+        @return: L{None} if it is too old by now.
+        """
+        now = self._seconds()
+        if now >= entry.expires + self.store.keepStale:
+            return None
+        answer = entry.showStale(now, _STALE_TTL, now + _RECHECK)
+        self._staleGiven += 1
+        if context.trace is not None:
+            self._trace(entry, context, now)
+        return answer
+
+    # -- fetching ahead
+
+    def _considerPrefetch(self, entry: Entry, question: Question, context: QueryContext, now: float) -> None:
+        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < _PREFETCH_HITS:
+            return
+        key = question.key + context.variant
+        if key in self._fetching or len(self._fetching) >= _MOST_PREFETCHES or context.options or self._closed:
+            return
+        entry.fetched = True
+        self._prefetches += 1
+        wishes = context.detached(now + FLIGHT_SECONDS.default)
+        wishes.trace = None
+        flight = self._inner.answer(question, wishes)
+        flight.addCallback(self._learn, question, wishes, self._epoch)
+        self._fetching[key] = flight
+        # Whether it came to anything shows when the entry ends.
+        flight.addBoth(self._fetched, key)
+
+    def _fetched(self, outcome: object, key: bytes) -> None:
+        self._fetching.pop(key, None)
+
+    # -- looking after it
+
+    @property
+    def stats(self) -> Statistics:
+        """
+        Counters as of now.
+        """
+        counted = self.store.statistics()
+        counted.misses = self._misses
+        counted.failures = self._refused
+        counted.prefetches = self._prefetches
+        counted.stale += self._staleGiven
+        return counted
+
+    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+        """
+        Forget what was learned.
+
+        @param name: of this name only; of all by default.
+        @param subtree: and of all names below it.
+
+        @return: how many answers were forgotten.
+        """
+        from twisted_ext.cache.flushing import flush
+
+        self._epoch += 1
+        return flush(self.store, name, subtree)
+
+    def dump(self) -> Iterator[str]:
+        """
+        @return: the lines of a cache file, with their ends. What changes while they are taken may or may not be in them.
+        """
+        from twisted_ext.cache.saving import dumpLines
+
+        return dumpLines(self.store, self._seconds())
+
+    def load(self, lines: Iterable[str], source: str = "cache file") -> int:
+        """
+        Take in what L{dump} gave, here or elsewhere, all of it or nothing.
+
+        @param source: where the lines come from, for errors.
+
+        @return: how many answers were taken in; those past their end are left out.
+
+        @raise twisted_ext.errors.CallerFault: a line that cannot be used.
+        """
+        from twisted_ext.cache.saving import loadLines
+
+        return loadLines(self.store, lines, self._seconds(), source)
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        for fetching in list(self._fetching.values()):
+            fetching.cancel()
+        self._fetching.clear()
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
+
+
