@@ -26,16 +26,17 @@ class Reader:
     @ivar data: the whole message.
     @ivar names: offset to the uncompressed name that begins there, for names of few jumps. Whoever finds a name here has one step of
         work and need not count it: a message has no room for so many.
-    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not. Only C{names} knows of
-        names that take one step from then on.
+    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not.
     """
 
-    __slots__ = ("data", "names", "hops", "_deep")
+    __slots__ = ("data", "names", "hops", "_jumps", "_deep")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.names: dict[int, bytes] = {}
         self.hops = 0
+        # How many jumps those in C{names} take, where they take any; and the names of many jumps.
+        self._jumps: dict[int, int] = {}
         self._deep: dict[int, tuple[bytes, int]] = {}
 
     def name(self, offset: int) -> tuple[bytes, int]:
@@ -45,10 +46,10 @@ class Reader:
         @return: the name, uncompressed, and the offset behind it.
 
         @raise BadMessage: the name runs out of the message, has more than 255 octets, a label type other than 00 and 11, a pointer
-            that does not point backward, or the message's names take more jumps than L{POINTER_HOPS} allows.
+            that does not point backward, or it takes more jumps than L{POINTERS_PER_NAME}, or with those before it more than
+            L{POINTER_HOPS}.
         """
         data = self.data
-        names = self.names
         position = offset
         try:
             # Nearly all names: labels, and then their end or a pointer to a name that was read before.
@@ -58,11 +59,16 @@ class Reader:
                 behind = position + 1
                 name = data[offset:behind]
             elif length >= 192:
-                behind = position + 2
-                known = names.get((length & 63) << 8 | data[position + 1])
-                if known is None:
+                target = (length & 63) << 8 | data[position + 1]
+                known = self.names.get(target)
+                if known is None or target >= offset:
                     return self._followed(offset)
-                self.hops += 1
+                jumps = self._jumps.get(target, 0) + 1
+                if jumps > _FEW_JUMPS:
+                    return self._followed(offset)
+                self._jumps[offset] = jumps
+                self.hops += jumps
+                behind = position + 2
                 name = data[offset:position] + known
             else:
                 raise BadMessage(f"label type {length >> 6:02b} at octet {position}; only 00 and 11 are defined")
@@ -70,7 +76,7 @@ class Reader:
             raise BadMessage(f"the name at octet {offset} runs out of the message") from None
         if len(name) > MOST_OCTETS:
             raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
-        names[offset] = name
+        self.names[offset] = name
         return name, behind
 
     def _followed(self, offset: int) -> tuple[bytes, int]:
@@ -81,9 +87,10 @@ class Reader:
         names = self.names
         deep = self._deep
         parts: list[bytes] = []
-        starts: list[tuple[int, int]] = []
+        # Where each jump led, and how many parts were read by then.
+        landings: list[tuple[int, int]] = []
         position = lowest = offset
-        behind = total = jumps = 0
+        behind = total = rest = 0
         try:
             while True:
                 begin = position
@@ -104,39 +111,40 @@ class Reader:
                 behind = behind or position + 2
                 if target >= lowest:
                     raise BadMessage(f"the pointer at octet {position} does not point backward")
-                lowest = target
-                jumps += 1
+                if len(landings) >= _MOST_JUMPS:
+                    raise BadMessage(f"the name at octet {offset} takes too many jumps")
                 if (known := names.get(target)) is not None:
                     parts.append(known)
+                    rest = self._jumps.get(target, 0) + 1
                     break
                 if (reached := deep.get(target)) is not None:
                     parts.append(reached[0])
-                    jumps += reached[1]
+                    rest = reached[1] + 1
                     break
-                if jumps > _MOST_JUMPS:
-                    raise BadMessage(f"the name at octet {offset} takes more than {_MOST_JUMPS} jumps")
-                starts.append((target, len(parts)))
-                position = target
+                landings.append((target, len(parts)))
+                position = lowest = target
         except IndexError:
             raise BadMessage(f"the name at octet {offset} runs out of the message") from None
+        jumps = len(landings) + rest
         self.hops += jumps
-        if self.hops > _MOST_HOPS:
-            raise BadMessage(f"the names of the message take more than {_MOST_HOPS} jumps")
+        if jumps > _MOST_JUMPS or self.hops > _MOST_HOPS:
+            raise BadMessage(f"the name at octet {offset} takes {jumps} jumps, those of the message {self.hops}: too many")
         # From the right, so that each part is put before its tail once.
+        landings.reverse()
+        landings.append((offset, 0))
         tail = b""
         index = len(parts)
-        for begin, first in reversed(starts):
+        for begin, first in landings:
             while index > first:
                 index -= 1
                 tail = parts[index] + tail
-            if jumps <= _FEW_JUMPS:
+            if rest <= _FEW_JUMPS:
                 names[begin] = tail
+                if rest:
+                    self._jumps[begin] = rest
             else:
-                # Counted as the whole name's, which is too much for a part of it: the budget errs to safety.
-                deep[begin] = (tail, jumps)
-        name = b"".join(parts[:index]) + tail
-        if len(name) > MOST_OCTETS:
+                deep[begin] = (tail, rest)
+            rest += 1
+        if len(tail) > MOST_OCTETS:
             raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
-        if jumps <= _FEW_JUMPS:
-            names[offset] = name
-        return name, behind
+        return tail, behind

@@ -318,8 +318,11 @@ def splitSigned(message: bytes) -> tuple[bytes, TSIGRecord | None]:
         raise BadMessage("octets behind the last record, or not as many as there should be")
     if rrType != TSIG:
         return message, None
-    name = Reader(message).name(start)[0]
-    record = TSIGRecord.fromRecord(RRSet(name, rrType, rrClass, ttl, (message[behind + _owner.size :],)))
+    reader = Reader(message)
+    name = reader.name(start)[0]
+    # No name in it is to be compressed, and some are.
+    algorithm, rest = reader.name(behind + _owner.size)
+    record = TSIGRecord.fromRecord(RRSet(name, rrType, rrClass, ttl, (algorithm + message[rest:],)))
     header = HEADER.pack(record.originalId, flags, questions, answers, authorities, additionals - 1)
     return header + message[HEADER_OCTETS:start], record
 
