@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from twisted_ext.answers import Answer, QueryContext
+    from twisted_ext.transport.exchanges import Asking, Leg
     from twisted_ext.wire.message import Question
 
-__all__ = ["IAnswerSource", "IResolverParser"]
+__all__ = ["IAnswerSource", "IExchange", "IResolverParser"]
 
 
 class IAnswerSource(Interface):
@@ -57,6 +58,48 @@ class IAnswerSource(Interface):
     def sources() -> tuple[IAnswerSource, ...]:
         """
         @return: what this source asks in its turn, outermost first; empty for one that knows by itself.
+        """
+
+
+class IExchange(Interface):
+    """
+    One server, asked by one way: UDP, TCP, TLS, HTTPS, QUIC.
+
+    It sends queries and finds out whose a reply is, by address, port and id. What the reply is worth is for the
+    L{Asking<twisted_ext.transport.exchanges.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket and no timer while
+    nobody waits, unless it was told to keep its connection alive; how long to wait is the asking one's affair.
+    """
+
+    kind: str = Attribute("The way, as L{twisted_ext.answers.Origin.source} has it: C{'udp'}, C{'tcp'}...")
+
+    label: str = Attribute("The server, for people: C{'192.0.2.1:53'}.")
+
+    reliable: bool = Attribute(
+        "Whether what is lost is reported, so that nothing needs to be sent again, and nobody but the server can have sent what arrives."
+    )
+
+    def ask(asking: Asking, now: float) -> tuple[Leg, bytes]:
+        """
+        Send a query under an id of this exchange's choice, or have it wait for a connection.
+
+        From then on exactly one of three things ends it: the asking one calls C{leg.release(key)}; this calls its C{failed}; or this
+        raises. None of its methods is called before this has returned.
+
+        @return: the leg and the key to release.
+
+        @raise Unreachable: it cannot be sent.
+        """
+
+    def settle() -> None:
+        """
+        Nobody waits any more: let go of sockets and idle connections, at once or, where keep-alive was asked for, when its time is over.
+        """
+
+    def close() -> Deferred[None]:
+        """
+        Let go of everything. Whoever still waited has been told already, or does not care.
+
+        @return: fires when nothing is left.
         """
 
 

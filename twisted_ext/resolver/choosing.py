@@ -1,0 +1,205 @@
+"""
+Which server to ask: what is known of each, and what follows from it. No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from twisted_ext.limits import (
+    BACK_OFF,
+    DECLINES,
+    FIRST_WAIT,
+    NO_CASE_SECONDS,
+    NO_EDNS_SECONDS,
+    NO_EDNS_SIGNS,
+    PROBE_AFTER,
+    SERVER_WAIT,
+)
+
+__all__ = ["Standing", "bestOf", "dueForProbe"]
+
+
+class Standing:
+    """
+    What one server has shown of itself so far.
+
+    @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
+    @ivar deviation: its mean deviation.
+    @ivar failures: tries in a row without any reply.
+    @ivar declines: look-ups in a row that it refused or failed.
+    @ivar downUntil: when the back-off ends; 0 for one that answers.
+    @ivar lookedAt: when it was last asked or probed.
+    @ivar plainUntil: until when it is spared EDNS.
+    @ivar plainSigns: look-ups in a row that went without EDNS what did not go with it.
+    @ivar sameCaseUntil: until when it is spared mixed case.
+    """
+
+    __slots__ = (
+        "rtt",
+        "deviation",
+        "failures",
+        "declines",
+        "downUntil",
+        "lookedAt",
+        "plainUntil",
+        "plainSigns",
+        "sameCaseUntil",
+    )
+
+    def __init__(self) -> None:
+        self.rtt: float | None = None
+        self.deviation = 0.0
+        self.failures = 0
+        self.declines = 0
+        self.downUntil = 0.0
+        self.lookedAt = -inf
+        self.plainUntil = 0.0
+        self.plainSigns = 0
+        self.sameCaseUntil = 0.0
+
+    def replied(self, seconds: float | None) -> None:
+        """
+        It has said something, be it a refusal.
+
+        @param seconds: how long it took; L{None} where that cannot be told, because more than one query was under way.
+        """
+        if self.failures:
+            self.failures = 0
+            self.downUntil = 0.0
+        if seconds is None:
+            return
+        rtt = self.rtt
+        if rtt is None:
+            self.rtt = seconds
+            self.deviation = seconds / 2
+        else:
+            difference = seconds - rtt
+            self.rtt = rtt + difference / 8
+            self.deviation += ((difference if difference > 0 else -difference) - self.deviation) / 4
+
+    def answered(self) -> None:
+        """
+        What it said was of use.
+        """
+        if self.declines:
+            self.declines = 0
+            self.downUntil = 0.0
+
+    def silent(self, now: float) -> None:
+        """
+        It has not replied in time, or cannot be reached.
+        """
+        self.failures += 1
+        self._backOff(now, self.failures)
+
+    def declined(self, now: float) -> None:
+        """
+        It said SERVFAIL, REFUSED or the like: of this question, perhaps, or of everything.
+        """
+        self.declines += 1
+        if self.declines >= DECLINES.default:
+            self._backOff(now, self.declines - int(DECLINES.default) + 1)
+
+    def _backOff(self, now: float, times: int) -> None:
+        self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
+
+    @property
+    def down(self) -> bool:
+        """
+        Whether it is left alone as long as others answer.
+        """
+        return self.downUntil > 0
+
+    def wait(self, tries: int) -> float:
+        """
+        @param tries: how often it was asked in this look-up before.
+
+        @return: seconds to wait for it (RFC 6298, section 2 and 5.5).
+        """
+        rtt = self.rtt
+        if rtt is None:
+            return FIRST_WAIT.default * (1 << tries)
+        return min(max(rtt + 4 * self.deviation, SERVER_WAIT.least), SERVER_WAIT.most) * (1 << tries)
+
+    def withEDNS(self, now: float) -> bool:
+        """
+        Whether it can take an OPT record, as far as is known.
+        """
+        return now >= self.plainUntil
+
+    def neededPlain(self, now: float) -> None:
+        """
+        It refused a query with EDNS and answered the same one without. Each of the two datagrams may have been forged, so that only
+        several in a row are believed, and not for ever.
+        """
+        self.plainSigns += 1
+        if self.plainSigns >= NO_EDNS_SIGNS.default:
+            self.plainUntil = now + NO_EDNS_SECONDS.default
+
+    def tookEDNS(self) -> None:
+        """
+        It replied with an OPT record.
+        """
+        self.plainSigns = 0
+        self.plainUntil = 0.0
+
+    def keepsCase(self, now: float) -> bool:
+        """
+        Whether it gives names back as they were asked, as far as is known.
+        """
+        return now >= self.sameCaseUntil
+
+    def changedCase(self, now: float) -> None:
+        """
+        It gave a name back in another case by a way that cannot be forged.
+        """
+        self.sameCaseUntil = now + NO_CASE_SECONDS.default
+
+    def __repr__(self) -> str:
+        rtt = "not measured" if self.rtt is None else f"{self.rtt * 1000:.1f} ms"
+        return f"<Standing {rtt} failures={self.failures} declines={self.declines}>"
+
+
+def bestOf(standings: Sequence[Standing], tries: Sequence[int], now: float, most: int) -> int | None:
+    """
+    Choose whom to ask next: one that answers before one that is down, one asked less often in this look-up before one asked more
+    often, then the quickest. Those not measured yet count as not quick and not slow; among equals the first one listed goes first.
+
+    @param tries: how often each was asked in this look-up; more than C{most} for one that needs not be asked again.
+    @param most: how often one may be asked.
+
+    @return: its index, or L{None} where nobody is left.
+    """
+    best: int | None = None
+    least = (inf, False, inf)
+    for index, standing in enumerate(standings):
+        count = tries[index]
+        if count >= most:
+            continue
+        rank = (count, standing.down, FIRST_WAIT.default if standing.rtt is None else standing.rtt)
+        if rank < least:
+            least = rank
+            best = index
+    return best
+
+
+def dueForProbe(standings: Sequence[Standing], chosen: int, now: float) -> int | None:
+    """
+    Find a server that is to be sent a copy of a query besides, to learn how it does: one that is down and whose back-off has ended, or
+    one that nobody has asked for a time.
+
+    @param chosen: who gets the query itself.
+
+    @return: its index, or L{None}. The caller sets its C{lookedAt}.
+    """
+    for index, standing in enumerate(standings):
+        if index == chosen:
+            continue
+        if standing.down:
+            if now >= standing.downUntil and now - standing.lookedAt >= BACK_OFF.default:
+                return index
+        elif now - standing.lookedAt >= PROBE_AFTER.default and standing.lookedAt > -inf:
+            return index
+    return None

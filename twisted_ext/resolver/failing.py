@@ -1,0 +1,39 @@
+"""
+What to say when nobody answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.wire.message import Question
+
+__all__ = ["mostTelling"]
+
+_SERVFAIL = 2
+
+
+def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequence[str], attempts: int, seconds: float) -> DNSFault:
+    """
+    Make one fault of many: a server's own word before silence, silence before unreachable servers; SERVFAIL before other words, since
+    the others may be about us and not about the name.
+
+    @param servers: all that were asked.
+    @param seconds: how long it took.
+    """
+    told = {fault.server for fault in faults}
+    silent = [server for server in servers if server not in told]
+    stories = [str(fault) for fault in faults]
+    if silent:
+        stories.append(f"{', '.join(silent)} did not answer within {seconds:.1f} seconds")
+    text = f"{question!r}: {'; '.join(stories) or 'no server was asked'}"
+    spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
+    if spoken:
+        worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])
+        failed = ServerFailed(text, server=worst.server, attempts=attempts, rcode=worst.rcode, ede=worst.ede)
+        failed.reply = worst.reply
+        return failed
+    if silent:
+        return TimedOut(text, server=silent[-1], attempts=attempts)
+    return Unreachable(text, server=faults[-1].server if faults else "", attempts=attempts)

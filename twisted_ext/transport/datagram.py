@@ -1,0 +1,148 @@
+"""
+Asking by UDP: connected sockets on random ports, each for a few queries, then thrown away (RFC 5452).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReactorUDP
+from zope.interface import implementer
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IExchange
+from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.sockets import QuerySocket, unreachable
+
+__all__ = ["DatagramExchange", "Datagrams", "Maker"]
+
+#: Queries under way for which one more socket takes queries.
+_QUERIES_PER_WIDTH: Final = 4
+
+
+@implementer(IExchange)
+class DatagramExchange:
+    """
+    One server by UDP.
+
+    @ivar server: which one.
+    @ivar live: queries under way.
+    """
+
+    kind = "udp"
+    reliable = False
+
+    def __init__(self, datagrams: Datagrams, server: Server) -> None:
+        self.server = server
+        self.label = server.label
+        self.live = 0
+        self.queriesEach = datagrams.queriesEach
+        self.nearMisses = datagrams.nearMisses
+        self.nearMissesHeard = datagrams.nearMissesHeard
+        self._make = datagrams.make
+        self._draw = datagrams.draw
+        self._width = datagrams.width
+        self._taking: list[QuerySocket] = []
+
+    def ask(self, asking: Asking, now: float) -> tuple[QuerySocket, bytes]:
+        taking = self._taking
+        count = len(taking)
+        live = self.live
+        if not count or (count < self._width and count * _QUERIES_PER_WIDTH <= live):
+            taking.append(self._make(self))
+            count += 1
+        drawn = self._draw.take(3)
+        socket = taking[drawn[2] % count]
+        key = drawn[:2]
+        keys = socket.keys
+        while key in keys:
+            key = self._draw.take(2)
+        try:
+            socket.send(key + asking.query)
+        except BlockingIOError:
+            pass  # As good as lost on the way: it will be sent again.
+        except OSError as error:
+            socket.broken(error, now)
+            raise unreachable(self.server, error) from error
+        keys[key] = asking
+        socket.live += 1
+        self.live = live + 1
+        if len(keys) >= self.queriesEach:
+            self.retire(socket)
+        return socket, key
+
+    def retire(self, socket: QuerySocket) -> None:
+        """
+        Give this socket no more queries. It goes when the last of those that it has is over.
+        """
+        if socket in self._taking:
+            self._taking.remove(socket)
+
+    def settle(self) -> None:
+        for socket in list(self._taking):
+            if not socket.live:
+                socket.close()
+
+    def close(self) -> Deferred[None]:
+        # Sockets are gone at once.
+        self.settle()
+        return succeed(None)
+
+
+class Maker(Protocol):
+    """
+    Makes sockets in the way that suits a reactor.
+    """
+
+    def make(self, exchange: DatagramExchange) -> QuerySocket:
+        """
+        @raise Unreachable: there is none to be had.
+        """
+
+
+class Datagrams:
+    """
+    The UDP sockets of one resolver.
+
+    On reactors with file descriptors the sockets are our own, read in batches; on others C{listenUDP} makes them.
+
+    @ivar draw: where ids and ports come from.
+    @ivar width: sockets per server that take queries at a time.
+    @ivar queriesEach: queries that a socket serves.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        draw: Draw | None = None,
+        width: int | None = None,
+        queriesEach: int | None = None,
+        nearMisses: int | None = None,
+        nearMissesHeard: int | None = None,
+    ) -> None:
+        """
+        @raise CallerFault: the reactor has neither file descriptors nor C{listenUDP}.
+        """
+        self.draw = draw or Draw()
+        self.width = int(POOL_SOCKETS.pick(width))
+        self.queriesEach = int(SOCKET_QUERIES.pick(queriesEach))
+        self.nearMisses = int(NEAR_MISSES.pick(nearMisses))
+        self.nearMissesHeard = int(NEAR_MISSES_HEARD.pick(nearMissesHeard))
+        self.make = self._maker(reactor).make
+
+    def _maker(self, reactor: IReactorTime) -> Maker:
+        if IReactorFDSet.providedBy(reactor):
+            from twisted_ext.transport.polling import pollerFor
+            from twisted_ext.transport.sockets import RawMaker
+
+            return RawMaker(pollerFor(reactor, reactor.seconds), self.draw)
+        if IReactorUDP.providedBy(reactor):
+            from twisted_ext.transport.ports import PortMaker
+
+            return PortMaker(reactor, self.draw)
+        raise CallerFault(f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP")

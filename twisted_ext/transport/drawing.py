@@ -1,0 +1,88 @@
+"""
+What must not be guessed: ids and ports, drawn from the operating system's generator (RFC 5452, section 9.2; RFC 4086).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakSet
+
+__all__ = ["Draw", "LOWEST_PORT"]
+
+#: Ports below belong to services and need privileges.
+LOWEST_PORT: Final = 1024
+
+#: Octets that are fetched at a time: a system call for each query would be a tenth of its cost.
+_BLOCK: Final = 4096
+
+
+class Draw:
+    """
+    Random octets, fetched in blocks.
+
+    @param urandom: gives that many octets that nobody can guess.
+    """
+
+    __slots__ = ("_urandom", "_octets", "_position", "__weakref__")
+
+    def __init__(self, urandom: Callable[[int], bytes] = os.urandom) -> None:
+        self._urandom = urandom
+        self._octets = b""
+        self._position = 0
+        _draws.add(self)
+
+    def take(self, count: int) -> bytes:
+        """
+        @param count: up to 4096.
+        """
+        position = self._position
+        behind = position + count
+        octets = self._octets[position:behind]
+        if len(octets) != count:
+            self._octets = self._urandom(_BLOCK)
+            self._position = count
+            return self._octets[:count]
+        self._position = behind
+        return octets
+
+    def port(self) -> int:
+        """
+        @return: 1024 to 65535, each as likely as any other.
+        """
+        while True:
+            port = int.from_bytes(self.take(2), "big")
+            if port >= LOWEST_PORT:
+                return port
+
+    def below(self, most: int) -> int:
+        """
+        @return: 0 to C{most} - 1, each as likely as any other.
+        """
+        count = (most.bit_length() + 7) // 8 or 1
+        limit = (1 << 8 * count) // most * most
+        while True:
+            number = int.from_bytes(self.take(count), "big")
+            if number < limit:
+                return number % most
+
+    def forget(self) -> None:
+        """
+        Throw away what was fetched and not used.
+        """
+        self._octets = b""
+        self._position = 0
+
+
+_draws: Final[WeakSet[Draw]] = WeakSet()
+
+
+def _forked() -> None:
+    # Otherwise parent and child would go on with the same octets.
+    for draw in _draws:
+        draw.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,36 @@
+"""
+Whether octets are a reply to a question (RFC 5452, section 9.1). Address, port and id have been compared before.
+"""
+
+from __future__ import annotations
+
+__all__ = ["isReplyTo", "isBareFailure"]
+
+_ONE = b"\x00\x01"
+
+
+def isReplyTo(octets: bytes, wire: bytes, sameCase: bool) -> bool:
+    """
+    Look for QR, the opcode QUERY, and exactly one question: ours.
+
+    @param octets: the whole message, of any length.
+    @param wire: our question as it was sent.
+    @param sameCase: whether the name must come back in the very case in which it was sent (mixed case as a further proof that
+        the replying one has seen the query).
+    """
+    end = 12 + len(wire)
+    if len(octets) < end or octets[2] & 0xF8 != 0x80 or octets[4:6] != _ONE:
+        return False
+    asked = octets[12:end]
+    if asked == wire:
+        return True
+    # Only names have cases: type 65 is "A" and type 97 is "a".
+    return not sameCase and asked[-4:] == wire[-4:] and asked[:-4].lower() == wire[:-4].lower()
+
+
+def isBareFailure(octets: bytes) -> bool:
+    """
+    Whether this is a header that says nothing but that something went wrong, as servers without EDNS send it. To be believed only where
+    nobody else can have sent it.
+    """
+    return len(octets) == 12 and octets[2] & 0xF8 == 0x80 and octets[4:6] == b"\x00\x00" and octets[3] & 15 not in (0, 3)

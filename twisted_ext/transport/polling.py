@@ -1,0 +1,150 @@
+"""
+Many sockets, one reader: what a reactor spends on each event is spent once for all sockets that are ready.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+__all__ = ["Drained", "EachPoller", "EpollPoller", "Poller", "pollerFor"]
+
+
+class Drained(Protocol):
+    """
+    A socket that can be read from.
+    """
+
+    def drain(self, now: float) -> None:
+        """
+        Read what is there.
+        """
+
+
+class Poller(Protocol):
+    """
+    Watches sockets and drains those that have something.
+    """
+
+    def watch(self, descriptor: int, socket: Drained) -> None:
+        """
+        Begin to watch a socket.
+        """
+
+    def forget(self, descriptor: int) -> None:
+        """
+        Watch it no more. To be called before it is closed.
+        """
+
+
+#: Called from a descriptor; takes what the reactor would otherwise have to do for each socket.
+_Seconds = Callable[[], float]
+
+
+@implementer(IReadDescriptor)
+class EpollPoller:
+    """
+    An epoll of our own, itself read by the reactor as one descriptor; there only while something is watched.
+    """
+
+    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._sockets: dict[int, Drained] = {}
+        self._epoll: select.epoll | None = None
+
+    def watch(self, descriptor: int, socket: Drained) -> None:
+        epoll = self._epoll
+        if epoll is None:
+            epoll = self._epoll = select.epoll()
+            self._reactor.addReader(self)
+        epoll.register(descriptor, select.EPOLLIN)
+        self._sockets[descriptor] = socket
+
+    def forget(self, descriptor: int) -> None:
+        if self._sockets.pop(descriptor, None) is None or self._epoll is None:
+            return
+        if self._sockets:
+            self._epoll.unregister(descriptor)
+        else:
+            self._reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
+
+    def fileno(self) -> int:
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def doRead(self) -> None:
+        epoll = self._epoll
+        if epoll is None:
+            return
+        now = self._seconds()
+        sockets = self._sockets
+        for descriptor, _ in epoll.poll(0):
+            # An earlier one's look-up may have closed this one.
+            socket = sockets.get(descriptor)
+            if socket is not None:
+                socket.drain(now)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor gives up reading, as when it is torn down. What waits will time out.
+        """
+
+    def logPrefix(self) -> str:
+        return "twisted_ext"
+
+
+@implementer(IReadDescriptor)
+class _Single:
+    def __init__(self, descriptor: int, socket: Drained, seconds: _Seconds) -> None:
+        self._descriptor = descriptor
+        self._socket = socket
+        self._seconds = seconds
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def doRead(self) -> None:
+        self._socket.drain(self._seconds())
+
+    def connectionLost(self, reason: Failure) -> None:
+        pass
+
+    def logPrefix(self) -> str:
+        return "twisted_ext"
+
+
+class EachPoller:
+    """
+    Each socket in the reactor by itself, for systems without epoll.
+    """
+
+    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._readers: dict[int, _Single] = {}
+
+    def watch(self, descriptor: int, socket: Drained) -> None:
+        reader = self._readers[descriptor] = _Single(descriptor, socket, self._seconds)
+        self._reactor.addReader(reader)
+
+    def forget(self, descriptor: int) -> None:
+        reader = self._readers.pop(descriptor, None)
+        if reader is not None:
+            self._reactor.removeReader(reader)
+
+
+_HAS_EPOLL: Final = hasattr(select, "epoll")
+
+
+def pollerFor(reactor: IReactorFDSet, seconds: _Seconds) -> Poller:
+    """
+    @return: the better one of those that this system has.
+    """
+    return EpollPoller(reactor, seconds) if _HAS_EPOLL else EachPoller(reactor, seconds)

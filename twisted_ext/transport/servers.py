@@ -1,0 +1,123 @@
+"""
+Servers as values: an address, however it is spelt, and a port.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from twisted_ext.errors import BadDescription
+
+__all__ = ["Server", "DNS_PORT"]
+
+#: Where servers listen unless somebody says otherwise (RFC 1035, section 4.2).
+DNS_PORT: Final = 53
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+class Server:
+    """
+    Where to ask.
+
+    Equal ones are equal whatever their spelling: C{2001:DB8:0:0::53} and C{2001:db8::53} are one server.
+
+    @ivar address: the address in its short form, with the scope after C{%} where there is one; IPv4 addresses that were written as
+        IPv6 are IPv4.
+    @ivar port: 1 to 65535.
+    @ivar family: C{socket.AF_INET} or C{socket.AF_INET6}.
+    @ivar label: both for people: C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"}.
+    """
+
+    __slots__ = ("address", "port", "family", "label", "_key", "_pair")
+
+    def __init__(self, address: str, port: int = DNS_PORT) -> None:
+        """
+        @raise BadDescription: C{address} is no IP address, or the port is out of range.
+        """
+        self.family, packed, scope = _parsed(address)
+        if not 0 < port < 65536:
+            raise BadDescription(f"{port} is no port; it takes a number from 1 to 65535")
+        plain = socket.inet_ntop(self.family, packed)
+        self.address = f"{plain}%{scope}" if scope else plain
+        self.port = port
+        self.label = f"[{self.address}]:{port}" if self.family == socket.AF_INET6 else f"{plain}:{port}"
+        self._key = (packed, scope, port)
+        self._pair = (self.address, port)
+
+    @classmethod
+    def fromText(cls, text: str, port: int = DNS_PORT) -> Server:
+        """
+        Read C{192.0.2.1}, C{192.0.2.1:5353}, C{2001:db8::1}, C{[2001:db8::1]:5353} or C{fe80::1%eth0}.
+
+        @param port: where the text names none.
+
+        @raise BadDescription: it is none of these.
+        """
+        address = text.strip()
+        digits = ""
+        if address.startswith("["):
+            address, bracket, rest = address[1:].partition("]")
+            if not bracket or (rest and not rest.startswith(":")):
+                raise BadDescription(f"{text!r} is no server: after [address] comes nothing, or :port")
+            digits = rest[1:]
+            if rest == ":":
+                raise BadDescription(f"{text!r} is no server: the port is missing")
+        elif address.count(":") == 1:
+            address, _, digits = address.partition(":")
+            if not digits:
+                raise BadDescription(f"{text!r} is no server: the port is missing")
+        if digits:
+            if not (digits.isascii() and digits.isdigit()):
+                raise BadDescription(f"{text!r} is no server: {digits!r} is no port")
+            port = int(digits)
+        return cls(address, port)
+
+    def socketAddress(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """
+        @return: what a socket of C{family} connects to.
+
+        @raise OSError: there is no interface of the scope's name, now.
+        """
+        if self.family == socket.AF_INET:
+            return self._pair
+        scope = self._key[1]
+        number = 0 if not scope else int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
+        return self.address.partition("%")[0], self.port, 0, number
+
+    def isAt(self, address: str, port: int) -> bool:
+        """
+        Whether a datagram from there is this server's, comparing addresses as values. A scope counts only where both have one.
+        """
+        if port != self.port:
+            return False
+        try:
+            _, packed, scope = _parsed(address)
+        except BadDescription:
+            return False
+        return packed == self._key[0] and (not scope or not self._key[1] or scope == self._key[1])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Server):
+            return NotImplemented
+        return self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.label}>"
+
+
+def _parsed(address: str) -> tuple[int, bytes, str]:
+    plain, _, scope = address.partition("%")
+    try:
+        if ":" not in plain:
+            return socket.AF_INET, socket.inet_pton(socket.AF_INET, address), ""
+        packed = socket.inet_pton(socket.AF_INET6, plain)
+    except (OSError, ValueError):
+        raise BadDescription(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
+    if packed.startswith(_MAPPED):
+        return socket.AF_INET, packed[12:], ""
+    return socket.AF_INET6, packed, scope

@@ -1,0 +1,229 @@
+"""
+The sockets that queries by UDP go out from.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import Unreachable
+from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.polling import Poller
+from twisted_ext.transport.servers import Server
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.datagram import DatagramExchange
+
+__all__ = ["QuerySocket", "RawMaker", "RawSocket", "SIZE", "unreachable"]
+
+#: Octets that a reply by UDP may have; a longer one is cut, does not parse then, and is asked for by TCP.
+SIZE: Final = int(DATAGRAM_SIZE.default)
+
+#: Names of Linux that Python does not have: let routers fragment if they must, and believe nobody about the path's MTU, since such
+#: messages can be forged to have replies fragmented (RFC 9715).
+_IP_MTU_DISCOVER: Final = 10
+_IPV6_MTU_DISCOVER: Final = 23
+_PMTUDISC_OMIT: Final = 5
+
+
+class QuerySocket:
+    """
+    One socket, connected to one server, at a random port. What sends and closes is a subclass's.
+
+    @ivar exchange: whose it is.
+    @ivar keys: ids of all queries that it has sent; those that nobody waits for any more lead to L{None}, so that a late copy of
+        their reply is told from a guess.
+    @ivar send: sends octets to the server; raises L{OSError} for what the system says against it, about this datagram or one before.
+    @ivar live: queries that wait.
+    @ivar misses: replies that came from the right address to the right port with a wrong id or question.
+    @ivar closed: whether it is gone.
+    """
+
+    __slots__ = ("exchange", "keys", "live", "misses", "closed", "send")
+
+    def __init__(self, exchange: DatagramExchange, send: Callable[[bytes], object]) -> None:
+        self.exchange = exchange
+        self.send = send
+        self.keys: dict[bytes, Asking | None] = {}
+        self.live = 0
+        self.misses = 0
+        self.closed = False
+
+    def shut(self) -> None:
+        """
+        Let go of the system's socket.
+        """
+        raise NotImplementedError
+
+    def mute(self) -> None:
+        """
+        Do not read any more.
+        """
+        raise NotImplementedError
+
+    def arrived(self, octets: bytes, now: float) -> None:
+        """
+        A datagram has come from the server, or from somebody with its address.
+        """
+        key = octets[:2]
+        try:
+            asking = self.keys[key]
+        except KeyError:
+            self.missed(now)
+            return
+        if asking is not None and not asking.replied(octets, now, self, key):
+            self.missed(now)
+
+    def missed(self, now: float) -> None:
+        """
+        Somebody guesses, or the server is confused.
+        """
+        if self.closed:
+            return
+        self.misses += 1
+        exchange = self.exchange
+        exchange.retire(self)
+        if self.misses == exchange.nearMisses:
+            for key, asking in list(self.keys.items()):
+                if asking is not None:
+                    asking.doubted(now, self, key)
+        if self.misses >= exchange.nearMissesHeard and not self.closed:
+            self.mute()
+
+    def broken(self, error: OSError, now: float) -> None:
+        """
+        The server cannot be reached. On a connected socket the system says so only for messages about this very socket's
+        datagrams, so that others cannot end a look-up with ICMP of their own making.
+        """
+        fault = unreachable(self.exchange.server, error)
+        waiting = [(key, asking) for key, asking in self.keys.items() if asking is not None]
+        self.exchange.live -= self.live
+        self.live = 0
+        self.keys.clear()
+        self.close()
+        for key, asking in waiting:
+            asking.failed(fault, now, self, key)
+
+    def release(self, key: bytes) -> None:
+        keys = self.keys
+        if keys.get(key) is None:
+            return
+        keys[key] = None
+        live = self.live = self.live - 1
+        exchange = self.exchange
+        exchange.live -= 1
+        if not live and (len(keys) >= exchange.queriesEach or self.misses):
+            self.close()
+
+    def close(self) -> None:
+        """
+        Be gone.
+        """
+        if not self.closed:
+            self.closed = True
+            self.exchange.retire(self)
+            self.shut()
+
+
+def unreachable(server: Server, error: OSError) -> Unreachable:
+    """
+    @return: the fault that says which server and why.
+    """
+    return Unreachable(f"{server.label} cannot be reached: {error.strerror or error}", server=server.label)
+
+
+class RawSocket(QuerySocket):
+    """
+    A socket of our own, drained by a poller.
+    """
+
+    __slots__ = ("_socket", "_recv", "_poller", "_descriptor")
+
+    def __init__(self, exchange: DatagramExchange, made: socket.SocketType, poller: Poller) -> None:
+        super().__init__(exchange, made.send)
+        self._socket = made
+        self._recv = made.recv
+        self._poller = poller
+        self._descriptor = made.fileno()
+        poller.watch(self._descriptor, self)
+
+    def drain(self, now: float) -> None:
+        """
+        Read as many replies as are waited for; the poller comes again if there is more.
+        """
+        recv = self._recv
+        keys = self.keys
+        for _ in range(self.live or 1):
+            try:
+                octets = recv(SIZE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.broken(error, now)
+                return
+            key = octets[:2]
+            try:
+                asking = keys[key]
+            except KeyError:
+                self.missed(now)
+            else:
+                if asking is not None and not asking.replied(octets, now, self, key):
+                    self.missed(now)
+            if self.closed:
+                return
+
+    def shut(self) -> None:
+        self._poller.forget(self._descriptor)
+        self._socket.close()
+
+    def mute(self) -> None:
+        self._poller.forget(self._descriptor)
+
+
+class RawMaker:
+    """
+    Makes connected sockets at random ports.
+    """
+
+    def __init__(self, poller: Poller, draw: Draw) -> None:
+        self._poller = poller
+        self._draw = draw
+
+    def make(self, exchange: DatagramExchange) -> QuerySocket:
+        """
+        @raise Unreachable: the system has no socket, no port or no route for us.
+        """
+        server = exchange.server
+        family = server.family
+        try:
+            made = socket.SocketType(family, socket.SOCK_DGRAM)
+            try:
+                made.setblocking(False)
+                if sys.platform == "linux":
+                    if family == socket.AF_INET:
+                        made.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_OMIT)
+                    else:
+                        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT)
+                self._bind(made, "" if family == socket.AF_INET else "::")
+                made.connect(server.socketAddress())
+            except BaseException:
+                made.close()
+                raise
+        except OSError as error:
+            raise unreachable(server, error) from error
+        return RawSocket(exchange, made, self._poller)
+
+    def _bind(self, made: socket.SocketType, wildcard: str) -> None:
+        for tries in range(int(PORT_TRIES.default), -1, -1):
+            try:
+                made.bind((wildcard, self._draw.port()))
+                return
+            except OSError:
+                # Taken by somebody, or kept from us; another number may be free.
+                if not tries:
+                    raise

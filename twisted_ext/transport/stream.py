@@ -1,0 +1,267 @@
+"""
+Asking by TCP: one connection per server, many queries on it at a time, replies in any order (RFC 7766).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.errors import BadMessage, Unreachable
+from twisted_ext.interfaces import IExchange
+from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAITING
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.framing import StreamBuffer, frame
+
+__all__ = ["StreamExchange"]
+
+
+@implementer(IExchange)
+class StreamExchange:
+    """
+    One server by TCP.
+
+    A query whose connection is lost before the reply goes out once more on a new one (RFC 7766, section 6.2.4).
+
+    @param keep: seconds for which a connection stays when nobody waits on it.
+    @ivar keys: who waits, by the id of the query.
+    """
+
+    kind = "tcp"
+    reliable = True
+
+    def __init__(self, reactor: IReactorTCP, server: Server, draw: Draw, *, keep: float | None = None, inFlight: int | None = None) -> None:
+        self.server = server
+        self.label = server.label
+        self.exchange = self
+        self.keys: dict[bytes, Asking] = {}
+        self.keep = STREAM_KEPT.pick(keep)
+        self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
+        self._clock = IReactorTime(reactor)
+        self._reactor = reactor
+        self._draw = draw
+        self._sent: set[bytes] = set()
+        self._again: set[bytes] = set()
+        self._unsent: deque[bytes] = deque()
+        self._attempt: _Attempt | None = None
+        self._leaving: set[_Attempt] = set()
+        self._closed: list[Deferred[None]] = []
+        self._keeping: IDelayedCall | None = None
+
+    def ask(self, asking: Asking, now: float) -> tuple[StreamExchange, bytes]:
+        keys = self.keys
+        if len(keys) >= STREAM_WAITING.default:
+            raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        key = self._draw.take(2)
+        while key in keys or key in self._sent:
+            key = self._draw.take(2)
+        keys[key] = asking
+        self._unsent.append(key)
+        if self._attempt is None:
+            self._connect()
+        else:
+            self._flush()
+        return self, key
+
+    def release(self, key: bytes) -> None:
+        if self.keys.pop(key, None) is None:
+            return
+        self._again.discard(key)
+        # An id that was sent stays taken until the reply comes or the connection ends: a late reply is nobody else's.
+
+    def settle(self) -> None:
+        attempt = self._attempt
+        if attempt is None or self.keys:
+            return
+        if self.keep > 0 and attempt.transport is not None and not self._sent:
+            if self._keeping is None:
+                self._keeping = self._clock.callLater(self.keep, self._keptLongEnough)
+        else:
+            self._drop()
+
+    def close(self) -> Deferred[None]:
+        self._drop()
+        if not self._leaving:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._closed.append(done)
+        return done
+
+    def _keptLongEnough(self) -> None:
+        self._keeping = None
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            unanswered = bool(self._sent)
+            self._sent.clear()
+            self._unsent.clear()
+            self._leaving.add(attempt)
+            attempt.leave(unanswered)
+
+    def _connect(self) -> None:
+        attempt = self._attempt = _Attempt(self)
+        # How long to wait is for those who wait to say.
+        attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)  # type: ignore[arg-type]
+
+    def _flush(self) -> None:
+        attempt = self._attempt
+        if attempt is None or attempt.transport is None:
+            return
+        unsent = self._unsent
+        sent = self._sent
+        keys = self.keys
+        framed: list[bytes] = []
+        while unsent and len(sent) < self._most:
+            key = unsent.popleft()
+            asking = keys.get(key)
+            if asking is not None:
+                sent.add(key)
+                framed.append(frame(key + asking.query))
+        if framed:
+            attempt.transport.write(b"".join(framed))
+
+    def connected(self, attempt: _Attempt) -> None:
+        """
+        A connection stands.
+        """
+        if attempt is self._attempt:
+            self._flush()
+        else:
+            attempt.leave(True)
+
+    def received(self, attempt: _Attempt, messages: list[bytes]) -> None:
+        """
+        Replies have come, in whatever order.
+        """
+        now = self._clock.seconds()
+        for octets in messages:
+            if attempt is not self._attempt:
+                return
+            key = octets[:2]
+            self._sent.discard(key)
+            asking = self.keys.get(key)
+            if asking is None:
+                continue
+            if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
+                # What came by this way came from the server: there will be no better reply.
+                del self.keys[key]
+                self._again.discard(key)
+                asking.failed(BadMessage(f"{self.label} did not answer the question by TCP", server=self.label), now, self, key)
+        if attempt is self._attempt:
+            self._flush()
+
+    def lost(self, attempt: _Attempt, reason: str) -> None:
+        """
+        The connection is gone, or did not come about.
+        """
+        if attempt is not self._attempt:
+            self._leaving.discard(attempt)
+            if not self._leaving:
+                closed, self._closed = self._closed, []
+                for done in closed:
+                    done.callback(None)
+            return
+        self._attempt = None
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        keys = self.keys
+        failed: list[tuple[bytes, Asking]] = []
+        if attempt.transport is None:
+            failed.extend(keys.items())
+            keys.clear()
+            self._again.clear()
+            self._unsent.clear()
+        else:
+            for key in self._sent:
+                asking = keys.get(key)
+                if asking is None:
+                    continue
+                if key in self._again:
+                    self._again.discard(key)
+                    del keys[key]
+                    failed.append((key, asking))
+                else:
+                    self._again.add(key)
+                    self._unsent.append(key)
+        self._sent.clear()
+        if keys:
+            self._connect()
+        if failed:
+            now = self._clock.seconds()
+            fault = Unreachable(f"{self.label} cannot be reached by TCP: {reason}", server=self.label)
+            for key, asking in failed:
+                asking.failed(fault, now, self, key)
+
+
+class _Attempt(ClientFactory):
+    """
+    One connection, from the call to its loss.
+    """
+
+    noisy = False
+
+    def __init__(self, exchange: StreamExchange) -> None:
+        self.exchange = exchange
+        self.connector: IConnector | None = None
+        self.transport: ITCPTransport | None = None
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Connection(self)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.exchange.lost(self, reason.getErrorMessage())
+
+    def leave(self, abort: bool) -> None:
+        """
+        End it. Without unanswered queries all that was written has been sent, so that a polite end waits for nobody.
+        """
+        if self.transport is None:
+            if self.connector is not None:
+                self.connector.disconnect()
+        elif abort:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+
+class _Connection(Protocol):
+    transport: ITCPTransport
+
+    def __init__(self, attempt: _Attempt) -> None:
+        self._attempt = attempt
+        self._buffer = StreamBuffer()
+
+    def connectionMade(self) -> None:
+        attempt = self._attempt
+        attempt.transport = self.transport
+        self.transport.setTcpNoDelay(True)
+        attempt.exchange.connected(attempt)
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            messages = self._buffer.feed(data)
+        except BadMessage:
+            self.transport.abortConnection()
+            return
+        if messages:
+            self._attempt.exchange.received(self._attempt, messages)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._attempt.exchange.lost(self._attempt, reason.getErrorMessage())
+

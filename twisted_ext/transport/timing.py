@@ -1,0 +1,93 @@
+"""
+One timer for everything that waits.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["Timetable", "Waiting"]
+
+#: Seconds by which a reactor's clock may seem to be early, for the rounding of its sums.
+_ROUNDING: Final = 1e-5
+
+#: Seconds per waiter before the next look: with very many of them, looking stays below a tenth of the time.
+_SPARING: Final = 2e-6
+
+
+class Waiting(Protocol):
+    """
+    What can stand in a timetable.
+    """
+
+    #: The clock's seconds at which C{overdue} is called. May be moved later at any time; C{hurry} is for earlier.
+    due: float
+
+    def overdue(self, now: float) -> None:
+        """
+        The time has come. Afterwards C{due} lies ahead, or this is not in the timetable any more.
+        """
+
+
+class Timetable:
+    """
+    Calls back what is due, with a single delayed call however many wait, and none where nobody does.
+
+    Entering and leaving cost next to nothing: whoever is in a hurry uses the set itself.
+
+    @ivar waiting: who waits.
+    @ivar wakesAt: when the delayed call comes.
+    """
+
+    __slots__ = ("waiting", "wakesAt", "_clock", "_call")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.waiting: set[Waiting] = set()
+        self.wakesAt = inf
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+
+    def add(self, item: Waiting) -> None:
+        """
+        Let C{item} wait, or let it know that its C{due} has moved to an earlier time.
+        """
+        self.waiting.add(item)
+        if item.due < self.wakesAt:
+            self.wakeAt(item.due)
+
+    def wakeAt(self, due: float) -> None:
+        """
+        Move the delayed call to an earlier time.
+        """
+        self.wakesAt = due
+        delay = max(0.0, due - self._clock.seconds())
+        if self._call is None:
+            self._call = self._clock.callLater(delay, self._wake)
+        else:
+            self._call.reset(delay)
+
+    def settle(self) -> None:
+        """
+        Take the delayed call back. Nobody waits any more.
+        """
+        self.wakesAt = inf
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _wake(self) -> None:
+        self._call = None
+        # What is moved meanwhile must not arm another call: one is armed below.
+        self.wakesAt = -inf
+        waiting = self.waiting
+        now = self._clock.seconds()
+        latest = now + _ROUNDING
+        for item in [item for item in waiting if item.due <= latest]:
+            if item in waiting:
+                item.overdue(now)
+        self.wakesAt = inf
+        if waiting:
+            self.wakeAt(max(min([item.due for item in waiting]), self._clock.seconds() + len(waiting) * _SPARING))
