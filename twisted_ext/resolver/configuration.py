@@ -29,7 +29,7 @@ DEFAULT_SERVER: Final = "127.0.0.1"
 
 #: Options without a number, and what became of each: those that change what we do, and why the others change nothing.
 FLAGS: Final = {
-    "rotate": "servers are asked in turn",
+    "rotate": "servers are chosen by how they answer; nothing changes",
     "no-tld-query": "a name without dots is only searched",
     "use-vc": "everything is asked by TCP",
     "no-reload": "the file is read once",

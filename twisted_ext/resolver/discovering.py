@@ -17,7 +17,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Closed
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, CONFIGURED_TIMEOUT, LOOK_SECONDS
+from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.hosts import Hosts
@@ -30,13 +30,13 @@ from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
 
-__all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "Upstream"]
+__all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 
 #: Where POSIX systems say whom to ask. Windows has no such file: name the servers there, or use C{threaded}.
 SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
 
 #: What makes the source that asks the configured servers. It is closed when the configuration is another one.
-Upstream = Callable[[SystemConfiguration], IAnswerSource]
+UpstreamMaker = Callable[[SystemConfiguration], IAnswerSource]
 
 _LOCAL: Final = nameFromText("local")
 _PAUSE: Final = LOOK_SECONDS.default
@@ -54,9 +54,9 @@ class Configured:
     def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration) -> None:
         self.inner = inner
         self._waits: tuple[float, ...] | None = None
-        if configuration.timeout is not None or configuration.attempts is not None:
-            seconds = configuration.timeout or CONFIGURED_TIMEOUT.default
-            self._waits = (seconds,) * (configuration.attempts or int(CONFIGURED_ATTEMPTS.default))
+        if configuration.timeout is not None:
+            attempts = configuration.attempts or int(CONFIGURED_ATTEMPTS.default)
+            self._waits = (float(configuration.timeout),) * (attempts * len(configuration.servers))
         self._trustAD = "trust-ad" in configuration.flags
         self._noAAAA = "no-aaaa" in configuration.flags
 
@@ -68,9 +68,11 @@ class Configured:
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self._noAAAA and question.rrType == AAAA:
             return succeed(Answer(Outcome.NODATA, origin=Origin("configuration")))
-        wishes = context.but(waits=self._waits if context.waits is None else None)
-        if self._trustAD:
-            wishes.authenticData = True
+        wishes = context
+        if self._waits is not None and context.waits is None:
+            wishes = context.but(waits=self._waits)
+        if self._trustAD and not context.authenticData:
+            wishes = _withAD(wishes)
         return self.inner.answer(question, wishes)
 
     def close(self) -> Deferred[None]:
@@ -78,6 +80,27 @@ class Configured:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self.inner,)
+
+
+def _withAD(context: QueryContext) -> QueryContext:
+    """
+    @return: the same wishes, and to be told whether the servers take the answer to be proved.
+    """
+    return QueryContext(
+        context.deadline,
+        recursionDesired=context.recursionDesired,
+        dnssecOk=context.dnssecOk,
+        checkingDisabled=context.checkingDisabled,
+        authenticData=True,
+        edns=context.edns,
+        options=context.options,
+        stream=context.stream,
+        waits=context.waits,
+        relative=context.relative,
+        client=context.client,
+        budget=context.budget,
+        trace=context.trace,
+    )
 
 
 class _Generation:
@@ -131,7 +154,7 @@ class System:
         stale: float = 0,
         prefetch: bool = False,
         environment: Mapping[str, str] | None = None,
-        upstream: Upstream | None = None,
+        upstream: UpstreamMaker | None = None,
     ) -> None:
         """
         @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
@@ -224,7 +247,8 @@ class System:
     def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:
         from twisted_ext.resolver.forwarding import Forwarding
 
-        return Forwarding(self._reactor, configuration.servers, stream="use-vc" in configuration.flags)
+        streaming = "use-vc" in configuration.flags
+        return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts)
 
     def _retire(self, generation: _Generation) -> None:
         generation.retired = True
