@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IResolver
@@ -112,7 +112,7 @@ def typeOf(rrType: int | str) -> int:
     raise CallerFault(f"{rrType} is no record type; they are numbered from 1 to 65535")
 
 
-def sourceOf(resolver: object) -> IAnswerSource:
+def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
     """
     @param resolver: what L{twisted_ext.client.resolverFromString} gives, an answer source, or any C{IResolver} of Twisted's.
 
@@ -120,12 +120,12 @@ def sourceOf(resolver: object) -> IAnswerSource:
     """
     for candidate in (resolver, getattr(resolver, "source", None)):
         if IAnswerSource.providedBy(candidate):
-            return cast(IAnswerSource, candidate)
+            return candidate
     if not IResolver.providedBy(resolver):
         raise CallerFault(f"{resolver!r} is no resolver; give what resolverFromString() returns, or any IResolver")
     from twisted_ext.edges.inward import NamesSource
 
-    return NamesSource(resolver)
+    return NamesSource(resolver, clock)
 
 
 class _Feed:
@@ -271,7 +271,7 @@ async def bulk(
     assert clock is not None
     size = window if isinstance(window, Window) else Window(most=window)
     feed = _Feed(names, typeOf(rrType), clock, int(BULK_KEPT_BACK.default) if ordered else size.most)
-    begin = partial(Run, sourceOf(resolver), clock, window=size, seconds=seconds, rate=None if rate is None else Rate(rate))
+    begin = partial(Run, sourceOf(resolver, clock), clock, window=size, seconds=seconds, rate=None if rate is None else Rate(rate))
     order = InOrder(feed.pull, feed.done)
     run = begin(pull=order.pull, done=order.done) if ordered else begin(pull=feed.pull, done=feed.done)
     feed.more = run.fill

@@ -21,7 +21,7 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["InOrder", "Run"]
+__all__ = ["InOrder", "Run", "Slot"]
 
 Item = TypeVar("Item")
 
@@ -238,9 +238,9 @@ class InOrder(Generic[Item]):
         self._pull = pull
         self._done = done
         self._most = BULK_KEPT_BACK.pick(most)
-        self._slots: deque[_Slot[Item]] = deque()
+        self._slots: deque[Slot[Item]] = deque()
 
-    def pull(self) -> tuple[_Slot[Item], Question | Exception] | None:
+    def pull(self) -> tuple[Slot[Item], Question | Exception] | None:
         """
         @see: L{Run.__init__}
         """
@@ -249,11 +249,11 @@ class InOrder(Generic[Item]):
         pulled = self._pull()
         if pulled is None:
             return None
-        slot = _Slot(pulled[0])
+        slot = Slot(pulled[0])
         self._slots.append(slot)
         return slot, pulled[1]
 
-    def done(self, slot: _Slot[Item], result: Answer | Exception) -> None:
+    def done(self, slot: Slot[Item], result: Answer | Exception) -> None:
         """
         @see: L{Run.__init__}
         """
@@ -263,7 +263,13 @@ class InOrder(Generic[Item]):
             self._done(slots.popleft().item, ready)
 
 
-class _Slot(Generic[Item]):
+class Slot(Generic[Item]):
+    """
+    The place of one item in the order.
+
+    @ivar result: L{None} while it is waited for.
+    """
+
     __slots__ = ("item", "result")
 
     def __init__(self, item: Item) -> None:

@@ -9,6 +9,8 @@ The JSON of C{txdns query +json} is one object a line:
   - C{edns}, or null: C{version}, C{flags}, C{payloadSize}, and C{options}, a list of C{code}, C{name}, C{value};
   - C{errors}: the extended errors of RFC 8914 as C{code}, C{name}, C{text};
   - C{source}: what it came by, C{"udp"}, C{"tcp"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when}.
+
+A look-up that nobody answered is an object with C{question}, C{error}, C{kind}, C{server} and C{attempts}.
 """
 
 from __future__ import annotations
@@ -18,8 +20,23 @@ from datetime import datetime
 from typing import Final
 
 from twisted_ext.apps.cli.coloring import Palette
-from twisted_ext.errors import BadMessage
-from twisted_ext.wire.codes import AA, AD, CD, DO, EDE_NAMES, OPTION_NAMES, QR, RA, RD, TC, Opcode, Z, className, rcodeName
+from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.wire.codes import (
+    AA,
+    AD,
+    CD,
+    DO,
+    EDE_NAMES,
+    OPTION_NAMES,
+    QR,
+    RA,
+    RD,
+    TC,
+    Opcode,
+    Z,
+    className,
+    rcodeName,
+)
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
@@ -28,7 +45,7 @@ from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, PTR, typeName
 
-__all__ = ["Reply", "renderJSON", "renderShort", "renderText"]
+__all__ = ["Reply", "renderFault", "renderJSON", "renderShort", "renderText"]
 
 _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
 
@@ -145,13 +162,13 @@ def _options(edns: EDNS) -> Iterator[str]:
 
 def _question(question: Question, unicode: bool, showClass: bool) -> str:
     name = nameToText(question.name, unicode=unicode)
-    parts = [";", name, _gap(len(name), _CLASS)]
+    column = len(name)
+    parts = [";", name]
     if showClass:
         shown = className(question.rrClass)
-        parts += [shown, _gap(_CLASS + len(shown), _TYPE)]
-    else:
-        parts.append(_gap(_CLASS, _TYPE))
-    return "".join([*parts, typeName(question.rrType)])
+        parts += [_gap(column, _CLASS), shown]
+        column = max(column + 1, _CLASS) + len(shown)
+    return "".join([*parts, _gap(column, _TYPE), typeName(question.rrType)])
 
 
 def _records(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
@@ -212,6 +229,22 @@ def renderJSON(reply: Reply) -> str:
     from json import dumps
 
     return dumps(replyData(reply), ensure_ascii=False) + "\n"
+
+
+def renderFault(question: Question, fault: DNSFault) -> str:
+    """
+    @return: one line of JSON for a look-up that nobody answered: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
+    """
+    from json import dumps
+
+    data = {
+        "question": _questionData(question),
+        "error": str(fault),
+        "kind": type(fault).__name__,
+        "server": fault.server,
+        "attempts": fault.attempts,
+    }
+    return dumps(data, ensure_ascii=False) + "\n"
 
 
 def replyData(reply: Reply) -> dict[str, object]:

@@ -1,0 +1,141 @@
+"""
+Whom a command asks: what stood behind C{@}, or the system's servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.errors import BadDescription, BadName, DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import AAAA, A
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["Upstream", "describedSource", "upstreamFor"]
+
+
+class Upstream:
+    """
+    Whom to ask.
+
+    @ivar source: it.
+    @ivar servers: how many servers stand behind it, 1 where nobody knows.
+    @ivar domains: the system's search list.
+    @ivar ndots: dots that make a name be asked as it is before the list is tried.
+    """
+
+    __slots__ = ("source", "servers", "domains", "ndots")
+
+    def __init__(self, source: IAnswerSource, servers: int = 1, domains: Sequence[bytes] = (), ndots: int = 1) -> None:
+        self.source = source
+        self.servers = servers
+        self.domains = domains
+        self.ndots = ndots
+
+
+def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
+    """
+    @raise Ending: the description cannot be used.
+    """
+    from twisted_ext.resolver.descriptions import sourceFromString
+
+    try:
+        return sourceFromString(reactor, description)
+    except BadDescription as fault:
+        raise Ending(USAGE, f"{description}: {fault}") from fault
+
+
+def looksDescribed(target: str) -> bool:
+    """
+    @return: whether this is written as a description rather than as an address or the name of a server.
+    """
+    if target.startswith(("[", "https:")):
+        return target.startswith("https:")
+    return "(" in target or ":" in target or "." not in target
+
+
+async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
+    """
+    @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
+    @param port: L{None} for what C{target} says, else 53.
+    @param family: ask servers of IPv4 (4) or IPv6 (6) only.
+
+    @raise Ending: there is no such thing.
+    """
+    from twisted_ext.resolver.forwarding import Forwarding
+
+    if not target:
+        return _systemUpstream(reactor, port, family)
+    try:
+        servers = [Server.fromText(target, port or DNS_PORT)]
+    except BadDescription as fault:
+        if looksDescribed(target):
+            if port is not None:
+                raise Ending(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
+            return Upstream(describedSource(reactor, target))
+        servers = await _named(reactor, target, port or DNS_PORT, family)
+    servers = _ofFamily(servers, family, f"@{target}")
+    return Upstream(Forwarding(reactor, servers), len(servers))
+
+
+def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:
+    from twisted_ext.resolver.discovering import System
+    from twisted_ext.resolver.forwarding import Forwarding
+
+    configuration = System(reactor).configuration
+    servers = [Server(server.address, port) if port else server for server in configuration.servers]
+    servers = _ofFamily(servers, family, "the system's resolv.conf")
+    source = Forwarding(reactor, servers, stream="use-vc" in configuration.flags)
+    return Upstream(source, len(servers), configuration.search, configuration.ndots)
+
+
+def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:
+    if not family:
+        return servers
+    kept = [server for server in servers if (":" in server.address) == (family == 6)]
+    if not kept:
+        raise Ending(USAGE, f"-{family}: {where} names no server of IPv{family}")
+    return kept
+
+
+async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> list[Server]:
+    """
+    @return: the addresses of a server that was given by its name.
+    """
+    from twisted_ext.answers import QueryContext
+    from twisted_ext.limits import LOOKUP_SECONDS
+    from twisted_ext.resolver.discovering import System
+    from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+
+    try:
+        name = nameFromText(target)
+    except BadName as fault:
+        raise Ending(USAGE, f"@{target} is neither an address nor a description nor a name: {fault}") from fault
+    system = System(reactor)
+    servers: list[Server] = []
+    problem: DNSFault | None = None
+    for rrType in (A, AAAA):
+        if family == (6 if rrType == A else 4):
+            continue
+        context = QueryContext(reactor.seconds() + LOOKUP_SECONDS.default, relative=not target.endswith("."))
+        question = Question(name, rrType)
+        try:
+            answer = system.answerNow(question, context) or await system.answer(question, context)
+        except DNSFault as fault:
+            problem = fault
+            continue
+        for rrset in answer.answer:
+            if rrset.rrType == rrType:
+                servers += [Server((ipv4ToText if rrType == A else ipv6ToText)(rdata), port) for rdata in rrset.rdatas]
+    await system.close()
+    if not servers:
+        why = f": {problem}" if problem is not None else ""
+        raise Ending(NO_REPLY if problem is not None else USAGE, f"@{target}: this server's name has no address{why}")
+    return servers

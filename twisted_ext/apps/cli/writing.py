@@ -1,0 +1,189 @@
+"""
+Where C{txdns bulk} puts its lines: whole ones only, and no faster than they are read.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IWriteDescriptor
+from zope.interface import implementer
+
+from twisted_ext.limits import BULK_OUTPUT
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+__all__ = ["LineWriter"]
+
+#: A pipe that is ready takes this many octets without making us wait (POSIX: PIPE_BUF, of which Linux has 4096).
+_PIECE: Final = 4096
+
+#: Lines that are gathered before they are written.
+_BATCH: Final = 256
+
+#: Seconds after which they are written even if there are fewer.
+_PATIENCE: Final = 0.05
+
+
+@implementer(IWriteDescriptor)
+class LineWriter:
+    """
+    Writes lines to a file, or to a pipe without ever waiting for its reader.
+
+    @ivar write: takes one line, its end included.
+    @ivar full: so much waits for its reader that no more should be made.
+    @ivar broken: why nobody reads any more, if nobody does.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        clock: IReactorTime,
+        fileno: int,
+        *,
+        drained: Callable[[], object] = lambda: None,
+        failed: Callable[[OSError], object] = lambda error: None,
+    ) -> None:
+        """
+        @param drained: called when C{full} is no longer so.
+        @param failed: called when nothing more can be written.
+        """
+        self._reactor = reactor
+        self._clock = clock
+        self._fileno = fileno
+        self._drained = drained
+        self._failed = failed
+        self._plain = stat.S_ISREG(os.fstat(fileno).st_mode)
+        self._lines: list[str] = []
+        self._backlog = bytearray()
+        self._timer: IDelayedCall | None = None
+        self._writing = False
+        self._emptied: Deferred[None] | None = None
+        self.full = False
+        self.broken: OSError | None = None
+
+    def fileno(self) -> int:
+        return self._fileno
+
+    def logPrefix(self) -> str:
+        return "output"
+
+    def write(self, line: str) -> None:
+        lines = self._lines
+        lines.append(line)
+        if len(lines) >= _BATCH:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(_PATIENCE, self._timeout)
+
+    def _timeout(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def flush(self) -> None:
+        """
+        Write what there is, as far as it goes without waiting.
+        """
+        if self._lines:
+            octets = "".join(self._lines).encode("ascii")
+            self._lines.clear()
+            if self.broken is not None:
+                return
+            if self._plain:
+                self._writePlain(octets)
+                return
+            self._backlog += octets
+        if not self._writing and self._backlog:
+            self.doWrite()
+
+    def _writePlain(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        try:
+            while view:
+                view = view[os.write(self._fileno, view) :]
+        except OSError as error:
+            self._break(error)
+
+    def doWrite(self) -> None:
+        if self.broken is None:
+            try:
+                self._writeWhileReady()
+            except OSError as error:
+                self._break(error)
+        if self._backlog and not self._writing:
+            self._writing = True
+            self._reactor.addWriter(self)
+        elif not self._backlog and self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
+        most = BULK_OUTPUT.default
+        if len(self._backlog) > most:
+            self.full = True
+        elif self.full and len(self._backlog) <= most / 2:
+            self.full = False
+            self._drained()
+        if self._emptied is not None and not self._backlog:
+            emptied, self._emptied = self._emptied, None
+            emptied.callback(None)
+
+    def _writeWhileReady(self, wait: float = 0) -> None:
+        backlog = self._backlog
+        while backlog and select.select([], [self._fileno], [], wait)[1]:
+            piece = bytes(backlog[:_PIECE])
+            if len(piece) < len(backlog):
+                # Cut where a line ends, so that whoever reads sees whole ones.
+                piece = piece[: piece.rfind(b"\n") + 1] or piece
+            del backlog[: os.write(self._fileno, piece)]
+
+    def emptied(self) -> Deferred[None]:
+        """
+        Write all that there is, as fast as it is read.
+
+        @return: fires when nothing is left, or nobody reads.
+        """
+        self.flush()
+        if not self._backlog:
+            return succeed(None)
+        self._emptied = Deferred()
+        return self._emptied
+
+    def _break(self, error: OSError) -> None:
+        self.broken = error
+        self._backlog.clear()
+        self._failed(error)
+        if self._emptied is not None:
+            emptied, self._emptied = self._emptied, None
+            emptied.callback(None)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The pipe's other end is gone.
+        """
+        if self.broken is None:
+            self._break(BrokenPipeError(32, "Broken pipe"))
+
+    def finish(self, seconds: float) -> None:
+        """
+        Write all that is left, waiting for the reader if need be, and let go of timers.
+
+        @param seconds: how long the reader may take none of it before the rest is given up.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.flush()
+        if self._backlog and self.broken is None:
+            try:
+                self._writeWhileReady(seconds)
+            except OSError as error:
+                self._break(error)
+        if self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
