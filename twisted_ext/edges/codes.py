@@ -45,6 +45,7 @@ __all__ = [
     "NoAddressError",
     "ResolverError",
     "denialFrom",
+    "errorFor",
     "errorFromAnswer",
     "errorFromFault",
     "faultFromError",
@@ -177,6 +178,13 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
 )
 
 
+def errorFor(rcode: int) -> type[LookupFailed]:
+    """
+    @return: the exception for a reply with this rcode.
+    """
+    return _BY_RCODE.get(rcode, DNSUnknownError)
+
+
 def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
     """
     Say as an exception that an answer denies the name, or that its rcode is an error.
@@ -186,7 +194,7 @@ def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
     rcode = answer.rcode or _NXDOMAIN
     name = nameToText(question.name, final=False)
     said = "there is no such name" if rcode == _NXDOMAIN else f"the answer is {rcodeName(rcode)}"
-    return _BY_RCODE.get(rcode, DNSUnknownError)(
+    return errorFor(rcode)(
         f"{name}: {said}" + (f", says {server}" if server else ""),
         server=server,
         attempts=0 if origin is None else origin.attempts,
@@ -202,7 +210,7 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
     Say a fault as an exception that callers of twisted.names know; the fault is its C{__cause__}.
     """
     if isinstance(fault, ServerFailed):
-        kind = _BY_RCODE.get(fault.rcode, DNSUnknownError)
+        kind = errorFor(fault.rcode)
         if fault.rcode == _NXDOMAIN:
             # A denial is an answer; whoever raises it as a fault has none to show.
             kind = DNSServerError

@@ -58,15 +58,19 @@ class NamesResolver(Lookups):
 
         @raise CallerFault: this is no timeout.
         """
-        self.source = source
         self._reactor = reactor
         self._seconds, self._waits = secondsAndWaits(timeout)
-        self._answerNow = source.answerNow
+        self._use(source)
         # What is at hand is at hand, whenever the deadline would be.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
+
+    def _use(self, source: IAnswerSource) -> None:
+        self.source = source
+        # What is asked for each look-up is looked up once.
+        self._answerNow = source.answerNow
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
         """
@@ -93,8 +97,10 @@ class NamesResolver(Lookups):
         questions[name, rrType] = known
         return known
 
-    def contextFor(self, timeout: Timeout = None, relative: bool = False) -> QueryContext:
+    def contextFor(self, timeout: Timeout = None, relative: bool = False, stream: bool = False) -> QueryContext:
         """
+        @param stream: by TCP at once.
+
         @return: the wishes of a look-up that begins now.
 
         @raise CallerFault: this is no timeout.
@@ -104,7 +110,7 @@ class NamesResolver(Lookups):
             given, itsWaits = secondsAndWaits(timeout)
             if itsWaits or not isinstance(timeout, Sequence):
                 seconds, waits = given, itsWaits
-        return QueryContext(self._reactor.seconds() + seconds, relative=relative, waits=waits)
+        return QueryContext(self._reactor.seconds() + seconds, relative=relative, waits=waits, stream=stream)
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
         try:

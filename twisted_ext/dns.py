@@ -1,0 +1,465 @@
+"""
+What L{twisted.names.dns} has, with records for all types, messages that are read whole or not at all, and protocols that take only
+replies.
+
+Names that are Twisted's own classes and constants here are the very same objects. C{Record_TLSA} and the like are made when they
+are first asked for: see L{twisted_ext.edges.records}. C{QUERY_TYPES} and C{REV_TYPES} know the new types as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.names import dns as _names
+from twisted.names.dns import (
+    A6,
+    AAAA,
+    AFSDB,
+    ALL_RECORDS,
+    ANY,
+    AXFR,
+    CH,
+    CNAME,
+    CS,
+    DNAME,
+    EBADKEY,
+    EBADSIG,
+    EBADTIME,
+    EBADVERSION,
+    EFORMAT,
+    ENAME,
+    ENOTIMP,
+    EREFUSED,
+    ESERVER,
+    EXT_QUERIES,
+    HINFO,
+    HS,
+    IN,
+    IXFR,
+    MAILA,
+    MAILB,
+    MB,
+    MD,
+    MF,
+    MG,
+    MINFO,
+    MR,
+    MX,
+    NAPTR,
+    NS,
+    NULL,
+    OK,
+    OP_INVERSE,
+    OP_NOTIFY,
+    OP_QUERY,
+    OP_STATUS,
+    OP_UPDATE,
+    OPT,
+    PORT,
+    PTR,
+    QUERY_CLASSES,
+    REV_CLASSES,
+    RP,
+    SOA,
+    SPF,
+    SRV,
+    SSHFP,
+    TKEY,
+    TSIG,
+    TXT,
+    WKS,
+    A,
+    AuthoritativeDomainError,
+    Charstr,
+    DNSDecodeError,
+    DNSQueryTimeoutError,
+    DomainError,
+    IEncodable,
+    IEncodableRecord,
+    IRecord,
+    Name,
+    Query,
+    Record_A,
+    Record_A6,
+    Record_AAAA,
+    Record_AFSDB,
+    Record_CNAME,
+    Record_DNAME,
+    Record_HINFO,
+    Record_MB,
+    Record_MD,
+    Record_MF,
+    Record_MG,
+    Record_MINFO,
+    Record_MR,
+    Record_MX,
+    Record_NAPTR,
+    Record_NS,
+    Record_NULL,
+    Record_PTR,
+    Record_RP,
+    Record_SOA,
+    Record_SPF,
+    Record_SRV,
+    Record_SSHFP,
+    Record_TSIG,
+    Record_TXT,
+    Record_WKS,
+    RRHeader,
+    SimpleRecord,
+    UnknownRecord,
+    domainString,
+    randomSource,
+    readPrecisely,
+    str2time,
+)
+
+from twisted_ext.edges.messages import Message
+from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSMixin, DNSProtocol
+from twisted_ext.wire.rrtypes import (
+    AMTRELAY,
+    APL,
+    ATMA,
+    AVC,
+    BRID,
+    CAA,
+    CDNSKEY,
+    CDS,
+    CERT,
+    CSYNC,
+    DHCID,
+    DLV,
+    DNSKEY,
+    DOA,
+    DS,
+    DSYNC,
+    EUI48,
+    EUI64,
+    GPOS,
+    HHIT,
+    HIP,
+    HTTPS,
+    IPSECKEY,
+    ISDN,
+    KEY,
+    KX,
+    L32,
+    L64,
+    LOC,
+    LP,
+    NID,
+    NINFO,
+    NSAP,
+    NSAP_PTR,
+    NSEC,
+    NSEC3,
+    NSEC3PARAM,
+    OPENPGPKEY,
+    PX,
+    RESINFO,
+    RKEY,
+    RRSIG,
+    RT,
+    SIG,
+    SMIMEA,
+    SVCB,
+    TA,
+    TALINK,
+    TLSA,
+    URI,
+    WALLET,
+    X25,
+    ZONEMD,
+)
+
+if TYPE_CHECKING:
+    from twisted_ext.edges.records import Record
+
+    Record_X25: type[Record]
+    Record_ISDN: type[Record]
+    Record_RT: type[Record]
+    Record_NSAP: type[Record]
+    Record_NSAP_PTR: type[Record]
+    Record_SIG: type[Record]
+    Record_KEY: type[Record]
+    Record_PX: type[Record]
+    Record_GPOS: type[Record]
+    Record_LOC: type[Record]
+    Record_ATMA: type[Record]
+    Record_KX: type[Record]
+    Record_CERT: type[Record]
+    Record_APL: type[Record]
+    Record_DS: type[Record]
+    Record_IPSECKEY: type[Record]
+    Record_RRSIG: type[Record]
+    Record_NSEC: type[Record]
+    Record_DNSKEY: type[Record]
+    Record_DHCID: type[Record]
+    Record_NSEC3: type[Record]
+    Record_NSEC3PARAM: type[Record]
+    Record_TLSA: type[Record]
+    Record_SMIMEA: type[Record]
+    Record_HIP: type[Record]
+    Record_NINFO: type[Record]
+    Record_RKEY: type[Record]
+    Record_TALINK: type[Record]
+    Record_CDS: type[Record]
+    Record_CDNSKEY: type[Record]
+    Record_OPENPGPKEY: type[Record]
+    Record_CSYNC: type[Record]
+    Record_ZONEMD: type[Record]
+    Record_SVCB: type[Record]
+    Record_HTTPS: type[Record]
+    Record_DSYNC: type[Record]
+    Record_HHIT: type[Record]
+    Record_BRID: type[Record]
+    Record_NID: type[Record]
+    Record_L32: type[Record]
+    Record_L64: type[Record]
+    Record_LP: type[Record]
+    Record_EUI48: type[Record]
+    Record_EUI64: type[Record]
+    Record_URI: type[Record]
+    Record_CAA: type[Record]
+    Record_AVC: type[Record]
+    Record_DOA: type[Record]
+    Record_AMTRELAY: type[Record]
+    Record_RESINFO: type[Record]
+    Record_WALLET: type[Record]
+    Record_TA: type[Record]
+    Record_DLV: type[Record]
+
+__all__ = [
+    "A",
+    "A6",
+    "AAAA",
+    "AFSDB",
+    "ALL_RECORDS",
+    "AMTRELAY",
+    "ANY",
+    "APL",
+    "ATMA",
+    "AVC",
+    "AXFR",
+    "BRID",
+    "CAA",
+    "CDNSKEY",
+    "CDS",
+    "CERT",
+    "CH",
+    "CNAME",
+    "CS",
+    "CSYNC",
+    "DHCID",
+    "DLV",
+    "DNAME",
+    "DNSKEY",
+    "DOA",
+    "DS",
+    "DSYNC",
+    "EBADKEY",
+    "EBADSIG",
+    "EBADTIME",
+    "EBADVERSION",
+    "EFORMAT",
+    "ENAME",
+    "ENOTIMP",
+    "EREFUSED",
+    "ESERVER",
+    "EUI48",
+    "EUI64",
+    "EXT_QUERIES",
+    "GPOS",
+    "HHIT",
+    "HINFO",
+    "HIP",
+    "HS",
+    "HTTPS",
+    "IN",
+    "IPSECKEY",
+    "ISDN",
+    "IXFR",
+    "KEY",
+    "KX",
+    "L32",
+    "L64",
+    "LOC",
+    "LP",
+    "MAILA",
+    "MAILB",
+    "MB",
+    "MD",
+    "MF",
+    "MG",
+    "MINFO",
+    "MR",
+    "MX",
+    "NAPTR",
+    "NID",
+    "NINFO",
+    "NS",
+    "NSAP",
+    "NSAP_PTR",
+    "NSEC",
+    "NSEC3",
+    "NSEC3PARAM",
+    "NULL",
+    "OK",
+    "OPENPGPKEY",
+    "OPT",
+    "OP_INVERSE",
+    "OP_NOTIFY",
+    "OP_QUERY",
+    "OP_STATUS",
+    "OP_UPDATE",
+    "PORT",
+    "PTR",
+    "PX",
+    "QUERY_CLASSES",
+    "QUERY_TYPES",
+    "RESINFO",
+    "REV_CLASSES",
+    "REV_TYPES",
+    "RKEY",
+    "RP",
+    "RRSIG",
+    "RT",
+    "SIG",
+    "SMIMEA",
+    "SOA",
+    "SPF",
+    "SRV",
+    "SSHFP",
+    "SVCB",
+    "TA",
+    "TALINK",
+    "TKEY",
+    "TLSA",
+    "TSIG",
+    "TXT",
+    "URI",
+    "WALLET",
+    "WKS",
+    "X25",
+    "ZONEMD",
+    "AuthoritativeDomainError",
+    "Charstr",
+    "DNSDatagramProtocol",
+    "DNSDecodeError",
+    "DNSMixin",
+    "DNSProtocol",
+    "DNSQueryTimeoutError",
+    "DomainError",
+    "IEncodable",
+    "IEncodableRecord",
+    "IRecord",
+    "Message",
+    "Name",
+    "Query",
+    "RRHeader",
+    "Record_A",
+    "Record_A6",
+    "Record_AAAA",
+    "Record_AFSDB",
+    "Record_CNAME",
+    "Record_DNAME",
+    "Record_HINFO",
+    "Record_MB",
+    "Record_MD",
+    "Record_MF",
+    "Record_MG",
+    "Record_MINFO",
+    "Record_MR",
+    "Record_MX",
+    "Record_NAPTR",
+    "Record_NS",
+    "Record_NULL",
+    "Record_PTR",
+    "Record_RP",
+    "Record_SOA",
+    "Record_SPF",
+    "Record_SRV",
+    "Record_SSHFP",
+    "Record_TSIG",
+    "Record_TXT",
+    "Record_WKS",
+    "SimpleRecord",
+    "UnknownRecord",
+    "domainString",
+    "randomSource",
+    "readPrecisely",
+    "str2time",
+]
+
+#: Number to mnemonic: Twisted's types and the new ones.
+QUERY_TYPES: Final[dict[int, str]] = {
+    **_names.QUERY_TYPES,
+    X25: "X25",
+    ISDN: "ISDN",
+    RT: "RT",
+    NSAP: "NSAP",
+    NSAP_PTR: "NSAP-PTR",
+    SIG: "SIG",
+    KEY: "KEY",
+    PX: "PX",
+    GPOS: "GPOS",
+    LOC: "LOC",
+    ATMA: "ATMA",
+    KX: "KX",
+    CERT: "CERT",
+    APL: "APL",
+    DS: "DS",
+    IPSECKEY: "IPSECKEY",
+    RRSIG: "RRSIG",
+    NSEC: "NSEC",
+    DNSKEY: "DNSKEY",
+    DHCID: "DHCID",
+    NSEC3: "NSEC3",
+    NSEC3PARAM: "NSEC3PARAM",
+    TLSA: "TLSA",
+    SMIMEA: "SMIMEA",
+    HIP: "HIP",
+    NINFO: "NINFO",
+    RKEY: "RKEY",
+    TALINK: "TALINK",
+    CDS: "CDS",
+    CDNSKEY: "CDNSKEY",
+    OPENPGPKEY: "OPENPGPKEY",
+    CSYNC: "CSYNC",
+    ZONEMD: "ZONEMD",
+    SVCB: "SVCB",
+    HTTPS: "HTTPS",
+    DSYNC: "DSYNC",
+    HHIT: "HHIT",
+    BRID: "BRID",
+    NID: "NID",
+    L32: "L32",
+    L64: "L64",
+    LP: "LP",
+    EUI48: "EUI48",
+    EUI64: "EUI64",
+    URI: "URI",
+    CAA: "CAA",
+    AVC: "AVC",
+    DOA: "DOA",
+    AMTRELAY: "AMTRELAY",
+    RESINFO: "RESINFO",
+    WALLET: "WALLET",
+    TA: "TA",
+    DLV: "DLV",
+}
+
+#: Mnemonic to number, C{AXFR} and its like included.
+REV_TYPES: Final[dict[str, int]] = {**_names.REV_TYPES, **{name: number for number, name in QUERY_TYPES.items()}}
+
+
+def __getattr__(name: str) -> type[Record]:
+    """
+    Find C{Record_TLSA} and its like.
+    """
+    from twisted_ext.edges.records import recordNamed
+
+    record = recordNamed(name)
+    if record is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return record

@@ -1,0 +1,33 @@
+"""
+Addresses as names.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from twisted_ext.errors import BadName
+
+__all__ = ["reverseName"]
+
+
+def reverseName(address: str) -> str:
+    """
+    Give the name whose PTR records tell the name of an address (RFC 1035, section 3.5; RFC 3596, section 2.5).
+
+    @param address: of either family; a scope is of no matter.
+
+    @return: such as C{"1.2.0.192.in-addr.arpa"}.
+
+    @raise BadName: it is no address.
+    """
+    try:
+        if ":" not in address:
+            return (
+                ".".join(reversed([str(octet) for octet in socket.inet_pton(socket.AF_INET, address)]))
+                + ".in-addr.arpa"
+            )
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except (OSError, ValueError):
+        raise BadName(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
+    return ".".join(reversed(packed.hex())) + ".ip6.arpa"
