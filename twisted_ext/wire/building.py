@@ -38,6 +38,8 @@ _AAAA: Final = 28
 #: Offsets that fourteen bits can say.
 _REACH: Final = 0x4000
 
+_MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
+
 _fixed: Final = Struct(">HHIH").pack
 _length: Final = Struct(">H").pack_into
 
@@ -52,7 +54,7 @@ class Writer:
     def __init__(self, start: bytes) -> None:
         self.octets = bytearray(start)
         self._offsets: dict[bytes, int] = {}
-        self._budget = int(NAMES_COMPRESSED.default)
+        self._budget = _MOST_NAMES
 
     def name(self, name: bytes) -> None:
         """

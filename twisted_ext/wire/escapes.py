@@ -114,9 +114,12 @@ def toBase32Hex(octets: bytes) -> str:
 
 def fromBase32Hex(text: str) -> bytes:
     """
+    @param text: padding at its end is passed over.
+
     @raise ValueError: a character outside the alphabet, or a length that no octets have.
     """
     number = 0
+    text = text.rstrip("=")
     for letter in text:
         value = _VALUES.get(letter)
         if value is None:

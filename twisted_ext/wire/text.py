@@ -10,7 +10,7 @@ from twisted_ext.wire.codes import IN, className, classNumber
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeName, typeNumber
+from twisted_ext.wire.rrtypes import ANY, typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
     while True:
         word = tokens.take("a TTL, a class or a record type")
         rrType = typeNumber(word)
-        if rrType is not None:
+        # ANY is a class as well, where a type follows.
+        if rrType is not None and not (rrClass is None and rrType == ANY and typeNumber(tokens.peek()) is not None):
             break
         if rrClass is None and (number := classNumber(word)) is not None:
             rrClass = number

@@ -12,10 +12,12 @@ from twisted_ext.wire.escapes import unescaped
 
 __all__ = ["Tokens", "badRecord"]
 
-#: Blanks and comments; a word, with a quoted value right behind it as in C{alpn="h2,h3"}; a quoted string; anything else.
+#: Blanks and comments; a word, with a quoted value right behind it as in C{alpn="h2,h3"}; a quoted string; anything else. A quote
+#: elsewhere in a word is one of its characters (RFC 1035, section 5.1).
 _TOKEN: Final = re.compile(
     r"""[ \t\r]+|;[^\n]*"""
-    r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])+)(?:(?<==)(?<!\\=)"(?P<value>(?:[^"\\]|\\.)*)")?"""
+    r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])(?:[^ \t\r\n"();\\]|\\[^\n]|(?<!=)")*)"""
+    r"""(?:(?<==)(?<!\\=)"(?P<value>(?:[^"\\]|\\.)*)")?"""
     r"""|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<mark>.)""",
     re.DOTALL,
 )

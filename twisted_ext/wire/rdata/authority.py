@@ -50,7 +50,7 @@ class ZONEMD(Rdata):
     serial = Number(4)
     scheme = Number(1)
     algorithm = Number(1)
-    digest = hexOctets(least=12)
+    digest = hexOctets(least=1)
 
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:

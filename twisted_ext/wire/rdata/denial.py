@@ -5,7 +5,6 @@ What is not there: the chain of names and their types.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromBase32Hex, fromHex, toBase32Hex
@@ -116,11 +115,6 @@ class NSEC3(Rdata):
     salt = _Salt()
     next = _Hash()
     types = TypeBits()
-
-    @classmethod
-    def flaw(cls, values: Sequence[object]) -> str:
-        count = len(cast(bytes, values[4]))
-        return f"a hash of {count} octets; SHA-1 gives 20" if values[0] == 1 and count != 20 else ""
 
     @property
     def optOut(self) -> bool:

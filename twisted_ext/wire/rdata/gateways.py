@@ -95,7 +95,11 @@ class IPSECKEY(Rdata):
     gatewayType = Number(1)
     algorithm = Number(1)
     gateway = Gateway(lambda before: cast(int, before[1]))
-    key = base64Octets()
+    key = base64Octets(absent=True)
+
+    @classmethod
+    def flaw(cls, values: Sequence[object]) -> str:
+        return "algorithm 0 means that there is no key, and there is one" if values[4] and not values[2] else ""
 
 
 class _Discovery(Number):
@@ -214,7 +218,7 @@ class DOA(Rdata):
     type = Number(4)
     location = Number(1)
     mediaType = Text()
-    data = base64Octets()
+    data = base64Octets(absent=True)
 
     @classmethod
     def words(cls, values: Sequence[object]) -> str | None:

@@ -153,6 +153,8 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
         if tokens.origin is None:
             raise tokens.bad(text, "a name, for no origin is known that it could stand for,")
         return tokens.origin
+    if '"' in text and not tokens.quoted and '"' in text.replace('\\"', ""):
+        raise tokens.bad(text, "a name, in which a quote needs a backslash,")
     try:
         return nameFromText(text, tokens.origin)
     except BadName as error:
@@ -226,9 +228,8 @@ class Strings(Field[tuple[bytes, ...]]):
         strings: list[bytes] = []
         while tokens.more() or len(strings) < self.least:
             octets = tokens.octets("a string")
-            if len(octets) > 255:
-                raise badRecord(f"a string of {len(octets)} octets; 255 are the most", tokens.column)
-            strings.append(octets)
+            # What reads these types puts the strings together again, so that a long one may be written as one.
+            strings += [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
         return tuple(strings)
 
     def toText(self, value: tuple[bytes, ...], before: Sequence[object]) -> str:
@@ -248,14 +249,17 @@ class Octets(Field[bytes]):
         *,
         size: int | None = None,
         least: int = 0,
+        absent: bool = False,
     ) -> None:
         """
         @param toWords: gives the octets in letters.
         @param fromWords: reads them; all words that are left count as one. Raises L{ValueError}.
         @param what: what these letters are, for people.
         @param least: how many octets there have to be.
+        @param absent: no word at all may stand for no octets; else these take the form of RFC 3597.
         """
         self.size = size
+        self.absent = absent
         self.toWords = toWords
         self.fromWords = fromWords
         self.what = what
@@ -278,6 +282,8 @@ class Octets(Field[bytes]):
             octets = self.fromWords(text)
         except ValueError:
             raise tokens.bad(text, f"{self.expected()}, {self.what},") from None
+        if not (octets or self.absent):
+            raise badRecord(f"the record ends where {self.expected()}, {self.what}, was expected", tokens.column)
         if len(octets) < self.least or self.size not in (None, len(octets)):
             raise badRecord(f"{self.expected()} has {len(octets)} octets; {self._needs()} were expected", tokens.column)
         return octets
@@ -285,8 +291,8 @@ class Octets(Field[bytes]):
     def _needs(self) -> str:
         return f"{self.size} octets" if self.size is not None else f"{self.least} octets or more"
 
-    def toText(self, value: bytes, before: Sequence[object]) -> str:
-        return self.toWords(value)
+    def toText(self, value: bytes, before: Sequence[object]) -> str | None:
+        return self.toWords(value) if value or self.absent else None
 
 
 class TypeNumber(Number):
@@ -320,8 +326,8 @@ def hexOctets(*, size: int | None = None, least: int = 0) -> Octets:
     return Octets(_hexWords, fromHex, "in hex", size=size, least=least)
 
 
-def base64Octets(*, least: int = 0) -> Octets:
+def base64Octets(*, least: int = 0, absent: bool = False) -> Octets:
     """
     @return: a field of octets that are written in base 64.
     """
-    return Octets(toBase64, fromBase64, "in base 64", least=least)
+    return Octets(toBase64, fromBase64, "in base 64", least=least, absent=absent)

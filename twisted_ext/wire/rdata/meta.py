@@ -106,7 +106,7 @@ class TSIG(Rdata):
     """
 
     rrType = 250
-    algorithm = Name()
+    algorithm = Name(expanded=True)
     signed = Number(6)
     fudge = Number()
     mac = _Sized()

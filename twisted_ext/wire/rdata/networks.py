@@ -23,13 +23,15 @@ class _Grouped(Field[bytes]):
     A fixed number of octets in hex, in groups of the same length.
     """
 
-    def __init__(self, size: int, group: int, mark: str) -> None:
+    def __init__(self, size: int, group: int, mark: str, *, padded: bool = True) -> None:
         """
         @param group: digits between two marks.
+        @param padded: zeros at the beginning of a group have to be written.
         """
         self.size = self.count = size
         self.group = group
         self.mark = mark
+        self.padded = padded
         example = (mark.join(["0" * group] * (2 * size // group)))
         self.what = f"{2 * size} digits in hex such as {example}"
 
@@ -46,9 +48,12 @@ class _Grouped(Field[bytes]):
         text = tokens.take(expected)
         groups = text.split(self.mark)
         try:
-            if {len(group) for group in groups} != {self.group} or len(groups) * self.group != 2 * self.count:
+            lengths = {len(group) for group in groups}
+            if len(groups) * self.group != 2 * self.count or max(lengths) > self.group:
                 raise ValueError(text)
-            return fromHex("".join(groups))
+            if min(lengths) < (self.group if self.padded else 1):
+                raise ValueError(text)
+            return fromHex("".join([group.zfill(self.group) for group in groups]))
         except ValueError:
             raise tokens.bad(text, expected) from None
 
@@ -64,7 +69,7 @@ class NID(Rdata):
 
     rrType = 104
     preference = Number()
-    nodeId = _Grouped(8, 4, ":")
+    nodeId = _Grouped(8, 4, ":", padded=False)
 
 
 class L32(Rdata):
@@ -84,7 +89,7 @@ class L64(Rdata):
 
     rrType = 106
     preference = Number()
-    locator = _Grouped(8, 4, ":")
+    locator = _Grouped(8, 4, ":", padded=False)
 
 
 class EUI48(Rdata):

@@ -53,7 +53,7 @@ class SSHFP(Rdata):
     rrType = 44
     algorithm = Number(1)
     fingerprintType = Number(1)
-    fingerprint = hexOctets(least=1)
+    fingerprint = hexOctets()
 
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:

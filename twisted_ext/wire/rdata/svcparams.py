@@ -44,9 +44,6 @@ _OHTTP: Final = 8
 _GROUPS: Final = 9
 _DOCPATH: Final = 10
 
-#: The key that is reserved as invalid (RFC 9460, section 14.3.2).
-_INVALID: Final = 0xFFFF
-
 _NAMES: Final = {number: name for name, number in PARAMETERS.items()}
 
 _KEY: Final = re.compile("key(0|[1-9][0-9]{0,4})")
@@ -68,7 +65,7 @@ def _keyNumber(text: str) -> int:
     number = PARAMETERS.get(text)
     if number is None:
         match = _KEY.fullmatch(text)
-        if match is None or int(match[1]) >= _INVALID:
+        if match is None or int(match[1]) > 0xFFFF:
             raise ValueError(text)
         number = int(match[1])
     return number
@@ -120,9 +117,9 @@ def _checkValue(key: int, value: bytes) -> None:
             raise BadMessage(f"a list of {length} octets; a multiple of 2 was expected")
         if len(set(numbers)) != len(numbers):
             raise BadMessage("a list with something in it twice")
-        if key == _MANDATORY and (numbers != sorted(numbers) or _MANDATORY in numbers or _INVALID in numbers):
+        if key == _MANDATORY and (numbers != sorted(numbers) or _MANDATORY in numbers):
             raise BadMessage("mandatory keys out of order, or one that cannot be among them")
-    elif key in (_ECH, _DOHPATH) and not length:
+    elif key == _ECH and not length:
         raise BadMessage("it needs a value")
 
 
@@ -181,7 +178,9 @@ def _valueFromText(key: int, value: bytes) -> bytes:
         if max(map(len, items)) > 255:
             raise ValueError("an item of more than 255 octets")
         return b"".join([bytes([len(item)]) + item for item in items])
-    if key in (_DOHPATH, _NO_DEFAULT_ALPN, _OHTTP):
+    if key in (_NO_DEFAULT_ALPN, _OHTTP):
+        raise ValueError("it takes no value, not even an empty one")
+    if key == _DOHPATH:
         return value
     text = value.decode("ascii")
     if key == _ECH:
@@ -212,8 +211,8 @@ class _Parameters(Field[tuple[Parameter, ...]]):
         while position < len(data):
             head = takeOctets(data, position, 4)
             key = head[0] << 8 | head[1]
-            if key <= last or key == _INVALID:
-                raise BadMessage(f"{_keyName(key)} is out of order, there twice, or not to be used")
+            if key <= last:
+                raise BadMessage(f"{_keyName(key)} is out of order or there twice")
             value = takeOctets(data, position + 4, head[2] << 8 | head[3])
             try:
                 _checkValue(key, value)
@@ -227,7 +226,7 @@ class _Parameters(Field[tuple[Parameter, ...]]):
     def write(self, value: Iterable[Parameter], before: Sequence[object]) -> bytes:
         parts: list[bytes] = []
         for key, octets in sorted(value):
-            if not 0 <= key < _INVALID or len(octets) > 0xFFFF:
+            if not 0 <= key <= 0xFFFF or len(octets) > 0xFFFF:
                 raise badRecord(f"{_keyName(key)}: no such parameter can be")
             parts.append(key.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets)
         return b"".join(parts)

@@ -89,13 +89,14 @@ class Time(Number):
         super().__init__(4)
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> int:
-        expected = f"{self.expected()}, a time as YYYYMMDDHHMMSS from 1970 to 2106 or in seconds since 1970,"
+        expected = f"{self.expected()}, a time as YYYYMMDDHHMMSS from 1970 on or in seconds since then,"
         text = tokens.take(expected)
         try:
-            seconds = secondsFromDate(text) if len(text) == 14 else int(text)
+            # Times are compared modulo 2^32 (RFC 4034, section 3.1.5), so that later dates have their place too.
+            seconds = secondsFromDate(text) & self.most if len(text) == 14 and text[:4] >= "1970" else int(text)
         except ValueError:
             raise tokens.bad(text, expected) from None
-        if not 0 <= seconds <= self.most or not text.isdigit():
+        if seconds > self.most or not (text.isascii() and text.isdigit()):
             raise tokens.bad(text, expected)
         return seconds
 
