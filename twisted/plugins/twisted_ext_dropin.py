@@ -4,4 +4,36 @@ The plugins of twisted_ext, by name only: nothing heavy is imported until used.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from twisted_ext.resolver.descriptions import BUILT_IN
+
+__all__ = [
+    "cacheParser",
+    "chainParser",
+    "coalesceParser",
+    "hostsParser",
+    "namesParser",
+    "raceParser",
+    "routeParser",
+    "searchParser",
+    "specialParser",
+    "systemParser",
+    "tcpParser",
+    "threadedParser",
+    "udpParser",
+]
+
+(
+    systemParser,
+    hostsParser,
+    specialParser,
+    udpParser,
+    tcpParser,
+    threadedParser,
+    cacheParser,
+    coalesceParser,
+    chainParser,
+    raceParser,
+    routeParser,
+    searchParser,
+    namesParser,
+) = BUILT_IN

@@ -1,0 +1,161 @@
+"""
+What a prefix takes, told from the signature of the function that builds its source.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["Parameter", "Schema", "nearest"]
+
+_TRUTHS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+
+
+class Parameter:
+    """
+    One parameter of a function.
+
+    @ivar name: as people write it before C{=}.
+    @ivar wantsSource: a description belongs here, not a text.
+    @ivar required: there is no default.
+    """
+
+    __slots__ = ("name", "wantsSource", "required", "positional", "named", "many", "_kind")
+
+    def __init__(self, parameter: inspect.Parameter, kind: object) -> None:
+        self.name = parameter.name
+        self.many = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        self.positional = parameter.kind in (
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
+        self.named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        self.required = parameter.default is parameter.empty and not self.many
+        self.wantsSource = kind is IAnswerSource
+        self._kind = kind
+
+    def convert(self, text: str) -> object:
+        """
+        @return: what the function wants to have.
+
+        @raise CallerFault: the text does not say such a thing.
+        """
+        kind = self._kind
+        if kind is int:
+            digits = text[1:] if text.startswith("-") else text
+            if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+                raise CallerFault(f"{self.name} takes a whole number, not {text!r}")
+            return int(text)
+        if kind is float:
+            try:
+                number = float(text)
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number):
+                raise CallerFault(f"{self.name} takes a number, not {text!r}")
+            return number
+        if kind is bool:
+            truth = _TRUTHS.get(text.lower())
+            if truth is None:
+                raise CallerFault(f"{self.name} takes yes or no, not {text!r}")
+            return truth
+        fromText = getattr(kind, "fromText", None)
+        return text if fromText is None else fromText(text)
+
+    def __str__(self) -> str:
+        if self.positional:
+            shown = f"({self.name})" if self.wantsSource else self.name
+            return f":{shown}..." if self.many else f":{shown}" if self.required else f"[:{shown}]"
+        return f"[:{'name' if self.many else self.name}={'(source)' if self.wantsSource else '...'}]"
+
+
+class Schema:
+    """
+    Everything that one function takes behind its first parameter.
+
+    @ivar positional: the parameters that need no key, in order; the last one may stand for any number.
+    @ivar parameters: all of them.
+    """
+
+    __slots__ = ("positional", "parameters", "_rest")
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        """
+        @raise CallerFault: its signature cannot be told.
+        """
+        try:
+            declared = list(inspect.signature(function).parameters.values())[1:]
+        except (TypeError, ValueError) as error:
+            raise CallerFault(f"it has no signature: {error}") from error
+        namespace = getattr(inspect.unwrap(function), "__globals__", {})
+        self.parameters = [Parameter(parameter, _kindOf(parameter.annotation, namespace)) for parameter in declared]
+        self.positional = [parameter for parameter in self.parameters if parameter.positional]
+        self._rest = next(
+            (parameter for parameter in self.parameters if parameter.many and not parameter.positional), None
+        )
+
+    def at(self, position: int) -> Parameter | None:
+        """
+        @return: what takes a positional argument after so many others.
+        """
+        if position < len(self.positional):
+            return self.positional[position]
+        return self.positional[-1] if self.positional and self.positional[-1].many else None
+
+    def named(self, key: str) -> Parameter | None:
+        """
+        @return: what takes C{key=}.
+        """
+        return next(
+            (parameter for parameter in self.parameters if parameter.named and parameter.name == key), self._rest
+        )
+
+    def usage(self, prefix: str) -> str:
+        """
+        @return: all that may be written, in one line.
+        """
+        return "".join([prefix, *[str(parameter) for parameter in self.parameters]])
+
+
+def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
+    """
+    @return: the one class that an annotation speaks of beside L{None}; texts are looked up and never evaluated.
+    """
+    if isinstance(annotation, str):
+        words = [word.strip() for word in annotation.removeprefix("Optional[").removesuffix("]").split("|")]
+        names = [word for word in words if word != "None"]
+        if len(names) != 1:
+            return str
+        first, *others = names[0].split(".")
+        found = namespace.get(first, getattr(builtins, first, None))
+        for name in others:
+            found = getattr(found, name, None)
+        if found is None and names[0].endswith("IAnswerSource"):
+            # It may have been imported for the type checker only.
+            return IAnswerSource
+        return found
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        choices = [choice for choice in typing.get_args(annotation) if choice is not type(None)]
+        return choices[0] if len(choices) == 1 else str
+    return annotation
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """
+    @return: C{"; did you mean 'udp'?"} where one of these words is close, otherwise all of them.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, words, 1) or get_close_matches(word.lower(), words, 1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(words)}" if words else ""
