@@ -355,7 +355,7 @@ FIRST_WAIT: Final = Limit(default=0.6, least=0.05, most=10.0)
 SERVER_WAIT: Final = Limit(default=0.6, least=0.25, most=5.0)
 
 #: Queries by UDP to one server in one look-up.
-SERVER_TRIES: Final = Limit(default=3, least=1, most=16)
+SERVER_TRIES: Final = Limit(default=5, least=1, most=16)
 
 #: Seconds for one try by TCP, connecting included, while there are other servers to turn to.
 STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)

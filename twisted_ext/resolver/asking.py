@@ -336,7 +336,12 @@ class Flight:
             # The query with EDNS stays open: this refusal may be forged.
             self._plainAt = index
             self._streamed &= ~(1 << index)
+            self._tries[index] = min(self._tries[index], 1)
             if current is self._current:
+                if exchange.reliable:
+                    # Nobody forges here, and there will be no other reply.
+                    leg.release(key)
+                    self._current = None
                 self._note(now, "asking without EDNS", exchange)
                 self._send(index, now)
             return

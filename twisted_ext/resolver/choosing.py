@@ -120,8 +120,8 @@ class Standing:
         """
         rtt = self.rtt
         if rtt is None:
-            return FIRST_WAIT.default * (1 << tries)
-        return min(max(rtt + 4 * self.deviation, SERVER_WAIT.least), SERVER_WAIT.most) * (1 << tries)
+            return FIRST_WAIT.default * (1 << min(tries, 16))
+        return min(max(rtt + 4 * self.deviation, SERVER_WAIT.least), SERVER_WAIT.most) * (1 << min(tries, 16))
 
     def withEDNS(self, now: float) -> bool:
         """

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
 
 __all__ = ["mostTelling"]
 
@@ -27,7 +29,7 @@ def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequenc
     stories = [str(fault) for fault in faults]
     if silent:
         stories.append(f"{', '.join(silent)} did not answer within {seconds:.1f} seconds")
-    text = f"{question!r}: {'; '.join(stories) or 'no server was asked'}"
+    text = f"{nameToText(question.name)} {typeName(question.rrType)}: {'; '.join(stories) or 'no server was asked'}"
     spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
     if spoken:
         worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])

@@ -1,0 +1,257 @@
+"""
+The reactor of one host of a memory network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.base import PluggableResolverMixin
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorPluggableNameResolver,
+    IReactorPluggableResolver,
+    IReactorTCP,
+    IReactorTime,
+    IReactorUDP,
+    IResolverSimple,
+)
+from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory, P, ServerFactory
+from zope.interface import implementer
+
+from twisted_ext.testing.datagrams import MemoryPort, taken
+from twisted_ext.testing.links import Datagram
+
+if TYPE_CHECKING:
+    from twisted_ext.testing.network import MemoryNetwork
+    from twisted_ext.testing.streams import MemoryConnection, MemoryConnector, MemoryListener
+
+__all__ = ["MemoryReactor"]
+
+#: Where ports begin that a program gets when it does not care.
+_EPHEMERAL = 49152
+
+
+@implementer(IResolverSimple)
+class _NoNames:
+    """
+    What a host resolves names with before a resolver is installed.
+    """
+
+    def getHostByName(self, name: str, timeout: object = None, effort: int = 10) -> Deferred[str]:
+        if name == "localhost":
+            return succeed("127.0.0.1")
+        return fail(DNSLookupError(f"no resolver is installed on this host; it cannot look up {name!r}"))
+
+
+@implementer(IReactorTime, IReactorUDP, IReactorTCP, IReactorPluggableResolver, IReactorPluggableNameResolver)
+class MemoryReactor(PluggableResolverMixin):
+    """
+    One host: its clock, ports and connections.
+
+    @ivar network: what it is on.
+    @ivar addresses: what it can be reached at.
+    """
+
+    running = True
+
+    def __init__(self, network: MemoryNetwork, addresses: tuple[str, ...]) -> None:
+        self.network = network
+        self.addresses = addresses
+        self._calls: list[IDelayedCall] = []
+        self._ports: dict[tuple[str, int], MemoryPort] = {}
+        self.listeners: dict[tuple[str, int], MemoryListener] = {}
+        self.connections: list[MemoryConnection] = []
+        self.connectors: list[MemoryConnector] = []
+        self._outgoing = _EPHEMERAL - 1
+        self.installResolver(_NoNames())
+
+    # -- IReactorTime
+
+    def seconds(self) -> float:
+        return self.network.clock.seconds()
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
+        call: IDelayedCall = self.network.clock.callLater(delay, callable, *args, **kw)
+        if len(self._calls) > 100:
+            self._calls = [each for each in self._calls if each.active()]
+        self._calls.append(call)
+        return call
+
+    def getDelayedCalls(self) -> list[IDelayedCall]:
+        self._calls = [call for call in self._calls if call.active()]
+        return list(self._calls)
+
+    # -- what some programs ask of any reactor
+
+    def callWhenRunning(self, callable: Callable[..., object], *args: object, **kw: object) -> None:
+        """
+        Call at once: this reactor always runs.
+        """
+        callable(*args, **kw)
+
+    def callFromThread(self, callable: Callable[..., object], *args: object, **kw: object) -> None:
+        """
+        Call in the next turn.
+        """
+        self.callLater(0, callable, *args, **kw)
+
+    def resolve(self, name: str, timeout: tuple[int, ...] = (1, 3, 11, 45)) -> Deferred[str]:
+        """
+        Look a name up with what is installed, as connecting to it does.
+        """
+        if not name:
+            return succeed("0.0.0.0")
+        if isIPAddress(name) or isIPv6Address(name):
+            return succeed(name)
+        found: Deferred[str] = self.resolver.getHostByName(name, timeout)
+        return found
+
+    # -- IReactorUDP
+
+    def listenUDP(self, port: int, protocol: AbstractDatagramProtocol, interface: str = "", maxPacketSize: int = 8192) -> MemoryPort:
+        made = MemoryPort(self, port, protocol, interface, maxPacketSize)
+        made.startListening()
+        return made
+
+    def bindDatagram(self, port: MemoryPort, number: int) -> int:
+        """
+        @return: the number that the port has from now on.
+
+        @raise CannotListenError: it is taken.
+        """
+        number = number or self._free(self._ports, port.interface)
+        if self._clashes(self._ports, port.interface, number):
+            raise taken(port.interface, number)
+        self._ports[port.interface, number] = port
+        return number
+
+    def unbindDatagram(self, port: MemoryPort) -> None:
+        """
+        Take a port back.
+        """
+        self._ports.pop((port.interface, port.port), None)
+
+    def receive(self, datagram: Datagram) -> bool:
+        """
+        Give a datagram to the port that it is for.
+
+        @return: whether there is one at that number.
+        """
+        number = datagram.destination[1]
+        there = [port for (_, each), port in self._ports.items() if each == number]
+        for port in there:
+            if port.takes(datagram):
+                port.received(datagram)
+                return True
+        # A connected port of that number lets others' datagrams drop.
+        return bool(there)
+
+    def refuse(self, datagram: Datagram) -> None:
+        """
+        Learn that a datagram of this host's has met a closed port.
+        """
+        for (_, number), port in list(self._ports.items()):
+            if number == datagram.source[1]:
+                port.refused(datagram.destination)
+
+    def sourceFor(self, destination: str, interface: str) -> str:
+        """
+        @return: the address that packets to C{destination} come from.
+
+        @raise OSError: this host has no address of that family.
+        """
+        if not ip_address(interface).is_unspecified:
+            return interface
+        if destination in self.addresses or ip_address(destination).is_loopback:
+            return destination
+        for address in self.addresses:
+            if (":" in address) == (":" in destination):
+                return address
+        raise OSError(101, "Network is unreachable")
+
+    # -- IReactorTCP
+
+    def listenTCP(self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = "") -> MemoryListener:
+        from twisted_ext.testing.streams import MemoryListener
+
+        made = MemoryListener(self, port, factory, interface)
+        made.startListening()
+        return made
+
+    def bindStream(self, listener: MemoryListener, number: int) -> int:
+        """
+        @return: the number that the listener has from now on.
+
+        @raise CannotListenError: it is taken.
+        """
+        number = number or self._free(self.listeners, listener.interface)
+        if self._clashes(self.listeners, listener.interface, number):
+            raise taken(listener.interface, number)
+        self.listeners[listener.interface, number] = listener
+        return number
+
+    def listenerFor(self, address: str, number: int) -> MemoryListener | None:
+        """
+        @return: who accepts connections to that address and port.
+        """
+        wildcard = "::" if ":" in address else "0.0.0.0"
+        return self.listeners.get((address, number)) or self.listeners.get((wildcard, number))
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory[P],
+        timeout: float | None = 30,
+        bindAddress: tuple[str, int] | None = None,
+    ) -> MemoryConnector:
+        from twisted_ext.testing.streams import MemoryConnector
+
+        made = MemoryConnector(self, host, port, factory, timeout)
+        made.connect()
+        return made
+
+    # -- what is left
+
+    def pending(self) -> list[str]:
+        """
+        @return: what this host has open: sockets, connections, delayed calls, in words. A test of something that cleans up asserts
+            that it is empty.
+        """
+        open: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors, *self.getDelayedCalls()]
+        return [str(thing) for thing in open]
+
+    def ephemeral(self) -> int:
+        """
+        @return: a port for a connection that goes out.
+        """
+        self._outgoing = _EPHEMERAL + (self._outgoing - _EPHEMERAL + 1) % (65536 - _EPHEMERAL)
+        return self._outgoing
+
+    def ports(self) -> list[MemoryPort]:
+        """
+        @return: its UDP ports.
+        """
+        return list(self._ports.values())
+
+    def _clashes(self, bound: dict[tuple[str, int], MemoryPort] | dict[tuple[str, int], MemoryListener], interface: str, number: int) -> bool:
+        for address, port in bound:
+            if port == number and (":" in address) == (":" in interface):
+                if address == interface or ip_address(address).is_unspecified or ip_address(interface).is_unspecified:
+                    return True
+        return False
+
+    def _free(self, bound: dict[tuple[str, int], MemoryPort] | dict[tuple[str, int], MemoryListener], interface: str) -> int:
+        number = _EPHEMERAL
+        while self._clashes(bound, interface, number):
+            number += 1
+        return number
+
+    def __repr__(self) -> str:
+        return f"<MemoryReactor at {', '.join(self.addresses)}>"

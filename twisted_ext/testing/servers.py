@@ -1,0 +1,348 @@
+"""
+A name server with set answers, on a memory network or on a real reactor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IReactorTCP,
+    IReactorTime,
+    IReactorUDP,
+    ITCPTransport,
+    IUDPTransport,
+)
+from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import AA, QR, RA, RD, TC
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.framing import StreamBuffer, frame
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Asked", "CannedServer", "Reply", "Tamper"]
+
+#: What to reply: the text of one rdata or of several, an rcode, whole sets of records, or a function that gives one of these.
+Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str | int | Sequence[str] | Sequence[RRSet]"]
+
+#: Takes a reply's octets and C{"udp"} or C{"tcp"}, and gives what is sent instead, in order.
+Tamper = Callable[[bytes, str], Sequence[bytes]]
+
+_CNAME = 5
+_SOA = 6
+_TTL = 300
+_NXDOMAIN = 3
+
+#: Ports tried for one that is free for UDP and TCP.
+_PORTS_TRIED = 50
+
+
+class Asked:
+    """
+    One query that a server got.
+
+    @ivar message: all of it.
+    @ivar question: what it asked.
+    @ivar transport: C{"udp"} or C{"tcp"}.
+    @ivar peer: address and port that it came from.
+    @ivar at: when.
+    """
+
+    def __init__(self, message: Message, transport: str, peer: tuple[str, int], at: float) -> None:
+        self.message = message
+        self.question = message.questions[0]
+        self.transport = transport
+        self.peer = peer
+        self.at = at
+
+    def __repr__(self) -> str:
+        return f"<Asked {self.question!r} by {self.transport} from {self.peer[0]}:{self.peer[1]}>"
+
+
+class CannedServer:
+    """
+    Replies by UDP and TCP. How it behaves can be changed at any time.
+
+    Names that are not listed do not exist; listed ones have no data of types that are not listed. Aliases are followed.
+
+    @param records: what to reply, by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
+    @param otherwise: what to reply for names that are not listed; NXDOMAIN by default.
+    @ivar rcode: reply to everything with this, or L{None}.
+    @ivar silent: do not reply.
+    @ivar silentTo: do not reply by C{"udp"} or by C{"tcp"}.
+    @ivar truncating: cut all replies by UDP short.
+    @ivar delay: seconds to wait before replying.
+    @ivar stumbles: the rcode for queries with EDNS, or L{None} for a server that knows EDNS.
+    @ivar bare: whether such a reply is nothing but a header.
+    @ivar closesAfter: replies after which a connection is closed, or L{None}; 0 closes it at the first query.
+    @ivar tamper: changes what is sent, or L{None}.
+    @ivar asked: all queries, in order.
+    """
+
+    def __init__(self, records: Mapping[tuple[str, str], Reply] | None = None, otherwise: Reply = _NXDOMAIN) -> None:
+        self._records: dict[bytes, Reply] = {}
+        self._names: set[bytes] = set()
+        for (name, rrType), reply in (records or {}).items():
+            self.set(name, rrType, reply)
+        self.otherwise = otherwise
+        self.rcode: int | None = None
+        self.silent = False
+        self.silentTo = ""
+        self.truncating = False
+        self.delay = 0.0
+        self.stumbles: int | None = None
+        self.bare = False
+        self.closesAfter: int | None = None
+        self.tamper: Tamper | None = None
+        self.asked: list[Asked] = []
+        self._ports: list[IListeningPort] = []
+        self._connections: set[_Stream] = set()
+        self._later: set[IDelayedCall] = set()
+        self._clock: IReactorTime | None = None
+
+    def set(self, name: str, rrType: str, reply: Reply) -> None:
+        """
+        Reply so to a question from now on.
+        """
+        question = questionOf(name, rrType)
+        self._records[question.key] = reply
+        self._names.add(question.key[:-4])
+
+    def listen(self, reactor: IReactorTime, port: int = DNS_PORT, interface: str = "", *, datagrams: bool = True, streams: bool = True) -> Server:
+        """
+        Begin to reply.
+
+        @param reactor: a host's of a memory network, or a real one.
+        @param port: 0 for one that is free.
+
+        @return: where it can be asked.
+        """
+        self._clock = reactor
+        for tries in range(_PORTS_TRIED):
+            try:
+                number = self._listen(reactor, port, interface, datagrams, streams)
+                break
+            except CannotListenError:
+                # Free for one of them is not free for the other.
+                if port or tries == _PORTS_TRIED - 1:
+                    raise
+        addresses: tuple[str, ...] = getattr(reactor, "addresses", ("127.0.0.1",))
+        return Server(interface or addresses[0], number)
+
+    def _listen(self, reactor: IReactorTime, port: int, interface: str, datagrams: bool, streams: bool) -> int:
+        ports: list[IListeningPort] = []
+        if datagrams:
+            ports.append(IReactorUDP(reactor).listenUDP(port, _Datagrams(self), interface, 65535))
+            port = int(getattr(ports[0].getHost(), "port"))  # noqa: B009
+        if streams:
+            try:
+                ports.append(IReactorTCP(reactor).listenTCP(port, _Streams(self), 50, interface))
+            except CannotListenError:
+                for each in ports:
+                    each.stopListening()
+                raise
+            port = int(getattr(ports[-1].getHost(), "port"))  # noqa: B009
+        self._ports.extend(ports)
+        return port
+
+    def close(self) -> Deferred[None]:
+        """
+        Stop replying. Connections are cut.
+
+        @return: fires when nothing is left.
+        """
+        for call in self._later:
+            call.cancel()
+        self._later.clear()
+        ports, self._ports = self._ports, []
+        closing: list[Deferred[None]] = []
+        for port in ports:
+            stopped = port.stopListening()
+            if stopped is not None:
+                closing.append(stopped)
+        for connection in list(self._connections):
+            closing.append(connection.cut())
+        return gatherResults(closing).addCallback(lambda _: None)
+
+    # -- replying
+
+    def take(self, octets: bytes, transport: str, peer: tuple[str, int], send: Callable[[bytes], object]) -> None:
+        """
+        A query has come.
+        """
+        clock = self._clock
+        try:
+            message = Message.fromWire(octets).check()
+        except BadMessage:
+            return
+        if clock is None or len(message.questions) != 1:
+            return
+        self.asked.append(Asked(message, transport, peer, clock.seconds()))
+        if self.silent or self.silentTo == transport:
+            return
+        reply = self.replyTo(message, transport)
+        replies = [reply] if self.tamper is None else self.tamper(reply, transport)
+        if not self.delay:
+            for each in replies:
+                send(each)
+            return
+
+        def late() -> None:
+            self._later.discard(call)
+            for each in replies:
+                send(each)
+
+        call = clock.callLater(self.delay, late)
+        self._later.add(call)
+
+    def replyTo(self, query: Message, transport: str) -> bytes:
+        """
+        @return: the reply, before it is tampered with.
+        """
+        flags = query.flags & RD | QR | RA
+        asked = query.edns
+        if asked is not None and self.stumbles is not None:
+            low = self.stumbles & 15
+            if self.bare:
+                return buildMessage(Message(query.id, flags | low))
+            edns = EDNS(1232, extendedRcode=self.stumbles >> 4) if self.stumbles > 15 else None
+            return buildMessage(Message(query.id, flags | low, query.questions, edns=edns))
+        edns = None if asked is None or self.stumbles is not None else EDNS(1232, asked.flags)
+        size = 65535 if transport == "tcp" else 512 if edns is None or asked is None else max(512, asked.payloadSize)
+        if self.truncating and transport == "udp":
+            return buildMessage(Message(query.id, flags | TC, query.questions, edns=edns))
+        if self.rcode is not None:
+            return buildMessage(Message(query.id, flags | self.rcode, query.questions, edns=edns))
+        rcode, answer = self._find(query.questions[0])
+        authority: tuple[RRSet, ...] = ()
+        if rcode in (0, _NXDOMAIN) and not (answer and answer[-1].rrType == query.questions[0].rrType):
+            authority = (rrsetOf(b"\x00", _SOA, "ns.invalid. hostmaster.invalid. 1 3600 900 604800 60", 60),)
+        return buildMessage(Message(query.id, flags | AA | rcode, query.questions, tuple(answer), authority, edns=edns), size)
+
+    def _find(self, question: Question) -> tuple[int, list[RRSet]]:
+        answer: list[RRSet] = []
+        name = question.name
+        for _ in range(16):
+            asked = Question(name, question.rrType, question.rrClass)
+            reply = self._records.get(asked.key)
+            if reply is None:
+                alias = self._records.get(Question(name, _CNAME).key)
+                if alias is not None and question.rrType != _CNAME:
+                    rcode, sets = self._resolve(alias, Question(name, _CNAME))
+                    answer.extend(sets)
+                    name = sets[0].rdatas[0]
+                    continue
+                reply = [] if asked.key[:-4] in self._names else self.otherwise
+            rcode, sets = self._resolve(reply, asked)
+            return rcode, answer + sets
+        return 0, answer
+
+    def _resolve(self, reply: Reply, question: Question) -> tuple[int, list[RRSet]]:
+        if callable(reply):
+            reply = reply(question)
+        if isinstance(reply, int):
+            return reply, []
+        if isinstance(reply, str):
+            return 0, [rrsetOf(question.name, question.rrType, reply, _TTL)]
+        sets = [each for each in reply if isinstance(each, RRSet)]
+        texts = [each for each in reply if isinstance(each, str)]
+        if texts:
+            sets.append(rrsetOf(question.name, question.rrType, texts, _TTL))
+        return 0, sets
+
+    def connected(self, connection: _Stream) -> None:
+        """
+        Somebody has connected.
+        """
+        self._connections.add(connection)
+
+    def disconnected(self, connection: _Stream) -> None:
+        """
+        And is gone.
+        """
+        self._connections.discard(connection)
+
+    @property
+    def connections(self) -> int:
+        """
+        How many connections are open.
+        """
+        return len(self._connections)
+
+
+class _Datagrams(DatagramProtocol):
+    noisy = False
+    transport: IUDPTransport
+
+    def __init__(self, server: CannedServer) -> None:
+        self._server = server
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
+        def send(octets: bytes) -> None:
+            # The port may have been closed while a slow reply was on its way.
+            if self.transport is not None:
+                self.transport.write(octets, (addr[0], addr[1]))
+
+        self._server.take(datagram, "udp", (addr[0], addr[1]), send)
+
+
+class _Streams(ServerFactory):
+    noisy = False
+
+    def __init__(self, server: CannedServer) -> None:
+        self._server = server
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Stream(self._server)
+
+
+class _Stream(Protocol):
+    transport: ITCPTransport
+
+    def __init__(self, server: CannedServer) -> None:
+        self._server = server
+        self._buffer = StreamBuffer()
+        self._replies = 0
+        self._gone: list[Deferred[None]] = []
+
+    def connectionMade(self) -> None:
+        self._server.connected(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        peer = self.transport.getPeer()
+        where = (str(getattr(peer, "host")), int(getattr(peer, "port")))  # noqa: B009
+        for octets in self._buffer.feed(data):
+            if self._server.closesAfter is not None and self._replies >= self._server.closesAfter:
+                self.transport.loseConnection()
+                return
+            self._replies += 1
+            self._server.take(octets, "tcp", where, self._send)
+
+    def _send(self, octets: bytes) -> None:
+        self.transport.write(frame(octets))
+        if self._server.closesAfter is not None and self._replies >= self._server.closesAfter:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._server.disconnected(self)
+        for done in self._gone:
+            done.callback(None)
+
+    def cut(self) -> Deferred[None]:
+        """
+        End the connection.
+        """
+        done: Deferred[None] = Deferred()
+        self._gone.append(done)
+        self.transport.abortConnection()
+        return done

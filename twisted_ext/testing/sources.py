@@ -1,0 +1,196 @@
+"""
+Answer sources with set answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Closed, DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeNumber
+
+__all__ = ["CannedSource", "Entry", "HeldSource", "answerOf", "questionOf", "rrsetOf"]
+
+#: What to answer: an answer, a fault to raise, the text of one rdata or of several, or a function that gives one of these.
+Entry = Answer | DNSFault | str | Sequence[str] | Callable[[Question], "Answer | DNSFault | str | Sequence[str]"]
+
+_TTL = 300
+
+
+def questionOf(name: str, rrType: str = "A") -> Question:
+    """
+    @param name: such as C{"www.example.org"}.
+    @param rrType: a mnemonic.
+
+    @return: the question for it.
+    """
+    number = typeNumber(rrType)
+    if number is None:
+        raise ValueError(f"{rrType!r} is no record type")
+    return Question(nameFromText(name), number)
+
+
+def rrsetOf(name: bytes, rrType: int, rdatas: str | Sequence[str], ttl: int = _TTL) -> RRSet:
+    """
+    @param rdatas: the text of one rdata or of several.
+
+    @return: the records with these.
+    """
+    from twisted_ext.wire.rdata.registry import rdataFromText
+
+    texts = [rdatas] if isinstance(rdatas, str) else rdatas
+    return RRSet(name, rrType, 1, ttl, tuple([rdataFromText(rrType, text) for text in texts]))
+
+
+def answerOf(question: Question, rdatas: str | Sequence[str] = (), ttl: int = _TTL) -> Answer:
+    """
+    @return: an answer with records of this data, or that there are none where it is empty.
+    """
+    origin = Origin("canned")
+    if not rdatas:
+        return Answer(Outcome.NODATA, origin=origin)
+    return Answer(Outcome.DATA, (rrsetOf(question.name, question.rrType, rdatas, ttl),), origin=origin)
+
+
+@implementer(IAnswerSource)
+class CannedSource:
+    """
+    Gives set answers at once, and counts what it was asked.
+
+    @param answers: what to answer, by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
+    @param otherwise: what to answer to all else; L{None} for C{Unknown}.
+    @param now: whether C{answerNow} has the answers as well.
+    @ivar questions: what C{answer} was asked, in order.
+    @ivar contexts: with what wishes.
+    @ivar closed: whether it has been closed.
+    """
+
+    def __init__(self, answers: Mapping[tuple[str, str], Entry] | None = None, otherwise: Entry | None = None, *, now: bool = False) -> None:
+        self._answers = {questionOf(name, rrType).key: entry for (name, rrType), entry in (answers or {}).items()}
+        self._otherwise = otherwise
+        self._now = now
+        self.questions: list[Question] = []
+        self.contexts: list[QueryContext] = []
+        self.closed = False
+
+    @property
+    def asked(self) -> int:
+        """
+        How often C{answer} was called.
+        """
+        return len(self.questions)
+
+    def set(self, name: str, rrType: str, entry: Entry) -> None:
+        """
+        Answer a question so from now on.
+        """
+        self._answers[questionOf(name, rrType).key] = entry
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return self._find(question) if self._now and question.key in self._answers else None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        self.questions.append(question)
+        self.contexts.append(context)
+        if self.closed:
+            return fail(Closed("the canned source is closed"))
+        try:
+            return succeed(self._find(question))
+        except DNSFault as fault:
+            return fail(fault)
+
+    def close(self) -> Deferred[None]:
+        self.closed = True
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+    def _find(self, question: Question) -> Answer:
+        entry = self._answers.get(question.key, self._otherwise)
+        if callable(entry):
+            entry = entry(question)
+        if entry is None:
+            raise Unknown(f"nothing is canned for {question!r}")
+        if isinstance(entry, DNSFault):
+            raise entry
+        return entry if isinstance(entry, Answer) else answerOf(question, entry)
+
+
+@implementer(IAnswerSource)
+class HeldSource:
+    """
+    Answers when it is told to.
+
+    @ivar questions: all that it was asked, in order.
+    @ivar contexts: with what wishes.
+    @ivar cancelled: questions whose callers gave up.
+    @ivar closed: whether it has been closed.
+    """
+
+    def __init__(self) -> None:
+        self.questions: list[Question] = []
+        self.contexts: list[QueryContext] = []
+        self.cancelled: list[Question] = []
+        self.closed = False
+        self._held: list[tuple[Question, Deferred[Answer]]] = []
+
+    @property
+    def asked(self) -> int:
+        """
+        How often it was asked.
+        """
+        return len(self.questions)
+
+    @property
+    def held(self) -> list[Question]:
+        """
+        What waits for an answer.
+        """
+        return [question for question, _ in self._held]
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        self.questions.append(question)
+        self.contexts.append(context)
+
+        def cancel(deferred: Deferred[Answer]) -> None:
+            self._held = [(each, other) for each, other in self._held if other is not deferred]
+            self.cancelled.append(question)
+
+        waiting: Deferred[Answer] = Deferred(cancel)
+        self._held.append((question, waiting))
+        return waiting
+
+    def release(self, result: Answer | DNSFault, question: Question | None = None) -> int:
+        """
+        Answer everything that waits, or everything that waits for one question.
+
+        @return: how many it was.
+        """
+        ready = [(each, waiting) for each, waiting in self._held if question is None or each == question]
+        self._held = [pair for pair in self._held if pair not in ready]
+        for _, waiting in ready:
+            if isinstance(result, DNSFault):
+                waiting.errback(result)
+            else:
+                waiting.callback(result)
+        return len(ready)
+
+    def close(self) -> Deferred[None]:
+        self.closed = True
+        self.release(Closed("the held source was closed"))
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
