@@ -49,7 +49,7 @@ def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
     try:
         return sourceFromString(reactor, description)
     except BadDescription as fault:
-        raise Ending(USAGE, f"{description}: {fault}") from fault
+        raise Ending(USAGE, str(fault)) from fault
 
 
 def looksDescribed(target: str) -> bool:

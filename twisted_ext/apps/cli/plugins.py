@@ -1,0 +1,56 @@
+"""
+C{txdns plugins}: what resolver descriptions may begin with.
+"""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from typing import Final
+
+from twisted_ext.apps.cli.exits import OK, USAGE, Ending
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns plugins [+json]
+
+Lists the prefixes of resolver descriptions: those that come with twisted_ext, and those that Twisted's plugin system finds.
+
+  txdns plugins
+  txdns query www.example.com @PREFIX:...
+
+With +json, one object a line: prefix, summary, from.
+"""
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns plugins}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    if words not in ([], ["+json"]):
+        raise Ending(USAGE, f"{' '.join(words)!r}: only +json may stand here")
+    from twisted_ext.resolver.descriptions import BUILT_IN, foundParsers
+
+    parsers, complaints = foundParsers()
+    rows = []
+    for parser in parsers:
+        module = str(getattr(parser, "module", type(parser).__module__))
+        rows.append((parser.prefix, "twisted_ext" if parser in BUILT_IN else module, parser.summary))
+    if words:
+        for prefix, origin, summary in rows:
+            print(dumps({"prefix": prefix, "summary": summary, "from": origin}, ensure_ascii=False))
+    else:
+        heads = ("PREFIX", "FROM", "WHAT IT DOES")
+        widths = [max(len(row[column]) for row in (heads, *rows)) for column in (0, 1)]
+        for prefix, origin, summary in (heads, *rows):
+            print(f"{prefix:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
+    sys.stdout.flush()
+    for complaint in complaints:
+        print(f"txdns plugins: {complaint}", file=sys.stderr)
+    return OK

@@ -1,0 +1,195 @@
+"""
+The terminal: conch's interpreter with Deferreds shown as themselves, completion with the tabulator, and the terminal left as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+import termios
+import tty
+from collections.abc import Iterable
+from rlcompleter import Completer
+from typing import Any, Final, cast
+from weakref import WeakSet
+
+from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.manhole import ColoredManhole, ManholeInterpreter
+from twisted.internet import stdio
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
+from twisted.python.failure import Failure
+
+from twisted_ext.apps.shell.helping import Told
+
+# Conch's own classes are not typed, hence the casts: each call of theirs is one.
+
+__all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
+
+_TAB: Final = b"\t"
+_WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
+
+
+class Leaving:
+    """
+    C{exit} and C{quit}, which would end more than the shell otherwise.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, code: object = None) -> None:
+        """
+        Leave.
+        """
+        cast(Any, self._console).handle_QUIT()
+
+    def __repr__(self) -> str:
+        return "Ctrl-D or exit() leaves"
+
+
+class Interpreter(ManholeInterpreter):
+    """
+    Shows what expressions give.
+
+    @ivar shown: failures that people have seen, so that they are not reported as unhandled later.
+    """
+
+    def __init__(self, console: Console, names: dict[str, object]) -> None:
+        cast(Any, super()).__init__(console, names)
+        self.shown: WeakSet[Failure] = WeakSet()
+        self._waiting: set[int] = set()
+
+    def displayhook(self, value: object) -> None:
+        """
+        Show a value and call it C{_}; a Deferred once more when it has fired.
+        """
+        if value is None:
+            return
+        self.locals["_"] = value
+        if not isinstance(value, Deferred):
+            self.say(repr(value))
+            return
+        self.say(self._described(value))
+        result = getattr(value, "result", self)
+        if isinstance(result, Failure):
+            self.shown.add(result)
+        elif result is self and id(value) not in self._waiting:
+            self._waiting.add(id(value))
+            value.addBoth(self._fired, value)
+
+    def say(self, text: str, meanwhile: bool = False) -> None:
+        """
+        Write something.
+
+        @param meanwhile: nobody has just typed anything, so that the line that is being typed has to be moved out of the way.
+        """
+        cast(Any, self).write(text, meanwhile)
+
+    def _described(self, deferred: Deferred[Any]) -> str:
+        result = getattr(deferred, "result", None)
+        return f"{hex(id(deferred))}:\n{result}" if isinstance(result, Told) else repr(deferred)
+
+    def _fired(self, result: object, deferred: Deferred[Any]) -> object:
+        self._waiting.discard(id(deferred))
+        if isinstance(result, Failure):
+            self.shown.add(result)
+        self.say(self._described(deferred), True)
+        return result
+
+
+class Console(ColoredManhole):
+    """
+    One session at a terminal.
+    """
+
+    def __init__(self, namespace: dict[str, object], banner: str) -> None:
+        cast(Any, super()).__init__()
+        self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
+        self._banner = banner
+
+    def connectionMade(self) -> None:
+        cast(Any, super()).connectionMade()
+        self.interpreter: Interpreter = Interpreter(self, self._names)
+        self.keyHandlers[_TAB] = self.handle_TAB
+
+    def initializeScreen(self) -> None:
+        """
+        Begin below what the terminal shows already, rather than on a clean screen.
+        """
+        for line in self._banner.split("\n"):
+            self.terminal.write(line.encode())
+            self.terminal.nextLine()
+        self.terminal.write(self.ps[self.pn])
+        cast(Any, self).setInsertMode()
+
+    def handle_TAB(self) -> None:
+        """
+        Complete the word before the cursor, or list what it may become.
+        """
+        before = b"".join(self.lineBuffer[: self.lineBufferIndex]).decode("utf-8", "replace")
+        word = before[len(before.rstrip("".join(_WORD))) :]
+        if not word:
+            self._type("    ")
+            return
+        found = _completions(word, self._names)
+        common = _commonBeginning(found)
+        if len(common) > len(word):
+            self._type(common[len(word) :])
+        elif len(found) > 1:
+            self.interpreter.say("  ".join([name.rpartition(".")[2] for name in found]), True)
+
+    def _type(self, text: str) -> None:
+        for character in text:
+            cast(Any, self).characterReceived(character.encode(), False)
+
+    def report(self, event: LogEvent) -> None:
+        """
+        Show what went wrong where nobody looked.
+        """
+        failure = event.get("log_failure")
+        if isinstance(failure, Failure) and failure not in self.interpreter.shown:
+            self.interpreter.say(f"Unhandled: {type(failure.value).__name__}: {failure.getErrorMessage()}", True)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The session is over, and with it the program.
+        """
+        from twisted.internet import reactor
+
+        if reactor.running:
+            reactor.stop()
+
+
+def _completions(word: str, names: dict[str, object]) -> list[str]:
+    completer = Completer(names)
+    found: list[str] = []
+    while len(found) < 200 and (match := completer.complete(word, len(found))) is not None:
+        found.append(match)
+    return sorted(dict.fromkeys([match.rstrip("() ") for match in found]))
+
+
+def _commonBeginning(texts: Iterable[str]) -> str:
+    from os.path import commonprefix
+
+    return commonprefix(list(texts))
+
+
+def runConsole(namespace: dict[str, object], banner: str) -> None:
+    """
+    Run the reactor until the session at this process's terminal is over.
+    """
+    from twisted.internet import reactor
+
+    console = Console(namespace, banner)
+    fileno = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
+    before = termios.tcgetattr(fileno)
+    tty.setraw(fileno)
+    try:
+        observer = cast(ILogObserver, console.report)
+        globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
+        cast(Any, stdio.StandardIO)(cast(Any, ServerProtocol)(lambda: console))
+        reactor.run()
+    finally:
+        termios.tcsetattr(fileno, termios.TCSADRAIN, before)
+        sys.stdout.write("\r\n")
+        sys.stdout.flush()

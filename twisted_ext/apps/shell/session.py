@@ -1,0 +1,106 @@
+"""
+C{txdns shell}: Python typed at a terminal while a reactor runs, so that look-ups can be tried one by one.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted_ext.edges.names import NamesResolver
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns shell [DESCRIPTION]
+
+Starts Python with a reactor running, and these names at hand:
+
+  resolver                  asks what DESCRIPTION says; without one, whatever the system is configured to
+  client, dns               twisted_ext.client and twisted_ext.dns, which mirror those of twisted.names
+  lookup(name, type="A")    records of any type
+  address(name)             one address
+  reverse(address)          the name of an address
+  explain(name, type="A")   how an answer comes about, as text
+  reactor                   the one that runs
+
+  txdns shell
+  txdns shell udp:127.0.0.1:5301
+  >>> lookup("www.example.com")
+  <Deferred at 0x7f06ab3c0350 current result: ([<RR name=www.example.com type=A class=IN ttl=60s auth=False>], [], [])>
+  >>> _.result[0][0].payload
+  <A address=192.0.2.80 ttl=60>
+
+A Deferred that waits is shown again when it has fired. _ is what was shown last. Ctrl-D leaves.
+"""
+
+_USAGE: Final = 1
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns shell}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return 0
+    if len(words) > 1 or (words and words[0].startswith("-")):
+        return _refuse(f"{' '.join(words)!r}: write one resolver description, or nothing: txdns shell udp:127.0.0.1:5301")
+    try:
+        from twisted_ext.apps.shell.console import runConsole
+    except ImportError as error:
+        return _refuse(f"this needs Twisted's conch ({error.name or error} is missing): pip install 'twisted-ext[shell]'")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _refuse("this needs a terminal to type at; for files of names there is txdns bulk")
+    from twisted.internet import reactor
+
+    from twisted_ext import client
+    from twisted_ext.errors import CallerFault
+
+    description = words[0].removeprefix("@") if words else "system"
+    try:
+        resolver = client.resolverFromString(reactor, description)
+    except CallerFault as fault:
+        return _refuse(f"{description}: {fault}")
+    runConsole(namespaceFor(resolver), _banner(description))
+    return 0
+
+
+def _refuse(line: str) -> int:
+    print(f"txdns shell: {line}", file=sys.stderr)
+    return _USAGE
+
+
+def _banner(description: str) -> str:
+    from twisted_ext._version import __version__
+
+    return (
+        f"twisted_ext {__version__}, Python {sys.version.split()[0]}: resolver asks {description!r}.\n"
+        'Try lookup("www.example.com"), reverse("192.0.2.1") or explain("www.example.com"); Ctrl-D leaves.'
+    )
+
+
+def namespaceFor(resolver: NamesResolver) -> dict[str, object]:
+    """
+    @return: what is at hand in the shell.
+    """
+    from twisted.internet import reactor
+
+    from twisted_ext import client, dns
+    from twisted_ext.apps.shell import helping
+
+    helpers = helping.Helpers(resolver)
+    functions: tuple[Callable[..., object], ...] = (helpers.lookup, helpers.address, helpers.reverse, helpers.explain)
+    return {
+        "__name__": "__console__",
+        "client": client,
+        "dns": dns,
+        "resolver": resolver,
+        "reactor": reactor,
+        **{function.__name__: function for function in functions},
+    }
