@@ -29,6 +29,7 @@ __all__ = [
     "Field",
     "Rdata",
     "declared",
+    "genericText",
 ]
 
 Value = TypeVar("Value")
@@ -272,7 +273,7 @@ class Rdata:
         @return: the rdata as master files have it, in one line; in the form of RFC 3597, section 5 where the type has no other.
         """
         text = self.words(self.values)
-        return _genericText(self.wire) if text is None else text
+        return genericText(self.wire) if text is None else text
 
     def toWire(self) -> bytes:
         """
@@ -359,7 +360,10 @@ def _generic(tokens: Tokens) -> bytes:
     return octets
 
 
-def _genericText(wire: bytes) -> str:
+def genericText(wire: bytes) -> str:
+    """
+    @return: the octets in the form of RFC 3597, section 5.
+    """
     return f"\\# {len(wire)} {wire.hex()}" if wire else "\\# 0"
 
 

@@ -93,6 +93,9 @@ class _Sized(Field[bytes]):
             raise badRecord(f"{len(octets)} octets where {text[:10]} were announced", tokens.column)
         return octets
 
+    def extent(self, data: bytes, position: int, end: int) -> int:
+        return position + 2 + int.from_bytes(data[position : position + 2], "big")
+
     def toText(self, value: bytes, before: Sequence[object]) -> str:
         return f"{len(value)} {toBase64(value)}" if value else "0"
 

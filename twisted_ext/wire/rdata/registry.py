@@ -91,7 +91,9 @@ def rdataToText(rrType: int, rdata: bytes) -> str:
     try:
         return declarationOf(rrType).fromWire(rdata).toText()
     except BadMessage:
-        return f"\\# {len(rdata)} {rdata.hex()}" if rdata else "\\# 0"
+        from twisted_ext.wire.rdata.fields import genericText
+
+        return genericText(rdata)
 
 
 def canonicalRdata(rrType: int, rdata: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.address import Address4
-from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.fields import Field, Rdata, genericText
 from twisted_ext.wire.rdata.kinds import Number
 from twisted_ext.wire.tokens import Tokens, badRecord
 
@@ -102,3 +102,9 @@ class WKS(Rdata):
     address = Address4()
     protocol = Number(1, _PROTOCOLS)
     ports = _Ports()
+
+    def toText(self) -> str:
+        """
+        @return: see L{Rdata.toText}; zeros behind the last port cannot be said in words.
+        """
+        return super().toText() if self.build(self.values) == self.wire else genericText(self.wire)

@@ -1,0 +1,127 @@
+"""
+A text of each type, as it is written, and the octets that it stands for where another document gives them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["SAMPLES"]
+
+_DIGEST: Final = "D4B7D520E7BB5F0F67674A0CCEB1E3E0614B93C4F9E99B8383F6A1E4469DA50A"
+_SIGNATURE: Final = "MxFcby9k/yvedMfQgKzhH5er0Mu/vILz45IkskceFGgiWCn/GxHhai6VAuHAoNUz"
+_KEY: Final = "AQNRU3mG7TVTO2BkR47usntb102uFJtugbo6BSGvgqt4AQ=="
+_HOST_TAG: Final = "200100107B1A74DF365639CC39F1D578"
+
+#: By mnemonic, rdata as they are written here, so that reading and writing one gives the same text.
+SAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "A": ("192.0.2.1", "0.0.0.0", "255.255.255.255"),
+    "NS": ("ns1.example.", "."),
+    "MD": ("md.example.",),
+    "MF": ("mf.example.",),
+    "CNAME": ("\\000\\255.a\\.b.\\@.example.",),
+    "SOA": ("ns1.example. host\\.master.example. 4294967295 7200 3600 1209600 300",),
+    "MB": ("mb.example.",),
+    "MG": ("mg.example.",),
+    "MR": ("mr.example.",),
+    "NULL": ("\\# 4 00ff00ff", "\\# 0"),
+    "WKS": ("10.0.0.1 6 0 1 2 21 23", "10.0.0.1 17 65535", "10.0.0.1 6"),
+    "PTR": ("www.example.",),
+    "HINFO": ('"Generic PC" "NetBSD-1.4"', '"RFC8482" ""'),
+    "MINFO": ("r.example. e.example.",),
+    "MX": ("10 mail.example.", "0 ."),
+    "TXT": ('"one" "" "a \\"b\\" \\\\ ; \\000\\255"',),
+    "RP": ("mbox.example. text.example.",),
+    "AFSDB": ("1 afs.example.",),
+    "X25": ('"311061700956"',),
+    "ISDN": ('"150862028003217" "004"', '"150862028003217"'),
+    "RT": ("2 relay.example.",),
+    "NSAP": ("0x47000580005a0000000001e133ffffff00016100",),
+    "NSAP-PTR": ("foo.example.",),
+    "SIG": (f"NXT 1 3 3600 20200101000000 20030101000000 2143 foo. {_SIGNATURE}",),
+    "KEY": (f"512 255 1 {_KEY}", "\\# 4 c0000300"),
+    "PX": ("10 net2.example. prmd-net2.admd-p400.example.",),
+    "GPOS": ('"-32.6882" "116.8652" "10.0"',),
+    "AAAA": ("2001:db8::1", "::", "::ffff:192.0.2.1", "1:0:0:2::3", "1:2:3:4:5:6:7:8", "1:0:2:3:4:5:6:7"),
+    "LOC": (
+        "42 21 54.500 N 71 6 18.300 W -24.00m 30.00m 10000.00m 10.00m",
+        "0 0 0.000 N 0 0 0.000 E -100000.00m 0.00m 0.00m 90000000.00m",
+        "90 0 0.000 S 180 0 0.000 W 42849672.95m 1.00m 0.01m 0.10m",
+    ),
+    "NXT": ("a.example. NS SOA MX SIG KEY LOC NXT",),
+    "EID": ("\\# 2 abcd",),
+    "NIMLOC": ("\\# 2 abcd",),
+    "SRV": ("0 5 5060 sip.example.", "0 0 0 ."),
+    "ATMA": ("+19085551212", "39246f000e7c9c031200010001000012345678ff"),
+    "NAPTR": ('100 50 "s" "http+I2L+I2C" "" _http._tcp.example.', '1 2 "u" "E2U+sip" "!^.*$!sip:a\\\\.b@c!" .'),
+    "KX": ("2 rt1.example.",),
+    "CERT": (f"PKIX 65535 8 {_KEY}", f"65534 1 254 {_KEY}", f"OID 0 0 {_KEY}"),
+    "A6": ("0 2001:db8::1", "64 ::1:2:3:4 sub.example.", "127 ::1 sub.example.", "128 sub.example."),
+    "DNAME": ("other.example.",),
+    "SINK": ("\\# 3 010203",),
+    "OPT": ("\\# 0", "\\# 8 000300040a0b0c0d"),
+    "APL": ("1:192.168.32.0/21 !1:192.168.38.0/28 2:ff00::/8", "", "1:0.0.0.0/0", "\\# 5 0003080101"),
+    "DS": (f"60485 5 2 {_DIGEST}",),
+    "SSHFP": ("2 1 123456789ABCDEF67890123456789ABCDEF67890", "\\# 2 0409"),
+    "IPSECKEY": (
+        f"10 1 2 192.0.2.38 {_KEY}",
+        f"10 0 2 . {_KEY}",
+        f"10 3 2 gateway.example. {_KEY}",
+        f"10 2 2 2001:db8::2000:1 {_KEY}",
+        "10 0 0 .",
+    ),
+    "RRSIG": (
+        f"NSEC 1 3 3600 20200101000000 20030101000000 2143 foo. {_SIGNATURE}",
+        f"TYPE65280 13 1 0 21060207062815 19700101000000 65535 . {_SIGNATURE}",
+        f"A 13 1 0 20240229235959 20000301000000 1 . {_SIGNATURE}",
+    ),
+    "NSEC": ("host.example. A MX RRSIG NSEC TYPE1234", ". NSEC TYPE65535", "\\000.example. RRSIG NSEC NXNAME"),
+    "DNSKEY": (f"257 3 8 {_KEY}",),
+    "DHCID": ("AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=",),
+    "NSEC3": ("1 1 12 AABBCCDD 2t7b4g4vsa5smi47k61mv5bv1a22bojr A RRSIG", "1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr"),
+    "NSEC3PARAM": ("1 0 12 AABBCCDD", "1 0 0 -"),
+    "TLSA": (f"3 1 1 {_DIGEST}",),
+    "SMIMEA": (f"3 0 0 {_DIGEST}",),
+    "HIP": (f"2 {_HOST_TAG} {_KEY} rvs1.example. rvs2.example.", f"2 {_HOST_TAG} {_KEY}"),
+    "NINFO": ('"zone status"',),
+    "RKEY": (f"0 255 1 {_KEY}",),
+    "TALINK": ("h0.example. h2.example.",),
+    "CDS": (f"60485 5 2 {_DIGEST}", "0 0 0 00"),
+    "CDNSKEY": (f"257 3 13 {_KEY}", "0 3 0 AA=="),
+    "OPENPGPKEY": (_KEY,),
+    "CSYNC": ("66 3 A NS AAAA", "0 0"),
+    "ZONEMD": ("2018031900 1 240 E2D523F654B9422A96C5A8F44607BBEE",),
+    "SVCB": (
+        "0 svc.example.",
+        "1 .",
+        '16 foo.example. mandatory=alpn,port alpn="f\\\\\\\\oo\\\\,bar,h2" no-default-alpn port=53 ipv4hint=192.0.2.1,192.0.2.2 '
+        'ech=AEP+DQA/ ipv6hint=2001:db8::1 dohpath="/dns-query{?dns}" ohttp tls-supported-groups=29,23 docpath="dns" '
+        'key667="hello\\210qoo" key65535',
+    ),
+    "HTTPS": ('1 . alpn="h3,h2" port=8443',),
+    "DSYNC": ("CDS NOTIFY 5300 endpoint.example.", "TYPE65280 128 443 endpoint.example."),
+    "HHIT": (_KEY,),
+    "BRID": (_KEY,),
+    "SPF": ('"v=spf1 -all"',),
+    "NID": ("10 0014:4fff:ff20:ee64",),
+    "L32": ("10 10.1.2.0",),
+    "L64": ("10 2001:0db8:1140:1000",),
+    "LP": ("10 l64-subnet1.example.",),
+    "EUI48": ("00-00-5e-00-53-2a",),
+    "EUI64": ("00-00-5e-ef-10-00-00-2a",),
+    "NXNAME": ("\\# 0",),
+    "TKEY": (f"gss-tsig. 20030101000000 20030101010000 3 BADMODE 34 {_KEY} 0",),
+    "TSIG": ("hmac-sha256. 1286779327 300 12 FAKEFAKEFAKEFAKE 16020 BADSIG 0",),
+    "URI": ('10 1 "ftp://ftp1.example.com/public"',),
+    "CAA": ('0 issue "ca.example.net; policy=ev"', '128 tbs "Unknown"'),
+    "AVC": ('"app-name:WOLFGANG|app-class:OAM"',),
+    "DOA": ('0 1 2 "" aHR0cHM6Ly93d3cuZXhhbXBsZS5jb20v', '4294967295 1 255 "text/plain" -'),
+    "AMTRELAY": ("0 0 0 .", "0 1 0 .", "10 0 1 203.0.113.15", "10 0 2 2001:db8::15", "128 1 3 amt.example."),
+    "RESINFO": ('"qnamemin" "exterr=15,16,17"',),
+    "WALLET": ('"EXAMPLE" "01234567890abcdef"',),
+    "CLA": ('"TCP-v4-v6"',),
+    "IPN": ("18446744073709551615",),
+    "TA": (f"60485 5 2 {_DIGEST}",),
+    "DLV": (f"60485 5 2 {_DIGEST}",),
+    "TYPE65280": ("\\# 3 abcdef",),
+}
