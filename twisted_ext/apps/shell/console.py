@@ -4,16 +4,17 @@ The terminal: conch's interpreter with Deferreds shown as themselves, completion
 
 from __future__ import annotations
 
+import os
 import sys
 import termios
 import tty
+from collections import deque
 from collections.abc import Iterable
 from rlcompleter import Completer
 from typing import Any, Final, cast
-from weakref import WeakSet
 
-from twisted.conch.insults.insults import ServerProtocol
-from twisted.conch.manhole import ColoredManhole, ManholeInterpreter
+from twisted.conch.insults.insults import ServerProtocol, modes
+from twisted.conch.manhole import ColoredManhole, Manhole, ManholeInterpreter
 from twisted.internet import stdio
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
@@ -25,6 +26,7 @@ from twisted_ext.apps.shell.helping import Told
 
 __all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
 
+_MOST_SHOWN: Final = 100
 _TAB: Final = b"\t"
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
@@ -51,12 +53,12 @@ class Interpreter(ManholeInterpreter):
     """
     Shows what expressions give.
 
-    @ivar shown: failures that people have seen, so that they are not reported as unhandled later.
+    @ivar shown: exceptions that people have seen lately, so that they are not reported as unhandled later.
     """
 
     def __init__(self, console: Console, names: dict[str, object]) -> None:
         cast(Any, super()).__init__(console, names)
-        self.shown: WeakSet[Failure] = WeakSet()
+        self.shown: deque[object] = deque(maxlen=_MOST_SHOWN)
         self._waiting: set[int] = set()
 
     def displayhook(self, value: object) -> None:
@@ -72,7 +74,7 @@ class Interpreter(ManholeInterpreter):
         self.say(self._described(value))
         result = getattr(value, "result", self)
         if isinstance(result, Failure):
-            self.shown.add(result)
+            self.shown.append(result.value)
         elif result is self and id(value) not in self._waiting:
             self._waiting.add(id(value))
             value.addBoth(self._fired, value)
@@ -87,12 +89,12 @@ class Interpreter(ManholeInterpreter):
 
     def _described(self, deferred: Deferred[Any]) -> str:
         result = getattr(deferred, "result", None)
-        return f"{hex(id(deferred))}:\n{result}" if isinstance(result, Told) else repr(deferred)
+        return f"<Deferred at {id(deferred):#x} current result:>\n{result}" if isinstance(result, Told) else repr(deferred)
 
     def _fired(self, result: object, deferred: Deferred[Any]) -> object:
         self._waiting.discard(id(deferred))
         if isinstance(result, Failure):
-            self.shown.add(result)
+            self.shown.append(result.value)
         self.say(self._described(deferred), True)
         return result
 
@@ -122,6 +124,20 @@ class Console(ColoredManhole):
         self.terminal.write(self.ps[self.pn])
         cast(Any, self).setInsertMode()
 
+    def handle_QUIT(self) -> None:
+        """
+        Leave, with what the terminal shows left as it is: conch's own would clear it.
+        """
+        self.terminal.resetModes([modes.IRM])
+        cast(Any, self.terminal).transport.loseConnection()
+
+    def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
+        """
+        One key was pressed.
+        """
+        kind = Manhole if os.environ.get("NO_COLOR") else ColoredManhole
+        cast(Any, kind).characterReceived(self, ch, moreCharactersComing)
+
     def handle_TAB(self) -> None:
         """
         Complete the word before the cursor, or list what it may become.
@@ -139,15 +155,19 @@ class Console(ColoredManhole):
             self.interpreter.say("  ".join([name.rpartition(".")[2] for name in found]), True)
 
     def _type(self, text: str) -> None:
-        for character in text:
-            cast(Any, self).characterReceived(character.encode(), False)
+        self._deliverBuffer([character.encode() for character in text])
+
+    def _deliverBuffer(self, keys: list[bytes]) -> None:
+        # Conch's own takes a list for a bytes object, and fails when something is shown while somebody types.
+        for index, key in enumerate(keys, 1):
+            cast(Any, self).characterReceived(key, index < len(keys))
 
     def report(self, event: LogEvent) -> None:
         """
         Show what went wrong where nobody looked.
         """
         failure = event.get("log_failure")
-        if isinstance(failure, Failure) and failure not in self.interpreter.shown:
+        if isinstance(failure, Failure) and not any(failure.value is shown for shown in self.interpreter.shown):
             self.interpreter.say(f"Unhandled: {type(failure.value).__name__}: {failure.getErrorMessage()}", True)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -191,5 +211,5 @@ def runConsole(namespace: dict[str, object], banner: str) -> None:
         reactor.run()
     finally:
         termios.tcsetattr(fileno, termios.TCSADRAIN, before)
-        sys.stdout.write("\r\n")
+        sys.stdout.write("\n")
         sys.stdout.flush()
