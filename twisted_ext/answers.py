@@ -173,12 +173,15 @@ class Note:
 class Trace:
     """
     All notes of one look-up, in order.
+
+    @ivar began: the clock's seconds when it began.
     """
 
-    __slots__ = ("notes",)
+    __slots__ = ("notes", "began")
 
-    def __init__(self) -> None:
+    def __init__(self, began: float = 0.0) -> None:
         self.notes: list[Note] = []
+        self.began = began
 
     def note(self, at: float, source: str, event: str, **details: str | int | float | bool | None) -> None:
         """

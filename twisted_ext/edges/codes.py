@@ -217,8 +217,8 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
     else:
         kind = next(kind for each, kind in _BY_FAULT if isinstance(fault, each))
     text = str(fault)
-    if question is not None:
-        text = f"{nameToText(question.name, final=False)}: {text}"
+    if question is not None and not text.startswith(name := nameToText(question.name, final=False)):
+        text = f"{name}: {text}"
     translated = kind(
         text,
         server=fault.server,

@@ -180,8 +180,8 @@ def explain(
         context = resolver.contextFor(None, name[-1:] not in (".", b"."))
     except CallerFault as fault:
         return fail(fault)
-    trace = context.trace = Trace()
     began = clock.seconds()
+    trace = context.trace = Trace(began)
 
     def cbAnswer(answer: Answer) -> Explanation:
         return Explanation(question, answer, None, trace.notes, began, clock.seconds())
@@ -192,4 +192,5 @@ def explain(
             return failure
         return Explanation(question, None, fault, trace.notes, began, clock.seconds())
 
-    return resolver.ask(question, context).addCallbacks(cbAnswer, ebAnswer)
+    # Not what is at hand first, or every step would be told twice.
+    return resolver.source.answer(question, context).addCallbacks(cbAnswer, ebAnswer)

@@ -57,7 +57,18 @@ def unknown(source: str, question: Question) -> Unknown:
     """
     @return: that this source has nothing on the question, in words.
     """
-    return Unknown(f"{source} has nothing on {repr(question)[10:-1]}")
+    return Unknown(f"{source} has nothing on {shown(question)}")
+
+
+def shown(question: Question) -> str:
+    """
+    @return: the question as people write it: C{"www.example. IN A"}.
+    """
+    from twisted_ext.wire.codes import className
+    from twisted_ext.wire.names import nameToText
+    from twisted_ext.wire.rrtypes import typeName
+
+    return f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"
 
 
 def decided(source: IAnswerSource, name: str, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -77,9 +88,9 @@ def decided(source: IAnswerSource, name: str, question: Question, context: Query
 
 def lastTime(trace: Trace) -> float:
     """
-    @return: the time of a trace's last note, for the next note of somebody who needs no clock otherwise.
+    @return: the time of a trace's last note, or of its beginning, for the next note of somebody who needs no clock otherwise.
     """
-    return trace.notes[-1].at if trace.notes else 0.0
+    return trace.notes[-1].at if trace.notes else trace.began
 
 
 def closeAll(sources: Iterable[IAnswerSource]) -> Deferred[None]:
