@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import AA, AD, TC, rcodeName
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.replies import readReply
 
 __all__ = [
     "Answer",
@@ -24,6 +25,7 @@ __all__ = [
     "Security",
     "Trace",
     "answerFromMessage",
+    "answerFromReply",
 ]
 
 _CNAME: Final = 5
@@ -93,10 +95,10 @@ class Answer:
     @ivar security: what was proved of it here; AD of a server that is not trusted does not count.
     @ivar ede: extended errors as C{(info code, extra text)}.
     @ivar origin: where it came from.
-    @ivar message: the message that it was read from, if it was.
+    @ivar wire: the octets that it was read from; empty where it was not.
     """
 
-    __slots__ = ("outcome", "rcode", "flags", "answer", "authority", "additional", "security", "ede", "origin", "message")
+    __slots__ = ("outcome", "rcode", "flags", "answer", "authority", "additional", "security", "ede", "origin", "wire", "_message")
 
     def __init__(
         self,
@@ -121,7 +123,22 @@ class Answer:
         self.security = security
         self.ede = ede
         self.origin = origin
-        self.message = message
+        self.wire = b"" if message is None else message.wire
+        self._message = message
+
+    @property
+    def message(self) -> Message | None:
+        """
+        The message that it was read from, if it was.
+        """
+        if self._message is None and self.wire:
+            self._message = Message.fromWire(self.wire)
+        return self._message
+
+    @message.setter
+    def message(self, message: Message | None) -> None:
+        self.wire = b"" if message is None else message.wire
+        self._message = message
 
     @property
     def authoritative(self) -> bool:
@@ -369,7 +386,49 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
     self.security = Security.INDETERMINATE
     self.ede = ede
     self.origin = origin
-    self.message = message
+    self.wire = message.wire
+    self._message = message
+    return self
+
+
+def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer:
+    """
+    Read a reply whose id, question and sender have been matched, and say what it means: L{answerFromMessage}, with fewer steps where the
+    reply is plain.
+
+    @raise twisted_ext.errors.BadMessage: it cannot be read.
+    @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
+    """
+    name = question.name
+    sections = readReply(octets, name, HEADER_OCTETS + 4 + len(name))
+    flags = octets[2] << 8 | octets[3]
+    rcode = flags & 15
+    if sections is None or (rcode and rcode != 3):
+        return answerFromMessage(question, Message.fromWire(octets), origin)
+    answer, authority, additional, opt = sections
+    if opt is not None and (opt[2] or opt[1] >> 16):
+        # Options, an extended rcode or another version.
+        return answerFromMessage(question, Message.fromWire(octets), origin)
+    if rcode:
+        outcome = Outcome.NXDOMAIN
+    elif not answer:
+        outcome = Outcome.NODATA
+    elif answer[0].rrType == question.rrType and answer[0].name is name:
+        outcome = Outcome.DATA
+    else:
+        outcome = _outcomeOf(question, answer)
+    self = Answer.__new__(Answer)
+    self.outcome = outcome
+    self.rcode = rcode
+    self.flags = flags
+    self.answer = answer
+    self.authority = authority
+    self.additional = additional
+    self.security = Security.INDETERMINATE
+    self.ede = ()
+    self.origin = origin
+    self.wire = octets
+    self._message = None
     return self
 
 

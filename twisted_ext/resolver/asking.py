@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage
+from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage, answerFromReply
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.resolver.choosing import bestOf, dueForProbe
@@ -124,8 +124,7 @@ class Flight:
             return True
         exchange = leg.exchange
         try:
-            message = Message.fromWire(octets)
-            answer = answerFromMessage(self.question, message, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
+            answer = answerFromReply(self.question, octets, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
         except BadMessage as fault:
             self._malformed(octets, fault, now, leg, key)
             return True
@@ -143,7 +142,7 @@ class Flight:
             standing.answered()
         if plain:
             standing.neededPlain(now)
-        elif standing.plainSigns and message.edns is not None:
+        elif standing.plainSigns and answer.message is not None and answer.message.edns is not None:
             standing.tookEDNS()
         if self.context.trace is not None:
             self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))

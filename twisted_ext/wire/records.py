@@ -14,7 +14,7 @@ from twisted_ext.wire.codes import ANY_CLASS, NONE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
 
-__all__ = ["RRSet", "Layout", "readRecords", "groupRecords", "eachRecord"]
+__all__ = ["RRSet", "Layout", "expand", "readRecords", "groupRecords", "eachRecord"]
 
 #: What reading needs to know of a type's rdata, given by its declaration:
 #:   - L{None}: octets to be taken as they are;
@@ -124,14 +124,19 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                     raise BadMessage(f"the rdata of type {rrType} at octet {start} has {length} octets; it takes {layout}")
                 rdata = data[start:offset]
             else:
-                rdata = _expand(reader, layout, start, offset)  # type: ignore[arg-type]
+                rdata = expand(reader, layout, start, offset)  # type: ignore[arg-type]
             records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == 41 else 0, (rdata,)))
     except (IndexError, StructError):
         raise BadMessage(f"a record at octet {offset} runs out of the message") from None
     return records, offset
 
 
-def _expand(reader: Reader, layout: tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
+def expand(reader: Reader, layout: tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
+    """
+    @return: the rdata between two offsets with its names uncompressed.
+
+    @raise BadMessage: it is not of its type's form.
+    """
     if not isinstance(layout, tuple):
         return layout(reader, start, end)
     data = reader.data
