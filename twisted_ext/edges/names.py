@@ -87,10 +87,7 @@ class NamesResolver(Lookups):
         if not isinstance(name, str | bytes):
             raise BadName(f"{name!r} is no name: write it as text")
         wire = nameFromText(name) if name else ROOT
-        raw = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
-        rest = raw.rstrip(b".\xe3\x80\x82")
-        final = raw.endswith((b".", "\u3002".encode())) and not (len(rest) - len(rest.rstrip(b"\\"))) % 2
-        known = Question(wire, rrType), self._absolute if final or not name else self._relative
+        known = Question(wire, rrType), self._absolute if _isAbsolute(name) else self._relative
         questions = self._questions
         if len(questions) >= self._mostQuestions:
             questions.clear()
@@ -242,6 +239,19 @@ class NamesResolver(Lookups):
 # anybody gives.
 _classImplements: Callable[[type[object], object], None] = classImplements
 _classImplements(NamesResolver, IResolver)
+
+
+def _isAbsolute(name: str | bytes) -> bool:
+    """
+    @return: whether a final dot, not an escaped one, says that nothing is to be put behind the name.
+    """
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
+    if not name.endswith("."):
+        # The root may be written as nothing; other scripts have dots of their own.
+        return not name or name[-1] in "\u3002\uff0e\uff61"
+    rest = name[:-1]
+    return not (len(rest) - len(rest.rstrip("\\"))) % 2
 
 
 def _cbAnswer(answer: Answer, question: Question) -> Result:

@@ -220,9 +220,9 @@ def nameOf(wire: bytes) -> dns.Name:
     text = _plainTexts.get(wire)
     if text is None:
         labels = labelsOf(wire)
-        if b"".join(labels).translate(None, _PLAIN):
-            return ExactName(wire)
         text = b".".join(labels)
+        if len(text.translate(None, _PLAIN)) >= max(1, len(labels)):
+            return ExactName(wire)
         if len(_plainTexts) >= _mostTexts:
             _plainTexts.clear()
         _plainTexts[wire] = text
@@ -264,6 +264,8 @@ def _pointing(kind: type[dns.SimpleRecord]) -> Callable[[bytes, int], object]:
 
 
 def _aaaa(rdata: bytes, ttl: int) -> object:
+    if len(rdata) != 16:
+        raise ValueError
     payload = _newAAAA()
     payload.address = rdata
     payload.ttl = ttl

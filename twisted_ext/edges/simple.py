@@ -24,10 +24,12 @@ Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
 
-def literalOf(name: str | bytes) -> str | None:
+def literalOf(name: object) -> str | None:
     """
     @return: the name, if it is an IPv4 address, or an IPv6 address with or without a scope; L{None} if it is something to look up.
     """
+    if not isinstance(name, str | bytes):
+        return None
     try:
         text = name if isinstance(name, str) else name.decode("ascii")
         if ":" in text:

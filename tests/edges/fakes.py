@@ -1,0 +1,177 @@
+"""
+What the tests of the edges ask, instead of a network.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
+from twisted_ext.errors import Closed, DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeNumber
+
+__all__ = ["Addresses", "Fake", "data", "denied", "nodata", "question", "rrset"]
+
+SERVER = "192.0.2.53:53"
+
+
+def _type(mnemonic: str) -> int:
+    number = typeNumber(mnemonic)
+    assert number is not None
+    return number
+
+
+def question(name: str, mnemonic: str = "A") -> Question:
+    """
+    @return: the question for a name and a type.
+    """
+    return Question(nameFromText(name), _type(mnemonic))
+
+
+def rrset(name: str, mnemonic: str, *texts: str, ttl: int = 300) -> RRSet:
+    """
+    @param texts: each record as a master file has it.
+    """
+    number = _type(mnemonic)
+    return RRSet(nameFromText(name), number, 1, ttl, tuple([rdataFromText(number, text) for text in texts]))
+
+
+def data(*sets: RRSet, flags: int = 0) -> Answer:
+    """
+    @return: an answer with these records.
+    """
+    return Answer(Outcome.DATA, sets, flags=flags, origin=Origin("udp", SERVER, 1, 0.01))
+
+
+def nodata(*sets: RRSet, soa: bool = True) -> Answer:
+    """
+    @return: the answer that there are no such data, behind aliases perhaps.
+    """
+    authority = (rrset("example.", "SOA", "ns. host. 1 2 3 4 5"),) if soa else ()
+    return Answer(Outcome.NODATA, sets, authority, origin=Origin("udp", SERVER, 1, 0.01))
+
+
+def denied(*sets: RRSet) -> Answer:
+    """
+    @return: the answer that there is no such name.
+    """
+    authority = (rrset("example.", "SOA", "ns. host. 1 2 3 4 5"),)
+    return Answer(Outcome.NXDOMAIN, sets, authority, rcode=3, ede=((15, "not here"),), origin=Origin("udp", SERVER, 2, 0.01))
+
+
+@implementer(IAnswerSource)
+class Fake:
+    """
+    Knows what it was told, at once or when released.
+
+    @ivar known: answers and faults by question.
+    @ivar now: whether C{answerNow} gives them.
+    @ivar held: whether C{answer} waits for C{release}.
+    @ivar asked: all questions, in order.
+    @ivar contexts: their wishes.
+    @ivar cancelled: questions that were given up.
+    @ivar closed: how often it was closed.
+    """
+
+    def __init__(self, *, now: bool = False, held: bool = False) -> None:
+        self.known: dict[Question, Answer | DNSFault] = {}
+        self.now = now
+        self.held = held
+        self.asked: list[Question] = []
+        self.contexts: list[QueryContext] = []
+        self.cancelled: list[Question] = []
+        self.closed = 0
+        self._waiting: list[tuple[Question, Deferred[Answer]]] = []
+
+    def knows(self, name: str, mnemonic: str, outcome: Answer | DNSFault) -> None:
+        """
+        Set an answer.
+        """
+        self.known[question(name, mnemonic)] = outcome
+
+    def addresses(self, name: str, *addresses: str) -> None:
+        """
+        Set the addresses of a host: all that it has, of both families.
+        """
+        for mnemonic, six in (("A", False), ("AAAA", True)):
+            mine = [address for address in addresses if (":" in address) == six]
+            self.knows(name, mnemonic, data(rrset(name, mnemonic, *mine)) if mine else nodata())
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if not self.now:
+            return None
+        self.asked.append(question)
+        self.contexts.append(context)
+        outcome = self.known.get(question)
+        if isinstance(outcome, DNSFault):
+            raise outcome
+        return outcome
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        self.asked.append(question)
+        self.contexts.append(context)
+        if self.closed:
+            return fail(Closed("the source was closed"))
+        if not self.held:
+            return self._outcome(question)
+        waiting: Deferred[Answer] = Deferred(lambda _: self.cancelled.append(question))
+        self._waiting.append((question, waiting))
+        return waiting
+
+    def _outcome(self, question: Question) -> Deferred[Answer]:
+        outcome = self.known.get(question, Unknown("nobody knows"))
+        return fail(outcome) if isinstance(outcome, DNSFault) else succeed(outcome)
+
+    def release(self, mnemonic: str) -> None:
+        """
+        Answer all that wait for this type.
+        """
+        number = _type(mnemonic)
+        waiting, self._waiting = self._waiting, []
+        for question, deferred in waiting:
+            if deferred.called:
+                continue
+            if question.rrType == number:
+                self._outcome(question).chainDeferred(deferred)
+            else:
+                self._waiting.append((question, deferred))
+
+    def close(self) -> Deferred[None]:
+        self.closed += 1
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+@implementer(IResolutionReceiver)
+class Addresses:
+    """
+    Collects the addresses of a host.
+
+    @ivar events: C{"began"}, each address as text, C{"complete"}.
+    @ivar addresses: as they came.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.addresses: list[IAddress] = []
+        self.resolution: IHostResolution | None = None
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self.resolution = resolutionInProgress
+        self.events.append("began")
+
+    def addressResolved(self, address: IAddress) -> None:
+        self.addresses.append(address)
+        self.events.append(str(getattr(address, "host", address)))
+
+    def resolutionComplete(self) -> None:
+        self.events.append("complete")
+

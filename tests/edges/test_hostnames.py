@@ -1,0 +1,309 @@
+"""
+Tests of L{twisted_ext.edges.hostnames}.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from unittest.mock import patch
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress, IHostResolution
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.edges.fakes import Addresses, Fake, denied, question
+from twisted_ext.edges import hostnames
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.errors import ServerFailed, TimedOut
+from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
+
+
+def _everywhere(address: str) -> str | None:
+    """
+    A machine with both families, globally.
+    """
+    return "2001:db8::7" if ":" in address else "192.0.2.7"
+
+
+def _fourOnly(address: str) -> str | None:
+    """
+    A machine without IPv6.
+    """
+    return None if ":" in address else "192.0.2.7"
+
+
+class HostResolutionTests(SynchronousTestCase):
+    """
+    Tests of L{HostResolution<hostnames.HostResolution>}, as C{resolveHostName} makes it.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.source = Fake(held=True)
+        self.resolver = NamesResolver(self.source, self.clock)
+        self.receiver = Addresses()
+        self.routes(_everywhere)
+
+    def routes(self, source: object) -> None:
+        """
+        Set which addresses this machine reaches others from.
+        """
+        patching = patch.object(hostnames, "sourceFor", source)
+        patching.start()
+        self.addCleanup(patching.stop)
+
+    def resolve(self, name: str, addressTypes: Sequence[type[IAddress]] | None = None) -> IHostResolution:
+        """
+        Look a host up.
+        """
+        return self.resolver.resolveHostName(self.receiver, name, 80, addressTypes)
+
+    def test_resolution(self) -> None:
+        """
+        The resolution that callers get is the one that the receiver is told of, before anything else.
+        """
+        resolution = self.resolve("a.example")
+        self.assertTrue(verifyObject(IHostResolution, resolution))
+        self.assertIs(self.receiver.resolution, resolution)
+        self.assertEqual((resolution.name, self.receiver.events), ("a.example", ["began"]))
+        resolution.cancel()
+
+    def test_parallel(self) -> None:
+        """
+        Both families are asked for at once.
+        """
+        self.resolve("a.example").cancel()
+        self.assertEqual(self.source.asked, [question("a.example.", "AAAA"), question("a.example.", "A")])
+
+    def test_together(self) -> None:
+        """
+        Addresses that come within 50 ms of each other are put in order together: a machine with both families is sent to IPv6
+        first, whichever answer came first.
+        """
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        for first, second in (("A", "AAAA"), ("AAAA", "A")):
+            self.receiver = Addresses()
+            self.resolve("a.example")
+            self.source.release(first)
+            self.clock.advance(RESOLUTION_DELAY.default / 2)
+            self.source.release(second)
+            self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_withoutIPv6(self) -> None:
+        """
+        A machine without IPv6 is sent to IPv4 first, even if the addresses of IPv6 came first.
+        """
+        self.routes(_fourOnly)
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolve("a.example")
+        self.source.release("AAAA")
+        self.assertEqual(self.receiver.events, ["began"])
+        self.source.release("A")
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
+
+    def test_sixAtOnce(self) -> None:
+        """
+        Addresses of IPv6 that come first anyway are given at once (RFC 8305, section 3).
+        """
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolve("a.example")
+        self.source.release("AAAA")
+        self.assertEqual(self.receiver.events, ["began", "2001:db8::1"])
+        self.source.release("A")
+        self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
+
+    def test_slowIPv6(self) -> None:
+        """
+        Addresses of IPv4 wait 50 ms for those of IPv6, not longer.
+        """
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolve("a.example")
+        self.source.release("A")
+        self.clock.advance(RESOLUTION_DELAY.default * 0.99)
+        self.assertEqual(self.receiver.events, ["began"])
+        self.clock.advance(RESOLUTION_DELAY.default * 0.02)
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1"])
+        self.source.release("AAAA")
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
+
+    def test_droppedIPv6(self) -> None:
+        """
+        Where the questions for one family are dropped, addresses of the other one can be connected to after a second, not only
+        when the deadline has passed; and what is still asked for is given up.
+        """
+        self.source.addresses("a.example.", "192.0.2.1")
+        self.resolve("a.example")
+        self.source.release("A")
+        self.clock.advance(RESOLUTION_DELAY.default)
+        self.clock.advance(FAMILY_GRACE.default)
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
+        self.assertEqual(self.source.cancelled, [question("a.example.", "AAAA")])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noHurryWithoutAddresses(self) -> None:
+        """
+        As long as there is no address at all, the slower family is waited for.
+        """
+        self.source.addresses("a.example.", "2001:db8::1")
+        self.resolve("a.example")
+        self.source.release("A")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(4)
+        self.source.release("AAAA")
+        self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "complete"])
+
+    def test_oneFails(self) -> None:
+        """
+        A family that fails takes nothing from the other one.
+        """
+        self.source.addresses("a.example.", "192.0.2.1")
+        self.source.knows("a.example.", "AAAA", ServerFailed("no", rcode=2))
+        self.resolve("a.example")
+        self.source.release("AAAA")
+        self.source.release("A")
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
+
+    def test_bothFail(self) -> None:
+        """
+        Without addresses the receiver hears that this is all; why is with the resolution.
+        """
+        for outcome in (TimedOut("late"), denied()):
+            for mnemonic in ("A", "AAAA"):
+                self.source.knows("a.example.", mnemonic, outcome)
+            self.receiver = Addresses()
+            resolution = self.resolve("a.example")
+            self.source.release("A")
+            self.source.release("AAAA")
+            self.assertEqual(self.receiver.events, ["began", "complete"])
+            assert isinstance(resolution, hostnames.HostResolution)
+            self.assertEqual(len(resolution.failures), 2)
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling ends all work, and the receiver hears nothing more.
+        """
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        resolution = self.resolve("a.example")
+        self.source.release("A")
+        resolution.cancel()
+        self.clock.advance(10)
+        self.source.release("AAAA")
+        resolution.cancel()
+        self.assertEqual(self.receiver.events, ["began"])
+        self.assertEqual(self.source.cancelled, [question("a.example.", "AAAA")])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancelledByReceiver(self) -> None:
+        """
+        A receiver that has enough can cancel from within what it is told.
+        """
+        receiver = self.receiver
+
+        class Impatient(Addresses):
+            def addressResolved(self, address: IAddress) -> None:
+                receiver.addressResolved(address)
+                assert self.resolution is not None
+                self.resolution.cancel()
+
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1", "192.0.2.2")
+        impatient = Impatient()
+        self.resolver.resolveHostName(impatient, "a.example")
+        self.assertEqual((receiver.events, impatient.events), (["192.0.2.1"], ["began"]))
+
+    def test_atOnce(self) -> None:
+        """
+        What is at hand is given before the call returns.
+        """
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolve("a.example.")
+        self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
+        self.assertFalse(self.source.contexts[0].relative)
+
+    def test_addressTypes(self) -> None:
+        """
+        Only the families that are wanted are asked for.
+        """
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        for types, expected in (
+            ([IPv4Address], ["192.0.2.1"]),
+            ([IPv6Address], ["2001:db8::1"]),
+            ([IPv4Address, IPv6Address], ["2001:db8::1", "192.0.2.1"]),
+            ([UNIXAddress], []),
+            ([], []),
+        ):
+            self.receiver = Addresses()
+            self.source.asked.clear()
+            self.resolve("a.example", types)
+            self.assertEqual(self.receiver.events, ["began", *expected, "complete"])
+            self.assertEqual(len(self.source.asked), len(expected))
+
+    def test_addresses(self) -> None:
+        """
+        Addresses are of the kind, the port and the transport that were asked for.
+        """
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolver.resolveHostName(self.receiver, "a.example", 443, transportSemantics="UDP")
+        self.assertEqual(self.receiver.addresses, [IPv6Address("UDP", "2001:db8::1", 443), IPv4Address("UDP", "192.0.2.1", 443)])
+
+    def test_literals(self) -> None:
+        """
+        Addresses are not looked up, nor their scopes lost.
+        """
+        index = socket.if_nametoindex("lo")
+        for name, address in (
+            ("192.0.2.1", IPv4Address("TCP", "192.0.2.1", 80)),
+            ("2001:db8::1", IPv6Address("TCP", "2001:db8::1", 80)),
+            ("fe80::1%lo", IPv6Address("TCP", "fe80::1%lo", 80, 0, index)),
+            ("fe80::1%7", IPv6Address("TCP", "fe80::1%7", 80, 0, 7)),
+            ("fe80::1%nosuch", IPv6Address("TCP", "fe80::1%nosuch", 80, 0, 0)),
+        ):
+            self.receiver = Addresses()
+            self.resolve(name)
+            self.assertEqual(self.receiver.addresses, [address])
+            self.assertEqual(self.receiver.events[-1], "complete")
+        self.receiver = Addresses()
+        self.resolve("2001:db8::1", [IPv4Address])
+        self.assertEqual(self.receiver.events, ["began", "complete"])
+        self.assertEqual(self.source.asked, [])
+
+    def test_otherScripts(self) -> None:
+        """
+        Names in other scripts are asked for as IDNA has them; what cannot be asked for has no addresses.
+        """
+        self.resolve("b\u00fccher.example").cancel()
+        self.assertEqual(self.source.asked[0], question("xn--bcher-kva.example.", "AAAA"))
+        self.receiver = Addresses()
+        self.resolve("a..b")
+        self.assertEqual(self.receiver.events, ["began", "complete"])
+
+    def test_twice(self) -> None:
+        """
+        An address that is there twice is given once.
+        """
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1", "192.0.2.1")
+        self.resolve("a.example")
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
+
+    def test_receiverFails(self) -> None:
+        """
+        A receiver that raises is logged, and harms nothing else.
+        """
+
+        class Broken(Addresses):
+            def addressResolved(self, address: IAddress) -> None:
+                raise KeyError("bug")
+
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1")
+        self.resolver.resolveHostName(Broken(), "a.example")
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,458 @@
+"""
+Tests of L{twisted_ext.edges.names}.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IHostnameResolver, IResolver, IResolverSimple
+from twisted.internet.task import Clock
+from twisted.names import common, dns, error
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.edges.fakes import Fake, data, denied, nodata, question, rrset
+from twisted_ext.edges.codes import DNSFormatError, DNSNameError, DNSServerError, DomainError, LookupFailed, NoAddressError
+from twisted_ext.edges.lookups import Lookups
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.errors import CallerFault, ServerFailed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire import rrtypes
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rdata.unknown import Unknown as UnknownRdata
+
+
+class NamesTestCase(SynchronousTestCase):
+    """
+    A resolver, what answers for it, and a clock.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.source = Fake()
+        self.resolver = NamesResolver(self.source, self.clock)
+
+
+class InterfaceTests(NamesTestCase):
+    """
+    Tests of what a resolver provides.
+    """
+
+    def test_provides(self) -> None:
+        """
+        It is everything that Twisted knows as a resolver.
+        """
+        for interface in (IResolver, IResolverSimple, IHostnameResolver):
+            self.assertTrue(interface.providedBy(self.resolver), interface)
+            self.assertTrue(verifyObject(interface, self.resolver))
+
+    def test_signatures(self) -> None:
+        """
+        Every method that a resolver of Twisted's offers to callers takes the same parameters, by name and by position.
+        """
+        for name, method in inspect.getmembers(common.ResolverBase, inspect.isfunction):
+            if not name.startswith("_") and name != "exceptionForCode":
+                theirs = list(inspect.signature(method).parameters)
+                ours = list(inspect.signature(getattr(NamesResolver, name)).parameters)
+                self.assertEqual(ours, theirs, name)
+
+    def test_everyType(self) -> None:
+        """
+        Each method asks for the type that it is named for, and there is one for every type.
+        """
+        asked = set()
+        for name in sorted(vars(Lookups)):
+            if name.startswith("lookup"):
+                getattr(self.resolver, name)("a.example.").addErrback(lambda failure: None)
+                asked.add(self.source.asked[-1].rrType)
+        for number, method in common.typeToMethod.items():
+            if number != dns.AXFR:
+                getattr(self.resolver, method)("a.example.").addErrback(lambda failure: None)
+                self.assertEqual(self.source.asked[-1].rrType, number)
+        for number, mnemonic in list(rrtypes.TYPE_NAMES.items()):
+            if declarationOf(number) is not UnknownRdata and not rrtypes.isMeta(number) and number not in _NOT_ASKED_FOR:
+                self.assertIn(number, asked, mnemonic)
+
+    def test_adapts(self) -> None:
+        """
+        What stands behind the face is had by adapting it inwards, without another layer.
+        """
+        self.assertIs(IAnswerSource(self.resolver), self.source)
+
+    def test_closed(self) -> None:
+        """
+        Closing closes what is behind; look-ups fail then as those of a closed resolver; closing again is harmless.
+        """
+        self.successResultOf(self.resolver.close())
+        self.successResultOf(self.resolver.close())
+        failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), error.ResolverError)
+        self.assertIn("closed", str(failure.value))
+
+
+#: Superseded or experimental ones that only their number is known for.
+_NOT_ASKED_FOR = (rrtypes.NXT, rrtypes.CLA, rrtypes.IPN)
+
+
+class LookupTests(NamesTestCase):
+    """
+    Tests of the look-ups.
+    """
+
+    def test_later(self) -> None:
+        """
+        An answer that has to be waited for comes as three lists.
+        """
+        self.source.held = True
+        self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
+        looking = self.resolver.lookupAddress("a.example")
+        self.assertNoResult(looking)
+        self.source.release("A")
+        answers, authority, additional = self.successResultOf(looking)
+        self.assertEqual((str(answers[0].payload), authority, additional), ("<A address=192.0.2.1 ttl=300>", [], []))
+
+    def test_now(self) -> None:
+        """
+        An answer at hand is there at once; nothing is waited for, no timer set.
+        """
+        self.source.now = True
+        self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
+        for _ in range(2):
+            result = self.successResultOf(self.resolver.lookupAddress("a.example"))
+            self.assertEqual(len(result[0]), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(len(self.source.asked), 2)
+
+    def test_bothWaysAgree(self) -> None:
+        """
+        Whether an answer is at hand or comes later makes no difference to what the caller gets.
+        """
+        self.source.knows("a.example.", "MX", data(rrset("a.example.", "MX", "1 b.example.")))
+        self.source.knows("b.example.", "MX", nodata())
+        self.source.knows("c.example.", "MX", denied())
+        self.source.knows("d.example.", "MX", ServerFailed("no", rcode=5))
+        seen: list[list[str]] = []
+        for now in (False, True):
+            self.source.now = now
+            outcomes: list[str] = []
+            for name in ("a", "b", "c", "d"):
+                looking = self.resolver.lookupMailExchange(f"{name}.example")
+                looking.addCallbacks(repr, lambda failure: type(failure.value).__name__).addCallback(outcomes.append)
+            seen.append(outcomes)
+        self.assertEqual(seen[0], seen[1])
+        self.assertEqual(seen[0][2:], ["DNSNameError", "DNSQueryRefusedError"])
+
+    def test_noData(self) -> None:
+        """
+        A name without such records gives empty answers, with the SOA record among the authority, as from Twisted.
+        """
+        self.source.knows("a.example.", "MX", nodata())
+        result = self.successResultOf(self.resolver.lookupMailExchange("a.example"))
+        self.assertEqual(result[0], [])
+        self.assertEqual(result[1][0].type, dns.SOA)
+
+    def test_aliases(self) -> None:
+        """
+        Aliases on the way are among the answers, first.
+        """
+        self.source.knows("a.example.", "A", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "A", "192.0.2.1")))
+        answers, _, _ = self.successResultOf(self.resolver.lookupAddress("a.example"))
+        self.assertEqual([header.type for header in answers], [dns.CNAME, dns.A])
+
+    def test_names(self) -> None:
+        """
+        Names are taken as text, as octets and in other scripts; a final dot says that the name is whole.
+        """
+        for name, wire, relative in (
+            ("www.example", b"\x03www\x07example\x00", True),
+            (b"www.example", b"\x03www\x07example\x00", True),
+            ("www.example.", b"\x03www\x07example\x00", False),
+            (b"www.example.", b"\x03www\x07example\x00", False),
+            ("b\u00fccher.example", nameFromText("xn--bcher-kva.example"), True),
+            ("b\u00fccher\u3002example\u3002", nameFromText("xn--bcher-kva.example"), False),
+            ("a\\.b.example", b"\x03a.b\x07example\x00", True),
+            ("example\\.", b"\x08example.\x00", True),
+            ("example\\\\.", b"\x08example\\\x00", False),
+            ("", b"\x00", False),
+            (".", b"\x00", False),
+        ):
+            for _ in range(2):
+                self.resolver.lookupAddress(name).addErrback(lambda failure: None)
+                self.assertEqual(self.source.asked[-1].name, wire, name)
+                self.assertIs(self.source.contexts[-1].relative, relative, name)
+
+    def test_badNames(self) -> None:
+        """
+        A name that is none fails in one line, and nothing is asked.
+        """
+        for name in ("a..b", "x" * 64, "a.\\999", ".a", None, 5, dns.Name(b"a"), ["a"]):
+            try:
+                failure = self.failureResultOf(self.resolver.lookupAddress(name), DNSFormatError)  # type: ignore[arg-type]
+            except TypeError:
+                # What cannot be hashed is no name in any sense.
+                self.assertIsInstance(name, list)
+            else:
+                self.assertNotIn("\n", str(failure.value))
+        self.assertEqual(self.source.asked, [])
+
+    def test_questionsBounded(self) -> None:
+        """
+        A resolver does not remember every name that it was ever asked for.
+        """
+        self.resolver._mostQuestions = 10
+        for number in range(100):
+            self.resolver.lookupAddress(f"h{number}.example").addErrback(lambda failure: None)
+            self.assertLessEqual(len(self.resolver._questions), 10)
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling a look-up ends the work behind it.
+        """
+        self.source.held = True
+        looking = self.resolver.lookupAddress("a.example")
+        looking.cancel()
+        self.failureResultOf(looking, CancelledError)
+        self.assertEqual(self.source.cancelled, [question("a.example.")])
+
+    def test_errors(self) -> None:
+        """
+        What a caller catches is Twisted's, and names what was looked up.
+        """
+        self.source.knows("a.example.", "A", denied())
+        failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), DNSNameError)
+        self.assertIn("a.example", str(failure.value))
+        self.source.knows("a.example.", "AAAA", ServerFailed("192.0.2.53:53 answered SERVFAIL", server="192.0.2.53:53", rcode=2))
+        failure = self.failureResultOf(self.resolver.lookupIPV6Address("a.example"), DNSServerError)
+        self.assertEqual(str(failure.value), "a.example: 192.0.2.53:53 answered SERVFAIL")
+        self.failureResultOf(self.resolver.lookupText("a.example"), error.DomainError)
+
+
+class TimeoutTests(NamesTestCase):
+    """
+    Tests of deadlines.
+    """
+
+    def context(self, timeout: object) -> tuple[float, tuple[float, ...] | None]:
+        """
+        @return: seconds left and waits of a look-up with this timeout.
+        """
+        self.resolver.lookupAddress("a.example", timeout).addErrback(lambda failure: None)  # type: ignore[arg-type]
+        context = self.source.contexts[-1]
+        return context.deadline - self.clock.seconds(), context.waits
+
+    def test_forms(self) -> None:
+        """
+        A number is the deadline; a sequence says how long to wait for each attempt, and its sum is the deadline.
+        """
+        self.clock.advance(100)
+        self.assertEqual(self.context(None), (5.0, None))
+        self.assertEqual(self.context(()), (5.0, None))
+        self.assertEqual(self.context(2), (2.0, None))
+        self.assertEqual(self.context(0.5), (0.5, None))
+        self.assertEqual(self.context((1, 3, 11, 45)), (60.0, (1.0, 3.0, 11.0, 45.0)))
+        self.assertEqual(self.context([1]), (1.0, (1.0,)))
+
+    def test_default(self) -> None:
+        """
+        A resolver can have a timeout of its own for look-ups that bring none.
+        """
+        self.resolver = NamesResolver(self.source, self.clock, timeout=(1, 2))
+        self.assertEqual(self.context(None), (3.0, (1.0, 2.0)))
+        self.assertEqual(self.context(()), (3.0, (1.0, 2.0)))
+        self.assertEqual(self.context(7), (7.0, None))
+
+    def test_bounded(self) -> None:
+        """
+        No look-up takes longer than ten minutes, whatever is asked for.
+        """
+        self.assertEqual(self.context(1e9)[0], 600.0)
+
+    def test_wrong(self) -> None:
+        """
+        What is no timeout is an error that says so.
+        """
+        for timeout in ("5s", -1, (1, -1), float("nan"), (1, None), object()):
+            failure = self.failureResultOf(self.resolver.lookupAddress("a.example", timeout), DNSFormatError)  # type: ignore[arg-type]
+            self.assertIn("timeout", str(failure.value))
+        with self.assertRaises(CallerFault):
+            NamesResolver(self.source, self.clock, timeout=-1)
+
+
+class QueryTests(NamesTestCase):
+    """
+    Tests of C{query}.
+    """
+
+    def test_anyType(self) -> None:
+        """
+        A query for any type, in any class, is asked as it is.
+        """
+        for rrType, rrClass in ((dns.A, dns.IN), (65280, dns.IN), (dns.TXT, dns.CH), (dns.ALL_RECORDS, dns.IN)):
+            self.resolver.query(dns.Query("a.example", rrType, rrClass)).addErrback(lambda failure: None)
+            asked = self.source.asked[-1]
+            self.assertEqual((asked.name, asked.rrType, asked.rrClass), (b"\x01a\x07example\x00", rrType, rrClass))
+
+    def test_now(self) -> None:
+        """
+        Answers at hand are given at once.
+        """
+        self.source.now = True
+        self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
+        self.assertEqual(len(self.successResultOf(self.resolver.query(dns.Query("a.example")))[0]), 1)
+        self.source.knows("a.example.", "A", denied())
+        self.failureResultOf(self.resolver.query(dns.Query("a.example")), error.DNSNameError)
+
+    def test_badName(self) -> None:
+        """
+        A query for a name that is none fails.
+        """
+        self.failureResultOf(self.resolver.query(dns.Query(b"a..b")), DNSFormatError)
+
+
+class HostByNameTests(NamesTestCase):
+    """
+    Tests of C{getHostByName}.
+    """
+
+    def asked(self) -> list[int]:
+        """
+        @return: the types that were asked for.
+        """
+        return [question.rrType for question in self.source.asked]
+
+    def test_familiesInTurn(self) -> None:
+        """
+        IPv4 where there is any; IPv6 where there is none; nobody is asked for ANY.
+        """
+        self.source.addresses("both.example.", "192.0.2.1", "2001:db8::1")
+        self.source.addresses("six.example.", "2001:db8::1")
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("both.example")), "192.0.2.1")
+        self.assertEqual(self.asked(), [dns.A])
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("six.example")), "2001:db8::1")
+        self.assertEqual(self.asked(), [dns.A, dns.A, dns.AAAA])
+
+    def test_literals(self) -> None:
+        """
+        An address comes back unchanged, scope and all, and nobody is asked.
+        """
+        for literal in ("192.0.2.1", "2001:DB8::1", "::ffff:192.0.2.1", "fe80::1%eth0"):
+            self.assertEqual(self.successResultOf(self.resolver.getHostByName(literal)), literal)
+            self.assertEqual(self.successResultOf(self.resolver.getHostByName(literal.encode())), literal)
+        self.assertEqual(self.source.asked, [])
+
+    def test_noLiterals(self) -> None:
+        """
+        What looks like an address and is none is a name.
+        """
+        for name in ("192.0.2.256", "192.0.2", "1", "999"):
+            self.failureResultOf(self.resolver.getHostByName(name), DomainError)
+        self.assertEqual(len(self.source.asked), 4)
+
+    def test_none(self) -> None:
+        """
+        A name without addresses, and a name that does not exist, are DNSLookupErrors which can be told apart.
+        """
+        self.source.addresses("none.example.")
+        self.failureResultOf(self.resolver.getHostByName("none.example"), NoAddressError)
+        self.source.knows("no.example.", "A", denied())
+        self.failureResultOf(self.resolver.getHostByName("no.example"), error.DNSNameError)
+        self.assertEqual(self.asked()[-1], dns.A)
+
+    def test_failure(self) -> None:
+        """
+        A failure says what failed; IPv6 is not given instead of an IPv4 address that may be there.
+        """
+        self.source.addresses("a.example.", "2001:db8::1")
+        self.source.knows("a.example.", "A", ServerFailed("no", rcode=2))
+        self.failureResultOf(self.resolver.getHostByName("a.example"), DNSServerError)
+
+    def test_aliasInAnswer(self) -> None:
+        """
+        The address at the end of the aliases counts, not one that stands beside them.
+        """
+        self.source.knows(
+            "a.example.",
+            "A",
+            data(
+                rrset("A.example.", "CNAME", "B.example."),
+                rrset("x.example.", "A", "192.0.2.66"),
+                rrset("b.example.", "CNAME", "c.example."),
+                rrset("C.example.", "A", "192.0.2.1"),
+            ),
+        )
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("a.example")), "192.0.2.1")
+
+    def test_aliasElsewhere(self) -> None:
+        """
+        Where a server gives an alias only, its target is asked for, as often as the caller allows.
+        """
+        for number in range(5):
+            name = f"h{number}.example."
+            self.source.knows(name, "A", nodata(rrset(name, "CNAME", f"h{number + 1}.example."), soa=False))
+        self.source.addresses("h5.example.", "192.0.2.1")
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("h0.example")), "192.0.2.1")
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("h0.example", effort=5)), "192.0.2.1")
+        self.failureResultOf(self.resolver.getHostByName("h0.example", effort=4), NoAddressError)
+
+    def test_aliasesInACircle(self) -> None:
+        """
+        Aliases that lead back to where they began are an error soon, not a loop.
+        """
+        self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example."), soa=False))
+        self.source.knows("b.example.", "A", nodata(rrset("b.example.", "CNAME", "a.example."), soa=False))
+        self.failureResultOf(self.resolver.getHostByName("a.example", effort=1000), NoAddressError)
+        self.assertEqual(len(self.source.asked), 2)
+        self.source.knows("c.example.", "A", data(rrset("c.example.", "CNAME", "d.example."), rrset("d.example.", "CNAME", "c.example.")))
+        self.failureResultOf(self.resolver.getHostByName("c.example"), DomainError)
+
+    def test_aliasToNothing(self) -> None:
+        """
+        An alias whose target has no address of IPv4 leads to the other family.
+        """
+        self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example.")))
+        self.source.knows("a.example.", "AAAA", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "AAAA", "2001:db8::1")))
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("a.example")), "2001:db8::1")
+
+    def test_searched(self) -> None:
+        """
+        An address found by way of the search list counts: its record has the longer name.
+        """
+        self.source.knows("a.", "A", data(rrset("a.corp.example.", "A", "192.0.2.1")))
+        self.assertEqual(self.successResultOf(self.resolver.getHostByName("a")), "192.0.2.1")
+
+    def test_oneDeadline(self) -> None:
+        """
+        Both families and all aliases share the one deadline that the call began with.
+        """
+        self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example."), soa=False))
+        self.source.held = True
+        looking = self.resolver.getHostByName("a.example", 3)
+        self.clock.advance(1)
+        self.source.release("A")
+        self.clock.advance(1)
+        self.assertEqual({context.deadline for context in self.source.contexts}, {3.0})
+        self.assertEqual(len(self.source.contexts), 2)
+        looking.cancel()
+        self.failureResultOf(looking, CancelledError)
+        self.assertEqual(self.source.cancelled, [question("b.example.")])
+
+    def test_wrong(self) -> None:
+        """
+        Nonsense fails with something that callers of getHostByName catch.
+        """
+        for name in ("a..b", None, 5):
+            self.failureResultOf(self.resolver.getHostByName(name), LookupFailed)  # type: ignore[arg-type]
+
+
+class ReprTests(NamesTestCase):
+    """
+    Tests of how a resolver is shown.
+    """
+
+    def test_repr(self) -> None:
+        """
+        A resolver names what answers for it.
+        """
+        self.assertIn("Fake", repr(self.resolver))
