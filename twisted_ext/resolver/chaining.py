@@ -13,7 +13,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.local import closeAll, unknown
+from twisted_ext.resolver.local import closeAll, shown
 from twisted_ext.wire.message import Question
 
 __all__ = ["Chaining"]
@@ -90,8 +90,7 @@ class Chaining:
         raise fault if fault is not None and not isinstance(fault, Unknown) else self._nobody(question)
 
     def _nobody(self, question: Question) -> Unknown:
-        count = len(self._steps)
-        return unknown("the only source" if count == 1 else f"none of {count} sources", question)
+        return Unknown(f"none of {len(self._steps)} sources has anything on {shown(question)}")
 
     def close(self) -> Deferred[None]:
         return closeAll(self._sources)

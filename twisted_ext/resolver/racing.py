@@ -57,7 +57,7 @@ class Racing:
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_sources", "_clock", "_delay")
+    __slots__ = ("immediate", "_sources", "_clock", "_delay", "_races")
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime, *, delay: float | None = None) -> None:
         """
@@ -70,6 +70,7 @@ class Racing:
         self._sources = tuple(sources)
         self._clock = clock
         self._delay = HEDGE_SECONDS.pick(delay)
+        self._races: set[_Race] = set()
         self.immediate = all(getattr(source, "immediate", False) for source in sources)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -87,10 +88,17 @@ class Racing:
         if answer is not None:
             return succeed(answer)
         race = _Race(self._sources, self._clock, self._delay, question, context)
+        self._races.add(race)
         race.goOn()
-        return race.result
+        return race.result.addBoth(self._cbOver, race)
+
+    def _cbOver(self, result: Answer | Failure, race: _Race) -> Answer | Failure:
+        self._races.discard(race)
+        return result
 
     def close(self) -> Deferred[None]:
+        for race in list(self._races):
+            race.end()
         return closeAll(self._sources)
 
     def sources(self) -> tuple[IAnswerSource, ...]:
@@ -140,6 +148,13 @@ class _Race:
             self._timer = self._clock.callLater(self._delay, self._due)
         elif not self._running:
             self._lost()
+
+    def end(self) -> None:
+        """
+        Nobody may answer any more.
+        """
+        self._stop()
+        self.result.errback(Closed("the resolver was closed"))
 
     def _due(self) -> None:
         self._timer = None
