@@ -21,7 +21,7 @@ __all__ = [
     "FAMILY_GRACE",
     "CACHE_BYTES",
     "CACHE_ENTRY_BYTES",
-    "CACHE_READY_SHARE",
+    "CACHE_READY_BYTES",
     "CACHE_SECONDS",
     "CACHE_LEAST_SECONDS",
     "NEGATIVE_SECONDS",
@@ -265,8 +265,9 @@ CACHE_BYTES: Final = Limit(default=32 * 2**20, least=64 * 2**10, most=64 * 2**30
 #: Octets of memory of one answer; a larger one is passed on but not kept, so that no single answer displaces hundreds.
 CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)
 
-#: Share of a cache's memory for answers that are asked for often and kept ready; the others are kept packed, in a quarter of the room.
-CACHE_READY_SHARE: Final = Limit(default=0.125, least=0.01, most=0.9)
+#: Octets of a cache's memory for answers that are new or asked for often and are kept ready, an eighth of it all at most. The others are
+#: kept packed in a quarter of the room, where the collector of garbage does not have to go through them either.
+CACHE_READY_BYTES: Final = Limit(default=4 * 2**20, least=2**13, most=2**30)
 
 #: Seconds for which anything is kept at most: days to weeks (RFC 8767, section 4).
 CACHE_SECONDS: Final = Limit(default=7 * 86400, least=1, most=28 * 86400)

@@ -226,7 +226,7 @@ class Player:
         elif isinstance(outcome.value, DNSFault):
             later = outcome.value
         else:
-            raise outcome.value
+            outcome.raiseException()
         if now is not None:
             if type(now) is not type(later) or (isinstance(later, Answer) and isinstance(now, Answer) and differences(now, later)):
                 raise Mismatch(f"{question!r}: answerNow gives {now!r}, answer {later!r}")

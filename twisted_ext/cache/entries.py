@@ -11,7 +11,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Entry", "Servers", "pack", "unpack", "learnedAt", "readyBytes", "packedBytes"]
+__all__ = ["Entry", "Servers", "pack", "unpack", "keptAnswer", "learnedAt", "nameOfKey", "readyBytes", "packedBytes"]
 
 #: When it was learned, the seconds from then to its end, flags, rcode, outcome and security, times asked, server, sets per section.
 _HEADER: Final = Struct(">dIHHBBHHHH")
@@ -40,6 +40,16 @@ _BYTES: Final = 40
 _ENTRY: Final = 272
 _ANSWER: Final = 272
 _SET: Final = 256
+
+
+def nameOfKey(key: bytes) -> bytes:
+    """
+    @return: the folded name that a key begins with.
+    """
+    end = 0
+    while length := key[end]:
+        end += length + 1
+    return key[: end + 1]
 
 
 class Servers:
@@ -145,18 +155,17 @@ def _aged(sets: tuple[RRSet, ...], age: int) -> tuple[RRSet, ...]:
 
 
 def _copied(kept: Answer) -> Answer:
-    answer = Answer.__new__(Answer)
-    answer.outcome = kept.outcome
-    answer.rcode = kept.rcode
-    answer.flags = kept.flags
-    answer.answer = kept.answer
-    answer.authority = kept.authority
-    answer.additional = kept.additional
-    answer.security = kept.security
-    answer.ede = kept.ede
-    answer.origin = kept.origin
-    answer.message = None
-    return answer
+    return Answer(
+        kept.outcome,
+        kept.answer,
+        kept.authority,
+        kept.additional,
+        rcode=kept.rcode,
+        flags=kept.flags,
+        security=kept.security,
+        ede=kept.ede,
+        origin=kept.origin,
+    )
 
 
 def keptAnswer(

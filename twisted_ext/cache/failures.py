@@ -8,7 +8,7 @@ from copy import copy
 from itertools import islice
 from typing import Final
 
-from twisted_ext.errors import DNSFault, PeerFault, TimedOut, TrustFault, Unreachable
+from twisted_ext.errors import DNSFault, PeerFault, ServerFailed, TimedOut, TrustFault, Unreachable
 from twisted_ext.limits import FAILURE_MOST_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS, FAILURES_KEPT
 
 __all__ = ["Failures", "again"]
@@ -88,6 +88,9 @@ class Failures:
         remembered = again(fault)
         remembered.ede = (*fault.ede[:8], (_CACHED_ERROR, ""))
         remembered.text = remembered.text[:256]
+        if isinstance(remembered, ServerFailed):
+            # A whole message is not worth its memory.
+            remembered.reply = None
         self._kept.pop(key, None)
         self._kept[key] = _Failure(remembered, now + wait, wait)
         if len(self._kept) > self._most:

@@ -4,21 +4,11 @@ Forgetting a name, a subtree or everything.
 
 from __future__ import annotations
 
-from twisted_ext.cache.entries import unpack
+from twisted_ext.cache.entries import nameOfKey, unpack
 from twisted_ext.cache.store import Store
 from twisted_ext.wire.names import isBelow
 
-__all__ = ["flush", "nameOfKey"]
-
-
-def nameOfKey(key: bytes) -> bytes:
-    """
-    @return: the folded name that a key begins with.
-    """
-    end = 0
-    while length := key[end]:
-        end += length + 1
-    return key[: end + 1]
+__all__ = ["flush"]
 
 
 def flush(store: Store, name: bytes | None = None, subtree: bool = False) -> int:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome
-from twisted_ext.cache.entries import Entry, keptAnswer, pack, packedBytes, unpack
-from twisted_ext.cache.flushing import nameOfKey
+from twisted_ext.cache.entries import Entry, keptAnswer, nameOfKey, pack, packedBytes, unpack
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.limits import CACHE_LINE

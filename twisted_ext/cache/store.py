@@ -14,10 +14,20 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.cache.denial import denialKey, deniesName
-from twisted_ext.cache.entries import Entry, Servers, keptAnswer, learnedAt, pack, packedBytes, readyBytes, unpack
+from twisted_ext.cache.entries import (
+    Entry,
+    Servers,
+    keptAnswer,
+    learnedAt,
+    nameOfKey,
+    pack,
+    packedBytes,
+    readyBytes,
+    unpack,
+)
 from twisted_ext.cache.failures import Failures
 from twisted_ext.cache.lifetimes import Lifetimes
-from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_SHARE
+from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES
 from twisted_ext.wire.message import Question
 
 __all__ = ["Statistics", "Store"]
@@ -69,6 +79,7 @@ class Store:
     @ivar failures: what could not be answered.
     @ivar lifetimes: the rules by which answers are kept.
     @ivar keepStale: seconds for which answers are kept past their end.
+    @ivar denies: whether there was ever a name to be denied here, and it is worth looking for one.
     @ivar variants: the wishes that answers have been kept for, other than those with EDNS options.
     """
 
@@ -79,7 +90,7 @@ class Store:
         lifetimes: Lifetimes | None = None,
         failures: Failures | None = None,
         keepStale: float = 0,
-        readyShare: float | None = None,
+        readyMost: float | None = None,
         entryBytes: float | None = None,
     ) -> None:
         self.mostBytes = int(CACHE_BYTES.pick(mostBytes))
@@ -89,9 +100,10 @@ class Store:
         self.servers = Servers()
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
+        self.denies = False
         self._fresh: dict[bytes, bytes] = {}
         self._proven: dict[bytes, bytes] = {}
-        self._readyMost = int(self.mostBytes * CACHE_READY_SHARE.pick(readyShare))
+        self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
         self._soft = self.mostBytes - _EMPTY
         self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
         self._readyBytes = self._freshBytes = self._provenBytes = 0
@@ -146,7 +158,8 @@ class Store:
         if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
             self._drop(key)
             key = denialKey(question.key, variant)
-        elif answer.outcome is Outcome.DATA:
+            self.denies = True
+        elif self.denies and answer.outcome is Outcome.DATA:
             # The name is there after all.
             self._drop(denialKey(question.key, variant))
         if len(variant) <= 1 and variant not in self.variants:
@@ -175,6 +188,9 @@ class Store:
         Take in what L{packed<dump>} gave.
         """
         self._drop(key)
+        end = len(nameOfKey(key))
+        self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
+        self.variants |= {key[end + 4 :]}
         self._fresh[key] = data
         self._freshBytes += packedBytes(key, data)
         if self._readyBytes + self._freshBytes + self._provenBytes > self._soft:

@@ -131,7 +131,7 @@ class Caching:
         variant = context.variant
         entry = store.find(key, now)
         if entry is None or now >= entry.expires:
-            denial = store.find(denialKey(question.key, variant), now)
+            denial = store.find(denialKey(question.key, variant), now) if store.denies else None
             if denial is not None and now < denial.expires or entry is None:
                 entry = denial
             if entry is None or now >= entry.expires:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -39,17 +39,20 @@ class _Flight:
 
     @ivar waiters: each with the wishes that it came with.
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
+    @ivar successor: the flight that waiters with time left have gone over to.
     """
 
-    __slots__ = ("key", "question", "deadline", "waiters", "waitsFor", "inner", "done")
+    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor")
 
-    def __init__(self, key: bytes, question: Question, deadline: float) -> None:
+    def __init__(self, source: Coalescing, key: bytes, question: Question, deadline: float) -> None:
+        self.source = source
         self.key = key
         self.question = question
         self.deadline = deadline
         self.waiters: dict[Deferred[Answer], QueryContext] = {}
         self.waitsFor: list[_Flight] = []
         self.inner: Deferred[Answer] | None = None
+        self.successor: _Flight | None = None
         self.done = False
 
     def leadsTo(self, other: object) -> bool:
@@ -66,6 +69,81 @@ class _Flight:
                 seen.add(id(flight))
                 ahead += flight.waitsFor
         return False
+
+    def take(self, waiter: Deferred[Answer], context: QueryContext) -> None:
+        """
+        Let C{waiter} wait for this flight.
+        """
+        self.waiters[waiter] = context
+        if context.flight is not None and isinstance(context.flight, _Flight):
+            context.flight.waitsFor.append(self)
+        if context.deadline < self.deadline - _SLACK:
+            self.source.deadlines.add(context.deadline, waiter, self.late)
+
+    def leave(self, waiter: Deferred[Answer]) -> None:
+        """
+        Take C{waiter} off again, and give the flight up when it was the last one.
+        """
+        flight: _Flight | None = self
+        while flight is not None and waiter not in flight.waiters:
+            flight = flight.successor
+        if flight is None:
+            return
+        flight.source.deadlines.discard(waiter)
+        context = flight.waiters.pop(waiter)
+        if isinstance(context.flight, _Flight):
+            context.flight.waitsFor.remove(flight)
+        if not flight.waiters and not flight.done:
+            flight.source.land(flight)
+            if flight.inner is not None:
+                flight.inner.cancel()
+
+    def late(self, waiter: Deferred[Answer]) -> None:
+        """
+        C{waiter} has no more time.
+        """
+        self.leave(waiter)
+        waiter.errback(TimedOut(f"{self.question!r} was not answered in time"))
+
+    def arrived(self, outcome: Answer | Failure) -> None:
+        """
+        Give everybody what came.
+        """
+        if not self.done:
+            self.source.land(self)
+        if isinstance(outcome, Failure):
+            self.settle(None, outcome.value)
+        elif len(self.waiters) == 1 and not self.source.deadlines.waiting:
+            waiter, context = self.waiters.popitem()
+            if context.flight is not None and isinstance(context.flight, _Flight):
+                context.flight.waitsFor.remove(self)
+            waiter.callback(outcome)
+        else:
+            self.settle(outcome, None)
+
+    def settle(self, answer: Answer | None, fault: BaseException | None) -> None:
+        """
+        @param fault: each waiter gets one of its own.
+        """
+        waiters = self.waiters
+        deadlines = self.source.deadlines
+        # One after the other: what a waiter does with its answer may make another one leave.
+        while waiters:
+            waiter = next(iter(waiters))
+            context = waiters.pop(waiter)
+            if deadlines.waiting:
+                deadlines.discard(waiter)
+            if context.flight is not None and isinstance(context.flight, _Flight):
+                context.flight.waitsFor.remove(self)
+            if answer is not None:
+                waiter.callback(answer)
+            elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
+                # The flight's time was up, but not this waiter's, who came to it late.
+                self.successor = self.source.board(waiter, self.question, context)
+            elif isinstance(fault, DNSFault):
+                waiter.errback(again(fault))
+            else:
+                waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
 
 
 @implementer(IAnswerSource)
@@ -97,144 +175,95 @@ class Coalescing:
         self._budget = budget
         self._flights: dict[bytes, _Flight] = {}
         self._variants: dict[bytes, int] = {}
-        self._byWaiter: dict[Deferred[Answer], _Flight] = {}
-        self._deadlines = Deadlines(clock, self._late)
+        self.deadlines = Deadlines(clock)
         self._closed = False
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return self._inner.answerNow(question, context)
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        waiter: Deferred[Answer] = Deferred(self._cancelled)
-        self._board(waiter, question, context)
-        return waiter
-
-    def _board(self, waiter: Deferred[Answer], question: Question, context: QueryContext) -> None:
-        """
-        Let C{waiter} wait for a flight, a new one where there is none.
-        """
-        variant = context.variant
-        key = question.key + variant
+        key = question.key + context.variant
         flight = self._flights.get(key)
         if flight is not None:
-            self._join(flight, waiter, context)
-            return
+            return self._join(flight, context)
         if self._closed:
-            waiter.errback(Closed("the resolver has been closed"))
-            return
-        if len(variant) > 1:
-            count = self._variants.get(question.key, 0)
-            if count >= _MOST_VARIANTS:
-                waiter.errback(Refused(f"more than {_MOST_VARIANTS} look-ups for {question!r} that differ in their options"))
-                return
-            self._variants[question.key] = count + 1
-        deadline = self._now() + self._lasts
-        flight = self._flights[key] = _Flight(key, question, deadline)
-        flight.waiters[waiter] = context
-        self._byWaiter[waiter] = flight
-        if context.deadline < deadline - _SLACK:
-            self._deadlines.add(context.deadline, waiter)
-        wishes = context.detached(deadline)
-        if isinstance(context.flight, _Flight):
-            context.flight.waitsFor.append(flight)
-        wishes.flight = flight
-        if self._budget is not None:
-            wishes.budget = self._budget()
-        inner = flight.inner = self._inner.answer(question, wishes)
-        inner.addBoth(self._arrived, flight)
+            return fail(Closed("the resolver has been closed"))
+        if len(context.variant) > 1 and self._variants.get(question.key, 0) >= _MOST_VARIANTS:
+            return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question!r} that differ in their options"))
+        flight = _Flight(self, key, question, self._now() + self._lasts)
+        waiter: Deferred[Answer] = Deferred(flight.leave)
+        if context.flight is None and context.deadline >= flight.deadline - _SLACK:
+            flight.waiters[waiter] = context
+        else:
+            flight.take(waiter, context)
+        self._start(flight, context)
+        return waiter
 
-    def _join(self, flight: _Flight, waiter: Deferred[Answer], context: QueryContext) -> None:
+    def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
             context.trace.note(self._now(), "coalesce", "joined", waiters=len(flight.waiters))
         if len(flight.waiters) >= _MOST_WAITERS:
-            waiter.errback(Refused(f"more than {_MOST_WAITERS} wait for {flight.question!r}"))
-            return
-        parent = context.flight
-        if isinstance(parent, _Flight):
-            if flight.leadsTo(parent):
-                waiter.errback(ServerFailed(f"{flight.question!r} waits for itself: its delegations or aliases go round in a circle"))
-                return
-            parent.waitsFor.append(flight)
-        flight.waiters[waiter] = context
-        self._byWaiter[waiter] = flight
-        if context.deadline < flight.deadline - _SLACK:
-            self._deadlines.add(context.deadline, waiter)
+            return fail(Refused(f"more than {_MOST_WAITERS} wait for {flight.question!r}"))
+        if context.flight is not None and flight.leadsTo(context.flight):
+            return fail(ServerFailed(f"{flight.question!r} waits for itself: its delegations or aliases go round in a circle"))
+        waiter: Deferred[Answer] = Deferred(flight.leave)
+        flight.take(waiter, context)
+        return waiter
 
-    def _leave(self, waiter: Deferred[Answer]) -> None:
-        """
-        Take C{waiter} off its flight, and cancel that when it was the last one.
-        """
-        flight = self._byWaiter.pop(waiter, None)
-        if flight is None:
-            return
-        context = flight.waiters.pop(waiter)
-        if isinstance(context.flight, _Flight):
-            context.flight.waitsFor.remove(flight)
-        if not flight.waiters and not flight.done:
-            self._land(flight)
-            if flight.inner is not None:
-                flight.inner.cancel()
+    def _start(self, flight: _Flight, context: QueryContext) -> None:
+        self._flights[flight.key] = flight
+        if len(context.variant) > 1:
+            question = flight.question
+            self._variants[question.key] = self._variants.get(question.key, 0) + 1
+        wishes = context.detached(flight.deadline)
+        wishes.flight = flight
+        if self._budget is not None:
+            wishes.budget = self._budget()
+        inner = flight.inner = self._inner.answer(flight.question, wishes)
+        inner.addCallbacks(flight.arrived, flight.arrived)
 
-    def _land(self, flight: _Flight) -> None:
+    # -- for the flights
+
+    def board(self, waiter: Deferred[Answer], question: Question, context: QueryContext) -> _Flight:
+        """
+        Let one who already waits go over to a new flight, or to the one that another has begun.
+        """
+        flight = self._flights.get(question.key + context.variant)
+        if flight is not None:
+            flight.take(waiter, context)
+            return flight
+        flight = _Flight(self, question.key + context.variant, question, self._now() + self._lasts)
+        flight.take(waiter, context)
+        self._start(flight, context)
+        return flight
+
+    def hasTime(self, flight: _Flight, context: QueryContext) -> bool:
+        """
+        @return: whether it was the flight's time that was up, and not that of who came with these wishes.
+        """
+        now = self._now()
+        return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
+
+    def land(self, flight: _Flight) -> None:
+        """
+        From now on nobody joins this flight.
+        """
         flight.done = True
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
-            if self._variants:
-                count = self._variants.get(flight.question.key, 0) - 1
-                if count > 0:
+            if self._variants and len(flight.key) > len(flight.question.key) + 1:
+                count = self._variants[flight.question.key] - 1
+                if count:
                     self._variants[flight.question.key] = count
-                elif len(flight.key) > len(flight.question.key) + 1:
-                    self._variants.pop(flight.question.key, None)
-
-    def _cancelled(self, waiter: Deferred[Answer]) -> None:
-        self._deadlines.discard(waiter)
-        self._leave(waiter)
-
-    def _late(self, waiter: Deferred[Answer]) -> None:
-        flight = self._byWaiter.get(waiter)
-        if flight is not None:
-            question = flight.question
-            self._leave(waiter)
-            waiter.errback(TimedOut(f"{question!r} was not answered in time"))
-
-    def _arrived(self, outcome: Answer | Failure, flight: _Flight) -> None:
-        if not flight.done:
-            self._land(flight)
-        if isinstance(outcome, Failure):
-            self._settle(flight, None, outcome.value)
-        else:
-            self._settle(flight, outcome, None)
-
-    def _settle(self, flight: _Flight, answer: Answer | None, fault: BaseException | None) -> None:
-        waiters = flight.waiters
-        # One after the other: what a waiter does with its answer may make another one leave.
-        while waiters:
-            waiter = next(iter(waiters))
-            context = waiters.pop(waiter)
-            del self._byWaiter[waiter]
-            self._deadlines.discard(waiter)
-            if isinstance(context.flight, _Flight):
-                context.flight.waitsFor.remove(flight)
-            if answer is not None:
-                waiter.callback(answer)
-            elif isinstance(fault, TimedOut) and self._hasTime(flight, context):
-                # The flight's time was up, but not this waiter's, who came to it late.
-                self._board(waiter, flight.question, context)
-            elif isinstance(fault, DNSFault):
-                waiter.errback(again(fault))
-            else:
-                waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
-
-    def _hasTime(self, flight: _Flight, context: QueryContext) -> bool:
-        now = self._now()
-        return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
+                else:
+                    del self._variants[flight.question.key]
 
     def close(self) -> Deferred[None]:
         if not self._closed:
             self._closed = True
             for flight in list(self._flights.values()):
-                self._land(flight)
-                self._settle(flight, None, Closed("the resolver was closed"))
+                self.land(flight)
+                flight.settle(None, Closed("the resolver was closed"))
                 if flight.inner is not None:
                     flight.inner.cancel()
         return self._inner.close()

@@ -20,29 +20,28 @@ __all__ = ["Deadlines"]
 class Deadlines:
     """
     Calls back for each waiter whose time is up before its answer is there. No timer is left when nobody waits any more.
+
+    @ivar waiting: who waits, with what is called when its time is up.
     """
 
-    __slots__ = ("_clock", "_late", "_heap", "_waiting", "_timer", "_timerAt", "_number")
+    __slots__ = ("waiting", "_clock", "_heap", "_timer", "_timerAt", "_number")
 
-    def __init__(self, clock: IReactorTime, late: Callable[[Deferred[Answer]], object]) -> None:
-        """
-        @param late: called with a waiter.
-        """
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._late = late
         self._heap: list[tuple[float, int, Deferred[Answer]]] = []
-        self._waiting: set[Deferred[Answer]] = set()
+        self.waiting: dict[Deferred[Answer], Callable[[Deferred[Answer]], object]] = {}
         self._timer: IDelayedCall | None = None
         self._timerAt = 0.0
         self._number = 0
 
-    def add(self, deadline: float, waiter: Deferred[Answer]) -> None:
+    def add(self, deadline: float, waiter: Deferred[Answer], late: Callable[[Deferred[Answer]], object]) -> None:
         """
         @param deadline: the clock's seconds.
+        @param late: called with the waiter if it is still there then.
         """
         self._number += 1
         heappush(self._heap, (deadline, self._number, waiter))
-        self._waiting.add(waiter)
+        self.waiting[waiter] = late
         if self._timer is None or deadline < self._timerAt:
             self._arm(deadline)
 
@@ -50,9 +49,8 @@ class Deadlines:
         """
         This waiter has its answer, or does not want it; it need not have been added.
         """
-        waiting = self._waiting
-        if waiter in waiting:
-            waiting.discard(waiter)
+        waiting = self.waiting
+        if waiting.pop(waiter, None) is not None:
             if not waiting:
                 self._heap.clear()
                 if self._timer is not None:
@@ -70,10 +68,10 @@ class Deadlines:
     def _expire(self) -> None:
         self._timer = None
         now = self._clock.seconds()
-        while self._heap and (self._heap[0][0] <= now or self._heap[0][2] not in self._waiting):
+        while self._heap and (self._heap[0][0] <= now or self._heap[0][2] not in self.waiting):
             _, _, waiter = heappop(self._heap)
-            if waiter in self._waiting:
-                self._waiting.discard(waiter)
-                self._late(waiter)
+            late = self.waiting.pop(waiter, None)
+            if late is not None:
+                late(waiter)
         if self._heap and self._timer is None:
             self._arm(self._heap[0][0])

@@ -1,0 +1,99 @@
+"""
+Tests of packing answers.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.cache.entries import Entry, Servers, learnedAt, nameOfKey, pack, packedBytes, readyBytes, unpack
+from twisted_ext.wire.names import ROOT, nameFromLabels
+from twisted_ext.wire.records import RRSet
+
+names = st.lists(st.binary(min_size=1, max_size=5), max_size=5).map(nameFromLabels)
+sets = st.builds(
+    RRSet,
+    names,
+    st.integers(1, 0xFFFF),
+    st.just(1),
+    st.integers(0, 0x7FFFFFFF),
+    st.lists(st.binary(max_size=20), min_size=1, max_size=3).map(tuple),
+)
+sections = st.lists(sets, max_size=3).map(tuple)
+
+
+class PackingTests(SynchronousTestCase):
+    """
+    Tests for L{pack} and L{unpack}.
+    """
+
+    @given(names, sections, sections, sections, st.sampled_from(Outcome), st.sampled_from(Security), st.text(max_size=5))
+    def test_roundTrip(
+        self,
+        name: bytes,
+        answer: tuple[RRSet, ...],
+        authority: tuple[RRSet, ...],
+        additional: tuple[RRSet, ...],
+        outcome: Outcome,
+        security: Security,
+        text: str,
+    ) -> None:
+        """
+        Whatever is packed comes out again as it went in.
+        """
+        servers = Servers()
+        kept = Answer(
+            outcome,
+            answer,
+            authority,
+            additional,
+            rcode=3,
+            flags=0x8180,
+            security=security,
+            ede=((15, text), (0, "")),
+            origin=Origin("cache", "192.0.2.1:53"),
+        )
+        key = name.lower() + b"\x00\x01\x00\x01"
+        entry = Entry(kept, 1234.5, 300)
+        entry.asked = 7
+        data = pack(key, entry, servers)
+        back = unpack(key, data, servers)
+        for label in ("outcome", "rcode", "flags", "security", "ede"):
+            self.assertEqual(getattr(back.kept, label), getattr(kept, label))
+        for label in ("answer", "authority", "additional"):
+            for one, other in zip(getattr(back.kept, label), getattr(kept, label), strict=True):
+                self.assertEqual((one.name, one.rrType, one.ttl, one.rdatas), (other.name, other.rrType, other.ttl, other.rdatas))
+        assert back.kept.origin is not None
+        self.assertEqual(back.kept.origin.server, "192.0.2.1:53")
+        self.assertEqual((back.learned, back.expires, back.asked), (1234.5, 1534.5, 7))
+        self.assertEqual(learnedAt(data), (1234.5, 1534.5))
+        self.assertEqual(nameOfKey(key), name.lower())
+
+    def test_small(self) -> None:
+        """
+        A kept address takes less than 256 octets of memory, its key and its place in the table included.
+        """
+        key = b"\x03www\x07example\x03com\x00\x00\x01\x00\x01"
+        kept = Answer(Outcome.DATA, (RRSet(key[:-4], 1, 1, 300, (b"\x01\x02\x03\x04",)),))
+        data = pack(key, Entry(kept, 0.0, 300), Servers())
+        self.assertLess(packedBytes(key, data), 256)
+        self.assertLess(readyBytes(key, kept), 1500)
+
+    def test_servers(self) -> None:
+        """
+        Names of servers take memory for a few thousand of them and no more.
+        """
+        servers = Servers()
+        numbers = [servers.number(f"192.0.2.1:{port}") for port in range(Servers.MOST + 10)]
+        self.assertEqual(servers.names[numbers[5]], "192.0.2.1:5")
+        self.assertEqual(numbers[-1], 0)
+        self.assertEqual(len(servers.names), Servers.MOST)
+
+    def test_root(self) -> None:
+        """
+        The root has a name like any other.
+        """
+        self.assertEqual(nameOfKey(ROOT + b"\x00\x02\x00\x01\x03"), ROOT)

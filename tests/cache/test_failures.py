@@ -1,0 +1,78 @@
+"""
+Tests of remembering failures.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.cache.failures import Failures, again
+from twisted_ext.errors import BudgetSpent, Closed, DNSFault, Refused, ServerFailed, TimedOut, TrustFault, Unknown
+
+
+class FailuresTests(SynchronousTestCase):
+    """
+    Tests for L{Failures}.
+    """
+
+    def test_which(self) -> None:
+        """
+        Remembered is what servers did wrong and what cannot be trusted; not what we decline, or do not know, or were asked to stop.
+        """
+        failures = Failures()
+        for fault, seconds in (
+            (ServerFailed("no"), 5.0),
+            (TrustFault("bogus"), 5.0),
+            (TimedOut("silence"), 5.0),
+            (Refused("no"), 0.0),
+            (BudgetSpent("no"), 0.0),
+            (Unknown("no"), 0.0),
+            (Closed("no"), 0.0),
+        ):
+            self.assertEqual(failures.note(repr(fault).encode(), fault, 10.0, 5.0), seconds)
+
+    def test_bounded(self) -> None:
+        """
+        No more are remembered than memory is set aside for, the latest ones.
+        """
+        failures = Failures(kept=100)
+        for number in range(10_000):
+            failures.note(b"%d" % number, ServerFailed("no" * 1000), 0.0, 0.0)
+            self.assertLessEqual(len(failures), 100)
+        self.assertIsNotNone(failures.find(b"9999", 1.0))
+        self.assertIsNone(failures.find(b"1", 1.0))
+        found = failures.find(b"9999", 1.0)
+        assert found is not None
+        self.assertLessEqual(len(found.text), 256)
+
+    def test_clock(self) -> None:
+        """
+        A clock that is set back does not prolong it.
+        """
+        failures = Failures()
+        failures.note(b"a", ServerFailed("no"), 1000.0, 0.0)
+        self.assertIsNone(failures.find(b"a", 500.0))
+
+    def test_forgotten(self) -> None:
+        """
+        After long enough a failure is another one, and waits start anew.
+        """
+        failures = Failures()
+        self.assertEqual([failures.note(b"a", ServerFailed("no"), now, 0.0) for now in (0.0, 5.0, 15.0, 100.0)], [5, 10, 20, 5])
+
+    def test_again(self) -> None:
+        """
+        A fault made again says the same, and carries nothing of where the first one was raised.
+        """
+
+        class Particular(ServerFailed):
+            rcode = 9
+
+        try:
+            raise Particular("no", server="192.0.2.1:53", ede=((1, "x"),))
+        except DNSFault as raised:
+            fault = again(raised)
+            self.assertIsNot(fault, raised)
+            self.assertIsNone(fault.__traceback__)
+            self.assertIs(type(fault), Particular)
+            self.assertEqual((str(fault), fault.server, fault.rcode, fault.ede), ("no", "192.0.2.1:53", 9, ((1, "x"),)))

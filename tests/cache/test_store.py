@@ -1,0 +1,205 @@
+"""
+Tests of what stays when there is not room for everything (attacks 20 and 21).
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cache.canned import answered, denied, question
+from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.cache.denial import denialKey
+from twisted_ext.cache.lifetimes import Lifetimes
+from twisted_ext.cache.store import Store
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+
+SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1209600 600"
+
+
+def numbered(number: int, *, count: int = 1, ttl: int = 86400) -> tuple[Question, Answer]:
+    asked = question(f"n{number}.example.com")
+    rdatas = tuple([(number * 1000 + each).to_bytes(4, "big") for each in range(count)])
+    return asked, Answer(Outcome.DATA, (RRSet(asked.name, 1, 1, ttl, rdatas),), origin=Origin("udp", "192.0.2.1:53"))
+
+
+class StoreTests(SynchronousTestCase):
+    """
+    Tests for L{Store}.
+    """
+
+    def fill(self, store: Store, numbers: range, *, ttl: int = 86400, now: float = 0.0) -> None:
+        for number in numbers:
+            asked, answer = numbered(number, ttl=ttl)
+            store.keep(asked, b"", answer, now)
+
+    def has(self, store: Store, number: int, now: float = 1.0) -> bool:
+        """
+        Ask for it, as the source before the store does.
+        """
+        entry = store.find(numbered(number)[0].key, now)
+        if entry is not None:
+            entry.hits += 1
+        return entry is not None and entry.kept.answer[0].rdatas[0] == (number * 1000).to_bytes(4, "big")
+
+    def test_bounded(self) -> None:
+        """
+        However much comes in, the memory counted stays within what was set.
+        """
+        store = Store(256 * 1024)
+        for number in range(20):
+            self.fill(store, range(number * 500, number * 500 + 500))
+            self.assertLessEqual(store.octets, 256 * 1024)
+        self.assertGreater(store.octets, 200 * 1024)
+        self.assertEqual(store.statistics().entries + store.statistics().evictions, 10_000)
+
+    def test_newest(self) -> None:
+        """
+        With nothing asked for again, what came last is there, packed or not.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(5000))
+        self.assertTrue(all(self.has(store, number) for number in range(4990, 5000)))
+        self.assertTrue(self.has(store, 4500))
+        self.assertFalse(self.has(store, 10))
+
+    def test_floodSparesHot(self) -> None:
+        """
+        A flood of names that are asked for once drives out nothing that is asked for again and again, or was at one time.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(20))
+        for number in range(20):
+            self.assertTrue(self.has(store, number))
+        for number in range(20, 20_000):
+            self.fill(store, range(number, number + 1))
+            if number % 10 == 0:
+                hot = store.find(numbered(0)[0].key, 1.0)
+                assert hot is not None
+                hot.hits += 1
+        self.assertIn(numbered(0)[0].key, store.ready)
+        self.assertTrue(all(self.has(store, number) for number in range(20)))
+
+    def test_withoutProven(self) -> None:
+        """
+        That is so because what proved useful is set apart; if it were not, it would be gone.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(20))
+        for number in range(20):
+            self.assertTrue(self.has(store, number))
+            store.ready[numbered(number)[0].key].hits = 0
+            store.ready[numbered(number)[0].key].asked = 0
+        store._proven = store._fresh
+        self.fill(store, range(20, 20_000))
+        self.assertFalse(any(self.has(store, number) for number in range(20)))
+
+    def test_endedFirst(self) -> None:
+        """
+        What is past its end makes room, useful or not.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(2000), ttl=10)
+        for number in range(2000):
+            self.has(store, number)
+        self.fill(store, range(2000, 12_000), now=20.0)
+        self.assertFalse(any(learned < 20 for learned in [entry.learned for entry in store.ready.values()]))
+        self.assertGreater(len([key for key in store.keys() if self.has(store, int(key[2 : 1 + key[0]]), 21.0)]), 800)
+
+    def test_sweep(self) -> None:
+        """
+        Sweeping drops what is past its end, wherever it is.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(500), ttl=10)
+        self.fill(store, range(500, 600), ttl=100)
+        self.assertEqual(store.sweep(50.0), 500)
+        self.assertEqual(len(store), 100)
+
+    def test_endedOnSight(self) -> None:
+        """
+        An entry past its end is dropped when it is come upon.
+        """
+        store = Store()
+        self.fill(store, range(1), ttl=10)
+        self.assertFalse(self.has(store, 0, 10.0))
+        self.assertEqual((len(store), store.octets), (0, Store().octets))
+
+    def test_bomb(self) -> None:
+        """
+        Answers with very many records take no memory at all; with the bound off they would.
+        """
+        for most, kept in ((None, 0), (5000, 5)):
+            store = Store(4 * 2**20, lifetimes=Lifetimes(mostRecords=most), entryBytes=2**20)
+            for number in range(5):
+                asked, answer = numbered(number, count=3000)
+                store.keep(asked, b"", answer, 0.0)
+            self.assertEqual(len(store), kept)
+
+    def test_large(self) -> None:
+        """
+        One answer never takes the room of hundreds.
+        """
+        asked = question("big.example.com", "TXT")
+        large = Answer(Outcome.DATA, (RRSet(asked.name, 16, 1, 60, tuple([bytes([250]) * 250 + bytes([n]) for n in range(90)])),))
+        store = Store(entryBytes=8192)
+        self.assertIsNone(store.keep(asked, b"", large, 0.0))
+        self.assertIsNotNone(Store(entryBytes=65536).keep(asked, b"", large, 0.0))
+
+    def test_accounts(self) -> None:
+        """
+        Counting does not drift: with everything dropped one by one, nothing is left of it.
+        """
+        store = Store(256 * 1024)
+        self.fill(store, range(3000))
+        for number in range(0, 3000, 7):
+            self.has(store, number)
+        for key in store.keys():
+            self.assertTrue(store.drop(key))
+        self.assertEqual((len(store), store.octets), (0, Store(256 * 1024).octets))
+
+    def test_denials(self) -> None:
+        """
+        That a name does not exist is kept once, and takes the place of what was known of the question.
+        """
+        store = Store()
+        asked = question("www.example.com")
+        store.keep(asked, b"", answered("www.example.com. 300 IN A 192.0.2.1"), 0.0)
+        store.keep(asked, b"", denied(Outcome.NXDOMAIN, SOA), 1.0)
+        self.assertEqual(store.keys(), [denialKey(asked.key, b"")])
+        store.keep(question("www.example.com", "AAAA"), b"", denied(Outcome.NXDOMAIN, SOA), 1.0)
+        self.assertEqual(len(store), 1)
+        store.keep(asked, b"", answered("www.example.com. 300 IN A 192.0.2.1"), 2.0)
+        self.assertEqual(store.keys(), [asked.key])
+
+    def test_onlyOwnQuestion(self) -> None:
+        """
+        What a server says by the way of other names is believed of none of them (MaginotDNS; RFC 2181, section 5.4.1).
+        """
+        store = Store()
+        poisoned = answered(
+            "www.example.com. 300 IN CNAME victim.example.",
+            "victim.example. 300 IN A 203.0.113.66",
+            authority=("victim.example. 300 IN NS evil.example.",),
+        )
+        store.keep(question("www.example.com"), b"", poisoned, 0.0)
+        for name, rrType in (("victim.example", "A"), ("victim.example", "NS"), ("evil.example", "A")):
+            self.assertIsNone(store.find(question(name, rrType).key, 1.0))
+
+    def test_flushAliases(self) -> None:
+        """
+        Flushing a name takes with it the answers whose aliases lead over it, ready or packed.
+        """
+        from twisted_ext.cache.flushing import flush
+
+        for packed in (False, True):
+            store = Store(256 * 1024)
+            chain = answered("www.example.com. 90000 IN CNAME a.example.org.", "a.example.org. 90000 IN A 192.0.2.1")
+            store.keep(question("www.example.com"), b"", chain, 0.0)
+            if packed:
+                self.fill(store, range(200))
+                self.assertNotIn(question("www.example.com").key, store.ready)
+            self.assertEqual(flush(store, nameFromText("le.org"), subtree=True), 0)
+            self.assertEqual(flush(store, nameFromText("example.org"), subtree=True), 1)
+            self.assertIsNone(store.find(question("www.example.com").key, 1.0))

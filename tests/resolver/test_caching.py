@@ -1,0 +1,608 @@
+"""
+Tests of answering from what was learned before.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import Canned, Held, answered, denied, question, wishes
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
+from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.wire.names import nameFromText
+
+WWW = question("www.example.com")
+ANSWER = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x8580)
+SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1209600 600"
+
+
+class CachingCase(SynchronousTestCase):
+    """
+    A cache before canned answers.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.inner = Canned({WWW: ANSWER})
+        self.cache = Caching(self.inner, self.clock)
+
+    def ask(self, text: str = "www.example.com", rrType: str = "A", context: QueryContext | None = None) -> Answer:
+        """
+        Ask in both ways, which must agree.
+        """
+        asked = question(text, rrType)
+        context = wishes() if context is None else context
+        now = self.cache.answerNow(asked, context)
+        answer = self.successResultOf(self.cache.answer(asked, context))
+        if now is not None:
+            self.assertIs(now, answer)
+        return answer
+
+
+class PositiveTests(CachingCase):
+    """
+    Tests for answers with data.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It can stand wherever something answers questions.
+        """
+        verifyObject(IAnswerSource, self.cache)
+        self.assertEqual(self.cache.sources(), (self.inner,))
+
+    def test_hit(self) -> None:
+        """
+        What was asked once is not asked again while it holds.
+        """
+        self.assertIs(self.ask(), ANSWER)
+        for _ in range(3):
+            self.assertEqual(self.ask().answer, ANSWER.answer)
+        self.assertEqual(len(self.inner.asked), 1)
+
+    def test_countsDown(self) -> None:
+        """
+        TTLs shrink by the second, and what was learned is given up when they end.
+        """
+        self.ask()
+        for passed, left in ((0, 300), (0.5, 300), (0.5, 299), (10, 289), (288.5, 1)):
+            self.clock.advance(passed)
+            self.assertEqual([rrset.ttl for rrset in self.ask().answer], [left])
+        self.assertEqual(len(self.inner.asked), 1)
+        self.clock.advance(0.5)
+        self.assertEqual([rrset.ttl for rrset in self.ask().answer], [300])
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_shared(self) -> None:
+        """
+        Within a second everybody gets the same object: nothing is made for a hit.
+        """
+        self.ask()
+        self.assertIs(self.ask(), self.ask())
+
+    def test_header(self) -> None:
+        """
+        A kept answer says where it comes from and how old it is, keeps what was said of it, and claims no authority.
+        """
+        answer = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x85A0)
+        answer.ede = ((4, "forged by policy"),)
+        self.inner.replies[WWW] = answer
+        self.ask()
+        self.clock.advance(7)
+        kept = self.ask()
+        self.assertEqual((kept.authoritative, kept.authenticated, kept.security), (False, True, Security.INDETERMINATE))
+        self.assertEqual((kept.ede, kept.outcome, kept.rcode), (((4, "forged by policy"),), Outcome.DATA, 0))
+        assert kept.origin is not None
+        self.assertEqual((kept.origin.source, kept.origin.server, kept.origin.age), ("cache", "192.0.2.1:53", 7.0))
+
+    def test_zeroTTL(self) -> None:
+        """
+        What holds for no time is not kept.
+        """
+        self.inner.replies[WWW] = answered("www.example.com. 0 IN A 192.0.2.1")
+        self.ask()
+        self.ask()
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_wishesApart(self) -> None:
+        """
+        An answer for one who switched checking off is not given to those who did not, nor the plain one to who wants signatures.
+        """
+        for context in (wishes(), wishes(checkingDisabled=True), wishes(dnssecOk=True)):
+            self.ask(context=context)
+        self.assertEqual(len(self.inner.asked), 3)
+
+    def test_options(self) -> None:
+        """
+        Who sends options wants to know what the server makes of them, and what it made of them is for nobody else.
+        """
+        for _ in range(2):
+            self.ask(context=QueryContext(1e9, options=((3, b""),)))
+        self.ask()
+        self.assertEqual(len(self.inner.asked), 3)
+
+    def test_classes(self) -> None:
+        """
+        Other classes than IN are passed through.
+        """
+        from twisted_ext.wire.message import Question
+
+        chaos = Question(WWW.name, 16, 3)
+        self.inner.replies[chaos] = answered('www.example.com. 300 CH TXT "a"')
+        for _ in range(2):
+            self.successResultOf(self.cache.answer(chaos, wishes()))
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_backwards(self) -> None:
+        """
+        A clock that is set back makes nothing live longer.
+        """
+        self.ask()
+        self.clock.rightNow -= 500
+        self.ask()
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_innerAtHand(self) -> None:
+        """
+        What the inner source has at hand is given at once by this one, too.
+        """
+        outer = Caching(self.cache, self.clock)
+        self.ask()
+        self.assertIsNotNone(outer.answerNow(WWW, wishes()))
+
+    def test_trace(self) -> None:
+        """
+        A look-up can tell whether the cache had it, and for how long it will.
+        """
+        notes = []
+        for _ in range(2):
+            trace = Trace()
+            self.ask(context=QueryContext(1e9, trace=trace))
+            notes.append([note.event for note in trace.notes])
+        self.assertEqual(notes, [["miss", "kept"], ["hit", "hit"]])
+
+    def test_statistics(self) -> None:
+        """
+        It counts what it does.
+        """
+        self.ask()
+        for _ in range(3):
+            self.ask()
+        stats = self.cache.stats
+        self.assertEqual((stats.hits, stats.misses, stats.kept, stats.entries), (6, 1, 1, 1))
+        self.assertIn("hits=6", repr(stats))
+        self.assertEqual(self.cache.stats.hits, 6)
+
+
+class DenialTests(CachingCase):
+    """
+    Tests for answers without data (RFC 2308).
+    """
+
+    def deny(self, outcome: Outcome, *soa: str, name: str = "www.example.com", rrType: str = "A") -> None:
+        self.inner.replies[question(name, rrType)] = denied(outcome, *soa)
+
+    def test_noSuchName(self) -> None:
+        """
+        That a name does not exist is known for all its types.
+        """
+        self.deny(Outcome.NXDOMAIN, SOA)
+        self.ask()
+        for rrType in ("A", "AAAA", "MX"):
+            self.assertEqual(self.ask(rrType=rrType).outcome, Outcome.NXDOMAIN)
+        self.assertEqual(len(self.inner.asked), 1)
+
+    def test_noSuchData(self) -> None:
+        """
+        That it has no such data is known for that type.
+        """
+        self.deny(Outcome.NODATA, SOA)
+        self.inner.replies[question("www.example.com", "AAAA")] = answered("www.example.com. 300 IN AAAA 2001:db8::1")
+        self.ask()
+        self.assertEqual(self.ask().outcome, Outcome.NODATA)
+        self.assertEqual(self.ask(rrType="AAAA").outcome, Outcome.DATA)
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_time(self) -> None:
+        """
+        A denial is kept for the lesser of the SOA record's TTL and its last number, and shows it.
+        """
+        self.deny(Outcome.NODATA, SOA)
+        self.ask()
+        self.clock.advance(599)
+        self.assertEqual([rrset.ttl for rrset in self.ask().authority], [1])
+        self.clock.advance(1)
+        self.ask()
+        self.assertEqual(len(self.inner.asked), 2)
+
+    def test_appears(self) -> None:
+        """
+        A name that turns out to be there after all is no longer denied.
+        """
+        self.deny(Outcome.NXDOMAIN, SOA)
+        self.ask()
+        self.cache.store.keep(WWW, b"", ANSWER, self.clock.seconds())
+        self.assertEqual(self.ask().outcome, Outcome.DATA)
+        self.assertIsNone(self.cache.answerNow(question("www.example.com", "AAAA"), wishes()))
+
+    def test_aliasToNothing(self) -> None:
+        """
+        Where an alias leads to a name that is not there, the alias is still there for other types (RFC 6604).
+        """
+        alias = "www.example.com. 300 IN CNAME gone.example.com."
+        self.inner.replies[WWW] = denied(Outcome.NXDOMAIN, SOA, answer=(alias,))
+        self.ask()
+        self.assertEqual(self.ask().outcome, Outcome.NXDOMAIN)
+        self.assertIsNone(self.cache.answerNow(question("www.example.com", "CNAME"), wishes()))
+
+
+class FailureTests(CachingCase):
+    """
+    Tests for what could not be answered (RFC 9520; attack 11).
+    """
+
+    def ask11(self, times: int) -> int:
+        """
+        @return: how many of so many look-ups in a row went out.
+        """
+        before = len(self.inner.asked)
+        for _ in range(times):
+            self.failureResultOf(self.cache.answer(WWW, wishes()))
+        return len(self.inner.asked) - before
+
+    def test_remembered(self) -> None:
+        """
+        A question that servers failed on is not sent again at once, and whoever asks is told why.
+        """
+        self.inner.replies[WWW] = ServerFailed("192.0.2.1:53 answered REFUSED", server="192.0.2.1:53", rcode=5)
+        self.assertEqual(self.ask11(5), 1)
+        fault = self.failureResultOf(self.cache.answer(WWW, wishes()), ServerFailed).value
+        self.assertEqual((fault.rcode, fault.server, fault.ede), (5, "192.0.2.1:53", ((13, ""),)))
+        self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
+        self.clock.advance(5)
+        self.assertEqual(self.ask11(5), 1)
+        self.assertGreater(self.cache.stats.failures, 0)
+
+    def test_defenceOff(self) -> None:
+        """
+        Without that every look-up goes out.
+        """
+        self.cache.store.failures.first = 0.0
+        self.inner.replies[WWW] = ServerFailed("no")
+        self.assertEqual(self.ask11(5), 5)
+
+    def test_backOff(self) -> None:
+        """
+        The longer it goes on, the less often it is tried, but at least twice a minute.
+        """
+        self.inner.replies[WWW] = ServerFailed("no")
+        tried = []
+        for second in range(120):
+            if self.ask11(1):
+                tried.append(second)
+            self.clock.advance(1)
+        self.assertEqual(tried, [0, 5, 15, 35, 65, 95])
+
+    def test_over(self) -> None:
+        """
+        After an answer everything is forgiven.
+        """
+        self.inner.replies[WWW] = ServerFailed("no")
+        self.ask11(1)
+        self.clock.advance(5)
+        self.inner.replies[WWW] = answered("www.example.com. 1 IN A 192.0.2.1")
+        self.ask()
+        self.clock.advance(1)
+        self.inner.replies[WWW] = ServerFailed("no")
+        self.ask11(1)
+        self.clock.advance(5)
+        self.assertEqual(self.ask11(1), 1)
+
+    def test_ownImpatience(self) -> None:
+        """
+        A look-up that had no time to begin with says nothing of the servers; the next one is sent.
+        """
+        self.inner.replies[WWW] = TimedOut("no time")
+        self.assertEqual(self.ask11(3), 3)
+
+    def test_silence(self) -> None:
+        """
+        Servers that were silent for long enough are not asked again at once.
+        """
+        held = Held()
+        cache = Caching(held, self.clock)
+        first = cache.answer(WWW, wishes())
+        self.clock.advance(2)
+        held.refuse(TimedOut("silence"))
+        self.failureResultOf(first, TimedOut)
+        self.failureResultOf(cache.answer(WWW, wishes()), TimedOut)
+        self.assertEqual(len(held.asked), 1)
+
+    def test_cutOff(self) -> None:
+        """
+        Having been cut off from the network is forgotten after a second.
+        """
+        self.inner.replies[WWW] = Unreachable("no route")
+        self.assertEqual(self.ask11(3), 1)
+        self.clock.advance(1)
+        self.assertEqual(self.ask11(3), 1)
+
+    def test_callersFault(self) -> None:
+        """
+        What our own caller did wrong is not remembered.
+        """
+        self.inner.replies[WWW] = BadRecord("no")
+        self.assertEqual(self.ask11(3), 3)
+
+    def test_freshException(self) -> None:
+        """
+        Everybody gets an exception of their own.
+        """
+        self.inner.replies[WWW] = ServerFailed("no")
+        faults = [self.failureResultOf(self.cache.answer(WWW, wishes())).value for _ in range(3)]
+        self.assertEqual(len({id(fault) for fault in faults}), 3)
+
+
+class StaleTests(SynchronousTestCase):
+    """
+    Tests for answers past their end (RFC 8767; attack 35).
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.held = Held()
+        self.cache = Caching(self.held, self.clock, stale=86400)
+        first = self.cache.answer(WWW, wishes())
+        self.held.release(ANSWER)
+        self.successResultOf(first)
+
+    def test_offByDefault(self) -> None:
+        """
+        Nobody gets old answers without having asked for it.
+        """
+        cache = Caching(self.held, self.clock)
+        first = cache.answer(WWW, wishes())
+        self.held.release(ANSWER)
+        self.successResultOf(first)
+        self.clock.advance(300)
+        again = cache.answer(WWW, wishes())
+        self.held.refuse(ServerFailed("no"))
+        self.failureResultOf(again, ServerFailed)
+
+    def test_slowServers(self) -> None:
+        """
+        Where servers do not answer within 1.8 seconds, an old answer is given and says that it is one; the fresh one takes its place
+        when it comes.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.clock.advance(1.7)
+        self.assertNoResult(waiter)
+        self.clock.advance(0.1)
+        stale = self.successResultOf(waiter)
+        self.assertEqual([rrset.ttl for rrset in stale.answer], [30])
+        self.assertEqual([code for code, _ in stale.ede], [3])
+        assert stale.origin is not None
+        self.assertEqual(stale.origin.source, "stale")
+        self.held.release(answered("www.example.com. 300 IN A 192.0.2.2"))
+        fresh = self.cache.answerNow(WWW, wishes())
+        assert fresh is not None
+        self.assertEqual(fresh.answer[0].rdatas, (b"\xc0\x00\x02\x02",))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_quickServers(self) -> None:
+        """
+        Where they do, nobody sees an old one.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.clock.advance(1)
+        self.held.release(ANSWER)
+        self.assertIs(self.successResultOf(waiter), ANSWER)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failingServers(self) -> None:
+        """
+        Where they fail, the old one is given at once, and for half a minute without bothering them again.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.refuse(ServerFailed("no"))
+        stale = self.successResultOf(waiter)
+        for _ in range(29):
+            self.clock.advance(1)
+            self.assertIs(self.successResultOf(self.cache.answer(WWW, wishes())), stale)
+        self.assertEqual(len(self.held.asked), 2)
+        self.clock.advance(1)
+        again = self.cache.answer(WWW, wishes())
+        self.assertEqual(len(self.held.asked), 3)
+        self.held.refuse(ServerFailed("no"))
+        self.successResultOf(again)
+        self.assertEqual(self.cache.stats.stale, 31)
+
+    def test_denied(self) -> None:
+        """
+        That a name was not there is said in the same way, under a number of its own.
+        """
+        gone = question("gone.example.com")
+        first = self.cache.answer(gone, wishes())
+        self.held.release(denied(Outcome.NXDOMAIN, SOA))
+        self.successResultOf(first)
+        self.clock.advance(700)
+        waiter = self.cache.answer(question("gone.example.com", "AAAA"), wishes())
+        self.held.refuse(ServerFailed("no"))
+        self.assertEqual([code for code, _ in self.successResultOf(waiter).ede], [19])
+
+    def test_tooOld(self) -> None:
+        """
+        After a day it is no longer given.
+        """
+        self.clock.advance(300 + 86400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.refuse(ServerFailed("no"))
+        self.failureResultOf(waiter, ServerFailed)
+
+    def test_untrusted(self) -> None:
+        """
+        When the fresh answer is forged, the old one does not cover that up.
+        """
+        from twisted_ext.errors import TrustFault
+
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.refuse(TrustFault("bogus"))
+        self.failureResultOf(waiter, TrustFault)
+
+    def test_bogus(self) -> None:
+        """
+        An answer that was found to be forged is never kept, so it can never be an old one.
+        """
+        forged = answered("www.example.com. 300 IN A 192.0.2.66")
+        forged.security = Security.BOGUS
+        self.cache.flush()
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.release(forged)
+        self.successResultOf(waiter)
+        self.assertEqual(len(self.cache.store), 0)
+        forged.security = Security.INDETERMINATE
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.release(forged)
+        self.assertEqual(len(self.cache.store), 1)
+
+    def test_cancel(self) -> None:
+        """
+        Giving up while waiting ends the work and leaves no timer.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        waiter.cancel()
+        self.failureResultOf(waiter)
+        self.assertEqual((self.held.cancelled, self.clock.getDelayedCalls()), (1, []))
+
+
+class PrefetchTests(SynchronousTestCase):
+    """
+    Tests for fetching ahead.
+    """
+
+    def build(self, prefetch: bool) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.held = Held()
+        self.cache = Caching(self.held, self.clock, prefetch=prefetch)
+        first = self.cache.answer(WWW, wishes())
+        self.held.release(ANSWER)
+        self.successResultOf(first)
+
+    def hit(self, times: int) -> None:
+        for _ in range(times):
+            self.assertIsNotNone(self.cache.answerNow(WWW, wishes()))
+            self.clock.advance(1)
+
+    def test_ahead(self) -> None:
+        """
+        What is asked for often is fetched once shortly before its end, and nobody ever waits for it again.
+        """
+        self.build(True)
+        self.hit(285)
+        self.assertEqual(len(self.held.asked), 2)
+        self.held.release(answered("www.example.com. 300 IN A 192.0.2.2"))
+        self.hit(280)
+        self.assertEqual(self.cache.stats.prefetches, 2)
+
+    def test_oneAtATime(self) -> None:
+        """
+        However often it is asked for meanwhile, it is fetched once, and by a query that does not depend on who asked.
+        """
+        self.build(True)
+        self.hit(299)
+        self.assertEqual(len(self.held.asked), 2)
+        self.assertEqual(self.held.contexts[1].deadline, 1270 + 5)
+
+    def test_unpopular(self) -> None:
+        """
+        What is hardly ever asked for is not.
+        """
+        self.build(True)
+        self.hit(1)
+        self.clock.advance(280)
+        self.hit(1)
+        self.assertEqual(len(self.held.asked), 1)
+
+    def test_off(self) -> None:
+        """
+        By default nothing is sent unless somebody waits for it.
+        """
+        self.build(False)
+        self.hit(299)
+        self.assertEqual(len(self.held.asked), 1)
+
+    def test_fails(self) -> None:
+        """
+        A failure ahead of time harms nobody.
+        """
+        self.build(True)
+        self.hit(285)
+        self.held.refuse(ServerFailed("no"))
+        self.hit(15)
+        self.assertEqual(len(self.held.asked), 2)
+        self.assertIsNone(self.cache.answerNow(WWW, wishes()))
+
+    def test_close(self) -> None:
+        """
+        Closing ends what nobody waits for.
+        """
+        self.build(True)
+        self.hit(285)
+        self.successResultOf(self.cache.close())
+        self.successResultOf(self.cache.close())
+        self.assertEqual((self.held.cancelled, self.held.closed), (1, 2))
+
+
+class UpkeepTests(CachingCase):
+    """
+    Tests for emptying, writing down and taking in.
+    """
+
+    def test_flush(self) -> None:
+        """
+        What is flushed is asked for again.
+        """
+        self.ask()
+        self.assertEqual(self.cache.flush(nameFromText("example.com")), 0)
+        self.assertEqual(self.cache.flush(nameFromText("Example.com"), subtree=True), 1)
+        self.ask()
+        self.assertEqual(self.cache.flush(), 1)
+        self.ask()
+        self.assertEqual(len(self.inner.asked), 3)
+
+    def test_flushInFlight(self) -> None:
+        """
+        An answer that was on its way when everything was flushed is given to who waits for it, and not kept.
+        """
+        held = Held()
+        cache = Caching(held, self.clock)
+        waiter = cache.answer(WWW, wishes())
+        cache.flush()
+        held.release(ANSWER)
+        self.assertIs(self.successResultOf(waiter), ANSWER)
+        self.assertIsNone(cache.answerNow(WWW, wishes()))
+
+    def test_saved(self) -> None:
+        """
+        A cache that was written down and taken in somewhere else answers from there as if no time had been lost.
+        """
+        self.ask()
+        lines = list(self.cache.dump())
+        self.clock.advance(100)
+        other = Caching(self.inner, self.clock)
+        self.assertEqual(other.load(lines), 1)
+        kept = other.answerNow(WWW, wishes())
+        assert kept is not None
+        self.assertEqual([(rrset.ttl, rrset.rdatas) for rrset in kept.answer], [(200, (b"\xc0\x00\x02\x01",))])
