@@ -11,7 +11,7 @@ Any number of look-ups as a stream: thousands under way at once, with memory bou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -170,7 +170,9 @@ class _Feed:
                 asked = self._fetched.popleft()
             else:
                 if self._fetching is None and not self.ended:
-                    self._fetching = Deferred.fromCoroutine(self._fetch())
+                    fetching = Deferred.fromCoroutine(self._fetch())
+                    if not fetching.called:
+                        self._fetching = fetching
                 if not self._fetched:
                     return None
                 continue
@@ -247,7 +249,7 @@ async def bulk(
     seconds: float | None = None,
     rate: float | None = None,
     clock: IReactorTime | None = None,
-) -> AsyncIterator[tuple[Asked, Answer | Exception]]:
+) -> AsyncGenerator[tuple[Asked, Answer | Exception], None]:
     """
     Look up any number of names, as many at once as the servers take.
 

@@ -59,6 +59,8 @@ class Window:
         """
         self._done += 1
         if lost:
+            if self._done <= 0:
+                return
             self._lost += 1
         elif self._done < self._goal:
             return
@@ -67,6 +69,7 @@ class Window:
 
     def _turn(self, now: float) -> None:
         share = self._lost / self._done
+        underway = 0
         if share > self.tolerated:
             self._doubling = False
             if self._shrunk is not None and share > self._shrunk * _HELPED:
@@ -74,12 +77,15 @@ class Window:
                 self._shrunk = None
             else:
                 self._shrunk = share
+                # What was begun before says nothing of the smaller window.
+                underway = self.size
                 self.size = max(self.least, self.size // 2)
         else:
             self._shrunk = None
             self._grow(now)
         self._goal = self.size
-        self._done = self._lost = 0
+        self._done = -underway
+        self._lost = 0
         self._begun = now
 
     def _grow(self, now: float) -> None:

@@ -1,0 +1,115 @@
+"""
+Programs at a terminal: started on a pseudo-terminal, typed at, and read from, with every wait bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Final
+
+__all__ = ["Terminal", "plain"]
+
+#: Seconds that a program gets to show something.
+_PATIENCE: Final = 20.0
+
+_CONTROLS: Final = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>cDEMH78]|[()][A-Z0-9])")
+
+
+def plain(text: str) -> str:
+    """
+    @return: the text without what only moves the cursor or colors it.
+    """
+    return _CONTROLS.sub("", text.replace("\x1bE", "\n")).replace("\r\n", "\n")
+
+
+class Terminal:
+    """
+    A program of Python's at a terminal of its own. Use it in a C{with}: the program is gone behind it.
+
+    @ivar output: all that it has written.
+    """
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None, directory: str | None = None) -> None:
+        """
+        @param words: what stands behind C{python}.
+        """
+        self.output = ""
+        self.status: int | None = None
+        self._seen = 0
+        self._words = [sys.executable, *words]
+        self._environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **(environment or {})}
+        self._directory = directory
+
+    def __enter__(self) -> Terminal:
+        pid, self._fileno = pty.fork()
+        if pid == 0:
+            try:
+                if self._directory is not None:
+                    os.chdir(self._directory)
+                os.execve(self._words[0], self._words, self._environment)
+            finally:
+                os._exit(127)
+        self._pid = pid
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self.status is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        os.close(self._fileno)
+
+    def type(self, text: str) -> None:
+        """
+        Press these keys.
+        """
+        os.write(self._fileno, text.encode())
+
+    def expect(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
+        """
+        Wait until the program writes what matches C{pattern}, behind what was matched before.
+        """
+        giveUp = time.monotonic() + seconds
+        while True:
+            text = plain(self.output)
+            found = re.compile(pattern, re.DOTALL).search(text, self._seen)
+            if found is not None:
+                self._seen = found.end()
+                return found
+            left = giveUp - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"{pattern!r} did not come; after what was seen:\n{text[self._seen :]}")
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._fileno], [], [], seconds)[0]:
+            return False
+        try:
+            octets = os.read(self._fileno, 65536)
+        except OSError:
+            return False
+        self.output += octets.decode("utf-8", "replace")
+        return bool(octets)
+
+    def wait(self, seconds: float = _PATIENCE) -> int:
+        """
+        Wait for the end of the program.
+
+        @return: its exit code.
+        """
+        giveUp = time.monotonic() + seconds
+        while time.monotonic() < giveUp:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                while self._read(0):
+                    pass
+                return self.status
+            self._read(0.05)
+        raise AssertionError(f"the program does not end; it wrote:\n{plain(self.output)}")

@@ -1,0 +1,374 @@
+"""
+Tests of L{twisted_ext.bulk} and of what it stands on, L{twisted_ext.resolver.streaming}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from ipaddress import ip_address
+from itertools import count
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.bulk import Asked, aliasesOf, bulk, dataOf, reverse
+from twisted_ext.errors import BadName, CallerFault, TimedOut, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.pacing import Window
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import CNAME, PTR
+
+Results = list[tuple[Asked, Answer | Exception]]
+
+
+def collect(iterator: AsyncIterator[tuple[Asked, Answer | Exception]], into: Results, most: int = 10**9) -> Deferred[None]:
+    """
+    Take results until there are no more, or C{most} of them.
+
+    @return: fires then.
+    """
+
+    async def take() -> None:
+        async for pair in iterator:
+            into.append(pair)
+            if len(into) >= most:
+                break
+
+    return Deferred.fromCoroutine(take())
+
+
+def names(number: int) -> list[str]:
+    """
+    @return: so many different ones.
+    """
+    return [f"h{index}.example.org" for index in range(number)]
+
+
+class BulkTests(SynchronousTestCase):
+    """
+    Tests for L{bulk}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Time stands still.
+        """
+        self.clock = Clock()
+
+    def run_(self, source: object, asked: Iterable[Asked], **options: object) -> Results:
+        """
+        @return: all results.
+        """
+        found: Results = []
+        done = collect(bulk(source, asked, clock=self.clock, **options), found)  # type: ignore[arg-type]
+        while not done.called:
+            self.clock.advance(0)
+        self.successResultOf(done)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        return found
+
+    def test_all(self) -> None:
+        """
+        Every name comes out once, with its answer.
+        """
+        source = CannedSource(otherwise="192.0.2.1")
+        found = self.run_(source, names(5000), window=100)
+        self.assertEqual(sorted([str(name) for name, _ in found]), sorted(names(5000)))
+        self.assertEqual({tuple(dataOf(result)) for _, result in found if isinstance(result, Answer)}, {("192.0.2.1",)})
+
+    def test_atHand(self) -> None:
+        """
+        What is at hand is not asked for.
+        """
+        source = CannedSource({("h0.example.org", "A"): "192.0.2.1"}, now=True)
+        self.assertEqual(len(self.run_(source, ["h0.example.org"] * 3)), 3)
+        self.assertEqual(source.asked, 0)
+
+    def test_faults(self) -> None:
+        """
+        What nobody knows, and what is no name, has its place among the results.
+        """
+        fault = TimedOut("too slow")
+        source = CannedSource({("h0.example.org", "A"): fault}, otherwise="192.0.2.1")
+        found = dict(self.run_(source, ["h0.example.org", "a..b", "h1.example.org"]))
+        self.assertIs(found["h0.example.org"], fault)
+        self.assertIsInstance(found["a..b"], BadName)
+        self.assertIsInstance(found["h1.example.org"], Answer)
+
+    def test_broken(self) -> None:
+        """
+        A source that raises what it should not does not cost a name its result.
+        """
+
+        def explode(question: Question) -> str:
+            raise ZeroDivisionError("oh")
+
+        found = self.run_(CannedSource({("a.example", "A"): explode}, otherwise="192.0.2.1"), ["a.example", "b.example"])
+        self.assertIsInstance(dict(found)["a.example"], ZeroDivisionError)
+        self.assertEqual(len(found), 2)
+
+    def test_window(self) -> None:
+        """
+        No more look-ups are under way than the window allows, and no name is taken in before there is room.
+        """
+        source = HeldSource()
+        taken = 0
+
+        def endless() -> Iterator[str]:
+            nonlocal taken
+            for number in count():
+                taken += 1
+                yield f"h{number}.example.org"
+
+        found: Results = []
+        iterator = bulk(source, endless(), clock=self.clock, window=Window(10, least=10, most=10))
+        done = collect(iterator, found, 50)
+        self.assertEqual((len(source.held), taken), (10, 10))
+        while not done.called:
+            source.release(answerOf(questionOf("x.example"), "192.0.2.1"))
+            self.clock.advance(0)
+            self.assertLessEqual(len(source.held), 10)
+        self.assertLessEqual(taken, 80)
+        self.successResultOf(Deferred.fromCoroutine(iterator.aclose()))
+
+    def test_slowConsumer(self) -> None:
+        """
+        While nobody takes results, look-ups stop at a window's worth of them.
+        """
+        source = CannedSource(otherwise="192.0.2.1")
+        gate: Deferred[None] = Deferred()
+
+        async def consume() -> None:
+            async for _ in bulk(source, map("h{}.example.org".format, count()), clock=self.clock, window=20):
+                await gate
+
+        done = Deferred.fromCoroutine(consume())
+        self.clock.pump([0] * 50)
+        self.assertLessEqual(source.asked, 45)
+        done.addErrback(lambda failure: None)
+        done.cancel()
+
+    def test_ordered(self) -> None:
+        """
+        Results can be had in the order of the names, whatever the order of the answers, bad names included.
+        """
+        source = HeldSource()
+        found: Results = []
+        asked = ["a.example", "b.example", "a..b", "c.example"]
+        done = collect(bulk(source, asked, clock=self.clock, ordered=True), found)
+        answer = answerOf(questionOf("x.example"), "192.0.2.1")
+        for name in ("c.example", "b.example"):
+            source.release(answer, questionOf(name))
+            self.clock.advance(0)
+        self.assertEqual(found, [])
+        source.release(answer, questionOf("a.example"))
+        self.clock.advance(0)
+        self.successResultOf(done)
+        self.assertEqual([name for name, _ in found], asked)
+
+    def test_orderedBound(self) -> None:
+        """
+        What is kept back for a slow name is bounded.
+        """
+        self.patch(__import__("twisted_ext.limits").limits.BULK_KEPT_BACK, "default", 30)
+        source = HeldSource()
+        found: Results = []
+        done = collect(bulk(source, names(1000), clock=self.clock, ordered=True, window=Window(10, least=10, most=10)), found)
+        answer = answerOf(questionOf("x.example"), "192.0.2.1")
+        for _ in range(50):
+            for question in source.held:
+                if question != questionOf("h0.example.org"):
+                    source.release(answer, question)
+            self.clock.advance(0)
+        self.assertEqual(source.asked, 30)
+        done.addErrback(lambda failure: None)
+        done.cancel()
+
+    def test_leaving(self) -> None:
+        """
+        Leaving early cancels what is under way, and leaves no timer.
+        """
+        source = HeldSource()
+        found: Results = []
+        iterator = bulk(source, names(100), clock=self.clock, window=10, rate=1.0)
+        done = collect(iterator, found)
+        done.addErrback(lambda failure: None)
+        done.cancel()
+        self.successResultOf(Deferred.fromCoroutine(iterator.aclose()))
+        self.assertEqual(source.held, [])
+        self.assertEqual(len(source.cancelled), source.asked)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rate(self) -> None:
+        """
+        No more begin in a second than were allowed.
+        """
+        source = CannedSource(otherwise="192.0.2.1")
+        found: Results = []
+        done = collect(bulk(source, names(100), clock=self.clock, rate=10), found)
+        self.clock.pump([0.05] * 100)
+        self.assertLessEqual(source.asked, 53)
+        self.assertGreaterEqual(source.asked, 45)
+        self.clock.pump([0.05] * 120)
+        self.successResultOf(done)
+        self.assertEqual(len(found), 100)
+
+    def test_asyncNames(self) -> None:
+        """
+        Names may come from an asynchronous iterator that takes its time.
+        """
+        gates: list[Deferred[str]] = [Deferred() for _ in range(3)]
+
+        async def slowly() -> AsyncIterator[str]:
+            for gate in gates:
+                yield await gate
+
+        found: Results = []
+        done = collect(bulk(CannedSource(otherwise="192.0.2.1"), slowly(), clock=self.clock), found)
+        for number, gate in enumerate(gates):
+            self.clock.advance(0)
+            self.assertEqual(len(found), number)
+            gate.callback(f"h{number}.example.org")
+        self.clock.pump([0] * 3)
+        self.successResultOf(done)
+        self.assertEqual([name for name, _ in found], names(3))
+
+    def test_brokenNames(self) -> None:
+        """
+        When the names' own iterator fails, so does the loop, after the results of those that were taken.
+        """
+
+        def broken() -> Iterator[str]:
+            yield "a.example"
+            raise OSError("no more")
+
+        found: Results = []
+        done = collect(bulk(CannedSource(otherwise="192.0.2.1"), broken(), clock=self.clock), found)
+        self.clock.pump([0] * 3)
+        self.failureResultOf(done, OSError)
+        self.assertEqual(len(found), 1)
+
+    def test_deadline(self) -> None:
+        """
+        Each look-up has its own time, counted from its beginning to within a tenth of a second.
+        """
+        source = HeldSource()
+        done = collect(bulk(source, names(3), clock=self.clock, window=Window(1, least=1, most=1), seconds=2.0), [])
+        self.clock.advance(1.5)
+        source.release(answerOf(questionOf("x.example"), "192.0.2.1"))
+        self.clock.advance(0)
+        first, second = [context.deadline for context in source.contexts]
+        self.assertTrue(2.0 <= first <= 2.1, first)
+        self.assertTrue(3.5 <= second <= 3.6, second)
+        done.addErrback(lambda failure: None)
+        done.cancel()
+
+    def test_wrong(self) -> None:
+        """
+        What is no type or no resolver is said so before anything is asked.
+        """
+        for iterator in (
+            bulk(CannedSource(), ["a.example"], "FOO", clock=self.clock),
+            bulk(CannedSource(), ["a.example"], 70000, clock=self.clock),
+            bulk("8.8.8.8", ["a.example"], clock=self.clock),
+        ):
+            self.failureResultOf(collect(iterator, []), CallerFault)
+
+
+class ReverseTests(SynchronousTestCase):
+    """
+    Tests for looking up addresses.
+    """
+
+    def ask(self, source: object, asked: Iterable[Asked]) -> dict[str, list[str]]:
+        """
+        @return: the data for each address.
+        """
+        clock = Clock()
+        found: Results = []
+        done = collect(bulk(source, asked, clock=clock), found)
+        while not done.called:
+            clock.advance(0)
+        self.successResultOf(done)
+        return {
+            nameToText(asked.name) if isinstance(asked, Question) else str(asked): dataOf(result, PTR)
+            for asked, result in found
+            if isinstance(result, Answer)
+        }
+
+    def test_addresses(self) -> None:
+        """
+        Addresses of both families are looked up under their own names.
+        """
+        source = CannedSource(
+            {
+                ("1.2.0.192.in-addr.arpa", "PTR"): "www.example.org.",
+                ("1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa", "PTR"): "six.example.org.",
+            }
+        )
+        found = self.ask(source, [ip_address("192.0.2.1"), ip_address("2001:db8::1")])
+        self.assertEqual(found, {"192.0.2.1": ["www.example.org."], "2001:db8::1": ["six.example.org."]})
+
+    def test_range(self) -> None:
+        """
+        A range gives each of its addresses.
+        """
+        found = self.ask(CannedSource(otherwise="host.example.org."), reverse("192.0.2.0/24"))
+        self.assertEqual(len(found), 256)
+        self.assertEqual(found["255.2.0.192.in-addr.arpa."], ["host.example.org."])
+
+    def test_classless(self) -> None:
+        """
+        An alias into a zone that is delegated on another than an octet's boundary is followed, where the server leaves that to us.
+        """
+        target = nameFromText("1.0-63.2.0.192.in-addr.arpa")
+        question = questionOf("1.2.0.192.in-addr.arpa", "PTR")
+        alias = Answer(Outcome.NODATA, (rrsetOf(question.name, CNAME, nameToText(target)),), origin=Origin("canned"))
+        source = CannedSource(
+            {("1.2.0.192.in-addr.arpa", "PTR"): alias, ("1.0-63.2.0.192.in-addr.arpa", "PTR"): "www.example.org."}
+        )
+        clock = Clock()
+        found: Results = []
+        done = collect(bulk(source, [ip_address("192.0.2.1")], clock=clock), found)
+        clock.advance(0)
+        self.successResultOf(done)
+        ((_, answer),) = found
+        assert isinstance(answer, Answer)
+        self.assertEqual((dataOf(answer), aliasesOf(answer)), (["www.example.org."], [target]))
+
+    def test_aliasLoop(self) -> None:
+        """
+        Aliases that lead on and on come to an end.
+        """
+
+        @implementer(IAnswerSource)
+        class Endless:
+            asked = 0
+
+            def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+                return None
+
+            def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+                self.asked += 1
+                alias = rrsetOf(question.name, CNAME, f"n{self.asked}.example.org.")
+                return succeed(Answer(Outcome.NODATA, (alias,), origin=Origin("canned")))
+
+            def close(self) -> Deferred[None]:
+                return succeed(None)
+
+            def sources(self) -> tuple[IAnswerSource, ...]:
+                return ()
+
+        source = Endless()
+        clock = Clock()
+        found: Results = []
+        done = collect(bulk(source, ["a.example"], clock=clock), found)
+        clock.advance(0)
+        self.successResultOf(done)
+        self.assertIsInstance(found[0][1], Unknown)
+        self.assertEqual(source.asked, 12)
