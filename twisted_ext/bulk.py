@@ -161,10 +161,10 @@ class _Feed:
                 try:
                     asked = next(self._names)
                 except StopIteration:
-                    self.ended = True
+                    self._end()
                     return None
                 except Exception as failure:
-                    self._fail(failure)
+                    self._end(failure)
                     return None
             elif self._fetched:
                 asked = self._fetched.popleft()
@@ -197,15 +197,17 @@ class _Feed:
         except StopAsyncIteration:
             self.ended = True
         except Exception as failure:
-            self._fail(failure)
+            self._end(failure)
         self._fetching = None
         if self._waiter is not None:
             self.more()
             self.wake()
 
-    def _fail(self, failure: Exception) -> None:
+    def _end(self, failure: Exception | None = None) -> None:
         self.failure = failure
         self.ended = True
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """
