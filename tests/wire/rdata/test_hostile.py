@@ -13,7 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.wire.rdata.fields import Rdata
-from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf, layoutOf, rdataFromText, rdataFromWire, rdataToText
+from twisted_ext.wire.rdata.registry import (
+    canonicalRdata,
+    declarationOf,
+    layoutOf,
+    rdataFromText,
+    rdataFromWire,
+    rdataToText,
+)
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import readRecords
 from twisted_ext.wire.rrtypes import HTTPS, SVCB, TYPE_NAMES, typeNumber

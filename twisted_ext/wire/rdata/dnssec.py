@@ -5,10 +5,10 @@ Keys, digests of keys, and signatures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
-from twisted_ext.wire.rdata.fields import Rdata
-from twisted_ext.wire.rdata.kinds import Name, Number, TypeNumber, base64Octets, hexOctets
+from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.kinds import Name, Number, Octets, TypeNumber, base64Octets, hexOctets
 from twisted_ext.wire.rdata.times import Duration, Time
 from twisted_ext.wire.tokens import Tokens
 
@@ -160,6 +160,31 @@ class _Flags(Number):
         return flags
 
 
+class _Key(Field[bytes]):
+    """
+    A key in base 64, absent where both of the highest flags are set: there is none (RFC 2535, section 3.1.2).
+    """
+
+    def __init__(self) -> None:
+        self.needed = base64Octets()
+        self.absent = base64Octets(absent=True)
+
+    def _kind(self, before: Sequence[object]) -> Octets:
+        return self.absent if cast(int, before[0]) >= 0xC000 else self.needed
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        return self.needed.read(data, position, before)
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        return self.needed.write(value, before)
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
+        return self._kind(before).fromText(tokens, before)
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str | None:
+        return self._kind(before).toText(value, before)
+
+
 class KEY(Rdata):
     """
     A key of a host or user, now used with SIG(0) only (RFC 2535, section 3; RFC 3445).
@@ -169,7 +194,7 @@ class KEY(Rdata):
     flags = _Flags()
     protocol = Number(1, _PROTOCOLS)
     algorithm = Number(1, ALGORITHMS)
-    key = base64Octets()
+    key = _Key()
 
     keyTag = DNSKEY.keyTag
 

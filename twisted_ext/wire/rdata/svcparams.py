@@ -48,6 +48,9 @@ _NAMES: Final = {number: name for name, number in PARAMETERS.items()}
 
 _KEY: Final = re.compile("key(0|[1-9][0-9]{0,4})")
 
+#: Those whose names need a value behind them.
+_NEEDING: Final = (_MANDATORY, _DOHPATH)
+
 #: An item of a value list: a backslash takes the comma or backslash behind it as it is (RFC 9460, appendix A.1).
 _ITEM: Final = re.compile(rb"((?:[^,\\]|\\[,\\])*)(,|\Z)")
 
@@ -143,6 +146,10 @@ def _valueToText(key: int, value: bytes) -> str:
     return "=" + quoted(value) if value else ""
 
 
+def _parameterToText(key: int, value: bytes) -> str:
+    return (_keyName(key) if value or key not in _NEEDING else f"key{key}") + _valueToText(key, value)
+
+
 def _items(value: bytes) -> list[bytes]:
     """
     @raise ValueError: an item is empty, or a backslash stands before something else than a comma or a backslash.
@@ -181,6 +188,8 @@ def _valueFromText(key: int, value: bytes) -> bytes:
     if key in (_NO_DEFAULT_ALPN, _OHTTP):
         raise ValueError("it takes no value, not even an empty one")
     if key == _DOHPATH:
+        if not value:
+            raise ValueError("it needs a value")
         return value
     text = value.decode("ascii")
     if key == _ECH:
@@ -246,7 +255,8 @@ class _Parameters(Field[tuple[Parameter, ...]]):
             try:
                 octets = unescaped(rest)
                 # A generic name goes with the octets of the wire, whatever the key (RFC 9460, section 2.1).
-                value = octets if name.startswith("key") or not (equals or key == _MANDATORY) else _valueFromText(key, octets)
+                plain = name.startswith("key") or (not equals and key not in _NEEDING)
+                value = octets if plain else _valueFromText(key, octets)
                 _checkValue(key, value)
             except (ValueError, UnicodeDecodeError):
                 raise tokens.bad(text, f"a value of {name}") from None
@@ -256,7 +266,7 @@ class _Parameters(Field[tuple[Parameter, ...]]):
         return tuple(sorted(found.items()))
 
     def toText(self, value: Iterable[Parameter], before: Sequence[object]) -> str:
-        return " ".join([_keyName(key) + _valueToText(key, octets) for key, octets in value])
+        return " ".join([_parameterToText(key, octets) for key, octets in value])
 
 
 class SVCB(Rdata):
