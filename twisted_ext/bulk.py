@@ -204,7 +204,7 @@ class _Feed:
             self.wake()
 
     def _end(self, failure: Exception | None = None) -> None:
-        self.failure = failure
+        self.failure = self.failure or failure
         self.ended = True
         if self._waiter is not None:
             self.wake()
