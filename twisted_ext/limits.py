@@ -294,7 +294,7 @@ FAILURE_MOST_SECONDS: Final = Limit(default=30, least=1, most=300)
 FAILURES_KEPT: Final = Limit(default=4096, least=16, most=1_000_000)
 
 #: Seconds that a look-up must have had before its running out of time counts as a failure of the servers, not of its caller's patience.
-FAILURE_PATIENCE: Final = Limit(default=1.0, least=0.0, most=60.0)
+FAILURE_PATIENCE: Final = Limit(default=2.0, least=0.0, most=60.0)
 
 #: Seconds past its end for which an answer may still be given when no other can be had: 1 to 3 days (RFC 8767, section 5).
 STALE_SECONDS: Final = Limit(default=86400, least=0, most=3 * 86400)

@@ -10,13 +10,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Canned, Held, answered, question, wishes
+from tests.cache.canned import answered, question, wishes
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import Closed, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
 from twisted_ext.resolver import coalescing
 from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.testing.sources import CannedSource, HeldSource
 
 WWW = question("www.example")
 OTHER = question("other.example")
@@ -30,7 +31,7 @@ class CoalescingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.held = Held()
+        self.held = HeldSource()
         self.source = Coalescing(self.held, self.clock, seconds=5)
 
     def ask(self, deadline: float = 5.0) -> Deferred[Answer]:
@@ -48,7 +49,7 @@ class CoalescingTests(SynchronousTestCase):
         Callers with the same question cost one query, and all of them get its answer.
         """
         waiters = [self.ask() for _ in range(3)]
-        self.assertEqual(len(self.held.asked), 1)
+        self.assertEqual(self.held.asked, 1)
         self.held.release(ANSWER)
         self.assertEqual([self.successResultOf(each) for each in waiters], [ANSWER] * 3)
 
@@ -58,7 +59,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         self.ask()
         self.source.answer(question("WWW.Example"), wishes())
-        self.assertEqual(len(self.held.asked), 1)
+        self.assertEqual(self.held.asked, 1)
 
     def test_wishesApart(self) -> None:
         """
@@ -66,7 +67,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         for context in (wishes(), wishes(dnssecOk=True), wishes(checkingDisabled=True), wishes(recursionDesired=False)):
             self.source.answer(WWW, context)
-        self.assertEqual(len(self.held.asked), 4)
+        self.assertEqual(self.held.asked, 4)
 
     def test_afterwards(self) -> None:
         """
@@ -75,13 +76,13 @@ class CoalescingTests(SynchronousTestCase):
         self.ask()
         self.held.release(ANSWER)
         self.ask()
-        self.assertEqual(len(self.held.asked), 2)
+        self.assertEqual(self.held.asked, 2)
 
     def test_atOnce(self) -> None:
         """
         An inner source that answers at once does so through this one, too, and nothing is left behind.
         """
-        source = Coalescing(Canned({WWW: ANSWER}), self.clock)
+        source = Coalescing(CannedSource({("www.example", "A"): ANSWER}), self.clock)
         for _ in range(2):
             self.assertIs(self.successResultOf(source.answer(WWW, wishes())), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -93,7 +94,7 @@ class CoalescingTests(SynchronousTestCase):
         first, second = self.ask(), self.ask()
         first.cancel()
         self.failureResultOf(first)
-        self.assertEqual(self.held.cancelled, 0)
+        self.assertEqual(len(self.held.cancelled), 0)
         self.held.release(ANSWER)
         self.assertIs(self.successResultOf(second), ANSWER)
 
@@ -105,9 +106,9 @@ class CoalescingTests(SynchronousTestCase):
         for waiter in waiters:
             waiter.cancel()
             self.failureResultOf(waiter)
-        self.assertEqual(self.held.cancelled, 1)
+        self.assertEqual(len(self.held.cancelled), 1)
         self.ask()
-        self.assertEqual(len(self.held.asked), 2)
+        self.assertEqual(self.held.asked, 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ownDeadlines(self) -> None:
@@ -147,7 +148,7 @@ class CoalescingTests(SynchronousTestCase):
         self.clock.pump([0.5] * 5)
         for waiter in waiters:
             self.failureResultOf(waiter, TimedOut)
-        self.assertEqual(self.held.cancelled, 1)
+        self.assertEqual(len(self.held.cancelled), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_lateComer(self) -> None:
@@ -158,10 +159,10 @@ class CoalescingTests(SynchronousTestCase):
         self.clock.advance(4.5)
         late = self.ask(deadline=9.5)
         self.clock.advance(0.5)
-        self.held.refuse(TimedOut("silence"))
+        self.held.release(TimedOut("silence"))
         self.failureResultOf(first, TimedOut)
         self.assertNoResult(late)
-        self.assertEqual(len(self.held.asked), 2)
+        self.assertEqual(self.held.asked, 2)
         self.held.release(ANSWER)
         self.assertIs(self.successResultOf(late), ANSWER)
 
@@ -173,18 +174,18 @@ class CoalescingTests(SynchronousTestCase):
         self.clock.advance(4.5)
         late = self.ask(deadline=9.5)
         self.clock.advance(0.5)
-        self.held.refuse(TimedOut("silence"))
+        self.held.release(TimedOut("silence"))
         self.failureResultOf(first, TimedOut)
         late.cancel()
         self.failureResultOf(late)
-        self.assertEqual(self.held.cancelled, 1)
+        self.assertEqual(len(self.held.cancelled), 1)
 
     def test_failureEach(self) -> None:
         """
         All learn of a failure, each by an exception of its own that nobody else adds to.
         """
         waiters = [self.ask() for _ in range(3)]
-        self.held.refuse(ServerFailed("no", server="192.0.2.1:53", rcode=5, ede=((22, "nobody there"),)))
+        self.held.release(ServerFailed("no", server="192.0.2.1:53", rcode=5, ede=((22, "nobody there"),)))
         faults = []
         for waiter in waiters:
             failure: Failure = self.failureResultOf(waiter, ServerFailed)
@@ -211,7 +212,7 @@ class CoalescingTests(SynchronousTestCase):
         self.failureResultOf(second)
         self.assertIs(self.successResultOf(third), ANSWER)
         self.assertNoResult(again[0])
-        self.assertEqual(len(self.held.asked), 2)
+        self.assertEqual(self.held.asked, 2)
 
     def test_waitsForItself(self) -> None:
         """
@@ -247,12 +248,12 @@ class CoalescingTests(SynchronousTestCase):
         waiters = [
             self.source.answer(WWW, QueryContext(1e9, options=((8, number.to_bytes(4, "big")),))) for number in range(most + 5)
         ]
-        self.assertEqual(len(self.held.asked), most)
+        self.assertEqual(self.held.asked, most)
         for waiter in waiters[most:]:
             self.failureResultOf(waiter, Refused)
         self.held.release(ANSWER)
         self.source.answer(WWW, QueryContext(1e9, options=((8, b"more"),)))
-        self.assertEqual(len(self.held.asked), most + 1)
+        self.assertEqual(self.held.asked, most + 1)
 
     def test_waiters(self) -> None:
         """
@@ -273,7 +274,7 @@ class CoalescingTests(SynchronousTestCase):
         for waiter in waiters:
             self.failureResultOf(waiter, Closed)
         self.failureResultOf(self.ask(), Closed)
-        self.assertEqual((self.held.cancelled, len(self.held.asked)), (1, 1))
+        self.assertEqual((len(self.held.cancelled), self.held.asked), (1, 1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_trace(self) -> None:
