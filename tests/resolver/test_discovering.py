@@ -1,0 +1,366 @@
+"""
+Tests of following the configuration of this machine.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import Held, question, wishes
+from tests.resolver.told import Told, addresses, said
+from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
+from twisted_ext.errors import Closed, DNSFault, ServerFailed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured, System
+
+WWW = question("www.example")
+
+
+class SystemTests(SynchronousTestCase):
+    """
+    Tests for L{System}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "resolv.conf"
+        (self.folder / "hosts").write_text("192.0.2.99 db\n127.0.0.1 localhost\n")
+        self.configurations: list[SystemConfiguration] = []
+        self.upstreams: list[Told] = []
+        self.known = {"www.example A": "192.0.2.1", "web.corp.example A": "192.0.2.2"}
+        self.write("nameserver 192.0.2.53\nsearch corp.example\n")
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def write(self, text: str) -> None:
+        """
+        Put another file there, as network managers do.
+        """
+        other = self.folder / "new"
+        other.write_text(text)
+        os.replace(other, self.path)
+
+    def upstream(self, configuration: SystemConfiguration) -> Told:
+        """
+        @return: what stands for the configured servers.
+        """
+        self.configurations.append(configuration)
+        self.upstreams.append(Told(self.known))
+        return self.upstreams[-1]
+
+    def system(self) -> System:
+        """
+        @return: the resolver of this machine.
+        """
+        return System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=self.upstream)
+
+    def ask(self, system: System, name: str, rrType: str = "A", trace: Trace | None = None) -> Answer:
+        """
+        @return: what is said of a name written without final dot.
+        """
+        context = QueryContext(self.clock.seconds() + 5, relative=True, trace=trace)
+        return self.successResultOf(system.answer(question(name, rrType), context))
+
+    def test_interface(self) -> None:
+        """
+        It can stand wherever something answers questions, and says what is in it.
+        """
+        system = self.system()
+        verifyObject(IAnswerSource, system)
+        self.assertEqual(len(system.sources()[0].sources()), 3)
+
+    def test_quiet(self) -> None:
+        """
+        Making one reads no file and opens nothing.
+        """
+        self.system()
+        self.assertEqual(self.configurations, [])
+
+    def test_order(self) -> None:
+        """
+        Literals, hosts and special names are answered here, for the name as it was written, before any domain is searched.
+        """
+        system = self.system()
+        for name, expected in (("db", "192.0.2.99"), ("localhost", "127.0.0.1"), ("192.0.2.7", "192.0.2.7")):
+            self.assertEqual(addresses(self.ask(system, name)), [expected])
+        self.assertIs(self.ask(system, "x.onion").outcome, Outcome.NXDOMAIN)
+        self.assertEqual(self.upstreams[0].asked, [])
+
+    def test_search(self) -> None:
+        """
+        Short names are searched, full ones are found as they are.
+        """
+        system = self.system()
+        self.assertEqual(addresses(self.ask(system, "web")), ["192.0.2.2"])
+        self.assertEqual(addresses(self.ask(system, "www.example")), ["192.0.2.1"])
+        self.assertEqual(self.upstreams[0].asked, ["web.corp.example A", "www.example A"])
+
+    def test_specialDomains(self) -> None:
+        """
+        A search domain in which nothing can be is left out, so that no search leaks into it.
+        """
+        self.write("nameserver 192.0.2.53\nsearch onion x.invalid corp.example\n")
+        self.ask(self.system(), "web")
+        self.assertEqual(self.upstreams[0].asked, ["web.corp.example A"])
+
+    def test_local(self) -> None:
+        """
+        Where the network's own domain is under local, its hosts are asked of its servers; elsewhere they are not.
+        """
+        self.ask(self.system(), "printer.local")
+        self.write("nameserver 192.0.2.53\nsearch corp.local\n")
+        self.ask(self.system(), "printer.local")
+        self.assertEqual([each.asked[:1] for each in self.upstreams], [[], ["printer.local A"]])
+
+    def test_cached(self) -> None:
+        """
+        What was asked once is at hand, by its short name as well.
+        """
+        system = self.system()
+        for name in ("www.example", "web"):
+            first = self.ask(system, name)
+            now = system.answerNow(question(name), QueryContext(5, relative=True))
+            assert now is not None
+            self.assertEqual(now.answer, first.answer)
+        self.assertEqual(len(self.upstreams[0].asked), 2)
+
+    def test_change(self) -> None:
+        """
+        Another file is used within a second: other servers, another search list, nothing remembered. No restart, no timer.
+        """
+        system = self.system()
+        self.ask(system, "www.example")
+        self.known["www.example A"] = "198.51.100.1"
+        self.write("nameserver 198.51.100.53\nsearch lab.example\noptions ndots:2\n")
+        self.clock.advance(0.9)
+        self.assertEqual(addresses(self.ask(system, "www.example")), ["192.0.2.1"])
+        self.clock.advance(0.1)
+        self.assertEqual(addresses(self.ask(system, "www.example")), ["198.51.100.1"])
+        self.assertEqual([server.label for server in system.configuration.servers], ["198.51.100.53:53"])
+        self.assertEqual(self.upstreams[1].asked, ["www.example.lab.example A", "www.example A"])
+
+    def test_changeAtHand(self) -> None:
+        """
+        What is remembered is not at hand any more after a change.
+        """
+        system = self.system()
+        self.ask(system, "www.example")
+        self.write("nameserver 198.51.100.53\n")
+        self.clock.advance(1)
+        self.assertIsNone(system.answerNow(WWW, wishes()))
+
+    def test_unchanged(self) -> None:
+        """
+        As long as the file stays as it is, everything stays.
+        """
+        system = self.system()
+        self.ask(system, "www.example")
+        self.clock.advance(100)
+        self.ask(system, "www.example")
+        self.assertEqual(len(self.upstreams), 1)
+        self.assertEqual(len(self.upstreams[0].asked), 1)
+
+    def test_oldLookups(self) -> None:
+        """
+        A look-up that runs while the file changes ends as it began; new ones do not wait for it, and what it used is closed after it.
+        """
+        held: list[Held] = []
+
+        def upstream(_: SystemConfiguration) -> Held:
+            held.append(Held())
+            return held[-1]
+
+        system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=upstream)
+        old = system.answer(WWW, wishes(60.0))
+        self.write("nameserver 198.51.100.53\n")
+        self.clock.advance(1)
+        new = system.answer(WWW, wishes(60.0))
+        self.assertEqual([len(each.asked) for each in held], [1, 1])
+        self.assertEqual([each.closed for each in held], [0, 0])
+        held[0].release(said(WWW, "192.0.2.1"))
+        self.assertEqual(addresses(self.successResultOf(old)), ["192.0.2.1"])
+        self.assertEqual([each.closed for each in held], [1, 0])
+        held[1].release(said(WWW, "192.0.2.2"))
+        self.assertEqual(addresses(self.successResultOf(new)), ["192.0.2.2"])
+        self.assertEqual([each.closed for each in held], [1, 0])
+
+    def test_noFile(self) -> None:
+        """
+        Without the file this machine is asked, and explaining says so; when it comes, it is used.
+        """
+        self.path.unlink()
+        system = self.system()
+        trace = Trace()
+        self.ask(system, "www.example", trace=trace)
+        details = next(note.details for note in trace.notes if note.source == "system")
+        self.assertEqual(
+            (details["servers"], details["defaulted"], details["path"]), ("127.0.0.1:53", True, str(self.path))
+        )
+        self.assertIn("cannot be read", str(details["complaints"]))
+        self.write("nameserver 192.0.2.53\n")
+        self.clock.advance(1)
+        self.assertFalse(system.configuration.defaulted)
+
+    def test_noReload(self) -> None:
+        """
+        With no-reload the file is read once.
+        """
+        self.write("nameserver 192.0.2.53\noptions no-reload\n")
+        system = self.system()
+        self.ask(system, "www.example")
+        self.write("nameserver 198.51.100.53\n")
+        self.clock.advance(10)
+        self.ask(system, "www.example")
+        self.assertEqual(len(self.configurations), 1)
+
+    def test_noTopLevel(self) -> None:
+        """
+        With no-tld-query a short name is not asked for as it stands.
+        """
+        self.write("search corp.example\noptions no-tld-query\n")
+        self.ask(self.system(), "nobody")
+        self.assertEqual(self.upstreams[0].asked, ["nobody.corp.example A"])
+
+    def test_flush(self) -> None:
+        """
+        Flushing forgets what was remembered.
+        """
+        system = self.system()
+        self.ask(system, "www.example")
+        system.flush()
+        self.ask(system, "www.example")
+        self.assertEqual(sum([len(each.asked) for each in self.upstreams]), 2)
+
+    def test_hostsChange(self) -> None:
+        """
+        The hosts file is followed, too.
+        """
+        system = self.system()
+        self.ask(system, "db")
+        (self.folder / "hosts").write_text("192.0.2.100 db db2\n")
+        self.clock.advance(1)
+        self.assertEqual(addresses(self.ask(system, "db")), ["192.0.2.100"])
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling reaches the servers, and what belongs to an old file is closed then, too.
+        """
+        held = Held()
+        system = System(self.clock, str(self.path), environment={}, upstream=lambda _: held)
+        asking: Deferred[Answer] = system.answer(WWW, wishes(60.0))
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+        self.assertEqual(held.cancelled, 1)
+
+    def test_close(self) -> None:
+        """
+        Closing it ends what runs, closes what was made, of all files, and may be done again; then it answers no more.
+        """
+        held: list[Held] = []
+
+        def upstream(_: SystemConfiguration) -> Held:
+            held.append(Held())
+            return held[-1]
+
+        system = System(self.clock, str(self.path), environment={}, upstream=upstream)
+        asking = [system.answer(WWW, wishes(60.0))]
+        self.write("nameserver 198.51.100.53\n")
+        self.clock.advance(1)
+        asking.append(system.answer(WWW, wishes(60.0)))
+        for _ in range(2):
+            self.successResultOf(system.close())
+        self.assertTrue(all(each.closed for each in held))
+        for each in [*asking, system.answer(WWW, wishes()), system.answer(question("localhost"), wishes())]:
+            self.failureResultOf(each, Closed)
+        self.assertRaises(Closed, system.answerNow, WWW, wishes())
+        self.assertEqual(system.sources(), ())
+
+    def test_closeUnused(self) -> None:
+        """
+        One that was never used closes without making anything.
+        """
+        system = self.system()
+        self.successResultOf(system.close())
+        self.assertEqual(self.configurations, [])
+
+    def test_systemPath(self) -> None:
+        """
+        Where nobody says otherwise, the file is the system's.
+        """
+        trace = Trace()
+        system = System(self.clock, environment={}, upstream=self.upstream)
+        self.ask(system, "www.example", trace=trace)
+        self.assertEqual(trace.notes[0].details["path"], SYSTEM_RESOLV_CONF)
+
+
+class ConfiguredTests(SynchronousTestCase):
+    """
+    Tests for L{Configured}.
+    """
+
+    def ask(
+        self, text: str, rrType: str = "A", context: QueryContext | None = None
+    ) -> tuple[Answer | DNSFault, list[QueryContext]]:
+        """
+        @return: what came of it, and the wishes that the servers got.
+        """
+        told = Told({"www.example A": "192.0.2.1"}, otherwise=ServerFailed("no"))
+        source = Configured(told, SystemConfiguration.parse(text.encode()))
+        verifyObject(IAnswerSource, source)
+        self.assertEqual(source.sources(), (told,))
+        results: list[Answer | DNSFault] = []
+        asking = source.answer(question("www.example", rrType), context or wishes())
+        asking.addCallbacks(results.append, lambda failure: results.append(failure.value))
+        now = source.answerNow(question("www.example", rrType), wishes())
+        if now is not None:
+            assert isinstance(results[0], Answer)
+            self.assertEqual((now.outcome, now.answer), (results[0].outcome, results[0].answer))
+        source.close()
+        self.assertEqual(told.closed, 1)
+        return results[0], told.contexts
+
+    def test_nothing(self) -> None:
+        """
+        Where nothing is configured the wishes go on as they are.
+        """
+        context = wishes()
+        _, contexts = self.ask("nameserver 192.0.2.1\n", context=context)
+        self.assertIs(contexts[0], context)
+
+    def test_timeout(self) -> None:
+        """
+        A configured timeout is what each server is waited for, as often as configured; a caller's own waits go first.
+        """
+        text = "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions timeout:2 attempts:3\n"
+        _, contexts = self.ask(text)
+        self.assertEqual(contexts[0].waits, (2.0,) * 6)
+        _, contexts = self.ask(text, context=QueryContext(9.0, waits=(0.5,)))
+        self.assertEqual(contexts[0].waits, (0.5,))
+
+    def test_trustAD(self) -> None:
+        """
+        Servers that are trusted with it are asked whether the answer is proved.
+        """
+        _, contexts = self.ask("options trust-ad\n", context=QueryContext(9.0, checkingDisabled=True))
+        self.assertTrue(contexts[0].authenticData)
+        self.assertEqual(contexts[0].variant, QueryContext(9.0, checkingDisabled=True, authenticData=True).variant)
+
+    def test_noAAAA(self) -> None:
+        """
+        Where IPv6 addresses are not to be asked of servers, there are none.
+        """
+        answer, contexts = self.ask("options no-aaaa\n", "AAAA")
+        assert isinstance(answer, Answer)
+        self.assertEqual((answer.outcome, contexts), (Outcome.NODATA, []))
+        answer, contexts = self.ask("options no-aaaa\n", "A")
+        self.assertEqual(len(contexts), 1)
