@@ -122,7 +122,7 @@ async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
     finally:
         await resolver.close()
     if wishes.json:
-        print(dumps(explanation.data, ensure_ascii=False))
+        print(dumps(explanation.data))
     else:
         fancy = (sys.stdout.encoding or "").lower().startswith("utf")
         print("\n".join(treeOf(explanation, paletteFor(sys.stdout, wishes.color), fancy)))

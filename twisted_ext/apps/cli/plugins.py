@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
         rows.append((parser.prefix, "twisted_ext" if parser in BUILT_IN else module, parser.summary))
     if words:
         for prefix, origin, summary in rows:
-            print(dumps({"prefix": prefix, "summary": summary, "from": origin}, ensure_ascii=False))
+            print(dumps({"prefix": prefix, "summary": summary, "from": origin}))
     else:
         heads = ("PREFIX", "FROM", "WHAT IT DOES")
         widths = [max(len(row[column]) for row in (heads, *rows)) for column in (0, 1)]

@@ -228,7 +228,7 @@ def renderJSON(reply: Reply) -> str:
     """
     from json import dumps
 
-    return dumps(replyData(reply), ensure_ascii=False) + "\n"
+    return dumps(replyData(reply)) + "\n"
 
 
 def renderFault(question: Question, fault: DNSFault) -> str:
@@ -244,7 +244,7 @@ def renderFault(question: Question, fault: DNSFault) -> str:
         "server": fault.server,
         "attempts": fault.attempts,
     }
-    return dumps(data, ensure_ascii=False) + "\n"
+    return dumps(data) + "\n"
 
 
 def replyData(reply: Reply) -> dict[str, object]:

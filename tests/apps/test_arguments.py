@@ -1,0 +1,165 @@
+"""
+Tests of L{twisted_ext.apps.cli.arguments}.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from twisted_ext.apps.cli.arguments import Wishes, parseQuery
+from twisted_ext.apps.cli.exits import USAGE, Ending
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+
+def summary(text: str) -> str:
+    """
+    @return: what is asked for.
+    """
+    wishes = parseQuery(text.split())
+    return f"{nameToText(wishes.name)} {wishes.rrClass} {typeName(wishes.rrType)} {wishes.target}".strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("www.example.org", "www.example.org. 1 A"),
+        ("www.example.org MX", "www.example.org. 1 MX"),
+        ("mx www.example.org", "www.example.org. 1 MX"),
+        ("www.example.org TYPE65280", "www.example.org. 1 TYPE65280"),
+        ("version.bind CH TXT @192.0.2.1", "version.bind. 3 TXT 192.0.2.1"),
+        ("@192.0.2.1 www.example.org", "www.example.org. 1 A 192.0.2.1"),
+        ("@ 192.0.2.1 www.example.org", "www.example.org. 1 A 192.0.2.1"),
+        ("-q mx -t a", "mx. 1 A"),
+        ("-tMX www.example.org -cCH", "www.example.org. 3 MX"),
+        ("-x 192.0.2.1", "1.2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x192.0.2.1 ANY", "1.2.0.192.in-addr.arpa. 1 ANY"),
+        ("-x 2001:db8::1", "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa. 1 PTR"),
+        ("bücher.example", "xn--bcher-kva.example. 1 A"),
+        ("", ". 1 NS"),
+        (".", ". 1 A"),
+        ("NS", ". 1 NS"),
+    ],
+)
+def test_question(text: str, expected: str) -> None:
+    """
+    What C{dig} takes for name, type, class and server is taken for them.
+    """
+    assert summary(text) == expected
+
+
+def flags(text: str) -> Wishes:
+    """
+    @return: what the words after a name say.
+    """
+    return parseQuery(["www.example.org", *text.split()])
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "value"),
+    [
+        ("+tcp", "tcp", True),
+        ("+notcp", "tcp", False),
+        ("+vc", "tcp", True),
+        ("+short", "short", True),
+        ("+dnssec", "dnssec", True),
+        ("+do", "dnssec", True),
+        ("+noedns", "edns", False),
+        ("+edns=0", "edns", True),
+        ("+norecurse", "recurse", False),
+        ("+norec", "recurse", False),
+        ("+nordflag", "recurse", False),
+        ("+cd", "cdflag", True),
+        ("+cdflag", "cdflag", True),
+        ("+ad", "adflag", True),
+        ("+noall", "stats", False),
+        ("+noall +answer", "answer", True),
+        ("+noall +answer", "question", False),
+        ("+nocomm", "comments", False),
+        ("+JSON", "json", True),
+        ("+noidnout", "idnout", False),
+        ("+color", "color", True),
+    ],
+)
+def test_flags(text: str, flag: str, value: bool) -> None:
+    """
+    Words after a plus sign turn things on and off, also shortened and by C{dig}'s other names for them.
+    """
+    assert flags(text).flags[flag] is value
+
+
+def test_numbers() -> None:
+    """
+    Times and tries have numbers; C{retry} counts those after the first.
+    """
+    wishes = flags("+time=2.5 +tries=4")
+    assert (wishes.seconds, wishes.tries) == (2.5, 4)
+    assert flags("+timeout=2").seconds == 2
+    assert flags("+retry=1").tries == 2
+    assert flags("+retries=0").tries == 1
+
+
+def test_options() -> None:
+    """
+    EDNS options are sent as they are asked for; C{no} takes one back.
+    """
+    assert flags("+nsid").options == [(3, b"")]
+    assert flags("+subnet=192.0.2.0/24").options == [(8, b"\x00\x01\x18\x00\xc0\x00\x02")]
+    assert flags("+subnet=0").options == [(8, b"\x00\x01\x00\x00")]
+    assert flags("+cookie=0011223344556677").options == [(10, bytes.fromhex("0011223344556677"))]
+    assert [(code, len(octets)) for code, octets in flags("+cookie").options] == [(10, 8)]
+    assert flags("+padding=16").options == [(12, bytes(16))]
+    assert flags("+ednsopt=65001:c0ffee").options == [(65001, b"\xc0\xff\xee")]
+    assert flags("+nsid +expire +nonsid").options == [(9, b"")]
+
+
+def test_where() -> None:
+    """
+    Port, family and file stand behind dashes.
+    """
+    wishes = flags("-p 5300 -6 -f names.txt")
+    assert (wishes.port, wishes.family, wishes.batch) == (5300, 6, "names.txt")
+    assert flags("-p5300").port == 5300
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("www.example.org FOO", "'FOO' is no record type"),
+        ("www.example.org AAAAA", "did you mean AAAA"),
+        ("www.example.org -t FOO", "no record type is called that"),
+        ("www.example.org -c FOO", "write IN, CH"),
+        ("www.example.org -p abc", "a number from 1 to 65535"),
+        ("www.example.org -p 65536", "a number from 1 to 65535"),
+        ("www.example.org -p", "needs a port"),
+        ("www.example.org -z", "'-z' is no option"),
+        ("www.example.org +foo", "is no option"),
+        ("www.example.org +shrt", "did you mean +short"),
+        ("www.example.org +c", "is no option"),
+        ("www.example.org +no", "is no option"),
+        ("www.example.org +ex=1", "hexadecimal"),
+        ("www.example.org +t", "+t"),
+        ("www.example.org +time=x", "write seconds, from 0.05"),
+        ("www.example.org +tries=0", "a number from 1"),
+        ("www.example.org +short=1", "takes no value"),
+        ("www.example.org +edns=1", "only version 0"),
+        ("www.example.org +subnet=300.1.1.1", "write 192.0.2.0/24"),
+        ("www.example.org +cookie=xy", "hexadecimal"),
+        ("www.example.org ftp.example.org", "two names"),
+        ("www.example.org @192.0.2.1 @192.0.2.2", "two servers"),
+        ("www.example.org @", "needs a server"),
+        ("a..b", "a label is empty"),
+        ("-x 300.1.1.1", "write 192.0.2.1 or 2001:db8::1"),
+        ("-x", "needs an address"),
+        ("a" * 64, "63 octets"),
+    ],
+)
+def test_wrong(text: str, hint: str) -> None:
+    """
+    A word that cannot be used ends the command with one line that says which it is and what would be right.
+    """
+    with pytest.raises(Ending) as caught:
+        parseQuery(text.split())
+    assert caught.value.code == USAGE
+    assert hint in caught.value.line
+    assert "\n" not in caught.value.line
