@@ -1,0 +1,69 @@
+"""
+Ask one server for one thing with the protocols alone, and do what a resolver would do: ask again, and ask by TCP when the reply
+does not fit into a datagram.
+
+    python careful.py 127.0.0.1 5301 long.example.com
+"""
+
+import sys
+
+from twisted.internet import defer, protocol, task
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.names.error import DNSQueryTimeoutError
+
+from twisted_ext import dns
+
+WAITS = (1, 2, 4)
+
+
+class Controller:
+    """
+    Told of connections, as the protocol wants it.
+    """
+
+    def connectionMade(self, connection):
+        pass
+
+    def connectionLost(self, connection):
+        pass
+
+    def messageReceived(self, message, protocol, address=None):
+        pass
+
+
+async def askDatagrams(reactor, server, query):
+    for wait in WAITS:
+        # A new port each time: whoever guessed the last one has to guess again.
+        asking = dns.DNSDatagramProtocol(controller=None)
+        port = reactor.listenUDP(0, asking)
+        try:
+            return await asking.query(server, [query], timeout=wait)
+        except DNSQueryTimeoutError:
+            print("no reply, once more", file=sys.stderr)
+        finally:
+            await port.stopListening()
+    raise SystemExit(f"{server[0]} does not answer")
+
+
+async def askStream(reactor, server, query):
+    factory = protocol.Factory.forProtocol(lambda: dns.DNSProtocol(Controller()))
+    connection = await HostnameEndpoint(reactor, *server).connect(factory)
+    try:
+        return await connection.query([query])
+    finally:
+        connection.transport.loseConnection()
+
+
+async def main(reactor, address, port, name):
+    server = (address, int(port))
+    query = dns.Query(name, dns.TXT)
+    message = await askDatagrams(reactor, server, query)
+    print(f"by UDP: {len(message.answers)} records, cut off: {bool(message.trunc)}")
+    if message.trunc:
+        message = await askStream(reactor, server, query)
+        print(f"by TCP: {len(message.answers)} records")
+    if message.rCode != dns.OK:
+        print("the server says", message.rCode)
+
+
+task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])

@@ -1,0 +1,32 @@
+"""
+Ask for one name by way of several descriptions.
+
+    python descriptions.py www.example.com
+"""
+
+import sys
+
+from twisted.internet import defer, task
+
+from twisted_ext import client
+
+DESCRIPTIONS = [
+    "udp:127.0.0.1:5301",
+    "tcp:127.0.0.1:5301",
+    "udp:127.0.0.1,127.0.0.1@5302:5301",
+    "cache:udp:127.0.0.1:5301",
+    "chain:(hosts):(special):cache:udp:127.0.0.1:5301",
+    "race:delay=0.1:(udp:127.0.0.1:5301):(tcp:127.0.0.1:5301)",
+    "route:example.com=(udp:127.0.0.1:5301):system",
+]
+
+
+async def main(reactor, name):
+    for description in DESCRIPTIONS:
+        resolver = client.resolverFromString(reactor, description)
+        result = await resolver.lookupAddress(name)
+        print(f"{description}\n  {result[0][0].payload.dottedQuad()} from {result.server}")
+        await resolver.close()
+
+
+task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])

@@ -1,0 +1,3 @@
+"""
+Tests of what the documentation shows: every listing is run.
+"""

@@ -1,0 +1,167 @@
+"""
+Listings and what they print: files of C{docs/listings} that the pages include.
+
+  - C{name.py} is a program, C{name.out} a terminal with it: commands behind C{$}, and below each what it prints.
+  - C{name.session} is a Python shell: what is typed behind C{>>>}, and below what is shown then.
+
+Ports in them (5301, 5302, 8080) stand for those that the server of L{tests.docs.serving} has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.test_architecture import ROOT
+
+__all__ = ["LISTINGS", "Servers", "Step", "alike", "serving", "stepsOf"]
+
+LISTINGS: Final = ROOT / "docs" / "listings"
+
+#: Seconds that a listing or a server may take.
+_PATIENCE: Final = 60.0
+
+#: What differs from run to run, and what is put in its place.
+_VARYING: Final = (
+    (re.compile(r"0x[0-9a-f]{6,}"), "0x7f0000000000"),
+    (re.compile(r" +\d+\.\d ms"), " 0.0 ms"),
+    (re.compile(r"(age|left|wait|seconds)=\d+\.\d+"), r"\1=0.0"),
+    (re.compile(r";; WHEN: .*"), ";; WHEN: now"),
+    (re.compile(r"id: \d+"), "id: 1"),
+    (re.compile(r"Query time: \d+ msec"), "Query time: 0 msec"),
+)
+
+
+def alike(text: str) -> str:
+    """
+    @return: the text without what differs from run to run.
+    """
+    for pattern, replacement in _VARYING:
+        text = pattern.sub(replacement, text)
+    return "\n".join([line.rstrip() for line in text.strip().splitlines()])
+
+
+class Step:
+    """
+    One thing that is typed, and what is shown then.
+    """
+
+    def __init__(self, typed: str) -> None:
+        self.typed = typed
+        self.lines: list[str] = []
+
+    @property
+    def shown(self) -> str:
+        """
+        All that is shown until the next step.
+        """
+        return "\n".join(self.lines)
+
+
+def stepsOf(text: str, prompt: str) -> list[Step]:
+    """
+    @param prompt: what stands before everything that is typed.
+    """
+    steps: list[Step] = []
+    for line in text.splitlines():
+        if line.startswith(prompt):
+            steps.append(Step(line.removeprefix(prompt).strip()))
+        elif steps:
+            steps[-1].lines.append(line)
+        elif line.strip():
+            raise ValueError(f"{line!r} stands before the first {prompt!r}")
+    return steps
+
+
+class Servers:
+    """
+    The servers of L{tests.docs.serving}, running.
+
+    @ivar ports: the real ports, by those that stand for them.
+    """
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self.hasIPv6 = bool(ports.pop("ipv6"))
+        self.ports = ports
+
+    def real(self, text: str) -> str:
+        """
+        @return: the text with the real ports.
+        """
+        return re.sub(r"\b(5301|5302|8080)\b", lambda found: str(self.ports[found[0]]), text)
+
+    def shown(self, text: str) -> str:
+        """
+        @return: the text with the ports that stand for them.
+        """
+        for stands, port in self.ports.items():
+            text = re.sub(rf"\b{port}\b", stands, text)
+        return text
+
+    def copy(self, folder: Path, to: Path) -> None:
+        """
+        Copy all listings of a folder, with the real ports, and lay the files of a machine that asks the first server beside them.
+        """
+        shutil.copytree(folder, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in to.rglob("*"):
+            if path.suffix in (".py", ".out", ".session"):
+                path.write_text(self.real(path.read_text("utf-8")), "utf-8")
+        (to / "resolv.conf").write_text(f"nameserver 127.0.0.1:{self.ports['5301']}\n")
+        (to / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+
+    def run(self, words: list[str], folder: Path, given: str = "") -> str:
+        """
+        Run a command of a listing.
+
+        @param given: its standard input.
+
+        @return: what it printed, on both of its outputs.
+        """
+        if words[0] == "python" and words[1] != "-m":
+            command = [sys.executable, "-m", "tests.docs.running", "resolv.conf", "hosts", *words[1:]]
+        elif words[0] == "python":
+            command = [sys.executable, *words[1:]]
+        elif words[0] == "txdns":
+            command = [sys.executable, "-c", "import sys; from twisted_ext.apps.cli.main import main; sys.exit(main())", *words[1:]]
+        else:
+            raise ValueError(f"{words[0]!r} is no command that a listing may show")
+        path = os.pathsep.join([str(folder), str(ROOT)])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_PATIENCE,
+        )
+        return self.shown(done.stdout)
+
+
+@contextmanager
+def serving() -> Iterator[Servers]:
+    """
+    Start the servers, and end them afterwards.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.docs.serving"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            yield Servers(json.loads(process.stdout.readline()))
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -1,0 +1,30 @@
+"""
+Run a listing as on a machine with another C{resolv.conf} and hosts file.
+
+    python -m tests.docs.running RESOLV_CONF HOSTS SCRIPT [WORD ...]
+
+The functions of L{twisted_ext.client} ask C{client.theResolver}, so a resolver of these files is put there first, by the means that
+any program has; a listing that makes a resolver of its own is not concerned.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from twisted_ext import client
+
+__all__ = ["run"]
+
+
+def run(resolvConf: str, hosts: str, script: str, words: list[str]) -> None:
+    """
+    @param words: what the script finds behind its own name in C{sys.argv}.
+    """
+    client.theResolver = client.createResolver(resolvconf=resolvConf, hosts=hosts)
+    sys.argv = [script, *words]
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -1,0 +1,143 @@
+"""
+The server that listings talk to, in a process of its own.
+
+    python -m tests.docs.serving
+
+It prints one line of JSON with the ports that it has at loopback addresses, and ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final, Protocol, cast
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as Connection
+
+from twisted_ext.client import reverseName
+from twisted_ext.testing.servers import CannedServer, Reply
+from twisted_ext.testing.sources import rrsetOf
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.options import ExtendedError
+
+__all__ = ["RECORDS", "SECOND", "listenOn", "server"]
+
+_SERVFAIL: Final = 2
+_SILENT: Final = nameFromText("silent.example.com")
+
+#: What there is.
+RECORDS: Final[dict[tuple[str, str], Reply]] = {
+    ("example.com", "A"): "192.0.2.119",
+    ("example.com", "MX"): ["10 mail.example.com.", "20 backup.example.net."],
+    ("example.com", "NS"): ["ns1.example.com.", "ns2.example.com."],
+    ("example.com", "TXT"): ['"v=spf1 mx -all"', '"made for the documentation"'],
+    ("www.example.com", "A"): "192.0.2.80",
+    ("www.example.com", "AAAA"): "2001:db8::80",
+    ("ipv6.example.com", "AAAA"): "2001:db8::6",
+    ("mail.example.com", "A"): "192.0.2.25",
+    ("example.net", "TXT"): '"no mail here"',
+    ("web.example.com", "A"): "127.0.0.1",
+    ("web.example.com", "AAAA"): "::1",
+    ("long.example.com", "TXT"): [f'"{number:03d} {"." * 200}"' for number in range(20)],
+    ("broken.example.com", "A"): _SERVFAIL,
+    ("_xmpp-client._tcp.example.com", "SRV"): [
+        "20 0 5222 backup.example.net.",
+        "5 10 5222 chat2.example.com.",
+        "5 30 5222 chat1.example.com.",
+    ],
+    # Seconds are part of what the tour shows.
+    ("twistedmatrix.com", "MX"): lambda question: [rrsetOf(question.name, question.rrType, "10 mail.twistedmatrix.com.", 1)],
+    (reverseName("192.0.2.80"), "PTR"): "www.example.com.",
+    (reverseName("192.0.2.25"), "PTR"): ["mail.example.com.", "smtp.example.com."],
+    (reverseName("2001:db8::80"), "PTR"): "www.example.com.",
+    # 192.0.2.128 to 255 are somebody else's, by aliases (RFC 2317).
+    (reverseName("192.0.2.200"), "CNAME"): "200.128-25.2.0.192.in-addr.arpa.",
+    ("200.128-25.2.0.192.in-addr.arpa", "PTR"): "printer.example.org.",
+}
+
+#: What the second server knows.
+SECOND: Final[dict[tuple[str, str], Reply]] = {("example.com", "A"): "192.0.2.119", ("www.example.com", "A"): "192.0.2.80"}
+
+
+def _asResolver(octets: bytes, transport: str) -> list[bytes]:
+    """
+    Reply as a resolver that looks things up for others: without AA, and with a reason where it has failed.
+    """
+    message = Message.fromWire(octets)
+    if message.questions[0].name == _SILENT:
+        return []
+    edns = message.edns
+    if message.rcode == _SERVFAIL and edns is not None:
+        edns = EDNS(1232, edns.flags, options=(ExtendedError.of(22, "all servers of example.com are down").toWire(),))
+        octets = buildMessage(Message(message.id, message.flags, message.questions, edns=edns))
+    flags = int.from_bytes(octets[2:4], "big") & ~AA
+    return [octets[:2] + flags.to_bytes(2, "big") + octets[4:]]
+
+
+def server(records: dict[tuple[str, str], Reply]) -> CannedServer:
+    """
+    @return: a server that has these records, and denies everything else.
+    """
+    canned = CannedServer(records)
+    canned.tamper = _asResolver
+    return canned
+
+
+class _Listening(Protocol):
+    """
+    The address of a port that listens.
+    """
+
+    port: int
+
+
+class _EndWithInput(Connection):
+    """
+    Ends the process when whoever started it is gone.
+    """
+
+    def __init__(self, reactor: IReactorCore) -> None:
+        self._reactor = reactor
+
+    def connectionLost(self, reason: object = None) -> None:
+        self._reactor.stop()
+
+
+def listenOn(reactor: IReactorTime, port: int = 0) -> dict[str, int]:
+    """
+    @param port: for the first server; 0 for one that is free.
+
+    @return: the ports, by the numbers that stand for them in listings.
+    """
+    web = IReactorTCP(reactor).listenTCP(0, Factory.forProtocol(Connection), interface="127.0.0.1")
+    webPort = cast(_Listening, web.getHost()).port
+    try:
+        IReactorTCP(reactor).listenTCP(webPort, Factory.forProtocol(Connection), interface="::1")
+        ipv6 = 1
+    except CannotListenError:
+        ipv6 = 0
+    return {
+        "5301": server(RECORDS).listen(reactor, port, "127.0.0.1").port,
+        "5302": server(SECOND).listen(reactor, 0, "127.0.0.1").port,
+        "8080": webPort,
+        "ipv6": ipv6,
+    }
+
+
+def _main() -> None:
+    from twisted.internet import reactor, stdio
+
+    stdio.StandardIO(_EndWithInput(cast(IReactorCore, reactor)))
+    print(json.dumps(listenOn(cast(IReactorTime, reactor), int(sys.argv[1]) if sys.argv[1:] else 0)), flush=True)
+    cast(IReactorCore, reactor).run()
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,96 @@
+"""
+Tests of listings: each is run, and prints what the pages show.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.test_architecture import ROOT
+
+__all__ = ["PAGES", "TERMINALS"]
+
+#: Listings that show a terminal.
+TERMINALS: Final = sorted(LISTINGS.rglob("*.out"))
+
+#: The text of every page.
+PAGES: Final = {path: path.read_text("utf-8") for path in [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")] if "_build" not in path.parts}
+
+#: Listings that need a loopback address of IPv6.
+_IPV6: Final = ("install",)
+
+
+@pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
+def test_printsWhatIsShown(path: Path, servers: Servers, tmp_path: Path) -> None:
+    """
+    Whoever types what a page shows gets what it shows.
+    """
+    if path.stem in _IPV6 and not servers.hasIPv6:
+        pytest.skip("this machine has no loopback address of IPv6")
+    servers.copy(path.parent, tmp_path)
+    steps = stepsOf(path.read_text("utf-8"), "$ ")
+    assert steps
+    for step in steps:
+        words = shlex.split(servers.real(step.typed))
+        given = ""
+        if "<" in words:
+            given = (tmp_path / words[-1]).read_text("utf-8")
+            words = words[: words.index("<")]
+        assert alike(servers.run(words, tmp_path, given)) == alike(step.shown), step.typed
+
+
+@pytest.mark.parametrize("name", ["test_mailing", "test_without_network"])
+def test_testsPass(name: str, servers: Servers, tmp_path: Path) -> None:
+    """
+    The tests that the how-to shows pass, under trial as well.
+    """
+    servers.copy(LISTINGS / "howto", tmp_path)
+    done = subprocess.run([sys.executable, "-m", "twisted.trial", name], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "successes=3" in done.stdout
+
+
+def test_everyListingIsShown() -> None:
+    """
+    No listing is left over that no page includes.
+    """
+    shown = {
+        (path.parent / name).resolve()
+        for path, text in PAGES.items()
+        for name in re.findall(r"\.\. (?:literal)?include:: (\S+)", text)
+    }
+    files = {path for path in LISTINGS.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert sorted(map(str, files - shown)) == []
+
+
+def test_everyProgramIsRun() -> None:
+    """
+    Each program among the listings is run by a test: by a terminal that shows it, or as a test itself.
+    """
+    typed = " ".join([step.typed for path in TERMINALS for step in stepsOf(path.read_text("utf-8"), "$ ")])
+    idle = [
+        path.name
+        for path in LISTINGS.rglob("*.py")
+        if "plugins" not in path.parts and path.stem not in ("mailing", "test_mailing", "test_without_network") and path.stem not in typed
+    ]
+    assert idle == []
+
+
+def test_noticed(servers: Servers, tmp_path: Path) -> None:
+    """
+    A program that prints something else than the page says is noticed.
+    """
+    (tmp_path / "other.py").write_text("print('something else')\n")
+    (tmp_path / "resolv.conf").write_text("")
+    (tmp_path / "hosts").write_text("")
+    assert alike(servers.run(["python", "other.py"], tmp_path)) == "something else"
+    assert alike("<Deferred at 0x7f2b1c8e5a90>") == alike("<Deferred at 0x7ffffffffff0> ")
+    assert alike("a") != alike("b")

@@ -1,0 +1,3 @@
+"""
+The guided tour, typed.
+"""

@@ -1,0 +1,9 @@
+"""
+What tests of the tour share with those of the listings.
+"""
+
+from __future__ import annotations
+
+from tests.docs.conftest import servers
+
+__all__ = ["servers"]

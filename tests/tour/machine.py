@@ -1,0 +1,117 @@
+"""
+A machine of one's own: a network of its own, with the servers that the original tour asks, and a C{resolv.conf} that names one.
+
+    python -m tests.tour.machine WORD ...
+
+runs C{python WORD ...} in it. It takes namespaces of Linux, for which no rights are needed where the system allows them (unshare(1)); outside
+of them nothing changes, and nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final, cast
+
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+
+from tests.docs.serving import server
+from tests.test_architecture import ROOT
+from twisted_ext.client import reverseName
+from twisted_ext.testing.servers import Reply
+from twisted_ext.testing.sources import rrsetOf
+
+__all__ = ["ADDRESSES", "RECORDS", "UNSHARE", "usable"]
+
+#: Where the servers are: that of C{resolv.conf}, and those that the tour names.
+ADDRESSES: Final = ("127.0.0.53", "8.8.8.8", "8.8.4.4")
+
+#: What these servers said when the tour was written.
+RECORDS: Final[dict[tuple[str, str], Reply]] = {
+    ("www.example.com", "AAAA"): "2606:2800:220:6d:26bf:1447:1097:aa7",
+    ("example.com", "A"): "93.184.216.119",
+    ("twistedmatrix.com", "MX"): lambda question: [rrsetOf(question.name, question.rrType, "10 mail.twistedmatrix.com.", 1)],
+    (reverseName("127.0.0.1"), "PTR"): lambda question: [rrsetOf(question.name, question.rrType, "localhost.", 86400)],
+}
+
+#: Network, mounts and rights of its own; it ends with whoever started it.
+UNSHARE: Final = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--fork", "--kill-child")
+
+_SIOCSIFADDR: Final = 0x8916
+_SIOCSIFFLAGS: Final = 0x8914
+_UP_AND_RUNNING: Final = 0x41
+
+
+def usable() -> bool:
+    """
+    @return: whether this system lets us have such a machine.
+    """
+    if shutil.which(UNSHARE[0]) is None or shutil.which("mount") is None:
+        return False
+    return subprocess.run([*UNSHARE, "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"], capture_output=True).returncode == 0
+
+
+def _addAddresses() -> None:
+    """
+    Bring the loopback interface up, with all addresses.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_AND_RUNNING))
+        for number, address in enumerate(ADDRESSES[1:]):
+            name = f"lo:{number}".encode()
+            packed = struct.pack("16sHH4s16x", name, socket.AF_INET, 0, socket.inet_aton(address))
+            fcntl.ioctl(control, _SIOCSIFADDR, packed)
+
+
+def _serve() -> None:
+    """
+    Be the servers, until nobody holds our input any more.
+    """
+    from twisted.internet import reactor, stdio
+    from twisted.internet.protocol import Protocol
+
+    core = cast(IReactorCore, reactor)
+
+    class EndWithInput(Protocol):
+        def connectionLost(self, reason: object = None) -> None:
+            core.stop()
+
+    stdio.StandardIO(EndWithInput())
+    canned = server(RECORDS)
+    for address in ADDRESSES:
+        canned.listen(cast(IReactorTime, reactor), 53, address)
+    print("ready", flush=True)
+    core.run()
+
+
+def _inside(words: list[str]) -> int:
+    _addAddresses()
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in (("/etc/resolv.conf", f"nameserver {ADDRESSES[0]}\n"), ("/etc/hosts", "127.0.0.1 localhost\n")):
+            instead = Path(folder, Path(path).name)
+            instead.write_text(text)
+            subprocess.run(["mount", "--bind", str(instead), path], check=True)
+        serve = [sys.executable, "-m", "tests.tour.machine", "--serve"]
+        with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as servers:
+            assert servers.stdout is not None and servers.stdin is not None
+            servers.stdout.readline()
+            try:
+                return subprocess.call([sys.executable, *words])
+            finally:
+                servers.stdin.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        _serve()
+    elif sys.argv[1] == "--inside":
+        sys.exit(_inside(sys.argv[2:]))
+    else:
+        os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, "-m", "tests.tour.machine", "--inside", *sys.argv[1:]])
