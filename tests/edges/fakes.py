@@ -62,7 +62,9 @@ def denied(*sets: RRSet) -> Answer:
     @return: the answer that there is no such name.
     """
     authority = (rrset("example.", "SOA", "ns. host. 1 2 3 4 5"),)
-    return Answer(Outcome.NXDOMAIN, sets, authority, rcode=3, ede=((15, "not here"),), origin=Origin("udp", SERVER, 2, 0.01))
+    return Answer(
+        Outcome.NXDOMAIN, sets, authority, rcode=3, ede=((15, "not here"),), origin=Origin("udp", SERVER, 2, 0.01)
+    )
 
 
 @implementer(IAnswerSource)
@@ -174,4 +176,3 @@ class Addresses:
 
     def resolutionComplete(self) -> None:
         self.events.append("complete")
-

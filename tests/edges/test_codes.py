@@ -61,7 +61,9 @@ class OutwardTests(SynchronousTestCase):
             self.assertIsInstance(raised, kind)
             self.assertIsInstance(raised, DNSLookupError)
             self.assertIs(raised.__cause__, fault)
-            self.assertEqual((raised.server, raised.attempts, raised.ede, raised.rcode), (SERVER, 3, ((22, ""),), fault.rcode))
+            self.assertEqual(
+                (raised.server, raised.attempts, raised.ede, raised.rcode), (SERVER, 3, ((22, ""),), fault.rcode)
+            )
             self.assertEqual(str(raised), f"a.example: {fault}")
 
     def test_denied(self) -> None:
@@ -121,7 +123,13 @@ class InwardTests(SynchronousTestCase):
             self.assertIs(answer.outcome, Outcome.NXDOMAIN)
         known = denied()
         self.assertIs(denialFrom(codes.DNSNameError("x", answer=known)), known)
-        for other in (error.DNSServerError(), error.DomainError(), codes.DNSServerError("x"), ValueError(), DNSLookupError()):
+        for other in (
+            error.DNSServerError(),
+            error.DomainError(),
+            codes.DNSServerError("x"),
+            ValueError(),
+            DNSLookupError(),
+        ):
             self.assertIsNone(denialFrom(other))
 
     def test_faults(self) -> None:

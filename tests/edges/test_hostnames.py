@@ -251,7 +251,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolver.resolveHostName(self.receiver, "a.example", 443, transportSemantics="UDP")
-        self.assertEqual(self.receiver.addresses, [IPv6Address("UDP", "2001:db8::1", 443), IPv4Address("UDP", "192.0.2.1", 443)])
+        self.assertEqual(
+            self.receiver.addresses, [IPv6Address("UDP", "2001:db8::1", 443), IPv4Address("UDP", "192.0.2.1", 443)]
+        )
 
     def test_literals(self) -> None:
         """

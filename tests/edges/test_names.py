@@ -14,7 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.edges.fakes import Fake, data, denied, nodata, question, rrset
-from twisted_ext.edges.codes import DNSFormatError, DNSNameError, DNSServerError, DomainError, LookupFailed, NoAddressError
+from twisted_ext.edges.codes import (
+    DNSFormatError,
+    DNSNameError,
+    DNSServerError,
+    DomainError,
+    LookupFailed,
+    NoAddressError,
+)
 from twisted_ext.edges.lookups import Lookups
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import CallerFault, ServerFailed
@@ -73,7 +80,11 @@ class InterfaceTests(NamesTestCase):
                 getattr(self.resolver, method)("a.example.").addErrback(lambda failure: None)
                 self.assertEqual(self.source.asked[-1].rrType, number)
         for number, mnemonic in list(rrtypes.TYPE_NAMES.items()):
-            if declarationOf(number) is not UnknownRdata and not rrtypes.isMeta(number) and number not in _NOT_ASKED_FOR:
+            if (
+                declarationOf(number) is not UnknownRdata
+                and not rrtypes.isMeta(number)
+                and number not in _NOT_ASKED_FOR
+            ):
                 self.assertIn(number, asked, mnemonic)
 
     def test_adapts(self) -> None:
@@ -157,7 +168,9 @@ class LookupTests(NamesTestCase):
         """
         Aliases on the way are among the answers, first.
         """
-        self.source.knows("a.example.", "A", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "A", "192.0.2.1")))
+        self.source.knows(
+            "a.example.", "A", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "A", "192.0.2.1"))
+        )
         answers, _, _ = self.successResultOf(self.resolver.lookupAddress("a.example"))
         self.assertEqual([header.type for header in answers], [dns.CNAME, dns.A])
 
@@ -223,7 +236,9 @@ class LookupTests(NamesTestCase):
         self.source.knows("a.example.", "A", denied())
         failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), DNSNameError)
         self.assertIn("a.example", str(failure.value))
-        self.source.knows("a.example.", "AAAA", ServerFailed("192.0.2.53:53 answered SERVFAIL", server="192.0.2.53:53", rcode=2))
+        self.source.knows(
+            "a.example.", "AAAA", ServerFailed("192.0.2.53:53 answered SERVFAIL", server="192.0.2.53:53", rcode=2)
+        )
         failure = self.failureResultOf(self.resolver.lookupIPV6Address("a.example"), DNSServerError)
         self.assertEqual(str(failure.value), "a.example: 192.0.2.53:53 answered SERVFAIL")
         self.failureResultOf(self.resolver.lookupText("a.example"), error.DomainError)
@@ -404,7 +419,11 @@ class HostByNameTests(NamesTestCase):
         self.source.knows("b.example.", "A", nodata(rrset("b.example.", "CNAME", "a.example."), soa=False))
         self.failureResultOf(self.resolver.getHostByName("a.example", effort=1000), NoAddressError)
         self.assertEqual(len(self.source.asked), 2)
-        self.source.knows("c.example.", "A", data(rrset("c.example.", "CNAME", "d.example."), rrset("d.example.", "CNAME", "c.example.")))
+        self.source.knows(
+            "c.example.",
+            "A",
+            data(rrset("c.example.", "CNAME", "d.example."), rrset("d.example.", "CNAME", "c.example.")),
+        )
         self.failureResultOf(self.resolver.getHostByName("c.example"), DomainError)
 
     def test_aliasToNothing(self) -> None:
@@ -412,7 +431,11 @@ class HostByNameTests(NamesTestCase):
         An alias whose target has no address of IPv4 leads to the other family.
         """
         self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example.")))
-        self.source.knows("a.example.", "AAAA", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "AAAA", "2001:db8::1")))
+        self.source.knows(
+            "a.example.",
+            "AAAA",
+            data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "AAAA", "2001:db8::1")),
+        )
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("a.example")), "2001:db8::1")
 
     def test_searched(self) -> None:

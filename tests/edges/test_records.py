@@ -107,7 +107,10 @@ class RecordTests(SynchronousTestCase):
         """
         tlsa, kx = recordOf(52), recordOf(36)
         assert tlsa is not None and kx is not None
-        self.assertEqual(str(tlsa(3, 1, matchingType=1, certificate=b"x", ttl="1H")), "<TLSA usage=3 selector=1 matchingType=1 certificate='x' ttl=3600>")
+        self.assertEqual(
+            str(tlsa(3, 1, matchingType=1, certificate=b"x", ttl="1H")),
+            "<TLSA usage=3 selector=1 matchingType=1 certificate='x' ttl=3600>",
+        )
         self.assertEqual(kx(1, "b.example").rdata.wire, b"\x00\x01\x01b\x07example\x00")
         self.assertEqual(kx(1, dns.Name(b"b.example")), kx(1, b"b.example"))
         for record in (tlsa, kx):
@@ -156,7 +159,12 @@ class RecordTests(SynchronousTestCase):
         """
         Names in records of Twisted's are exact, too.
         """
-        for mnemonic, text in (("RP", "a\\.b.c. d."), ("MINFO", "a\\.b.c. d."), ("NAPTR", '1 2 "" "" "" a\\.b.c.'), ("A6", "64 ::1 a\\.b.c.")):
+        for mnemonic, text in (
+            ("RP", "a\\.b.c. d."),
+            ("MINFO", "a\\.b.c. d."),
+            ("NAPTR", '1 2 "" "" "" a\\.b.c.'),
+            ("A6", "64 ::1 a\\.b.c."),
+        ):
             wire = rdataFromText(typeNumber(mnemonic) or 0, text)
             payload = resultFromAnswer(data(rrset("x.", mnemonic, text)))[0][0].payload
             self.assertEqual(encoded(payload), wire)

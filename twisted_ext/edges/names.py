@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver
+from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
 from twisted.names import dns
 from twisted.python.failure import Failure
 from zope.interface import classImplements, implementer
@@ -40,7 +40,7 @@ _AXFR: Final = 252
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
 
-@implementer(IHostnameResolver)
+@implementer(IHostnameResolver, IResolverSimple)
 class NamesResolver(Lookups):
     """
     The face of an answer source: all of L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and

@@ -41,7 +41,9 @@ def parseNames(site: Site, path: str) -> IAnswerSource:
         own: IAnswerSource = behind
         return own
     if not _isResolver(found):
-        raise BadDescription(f"names: {path} gives {found!r:.100}, which is no resolver: it has neither query() nor getHostByName()")
+        raise BadDescription(
+            f"names: {path} gives {found!r:.100}, which is no resolver: it has neither query() nor getHostByName()"
+        )
     return NamesSource(found, site.reactor)
 
 

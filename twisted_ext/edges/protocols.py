@@ -6,7 +6,7 @@ whom it was asked, and whole.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.names import dns
 from twisted.python.failure import Failure
 
+from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.messages import Message
 from twisted_ext.edges.results import wireFromName
 from twisted_ext.edges.sorting import packed
@@ -47,6 +48,27 @@ def _sameAddress(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
         return False
 
 
+class _Controller(Protocol):
+    """
+    Who hears of everything that is no reply.
+    """
+
+    def messageReceived(self, message: dns.Message, protocol: object, address: tuple[str, int] | None = None) -> None:
+        """
+        Something has come that nobody waits for.
+        """
+
+    def connectionMade(self, protocol: object) -> None:
+        """
+        A connection is there.
+        """
+
+    def connectionLost(self, protocol: object) -> None:
+        """
+        And gone.
+        """
+
+
 class DNSMixin(dns.DNSMixin):
     """
     What both protocols have in common.
@@ -55,7 +77,17 @@ class DNSMixin(dns.DNSMixin):
     """
 
     liveMessages: dict[int, tuple[Deferred[dns.Message], IDelayedCall]]
+    controller: object
+    _reactor: object
     _asked: dict[int, list[dns.Query]]
+
+    def __init__(self, controller: object = None, reactor: object = None) -> None:
+        """
+        @param controller: has C{messageReceived}, and for connections C{connectionMade} and C{connectionLost}.
+        @param reactor: L{None} for the global one.
+        """
+        self.controller = controller
+        self._reactor = globalReactor() if reactor is None else reactor
 
     def _query(
         self, queries: list[dns.Query], timeout: float, id: int, writeMessage: Callable[[dns.Message], None]
@@ -187,7 +219,7 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
 
         def notify(message: dns.Message) -> None:
             if message.id not in self.resends:
-                self.controller.messageReceived(message, self, addr)
+                cast(_Controller, self.controller).messageReceived(message, self, addr)
 
         def validate(message: dns.Message) -> bool:
             address = self._addressValidation.get(message.id)
@@ -209,7 +241,7 @@ class DNSProtocol(DNSMixin, dns.DNSProtocol):
         self._asked = {}
         self.liveMessages = {}
         if self.controller is not None:
-            self.controller.connectionMade(self)
+            cast(_Controller, self.controller).connectionMade(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -217,4 +249,4 @@ class DNSProtocol(DNSMixin, dns.DNSProtocol):
         """
         self._abandon(reason)
         if self.controller is not None:
-            self.controller.connectionLost(self)
+            cast(_Controller, self.controller).connectionLost(self)
