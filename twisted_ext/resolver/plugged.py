@@ -29,7 +29,7 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
 
     def overhear(event: LogEvent) -> None:
         # A module that cannot be imported is logged and left out by Twisted.
-        failure = event.get("log_failure")
+        failure = event.get("log_failure") or event.get("failure")
         if isinstance(failure, Failure):
             complaints.append(
                 f"a plugin module cannot be imported: {type(failure.value).__name__}: {failure.getErrorMessage()}"

@@ -113,9 +113,10 @@ class _Reading:
             index += 1
         prefix = text[start:index]
         plan, schema = self._planFor(prefix, start)
-        if text.startswith("://", index):
+        first = schema.at(0)
+        if text.startswith("://", index) and first is not None and not first.wantsSource:
             url, behind = self._url(index + 1, inside)
-            self._take(plan, schema.at(0), f"{prefix}:{url}", start, schema)
+            self._take(plan, first, f"{prefix}:{url}", start, schema)
             index = behind
         while index < self._end and text[index] == ":":
             index = self._argument(plan, schema, index + 1, inside, depth)
@@ -181,7 +182,7 @@ class _Reading:
     def _take(
         self,
         plan: Plan,
-        parameter: Parameter | None,
+        parameter: Parameter,
         value: object,
         valueAt: int,
         schema: Schema,
@@ -191,8 +192,6 @@ class _Reading:
         """
         Add one argument to what has been read.
         """
-        if parameter is None:
-            raise _fault(self._text, valueAt, f"no address belongs here; it is {schema.usage(plan.prefix)}")
         if key is not None and (key in plan.named or (not parameter.many and key in self._given(plan, schema))):
             raise _fault(self._text, start, f"{key} is given twice")
         if isinstance(value, str):
