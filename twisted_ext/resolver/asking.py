@@ -14,7 +14,8 @@ from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.resolver.choosing import bestOf, dueForProbe
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.sockets import SIZE
-from twisted_ext.wire.codes import rcodeName
+from twisted_ext.transport.timing import ROUNDING
+from twisted_ext.wire.codes import AA, AD, CD, RA, RD, rcodeName
 from twisted_ext.wire.message import Message, Question
 
 if TYPE_CHECKING:
@@ -30,12 +31,42 @@ _DONE: Final = 1 << 16
 #: Rcodes with which servers say that they do not understand EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
 _NO_EDNS: Final = frozenset((1, 4, 16))
 
-_SERVFAIL: Final = 2
-
-_ONE: Final = b"\x00\x01"
+#: Flags and count of questions of nearly all replies: QR, with or without AA, RD, RA, AD and CD; NOERROR or NXDOMAIN; one question.
+_PLAIN: Final = frozenset(
+    (0x8000 | aa | rd | ra | ad | cd | rcode).to_bytes(2, "big") + b"\x00\x01"
+    for aa in (0, AA)
+    for rd in (0, RD)
+    for ra in (0, RA)
+    for ad in (0, AD)
+    for cd in (0, CD)
+    for rcode in (0, 3)
+)
 
 #: A query under way: where, under which id, to which server, since when, and whether without EDNS against our wish.
 _Open = tuple["Leg", bytes, int, float, bool]
+
+
+class _Troubles:
+    """
+    What a flight has to keep in mind once something did not go as it mostly does.
+
+    @ivar tries: queries by UDP to each server; L{_DONE} where there shall be no more.
+    @ivar others: earlier queries and probes that are still open.
+    @ivar faults: what has come to nothing.
+    @ivar plainAt: the server that is asked without EDNS because it stumbled over it, or -1.
+    @ivar streamed: servers that have been asked by TCP, as bits.
+    @ivar plain: whether the query that is waited for is one without EDNS because of that.
+    """
+
+    __slots__ = ("tries", "others", "faults", "plainAt", "streamed", "plain")
+
+    def __init__(self, tries: list[int]) -> None:
+        self.tries = tries
+        self.others: list[_Open] = []
+        self.faults: list[DNSFault] = []
+        self.plainAt = -1
+        self.streamed = 0
+        self.plain = False
 
 
 class Flight:
@@ -47,7 +78,7 @@ class Flight:
 
     @ivar question: what is asked.
     @ivar context: with what wishes.
-    @ivar deferred: who waits for it.
+    @ivar deferred: who waits for it; gone when it is over.
     @ivar query: the message as it is sent now, without its id.
     @ivar wire: the question in it.
     @ivar due: when to do something about silence.
@@ -63,34 +94,31 @@ class Flight:
         "due",
         "attempts",
         "_source",
-        "_end",
-        "_current",
-        "_others",
         "_began",
-        "_tries",
-        "_faults",
-        "_plainAt",
-        "_streamed",
+        # The query that silence is waited out for.
+        "_leg",
+        "_key",
+        "_index",
+        "_sentAt",
+        "_troubles",
     )
+
+    query: bytes
+    due: float
+    _began: float
+    _key: bytes
+    _index: int
+    _sentAt: float
 
     def __init__(self, source: Forwarding, question: Question, context: QueryContext) -> None:
         self._source = source
         self.question = question
         self.context = context
         self.deferred: Deferred[Answer] = Deferred(self._cancelled)
-        self.wire = wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
-        self.query = b""
-        self.due = 0.0
+        self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
         self.attempts = 0
-        self._end = 12 + len(wire)
-        # The query that silence is waited out for; earlier ones and probes.
-        self._current: _Open | None = None
-        self._others: list[_Open] | None = None
-        self._tries = [0] * len(source.upstreams)
-        self._faults: list[DNSFault] | None = None
-        # Which server is being asked without EDNS because it stumbled over it, and those asked by TCP, as bits.
-        self._plainAt = -1
-        self._streamed = 0
+        self._leg: Leg | None = None
+        self._troubles: _Troubles | None = None
 
     def begin(self, now: float) -> None:
         """
@@ -98,30 +126,31 @@ class Flight:
         """
         self._began = now
         source = self._source
-        if now >= self.context.deadline:
-            self.deferred.errback(TimedOut(f"{self.question!r}: the time for it was over before it was asked"))
-        elif len(source.upstreams) == 1:
+        context = self.context
+        if now >= context.deadline:
+            self.end(TimedOut(f"{self.question}: the time for it was over before it was asked"))
+        elif source.alone:
             self._send(0, now)
         else:
-            index = bestOf(source.standings, self._tries, now, 1) or 0
-            if self.context.budget is None:
+            index = bestOf(source.standings, source.untried, now, 1) or 0
+            if context.budget is None and not (source.stream or context.stream):
                 self._probe(index, now)
             self._send(index, now)
 
     # -- what exchanges call
 
     def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
-        if octets[12 : self._end] != self.wire or octets[4:6] != _ONE or octets[2] & 0xFA != 0x80:
-            # Not the plain case: another spelling, a truncated reply, or no reply to this at all.
+        if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
+            # Not what comes nearly always: another spelling, a truncated reply, a failure, or no reply to this at all.
             if not self._matches(octets, leg, key):
                 return False
             if octets[2] & 2:
                 self._truncated(now, leg, key)
                 return True
-        rcode = octets[3] & 15
-        if rcode and rcode != 3:
-            self._declined(octets, now, leg, key)
-            return True
+            if octets[3] & 15 not in (0, 3):
+                self._declined(octets, now, leg, key)
+                return True
+        source = self._source
         exchange = leg.exchange
         try:
             answer = answerFromReply(self.question, octets, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
@@ -131,23 +160,26 @@ class Flight:
         except ServerFailed:
             self._declined(octets, now, leg, key)
             return True
-        current = self._current
-        if current is None or current[0] is not leg or current[1] != key:
-            current = self._open(leg, key)
-        _, _, index, sentAt, plain = current
-        source = self._source
-        standing = source.standings[index]
-        standing.replied(now - sentAt if self._tries[index] == 1 else None)
+        if self._troubles is None:
+            standing = source.standings[self._index]
+            standing.replied(now - self._sentAt)
+        else:
+            _, _, index, sentAt, plain = self._open(leg, key)
+            standing = source.standings[index]
+            standing.replied(now - sentAt if self._troubles.tries[index] == 1 else None)
+            if plain:
+                standing.neededPlain(now)
         if standing.declines:
             standing.answered()
-        if plain:
-            standing.neededPlain(now)
-        elif standing.plainSigns and answer.message is not None and answer.message.edns is not None:
+        if standing.plainSigns and answer.message is not None and answer.message.edns is not None:
             standing.tookEDNS()
         if self.context.trace is not None:
             self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
         self._over()
-        self.deferred.callback(answer)
+        deferred = self.deferred
+        # It leads back here by its canceller; without a circle both are gone at once.
+        del self.deferred
+        deferred.callback(answer)
         return True
 
     def doubted(self, now: float, leg: Leg, key: bytes) -> None:
@@ -165,15 +197,11 @@ class Flight:
         """
         Nothing of use has come in time.
         """
-        if now >= self.context.deadline - 1e-5:
+        leg = self._leg
+        if leg is None or now >= self.context.deadline - ROUNDING:
             self._giveUp(now)
             return
-        current = self._current
-        if current is None:
-            self._giveUp(now)
-            return
-        leg, _, index, _, _ = current
-        self._source.standings[index].silent(now)
+        self._source.standings[self._index].silent(now)
         self._note(now, "timed out", leg.exchange)
         self._next(now)
 
@@ -184,7 +212,9 @@ class Flight:
         Be over.
         """
         self._over()
-        self.deferred.errback(fault)
+        deferred = self.deferred
+        del self.deferred
+        deferred.errback(fault)
 
     # -- sending
 
@@ -192,35 +222,35 @@ class Flight:
         source = self._source
         context = self.context
         standing = source.standings[index]
-        if context.variant:
-            plainHead, head, opt = source.partsOf(context)
-        else:
-            plainHead, head, opt = source.parts
-        if not opt or now < standing.plainUntil or index == self._plainAt:
+        plainHead, head, opt = source.partsOf(context) if context.variant else source.parts
+        troubles = self._troubles
+        plain = troubles is not None and troubles.plainAt == index
+        if plain or now < standing.plainUntil or not opt:
             self.query = plainHead + self.wire
         else:
             self.query = head + self.wire + opt
         if source.stream or context.stream:
             self._byStream(index, now)
             return
-        if context.budget is not None:
-            try:
-                context.budget.spend()
-            except DNSFault as fault:
-                self.end(fault)
-                return
+        if context.budget is not None and not self._afford():
+            return
         exchange = source.upstreams[index].datagram
-        tries = self._tries[index]
-        self._tries[index] = tries + 1
         try:
             leg, key = exchange.ask(self, now)
         except Unreachable as fault:
             self._unsent(index, fault, now)
             return
-        current = self._current
-        if current is not None:
-            self._others = [*(self._others or ()), current]
-        self._current = (leg, key, index, now, index == self._plainAt)
+        if troubles is None:
+            tries = 0
+        else:
+            tries = troubles.tries[index]
+            troubles.tries[index] = tries + 1
+            self._keepOpen(troubles)
+            troubles.plain = plain
+        self._leg = leg
+        self._key = key
+        self._index = index
+        self._sentAt = now
         waits = context.waits
         if waits is None:
             due = now + standing.wait(tries)
@@ -229,77 +259,86 @@ class Flight:
         else:
             due = context.deadline
         self.attempts += 1
-        self.due = due if due < context.deadline else context.deadline
+        self.due = due = due if due < context.deadline else context.deadline
         if context.trace is not None:
-            self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
-        self._await()
+            self._note(now, "sent", exchange, attempt=self.attempts, wait=round(due - now, 3))
+        source.waiting.add(self)
+        if due < source.timetable.wakesAt:
+            source.timetable.wakeAt(due)
 
     def _byStream(self, index: int, now: float) -> None:
-        if self._streamed >> index & 1:
-            return
-        self._streamed |= 1 << index
-        # What can get lost by this way is reported; there is no use in asking twice.
-        self._tries[index] = _DONE
         source = self._source
+        troubles = self._trouble()
+        if troubles.streamed >> index & 1 or (self.context.budget is not None and not self._afford()):
+            return
+        troubles.streamed |= 1 << index
+        # What can get lost by this way is reported; there is no use in asking twice.
+        troubles.tries[index] = _DONE
         exchange = source.upstreams[index].stream
         try:
             leg, key = exchange.ask(self, now)
         except Unreachable as fault:
             self._unsent(index, fault, now)
             return
-        current = self._current
-        if current is not None:
-            self._others = [*(self._others or ()), current]
-        self._current = (leg, key, index, now, index == self._plainAt)
+        self._keepOpen(troubles)
+        troubles.plain = troubles.plainAt == index
+        self._leg = leg
+        self._key = key
+        self._index = index
+        self._sentAt = now
         self.attempts += 1
         deadline = self.context.deadline
-        self.due = deadline if len(self._tries) == 1 else min(deadline, now + STREAM_WAIT.default)
+        self.due = deadline if source.alone else min(deadline, now + STREAM_WAIT.default)
         self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
-        self._await()
+        source.timetable.add(self)
 
     def _probe(self, chosen: int, now: float) -> None:
         source = self._source
         index = dueForProbe(source.standings, chosen, now)
         source.standings[chosen].lookedAt = now
-        if index is None or source.stream or self.context.stream:
+        if index is None:
             return
-        source.standings[index].lookedAt = now
+        standing = source.standings[index]
+        standing.lookedAt = now
         plainHead, head, opt = source.partsOf(self.context)
-        self.query = plainHead + self.wire if now < source.standings[index].plainUntil else head + self.wire + opt
+        self.query = plainHead + self.wire if now < standing.plainUntil else head + self.wire + opt
         exchange = source.upstreams[index].datagram
         try:
             leg, key = exchange.ask(self, now)
         except Unreachable:
-            source.standings[index].silent(now)
+            standing.silent(now)
             return
-        self._tries[index] = 1
+        troubles = self._trouble()
+        troubles.tries[index] = 1
+        troubles.others.append((leg, key, index, now, False))
         self.attempts += 1
-        self._others = [(leg, key, index, now, False)]
         self._note(now, "probed", exchange)
 
-    def _await(self) -> None:
-        source = self._source
-        source.waiting.add(self)
-        if self.due < source.timetable.wakesAt:
-            source.timetable.wakeAt(self.due)
+    def _afford(self) -> bool:
+        try:
+            if self.context.budget is not None:
+                self.context.budget.spend()
+        except DNSFault as fault:
+            self.end(fault)
+            return False
+        return True
 
     # -- what comes back and is no answer
 
     def _matches(self, octets: bytes, leg: Leg, key: bytes) -> bool:
         source = self._source
-        exchange = leg.exchange
-        if exchange.reliable:
+        if leg.exchange.reliable:
             return isReplyTo(octets, self.wire, False) or isBareFailure(octets)
         standing = source.standings[self._open(leg, key)[2]]
-        return isReplyTo(octets, self.wire, source.mix is not None and standing.keepsCase(0.0))
+        return isReplyTo(octets, self.wire, source.mix is not None and standing.keepsCase(self._sentAt))
 
     def _truncated(self, now: float, leg: Leg, key: bytes) -> None:
+        exchange = leg.exchange
         index = self._open(leg, key)[2]
-        self._note(now, "truncated", leg.exchange)
-        if leg.exchange.reliable:
-            fault = ServerFailed(f"{leg.exchange.label} cut its reply by TCP short", server=leg.exchange.label)
+        self._note(now, "truncated", exchange)
+        if exchange.reliable:
             leg.release(key)
-            self._setBack(index, fault, now, leg, key)
+            self._setBack(index, ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label), now, leg, key)
             return
         self._source.standings[index].replied(None)
         # The question that goes out again is ours, whatever the reply has.
@@ -319,53 +358,61 @@ class Flight:
 
     def _declined(self, octets: bytes, now: float, leg: Leg, key: bytes) -> None:
         exchange = leg.exchange
-        current = self._open(leg, key)
-        index = current[2]
-        standing = self._source.standings[index]
+        message = Message.fromWire(octets)
         try:
-            answerFromMessage(self.question, Message.fromWire(octets), Origin(exchange.kind, exchange.label))
+            answerFromMessage(self.question, message, Origin(exchange.kind, exchange.label))
+            return
         except ServerFailed as problem:
             fault = problem
         except BadMessage as problem:
             self._malformed(octets, problem, now, leg, key)
             return
+        fault.reply = message
+        _, _, index, _, plain = self._open(leg, key)
+        standing = self._source.standings[index]
         standing.replied(None)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
-        if fault.rcode in _NO_EDNS and index != self._plainAt and standing.withEDNS(now) and self.query.endswith(self._source.partsOf(self.context)[2]):
-            # The query with EDNS stays open: this refusal may be forged.
-            self._plainAt = index
-            self._streamed &= ~(1 << index)
-            self._tries[index] = min(self._tries[index], 1)
-            if current is self._current:
-                if exchange.reliable:
-                    # Nobody forges here, and there will be no other reply.
-                    leg.release(key)
-                    self._current = None
-                self._note(now, "asking without EDNS", exchange)
-                self._send(index, now)
+        if fault.rcode in _NO_EDNS and self.context.edns and not plain and standing.withEDNS(now):
+            self._withoutEDNS(index, now, leg, key)
             return
         standing.declined(now)
         leg.release(key)
         self._setBack(index, fault, now, leg, key)
 
+    def _withoutEDNS(self, index: int, now: float, leg: Leg, key: bytes) -> None:
+        troubles = self._trouble()
+        if troubles.plainAt == index:
+            return
+        # By UDP the query with EDNS stays open: this refusal may be forged.
+        troubles.plainAt = index
+        troubles.streamed &= ~(1 << index)
+        troubles.tries[index] = min(troubles.tries[index], 1)
+        if leg is self._leg and key == self._key:
+            if leg.exchange.reliable:
+                leg.release(key)
+                self._leg = None
+            self._note(now, "asking without EDNS", leg.exchange)
+            self._send(index, now)
+
     def _setBack(self, index: int, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
         """
         One query has come to nothing.
         """
-        self._tries[index] = _DONE
-        self._faults = [*(self._faults or ()), fault]
-        current = self._current
-        if current is not None and current[0] is leg and current[1] == key:
-            self._current = None
+        troubles = self._trouble()
+        troubles.tries[index] = _DONE
+        troubles.faults.append(fault)
+        if leg is self._leg and key == self._key:
+            self._leg = None
             self._note(now, "moving on", leg.exchange, why=str(fault))
             self._next(now)
-        elif self._others is not None:
-            self._others = [other for other in self._others if other[0] is not leg or other[1] != key]
+        else:
+            troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
 
     def _unsent(self, index: int, fault: Unreachable, now: float) -> None:
+        troubles = self._trouble()
+        troubles.tries[index] = _DONE
+        troubles.faults.append(fault)
         self._source.standings[index].silent(now)
-        self._tries[index] = _DONE
-        self._faults = [*(self._faults or ()), fault]
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
         self._next(now)
@@ -377,44 +424,58 @@ class Flight:
         Ask somebody else, or wait for those who have been asked.
         """
         source = self._source
+        troubles = self._trouble()
         waits = self.context.waits
+        index = None
         if waits is None:
-            index = bestOf(source.standings, self._tries, now, source.tries)
+            index = bestOf(source.standings, troubles.tries, now, source.tries)
         elif self.attempts < len(waits):
-            index = bestOf(source.standings, self._tries, now, _DONE)
-        else:
-            index = None
+            index = bestOf(source.standings, troubles.tries, now, _DONE)
         if index is not None:
             self._send(index, now)
-        elif (self._current is None and not self._others) or any([isinstance(fault, ServerFailed) for fault in self._faults or ()]):
+        elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self._giveUp(now)
         else:
             self.due = self.context.deadline
-            self._await()
+            source.timetable.add(self)
 
     def _giveUp(self, now: float) -> None:
         from twisted_ext.resolver.failing import mostTelling
 
-        labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, self._tries, strict=True) if tries]
-        self.end(mostTelling(self.question, self._faults or [], labels, self.attempts, now - self._began))
+        troubles = self._trouble()
+        labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
+        self.end(mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began))
 
     # -- bookkeeping
 
+    def _trouble(self) -> _Troubles:
+        troubles = self._troubles
+        if troubles is None:
+            troubles = self._troubles = _Troubles(list(self._source.untried))
+            if self._leg is not None:
+                troubles.tries[self._index] = 1
+        return troubles
+
+    def _keepOpen(self, troubles: _Troubles) -> None:
+        if self._leg is not None:
+            troubles.others.append((self._leg, self._key, self._index, self._sentAt, troubles.plain))
+
     def _open(self, leg: Leg, key: bytes) -> _Open:
-        current = self._current
-        if current is not None and current[0] is leg and current[1] == key:
-            return current
-        return [other for other in self._others or () if other[0] is leg and other[1] == key][0]
+        troubles = self._troubles
+        if leg is self._leg and key == self._key:
+            return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain
+        return [other for other in self._trouble().others if other[0] is leg and other[1] == key][0]
 
     def _over(self) -> None:
-        current = self._current
-        if current is not None:
-            current[0].release(current[1])
-            self._current = None
-        if self._others is not None:
-            for leg, key, _, _, _ in self._others:
-                leg.release(key)
-            self._others = None
+        leg = self._leg
+        if leg is not None:
+            self._leg = None
+            leg.release(self._key)
+        troubles = self._troubles
+        if troubles is not None:
+            for other, key, _, _, _ in troubles.others:
+                other.release(key)
+            troubles.others = []
         source = self._source
         waiting = source.waiting
         waiting.discard(self)
@@ -423,6 +484,7 @@ class Flight:
 
     def _cancelled(self, deferred: Deferred[Answer]) -> None:
         self._over()
+        del self.deferred
 
     def _note(self, now: float, event: str, exchange: IExchange, **details: str | int | float | bool | None) -> None:
         trace = self.context.trace

@@ -84,6 +84,8 @@ class Forwarding:
     @param tries: queries by UDP to one server in one look-up.
     @ivar upstreams: the servers.
     @ivar standings: what is known of each of them, in the same order.
+    @ivar alone: whether there is but one.
+    @ivar untried: a zero for each.
     @ivar waiting: look-ups under way.
     """
 
@@ -113,6 +115,8 @@ class Forwarding:
         datagrams = datagrams or Datagrams(reactor, draw=draw)
         self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in dict.fromkeys(servers)])
         self.standings = tuple([Standing() for _ in self.upstreams])
+        self.untried = (0,) * len(self.upstreams)
+        self.alone = len(self.upstreams) == 1
         self.timetable = Timetable(reactor)
         self.waiting: set[Waiting] = self.timetable.waiting
         self.parts: _Parts = _partsFor(QueryContext(0.0))
@@ -126,8 +130,9 @@ class Forwarding:
         if self._closed:
             return fail(Closed("the resolver is closed"))
         flight = Flight(self, question, context)
+        deferred = flight.deferred
         flight.begin(self.seconds())
-        return flight.deferred
+        return deferred
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return ()

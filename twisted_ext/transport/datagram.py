@@ -55,12 +55,15 @@ class DatagramExchange:
         if not count or (count < self._width and count * _QUERIES_PER_WIDTH <= live):
             taking.append(self._make(self))
             count += 1
-        drawn = self._draw.take(3)
-        socket = taking[drawn[2] % count]
-        key = drawn[:2]
+        draw = self._draw
+        try:
+            key, number = next(draw.lots)
+        except StopIteration:
+            key, number = draw.refill()
+        socket = taking[number % count]
         keys = socket.keys
         while key in keys:
-            key = self._draw.take(2)
+            key = draw.take(2)
         try:
             socket.send(key + asking.query)
         except BlockingIOError:

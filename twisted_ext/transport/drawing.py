@@ -5,7 +5,8 @@ What must not be guessed: ids and ports, drawn from the operating system's gener
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Final
 from weakref import WeakSet
 
@@ -17,21 +18,37 @@ LOWEST_PORT: Final = 1024
 #: Octets that are fetched at a time: a system call for each query would be a tenth of its cost.
 _BLOCK: Final = 4096
 
+#: Octets of a lot.
+_LOT: Final = 3
+
+_lots: Final[Callable[[bytes], Iterator[tuple[bytes, int]]]] = Struct(">2sB").iter_unpack
+
 
 class Draw:
     """
     Random octets, fetched in blocks.
 
     @param urandom: gives that many octets that nobody can guess.
+    @ivar lots: gives two octets and a number from 0 to 255 at a time, until it ends and C{refill} gives more.
     """
 
-    __slots__ = ("_urandom", "_octets", "_position", "__weakref__")
+    __slots__ = ("lots", "_urandom", "_octets", "_position", "__weakref__")
 
     def __init__(self, urandom: Callable[[int], bytes] = os.urandom) -> None:
         self._urandom = urandom
         self._octets = b""
         self._position = 0
+        self.lots: Iterator[tuple[bytes, int]] = iter(())
         _draws.add(self)
+
+    def refill(self) -> tuple[bytes, int]:
+        """
+        Fetch new lots.
+
+        @return: the first of them.
+        """
+        self.lots = _lots(self._urandom(_BLOCK // _LOT * _LOT))
+        return next(self.lots)
 
     def take(self, count: int) -> bytes:
         """
@@ -73,6 +90,7 @@ class Draw:
         """
         self._octets = b""
         self._position = 0
+        self.lots = iter(())
 
 
 _draws: Final[WeakSet[Draw]] = WeakSet()

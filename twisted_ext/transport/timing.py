@@ -9,10 +9,10 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["Timetable", "Waiting"]
+__all__ = ["ROUNDING", "Timetable", "Waiting"]
 
 #: Seconds by which a reactor's clock may seem to be early, for the rounding of its sums.
-_ROUNDING: Final = 1e-5
+ROUNDING: Final = 1e-5
 
 #: Seconds per waiter before the next look: with very many of them, looking stays below a tenth of the time.
 _SPARING: Final = 2e-6
@@ -84,7 +84,7 @@ class Timetable:
         self.wakesAt = -inf
         waiting = self.waiting
         now = self._clock.seconds()
-        latest = now + _ROUNDING
+        latest = now + ROUNDING
         for item in [item for item in waiting if item.due <= latest]:
             if item in waiting:
                 item.overdue(now)
