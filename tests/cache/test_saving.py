@@ -113,6 +113,8 @@ class SavingTests(SynchronousTestCase):
             (GOOD.replace("c0000201", "zz"), "hexadecimal"),
             (GOOD.replace('["c0000201"]', "[]"), "list of rdata"),
             (GOOD.replace('"age"', '"variant":"0011","age"'), "variant"),
+            (GOOD.replace('"age"', '"variant":"40","age"'), "variant"),
+            (GOOD.replace('"age"', '"variant":"11","age"'), "variant"),
             (GOOD.replace('"age"', '"ede":[[1]],"age"'), "ede"),
             ("[" * 100_000 + "\n", "no JSON"),
         ):

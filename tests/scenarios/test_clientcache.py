@@ -14,6 +14,7 @@ from tests.scenarios.reading import readScenario
 from tests.scenarios.running import Mismatch, NotForUs, Player
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.coalescing import Coalescing
 
 #: Every file of the corpus, so that none goes missing unseen, with the reason where it is not played.
 SCENARIOS: Final[dict[str, str]] = {
@@ -94,3 +95,14 @@ def test_withoutCache(name: str) -> None:
     path = corpus("nlnet-domain") / "test-data" / "client-cache" / f"{name}.rpl"
     with pytest.raises(Mismatch):
         Player(readScenario(path), lambda inner, clock: inner, last=True).play()
+
+
+def test_basic() -> None:
+    """
+    A client with cache and shared look-ups asks and is answered.
+    """
+    path = corpus("nlnet-domain") / "test-data" / "client" / "basic.rpl"
+    player = Player(readScenario(path), lambda inner, clock: Caching(Coalescing(inner, clock), clock), last=True)
+    player.play()
+    # Once for each way of asking would be wrong: the second one finds it kept.
+    assert len(player.upstream.asked) == 1

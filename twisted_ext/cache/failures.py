@@ -88,6 +88,7 @@ class Failures:
         remembered = again(fault)
         remembered.ede = (*fault.ede[:8], (_CACHED_ERROR, ""))
         remembered.text = remembered.text[:256]
+        remembered.args = (remembered.text,)
         if isinstance(remembered, ServerFailed):
             # A whole message is not worth its memory.
             remembered.reply = None

@@ -28,6 +28,10 @@ FORMAT: Final = "twisted_ext cache"
 #: Raised when older readers would misunderstand.
 VERSION: Final = 1
 
+#: Variants of one octet, and the one that is written as none at all (L{QueryContext<twisted_ext.answers.QueryContext>}).
+_VARIANTS: Final = 64
+_USUAL: Final = 17
+
 _SECTIONS: Final = ("answer", "authority", "additional")
 
 
@@ -180,6 +184,8 @@ def _read(store: Store, value: dict[str, object], elapsed: float, now: float) ->
     name = _name(value.get("name"), "name")
     rrType = _whole(value.get("type"), "type", 0xFFFF)
     variant = _octets(value.get("variant", ""), "variant", 1)
+    if variant and (variant[0] >= _VARIANTS or variant[0] == _USUAL):
+        raise _Wrong(f'"variant" {variant.hex()} stands for no wishes')
     age = _number(value, "age", 1e9) + elapsed
     try:
         outcome = Outcome(value.get("outcome"))
