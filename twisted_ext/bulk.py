@@ -1,5 +1,5 @@
 """
-Any number of look-ups as a stream: thousands under way at once, with memory bounded and no name lost.
+Any number of look-ups as a stream: thousands under way at once, with memory bounded and no name lost::
 
     async def show(reactor, resolver):
         async for name, result in bulk(resolver, ["www.example.com", "example.org"], clock=reactor):

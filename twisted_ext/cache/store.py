@@ -185,7 +185,7 @@ class Store:
 
     def restore(self, key: bytes, data: bytes) -> None:
         """
-        Take in what L{packed<dump>} gave.
+        Take in an entry as it was packed.
         """
         self._drop(key)
         end = len(nameOfKey(key))

@@ -1,5 +1,5 @@
 """
-A network in memory: hosts, the links between them, and time.
+A network in memory: hosts, the links between them, and time::
 
     network = MemoryNetwork()
     there = network.reactor("192.0.2.53")
