@@ -1,0 +1,148 @@
+"""
+Pain 2: answers differ from the operating system's: hosts file, search list, ndots, order.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cache.canned import question, wishes
+from tests.resolver.told import addresses, asked
+from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.discovering import System
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.hosts import Hosts
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+
+HOSTS = "127.0.0.1 localhost\n192.0.2.99 db db.alias\n2001:db8::99 db\n192.0.2.98 www.example\n"
+
+#: What the servers have: the same names in several places, so that the order shows.
+RECORDS = {
+    ("db.corp.example", "A"): "198.51.100.1",
+    ("web.corp.example", "A"): "198.51.100.2",
+    ("web.lab.example", "A"): "198.51.100.3",
+    ("web.lab.example", "AAAA"): "2001:db8::3",
+    ("web", "A"): "198.51.100.4",
+    ("web.lab", "A"): "198.51.100.5",
+    ("web.lab.corp.example", "A"): "198.51.100.6",
+    ("www.example", "A"): "198.51.100.7",
+    ("localhost.corp.example", "A"): "198.51.100.8",
+    ("only.lab.example", "A"): "198.51.100.9",
+}
+
+
+class LikeTheSystemTests(SynchronousTestCase):
+    """
+    Look-ups as an application makes them, over a network in memory.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.server = CannedServer(RECORDS)
+        there = self.network.reactor("192.0.2.53")
+        self.server.listen(there)
+        self.here = self.network.reactor("192.0.2.7")
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        (self.folder / "hosts").write_text(HOSTS)
+
+    def look(self, name: str, rrType: str = "A", options: str = "") -> tuple[list[str], list[str]]:
+        """
+        Look a name up as it was written: with its final dot, or without.
+
+        @return: the addresses, and what the server was asked for them.
+        """
+        path = self.folder / "resolv.conf"
+        path.write_text(f"nameserver 192.0.2.53\nsearch corp.example lab.example\n{options}")
+        system = System(self.here, str(path), str(self.folder / "hosts"), environment={})
+        before = len(self.server.asked)
+        context = QueryContext(self.here.seconds() + 5, relative=not name.endswith("."))
+        asking = system.answer(question(name, rrType), context)
+        self.network.advance(1.0)
+        found = addresses(self.successResultOf(asking))
+        self.successResultOf(system.close())
+        self.assertEqual(self.here.pending(), [])
+        return found, [asked(each.question) for each in self.server.asked[before:]]
+
+    def bare(self, name: str) -> list[str]:
+        """
+        @return: what one gets who only asks the server, as twisted.names does with a relative name.
+        """
+        from twisted_ext.transport.servers import Server
+
+        source = Caching(Forwarding(self.here, [Server("192.0.2.53")]), self.here)
+        asking = source.answer(question(name), wishes())
+        self.network.advance(1.0)
+        self.successResultOf(source.close())
+        return addresses(self.successResultOf(asking))
+
+    def test_hostsFirst(self) -> None:
+        """
+        The hosts file goes first, for the name as it was written, all its names and both families; the server is not asked.
+        """
+        for name, rrType, expected in (
+            ("db", "A", "192.0.2.99"),
+            ("db", "AAAA", "2001:db8::99"),
+            ("db.alias", "A", "192.0.2.99"),
+            ("www.example", "A", "192.0.2.98"),
+            ("localhost", "A", "127.0.0.1"),
+        ):
+            self.assertEqual(self.look(name, rrType), ([expected], []))
+        # Without it:
+        self.assertEqual(self.bare("www.example"), ["198.51.100.7"])
+
+    def test_searchList(self) -> None:
+        """
+        A short name is searched in the configured domains, in their order.
+        """
+        self.assertEqual(self.look("web"), (["198.51.100.2"], ["web.corp.example A"]))
+        self.assertEqual(self.look("only"), (["198.51.100.9"], ["only.corp.example A", "only.lab.example A"]))
+        # Without it:
+        self.assertEqual(self.bare("only"), [])
+        self.assertEqual(self.bare("web"), ["198.51.100.4"])
+
+    def test_finalDot(self) -> None:
+        """
+        A name with its final dot is that name and no other.
+        """
+        self.assertEqual(self.look("web."), (["198.51.100.4"], ["web A"]))
+        self.assertEqual(self.look("only."), ([], ["only A"]))
+
+    def test_ndots(self) -> None:
+        """
+        How many dots make a name be tried as it stands first is configured, and asks nothing twice.
+        """
+        self.assertEqual(self.look("web.lab"), (["198.51.100.5"], ["web.lab A"]))
+        self.assertEqual(
+            self.look("web.lab", options="options ndots:2\n"), (["198.51.100.6"], ["web.lab.corp.example A"])
+        )
+        _, queries = self.look("no.such", options="options ndots:2\n")
+        self.assertEqual(queries, ["no.such.corp.example A", "no.such.lab.example A", "no.such A"])
+
+    def test_oneHost(self) -> None:
+        """
+        Addresses of both families are those of one host, although they are looked up one by one.
+        """
+        self.assertEqual(self.look("web", "AAAA"), ([], ["web.corp.example AAAA", "web.corp.example A"]))
+
+    def test_systemHostsFile(self) -> None:
+        """
+        For every name in this machine's own hosts file the operating system and we say the same, addresses in any order.
+        """
+        hosts = Hosts(Clock())
+        hosts.refresh()
+        for name in list(hosts.table.addresses)[:50]:
+            answer = hosts.answerNow(Question(name, 1), wishes())
+            assert answer is not None
+            if answer.outcome is not Outcome.DATA:
+                continue
+            theirs = socket.getaddrinfo(nameToText(name, final=False), None, socket.AF_INET, socket.SOCK_STREAM)
+            self.assertEqual({str(each[4][0]) for each in theirs}, set(addresses(answer)))

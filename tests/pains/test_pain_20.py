@@ -1,0 +1,162 @@
+"""
+Pain 20: stuck after a network change; IP literals sent to DNS; scope ids lost.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cache.canned import question
+from tests.resolver.told import addresses
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.resolver.descriptions import sourceFromString
+from twisted_ext.resolver.discovering import System
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+
+
+class NetworkChangeTests(SynchronousTestCase):
+    """
+    A program that runs on while the machine under it moves from one network to another.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.home, self.office = (
+            CannedServer({("www.example", "A"): "192.0.2.80"}),
+            CannedServer({("www.example", "A"): "198.51.100.80"}),
+        )
+        self.home.listen(self.network.reactor("192.0.2.53"))
+        self.office.listen(self.network.reactor("198.51.100.53"))
+        self.here = self.network.reactor("192.0.2.7")
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "resolv.conf"
+        (self.folder / "hosts").write_text("")
+        self.write("nameserver 192.0.2.53\n")
+        self.system = System(self.here, str(self.path), str(self.folder / "hosts"), environment={})
+
+    def tearDown(self) -> None:
+        self.successResultOf(self.system.close())
+        self.assertEqual(self.here.pending(), [])
+
+    def write(self, text: str) -> None:
+        """
+        Put another file there, as network managers do.
+        """
+        other = self.folder / "new"
+        other.write_text(text)
+        os.replace(other, self.path)
+
+    def begin(self, name: str = "www.example", rrType: str = "A") -> Deferred[Answer]:
+        return self.system.answer(question(name, rrType), QueryContext(self.here.seconds() + 5, relative=True))
+
+    def look(self, name: str = "www.example", rrType: str = "A", seconds: float = 6.0) -> list[str] | None:
+        """
+        @return: what is found within so many seconds; L{None} where it cannot be looked up.
+        """
+        results: list[Answer | None] = []
+        self.begin(name, rrType).addCallbacks(
+            results.append, lambda failure: results.append(failure.trap(DNSFault) and None)
+        )
+        self.network.advance(seconds)
+        answer = results[0]
+        return None if answer is None else addresses(answer)
+
+    def change(self) -> None:
+        """
+        Move: the old server cannot be reached any more.
+        """
+        self.network.shape("192.0.2.53", silent=True)
+        self.write("nameserver 198.51.100.53\n")
+
+    def test_otherServers(self) -> None:
+        """
+        After the change the new servers are asked, within a second, and what the old ones said is forgotten.
+        """
+        self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
+        self.change()
+        self.assertEqual(self.look(seconds=1), ["198.51.100.80"])
+        self.assertEqual(len(self.home.asked), 1)
+
+    def test_otherwiseStuck(self) -> None:
+        """
+        Without following the file the old answers stay, and when they end nothing is found any more.
+        """
+        self.write("nameserver 192.0.2.53\noptions no-reload\n")
+        self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
+        self.change()
+        self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
+        self.network.advance(300)
+        self.assertIsNone(self.look())
+
+    def test_whileAsking(self) -> None:
+        """
+        A look-up that was waiting for a dead server does not hold up those that begin after the change.
+        """
+        self.network.shape("192.0.2.53", silent=True)
+        old = self.begin()
+        self.network.advance(1.0)
+        self.change()
+        self.assertEqual(self.look(seconds=0.5), ["198.51.100.80"])
+        self.assertNoResult(old)
+        self.network.advance(5)
+        self.failureResultOf(old, DNSFault)
+
+    def test_noNetwork(self) -> None:
+        """
+        Started without any network, it works as soon as there is one.
+        """
+        self.path.unlink()
+        self.assertIsNone(self.look())
+        self.write("nameserver 192.0.2.53\n")
+        self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
+
+    def test_sameServers(self) -> None:
+        """
+        Where the servers stay the same and only were out of reach for a while, they are asked again.
+        """
+        self.network.shape("192.0.2.53", silent=True)
+        self.assertIsNone(self.look())
+        self.network.shape("192.0.2.53")
+        for _ in range(60):
+            if self.look(seconds=1):
+                break
+        self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
+        self.assertLess(self.here.seconds(), 30)
+
+    def test_literals(self) -> None:
+        """
+        Addresses are not sent to a server, in either family, whatever is asked about them; without our table they would be.
+        """
+        literals = ("192.0.2.9", "2001:db8::9", "::ffff:192.0.2.9", "fe80::1%eth0")
+        for name in literals:
+            for rrType in ("A", "AAAA"):
+                self.assertIsNotNone(self.look(name, rrType, seconds=0))
+        self.assertEqual(self.home.asked, [])
+        self.assertEqual(self.look("192.0.2.9", seconds=0), ["192.0.2.9"])
+        self.assertEqual(self.look("2001:db8::9", "AAAA", seconds=0), ["2001:db8::9"])
+        bare = sourceFromString(self.here, "udp:192.0.2.53")
+        for name in literals:
+            bare.answer(question(name), QueryContext(self.here.seconds() + 5))
+        self.network.advance(1)
+        self.successResultOf(bare.close())
+        self.assertEqual(len(self.home.asked), len(literals))
+
+    def test_scopes(self) -> None:
+        """
+        A server's scope is kept, from the configuration and from a description: without it a link-local address leads nowhere.
+        """
+        configuration = SystemConfiguration.parse(b"nameserver fe80::1%eth0\n")
+        self.assertEqual([server.address for server in configuration.servers], ["fe80::1%eth0"])
+        source = sourceFromString(self.here, "udp:[fe80::1%eth0]:5353")
+        self.addCleanup(source.close)
+        assert isinstance(source, Forwarding)
+        self.assertEqual([upstream.server.label for upstream in source.upstreams], ["[fe80::1%eth0]:5353"])
