@@ -96,13 +96,14 @@ def toBase64(octets: bytes) -> str:
 
 def fromBase64(text: str) -> bytes:
     """
-    @raise ValueError: a character outside the alphabet, padding that is missing or misplaced, or bits left over that are not zero.
+    @raise ValueError: a character outside the alphabet, or padding that is missing or misplaced.
     """
+    if len(text) % 4:
+        raise ValueError("not a whole number of quadruples")
     try:
-        octets = a2b_base64(text.encode("ascii"), strict_mode=True) if text else b""
+        return a2b_base64(text.encode("ascii"), strict_mode=True) if text else b""
     except (BinasciiError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from None
-    return octets
 
 
 def toBase32Hex(octets: bytes) -> str:

@@ -118,7 +118,17 @@ class Field(Generic[Value]):
         return f"the {words}" if words else "a value"
 
 
-class Rdata:
+class _Slotted(type):
+    """
+    Gives classes no room for more attributes than they declare as fields.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> _Slotted:
+        namespace.setdefault("__slots__", ())
+        return super().__new__(cls, name, bases, namespace)
+
+
+class Rdata(metaclass=_Slotted):
     """
     The rdata of one record as a value: equal and hashed by its octets, not to be changed.
 

@@ -75,6 +75,7 @@ class Number(Field[int]):
         self.size = self.octets = size
         self.most = (1 << 8 * size) - 1
         self.names = names or {}
+        self.wanted = ""
         self.shown = {number: name for name, number in self.names.items()} if named else {}
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[int, int]:
@@ -89,7 +90,9 @@ class Number(Field[int]):
         return value.to_bytes(self.octets, "big")
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> int:
-        expected = f"{self.expected()}, a number from 0 to {self.most},"
+        expected = self.wanted
+        if not expected:
+            expected = self.wanted = f"{self.expected()}, a number from 0 to {self.most},"
         text = tokens.take(expected)
         if text.isascii() and text.isdigit() and len(text) <= 20:
             number = int(text)
