@@ -15,6 +15,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.polling import Outbox, pollerFor
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.sockets import QuerySocket, unreachable
 
@@ -44,6 +45,7 @@ class DatagramExchange:
         self.nearMisses = datagrams.nearMisses
         self.nearMissesHeard = datagrams.nearMissesHeard
         self._make = datagrams.make
+        self._outbox = datagrams.outbox
         self._draw = datagrams.draw
         self._width = datagrams.width
         self._taking: list[QuerySocket] = []
@@ -64,13 +66,16 @@ class DatagramExchange:
         keys = socket.keys
         while key in keys:
             key = draw.take(2)
-        try:
-            socket.send(key + asking.query)
-        except BlockingIOError:
-            pass  # As good as lost on the way: it will be sent again.
-        except OSError as error:
-            socket.broken(error, now)
-            raise unreachable(self.server, error) from error
+        if self._outbox.open:
+            self._outbox.waiting.append((socket, key + asking.query))
+        else:
+            try:
+                socket.send(key + asking.query)
+            except BlockingIOError:
+                pass  # As good as lost on the way: it will be sent again.
+            except OSError as error:
+                socket.broken(error, now)
+                raise unreachable(self.server, error) from error
         keys[key] = asking
         socket.live += 1
         self.live = live + 1
@@ -136,14 +141,14 @@ class Datagrams:
         self.queriesEach = int(SOCKET_QUERIES.pick(queriesEach))
         self.nearMisses = int(NEAR_MISSES.pick(nearMisses))
         self.nearMissesHeard = int(NEAR_MISSES_HEARD.pick(nearMissesHeard))
+        self.outbox = Outbox()
         self.make = self._maker(reactor).make
 
     def _maker(self, reactor: IReactorTime) -> Maker:
         if IReactorFDSet.providedBy(reactor):
-            from twisted_ext.transport.polling import pollerFor
             from twisted_ext.transport.sockets import RawMaker
 
-            return RawMaker(pollerFor(reactor, reactor.seconds), self.draw)
+            return RawMaker(pollerFor(reactor, reactor.seconds, self.outbox), self.draw)
         if IReactorUDP.providedBy(reactor):
             from twisted_ext.transport.ports import PortMaker
 

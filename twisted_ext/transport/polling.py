@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["Drained", "EachPoller", "EpollPoller", "Poller", "pollerFor"]
+__all__ = ["Drained", "EachPoller", "EpollPoller", "Outbox", "Poller", "Sending", "pollerFor"]
 
 
 class Drained(Protocol):
@@ -38,12 +38,51 @@ class Poller(Protocol):
 
     def forget(self, descriptor: int) -> None:
         """
-        Watch it no more. To be called before it is closed.
+        Watch it no more. To be called right before it is closed.
         """
 
 
-#: Called from a descriptor; takes what the reactor would otherwise have to do for each socket.
 _Seconds = Callable[[], float]
+
+#: Sockets that are drained in one turn of the reactor, so that other things get theirs.
+_SOCKETS_PER_TURN: Final = 16
+
+#: Datagrams that are kept back at most, give or take those of one socket.
+_KEPT_BACK: Final = 32
+
+
+class Sending(Protocol):
+    """
+    A socket that sends later.
+    """
+
+    def sendNow(self, octets: bytes, now: float) -> None:
+        """
+        Send, or see to it that those who wait learn why not.
+        """
+
+
+class Outbox:
+    """
+    Datagrams that replies have led to, kept back while there are more replies to read: a server that gets them one by one is woken for each.
+
+    @ivar open: whether to keep back.
+    @ivar waiting: the datagrams, each with its socket.
+    """
+
+    __slots__ = ("open", "waiting")
+
+    def __init__(self) -> None:
+        self.open = False
+        self.waiting: list[tuple[Sending, bytes]] = []
+
+    def flush(self, now: float) -> None:
+        """
+        Send all of them.
+        """
+        waiting, self.waiting = self.waiting, []
+        for socket, octets in waiting:
+            socket.sendNow(octets, now)
 
 
 @implementer(IReadDescriptor)
@@ -52,9 +91,10 @@ class EpollPoller:
     An epoll of our own, itself read by the reactor as one descriptor; there only while something is watched.
     """
 
-    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds) -> None:
+    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
         self._reactor = reactor
         self._seconds = seconds
+        self._outbox = outbox
         self._sockets: dict[int, Drained] = {}
         self._epoll: select.epoll | None = None
 
@@ -69,9 +109,8 @@ class EpollPoller:
     def forget(self, descriptor: int) -> None:
         if self._sockets.pop(descriptor, None) is None or self._epoll is None:
             return
-        if self._sockets:
-            self._epoll.unregister(descriptor)
-        else:
+        # Closing the descriptor takes it out of the epoll as well.
+        if not self._sockets:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None
@@ -85,11 +124,19 @@ class EpollPoller:
             return
         now = self._seconds()
         sockets = self._sockets
-        for descriptor, _ in epoll.poll(0):
-            # An earlier one's look-up may have closed this one.
-            socket = sockets.get(descriptor)
-            if socket is not None:
-                socket.drain(now)
+        outbox = self._outbox
+        outbox.open = True
+        try:
+            for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
+                # An earlier one's look-up may have closed this one.
+                socket = sockets.get(descriptor)
+                if socket is not None:
+                    socket.drain(now)
+                    if len(outbox.waiting) >= _KEPT_BACK:
+                        outbox.flush(now)
+        finally:
+            outbox.open = False
+            outbox.flush(now)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -125,7 +172,7 @@ class EachPoller:
     Each socket in the reactor by itself, for systems without epoll.
     """
 
-    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds) -> None:
+    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
         self._reactor = reactor
         self._seconds = seconds
         self._readers: dict[int, _Single] = {}
@@ -143,8 +190,8 @@ class EachPoller:
 _HAS_EPOLL: Final = hasattr(select, "epoll")
 
 
-def pollerFor(reactor: IReactorFDSet, seconds: _Seconds) -> Poller:
+def pollerFor(reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> Poller:
     """
     @return: the better one of those that this system has.
     """
-    return EpollPoller(reactor, seconds) if _HAS_EPOLL else EachPoller(reactor, seconds)
+    return EpollPoller(reactor, seconds, outbox) if _HAS_EPOLL else EachPoller(reactor, seconds, outbox)

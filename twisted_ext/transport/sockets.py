@@ -30,6 +30,10 @@ _IP_MTU_DISCOVER: Final = 10
 _IPV6_MTU_DISCOVER: Final = 23
 _PMTUDISC_OMIT: Final = 5
 
+#: Where the system can, a socket is made in one call.
+_NONBLOCKING: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)
+_KIND: Final = socket.SOCK_DGRAM | _NONBLOCKING
+
 
 class QuerySocket:
     """
@@ -109,6 +113,19 @@ class QuerySocket:
         for key, asking in waiting:
             asking.failed(fault, now, self, key)
 
+    def sendNow(self, octets: bytes, now: float) -> None:
+        """
+        Send what was kept back.
+        """
+        if self.closed:
+            return
+        try:
+            self.send(octets)
+        except BlockingIOError:
+            pass  # As good as lost on the way: it will be sent again.
+        except OSError as error:
+            self.broken(error, now)
+
     def release(self, key: bytes) -> None:
         keys = self.keys
         if keys.get(key) is None:
@@ -182,7 +199,15 @@ class RawSocket(QuerySocket):
         self._socket.close()
 
     def mute(self) -> None:
-        self._poller.forget(self._descriptor)
+        # Closing is what takes it out of an epoll, and nobody reads from this one again.
+        self.shut()
+        self.send = _nowhere
+
+
+def _nowhere(octets: bytes) -> None:
+    """
+    Send what nobody would hear the reply to.
+    """
 
 
 class RawMaker:
@@ -201,9 +226,10 @@ class RawMaker:
         server = exchange.server
         family = server.family
         try:
-            made = socket.SocketType(family, socket.SOCK_DGRAM)
+            made = socket.SocketType(family, _KIND)
             try:
-                made.setblocking(False)
+                if not _NONBLOCKING:
+                    made.setblocking(False)
                 if sys.platform == "linux":
                     if family == socket.AF_INET:
                         made.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_OMIT)

@@ -3,6 +3,9 @@ Reading a reply to a question that is known already: the one path that every loo
 
 What it gives is what L{Message<twisted_ext.wire.message.Message>} gives; tests hold the two against each other. Whatever is not plain is
 left to that.
+
+Servers end reply after reply with the same octets: the zone's NS records and their addresses, or an OPT record alone. Such an ending is
+read once and then known again, by all that its meaning depends on.
 """
 
 from __future__ import annotations
@@ -39,6 +42,22 @@ OPTFields = tuple[int, int, bytes]
 #: Answer, authority and additional section in sets, and what the OPT record has.
 Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...], OPTFields | None]
 
+#: Endings known, by their octets: where they began, the counts of their sections, what the question's name was from where they point into
+#: it on, and what was read.
+_Ending = tuple[int, int, int, int, bytes, tuple[RRSet, ...], tuple[RRSet, ...], OPTFields | None]
+_endings: Final[dict[bytes, _Ending]] = {}
+_MOST_ENDINGS: Final = 256
+_MOST_OCTETS: Final = 512
+
+#: Lower than any place in a question that something points to.
+_NOWHERE: Final = 1 << 16
+
+
+class _Unusual(Exception):
+    """
+    This is for L{Message<twisted_ext.wire.message.Message>}.
+    """
+
 
 def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     """
@@ -49,109 +68,176 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
 
     @return: L{None} where the message is not plain, be it wrong or only unusual.
     """
-    asked = offset
-    end = len(data)
-    names = {12: name}
-    reader: Reader | None = None
-    opt: OPTFields | None = None
-    sections: list[tuple[RRSet, ...]] = []
+    answers, authorities, additionals = _counts(data, 6)
     try:
-        for records in _counts(data, 6):
-            if not records:
-                sections.append(())
+        section = _Section(data, name, offset)
+        answer = section.read(answers) if answers else ()
+        offset = section.offset
+        rest = data[offset:]
+        if not (authorities or additionals):
+            return None if rest else (answer, (), (), None)
+        known = _endings.get(rest)
+        if known is not None:
+            at, ns, more, lowest, suffix, authority, additional, opt = known
+            if at == offset and ns == authorities and more == additionals and name[lowest - 12 :] == suffix:
+                return answer, authority, additional, opt
+        section.lowest = _NOWHERE
+        section.inside = offset
+        authority = section.read(authorities) if authorities else ()
+        section.mayHaveOPT = True
+        additional = section.read(additionals) if additionals else ()
+        if section.offset != len(data):
+            return None
+    except (IndexError, StructError, BadMessage, _Unusual):
+        return None
+    if section.reader is None and len(rest) <= _MOST_OCTETS and section.lowest > 12:
+        if len(_endings) >= _MOST_ENDINGS:
+            _endings.clear()
+        lowest = section.lowest
+        _endings[rest] = (offset, authorities, additionals, lowest, name[lowest - 12 :], authority, additional, section.opt)
+    return answer, authority, additional, section.opt
+
+
+class _Section:
+    """
+    Reads section by section.
+
+    @ivar offset: how far it has come.
+    @ivar reader: what names in uncommon places are read with, once there was one.
+    @ivar opt: what the OPT record has.
+    @ivar mayHaveOPT: whether this section may have one.
+    @ivar lowest: the lowest place in the question that something points to.
+    @ivar inside: from where on pointers do not lead out of what is being read.
+    """
+
+    __slots__ = ("data", "name", "offset", "reader", "opt", "mayHaveOPT", "lowest", "inside", "names", "asked")
+
+    def __init__(self, data: bytes, name: bytes, offset: int) -> None:
+        self.data = data
+        self.name = name
+        self.offset = self.asked = self.inside = offset
+        self.reader: Reader | None = None
+        self.opt: OPTFields | None = None
+        self.mayHaveOPT = False
+        self.lowest = _NOWHERE
+        self.names = {12: name}
+
+    def read(self, count: int) -> tuple[RRSet, ...]:
+        """
+        @return: the next C{count} records in sets.
+        """
+        data = self.data
+        names = self.names
+        offset = self.offset
+        if count > _FEW:
+            raise _Unusual
+        sets: list[RRSet] = []
+        last: RRSet | None = None
+        for _ in range(count):
+            first = data[offset]
+            if first >= 192:
+                target = (first & 63) << 8 | data[offset + 1]
+                owner = names[target] if target in names and target >= self.inside else self._pointed(target)
+                offset += 2
+            elif first:
+                owner, offset = self._read(offset)
+            else:
+                owner = b"\x00"
+                offset += 1
+            rrType, rrClass, ttl, length = _fixed(data, offset)
+            start = offset + 10
+            offset = start + length
+            if offset > len(data):
+                raise _Unusual
+            if rrType == OPT:
+                if self.opt is not None or owner != b"\x00" or not self.mayHaveOPT:
+                    raise _Unusual
+                self.opt = (rrClass, ttl, data[start:offset])
                 continue
-            if records > _FEW:
-                return None
-            sets: list[RRSet] = []
-            last: RRSet | None = None
-            for _ in range(records):
-                first = data[offset]
-                if first >= 192:
-                    target = (first & 63) << 8 | data[offset + 1]
-                    known = names.get(target)
-                    if known is None:
-                        if target >= asked:
-                            return None
-                        known = names[target] = _suffix(name, target)
-                    owner = known
-                    offset += 2
-                elif first:
-                    if reader is None:
-                        reader = _readerOf(data, names)
-                    owner, offset = reader.name(offset)
-                else:
-                    owner = b"\x00"
-                    offset += 1
-                rrType, rrClass, ttl, length = _fixed(data, offset)
-                start = offset + 10
-                offset = start + length
-                if offset > end:
-                    return None
-                if rrType == OPT:
-                    if opt is not None or owner != b"\x00" or len(sections) != 2:
-                        return None
-                    opt = (rrClass, ttl, data[start:offset])
-                    continue
-                try:
-                    layout = _layouts[rrType]
-                except KeyError:
-                    if rrType in _SPECIAL:
-                        return None
-                    layout = _layoutOf(rrType)
-                if layout is None:
-                    rdata = data[start:offset]
-                elif layout.__class__ is int:
-                    if length != layout:
-                        return None
-                    rdata = data[start:offset]
-                elif layout.__class__ is tuple and layout[1] == 1 and not layout[2]:
-                    # A name at the end: NS, CNAME, PTR, MX, SRV.
-                    position = start + layout[0]
-                    if position >= offset:
-                        return None
-                    first = data[position]
-                    known = names.get((first & 63) << 8 | data[position + 1]) if first >= 192 and position + 2 == offset else None
-                    if known is None:
-                        if reader is None:
-                            reader = _readerOf(data, names)
-                        known, behind = reader.name(position)
-                        if behind != offset:
-                            return None
-                    rdata = known if position == start else data[start:position] + known
-                else:
-                    if reader is None:
-                        reader = _readerOf(data, names)
-                    if not length:
-                        return None
-                    rdata = expand(reader, layout, start, offset)  # type: ignore[arg-type]
-                if ttl >= 0x80000000:
-                    ttl = 0
-                if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != _RRSIG:
-                    if rdata not in last.rdatas:
-                        last.rdatas += (rdata,)
-                    if ttl < last.ttl:
-                        last.ttl = ttl
-                else:
-                    last = RRSet(owner, rrType, rrClass, ttl, (rdata,))
-                    sets.append(last)
-            if len(sets) > 1:
-                # Most often there is one more.
-                second = sets[1]
-                if len(sets) > 2 or second.rrType == sets[0].rrType:
-                    if not _distinct(sets):
-                        return None
-            sections.append(tuple(sets))
-    except (IndexError, StructError, BadMessage):
-        return None
-    if offset != end:
-        return None
-    return sections[0], sections[1], sections[2], opt
+            try:
+                layout = _layouts[rrType]
+            except KeyError:
+                layout = _layoutOf(rrType)
+            if layout is None:
+                rdata = data[start:offset]
+            elif layout.__class__ is int:
+                if length != layout:
+                    raise _Unusual
+                rdata = data[start:offset]
+            elif layout.__class__ is tuple and layout[1] == 1 and not layout[2]:
+                # A name at the end: NS, CNAME, PTR, MX, SRV.
+                position = start + layout[0]
+                if position >= offset:
+                    raise _Unusual
+                ending, behind = self._read(position)
+                if behind != offset:
+                    raise _Unusual
+                rdata = ending if position == start else data[start:position] + ending
+            else:
+                if not length:
+                    raise _Unusual
+                rdata = expand(self._careful(), layout, start, offset)  # type: ignore[arg-type]
+            if ttl >= 0x80000000:
+                ttl = 0
+            if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != _RRSIG:
+                if rdata not in last.rdatas:
+                    last.rdatas += (rdata,)
+                if ttl < last.ttl:
+                    last.ttl = ttl
+            else:
+                last = RRSet(owner, rrType, rrClass, ttl, (rdata,))
+                sets.append(last)
+        if len(sets) > 1 and not _distinct(sets):
+            raise _Unusual
+        self.offset = offset
+        return tuple(sets)
 
+    def _pointed(self, target: int) -> bytes:
+        """
+        @return: the name that a pointer leads to, in the question or wherever one was read before.
+        """
+        if target < self.asked:
+            if target < self.lowest:
+                self.lowest = target
+        elif target < self.inside:
+            # From an ending into the answer: it means something else each time.
+            self._careful()
+        name = self.names.get(target)
+        if name is None:
+            if target >= self.asked:
+                raise _Unusual
+            name = self.names[target] = _suffix(self.name, target)
+        return name
 
-def _readerOf(data: bytes, names: dict[int, bytes]) -> Reader:
-    reader = Reader(data)
-    reader.names = names
-    return reader
+    def _read(self, offset: int) -> tuple[bytes, int]:
+        """
+        Read a name: labels, and then their end or a pointer to a name in the question.
+        """
+        data = self.data
+        if self.reader is None:
+            position = offset
+            while (length := data[position]) and length < 64:
+                position += length + 1
+            if not length:
+                position += 1
+                name = self.names[offset] = data[offset:position]
+                if len(name) > 255:
+                    raise _Unusual
+                return name, position
+            target = (length & 63) << 8 | data[position + 1]
+            if length >= 192 and target < self.asked:
+                name = data[offset:position] + self._pointed(target)
+                if len(name) > 255:
+                    raise _Unusual
+                if position > offset:
+                    self.names[offset] = name
+                return name, position + 2
+        return self._careful().name(offset)
+
+    def _careful(self) -> Reader:
+        if self.reader is None:
+            self.reader = Reader(self.data)
+        return self.reader
 
 
 def _suffix(name: bytes, target: int) -> bytes:
@@ -160,8 +246,8 @@ def _suffix(name: bytes, target: int) -> bytes:
     while position < wanted:
         position += name[position] + 1
     if position != wanted:
-        # It points into a label. That can be read, but not here.
-        raise IndexError
+        # It points into the header or into a label. That can be read, but not here.
+        raise _Unusual
     return name[position:]
 
 
@@ -173,6 +259,8 @@ def _distinct(sets: list[RRSet]) -> bool:
 def _layoutOf(rrType: int) -> Layout:
     from twisted_ext.wire.rdata.registry import layoutOf
 
+    if rrType in _SPECIAL:
+        raise _Unusual
     if len(_layouts) >= _MOST_LAYOUTS:
         _layouts.clear()
     layout = _layouts[rrType] = layoutOf(rrType)
