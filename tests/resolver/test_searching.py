@@ -141,6 +141,15 @@ class SearchingTests(SynchronousTestCase):
             self.assertEqual(self.search(name, domains=""), (Outcome.NXDOMAIN, [f"{name} A"]))
             self.assertEqual(self.search(name, domains="", otherwise=SERVFAIL), (SERVFAIL, [f"{name} A"]))
 
+    def test_reverse(self) -> None:
+        """
+        The name that an address is looked up under is not searched, so a look-up in vain costs one query and not many.
+        """
+        for name in ("1.2.0.192.in-addr.arpa", "1.2.0.192.IN-ADDR.ARPA"):
+            for ndots in (1, 15):
+                self.assertEqual(self.search(name, rrType="PTR", ndots=ndots), (Outcome.NXDOMAIN, [f"{name} PTR"]))
+        self.assertEqual(len(self.search("host.xarpa")[1]), 3)
+
     def test_rootDomain(self) -> None:
         """
         The root in the list stands for the name as it is.
@@ -275,6 +284,9 @@ class SearchingTests(SynchronousTestCase):
         trace = Trace()
         Searching(Told(), [nameFromText("corp.example")]).answer(question("www"), relative(trace))
         self.assertEqual([note.details["name"] for note in trace.notes], ["www.corp.example.", "www."])
+        trace = Trace()
+        Searching(Told(), [nameFromText("corp.example")]).answer(question("a.b"), relative(trace))
+        self.assertEqual([note.details["name"] for note in trace.notes], ["a.b.", "a.b.corp.example."])
 
     def test_cancel(self) -> None:
         """

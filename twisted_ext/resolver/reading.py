@@ -82,7 +82,8 @@ class Plan:
         try:
             source = self.function(site, *positional, **named)
         except CallerFault as fault:
-            raise _fault(self.text, self.index, f"{self.prefix}: {fault}") from fault
+            what = str(fault).removeprefix(f"{self.prefix}: ")
+            raise _fault(self.text, self.index, f"{self.prefix}: {what}") from fault
         except Exception as error:
             raise _fault(
                 self.text, self.index, f"{self.prefix} cannot be built: {type(error).__name__}: {error}"

@@ -23,6 +23,8 @@ from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
 __all__ = ["Searching"]
 
 _DATA: Final = Outcome.DATA
+#: The end of names that addresses are looked up under. A tool has made them in full, whether it wrote their final dot or not.
+_ARPA: Final = b"\x04arpa\x00"
 _FAMILIES: Final = {A: AAAA, AAAA: A}
 
 
@@ -34,6 +36,8 @@ class Searching:
     A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial leads on, and so
     does a server's failure (SERVFAIL), because the name may be in the next domain; any other failure ends the list. Where nothing is
     found, what was said of the name as it stands is the answer.
+
+    Names below C{arpa}, which addresses are looked up under, are not searched.
 
     A host with addresses of one family only has no data of the other one, and that ends the search too: both families are looked
     up one by one here, and the addresses of two hosts must not be taken for those of one.
@@ -63,14 +67,16 @@ class Searching:
         # Nobody else runs meanwhile, so the wishes need not be copied.
         context.relative = False
         try:
-            if not self.domains or self.asIsFirst(question.name):
+            if not self.domains or question.key[-10:-4] == _ARPA:
+                return self.inner.answerNow(question, context)
+            if self.asIsFirst(question.name):
                 try:
                     answer = self.inner.answerNow(question, context)
                 except DNSFault:
-                    if not self.domains:
-                        raise
+                    # The search decides whether that is the end of it.
+                    pass
                 else:
-                    if answer is None or answer.outcome is _DATA or not self.domains:
+                    if answer is None or answer.outcome is _DATA:
                         return answer
             return self._searchNow(_Search(self, question), context)
         finally:
@@ -102,12 +108,13 @@ class Searching:
         if not context.relative:
             return self.inner.answer(question, context)
         inward = context.but(relative=False)
-        if not self.domains:
+        if not self.domains or question.key[-10:-4] == _ARPA:
             return self.inner.answer(question, inward)
         search = _Search(self, question)
         if self.asIsFirst(question.name):
             # Most look-ups end with the first answer and need no coroutine.
             search.upcoming()
+            _note(context, question)
             asked = self.inner.answer(question, inward)
             return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (search, inward), {}, (search, inward), {})
         return Deferred.fromCoroutine(self._search(search, inward))
@@ -126,8 +133,7 @@ class Searching:
 
     async def _search(self, search: _Search, context: QueryContext) -> Answer:
         while (question := search.upcoming()) is not None:
-            if context.trace is not None:
-                context.trace.note(lastTime(context.trace), "search", "tries", name=nameToText(question.name))
+            _note(context, question)
             try:
                 answer = await self.inner.answer(question, context)
             except DNSFault as fault:
@@ -141,6 +147,11 @@ class Searching:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self.inner,)
+
+
+def _note(context: QueryContext, question: Question) -> None:
+    if context.trace is not None:
+        context.trace.note(lastTime(context.trace), "search", "tries", name=nameToText(question.name))
 
 
 class _Search:
