@@ -1,0 +1,72 @@
+"""
+Pain 3: C{getHostByName} asks for ANY, which servers refuse (RFC 8482).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import DNSLookupError
+from twisted.names import common, dns
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.edges.results import Result
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.rrtypes import ANY, A
+
+
+class _AsBefore(common.ResolverBase):
+    """
+    Twisted's own C{getHostByName}, over our look-ups.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.resolver = resolver
+
+    def _lookup(self, name: bytes, cls: int, type: int, timeout: Sequence[float] | None) -> Deferred[Result]:
+        return self.resolver.query(dns.Query(name, type, cls), timeout)
+
+
+class AnyTests(SynchronousTestCase):
+    """
+    A server that answers ANY as RFC 8482 wants it, and one that refuses.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        here = self.network.reactor()
+        self.server = CannedServer({("www.example", "A"): "192.0.2.80"})
+        where = self.server.listen(self.network.reactor("192.0.2.53"))
+        self.resolver = Resolver(servers=[(where.address, where.port)], reactor=here)
+
+    def found(self, looking: Deferred[str]) -> str | None:
+        """
+        @return: the address, if it was found.
+        """
+        outcome: list[str | None] = []
+        looking.addCallbacks(outcome.append, lambda failure: outcome.append(failure.trap(DNSLookupError) and None))
+        self.network.advance(6)
+        return outcome[0]
+
+    def test_neverAny(self) -> None:
+        """
+        The address is found although ANY leads nowhere, because nobody asks for ANY. Twisted's own way does not find it.
+        """
+        for reply in ('"RFC8482" ""', 5):
+            self.server.set("www.example", "ANY", reply if isinstance(reply, int) else [])
+            self.server.asked.clear()
+            self.assertEqual(self.found(self.resolver.getHostByName("www.example")), "192.0.2.80")
+            self.assertEqual({asked.question.rrType for asked in self.server.asked}, {A})
+
+    def test_before(self) -> None:
+        """
+        With a question for ANY, the address is not found.
+        """
+        self.server.set("www.example", "ANY", [])
+        before: Deferred[str] = _AsBefore(self.resolver).getHostByName("www.example")
+        self.assertIsNone(self.found(before))
+        self.assertIn(ANY, {asked.question.rrType for asked in self.server.asked})

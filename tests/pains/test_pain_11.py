@@ -1,0 +1,119 @@
+"""
+Pain 11: errors lost or misleading: SERVFAIL turned into NXDOMAIN, time-outs that print as lists.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.internet.defer import TimeoutError
+from twisted.internet.error import DNSLookupError
+from twisted.names import error
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.edges import inward
+from twisted_ext.edges.codes import LookupFailed
+from twisted_ext.edges.inward import NamesSource
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.errors import ServerFailed
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+QUESTION = Question(nameFromText("www.example"), 1)
+
+
+class ErrorTests(SynchronousTestCase):
+    """
+    A server that fails in every way, behind a resolver.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor()
+        self.server = CannedServer({("www.example", "A"): "192.0.2.80"})
+        self.server.listen(self.network.reactor("192.0.2.53"))
+        self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+
+    def failure(self, resolver: NamesResolver) -> LookupFailed:
+        """
+        @return: what a look-up fails with.
+        """
+        looking = resolver.lookupAddress("www.example")
+        self.network.advance(6)
+        raised = self.failureResultOf(looking).value
+        assert isinstance(raised, LookupFailed)
+        return raised
+
+    def test_eachItsOwn(self) -> None:
+        """
+        What a server fails with is what the caller catches; only NXDOMAIN says that there is no such name. All are DNSLookupErrors.
+        """
+        for rcode, kind in (
+            (1, error.DNSFormatError),
+            (2, error.DNSServerError),
+            (3, error.DNSNameError),
+            (4, error.DNSNotImplementedError),
+            (5, error.DNSQueryRefusedError),
+            (9, error.DNSUnknownError),
+        ):
+            self.server.rcode = rcode
+            raised = self.failure(self.resolver)
+            self.assertIsInstance(raised, kind)
+            self.assertIsInstance(raised, DNSLookupError)
+            self.assertEqual(isinstance(raised, error.DNSNameError), rcode == 3)
+            self.assertEqual(raised.rcode, rcode)
+
+    def test_tells(self) -> None:
+        """
+        An error is one line that names the name and the server, and says how often that was asked.
+        """
+        self.server.rcode = 2
+        raised = self.failure(self.resolver)
+        self.assertIn("www.example", str(raised))
+        self.assertIn("192.0.2.53:53", str(raised))
+        self.assertIn("SERVFAIL", str(raised))
+        self.assertEqual(raised.server, "192.0.2.53:53")
+        self.assertGreaterEqual(raised.attempts, 1)
+
+    def test_timeout(self) -> None:
+        """
+        A time-out is a sentence, not a list of questions, and both of the classes that callers catch.
+        """
+        self.server.silent = True
+        raised = self.failure(self.resolver)
+        self.assertIsInstance(raised, error.DNSQueryTimeoutError)
+        self.assertIsInstance(raised, TimeoutError)
+        self.assertNotIn("[", str(raised))
+        self.assertIn("www.example", str(raised))
+
+    def asSource(self) -> Answer | ServerFailed:
+        """
+        @return: what comes of a failing server when its resolver is used as a source for others.
+        """
+        self.server.rcode = 2
+        asking = NamesSource(self.resolver, self.here).answer(QUESTION, QueryContext(self.here.seconds() + 5))
+        self.network.advance(6)
+        outcomes: list[Answer | ServerFailed] = []
+        asking.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.value))
+        return outcomes[0]
+
+    def test_throughOthers(self) -> None:
+        """
+        SERVFAIL stays SERVFAIL through any number of resolvers. To take each DomainError for a denial, as Twisted's server does, makes
+        it NXDOMAIN.
+        """
+        outcome = self.asSource()
+        assert isinstance(outcome, ServerFailed)
+        self.assertEqual(outcome.rcode, 2)
+
+        def asTwisted(raised: BaseException) -> Answer | None:
+            return Answer(Outcome.NXDOMAIN, rcode=3) if isinstance(raised, error.DomainError) else None
+
+        with patch.object(inward, "denialFrom", asTwisted):
+            denied = self.asSource()
+        assert isinstance(denied, Answer)
+        self.assertIs(denied.outcome, Outcome.NXDOMAIN)
