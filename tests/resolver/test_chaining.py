@@ -9,13 +9,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Held, question, wishes
+from tests.cache.canned import question, wishes
 from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Outcome
 from twisted_ext.errors import CallerFault, Closed, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.special import Special
+from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example")
 
@@ -91,7 +92,7 @@ class ChainingTests(SynchronousTestCase):
         """
         A source that would have to be waited for is not passed over for one that has something at hand.
         """
-        for first in (Told({"www.example A": "192.0.2.1"}), Held()):
+        for first in (Told({"www.example A": "192.0.2.1"}), HeldSource()):
             chain = Chaining([first, Told({"www.example A": "192.0.2.2"}, ready=True)])
             self.assertIsNone(chain.answerNow(WWW, wishes()))
 
@@ -131,7 +132,7 @@ class ChainingTests(SynchronousTestCase):
         """
         Cancelling ends what is being waited for, and nobody else is asked.
         """
-        first, second = Held(), Held()
+        first, second = HeldSource(), HeldSource()
         for chain, held in (
             (Chaining([first, Told()]), first),
             (Chaining([Told(otherwise=Unknown("")), second]), second),
@@ -139,13 +140,13 @@ class ChainingTests(SynchronousTestCase):
             asking = chain.answer(WWW, wishes())
             asking.cancel()
             self.failureResultOf(asking, CancelledError)
-            self.assertEqual(held.cancelled, 1)
+            self.assertEqual(len(held.cancelled), 1)
 
     def test_waits(self) -> None:
         """
         The answer of a slow source arrives.
         """
-        held = Held()
+        held = HeldSource()
         asking = Chaining([Told(otherwise=Unknown("")), held, Told()]).answer(WWW, wishes())
         self.assertNoResult(asking)
         held.release(said(WWW, "192.0.2.1"))
@@ -155,10 +156,10 @@ class ChainingTests(SynchronousTestCase):
         """
         Closing it closes all of them, and may be done again.
         """
-        told, held = Told(), Held()
+        told, held = Told(), HeldSource()
         chain = Chaining([told, held])
         asking = Chaining([held, Told(otherwise=Unknown(""))]).answer(WWW, wishes())
         self.successResultOf(chain.close())
         self.successResultOf(chain.close())
-        self.assertEqual((told.closed, held.closed), (2, 2))
+        self.assertEqual((told.closed, held.closed), (2, True))
         self.failureResultOf(asking, Closed)

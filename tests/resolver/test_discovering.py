@@ -12,13 +12,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Held, question, wishes
+from tests.cache.canned import question, wishes
 from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured, System
+from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example")
 
@@ -174,10 +175,10 @@ class SystemTests(SynchronousTestCase):
         """
         A look-up that runs while the file changes ends as it began; new ones do not wait for it, and what it used is closed after it.
         """
-        held: list[Held] = []
+        held: list[HeldSource] = []
 
-        def upstream(_: SystemConfiguration) -> Held:
-            held.append(Held())
+        def upstream(_: SystemConfiguration) -> HeldSource:
+            held.append(HeldSource())
             return held[-1]
 
         system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=upstream)
@@ -185,14 +186,14 @@ class SystemTests(SynchronousTestCase):
         self.write("nameserver 198.51.100.53\n")
         self.clock.advance(1)
         new = system.answer(WWW, wishes(60.0))
-        self.assertEqual([len(each.asked) for each in held], [1, 1])
-        self.assertEqual([each.closed for each in held], [0, 0])
+        self.assertEqual([each.asked for each in held], [1, 1])
+        self.assertEqual([each.closed for each in held], [False, False])
         held[0].release(said(WWW, "192.0.2.1"))
         self.assertEqual(addresses(self.successResultOf(old)), ["192.0.2.1"])
-        self.assertEqual([each.closed for each in held], [1, 0])
+        self.assertEqual([each.closed for each in held], [True, False])
         held[1].release(said(WWW, "192.0.2.2"))
         self.assertEqual(addresses(self.successResultOf(new)), ["192.0.2.2"])
-        self.assertEqual([each.closed for each in held], [1, 0])
+        self.assertEqual([each.closed for each in held], [True, False])
 
     def test_noFile(self) -> None:
         """
@@ -255,21 +256,21 @@ class SystemTests(SynchronousTestCase):
         """
         Cancelling reaches the servers, and what belongs to an old file is closed then, too.
         """
-        held = Held()
+        held = HeldSource()
         system = System(self.clock, str(self.path), environment={}, upstream=lambda _: held)
         asking: Deferred[Answer] = system.answer(WWW, wishes(60.0))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
-        self.assertEqual(held.cancelled, 1)
+        self.assertEqual(len(held.cancelled), 1)
 
     def test_close(self) -> None:
         """
         Closing it ends what runs, closes what was made, of all files, and may be done again; then it answers no more.
         """
-        held: list[Held] = []
+        held: list[HeldSource] = []
 
-        def upstream(_: SystemConfiguration) -> Held:
-            held.append(Held())
+        def upstream(_: SystemConfiguration) -> HeldSource:
+            held.append(HeldSource())
             return held[-1]
 
         system = System(self.clock, str(self.path), environment={}, upstream=upstream)

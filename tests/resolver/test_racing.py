@@ -9,13 +9,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Held, question, wishes
-from tests.resolver.told import Told, addresses, said
+from tests.cache.canned import question, wishes
+from tests.resolver.told import Mistaken, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadMessage, CallerFault, Closed, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.racing import Racing
 from twisted_ext.resolver.special import Special
+from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example")
 
@@ -27,7 +28,7 @@ class RacingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.runners = [Held(), Held(), Held()]
+        self.runners = [HeldSource(), HeldSource(), HeldSource()]
 
     def race(self, delay: float = 1.0) -> Deferred[Answer]:
         return Racing(self.runners, self.clock, delay=delay).answer(WWW, wishes())
@@ -36,7 +37,7 @@ class RacingTests(SynchronousTestCase):
         """
         @return: how many look-ups each runner was given.
         """
-        return [len(runner.asked) for runner in self.runners]
+        return [runner.asked for runner in self.runners]
 
     def test_interface(self) -> None:
         """
@@ -68,7 +69,7 @@ class RacingTests(SynchronousTestCase):
         self.assertEqual(self.running(), [1, 1, 1])
         self.runners[1].release(said(WWW, "192.0.2.2"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.2"])
-        self.assertEqual([runner.cancelled for runner in self.runners], [1, 0, 1])
+        self.assertEqual([len(runner.cancelled) for runner in self.runners], [1, 0, 1])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_blind(self) -> None:
@@ -92,10 +93,10 @@ class RacingTests(SynchronousTestCase):
         Where one fails, the next one is asked without delay.
         """
         asking = self.race()
-        self.runners[0].refuse(ServerFailed("no"))
+        self.runners[0].release(ServerFailed("no"))
         self.assertEqual(self.running(), [1, 1, 0])
         self.clock.advance(0.5)
-        self.runners[1].refuse(Unknown("nothing"))
+        self.runners[1].release(Unknown("nothing"))
         self.assertEqual(self.running(), [1, 1, 1])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.runners[2].release(said(WWW, "192.0.2.3"))
@@ -112,14 +113,20 @@ class RacingTests(SynchronousTestCase):
             ([late, away], late),
             ([broken, late], broken),
             ([Closed(), nothing], nothing),
-            ([ZeroDivisionError(), failed], None),
         ):
-            runners = [Held() for _ in faults]
+            runners = [HeldSource() for _ in faults]
             asking = Racing(runners, self.clock, delay=0).answer(WWW, wishes())
             for runner, fault in zip(runners, faults, strict=True):
-                runner.refuse(fault)
+                runner.release(fault)
             failure = self.failureResultOf(asking)
-            self.assertIs(failure.value, faults[0] if expected is None else expected)
+            self.assertIs(failure.value, expected)
+
+    def test_mistake(self) -> None:
+        """
+        A mistake in the code is not hidden behind somebody's timeout.
+        """
+        racing = Racing([Mistaken(), Told(otherwise=TimedOut("late"))], self.clock, delay=0)
+        self.failureResultOf(racing.answer(WWW, wishes()), ZeroDivisionError)
 
     def test_atOnce(self) -> None:
         """
@@ -153,7 +160,7 @@ class RacingTests(SynchronousTestCase):
         self.clock.advance(1.0)
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
-        self.assertEqual([runner.cancelled for runner in self.runners], [1, 1, 0])
+        self.assertEqual([len(runner.cancelled) for runner in self.runners], [1, 1, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_trace(self) -> None:
@@ -174,7 +181,7 @@ class RacingTests(SynchronousTestCase):
         self.successResultOf(racing.close())
         self.successResultOf(racing.close())
         self.clock.advance(10)
-        self.assertEqual([runner.closed for runner in self.runners], [2, 2, 2])
+        self.assertEqual([runner.closed for runner in self.runners], [True] * 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.failureResultOf(asking, Closed)
         self.assertEqual(self.running(), [1, 0, 0])

@@ -8,12 +8,13 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Held, question, wishes
+from tests.cache.canned import question, wishes
 from tests.resolver.told import Told
 from twisted_ext.errors import ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.routing import Routing
 from twisted_ext.resolver.special import Special
+from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
@@ -97,11 +98,11 @@ class RoutingTests(SynchronousTestCase):
         """
         Cancelling reaches the source.
         """
-        held = Held()
+        held = HeldSource()
         asking = Routing({b"\x00": held}).answer(question("www.example"), wishes())
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
-        self.assertEqual(held.cancelled, 1)
+        self.assertEqual(len(held.cancelled), 1)
 
     def test_close(self) -> None:
         """

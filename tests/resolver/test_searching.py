@@ -8,12 +8,13 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import Held, question
-from tests.resolver.told import Said, Told, addresses, said
+from tests.cache.canned import question
+from tests.resolver.told import Mistaken, Said, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.searching import Searching
+from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.names import nameFromText, nameToText
 
 SERVFAIL = ServerFailed("no", rcode=2)
@@ -293,35 +294,34 @@ class SearchingTests(SynchronousTestCase):
         Cancelling ends what is being waited for, at every step, and nothing more is asked.
         """
         for name in ("www", "www.x"):
-            held = Held()
+            held = HeldSource()
             asking = Searching(held, [nameFromText("corp.example")]).answer(question(name), relative())
             asking.cancel()
             self.failureResultOf(asking, CancelledError)
-            self.assertEqual((held.cancelled, len(held.asked)), (1, 1))
-        held = Held()
+            self.assertEqual((len(held.cancelled), held.asked), (1, 1))
+        held = HeldSource()
         asking = Searching(held, [nameFromText("corp.example")]).answer(question("www.x", "MX"), relative())
         held.release(said(question("www.x", "MX"), Outcome.NXDOMAIN))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
-        self.assertEqual((held.cancelled, len(held.asked)), (1, 2))
+        self.assertEqual((len(held.cancelled), held.asked), (1, 2))
 
     def test_mistakes(self) -> None:
         """
         What is no fault of the network comes through as it is.
         """
-        held = Held()
-        asking = Searching(held, [nameFromText("corp.example")]).answer(question("www.x"), relative())
-        held.refuse(ZeroDivisionError())
-        self.failureResultOf(asking, ZeroDivisionError)
+        for name in ("www", "www.x"):
+            asking = Searching(Mistaken(), [nameFromText("corp.example")]).answer(question(name), relative())
+            self.failureResultOf(asking, ZeroDivisionError)
 
     def test_close(self) -> None:
         """
         Closing it closes what is in it, ends what runs, and may be done again.
         """
-        held = Held()
+        held = HeldSource()
         source = Searching(held, [nameFromText("corp.example")])
         asking = source.answer(question("www.x"), relative())
         self.successResultOf(source.close())
         self.successResultOf(source.close())
-        self.assertEqual(held.closed, 2)
+        self.assertTrue(held.closed)
         self.failureResultOf(asking, Closed)

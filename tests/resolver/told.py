@@ -19,7 +19,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["Said", "Told", "addresses", "asked", "said"]
+__all__ = ["Mistaken", "Said", "Told", "addresses", "asked", "said"]
 
 #: An address in an answer, a denial, or a failure.
 Said = str | Outcome | DNSFault
@@ -101,3 +101,12 @@ class Told:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return ()
+
+
+class Mistaken(Told):
+    """
+    Has a mistake in it.
+    """
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return fail(ZeroDivisionError())
