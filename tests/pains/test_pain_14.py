@@ -54,7 +54,7 @@ class ModernTests(SynchronousTestCase):
         Each type is looked up with a method of its own and given as a record with attributes; others by number, as octets.
         """
         for (name, mnemonic), text in RECORDS.items():
-            if mnemonic in ("TXT", "TYPE65280"):
+            if not isinstance(text, str) or mnemonic == "TYPE65280":
                 continue
             looking: Deferred[Result] = getattr(self.resolver, f"lookup{mnemonic}")(name)
             (header,) = self.result(looking)[0]
@@ -64,10 +64,10 @@ class ModernTests(SynchronousTestCase):
             self.assertIs(type(payload), record)
             self.assertEqual(payload.rdata.toText().lower(), record.declaration.fromText(text).toText().lower())
             self.assertIn(f" type={mnemonic} ", str(header))
-        tlsa = self.result(self.resolver.lookupTLSA("_443._tcp.www.example"))[0][0].payload
+        tlsa: object = self.result(self.resolver.lookupTLSA("_443._tcp.www.example"))[0][0].payload
         assert isinstance(tlsa, dns.Record_TLSA)
         self.assertEqual((tlsa.usage, tlsa.selector, tlsa.certificate), (3, 1, b"\xab\xcd"))
-        unknown = self.result(self.resolver.query(dns.Query("example", 65280)))[0][0].payload
+        unknown: object = self.result(self.resolver.query(dns.Query("example", 65280)))[0][0].payload
         assert isinstance(unknown, dns.UnknownRecord)
         self.assertEqual(unknown.data, b"\xab\xcd\xef")
 
