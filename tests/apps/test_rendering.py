@@ -154,7 +154,8 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
             renderShort(reply, unicode=True),
             renderJSON(reply),
         ):
-            self.assertFalse([character for character in text if (ord(character) < 32 or 126 < ord(character) < 160) and character not in "\n\t"], text)
+            obeyed = [each for each in text if (ord(each) < 32 or 126 < ord(each) < 160) and each not in "\n\t"]
+            self.assertEqual(obeyed, [], text)
 
 
 class ShortTests(SynchronousTestCase):

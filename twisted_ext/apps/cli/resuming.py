@@ -43,8 +43,12 @@ class Resuming:
         except OSError as error:
             raise Ending(BATCH, f"--resume {path}: {error.strerror}; give the file that --output wrote") from error
         self._number = 0
-        if self._end:
-            self._readAhead()
+        try:
+            if self._end:
+                self._readAhead()
+        except Ending:
+            self._file.close()
+            raise
         self._file.truncate(self._end)
 
     def _wholeLines(self) -> int:

@@ -100,6 +100,8 @@ class LineWriter:
                 self._writePlain(octets)
                 return
             self._backlog += octets
+            if self._writing and len(self._backlog) > BULK_OUTPUT.default:
+                self.full = True
         if not self._writing and self._backlog:
             self.doWrite()
 
