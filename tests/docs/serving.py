@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
-from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as Connection
+from twisted.internet.protocol import ServerFactory
 
 from twisted_ext.client import reverseName
 from twisted_ext.testing.servers import CannedServer, Reply
@@ -27,7 +28,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError
 
-__all__ = ["RECORDS", "SECOND", "listenOn", "server"]
+__all__ = ["RECORDS", "SECOND", "listenOn", "serveUntilInputEnds", "server"]
 
 _SERVFAIL: Final = 2
 _SILENT: Final = nameFromText("silent.example.com")
@@ -110,34 +111,42 @@ class _EndWithInput(Connection):
         self._reactor.stop()
 
 
-def listenOn(reactor: IReactorTime, port: int = 0) -> dict[str, int]:
+def listenOn(reactor: IReactorTime) -> dict[str, int]:
     """
-    @param port: for the first server; 0 for one that is free.
-
     @return: the ports, by the numbers that stand for them in listings.
     """
-    web = IReactorTCP(reactor).listenTCP(0, Factory.forProtocol(Connection), interface="127.0.0.1")
+    web = IReactorTCP(reactor).listenTCP(0, cast(ServerFactory, ServerFactory.forProtocol(Connection)), interface="127.0.0.1")
     webPort = cast(_Listening, web.getHost()).port
     try:
-        IReactorTCP(reactor).listenTCP(webPort, Factory.forProtocol(Connection), interface="::1")
+        IReactorTCP(reactor).listenTCP(webPort, cast(ServerFactory, ServerFactory.forProtocol(Connection)), interface="::1")
         ipv6 = 1
     except CannotListenError:
         ipv6 = 0
     return {
-        "5301": server(RECORDS).listen(reactor, port, "127.0.0.1").port,
+        "5301": server(RECORDS).listen(reactor, 0, "127.0.0.1").port,
         "5302": server(SECOND).listen(reactor, 0, "127.0.0.1").port,
         "8080": webPort,
         "ipv6": ipv6,
     }
 
 
-def _main() -> None:
+def serveUntilInputEnds(start: Callable[[IReactorTime], str]) -> None:
+    """
+    Run the reactor until whoever started this process is gone.
+
+    @param start: begins to serve, and gives the line that says so.
+    """
     from twisted.internet import reactor, stdio
 
-    stdio.StandardIO(_EndWithInput(cast(IReactorCore, reactor)))
-    print(json.dumps(listenOn(cast(IReactorTime, reactor), int(sys.argv[1]) if sys.argv[1:] else 0)), flush=True)
-    cast(IReactorCore, reactor).run()
+    core = cast(IReactorCore, reactor)
+    standardIO = cast("Callable[[Connection], object]", stdio.StandardIO)
+    # Its name stays, or nobody would hold it.
+    ending = standardIO(_EndWithInput(core))
+    sys.stdout.write(start(cast(IReactorTime, reactor)) + "\n")
+    sys.stdout.flush()
+    core.run()
+    del ending
 
 
 if __name__ == "__main__":
-    _main()
+    serveUntilInputEnds(lambda reactor: json.dumps(listenOn(reactor)))

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,9 @@ __all__ = ["PAGES", "TERMINALS"]
 TERMINALS: Final = sorted(LISTINGS.rglob("*.out"))
 
 #: The text of every page.
-PAGES: Final = {path: path.read_text("utf-8") for path in [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")] if "_build" not in path.parts}
+PAGES: Final = {
+    path: path.read_text("utf-8") for path in [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")] if "_build" not in path.parts
+}
 
 #: Listings that need a loopback address of IPv6.
 _IPV6: Final = ("install",)
@@ -82,6 +85,20 @@ def test_everyProgramIsRun() -> None:
         if "plugins" not in path.parts and path.stem not in ("mailing", "test_mailing", "test_without_network") and path.stem not in typed
     ]
     assert idle == []
+
+
+def test_readme(servers: Servers, tmp_path: Path) -> None:
+    """
+    The session in the README, which cannot include a file, is a real one.
+    """
+    block = re.search(r"^    \$ txdns .*?(?=^\S)", (ROOT / "README.rst").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    steps = stepsOf(textwrap.dedent(block[0]), "$ ")
+    assert len(steps) == 3
+    for step in steps:
+        printed = servers.run(shlex.split(servers.real(step.typed)), tmp_path)
+        # Columns stand apart by tabulators there, by spaces in the page.
+        assert alike(printed.expandtabs()).split("\n") == alike(step.shown).split("\n"), step.typed
 
 
 def test_noticed(servers: Servers, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ A machine of one's own: a network of its own, with the servers that the original
 
     python -m tests.tour.machine WORD ...
 
-runs C{python WORD ...} in it. It takes namespaces of Linux, for which no rights are needed where the system allows them (unshare(1)); outside
-of them nothing changes, and nothing leaves this machine.
+runs C{python WORD ...} in it. It takes namespaces of Linux, for which no rights are needed where the system allows them (unshare(1));
+outside of them nothing changes, and nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
-from tests.docs.serving import server
+from tests.docs.serving import server, serveUntilInputEnds
 from tests.test_architecture import ROOT
 from twisted_ext.client import reverseName
 from twisted_ext.testing.servers import Reply
@@ -70,25 +70,14 @@ def _addAddresses() -> None:
             fcntl.ioctl(control, _SIOCSIFADDR, packed)
 
 
-def _serve() -> None:
+def _listen(reactor: IReactorTime) -> str:
     """
-    Be the servers, until nobody holds our input any more.
+    Be the servers.
     """
-    from twisted.internet import reactor, stdio
-    from twisted.internet.protocol import Protocol
-
-    core = cast(IReactorCore, reactor)
-
-    class EndWithInput(Protocol):
-        def connectionLost(self, reason: object = None) -> None:
-            core.stop()
-
-    stdio.StandardIO(EndWithInput())
     canned = server(RECORDS)
     for address in ADDRESSES:
-        canned.listen(cast(IReactorTime, reactor), 53, address)
-    print("ready", flush=True)
-    core.run()
+        canned.listen(reactor, 53, address)
+    return "ready"
 
 
 def _inside(words: list[str]) -> int:
@@ -110,7 +99,7 @@ def _inside(words: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        _serve()
+        serveUntilInputEnds(_listen)
     elif sys.argv[1] == "--inside":
         sys.exit(_inside(sys.argv[2:]))
     else:

@@ -1,9 +1,9 @@
 """
 The tour's sessions, typed at a terminal in both shells.
 
-A machine's own C{resolv.conf} names servers that a test cannot know. So the first line that is typed makes the resolver of the process by hand,
-C{client.theResolver = client.createResolver(resolvconf=..., hosts=...)}, of files that name a server at a loopback address. That is
-the only difference to what the page shows; L{tests.tour.test_letter} does without it where the system allows it.
+A machine's own C{resolv.conf} names servers that a test cannot know. So the first lines that are typed make the resolver of the process
+by hand, C{client.theResolver = client.createResolver(resolvconf=..., hosts=...)}, of files that name a server at a loopback address.
+That is the only difference to what the page shows; L{tests.tour.test_letter} does without it where the system allows it.
 """
 
 from __future__ import annotations

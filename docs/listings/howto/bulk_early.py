@@ -16,7 +16,7 @@ from twisted_ext.bulk import bulk, dataOf, reverse
 
 async def main(reactor, range):
     async with aclosing(bulk(client.getResolver(), reverse(range), ordered=True)) as results:
-        async for question, result in results:
+        async for _, result in results:
             if isinstance(result, Answer) and dataOf(result):
                 print(dataOf(result)[0])
                 break

@@ -1,0 +1,155 @@
+"""
+Tests of lists in the documentation: nothing is missing from them, and nothing in them is gone.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+
+from tests.test_architecture import ROOT
+from twisted_ext import client, errors, limits
+from twisted_ext.edges import codes
+from twisted_ext.edges.codes import errorFromFault
+from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.resolver import configuration
+from twisted_ext.resolver.descriptions import BUILT_IN
+from twisted_ext.resolver.schemas import Schema
+
+__all__ = ["DOCS"]
+
+DOCS: Final = ROOT / "docs"
+
+#: Rows of the list tables: the cells of each, one after the other.
+_ROW: Final = re.compile(r"^   \* - (.*?)(?=^   \* - |^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def rowsOf(page: str) -> list[list[str]]:
+    """
+    @return: every row of every table on a page, its cells as one line each.
+    """
+    text = (DOCS / page).read_text("utf-8")
+    return [[" ".join(cell.split()) for cell in re.split(r"^     - ?", row, flags=re.MULTILINE)] for row in _ROW.findall(text)]
+
+
+def words(text: str) -> set[str]:
+    """
+    @return: everything that stands between double backquotes.
+    """
+    return set(re.findall(r"``([^`]+)``", text))
+
+
+def test_prefixes() -> None:
+    """
+    Each prefix of descriptions stands in the how-to with all that it takes, and nothing else does.
+    """
+    told = {next(iter(words(row[0]))) for row in rowsOf("howto/upstreams.rst")[1:]}
+    assert told == {Schema(parser.load()).usage(parser.prefix) for parser in BUILT_IN}
+
+
+def test_implementations() -> None:
+    """
+    The page of implementations knows each prefix, and the class that really stands behind it.
+    """
+    rows = [row for row in rowsOf("implementations.rst") if len(row) == 3 and "." in row[1]]
+    told = {next(iter(words(row[0]))): next(iter(words(row[1]))) for row in rows}
+    assert set(told) == {parser.prefix for parser in BUILT_IN}
+    for path in told.values():
+        module, _, name = path.rpartition(".")
+        assert name in __import__(f"twisted_ext.{module}", fromlist=[name]).__all__
+
+
+def test_limits() -> None:
+    """
+    The table of limits has a row for each, with a reason.
+    """
+    limiting = runpy.run_path(str(DOCS / "limiting.py"))
+    rows = cast("Callable[[str], Iterator[tuple[str, str, str]]]", limiting["rows"])
+    found = list(rows(Path(limits.__file__).read_text("utf-8")))
+    assert sorted(name for _, name, _ in found) == sorted(name for name in limits.__all__ if name != "Limit")
+    assert [name for section, name, reason in found if not section or not reason] == []
+    table = cast("Callable[[], str]", limiting["tables"])()
+    assert "``LOOKUP_SECONDS``\n     - 5\n     - 0.05\n     - 600\n" in table
+
+
+def test_resolvConf() -> None:
+    """
+    Every line and option of C{resolv.conf} that is read is on its page, and no other.
+    """
+    told = {word.removesuffix(":N") for row in rowsOf("resolvconf.rst") if len(row) == 2 for word in words(row[0])}
+    keywords = set(configuration._Reading(configuration.SystemConfiguration(), "")._keywords)
+    assert told == {*keywords, *configuration.FLAGS, "ndots", "timeout", "attempts"}
+
+
+@pytest.mark.parametrize("option", ["ndots", "timeout", "attempts"])
+def test_resolvConfRanges(option: str) -> None:
+    """
+    The ranges on that page are those of the code.
+    """
+    row = next(row for row in rowsOf("resolvconf.rst") if f"``{option}:N``" in row[0])
+    limit = configuration._NUMBERS[option]
+    assert f"{limit.least:.0f} to {limit.most:.0f}" in row[1]
+
+
+def test_errors() -> None:
+    """
+    The table of failures has each exception that look-ups fail with, beside the fault that really leads to it.
+    """
+    table = {next(iter(words(row[0]))): row[1] for row in rowsOf("howto/answers.rst") if len(row) == 3 and words(row[0])}
+    classes = {name for name in codes.__all__ if isinstance(getattr(codes, name), type)} - {"LookupFailed"}
+    assert set(table) == classes
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if kind.__subclasses__() and name != "CallerFault" or issubclass(kind, errors.CallerFault) and name != "CallerFault":
+            continue
+        if kind is ServerFailed:
+            continue
+        assert name in table[type(errorFromFault(kind("text"))).__name__], name
+
+
+@pytest.mark.parametrize(("rcode", "word"), [(2, "SERVFAIL"), (5, "REFUSED"), (4, "NOTIMP"), (1, "FORMERR"), (9, "another rcode")])
+def test_errorsOfServers(rcode: int, word: str) -> None:
+    """
+    What a server's failure becomes stands in that table.
+    """
+    table = {next(iter(words(row[0]))): row[1] for row in rowsOf("howto/answers.rst") if len(row) == 3 and words(row[0])}
+    fault: DNSFault = ServerFailed("text", rcode=rcode)
+    assert word in table[type(errorFromFault(fault)).__name__]
+
+
+def test_namesAreThere() -> None:
+    """
+    Everything that pages call C{client.something} is there.
+    """
+    missing = {
+        f"{path.relative_to(ROOT)}: client.{name}"
+        for path in [ROOT / "README.rst", *DOCS.rglob("*.rst")]
+        if "_build" not in path.parts
+        for name in re.findall(r"(?<![.\w])client\.([A-Za-z]\w*)", path.read_text("utf-8"))
+        if not hasattr(client, name)
+    }
+    assert missing == set()
+
+
+def test_modulesAreThere() -> None:
+    """
+    Everything that pages call C{twisted_ext.something} can be imported.
+    """
+    missing = []
+    for path in [ROOT / "README.rst", *DOCS.rglob("*.rst")]:
+        if "_build" in path.parts:
+            continue
+        for name in sorted(set(re.findall(r"``(twisted_ext(?:\.\w+)+)``", path.read_text("utf-8")))):
+            module, _, last = name.rpartition(".")
+            try:
+                __import__(name)
+            except ImportError:
+                found = __import__(module, fromlist=[last])
+                if not hasattr(found, last):
+                    missing.append(f"{path.relative_to(ROOT)}: {name}")
+    assert missing == []
