@@ -4,6 +4,9 @@ Tests of what stays when there is not room for everything (attacks 20 and 21).
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, denied, question
@@ -53,6 +56,23 @@ class StoreTests(SynchronousTestCase):
             self.assertLessEqual(store.octets, 256 * 1024)
         self.assertGreater(store.octets, 200 * 1024)
         self.assertEqual(store.statistics().entries + store.statistics().evictions, 10_000)
+
+    def test_honest(self) -> None:
+        """
+        What is counted is what the interpreter has really set aside, or a little more; never less.
+        """
+        for most in (2**20, 2**26):
+            tracemalloc.start()
+            try:
+                store = Store(most, readyMost=2**20)
+                before = tracemalloc.get_traced_memory()[0]
+                self.fill(store, range(4000))
+                gc.collect()
+                taken = tracemalloc.get_traced_memory()[0] - before
+            finally:
+                tracemalloc.stop()
+            self.assertLess(taken, store.octets * 1.05)
+            self.assertGreater(taken, store.octets * 0.6)
 
     def test_newest(self) -> None:
         """
