@@ -114,7 +114,7 @@ class NamesSource:
         labels = labelsOf(question.name)
         name = b".".join(labels)
         if question.rrClass != IN or name.count(b".") >= max(1, len(labels)):
-            return fail(Unknown(f"{self._label} cannot be asked for {question!r}"))
+            return fail(Unknown(f"{self._label} cannot be asked for {question}"))
         left = context.deadline - self._clock.seconds()
         if left <= 0:
             return fail(TimedOut(f"no time was left to ask {self._label}"))

@@ -103,7 +103,7 @@ class _Flight:
         C{waiter} has no more time.
         """
         self.leave(waiter)
-        waiter.errback(TimedOut(f"{self.question!r} was not answered in time"))
+        waiter.errback(TimedOut(f"{self.question} was not answered in time"))
 
     def arrived(self, outcome: Answer | Failure) -> None:
         """
@@ -189,7 +189,7 @@ class Coalescing:
         if self._closed:
             return fail(Closed("the resolver has been closed"))
         if len(context.variant) > 1 and self._variants.get(question.key, 0) >= _MOST_VARIANTS:
-            return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question!r} that differ in their options"))
+            return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question} that differ in their options"))
         flight = _Flight(self, key, question, self._now() + self._lasts)
         waiter: Deferred[Answer] = Deferred(flight.leave)
         if context.flight is None and context.deadline >= flight.deadline - _SLACK:
@@ -203,9 +203,9 @@ class Coalescing:
         if context.trace is not None:
             context.trace.note(self._now(), "coalesce", "joined", waiters=len(flight.waiters))
         if len(flight.waiters) >= _MOST_WAITERS:
-            return fail(Refused(f"more than {_MOST_WAITERS} wait for {flight.question!r}"))
+            return fail(Refused(f"more than {_MOST_WAITERS} wait for {flight.question}"))
         if context.flight is not None and flight.leadsTo(context.flight):
-            return fail(ServerFailed(f"{flight.question!r} waits for itself: its delegations or aliases go round in a circle"))
+            return fail(ServerFailed(f"{flight.question} waits for itself: its delegations or aliases go round in a circle"))
         waiter: Deferred[Answer] = Deferred(flight.leave)
         flight.take(waiter, context)
         return waiter

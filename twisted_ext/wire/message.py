@@ -61,11 +61,14 @@ class Question:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         from twisted_ext.wire.codes import className
         from twisted_ext.wire.rrtypes import typeName
 
-        return f"<Question {nameToText(self.name)} {className(self.rrClass)} {typeName(self.rrType)}>"
+        return f"{nameToText(self.name)} {className(self.rrClass)} {typeName(self.rrType)}"
+
+    def __repr__(self) -> str:
+        return f"<Question {self}>"
 
 
 class Message:
