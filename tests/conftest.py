@@ -1,5 +1,5 @@
 """
-What holds for every test: it leaves the reactor as it found it.
+What holds for every test: it leaves the reactor and the working folder as it found them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pytest_twisted
 from hypothesis import HealthCheck, settings
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase
 
-__all__ = ["leavesReactorClean"]
+__all__ = ["leavesFolderClean", "leavesReactorClean"]
 
 # The machine's load decides how long an example takes, so time is no verdict here.
 settings.register_profile("txdns", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -78,3 +79,11 @@ def leavesReactorClean() -> Iterator[None]:
         pytest_twisted.blockon(deferLater(cast(IReactorTime, reactor), _PAUSE))
     if left := _news(reactor, before):
         pytest.fail("left in the reactor: " + "; ".join(map(repr, left)), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def leavesFolderClean(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """
+    Let C{mktemp} of Twisted's test cases name paths in pytest's own folder, made when the first one is asked for.
+    """
+    monkeypatch.setattr(SynchronousTestCase, "mktemp", lambda _: str(tmp_path_factory.mktemp("case") / "temp"))
