@@ -110,24 +110,26 @@ class Searching:
         inward = context.but(relative=False)
         if not self.domains or question.key[-10:-4] == _ARPA:
             return self.inner.answer(question, inward)
-        search = _Search(self, question)
         if self.asIsFirst(question.name):
-            # Most look-ups end with the first answer and need no coroutine.
-            search.upcoming()
+            # Most look-ups end with the first answer and need nothing more.
             _note(context, question)
             asked = self.inner.answer(question, inward)
-            return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (search, inward), {}, (search, inward), {})
-        return Deferred.fromCoroutine(self._search(search, inward))
+            return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (question, inward), {}, (question, inward))
+        return Deferred.fromCoroutine(self._search(_Search(self, question), inward))
 
-    def _cbAsIs(self, answer: Answer, search: _Search, context: QueryContext) -> Answer | Deferred[Answer]:
+    def _cbAsIs(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
         if answer.outcome is _DATA:
             return answer
+        search = _Search(self, question)
+        search.upcoming()
         search.answered(answer)
         return Deferred.fromCoroutine(self._search(search, context))
 
-    def _ebAsIs(self, failure: Failure, search: _Search, context: QueryContext) -> Failure | Deferred[Answer]:
+    def _ebAsIs(self, failure: Failure, question: Question, context: QueryContext) -> Failure | Deferred[Answer]:
         if not isinstance(failure.value, DNSFault):
             return failure
+        search = _Search(self, question)
+        search.upcoming()
         search.failed(failure.value)
         return Deferred.fromCoroutine(self._search(search, context))
 
