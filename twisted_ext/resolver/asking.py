@@ -12,6 +12,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage,
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.resolver.choosing import bestOf, dueForProbe
+from twisted_ext.resolver.failing import mostTelling, named
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.sockets import SIZE
 from twisted_ext.transport.timing import ROUNDING
@@ -128,7 +129,7 @@ class Flight:
         source = self._source
         context = self.context
         if now >= context.deadline:
-            self.end(TimedOut(f"{self.question}: the time for it was over before it was asked"))
+            self.end(TimedOut(f"{named(self.question)}: the time for it was over before it was asked"))
         elif source.alone:
             self._send(0, now)
         else:
@@ -440,8 +441,6 @@ class Flight:
             source.timetable.add(self)
 
     def _giveUp(self, now: float) -> None:
-        from twisted_ext.resolver.failing import mostTelling
-
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
         self.end(mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began))

@@ -11,9 +11,16 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["mostTelling"]
+__all__ = ["mostTelling", "named"]
 
 _SERVFAIL = 2
+
+
+def named(question: Question) -> str:
+    """
+    @return: the question, for people: C{"www.example.org. A"}.
+    """
+    return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
 def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequence[str], attempts: int, seconds: float) -> DNSFault:
@@ -29,7 +36,7 @@ def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequenc
     stories = [str(fault) for fault in faults]
     if silent:
         stories.append(f"{', '.join(silent)} did not answer within {seconds:.1f} seconds")
-    text = f"{nameToText(question.name)} {typeName(question.rrType)}: {'; '.join(stories) or 'no server was asked'}"
+    text = f"{named(question)}: {'; '.join(stories) or 'no server was asked'}"
     spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
     if spoken:
         worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])

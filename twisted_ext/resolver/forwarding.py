@@ -113,7 +113,8 @@ class Forwarding:
         self._draw = draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
         datagrams = datagrams or Datagrams(reactor, draw=draw)
-        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in dict.fromkeys(servers)])
+        distinct = dict.fromkeys(servers)
+        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in distinct])
         self.standings = tuple([Standing() for _ in self.upstreams])
         self.untried = (0,) * len(self.upstreams)
         self.alone = len(self.upstreams) == 1

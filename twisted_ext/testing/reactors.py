@@ -224,8 +224,8 @@ class MemoryReactor(PluggableResolverMixin):
         @return: what this host has open: sockets, connections, delayed calls, in words. A test of something that cleans up asserts
             that it is empty.
         """
-        open: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors, *self.getDelayedCalls()]
-        return [str(thing) for thing in open]
+        sockets: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors]
+        return [str(thing) for thing in [*sockets, *self.getDelayedCalls()]]
 
     def ephemeral(self) -> int:
         """

@@ -118,7 +118,9 @@ class CannedServer:
         self._records[question.key] = reply
         self._names.add(question.key[:-4])
 
-    def listen(self, reactor: IReactorTime, port: int = DNS_PORT, interface: str = "", *, datagrams: bool = True, streams: bool = True) -> Server:
+    def listen(
+        self, reactor: IReactorTime, port: int = DNS_PORT, interface: str = "", *, datagrams: bool = True, streams: bool = True
+    ) -> Server:
         """
         Begin to reply.
 

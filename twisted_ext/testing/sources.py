@@ -73,7 +73,9 @@ class CannedSource:
     @ivar closed: whether it has been closed.
     """
 
-    def __init__(self, answers: Mapping[tuple[str, str], Entry] | None = None, otherwise: Entry | None = None, *, now: bool = False) -> None:
+    def __init__(
+        self, answers: Mapping[tuple[str, str], Entry] | None = None, otherwise: Entry | None = None, *, now: bool = False
+    ) -> None:
         self._answers = {questionOf(name, rrType).key: entry for (name, rrType), entry in (answers or {}).items()}
         self._otherwise = otherwise
         self._now = now

@@ -64,7 +64,8 @@ class Sending(Protocol):
 
 class Outbox:
     """
-    Datagrams that replies have led to, kept back while there are more replies to read: a server that gets them one by one is woken for each.
+    Datagrams that replies have led to, kept back while there are more replies to read: a server that gets them one by one is woken for
+    each.
 
     @ivar open: whether to keep back.
     @ivar waiting: the datagrams, each with its socket.
@@ -109,8 +110,9 @@ class EpollPoller:
     def forget(self, descriptor: int) -> None:
         if self._sockets.pop(descriptor, None) is None or self._epoll is None:
             return
-        # Closing the descriptor takes it out of the epoll as well.
-        if not self._sockets:
+        if self._sockets:
+            self._epoll.unregister(descriptor)
+        else:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None

@@ -61,7 +61,7 @@ class _Unusual(Exception):
 
 def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     """
-    Read the records of a message with one question.
+    Read the records of a message with the opcode QUERY and one question.
 
     @param name: the question's name, which stands at octet 12 in whatever case; records that point there have it in this one.
     @param offset: where the question ends.

@@ -1,0 +1,232 @@
+"""
+Tests of reading replies in few steps, held against reading any message.
+"""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.conformance.test_messages_zonemaster import responses
+from tests.corpora import corpus
+from twisted_ext.answers import Origin, Outcome, answerFromMessage, answerFromReply
+from twisted_ext.errors import BadMessage, ServerFailed
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.replies import readReply
+
+NAMES = [
+    nameFromText(name)
+    for name in ("h1.example.test", "H1.example.test", "h22.example.test", "example.test", "ns1.example.test", "test", ".", "a.b.c.test")
+]
+
+names = st.sampled_from(NAMES)
+
+rdatas = st.one_of(
+    st.tuples(st.just(1), st.binary(min_size=4, max_size=4)),
+    st.tuples(st.just(28), st.binary(min_size=16, max_size=16)),
+    st.tuples(st.sampled_from([2, 5, 12, 39]), names),
+    st.tuples(st.just(15), names.map(lambda name: b"\x00\x0a" + name)),
+    st.tuples(st.just(6), st.tuples(names, names).map(lambda pair: pair[0] + pair[1] + bytes(20))),
+    st.tuples(
+        st.just(46), st.tuples(st.sampled_from([b"\x00\x01", b"\x00\x02"]), names).map(lambda pair: pair[0] + bytes(16) + pair[1] + b"sig")
+    ),
+    st.tuples(st.sampled_from([16, 65280]), st.binary(min_size=1, max_size=9).map(lambda octets: bytes([len(octets)]) + octets)),
+)
+
+sets = st.builds(
+    lambda name, typed, ttl: RRSet(name, typed[0], 1, ttl, (typed[1],)),
+    names,
+    rdatas,
+    st.sampled_from([0, 60, 3600, 0x7FFFFFFF, 0x80000001]),
+)
+
+sections = st.lists(sets, max_size=5).map(tuple)
+
+replies = st.builds(
+    lambda question, flags, *rest: Message(7, 0x8000 | flags, (question,), *rest),
+    st.builds(Question, names, st.sampled_from([1, 2, 5, 28])),
+    st.sampled_from([0, 3, 0x0400, 0x0180]),
+    sections,
+    sections,
+    sections,
+    st.sampled_from([None, EDNS(1232), EDNS(4096, 0x8000, ((10, b"12345678"),))]),
+)
+
+
+def told(sets: tuple[RRSet, ...]) -> list[tuple[object, ...]]:
+    """
+    @return: everything about these sets, so that not even an order may differ.
+    """
+    return [(each.name, each.rrType, each.rrClass, each.ttl, each.rdatas) for each in sets]
+
+
+def compare(data: bytes, name: bytes) -> bool:
+    """
+    Read a message both ways and hold one against the other.
+
+    @param name: the question's.
+
+    @return: whether it was plain.
+    """
+    offset = 12 + len(name) + 4
+    if data[4:6] != b"\x00\x01" or data[12 : offset - 4] != name or data[2] & 0x78:
+        return False
+    found = readReply(data, name, offset)
+    if found is None:
+        return False
+    message = Message.fromWire(data).check()
+    answer, authority, additional, opt = found
+    assert told(answer) == told(message.answer), (answer, message.answer)
+    assert told(authority) == told(message.authority)
+    assert told(additional) == told(message.additional)
+    assert message.trailer is None
+    edns = message.edns
+    assert (opt is None) == (edns is None)
+    if opt is not None and edns is not None:
+        assert EDNS.fromRecord(*opt) == edns
+    return True
+
+
+@given(replies)
+def test_agrees(message: Message) -> None:
+    """
+    A reply that was built says the same both ways.
+    """
+    data = buildMessage(message)
+    compare(data, message.questions[0].name)
+    # Again, now that its ending is known.
+    compare(data, message.questions[0].name)
+
+
+@given(replies, st.data())
+def test_agreesOnDamaged(message: Message, data: st.DataObject) -> None:
+    """
+    A reply with wrong octets in it is either read as any message is, or left to that.
+    """
+    octets = bytearray(buildMessage(message))
+    for _ in range(data.draw(st.integers(1, 3))):
+        octets[data.draw(st.integers(12, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    del octets[data.draw(st.integers(len(octets) - 8, len(octets))) :]
+    try:
+        compare(bytes(octets), message.questions[0].name)
+    except BadMessage as fault:
+        raise AssertionError("read, though no message") from fault
+
+
+@given(st.binary(max_size=80), st.integers(0, 3), st.integers(0, 3))
+@example(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04", 0, 0)
+def test_agreesOnNoise(noise: bytes, authorities: int, additionals: int) -> None:
+    """
+    Any octets behind the question are either read as any message is, or left to that.
+    """
+    question = Question(NAMES[0], 1)
+    counts = bytes([0, 1, 0, authorities, 0, additionals])
+    data = b"\x00\x07\x80\x00\x00\x01" + counts + question.toWire() + noise
+    try:
+        compare(data, question.name)
+    except BadMessage as fault:
+        raise AssertionError("read, though no message") from fault
+
+
+class ReadReplyTests(SynchronousTestCase):
+    """
+    Tests for L{readReply} and L{answerFromReply}.
+    """
+
+    question = Question(nameFromText("h1.example.test"), 1)
+    address = RRSet(nameFromText("h1.example.test"), 1, 1, 60, (b"\x01\x02\x03\x04",))
+    servers = RRSet(nameFromText("example.test"), 2, 1, 60, (nameFromText("ns1.example.test"), nameFromText("ns2.example.test")))
+    glue = RRSet(nameFromText("ns1.example.test"), 1, 1, 60, (b"\x05\x06\x07\x08",))
+
+    def test_plain(self) -> None:
+        """
+        What servers send most of the time is read in few steps.
+        """
+        message = Message(7, 0x8400, (self.question,), (self.address,), (self.servers,), (self.glue,), EDNS(1232))
+        self.assertTrue(compare(buildMessage(message), self.question.name))
+
+    def test_endingOfAnotherZone(self) -> None:
+        """
+        Equal endings of replies on different zones are not the same: the names in them are those of the zone.
+        """
+        for zone in ("example.test", "twister.test", "example.test"):
+            question = Question(nameFromText(f"h1.{zone}"), 1)
+            servers = RRSet(nameFromText(zone), 2, 1, 60, (nameFromText(f"ns1.{zone}"),))
+            message = Message(7, 0x8400, (question,), (RRSet(question.name, 1, 1, 60, (b"\x01\x02\x03\x04",)),), (servers,))
+            found = readReply(buildMessage(message), question.name, 12 + len(question.name) + 4)
+            assert found is not None
+            self.assertEqual(told(found[1]), told((servers,)))
+
+    def test_caseAsAsked(self) -> None:
+        """
+        A name that was sent in mixed case is given in the case in which it was asked for.
+        """
+        mixed = b"\x02H1\x07eXAMple\x04tesT\x00"
+        wire = buildMessage(Message(7, 0x8400, (Question(mixed, 1),), (RRSet(mixed, 1, 1, 60, (b"\x01\x02\x03\x04",)),)))
+        answer = answerFromReply(self.question, wire, Origin("udp"))
+        self.assertEqual((answer.outcome, answer.answer[0].name), (Outcome.DATA, self.question.name))
+
+    def test_sameAnswers(self) -> None:
+        """
+        Data, no data, aliases and denials mean the same both ways.
+        """
+        alias = RRSet(self.question.name, 5, 1, 60, (nameFromText("ns1.example.test"),))
+        soa = RRSet(nameFromText("example.test"), 6, 1, 60, (b"\x00\x00" + bytes(20),))
+        for flags, sets, authority in (
+            (0, (self.address,), ()),
+            (0, (), (soa,)),
+            (0, (alias,), ()),
+            (0, (alias, self.glue), ()),
+            (3, (), (soa,)),
+            (3, (alias,), (soa,)),
+        ):
+            data = buildMessage(Message(7, 0x8180 | flags, (self.question,), sets, authority, edns=EDNS(1232)))
+            quick = answerFromReply(self.question, data, Origin("udp"))
+            slow = answerFromMessage(self.question, Message.fromWire(data), Origin("udp"))
+            self.assertEqual(
+                (quick.outcome, quick.rcode, quick.flags, quick.answer, quick.authority, quick.additional, quick.ede),
+                (slow.outcome, slow.rcode, slow.flags, slow.answer, slow.authority, slow.additional, slow.ede),
+            )
+            self.assertEqual(quick.message, slow.message)
+
+    def test_extendedErrors(self) -> None:
+        """
+        What a server says in its EDNS options is not lost, nor an rcode that takes more than four bits.
+        """
+        told = EDNS(1232, options=((15, b"\x00\x16no reachable authority"),))
+        answer = answerFromReply(self.question, buildMessage(Message(7, 0x8180, (self.question,), edns=told)), Origin("udp"))
+        self.assertEqual(answer.ede, ((22, "no reachable authority"),))
+        versions = buildMessage(Message(7, 0x8180, (self.question,), edns=EDNS(1232, extendedRcode=1)))
+        fault = self.assertRaises(ServerFailed, answerFromReply, self.question, versions, Origin("udp"))
+        self.assertEqual(fault.rcode, 16)
+
+    def test_recorded(self) -> None:
+        """
+        What real servers say is read the same both ways, most of it in few steps.
+        """
+        plain = count = 0
+        for data in responses():
+            count += 1
+            plain += self._tried(data)
+        self.assertGreater(plain, count // 2)
+
+    def test_hostile(self) -> None:
+        """
+        What fuzzers have found worth keeping is read the same both ways.
+        """
+        for folder in ("bind9-fuzz", "c-ares-fuzz"):
+            for path in sorted(corpus(folder).rglob("*")):
+                if path.is_file() and path.stat().st_size < 65536:
+                    self._tried(path.read_bytes())
+
+    def _tried(self, data: bytes) -> bool:
+        try:
+            message = Message.fromWire(data)
+        except BadMessage:
+            return False
+        return len(message.questions) == 1 and compare(data, message.questions[0].name)
