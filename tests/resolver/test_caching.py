@@ -232,6 +232,22 @@ class DenialTests(CachingCase):
         self.assertEqual(self.ask().outcome, Outcome.DATA)
         self.assertIsNone(self.cache.answerNow(question("www.example.com", "AAAA"), wishes()))
 
+    def test_nothingBelow(self) -> None:
+        """
+        Below a name that is proved not to exist nothing exists either (RFC 8020); of one that is only said not to, this does not follow.
+        """
+        for security, expected in ((Security.SECURE, 1), (Security.INDETERMINATE, 3)):
+            answer = denied(Outcome.NXDOMAIN, SOA)
+            answer.security = security
+            inner = CannedSource(otherwise=answer)
+            cache = Caching(inner, self.clock)
+            for name in ("gone.example.com", "a.gone.example.com", "b.a.gone.example.com"):
+                given = self.successResultOf(cache.answer(question(name), wishes()))
+                self.assertIs(given.outcome, Outcome.NXDOMAIN)
+            self.assertEqual(inner.asked, expected)
+            self.assertIsNone(cache.answerNow(question("notgone.example.com"), wishes()))
+            self.assertIsNone(cache.answerNow(question("a.gone.example.com"), wishes(dnssecOk=True)))
+
     def test_aliasToNothing(self) -> None:
         """
         Where an alias leads to a name that is not there, the alias is still there for other types (RFC 6604).

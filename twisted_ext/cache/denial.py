@@ -5,6 +5,7 @@ data for one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from twisted_ext.answers import Answer
@@ -12,7 +13,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["denialKey", "deniesName", "denialSeconds"]
+__all__ = ["denialKey", "deniesName", "denialSeconds", "keysAbove"]
 
 _CNAME: Final = 5
 _DNAME: Final = 39
@@ -29,6 +30,19 @@ def denialKey(key: bytes, variant: bytes) -> bytes:
     @return: where the cache keeps that the question's name does not exist: type 0, which nothing that is asked for has.
     """
     return key[:-4] + b"\x00\x00" + key[-2:] + variant
+
+
+def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
+    """
+    @return: the keys under which the names above a question's would be denied, the nearest first, without the root's.
+    """
+    behind = b"\x00\x00" + key[-2:] + variant
+    end = len(key) - 4
+    position = 0
+    while length := key[position]:
+        position += length + 1
+        if key[position]:
+            yield key[position:end] + behind
 
 
 def deniesName(answer: Answer) -> bool:

@@ -11,10 +11,14 @@ from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Entry", "Servers", "pack", "unpack", "keptAnswer", "learnedAt", "nameOfKey", "readyBytes", "packedBytes"]
+__all__ = ["ALIASED", "Entry", "Servers", "pack", "unpack", "keptAnswer", "learnedAt", "nameOfKey", "readyBytes", "packedBytes"]
 
 #: When it was learned, the seconds from then to its end, flags, rcode, outcome and security, times asked, server, sets per section.
 _HEADER: Final = Struct(">dIHHBBHHHH")
+
+#: The lower octet of how many sets a packed answer's answer section has; the upper one stands before it.
+ALIASED: Final = 21
+
 _RECORDS: Final = Struct(">HIH")
 _LENGTH: Final = Struct(">H")
 _learned: Final = Struct(">dI").unpack_from

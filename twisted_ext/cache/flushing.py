@@ -30,16 +30,13 @@ def flush(store: Store, name: bytes | None = None, subtree: bool = False) -> int
         return owner == folded or subtree and isBelow(owner, folded)
 
     concerned: list[bytes] = []
-    for key in store.keys():
+    for key in store.mentioning(folded):
         if concerns(nameOfKey(key)):
             concerned.append(key)
             continue
         entry = store.ready.get(key)
         if entry is None:
-            data = store.packed(key)
-            if data is None or data[_SETS : _SETS + 2] < b"\x00\x02":
-                continue
-            entry = unpack(key, data, store.servers)
+            entry = unpack(key, store.packed(key) or b"", store.servers)
         if len(entry.kept.answer) > 1 and any(concerns(rrset.name.lower()) for rrset in entry.kept.answer):
             concerned.append(key)
     for key in concerned:
@@ -48,7 +45,3 @@ def flush(store: Store, name: bytes | None = None, subtree: bool = False) -> int
         if concerns(nameOfKey(key)):
             store.failures.forget(key)
     return len(concerned)
-
-
-#: Where a packed answer says how many sets its answer section has.
-_SETS = 20

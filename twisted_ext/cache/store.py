@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.cache.denial import denialKey, deniesName
+from twisted_ext.cache.denial import denialKey, deniesName, keysAbove
 from twisted_ext.cache.entries import (
+    ALIASED,
     Entry,
     Servers,
     keptAnswer,
@@ -80,6 +81,7 @@ class Store:
     @ivar lifetimes: the rules by which answers are kept.
     @ivar keepStale: seconds for which answers are kept past their end.
     @ivar denies: whether there was ever a name to be denied here, and it is worth looking for one.
+    @ivar proves: whether one was ever denied with a proof, so that it is worth looking among the names above.
     @ivar variants: the wishes that answers have been kept for, other than those with EDNS options.
     """
 
@@ -100,7 +102,7 @@ class Store:
         self.servers = Servers()
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
-        self.denies = False
+        self.denies = self.proves = False
         self._fresh: dict[bytes, bytes] = {}
         self._proven: dict[bytes, bytes] = {}
         self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
@@ -159,6 +161,8 @@ class Store:
             self._drop(key)
             key = denialKey(question.key, variant)
             self.denies = True
+            if answer.security is Security.SECURE:
+                self.proves = True
         elif self.denies and answer.outcome is Outcome.DATA:
             # The name is there after all.
             self._drop(denialKey(question.key, variant))
@@ -223,6 +227,17 @@ class Store:
             self._drop(key)
             return None
         return entry
+
+    def cut(self, question: Question, variant: bytes, now: float) -> Entry | None:
+        """
+        Find a name above the question's that is proved not to exist: then nothing below it does (RFC 8020). Without a proof this is not
+        concluded: there are servers that deny names with others below them.
+        """
+        for key in keysAbove(question.key, variant):
+            entry = self.find(key, now)
+            if entry is not None and now < entry.expires and entry.kept.security is Security.SECURE:
+                return entry
+        return None
 
     def show(self, entry: Entry, now: float) -> Answer:
         """
@@ -337,6 +352,22 @@ class Store:
         @return: all keys as of now.
         """
         return [*self.ready, *self._fresh, *self._proven]
+
+    def mentioning(self, name: bytes) -> list[bytes]:
+        """
+        @param name: folded.
+
+        @return: the keys of all entries that this name, or one that ends with it, may be the question or an owner of, and maybe of others.
+        """
+        keys = [key for key, entry in self.ready.items() if name in key or len(entry.kept.answer) > 1]
+        for table in (self._fresh, self._proven):
+            # Octets are searched before anything is unpacked; there may be hundreds of thousands.
+            keys += [
+                key
+                for key, data in table.items()
+                if name in key or ((data[ALIASED] > 1 or data[ALIASED - 1]) and name in data.lower())
+            ]
+        return keys
 
     def packed(self, key: bytes) -> bytes | None:
         """

@@ -127,18 +127,9 @@ class Caching:
         return flight
 
     def _find(self, key: bytes, question: Question, context: QueryContext, now: float) -> Answer | None:
-        store = self.store
-        variant = context.variant
-        entry = store.find(key, now)
-        if entry is None or now >= entry.expires:
-            denial = store.find(denialKey(question.key, variant), now) if store.denies else None
-            if denial is not None and now < denial.expires or entry is None:
-                entry = denial
-            if entry is None or now >= entry.expires:
-                kin = kinOf(variant, store.variants) if len(store.variants) > 1 or variant not in store.variants else ()
-                entry = self._fromKin(kin, question, context, now) or entry
-                if entry is None:
-                    return None
+        entry = self._entryFor(key, question, context, now)
+        if entry is None:
+            return None
         if not entry.since <= now < entry.until:
             if now >= entry.expires:
                 return None
@@ -150,9 +141,34 @@ class Caching:
             self._trace(entry, context, now)
         return entry.answer
 
-    def _fromKin(self, kin: tuple[bytes, ...], question: Question, context: QueryContext, now: float) -> Entry | None:
+    def _entryFor(self, key: bytes, question: Question, context: QueryContext, now: float) -> Entry | None:
+        """
+        @return: what answers the question: its own entry, a denial of its name, what was kept for richer wishes, a proved denial of a name
+            above it; or, where there is none of these, what did so once.
+        """
         store = self.store
-        for variant in kin:
+        variant = context.variant
+        own = store.find(key, now)
+        if own is not None and now < own.expires:
+            return own
+        if store.denies:
+            denial = store.find(denialKey(question.key, variant), now)
+            if denial is not None and now < denial.expires:
+                return denial
+            own = own or denial
+        if len(store.variants) > 1 or variant not in store.variants:
+            kin = self._fromKin(question, context, now)
+            if kin is not None:
+                return kin
+        if store.proves:
+            cut = store.cut(question, variant, now)
+            if cut is not None:
+                return cut
+        return own
+
+    def _fromKin(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        store = self.store
+        for variant in kinOf(context.variant, store.variants):
             for key in (question.key + variant, denialKey(question.key, variant)):
                 richer = store.find(key, now)
                 if richer is None or now >= richer.expires:
@@ -191,10 +207,7 @@ class Caching:
     # -- stale answers
 
     def _staleEntry(self, question: Question, context: QueryContext, now: float) -> Entry | None:
-        entry = self.store.find(question.key + context.variant, now)
-        if entry is None:
-            entry = self.store.find(denialKey(question.key, context.variant), now)
-        return entry
+        return self.store.find(question.key + context.variant, now) or self.store.find(denialKey(question.key, context.variant), now)
 
     def _freshOrStale(self, flight: Deferred[Answer], entry: Entry, context: QueryContext, now: float) -> Deferred[Answer]:
         from twisted_ext.resolver.staleness import freshOrStale
