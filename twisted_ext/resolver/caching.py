@@ -133,7 +133,7 @@ class Caching:
         if not entry.since <= now < entry.until:
             if now >= entry.expires:
                 return None
-            store.show(entry, now)
+            self.store.show(entry, now)
             if self._prefetchShare and not entry.fetched:
                 self._considerPrefetch(entry, question, context, now)
         entry.hits += 1
