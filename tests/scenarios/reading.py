@@ -35,6 +35,9 @@ FLAGS: Final = {
     "CD": codes.CD,
 }
 
+#: Padding behind base 64 that has no need of it; other readers let that pass.
+_SUPERFLUOUS: Final = re.compile(r"(\s(?:[A-Za-z0-9+/]{4})+)==?$")
+
 
 class BadScenario(ValueError):
     """
@@ -112,7 +115,8 @@ class Entry:
         """
         @param section: C{"ANSWER"}, C{"AUTHORITY"} or C{"ADDITIONAL"}.
         """
-        return groupRecords([recordFromText(line, b"\x00", TTL) for line in self.sections.get(section, ())])
+        lines = [_SUPERFLUOUS.sub(r"\1", line) for line in self.sections.get(section, ())]
+        return groupRecords([recordFromText(line, b"\x00", TTL) for line in lines])
 
     def __repr__(self) -> str:
         return f"<Entry of line {self.line}: {self.sections.get('QUESTION')}>"
