@@ -172,15 +172,21 @@ class NamesResolver(Lookups):
         """
         Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is.
 
+        For the reactor, which calls this where it was given the resolver by C{installResolver} alone, there is IPv4 only, as from
+        Twisted's own: its C{connectTCP} has settled on that before it asks. C{install} serves both.
+
         @param effort: aliases to follow where the server leaves that to us.
         """
-        from twisted_ext.edges.simple import hostByName, literalOf
+        from twisted_ext.edges.simple import REACTORS_TIMEOUT, hostByName, literalOf
 
         text = literalOf(name)
         if text is not None:
             return succeed(text)
         try:
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
+            if timeout is REACTORS_TIMEOUT:
+                # Nobody asked for the minute that this would be.
+                return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))
             return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
         except DNSFault as fault:
             return fail(errorFromFault(fault))

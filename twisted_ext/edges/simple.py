@@ -5,9 +5,10 @@ From a name to its addresses.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
+from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
@@ -16,10 +17,13 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, CNAME, SOA, A
 
-__all__ = ["Ask", "addressesOf", "hostByName", "literalOf"]
+__all__ = ["REACTORS_TIMEOUT", "Ask", "addressesOf", "hostByName", "literalOf"]
 
 #: A way to ask, such as L{NamesResolver.ask<twisted_ext.edges.names.NamesResolver.ask>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
+
+#: What C{reactor.resolve} passes on if nobody gave it a timeout: this very object, which no other caller has.
+REACTORS_TIMEOUT: Final[object] = cast("tuple[object, ...]", ReactorBase.resolve.__defaults__ or (object(),))[0]
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
@@ -104,19 +108,25 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
         context = context.but(relative=False)
 
 
-def hostByName(ask: Ask, question: Question, context: QueryContext, effort: int) -> Deferred[str]:
+def hostByName(
+    ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int] = (A, AAAA)
+) -> Deferred[str]:
     """
-    @param question: for A; AAAA is asked for where there is none.
+    @param families: the types to ask for, each if the one before gives nothing.
 
     @return: fires with one address, or fails with a L{LookupFailed<twisted_ext.edges.codes.LookupFailed>}.
     """
-    return Deferred.fromCoroutine(_hostByName(ask, question, context, effort))
+    return Deferred.fromCoroutine(_hostByName(ask, question, context, effort, families))
 
 
-async def _hostByName(ask: Ask, question: Question, context: QueryContext, effort: int) -> str:
-    addresses = await addressesOf(ask, question, context, effort)
-    if not addresses:
-        addresses = await addressesOf(ask, Question(question.name, AAAA), context, effort)
-    if not addresses:
-        raise NoAddressError(f"{nameToText(question.name, final=False)}: the name has no address", rcode=0)
-    return addresses[0]
+async def _hostByName(ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int]) -> str:
+    for rrType in families:
+        addresses = await addressesOf(ask, Question(question.name, rrType), context, effort)
+        if addresses:
+            return addresses[0]
+    which = (
+        "no address"
+        if AAAA in families
+        else "no address of IPv4, and connectTCP() with a name takes no other; endpoints do"
+    )
+    raise NoAddressError(f"{nameToText(question.name, final=False)}: the name has {which}", rcode=0)
