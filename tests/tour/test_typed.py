@@ -41,6 +41,18 @@ def test_session(name: str, shell: tuple[str, ...], servers: Servers, tmp_path: 
         assert leave(terminal) == 0
 
 
+def test_helpers(servers: Servers, tmp_path: Path) -> None:
+    """
+    The short words of C{txdns shell} do what the tour shows, without anything imported before.
+    """
+    servers.copy(LISTINGS / "tour", tmp_path)
+    steps = stepsOf((tmp_path / "shell.session").read_text("utf-8"), ">>> ")
+    shell = (*TXDNS[:-1], TXDNS[-1].replace("'shell'", f"'shell', 'udp:127.0.0.1:{servers.ports['5301']}'"))
+    with Terminal(shell, {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}, str(tmp_path)) as terminal:
+        typeSteps(terminal, steps, shell)
+        assert leave(terminal) == 0
+
+
 def test_noticed(servers: Servers, tmp_path: Path) -> None:
     """
     A shell that shows something else is noticed.
