@@ -71,8 +71,8 @@ def _distinct(sets: list[RRSet]) -> tuple[RRSet, ...]:
 
 _sections = st.lists(rrsets, max_size=6).map(_distinct)
 
-#: Options as codes and octets.
-options = st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=40)), max_size=5).map(tuple)
+#: Options as codes and octets, of codes that have no form to keep to.
+options = st.lists(st.tuples(st.integers(1000, 0xFFFF), st.binary(max_size=40)), max_size=5).map(tuple)
 
 #: OPT records.
 edns = st.builds(EDNS, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), options, st.integers(0, 255), st.integers(0, 255))

@@ -251,7 +251,8 @@ class TreeTests(SynchronousTestCase):
         """
         order = "example a.example yljkjljk.a.example Z.a.example zABC.a.EXAMPLE z.example \\001.z.example *.z.example \\200.z.example"
         several = [nameFromText(text) for text in order.split()]
-        self.assertEqual(sorted(several[::-1], key=canonicalKey), several)
+        mixed = several[::-1]
+        self.assertEqual(sorted(mixed, key=canonicalKey), several)
 
     @given(names, names)
     def test_folding(self, first: bytes, second: bytes) -> None:

@@ -1,0 +1,3 @@
+"""
+Tests with octets that chance has chosen.
+"""
