@@ -7,9 +7,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
@@ -89,6 +92,20 @@ class LinesTests(SynchronousTestCase):
         self.assertIsNone(lines.next())
         self.assertTrue(lines.ended)
         self.assertEqual(self.reactor.readers, set())
+
+    def test_hungUp(self) -> None:
+        """
+        Reactors that report the end of a pipe as a lost connection are understood.
+        """
+        called: list[None] = []
+        lines = Lines(self.reactor, self.fromHere, lambda: called.append(None))
+        os.write(self.toHere, b"a.example")
+        lines.next()
+        self.reactor.turn()
+        self.assertIsNone(lines.next())
+        self.reactor.readers.clear()
+        lines.connectionLost(cast(Any, Failure)(ConnectionDone()))
+        self.assertEqual((drain(lines), lines.ended, len(called)), (["a.example"], True, 2))
 
     def test_backPressure(self) -> None:
         """

@@ -29,7 +29,7 @@ class TurningReactor(Clock):
         super().__init__()
         self.readers: set[IReadDescriptor] = set()
         self.writers: set[IWriteDescriptor] = set()
-        self.triggers: list[object] = []
+        self.triggers: list[Callable[[], object]] = []
 
     def addReader(self, reader: IReadDescriptor) -> None:
         """
@@ -76,14 +76,14 @@ class TurningReactor(Clock):
         self.writers.clear()
         return everything
 
-    def addSystemEventTrigger(self, phase: str, event: str, function: object) -> object:
+    def addSystemEventTrigger(self, phase: str, event: str, function: Callable[[], object]) -> object:
         """
         @see: L{IReactorCore}
         """
         self.triggers.append(function)
         return function
 
-    def removeSystemEventTrigger(self, trigger: object) -> None:
+    def removeSystemEventTrigger(self, trigger: Callable[[], object]) -> None:
         """
         @see: L{IReactorCore}
         """

@@ -91,16 +91,23 @@ class Lines:
         self._more()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._waiting = False
+        # What reactors call where a pipe is empty and nobody writes to it any more.
+        if self._waiting:
+            self._waiting = False
+            self._end()
+            self._more()
+
+    def _end(self) -> None:
+        self.ended = True
+        if self._rest:
+            self._lines.append(self._rest)
+            self._rest = b""
 
     def _read(self) -> None:
         chunk = os.read(self._fileno, _CHUNK)
         self.consumed += len(chunk)
         if not chunk:
-            self.ended = True
-            if self._rest:
-                self._lines.append(self._rest)
-                self._rest = b""
+            self._end()
             return
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()

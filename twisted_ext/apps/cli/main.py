@@ -141,3 +141,7 @@ def _unknown(word: str, words: list[str]) -> str:
     if word[:1] in "@+-" or "." in word:
         return f"no command is called {word!r}; to look a name up, write: txdns query {' '.join(words)}"
     return f"no command is called {word!r}; there are {', '.join(known)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,6 +5,7 @@ A reactor that runs until one thing is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted_ext.apps.cli.exits import INTERRUPTED
@@ -26,13 +27,15 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
     """
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
+    from twisted.internet.error import ReactorNotRunning
     from twisted.python.failure import Failure
 
     results: list[int | Failure] = []
 
     def end(result: int | Failure) -> None:
         results.append(result)
-        if reactor.running:
+        # After Ctrl-C it stops already.
+        with suppress(ReactorNotRunning):
             reactor.stop()
 
     def start() -> None:

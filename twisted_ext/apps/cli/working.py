@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulkwords import BulkWishes
 from twisted_ext.apps.cli.coloring import isTerminal
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, Ending
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, Ending
 from twisted_ext.apps.cli.feeding import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.jsonlines import lineOf
 from twisted_ext.apps.cli.progress import Progress
@@ -47,7 +47,8 @@ class BulkWork:
         self._streams = streams
         self._finished: Deferred[None] = Deferred()
         self._settling: IDelayedCall | None = None
-        self._ended = False
+        self._over: Deferred[None] = Deferred()
+        self._ended = self._interrupted = False
         self._answered = self._written = 0
         self._unreached: Exception | None = None
         self._window = Window(most=wishes.window)
@@ -98,10 +99,12 @@ class BulkWork:
         except OSError as error:
             raise Ending(BATCH, f"{self._streams.path or 'standard output'}: {error.strerror}") from error
         finally:
-            core.removeSystemEventTrigger(trigger)
+            if not self._interrupted:
+                core.removeSystemEventTrigger(trigger)
             self._run.close()
             self._tidy()
             await source.close()
+            self._over.callback(None)
         if self._writer.broken is not None:
             return BROKEN_PIPE
         if self._unreached is not None and not self._answered:
@@ -169,15 +172,17 @@ class BulkWork:
         lines = self._lines
         return min(1.0, lines.consumed / lines.size) if lines is not None and lines.size else None
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> Deferred[None]:
         """
         Somebody pressed Ctrl-C: leave whole lines, and nothing that was not written.
+
+        @return: fires when that is done.
         """
-        self._run.close()
-        self._tidy()
-        if self._streams.path:
-            path = self._streams.path
-            print(f"txdns bulk: interrupted after {self._written:,} lines; go on with --resume {path}", file=sys.stderr)
+        self._interrupted = True
+        path = self._streams.path
+        hint = f"; go on with --resume {path}" if path else ""
+        self._end(Ending(INTERRUPTED, f"interrupted after {self._written:,} lines{hint}"))
+        return self._over
 
     def _tidy(self) -> None:
         if self._settling is not None:

@@ -1,0 +1,265 @@
+"""
+Tests of C{txdns} as a whole: what it says, where it says it, and the exit code. None of them needs a server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from twisted_ext.apps.cli import main as mainModule
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.main import COMMANDS, main
+
+COMMAND = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> str:
+    """
+    @return: the description of a hosts file.
+    """
+    path = tmp_path / "hosts"
+    path.write_text("192.0.2.80 www.example.org www\n2001:db8::80 www.example.org\n")
+    return f"@hosts:{path}"
+
+
+def run(*words: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run C{txdns} on its own.
+    """
+    return subprocess.run(
+        [*COMMAND, *words],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+    )
+
+
+@pytest.mark.parametrize("command", [command.word for command in COMMANDS])
+def test_helpOfCommands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Each command's help names it, shows how it is used, and fits on a screen's width that people have.
+    """
+    assert main([command, "--help"]) == OK
+    output = capsys.readouterr().out
+    assert output.startswith(f"Usage: txdns {command}")
+    assert output.count(f"txdns {command}") >= 2
+    assert max(len(line) for line in output.splitlines()) <= 140
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The help lists all commands; without a command it is an error.
+    """
+    assert main(["--help"]) == OK
+    output = capsys.readouterr().out
+    assert all(f"  {command.word} " in output for command in COMMANDS)
+    assert main([]) == USAGE
+    assert capsys.readouterr().err == output
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The version is one line.
+    """
+    assert main(["--version"]) == OK
+    assert capsys.readouterr().out.startswith("txdns 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ("qury x", USAGE, "txdns: no command is called 'qury'; did you mean query?"),
+        ("www.example.org MX", USAGE, "txdns: no command is called 'www.example.org'; to look a name up, write: txdns query www"),
+        ("query a..b", USAGE, "txdns query: 'a..b': a label is empty"),
+        ("query www.example.org +foo", USAGE, "txdns query: +foo is no option"),
+        ("query www.example.org AXFR", USAGE, "txdns query: zones are not transferred by this command"),
+        ("query -f no-such-file", BATCH, "txdns query: -f no-such-file: No such file or directory"),
+        ("query www.example.org @foo:bar", USAGE, "there is no prefix 'foo'; there are system, hosts"),
+        ("query www.example.org @foo", USAGE, "there is no prefix 'foo'"),
+        ("query www.example.org @udp:300.1.1.1", USAGE, "300.1.1.1"),
+        ("query www.example.org @udp:127.0.0.1 -p 53", USAGE, "write the port into the description"),
+        ("query www.example.org @127.0.0.1 -6", USAGE, "-6: @127.0.0.1 names no server of IPv6"),
+        ("explain", USAGE, "txdns explain: no name"),
+        ("explain a..b", USAGE, "txdns explain: 'a..b'"),
+        ("explain www.example.org FOO", USAGE, "txdns explain: 'FOO' is no record type"),
+        ("explain -x foo", USAGE, "txdns explain: -x 'foo' is no IP address"),
+        ("explain www.example.org @foo:", USAGE, "there is no prefix 'foo'"),
+        ("bulk no-such-file", BATCH, "txdns bulk: no-such-file: No such file or directory"),
+        ("bulk - @foo:", USAGE, "there is no prefix 'foo'"),
+        ("plugins foo", USAGE, "txdns plugins: 'foo': only +json may stand here"),
+        ("shell a b", USAGE, "txdns shell: 'a b': write one resolver description"),
+    ],
+)
+def test_wrong(words: str, code: int, line: str) -> None:
+    """
+    A mistake gives one line on the standard error, nothing on the standard output, and the exit code; no traceback.
+    """
+    ended = run(*words.split())
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert line in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_query(hosts: str) -> None:
+    """
+    An answer that no server gave is shown like any other.
+    """
+    ended = run("query", "www.example.org", hosts)
+    assert (ended.returncode, ended.stderr) == (OK, "")
+    assert "www.example.org.	86400	IN	A	192.0.2.80" in ended.stdout
+    assert ";; SOURCE: hosts " in ended.stdout
+    assert run("query", "www.example.org", "AAAA", "+short", hosts).stdout == "2001:db8::80\n"
+    assert run("query", "-x", "192.0.2.80", "+short", hosts).stdout == "www.example.org.\n"
+    assert json.loads(run("query", "www.example.org", "+json", hosts).stdout)["answer"][0]["data"] == "192.0.2.80"
+
+
+def test_queryUnknown(hosts: str) -> None:
+    """
+    Where nobody knows, one line says so; programs get an object as well.
+    """
+    ended = run("query", "ftp.example.org", "+json", hosts)
+    assert ended.returncode == NO_REPLY
+    assert json.loads(ended.stdout)["kind"] == "Unknown"
+    assert "ftp.example.org" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_batch(hosts: str, tmp_path: Path) -> None:
+    """
+    A file has one look-up a line, in the same words; a mistake in it is found before anything is asked.
+    """
+    path = tmp_path / "batch"
+    path.write_text("www.example.org\n# a comment\n\nwww.example.org AAAA\n-x 192.0.2.80\n")
+    ended = run("query", "+short", hosts, "-f", str(path))
+    assert ended.stdout == "192.0.2.80\n2001:db8::80\nwww.example.org.\n"
+    assert run("query", "+short", hosts, "-f", "-", text="www.example.org\n").stdout == "192.0.2.80\n"
+    path.write_text("www.example.org\nwww.example.org +foo\n")
+    ended = run("query", "+short", hosts, "-f", str(path))
+    assert (ended.returncode, ended.stdout) == (USAGE, "")
+    assert "batch, line 2: +foo is no option" in ended.stderr
+
+
+def test_explain(hosts: str) -> None:
+    """
+    The steps are a tree, and an object for programs; drawn with ASCII where the output takes no more.
+    """
+    ended = run("explain", "www.example.org", hosts)
+    assert ended.returncode == OK
+    assert "├─ hosts\n" in ended.stdout
+    assert "└─ answered after" in ended.stdout
+    assert run("explain", "www.example.org", hosts, PYTHONIOENCODING="ascii").stdout.isascii()
+    steps = json.loads(run("explain", "www.example.org", hosts, "+json").stdout)["steps"]
+    assert steps[0]["source"] == "hosts"
+    assert run("explain", "ftp.example.org", hosts).returncode == NO_REPLY
+    assert "PTR www.example.org." in run("explain", "-x", "192.0.2.80", hosts).stdout
+
+
+def test_plugins() -> None:
+    """
+    All prefixes are listed with what they do, for programs as well.
+    """
+    lines = run("plugins").stdout.splitlines()
+    assert lines[0].split() == ["PREFIX", "FROM", "WHAT", "IT", "DOES"]
+    prefixes = [json.loads(line)["prefix"] for line in run("plugins", "+json").stdout.splitlines()]
+    assert [line.split()[0] for line in lines[1:]] == prefixes
+    assert {"system", "hosts", "udp", "tcp", "threaded", "cache", "chain", "race", "route", "search", "names"} <= set(prefixes)
+
+
+def test_bulk(hosts: str) -> None:
+    """
+    Names from a pipe, lines into a pipe.
+    """
+    ended = run("bulk", "-", hosts, "--ordered", text="www.example.org\nftp.example.org\nwww.example.org AAAA\n")
+    assert ended.returncode == OK
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [line.get("data") for line in lines] == [["192.0.2.80"], None, ["2001:db8::80"]]
+    assert ended.stderr == ""
+
+
+def test_progress(hosts: str) -> None:
+    """
+    The line that tells how far it has come can be had where the standard error is no terminal, and is not there otherwise.
+    """
+    text = "www.example.org\n" * 20_000
+    assert "/s  window" in run("bulk", "-", hosts, "--progress", "--rate", "30000", text=text).stderr
+    assert run("bulk", "-", hosts, text=text).stderr == ""
+
+
+def test_interrupt(hosts: str, tmp_path: Path) -> None:
+    """
+    Ctrl-C leaves whole lines, says how to go on, and gives the exit code that shells give; going on loses nothing.
+    """
+    names = tmp_path / "names"
+    names.write_text("".join([f"h{number}.example.org\n" for number in range(2000)]))
+    output = tmp_path / "output"
+    command = [*COMMAND, "bulk", str(names), hosts, "--rate", "500", "--output", str(output)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        giveUp = time.monotonic() + 30
+        while (not output.exists() or not output.stat().st_size) and time.monotonic() < giveUp:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert f"go on with --resume {output}" in stderr
+    assert output.read_text().endswith("\n")
+    before = [json.loads(line)["name"] for line in output.read_text().splitlines()]
+    assert 0 < len(before) < 2000
+    assert run("bulk", str(names), hosts, "--resume", str(output)).returncode == OK
+    assert sorted([json.loads(line)["name"] for line in output.read_text().splitlines()]) == sorted(names.read_text().split())
+
+
+@pytest.mark.parametrize("words", [["query", "-f", "-", "+short"], ["bulk", "-"]])
+def test_brokenPipe(words: list[str], hosts: str) -> None:
+    """
+    When whoever reads our output has seen enough, we end without a word.
+    """
+    with subprocess.Popen(
+        [*COMMAND, *words, hosts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        try:
+            process.stdin.write("www.example.org\n" * 1000)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        assert process.wait(timeout=30) == BROKEN_PIPE
+        assert process.stderr.read() == ""
+
+
+def test_internal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What should never happen is one line too, unless somebody wants to see where.
+    """
+
+    def explode(words: list[str]) -> int:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(mainModule, "_dispatch", explode)
+    assert main(["query"]) == INTERNAL
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setenv("TXDNS_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["query"])
+
+
+def test_lazy() -> None:
+    """
+    Help and mistakes start no reactor and import none, nor anything of twisted.names.
+    """
+    code = (
+        "import sys; from twisted_ext.apps.cli.main import main; main(['--help']); main(['query', '--help']); main(['query', '+foo']);"
+        "sys.exit(any(name in sys.modules for name in ('twisted.internet.reactor', 'twisted.names')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
