@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
 from twisted_ext.edges.lookups import Lookups
-from twisted_ext.edges.results import Result, resultFromAnswer, wireFromName
+from twisted_ext.edges.results import Result, expectName, resultFromAnswer, wireFromName
 from twisted_ext.errors import BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
@@ -59,6 +59,7 @@ class NamesResolver(Lookups):
         @raise CallerFault: this is no timeout.
         """
         self._reactor = reactor
+        self._now: Callable[[], float] = reactor.seconds
         self._seconds, self._waits = secondsAndWaits(timeout)
         self._use(source)
         # What is at hand is at hand, whenever the deadline would be.
@@ -71,6 +72,7 @@ class NamesResolver(Lookups):
         self.source = source
         # What is asked for each look-up is looked up once.
         self._answerNow = source.answerNow
+        self._answer = source.answer
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
         """
@@ -84,9 +86,15 @@ class NamesResolver(Lookups):
 
         @raise BadName: it is none.
         """
-        if not isinstance(name, str | bytes):
+        if isinstance(name, str):
+            wire = nameFromText(name) if name else ROOT
+            if name.isascii():
+                expectName(wire, name.encode())
+        elif isinstance(name, bytes):
+            wire = nameFromText(name) if name else ROOT
+            expectName(wire, name)
+        else:
             raise BadName(f"{name!r} is no name: write it as text")
-        wire = nameFromText(name) if name else ROOT
         known = Question(wire, rrType), self._absolute if _isAbsolute(name) else self._relative
         questions = self._questions
         if len(questions) >= self._mostQuestions:
@@ -107,7 +115,7 @@ class NamesResolver(Lookups):
             given, itsWaits = secondsAndWaits(timeout)
             if itsWaits or not isinstance(timeout, Sequence):
                 seconds, waits = given, itsWaits
-        return QueryContext(self._reactor.seconds() + seconds, relative=relative, waits=waits, stream=stream)
+        return QueryContext(self._now() + seconds, relative=relative, waits=waits, stream=stream)
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
         try:
@@ -125,12 +133,15 @@ class NamesResolver(Lookups):
         return succeed(resultFromAnswer(ready))
 
     def _wait(self, question: Question, timeout: Timeout, relative: bool) -> Deferred[Result]:
-        try:
-            context = self.contextFor(timeout, relative)
-        except DNSFault as fault:
-            return fail(errorFromFault(fault))
-        answer = self.source.answer(question, context)
-        return answer.addCallbacks(_cbAnswer, _ebAnswer, callbackArgs=(question,), errbackArgs=(question,))
+        if timeout is None:
+            context = QueryContext(self._now() + self._seconds, relative=relative, waits=self._waits)
+        else:
+            try:
+                context = self.contextFor(timeout, relative)
+            except DNSFault as fault:
+                return fail(errorFromFault(fault))
+        asked = (question,)
+        return self._answer(question, context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
 
     def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         """
@@ -142,7 +153,7 @@ class NamesResolver(Lookups):
             ready = self._answerNow(question, context)
         except DNSFault as fault:
             return fail(fault)
-        return succeed(ready) if ready is not None else self.source.answer(question, context)
+        return succeed(ready) if ready is not None else self._answer(question, context)
 
     def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
         if query.type == _AXFR:

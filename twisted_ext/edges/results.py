@@ -22,7 +22,7 @@ from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import MOST_LABEL_OCTETS, ROOT, labelsOf, nameFromLabels, nameToText
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["ExactName", "Result", "headersFrom", "nameOf", "payloadOf", "resultFromAnswer", "wireFromName"]
+__all__ = ["ExactName", "Result", "expectName", "headersFrom", "nameOf", "payloadOf", "resultFromAnswer", "wireFromName"]
 
 
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
@@ -210,6 +210,8 @@ _mostTexts: Final = int(NAMES_REMEMBERED.default)
 #: Octets that may stand in a L{dns.Name} without being mistaken for something else.
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b".\\"))
 
+_PLAIN_AND_DOT: Final = _PLAIN + b"."
+
 
 def nameOf(wire: bytes) -> dns.Name:
     """
@@ -229,6 +231,21 @@ def nameOf(wire: bytes) -> dns.Name:
     name = _newName()
     name.name = text
     return cast(dns.Name, name)
+
+
+def expectName(wire: bytes, text: bytes) -> None:
+    """
+    Remember a name that will soon come back from a server, before it does: here the text is at hand already.
+
+    @param text: what C{wire} was read from, without escapes; perhaps with a final dot.
+    """
+    if text.endswith(b"."):
+        text = text[:-1]
+    # What stands between the dots are the labels, so that no label holds one.
+    if text and not text.translate(None, _PLAIN_AND_DOT):
+        if len(_plainTexts) >= _mostTexts:
+            _plainTexts.clear()
+        _plainTexts[wire] = text
 
 
 def wireFromName(name: dns.Name) -> bytes:
