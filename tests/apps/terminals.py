@@ -8,7 +8,7 @@ import os
 import pty
 import re
 import select
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -42,28 +42,30 @@ class Terminal:
         @param words: what stands behind C{python}.
         """
         self.output = ""
-        self.status: int | None = None
         self._seen = 0
         self._words = [sys.executable, *words]
         self._environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **(environment or {})}
         self._directory = directory
 
     def __enter__(self) -> Terminal:
-        pid, self._fileno = pty.fork()
-        if pid == 0:
-            try:
-                if self._directory is not None:
-                    os.chdir(self._directory)
-                os.execve(self._words[0], self._words, self._environment)
-            finally:
-                os._exit(127)
-        self._pid = pid
+        self._fileno, theirs = pty.openpty()
+        try:
+            self._process = subprocess.Popen(
+                self._words,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=self._environment,
+                cwd=self._directory,
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if self.status is None:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+        with self._process as process:
+            process.kill()
         os.close(self._fileno)
 
     def type(self, text: str) -> None:
@@ -105,11 +107,10 @@ class Terminal:
         """
         giveUp = time.monotonic() + seconds
         while time.monotonic() < giveUp:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            if pid:
-                self.status = os.waitstatus_to_exitcode(status)
+            self._read(0.05)
+            status = self._process.poll()
+            if status is not None:
                 while self._read(0):
                     pass
-                return self.status
-            self._read(0.05)
+                return status
         raise AssertionError(f"the program does not end; it wrote:\n{plain(self.output)}")

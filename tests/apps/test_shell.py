@@ -1,0 +1,156 @@
+"""
+Tests of C{txdns shell}, typed at a pseudo-terminal; none of them needs a server.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.apps.terminals import Terminal, plain
+
+SHELL = ["-m", "twisted_ext.apps.cli.main", "shell"]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Terminal]:
+    """
+    @return: a shell whose resolver knows a hosts file.
+    """
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.80 www.example.org\n")
+    with Terminal([*SHELL, f"chain:(hosts:{hosts}):(special)"], {"NO_COLOR": "1"}, str(tmp_path)) as terminal:
+        terminal.expect(">>> ")
+        yield terminal
+
+
+def enter(terminal: Terminal, line: str, expected: str) -> None:
+    """
+    Type a line, and wait for what it leads to.
+    """
+    terminal.type(line + "\r")
+    terminal.expect(expected + ".*>>> ")
+
+
+def test_session(shell: Terminal) -> None:
+    """
+    Deferreds are shown as themselves, with their result as soon as there is one; C{_} is what was shown last; Ctrl-D leaves, and leaves
+    the screen as it was.
+    """
+    record = r"<RR name=www.example.org type=A class=IN ttl=\d+s auth=(True|False)>"
+    records = rf"<Deferred at 0x[0-9a-f]+ current result: \(\[{record}\], \[\], \[\]\)>"
+    enter(shell, 'resolver.lookupAddress("www.example.org")', records)
+    enter(shell, "_", records)
+    enter(shell, "_.result[0][0].payload", r"<A address=192.0.2.80 ttl=\d+>")
+    enter(shell, 'lookup("www.example.org", "AAAA")', r"current result: \(\[\], \[\], \[\]\)>")
+    enter(shell, 'address("www.example.org")', r"<Deferred at 0x[0-9a-f]+ current result: '192.0.2.80'>")
+    enter(shell, 'reverse("192.0.2.80")', "type=PTR")
+    enter(shell, 'explain("www.example.org")', r"current result:>\nwww.example.org. IN A\n.*answered")
+    enter(shell, "client.reverseName('192.0.2.1')", "'1.2.0.192.in-addr.arpa'")
+    enter(shell, "dns.A", "1")
+    shell.type("\x04")
+    assert shell.wait() == 0
+    assert "\x1bc" not in shell.output
+
+
+def test_waiting(shell: Terminal) -> None:
+    """
+    A Deferred that waits is shown again when it fires, even in the midst of typing; the line that is being typed stays.
+    """
+    enter(shell, "from twisted.internet.defer import Deferred; d = Deferred()", "")
+    enter(shell, "d", r"<Deferred at 0x[0-9a-f]+>")
+    shell.type('reactor.callLater(0.3, d.callback, "fired") and None\r6 * ')
+    shell.expect(r"current result: 'fired'>\n>>> 6 \* ")
+    shell.type("7\r")
+    shell.expect("42\n")
+    enter(shell, "d", "current result: 'fired'>")
+
+
+def test_failing(shell: Terminal) -> None:
+    """
+    A failure is shown where it happens, once.
+    """
+    enter(shell, 'lookup("no.invalid")', "DNSNameError")
+    enter(shell, "1", "1")
+    enter(shell, "import gc; gc.collect() and None", "")
+    enter(shell, "2 + 2", "4")
+    assert "Unhandled" not in plain(shell.output)
+    enter(shell, 'lookup("a..b")', "")
+    enter(shell, "lookup('x', 'FOO')", "BadRecord: 'FOO' is no record type")
+    enter(shell, "1 / 0", "ZeroDivisionError")
+    enter(shell, "def f():\r    return 'so'\r\rf()", "'so'")
+
+
+def test_unhandled(shell: Terminal) -> None:
+    """
+    A failure that nobody looked at is reported on one line.
+    """
+    enter(shell, "from twisted.internet.defer import fail; d = fail(ValueError('oh')); d = None", "Unhandled: ValueError: oh")
+
+
+def test_keys(shell: Terminal) -> None:
+    """
+    The tabulator completes, Ctrl-C drops a line, C{exit()} leaves.
+    """
+    shell.type("client.lookupMailE\t")
+    shell.expect(r"client\.lookupMailExchange")
+    shell.type("\x03")
+    shell.expect("KeyboardInterrupt\n>>> ")
+    shell.type("client.lookupMail\t")
+    shell.expect("lookupMailBox.*lookupMailGroup")
+    shell.type("\x03")
+    shell.expect("KeyboardInterrupt\n>>> ")
+    enter(shell, "exit", "Ctrl-D or exit")
+    shell.type("exit()\r")
+    assert shell.wait() == 0
+
+
+def test_conch(tmp_path: Path) -> None:
+    """
+    Twisted's own shell does as well: C{python -m twisted.conch.stdio}, and C{from twisted_ext import client}.
+    """
+    with Terminal(["-m", "twisted.conch.stdio"], directory=str(tmp_path)) as terminal:
+        terminal.expect(">>> ")
+        enter(terminal, "from twisted_ext import client", "")
+        enter(terminal, 'client.getHostByName("192.0.2.1")', r"<Deferred at 0x[0-9a-f]+ current result: '192.0.2.1'>")
+        enter(terminal, 'd = client.lookupAddress("localhost.")', "")
+        enter(terminal, "d", r"current result: \(\[<RR name=localhost type=A")
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+
+
+def test_wrongDescription() -> None:
+    """
+    A mistake in the description is one line, before anything is started.
+    """
+    with Terminal([*SHELL, "foo:bar"]) as terminal:
+        assert terminal.wait() == 1
+    assert plain(terminal.output).count("\n") == 1
+    assert "there is no prefix 'foo'" in terminal.output
+
+
+def test_noTerminal() -> None:
+    """
+    Without a terminal one line says so.
+    """
+    ended = subprocess.run([sys.executable, *SHELL], input="1\n", capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "needs a terminal" in ended.stderr
+
+
+def test_withoutConch() -> None:
+    """
+    Where Twisted has no conch, one line names the extra that brings it.
+    """
+    code = (
+        "import sys; sys.modules['twisted.conch.manhole'] = None\n"
+        "from twisted_ext.apps.cli.main import main\n"
+        "sys.exit(main(['shell']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "pip install 'twisted-ext[shell]'" in ended.stderr
