@@ -42,9 +42,9 @@ class SavingTests(SynchronousTestCase):
         What was known is known again, with as much time left.
         """
         store = filled()
-        lines = list(dumpLines(store, 1050.0))
+        lines = list(dumpLines(store, 1050.0, 1050.0))
         other = Store()
-        self.assertEqual(loadLines(other, lines, 1060.0, "file"), 4)
+        self.assertEqual(loadLines(other, lines, 1060.0, 1060.0, "file"), 4)
         self.assertEqual(set(other.keys()), set(store.keys()))
         for key in store.keys():
             one, two = store.find(key, 1060.0), other.find(key, 1060.0)
@@ -59,7 +59,7 @@ class SavingTests(SynchronousTestCase):
         """
         The file is plain lines of JSON, the first of which says what it is.
         """
-        first, *rest = [json.loads(line) for line in dumpLines(filled(), 1000.0)]
+        first, *rest = [json.loads(line) for line in dumpLines(filled(), 1000.0, 1000.0)]
         self.assertEqual((first["format"], first["version"]), ("twisted_ext cache", 1))
         self.assertEqual(rest[0]["name"], "www.example.com.")
 
@@ -67,9 +67,22 @@ class SavingTests(SynchronousTestCase):
         """
         What has ended meanwhile is neither written nor taken in.
         """
-        self.assertEqual(len(list(dumpLines(filled(), 1600.0))), 1)
-        lines = list(dumpLines(filled(), 1000.0))
-        self.assertEqual(loadLines(Store(), lines, 1600.0, "file"), 0)
+        self.assertEqual(len(list(dumpLines(filled(), 1600.0, 1600.0))), 1)
+        lines = list(dumpLines(filled(), 1000.0, 1000.0))
+        self.assertEqual(loadLines(Store(), lines, 1600.0, 1600.0, "file"), 0)
+
+    def test_otherClock(self) -> None:
+        """
+        The clock of another process may begin anywhere: what counts is how long ago the file was written, and for a file of the future
+        no time is gained.
+        """
+        lines = list(dumpLines(filled(), 1050.0, 1.7e9))
+        for today, left in ((1.7e9, 250), (1.7e9 + 100, 150), (1.7e9 - 500, 250)):
+            store = Store()
+            loadLines(store, lines, 77.0, today, "file")
+            entry = store.find(question("www.example.com").key, 77.0)
+            assert entry is not None
+            self.assertEqual(entry.show(77.0).answer[0].ttl, left)
 
     def test_newerStays(self) -> None:
         """
@@ -77,7 +90,7 @@ class SavingTests(SynchronousTestCase):
         """
         store = Store()
         store.keep(question("www.example.com"), b"", answered("www.example.com. 300 IN A 192.0.2.9"), 1000.0)
-        loadLines(store, [HEADER, GOOD], 1000.0, "file")
+        loadLines(store, [HEADER, GOOD], 1000.0, 1000.0, "file")
         entry = store.find(question("www.example.com").key, 1000.0)
         assert entry is not None
         self.assertEqual(entry.kept.answer[0].rdatas, (b"\xc0\x00\x02\x09",))
@@ -88,7 +101,7 @@ class SavingTests(SynchronousTestCase):
         """
         line = GOOD.replace("300", "99999999").replace('"outcome"', '"security":"secure","outcome"')
         store = Store()
-        loadLines(store, [HEADER, line], 1000.0, "file")
+        loadLines(store, [HEADER, line], 1000.0, 1000.0, "file")
         entry = store.find(question("www.example.com").key, 1000.0)
         assert entry is not None
         self.assertEqual((entry.kept.security, entry.kept.answer[0].ttl), (Security.INDETERMINATE, 604800))
@@ -119,7 +132,7 @@ class SavingTests(SynchronousTestCase):
             ("[" * 100_000 + "\n", "no JSON"),
         ):
             store = Store()
-            fault = self.assertRaises(CallerFault, loadLines, store, [HEADER, GOOD, line], 1000.0, "cache.txt")
+            fault = self.assertRaises(CallerFault, loadLines, store, [HEADER, GOOD, line], 1000.0, 1000.0, "cache.txt")
             self.assertIn("cache.txt, line 3: ", str(fault))
             self.assertIn(said, str(fault))
             self.assertNotIn("\n", str(fault))
@@ -130,7 +143,7 @@ class SavingTests(SynchronousTestCase):
         Files of another kind or version are told from ours.
         """
         for lines in ([], ["hello\n"], ["{}\n"], [HEADER.replace(":1,", ":2,")], [HEADER.replace("1000", '"x"')]):
-            fault = self.assertRaises(CallerFault, loadLines, Store(), lines, 1000.0, "cache.txt")
+            fault = self.assertRaises(CallerFault, loadLines, Store(), lines, 1000.0, 1000.0, "cache.txt")
             self.assertIn("cache.txt, line 1: ", str(fault))
 
     def test_large(self) -> None:
@@ -139,7 +152,7 @@ class SavingTests(SynchronousTestCase):
         """
         lines = [HEADER] + [GOOD.replace("www", f"n{number}") for number in range(2000)]
         store = Store(64 * 1024)
-        self.assertLess(loadLines(store, lines, 1000.0, "file"), 2000)
+        self.assertLess(loadLines(store, lines, 1000.0, 1000.0, "file"), 2000)
         self.assertLessEqual(store.octets, 64 * 1024)
 
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
@@ -150,6 +163,6 @@ class SavingTests(SynchronousTestCase):
         for label in ("name", "type", "age", "outcome", "answer", "flags", "variant", "server", "ede"):
             line = json.dumps({**json.loads(GOOD), label: value}) + "\n"
             try:
-                loadLines(Store(), [HEADER, line], 1000.0, "file")
+                loadLines(Store(), [HEADER, line], 1000.0, 1000.0, "file")
             except CallerFault as fault:
                 self.assertIn("file, line 2", str(fault))

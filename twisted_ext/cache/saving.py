@@ -35,13 +35,14 @@ _USUAL: Final = 17
 _SECTIONS: Final = ("answer", "authority", "additional")
 
 
-def dumpLines(store: Store, now: float) -> Iterator[str]:
+def dumpLines(store: Store, now: float, today: float) -> Iterator[str]:
     """
     @param now: the clock's seconds.
+    @param today: seconds since 1970, which have the same meaning in another process and after a restart.
 
     @return: lines with their ends.
     """
-    yield _line({"format": FORMAT, "version": VERSION, "written": now})
+    yield _line({"format": FORMAT, "version": VERSION, "written": round(today, 3)})
     for key in store.keys():
         data = store.packed(key)
         if data is None:
@@ -83,11 +84,12 @@ class _Wrong(Exception):
     """
 
 
-def loadLines(store: Store, lines: Iterable[str], now: float, source: str) -> int:
+def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> int:
     """
     Take in what L{dumpLines} gave, or nothing.
 
     @param now: the clock's seconds.
+    @param today: seconds since 1970.
     @param source: the file, for errors.
 
     @return: how many answers were taken in.
@@ -106,7 +108,7 @@ def loadLines(store: Store, lines: Iterable[str], now: float, source: str) -> in
                 raise _Wrong("the line is cut off: it does not end")
             value = _parsed(line)
             if elapsed is None:
-                elapsed = _elapsed(value, now)
+                elapsed = _elapsed(value, today)
                 continue
             found = _read(store, value, elapsed, now)
         except _Wrong as wrong:
@@ -134,7 +136,7 @@ def _parsed(line: str) -> dict[str, object]:
     return value
 
 
-def _elapsed(value: dict[str, object], now: float) -> float:
+def _elapsed(value: dict[str, object], today: float) -> float:
     """
     @return: seconds since the file was written, as far as it can be told.
     """
@@ -142,7 +144,7 @@ def _elapsed(value: dict[str, object], now: float) -> float:
         raise _Wrong(f'no cache file: the first line needs "format": "{FORMAT}"')
     if value.get("version") != VERSION:
         raise _Wrong(f"version {value.get('version')!r} cannot be read, only {VERSION}")
-    return max(now - _number(value, "written", 1e12), 0.0)
+    return max(today - _number(value, "written", 1e12), 0.0)
 
 
 def _number(value: dict[str, object], label: str, most: float) -> float:

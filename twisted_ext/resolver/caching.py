@@ -4,7 +4,8 @@ Answering from what was learned before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -61,12 +62,14 @@ class Caching:
         stale: float = 0,
         staleWait: float | None = None,
         prefetch: bool = False,
+        today: Callable[[], float] = time,
     ) -> None:
         """
         @param stale: seconds past its end for which an answer is given where no other can be had (RFC 8767); 0 for never.
         @param staleWait: seconds to wait for a fresh one before that.
         @param prefetch: fetch an answer that is asked for often anew shortly before its end. Then queries are sent at times when
             nobody is waiting for them.
+        @param today: gives seconds since 1970, for cache files; C{clock} may count from when the machine was started.
         """
         self.store = Store() if store is None else store
         if stale:
@@ -74,6 +77,7 @@ class Caching:
         self._inner = inner
         self._clock = clock
         self._seconds = clock.seconds
+        self._today = today
         self._ready = self.store.ready
         self._staleWait = STALE_WAIT.pick(staleWait)
         self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
@@ -284,7 +288,7 @@ class Caching:
         """
         from twisted_ext.cache.saving import dumpLines
 
-        return dumpLines(self.store, self._seconds())
+        return dumpLines(self.store, self._seconds(), self._today())
 
     def load(self, lines: Iterable[str], source: str = "cache file") -> int:
         """
@@ -298,7 +302,7 @@ class Caching:
         """
         from twisted_ext.cache.saving import loadLines
 
-        return loadLines(self.store, lines, self._seconds(), source)
+        return loadLines(self.store, lines, self._seconds(), self._today(), source)
 
     def close(self) -> Deferred[None]:
         self._closed = True
