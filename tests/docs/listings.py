@@ -114,7 +114,8 @@ class Servers:
         for path in to.rglob("*"):
             if path.suffix in (".py", ".out", ".session"):
                 path.write_text(self.real(path.read_text("utf-8")), "utf-8")
-        (to / "resolv.conf").write_text(f"nameserver 127.0.0.1:{self.ports['5301']}\n")
+        # Whatever this machine is called, nothing is searched.
+        (to / "resolv.conf").write_text(f"nameserver 127.0.0.1:{self.ports['5301']}\nsearch .\n")
         (to / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
 
     def run(self, words: list[str], folder: Path, given: str = "") -> str:

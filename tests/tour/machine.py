@@ -83,7 +83,7 @@ def _listen(reactor: IReactorTime) -> str:
 def _inside(words: list[str]) -> int:
     _addAddresses()
     with tempfile.TemporaryDirectory() as folder:
-        for path, text in (("/etc/resolv.conf", f"nameserver {ADDRESSES[0]}\n"), ("/etc/hosts", "127.0.0.1 localhost\n")):
+        for path, text in (("/etc/resolv.conf", f"nameserver {ADDRESSES[0]}\nsearch .\n"), ("/etc/hosts", "127.0.0.1 localhost\n")):
             instead = Path(folder, Path(path).name)
             instead.write_text(text)
             subprocess.run(["mount", "--bind", str(instead), path], check=True)

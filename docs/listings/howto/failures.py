@@ -11,7 +11,7 @@ from twisted_ext import client
 async def main(reactor):
     for name in ["www.example.com", "nosuch.example.com", "broken.example.com", "silent.example.com"]:
         try:
-            answers, authority, additional = await client.lookupAddress(name, timeout=0.5)
+            answers, authority, additional = await client.lookupAddress(name, timeout=1)
         except DNSNameError as error:
             print(f"{type(error).__name__}: {error}")
             print(f"  that holds for {error.answer.authority[0].ttl} seconds")
