@@ -4,11 +4,11 @@ Tests for L{twisted_ext.wire.tsig} and L{twisted_ext.wire.tsigstream}.
 
 from __future__ import annotations
 
-import dns.exception
+from unittest.mock import patch
+
 import dns.message
 import dns.name
 import dns.tsig
-import dns.tsigkeyring
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, BadMessage
@@ -329,7 +329,8 @@ class StreamTests(SynchronousTestCase):
 
     def test_unsignedBetween(self) -> None:
         """
-        Up to 99 messages in a row need not be signed (RFC 8945, section 5.3.1), and a hundredth is refused.
+        Up to 99 messages in a row need not be signed (RFC 8945, section 5.3.1), and a hundredth is refused. Without the limit any
+        number would be kept.
         """
         for between in (1, 99):
             errors, verifying = self.unsigned(between)
@@ -338,6 +339,8 @@ class StreamTests(SynchronousTestCase):
         errors, verifying = self.unsigned(100)
         self.assertEqual(errors, [0] * 100 + [BADSIG])
         self.assertFalse(verifying.complete)
+        with patch("twisted_ext.wire.tsigstream._MOST_UNSIGNED", 1 << 30):
+            self.assertEqual(self.unsigned(1000)[0], [0] * 1002)
 
     def test_unsignedEnds(self) -> None:
         """
