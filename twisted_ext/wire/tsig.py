@@ -26,6 +26,7 @@ __all__ = [
     "TSIG",
     "TSIGRecord",
     "Verdict",
+    "judge",
     "replySigned",
     "sign",
     "signatureSize",
