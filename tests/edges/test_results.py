@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import SERVER, data, denied, rrset
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.edges import results
-from twisted_ext.edges.results import ExactName, Result, nameOf, resultFromAnswer, wireFromName
+from twisted_ext.edges import exactness
+from twisted_ext.edges.exactness import ExactName, nameOf, wireFromName
+from twisted_ext.edges.results import Result, resultFromAnswer
 from twisted_ext.errors import BadName
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
@@ -211,11 +212,11 @@ class NameTests(SynchronousTestCase):
         """
         Names that strangers choose do not fill the memory.
         """
-        with patch.object(results, "_mostTexts", 10):
+        with patch.object(exactness, "_mostTexts", 10):
             for number in range(100):
                 label = str(number).encode()
                 nameOf(bytes([len(label)]) + label + b"\x00")
-            self.assertLessEqual(len(results._plainTexts), 10)
+            self.assertLessEqual(len(exactness.plainTexts), 10)
 
     def test_wrongNames(self) -> None:
         """
@@ -226,3 +227,10 @@ class NameTests(SynchronousTestCase):
                 wireFromName(dns.Name(text))
             self.assertNotIn("\n", str(raised.exception))
         self.assertEqual(wireFromName(dns.Name(b"example.")), b"\x07example\x00")
+
+    def test_textOfExactName(self) -> None:
+        """
+        The text of an exact name, put into a name of Twisted's as much of its code does, still means the same.
+        """
+        name = nameOf(b"\x03a.b\x01c\x00")
+        self.assertEqual(wireFromName(dns.Name(name.name)), b"\x03a.b\x01c\x00")

@@ -12,7 +12,8 @@ from typing import IO, Protocol, cast
 from twisted.names import dns
 
 from twisted_ext.answers import Answer, Question
-from twisted_ext.edges.results import headersFrom, nameOf
+from twisted_ext.edges.exactness import nameOf
+from twisted_ext.edges.results import headersFrom
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, AD, CD, RA, RD, TC
 from twisted_ext.wire.edns import EDNS

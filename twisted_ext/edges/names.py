@@ -17,8 +17,9 @@ from zope.interface import classImplements, implementer
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
+from twisted_ext.edges.exactness import expectName, wireFromName
 from twisted_ext.edges.lookups import Lookups
-from twisted_ext.edges.results import Result, expectName, resultFromAnswer, wireFromName
+from twisted_ext.edges.results import Result, resultFromAnswer
 from twisted_ext.errors import BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED

@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from twisted.names import dns
 from twisted.python.failure import Failure
 
+from twisted_ext.edges.exactness import wireFromName
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.messages import Message
-from twisted_ext.edges.results import wireFromName
 from twisted_ext.edges.sorting import packed
 from twisted_ext.errors import BadName
 

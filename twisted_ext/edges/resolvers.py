@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.edges.codes import LookupFailed, errorFor, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
+from twisted_ext.edges.exactness import wireFromName
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import wireFromName
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, ServerFailed
 from twisted_ext.wire.codes import rcodeName
 

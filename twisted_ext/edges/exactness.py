@@ -1,0 +1,104 @@
+"""
+Names between Twisted's form and ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import Final, Protocol, cast
+
+from twisted.names import dns
+
+from twisted_ext.limits import NAMES_REMEMBERED
+from twisted_ext.wire.names import ROOT, labelsOf, nameFromText, nameToText
+
+__all__ = ["ExactName", "expectName", "nameOf", "newName", "plainTexts", "wireFromName"]
+
+
+class ExactName(dns.Name):
+    """
+    A name that L{dns.Name} would lose: with a label that holds a dot, or octets that are no printable characters.
+
+    @ivar name: the name with escapes (RFC 1035, section 5.1), as every look-up of this package takes it.
+    @ivar wire: its octets.
+    """
+
+    def __init__(self, wire: bytes) -> None:
+        super().__init__(nameToText(wire, final=False).encode("ascii"))
+        self.wire = wire
+
+    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
+        """
+        Write the name, uncompressed.
+        """
+        strio.write(self.wire)
+
+
+class _Name(Protocol):
+    """
+    A name in the making.
+    """
+
+    name: bytes
+
+
+newName: Final = cast("Callable[[], _Name]", partial(object.__new__, dns.Name))
+
+#: Uncompressed names and what Twisted makes of them. Names with odd octets are never among them.
+plainTexts: dict[bytes, bytes] = {ROOT: b""}
+_mostTexts: Final = int(NAMES_REMEMBERED.default)
+
+#: Octets that may stand in a L{dns.Name} without being mistaken for something else.
+_PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b".\\"))
+
+_PLAIN_AND_DOT: Final = _PLAIN + b"."
+
+
+def nameOf(wire: bytes) -> dns.Name:
+    """
+    @param wire: an uncompressed name.
+
+    @return: the name as Twisted has it: dots between labels, none at the end.
+    """
+    text = plainTexts.get(wire)
+    if text is None:
+        labels = labelsOf(wire)
+        text = b".".join(labels)
+        if len(text.translate(None, _PLAIN)) >= max(1, len(labels)):
+            return ExactName(wire)
+        if len(plainTexts) >= _mostTexts:
+            plainTexts.clear()
+        plainTexts[wire] = text
+    name = newName()
+    name.name = text
+    return cast(dns.Name, name)
+
+
+def expectName(wire: bytes, text: bytes) -> None:
+    """
+    Remember a name that will soon come back from a server, before it does: here the text is at hand already.
+
+    @param text: what C{wire} was read from, without escapes; perhaps with a final dot.
+    """
+    if text.endswith(b"."):
+        text = text[:-1]
+    # What stands between the dots are the labels, so that no label holds one.
+    if text and not text.translate(None, _PLAIN_AND_DOT):
+        if len(plainTexts) >= _mostTexts:
+            plainTexts.clear()
+        plainTexts[wire] = text
+
+
+def wireFromName(name: dns.Name) -> bytes:
+    """
+    @return: the uncompressed octets of a name of Twisted's. Escapes are read, as nothing else keeps an L{ExactName} exact that somebody
+        takes the text out of.
+
+    @raise BadName: a label is empty or too long, or the name is.
+    """
+    if isinstance(name, ExactName):
+        return name.wire
+    text = name.name
+    return nameFromText(text) if text else ROOT
