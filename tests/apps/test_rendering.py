@@ -102,7 +102,7 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
         """
         self.assertEqual(
             self.text(usual(), "+noall", "+answer", "+nottlid", "+noclass").splitlines()[1],
-            "xn--bcher-kva.example.org.		A	192.0.2.1",
+            "xn--bcher-kva.example.org. A	192.0.2.1",
         )
 
     def test_ownScript(self) -> None:

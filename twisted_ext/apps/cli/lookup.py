@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.arguments import Wishes, parseQuery
 from twisted_ext.apps.cli.coloring import isTerminal, paletteFor
 from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, USAGE, Ending
@@ -121,8 +121,9 @@ async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
     upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family)
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     began = reactor.seconds()
+    trace = Trace()
     try:
-        answer = await _ask(reactor, upstream, question, wishes)
+        answer = await _ask(reactor, upstream, question, wishes, trace)
     except ServerFailed as fault:
         # Whatever a server says is a reply, to be shown.
         message = fault.reply if isinstance(fault.reply, Message) else _made(question, None, fault)
@@ -139,11 +140,12 @@ async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
     # What was measured around the exchange itself, where there was one: our own beginnings do not count.
     seconds = origin.elapsed if origin is not None and origin.attempts else reactor.seconds() - began
     reply = Reply(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
+    reply.truncated = any(note.event == "truncated" for note in trace.notes)
     _show(reply, wishes)
     return OK
 
 
-async def _ask(reactor: IReactorTime, upstream: Upstream, question: Question, wishes: Wishes) -> Answer:
+async def _ask(reactor: IReactorTime, upstream: Upstream, question: Question, wishes: Wishes, trace: Trace) -> Answer:
     source = upstream.source
     flags = wishes.flags
     if flags["search"] and upstream.domains:
@@ -162,6 +164,7 @@ async def _ask(reactor: IReactorTime, upstream: Upstream, question: Question, wi
         stream=bool(flags["tcp"]),
         waits=(wishes.seconds,) * (wishes.tries * upstream.servers),
         relative=wishes.relative and bool(flags["search"]),
+        trace=trace,
     )
     return source.answerNow(question, context) or await source.answer(question, context)
 

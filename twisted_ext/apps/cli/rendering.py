@@ -52,8 +52,9 @@ _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"),
 #: Types whose data is one name, which may be shown in its own script.
 _NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
 
-#: Columns of the text: where TTL, class, type and data begin.
-_TTL, _CLASS, _TYPE, _DATA = 24, 32, 40, 48
+#: Where class, type and data begin, by whether the TTL and the class are shown; the TTL begins at 24.
+_COLUMNS: Final = {(True, True): (32, 40, 48), (True, False): (24, 32, 40), (False, True): (24, 32, 40), (False, False): (24, 24, 32)}
+_TTL: Final = 24
 
 
 class Reply:
@@ -66,9 +67,10 @@ class Reply:
     @ivar server: who said it, in a form for people.
     @ivar seconds: how long it took.
     @ivar when: when it came.
+    @ivar truncated: it came by TCP, because it did not fit into a datagram.
     """
 
-    __slots__ = ("question", "message", "size", "source", "server", "seconds", "when")
+    __slots__ = ("question", "message", "size", "source", "server", "seconds", "when", "truncated")
 
     def __init__(self, question: Question, message: Message, *, source: str, server: str, seconds: float, when: datetime) -> None:
         self.question = question
@@ -78,6 +80,7 @@ class Reply:
         self.server = server
         self.seconds = seconds
         self.when = when
+        self.truncated = False
 
 
 def renderShort(reply: Reply, *, unicode: bool = False, identify: bool = False) -> str:
@@ -99,6 +102,8 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
     unicode = bool(flags["idnout"])
     comments = flags["comments"]
     lines: list[str] = []
+    if reply.truncated and comments:
+        lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
     if flags["cmd"]:
         lines += ["", palette.comment(f"; <<>> txdns <<>> {words}"), palette.comment(";; global options: +cmd")]
     if comments:
@@ -110,7 +115,7 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
     if flags["question"]:
         if comments:
             lines.append(palette.comment(";; QUESTION SECTION:"))
-        lines += [palette.comment(_question(question, unicode, bool(flags["class"]))) for question in message.questions]
+        lines += [palette.comment(_question(question, flags, unicode)) for question in message.questions]
         if comments:
             lines.append("")
     sections = (("answer", message.answer), ("authority", message.authority), ("additional", message.additional))
@@ -160,31 +165,34 @@ def _options(edns: EDNS) -> Iterator[str]:
             yield f"; OPT={code}: {octets.hex(' ')} (bad: {error})"
 
 
-def _question(question: Question, unicode: bool, showClass: bool) -> str:
+def _columns(flags: dict[str, bool | None]) -> tuple[int, int, int]:
+    return _COLUMNS[bool(flags["ttlid"]), bool(flags["class"])]
+
+
+def _question(question: Question, flags: dict[str, bool | None], unicode: bool) -> str:
+    classAt, typeAt, _ = _columns(flags)
     name = nameToText(question.name, unicode=unicode)
-    column = len(name)
-    parts = [";", name]
-    if showClass:
-        shown = className(question.rrClass)
-        parts += [_gap(column, _CLASS), shown]
-        column = max(column + 1, _CLASS) + len(shown)
-    return "".join([*parts, _gap(column, _TYPE), typeName(question.rrType)])
+    shown = className(question.rrClass)
+    column = max(len(name) + 1, classAt) + len(shown)
+    return "".join([";", name, _gap(len(name), classAt), shown, _gap(column, typeAt), typeName(question.rrType)])
 
 
 def _records(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
+    classAt, typeAt, dataAt = _columns(flags)
     for record in eachRecord(tuple(section)):
         owner = nameToText(record.name, unicode=unicode)
-        column = max(len(owner), 1)
+        column = len(owner)
         parts = [palette.name(owner)]
-        for wanted, begin, text in (
-            (flags["ttlid"], _TTL, str(record.ttl)),
-            (flags["class"], _CLASS, className(record.rrClass)),
-            (True, _TYPE, palette.type(typeName(record.rrType))),
+        rrType = typeName(record.rrType)
+        for wanted, begin, text, shown in (
+            (flags["ttlid"], _TTL, str(record.ttl), str(record.ttl)),
+            (flags["class"], classAt, className(record.rrClass), className(record.rrClass)),
+            (True, typeAt, rrType, palette.type(rrType)),
         ):
             if wanted:
-                parts += [_gap(column, begin), text]
-                column = max(column + 1, begin) + (len(typeName(record.rrType)) if begin == _TYPE else len(text))
-        parts += [_gap(column, _DATA), palette.data(_data(record, unicode))]
+                parts += [_gap(column, begin), shown]
+                column = max(column + 1, begin) + len(text)
+        parts += [_gap(column, dataAt), palette.data(_data(record, unicode))]
         yield "".join(parts)
 
 
