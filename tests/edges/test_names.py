@@ -302,12 +302,13 @@ class QueryTests(NamesTestCase):
 
     def test_anyType(self) -> None:
         """
-        A query for any type, in any class, is asked as it is.
+        A query for any type, in any class, is asked as it is, without a search list.
         """
         for rrType, rrClass in ((dns.A, dns.IN), (65280, dns.IN), (dns.TXT, dns.CH), (dns.ALL_RECORDS, dns.IN)):
             self.resolver.query(dns.Query("a.example", rrType, rrClass)).addErrback(lambda failure: None)
             asked = self.source.asked[-1]
             self.assertEqual((asked.name, asked.rrType, asked.rrClass), (b"\x01a\x07example\x00", rrType, rrClass))
+            self.assertFalse(self.source.contexts[-1].relative)
 
     def test_now(self) -> None:
         """

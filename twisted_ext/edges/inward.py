@@ -114,7 +114,7 @@ class NamesSource:
             return fail(Closed(f"{self._label} was closed"))
         labels = labelsOf(question.name)
         name = b".".join(labels)
-        if question.rrClass != IN or name.count(b".") >= max(1, len(labels)):
+        if question.rrClass != IN or b"\\" in name or name.count(b".") >= max(1, len(labels)):
             return fail(Unknown(f"{self._label} cannot be asked for {question}"))
         left = context.deadline - self._clock.seconds()
         if left <= 0:

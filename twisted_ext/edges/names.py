@@ -157,15 +157,18 @@ class NamesResolver(Lookups):
         return succeed(ready) if ready is not None else self._answer(question, context)
 
     def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Ask for any type, in any class. The name is whole as it is, so that no search list is tried: servers ask by this, too.
+        """
         if query.type == _AXFR:
             return self.lookupZone(query.name.name, timeout)
         try:
             question = Question(wireFromName(query.name), query.type, query.cls)
-            ready = self._answerNow(question, self._relative)
+            ready = self._answerNow(question, self._absolute)
         except DNSFault as fault:
             return fail(errorFromFault(fault))
         if ready is None:
-            return self._wait(question, timeout, True)
+            return self._wait(question, timeout, False)
         if ready.rcode or ready.outcome is _NXDOMAIN:
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))
