@@ -328,10 +328,15 @@ class Flight:
 
     def _matches(self, octets: bytes, leg: Leg, key: bytes) -> bool:
         source = self._source
-        if leg.exchange.reliable:
-            return isReplyTo(octets, self.wire, False) or isBareFailure(octets)
         standing = source.standings[self._open(leg, key)[2]]
-        return isReplyTo(octets, self.wire, source.mix is not None and standing.keepsCase(self._sentAt))
+        sameCase = source.mix is not None and standing.keepsCase(self._sentAt)
+        if not leg.exchange.reliable:
+            return isReplyTo(octets, self.wire, sameCase)
+        if not isReplyTo(octets, self.wire, False):
+            return isBareFailure(octets)
+        if sameCase and not octets.startswith(self.wire, 12):
+            standing.changedCase(self._sentAt)
+        return True
 
     def _truncated(self, now: float, leg: Leg, key: bytes) -> None:
         exchange = leg.exchange

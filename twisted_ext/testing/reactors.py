@@ -4,7 +4,7 @@ The reactor of one host of a memory network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -240,14 +240,14 @@ class MemoryReactor(PluggableResolverMixin):
         """
         return list(self._ports.values())
 
-    def _clashes(self, bound: dict[tuple[str, int], MemoryPort] | dict[tuple[str, int], MemoryListener], interface: str, number: int) -> bool:
+    def _clashes(self, bound: Collection[tuple[str, int]], interface: str, number: int) -> bool:
         for address, port in bound:
             if port == number and (":" in address) == (":" in interface):
                 if address == interface or ip_address(address).is_unspecified or ip_address(interface).is_unspecified:
                     return True
         return False
 
-    def _free(self, bound: dict[tuple[str, int], MemoryPort] | dict[tuple[str, int], MemoryListener], interface: str) -> int:
+    def _free(self, bound: Collection[tuple[str, int]], interface: str) -> int:
         number = _EPHEMERAL
         while self._clashes(bound, interface, number):
             number += 1

@@ -130,15 +130,22 @@ class CannedServer:
         @return: where it can be asked.
         """
         self._clock = reactor
+        addresses: tuple[str, ...] = getattr(reactor, "addresses", ("127.0.0.1",))
+        # Both families where the host has both, as a server does that is told nothing else.
+        interfaces = [interface] if interface else sorted({"::" if ":" in address else "" for address in addresses})
         for tries in range(_PORTS_TRIED):
             try:
-                number = self._listen(reactor, port, interface, datagrams, streams)
+                number = port
+                for each in interfaces:
+                    number = self._listen(reactor, number, each, datagrams, streams)
                 break
             except CannotListenError:
                 # Free for one of them is not free for the other.
+                for opened in self._ports:
+                    opened.stopListening()
+                self._ports.clear()
                 if port or tries == _PORTS_TRIED - 1:
                     raise
-        addresses: tuple[str, ...] = getattr(reactor, "addresses", ("127.0.0.1",))
         return Server(interface or addresses[0], number)
 
     def _listen(self, reactor: IReactorTime, port: int, interface: str, datagrams: bool, streams: bool) -> int:

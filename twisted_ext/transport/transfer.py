@@ -167,7 +167,9 @@ class _Zone(Protocol):
         fetch.fail(Unreachable(f"{fetch.label} closed the connection before the end of the zone", server=fetch.label))
 
 
-def fetchZone(reactor: IReactorTCP, server: Server, zone: bytes, draw: Draw | None = None, most: int | None = None) -> Deferred[list[RRSet]]:
+def fetchZone(
+    reactor: IReactorTCP, server: Server, zone: bytes, draw: Draw | None = None, most: int | None = None
+) -> Deferred[list[RRSet]]:
     """
     Ask one server for a zone.
 

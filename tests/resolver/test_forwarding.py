@@ -1,0 +1,601 @@
+"""
+Tests of asking other servers.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from zope.interface.verify import verifyObject
+
+from tests.networks import WWW, NetworkTestCase, textsOf
+from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.errors import BudgetSpent, CallerFault, Closed, ServerFailed, TimedOut, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import NO_EDNS_SECONDS, NO_EDNS_SIGNS
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.servers import Asked
+from twisted_ext.testing.sources import questionOf
+
+
+def withEDNS(asked: list[Asked]) -> list[bool]:
+    """
+    @return: of each query whether it had an OPT record.
+    """
+    return [each.message.edns is not None for each in asked]
+
+
+class ForwardingTests(NetworkTestCase):
+    """
+    Tests for L{Forwarding} with one server.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.source = self.forward(self.server)
+
+    def test_interface(self) -> None:
+        """
+        It is an answer source, and says in words what it is.
+        """
+        verifyObject(IAnswerSource, self.source)
+        self.assertEqual(self.source.sources(), ())
+        self.assertIsNone(self.source.answerNow(questionOf("www.example.test"), QueryContext(5.0)))
+        self.assertIn("192.0.2.53:53", repr(self.source))
+
+    def test_answer(self) -> None:
+        """
+        The answer says what was found, where, by which way and how long it took.
+        """
+        asked = self.ask(self.source)
+        self.network.advance(1)
+        answer = self.successResultOf(asked)
+        self.assertIs(answer.outcome, Outcome.DATA)
+        origin = answer.origin
+        assert origin is not None
+        self.assertEqual((origin.source, origin.server, origin.attempts), ("udp", "192.0.2.53:53", 1))
+        self.assertAlmostEqual(origin.elapsed, 0.02)
+        self.assertEqual(self.events(), ["sent", "reply"])
+
+    def test_denials(self) -> None:
+        """
+        That there is nothing is an answer.
+        """
+        for name, rrType, outcome in (("www.example.test", "AAAA", Outcome.NODATA), ("no.example.test", "A", Outcome.NXDOMAIN)):
+            asked = self.ask(self.source, name, rrType)
+            self.network.advance(1)
+            self.assertIs(self.successResultOf(asked).outcome, outcome)
+
+    def test_query(self) -> None:
+        """
+        Recursion is asked for, with EDNS and the size that no path has to fragment.
+        """
+        self.find(self.source)
+        message = self.canned.asked[0].message
+        edns = message.edns
+        assert edns is not None
+        self.assertEqual((message.flags, edns.payloadSize, edns.flags, edns.options), (0x0100, 1232, 0, ()))
+
+    def test_wishes(self) -> None:
+        """
+        Each wish of the context reaches the query.
+        """
+        context = QueryContext(
+            5.0, recursionDesired=False, dnssecOk=True, checkingDisabled=True, authenticData=True, options=((65001, b"abc"),)
+        )
+        for _ in range(2):
+            self.source.answer(questionOf("www.example.test"), context)
+            self.network.advance(0.5)
+            message = self.canned.asked[-1].message
+            edns = message.edns
+            assert edns is not None
+            self.assertEqual((message.flags, edns.flags, edns.options), (0x0030, 0x8000, ((65001, b"abc"),)))
+        self.source.answer(questionOf("www.example.test"), QueryContext(5.0, edns=False))
+        self.network.advance(0.5)
+        self.assertIsNone(self.canned.asked[-1].message.edns)
+
+    def test_nothingLeft(self) -> None:
+        """
+        When the answer is there, nothing is open any more: not later, but then.
+        """
+        left: list[list[str]] = []
+        self.ask(self.source).addCallback(lambda _: left.append(self.here.pending()))
+        self.network.advance(1)
+        self.assertEqual(left, [[]])
+
+    def test_oneTimer(self) -> None:
+        """
+        Many look-ups need one delayed call.
+        """
+        for number in range(100):
+            self.ask(self.source, f"host{number}.example.test")
+        self.assertEqual(len(self.here.getDelayedCalls()), 1)
+        self.network.advance(1)
+
+    def test_resends(self) -> None:
+        """
+        A lost query is sent again, under another id, and nothing that is lost after that can make the look-up longer than its deadline.
+        """
+        self.network.shape("192.0.2.53", delay=0.01, admit=lambda datagram: self.network.sent["192.0.2.53", 53] > 1)
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+        sent = [datagram.octets for datagram in self.network.datagrams if datagram.destination[1] == 53]
+        self.assertEqual(len(sent), 2)
+        self.assertNotEqual(sent[0][:2], sent[1][:2])
+        self.assertEqual(sent[0][2:], sent[1][2:])
+
+    def test_lateReply(self) -> None:
+        """
+        The reply to the first query counts even after a second one was sent.
+        """
+        self.canned.delay = 0.9
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+        self.assertEqual(self.events(), ["sent", "timed out", "sent", "reply"])
+
+    def test_waits(self) -> None:
+        """
+        Whoever says how long to wait for each try has it so.
+        """
+        self.canned.silent = True
+        asked = self.ask(self.source, seconds=6.0, waits=(1.0, 2.0, 3.0))
+        self.network.advance(5.9)
+        self.assertNoResult(asked)
+        self.assertEqual([each.at for each in self.canned.asked], [0.01, 1.01, 3.01])
+        self.network.advance(0.1)
+        self.assertIsInstance(self.failed(asked), TimedOut)
+
+    def test_timedOut(self) -> None:
+        """
+        Silence ends at the deadline, to the second, and says who was silent for how long.
+        """
+        self.canned.silent = True
+        asked = self.ask(self.source, seconds=3.0)
+        self.network.advance(2.999)
+        self.assertNoResult(asked)
+        self.network.advance(0.002)
+        fault = self.failed(asked)
+        self.assertIsInstance(fault, TimedOut)
+        self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 did not answer within 3.0 seconds")
+        self.assertEqual((fault.server, fault.attempts), ("192.0.2.53:53", 3))
+
+    def test_deadlinePassed(self) -> None:
+        """
+        When there is no time left, nothing is sent.
+        """
+        fault = self.failed(self.ask(self.source, seconds=0.0))
+        self.assertIsInstance(fault, TimedOut)
+        self.assertEqual(self.network.datagrams, [])
+
+    def test_truncated(self) -> None:
+        """
+        A truncated reply leads to TCP, with our question.
+        """
+        self.canned.truncating = True
+        asked = self.ask(self.source)
+        self.network.advance(1)
+        answer = self.successResultOf(asked)
+        assert answer.origin is not None
+        self.assertEqual((answer.origin.source, textsOf(answer)), ("tcp", ["192.0.2.80"]))
+        self.assertEqual(self.events(), ["sent", "truncated", "sent", "reply"])
+
+    def test_truncatedAndNoTCP(self) -> None:
+        """
+        A server that truncates and has no TCP is a failure like another, within the deadline.
+        """
+        self.canned.truncating = True
+        self.canned.silentTo = "tcp"
+        self.assertIsInstance(self.fault(self.source), TimedOut)
+
+    def test_tooLong(self) -> None:
+        """
+        A reply longer than we take by UDP is asked for by TCP.
+        """
+        self.canned.set("long.example.test", "TXT", [f'"{"x" * 200}{number}"' for number in range(8)])
+
+        def swell(reply: bytes, transport: str) -> list[bytes]:
+            if transport == "tcp" or len(self.canned.asked) > 1:
+                return [reply]
+            return [self.canned.replyTo(self.canned.asked[-1].message, "tcp")]
+
+        self.canned.tamper = swell
+        asked = self.ask(self.source, "long.example.test", "TXT")
+        self.network.advance(1)
+        answer = self.successResultOf(asked)
+        assert answer.origin is not None
+        self.assertEqual((len(textsOf(answer)), answer.origin.source), (8, "tcp"))
+
+    def test_streamOnly(self) -> None:
+        """
+        Where TCP only was asked for, nothing goes by UDP.
+        """
+        self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
+        self.source.answer(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, stream=True))
+        self.network.advance(1)
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["tcp", "tcp"])
+        self.assertEqual(self.network.datagrams, [])
+
+    def test_kept(self) -> None:
+        """
+        Connections stay where that was asked for, until the source is closed.
+        """
+        source = self.forward(self.server, stream=True, keep=60.0)
+        for _ in range(2):
+            self.find(source)
+        self.assertEqual(self.network.dialed["192.0.2.53", 53], 1)
+        closed = source.close()
+        self.network.advance(1)
+        self.successResultOf(closed)
+
+    def test_refusedPort(self) -> None:
+        """
+        A port where nobody listens is told of at once.
+        """
+        self.canned.close()
+        asked = self.ask(self.source)
+        self.network.advance(0.1)
+        fault = self.failed(asked)
+        self.assertIsInstance(fault, Unreachable)
+        self.assertIn("192.0.2.53:53 cannot be reached", str(fault))
+
+    def test_failure(self) -> None:
+        """
+        What a server says that it cannot do is told with its words.
+        """
+        self.canned.rcode = 2
+        fault = self.fault(self.source)
+        self.assertIsInstance(fault, ServerFailed)
+        self.assertEqual((fault.rcode, fault.server, fault.attempts), (2, "192.0.2.53:53", 1))
+        self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 answered SERVFAIL")
+
+    def test_cancel(self) -> None:
+        """
+        A cancelled look-up leaves nothing open, whichever way it was on.
+        """
+        for prepare in ("silent", "truncating"):
+            setattr(self.canned, prepare, True)
+            self.canned.silentTo = "tcp"
+            asked = self.ask(self.source)
+            self.network.advance(0.1)
+            self.assertNotEqual(self.here.pending(), [])
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+            self.network.advance()
+            self.assertEqual(self.here.pending(), [])
+            self.canned.silent = False
+
+    def test_close(self) -> None:
+        """
+        Closing ends look-ups under way, refuses later ones, leaves nothing, and can be done again.
+        """
+        self.canned.silent = True
+        asked = self.ask(self.source)
+        closed = self.source.close()
+        self.assertIsInstance(self.failed(asked), Closed)
+        self.assertEqual(self.here.pending(), [])
+        self.successResultOf(closed)
+        self.successResultOf(self.source.close())
+        self.assertIsInstance(self.failed(self.ask(self.source)), Closed)
+
+    def test_closeDuringTCP(self) -> None:
+        """
+        Closing says when connections are gone as well.
+        """
+        self.canned.silent = True
+        asked = self.ask(self.forward(self.server))
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        source = self.forward(self.server, stream=True)
+        asked = self.ask(source)
+        self.network.advance(0.1)
+        closed = source.close()
+        self.failed(asked)
+        self.assertNoResult(closed)
+        self.network.advance()
+        self.successResultOf(closed)
+
+    def test_noServers(self) -> None:
+        """
+        Without a server there is nothing to do, which is told at once.
+        """
+        self.assertRaises(CallerFault, Forwarding, self.here, [])
+
+    def test_budget(self) -> None:
+        """
+        Each query takes something off the budget, and a spent one ends the look-up.
+        """
+
+        class Budget:
+            left = 2
+
+            def spend(self, amount: int = 1) -> None:
+                if self.left < amount:
+                    raise BudgetSpent("spent")
+                self.left -= amount
+
+        self.canned.silent = True
+        asked = self.source.answer(questionOf("www.example.test"), QueryContext(60.0, budget=Budget()))
+        self.network.advance(10)
+        self.failureResultOf(asked, BudgetSpent)
+        self.assertEqual(len(self.canned.asked), 2)
+
+
+class EDNSTests(NetworkTestCase):
+    """
+    Tests for servers that cannot do EDNS.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.source = self.forward(self.server)
+
+    def test_without(self) -> None:
+        """
+        A server that stumbles over EDNS is asked again without, and after several times at once without.
+        """
+        for rcode in (1, 4, 16):
+            source = self.forward(self.server)
+            self.canned.stumbles = rcode
+            self.canned.asked.clear()
+            for _ in range(int(NO_EDNS_SIGNS.default)):
+                self.assertEqual(self.find(source), ["192.0.2.80"])
+            self.assertEqual(withEDNS(self.canned.asked), [True, False] * int(NO_EDNS_SIGNS.default))
+            self.canned.asked.clear()
+            self.find(source)
+            self.assertEqual(withEDNS(self.canned.asked), [False])
+
+    def test_forgets(self) -> None:
+        """
+        A server that has learned EDNS meanwhile gets it again after some time.
+        """
+        self.canned.stumbles = 1
+        for _ in range(int(NO_EDNS_SIGNS.default)):
+            self.find(self.source)
+        self.canned.stumbles = None
+        self.network.advance(NO_EDNS_SECONDS.default)
+        self.canned.asked.clear()
+        self.find(self.source)
+        self.assertEqual(withEDNS(self.canned.asked), [True])
+
+    def test_oneForged(self) -> None:
+        """
+        One forged refusal does not make us give up EDNS with a server that knows it.
+        """
+        self.canned.stumbles = 1
+        self.find(self.source)
+        self.canned.stumbles = None
+        self.canned.asked.clear()
+        for _ in range(5):
+            self.find(self.source)
+        self.assertEqual(withEDNS(self.canned.asked), [True] * 5)
+
+    def test_bareHeader(self) -> None:
+        """
+        A server so old that it sends a header and nothing else is asked by TCP, where nobody can have forged that, and then without EDNS.
+        """
+        self.canned.stumbles = 1
+        self.canned.bare = True
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp", "udp"])
+
+    def test_alwaysFormatError(self) -> None:
+        """
+        A server that stumbles with and without EDNS is not asked for ever.
+        """
+        self.canned.rcode = 1
+        fault = self.fault(self.source)
+        self.assertEqual((fault.rcode, len(self.canned.asked)), (1, 2))
+
+
+class MixedCaseTests(NetworkTestCase):
+    """
+    Tests for names in mixed case.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.source = self.forward(self.server, mixCase=True)
+
+    def test_mixed(self) -> None:
+        """
+        Names go out in mixed case, each time another, and records come back in the case that the caller gave.
+        """
+        for _ in range(5):
+            asked = self.ask(self.source)
+            self.network.advance(1)
+            self.assertEqual(self.successResultOf(asked).answer[0].name, questionOf("www.example.test").name)
+        self.assertGreater(len({asked.question.name for asked in self.canned.asked}), 1)
+
+    def test_notKept(self) -> None:
+        """
+        A reply in another case is taken for forged; where the server says the same by TCP, it is the server that does not keep cases, and
+        that is remembered.
+        """
+        self.canned.tamper = lambda reply, transport: [reply[:12] + reply[12:28].lower() + reply[28:]]
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp"])
+        self.canned.asked.clear()
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp"])
+
+
+class SeveralServersTests(NetworkTestCase):
+    """
+    Tests for L{Forwarding} with more servers than one.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.first, one = self.serve("192.0.2.53")
+        self.second, two = self.serve("192.0.2.54")
+        self.servers = (one, two)
+        self.source = self.forward(one, two)
+
+    def asked(self) -> tuple[int, int]:
+        """
+        @return: how often each was asked since the last time.
+        """
+        counts = len(self.first.asked), len(self.second.asked)
+        self.first.asked.clear()
+        self.second.asked.clear()
+        return counts
+
+    def test_firstListed(self) -> None:
+        """
+        The first one listed is asked, and the other one not at all.
+        """
+        self.find(self.source)
+        self.assertEqual(self.asked(), (1, 0))
+
+    def test_movesOn(self) -> None:
+        """
+        SERVFAIL, REFUSED, NOTIMP, FORMERR and odd rcodes lead to the next server at once.
+        """
+        for rcode in (1, 2, 4, 5, 9, 11):
+            source = self.forward(*self.servers)
+            self.first.rcode = rcode
+            asked = self.ask(source)
+            self.network.advance(0.1)
+            self.assertEqual(self.told(asked), ["192.0.2.80"])
+
+    def test_denialIsFinal(self) -> None:
+        """
+        A server that says that there is no such name has answered.
+        """
+        self.second.set("other.example.test", "A", "192.0.2.81")
+        self.assertEqual(self.find(self.source, "other.example.test"), [])
+        self.assertEqual(self.asked(), (1, 0))
+
+    def test_deadFirst(self) -> None:
+        """
+        A dead first server costs one wait, and later look-ups nothing.
+        """
+        source = self.forward(self.nowhere(), self.servers[1])
+        asked = self.ask(source)
+        self.network.advance(0.7)
+        self.assertEqual(self.told(asked), ["192.0.2.80"])
+        asked = self.ask(source)
+        self.network.advance(0.1)
+        self.assertEqual(self.told(asked), ["192.0.2.80"])
+
+    def test_closedFirst(self) -> None:
+        """
+        A first server whose port is closed costs no wait at all.
+        """
+        self.first.close()
+        asked = self.ask(self.source)
+        self.network.advance(0.1)
+        self.assertEqual(self.told(asked), ["192.0.2.80"])
+
+    def test_quickest(self) -> None:
+        """
+        Once both have been measured, the quicker one is asked.
+        """
+        self.network.shape("192.0.2.53", delay=0.2)
+        self.first.rcode = 2
+        self.find(self.source)
+        self.first.rcode = None
+        self.find(self.source)
+        self.asked()
+        for _ in range(3):
+            self.ask(self.source)
+            self.network.advance(1)
+        self.assertEqual(self.asked(), (0, 3))
+
+    def test_probe(self) -> None:
+        """
+        A server that was down gets a copy of a real query when its back-off is over, and is used again when it answers.
+        """
+        self.network.shape("192.0.2.53", silent=True)
+        self.find(self.source)
+        self.network.shape("192.0.2.53", delay=0.001)
+        self.network.shape("192.0.2.54", delay=0.2)
+        self.asked()
+        self.find(self.source)
+        self.assertEqual(self.asked(), (1, 1))
+        self.assertEqual(self.events()[0], "probed")
+        self.find(self.source)
+        self.assertEqual(self.asked(), (1, 0))
+
+    def test_allFail(self) -> None:
+        """
+        When all have failed, the most telling fault is raised, with the story of each; SERVFAIL tells more than silence.
+        """
+        self.first.rcode = 2
+        self.second.silent = True
+        fault = self.fault(self.source)
+        self.assertIsInstance(fault, ServerFailed)
+        self.assertEqual((fault.rcode, fault.server), (2, "192.0.2.53:53"))
+        self.assertIn("192.0.2.53:53 answered SERVFAIL", str(fault))
+        self.assertIn("192.0.2.54:53 did not answer", str(fault))
+
+    def test_allRefuse(self) -> None:
+        """
+        When all have refused, there is nothing to wait for.
+        """
+        self.first.rcode = self.second.rcode = 5
+        asked = self.ask(self.source)
+        self.network.advance(0.1)
+        self.assertEqual(self.failed(asked).rcode, 5)
+
+    def test_silenceBeforeUnreachable(self) -> None:
+        """
+        A silent server tells more than a closed port.
+        """
+        self.first.close()
+        self.second.silent = True
+        self.assertIsInstance(self.fault(self.source), TimedOut)
+
+    def test_truncatedAndNoTCP(self) -> None:
+        """
+        A server that truncates and then has no TCP does not end the look-up while there is another.
+        """
+        self.first.truncating = True
+        self.first.silentTo = "tcp"
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+
+    def test_slowFirstStillCounts(self) -> None:
+        """
+        A slow server's answer counts when the next one does not know.
+        """
+        self.first.delay = 1.0
+        self.second.rcode = 2
+        self.assertEqual(self.find(self.source), ["192.0.2.80"])
+
+    def test_equalServers(self) -> None:
+        """
+        One server written in two ways is one server.
+        """
+        from twisted_ext.transport.servers import Server
+
+        source = self.forward(Server("2001:db8::1"), Server("2001:0db8::0001"))
+        self.assertEqual(len(source.upstreams), 1)
+
+    def test_refusesEverything(self) -> None:
+        """
+        A first server that refuses everything is not asked first for ever.
+        """
+        self.first.rcode = 5
+        for _ in range(8):
+            self.ask(self.source)
+            self.network.advance(0.1)
+        self.asked()
+        self.ask(self.source)
+        self.network.advance(0.1)
+        self.assertEqual(self.asked(), (0, 1))
+
+
+class RecordsTests(NetworkTestCase):
+    """
+    Tests for what is asked over IPv6.
+    """
+
+    def test_overIPv6(self) -> None:
+        """
+        Servers at IPv6 addresses are asked as any others, by both ways.
+        """
+        canned, server = self.serve("2001:db8::53", WWW)
+        source = self.forward(server)
+        self.assertEqual(self.find(source), ["192.0.2.80"])
+        canned.truncating = True
+        self.assertEqual(self.find(source), ["192.0.2.80"])

@@ -1,0 +1,3 @@
+"""
+Tests of what tests of others are made with.
+"""

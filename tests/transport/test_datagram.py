@@ -1,0 +1,218 @@
+"""
+Tests of asking by UDP.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from tests.networks import NetworkTestCase
+from tests.transport.waiting import Waiter
+from twisted_ext.errors import CallerFault, Unreachable
+from twisted_ext.interfaces import IExchange
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.servers import Server
+
+
+class DatagramExchangeTests(NetworkTestCase):
+    """
+    Tests for L{DatagramExchange}, on a reactor without file descriptors.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.exchange = DatagramExchange(Datagrams(self.here), self.server)
+
+    def tearDown(self) -> None:
+        self.exchange.settle()
+        super().tearDown()
+
+    def send(self, waiter: Waiter) -> tuple[object, bytes]:
+        """
+        Ask.
+        """
+        return self.exchange.ask(waiter, self.here.seconds())
+
+    def test_interface(self) -> None:
+        """
+        It is an exchange.
+        """
+        verifyObject(IExchange, self.exchange)
+        self.assertEqual((self.exchange.kind, self.exchange.label, self.exchange.reliable), ("udp", "192.0.2.53:53", False))
+
+    def test_reply(self) -> None:
+        """
+        The reply comes to the one who asked.
+        """
+        waiter, other = Waiter(), Waiter("other.example.test")
+        self.send(waiter)
+        self.send(other)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.replies), len(other.replies), self.exchange.live], [1, 1, 0])
+
+    def test_sixteenEach(self) -> None:
+        """
+        A socket serves sixteen queries, and then another one takes its place.
+        """
+        for _ in range(100):
+            self.send(Waiter())
+            self.network.advance(0.1)
+        ports = [datagram.source[1] for datagram in self.network.datagrams if datagram.destination[1] == 53]
+        self.assertEqual(len(ports), 100)
+        self.assertLessEqual(max([ports.count(port) for port in ports]), 16)
+        self.assertGreaterEqual(len(set(ports)), 100 // 16)
+
+    def test_noMoreThanSixteenOutstanding(self) -> None:
+        """
+        However many queries wait, no socket has more than sixteen, and queries in turn go out from different ports.
+        """
+        self.canned.silent = True
+        sent = [(waiter, *self.send(waiter)) for waiter in [Waiter() for _ in range(1000)]]
+        ports = [datagram.source[1] for datagram in self.network.datagrams]
+        self.assertLessEqual(max([ports.count(port) for port in ports]), 16)
+        self.assertGreater(sum([one != two for one, two in zip(ports, ports[1:], strict=False)]), 600)
+        for _, leg, key in sent:
+            leg.release(key)  # type: ignore[attr-defined]
+        self.network.advance(1)
+
+    def test_idsDiffer(self) -> None:
+        """
+        Queries under way on one socket have different ids, even when the draw repeats itself.
+        """
+        repeating = Draw(lambda count: (b"\x11\x11" * 300 + bytes([number % 251 for number in range(count)]))[:count])
+        exchange = DatagramExchange(Datagrams(self.here, draw=repeating, width=1), self.server)
+        keys = [exchange.ask(waiter, 0.0)[1] for waiter in [Waiter() for _ in range(10)]]
+        self.assertEqual(len(set(keys)), 10)
+        self.network.advance(1)
+        exchange.settle()
+
+    def test_settles(self) -> None:
+        """
+        When nobody waits, no socket is left.
+        """
+        self.send(Waiter())
+        self.network.advance(1)
+        self.exchange.settle()
+        self.assertEqual(self.here.pending(), [])
+
+    def test_takenPorts(self) -> None:
+        """
+        Where a port is somebody else's, another is drawn.
+        """
+        from twisted.internet.protocol import DatagramProtocol
+
+        taken = self.here.listenUDP(0x1111, DatagramProtocol())
+        stubborn = Draw(lambda count: (b"\x11\x11\x22\x22\x33\x33" * count)[:count])
+        exchange = DatagramExchange(Datagrams(self.here, draw=stubborn), self.server)
+        waiter = Waiter()
+        exchange.ask(waiter, 0.0)
+        self.network.advance(1)
+        self.assertEqual([datagram.source[1] for datagram in self.network.datagrams][0], 0x2222)
+        self.assertEqual(len(waiter.replies), 1)
+        exchange.settle()
+        taken.stopListening()
+
+    def test_noPortLeft(self) -> None:
+        """
+        Where all ports that are tried are taken, asking fails with the reason, in bounded time.
+        """
+        from twisted.internet.protocol import DatagramProtocol
+
+        taken = self.here.listenUDP(0x1111, DatagramProtocol())
+        exchange = DatagramExchange(Datagrams(self.here, draw=Draw(lambda count: b"\x11" * count)), self.server)
+        fault = self.assertRaises(Unreachable, exchange.ask, Waiter(), 0.0)
+        self.assertIn("192.0.2.53:53", str(fault))
+        taken.stopListening()
+
+    def test_noRoute(self) -> None:
+        """
+        A server of a family that this host does not have is unreachable, and nothing stays open.
+        """
+        alone = self.network.reactor("192.0.2.8")
+        exchange = DatagramExchange(Datagrams(alone), Server("2001:db8::53"))
+        self.assertRaises(Unreachable, exchange.ask, Waiter(), 0.0)
+        self.assertEqual(alone.pending(), [])
+
+    def test_refused(self) -> None:
+        """
+        A closed port is reported to all who wait for it.
+        """
+        exchange = DatagramExchange(Datagrams(self.here), Server("192.0.2.53", 54))
+        waiters = [Waiter(), Waiter()]
+        for waiter in waiters:
+            exchange.ask(waiter, 0.0)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.faults) for waiter in waiters], [1, 1])
+        self.assertIsInstance(waiters[0].faults[0], Unreachable)
+        self.assertEqual(exchange.live, 0)
+        exchange.settle()
+
+    def test_lateCopy(self) -> None:
+        """
+        A second copy of a reply is no sign of forgery.
+        """
+        self.network.shape(source="192.0.2.53", duplicate=1.0, delay=0.01)
+        first, second = Waiter(), Waiter("other.example.test")
+        self.exchange.ask(first, 0.0)
+        self.send(second)
+        self.network.advance(1)
+        self.assertEqual([first.doubts, second.doubts, len(first.replies)], [0, 0, 1])
+
+    def test_nearMiss(self) -> None:
+        """
+        A reply with a wrong id makes everybody on that socket doubt, once, and the genuine reply still counts.
+        """
+        self.network.shape(source="192.0.2.53", delay=0.5)
+        waiter = Waiter()
+        _, key = self.send(waiter)
+        port = self.here.ports()[0].port
+        wrong = bytes([key[0] ^ 1, key[1]])
+        for _ in range(3):
+            self.network.inject(wrong + b"\x81\x80" + waiter.query[2:], ("192.0.2.53", 53), ("192.0.2.7", port))
+        self.assertEqual(waiter.doubts, 1)
+        self.network.advance(1)
+        self.assertEqual(len(waiter.replies), 1)
+
+    def test_retiredAfterNearMiss(self) -> None:
+        """
+        A socket that somebody has found gets no more queries.
+        """
+        self.canned.silent = True
+        leg, key = self.send(Waiter())
+        port = self.here.ports()[0].port
+        self.network.inject(b"??", ("192.0.2.53", 53), ("192.0.2.7", port))
+        for _ in range(20):
+            self.send(Waiter())
+        sent = [datagram.source[1] for datagram in self.network.datagrams if datagram.destination[1] == 53]
+        self.assertEqual(sent.count(port), 1)
+        self.network.advance(1)
+        for each in list(self.here.ports()):
+            each.stopListening()
+
+    def test_deafAfterMany(self) -> None:
+        """
+        A forger does not get all ids to try: after some wrong ones the socket is not listened to any more. Without that bound the forged
+        reply would be taken.
+        """
+        for heard, taken in ((64, 0), (1024, 1)):
+            exchange = DatagramExchange(Datagrams(self.here, nearMissesHeard=heard), self.nowhere())
+            waiter = Waiter()
+            leg, key = exchange.ask(waiter, 0.0)
+            port = self.here.ports()[0].port
+            number = int.from_bytes(key, "big")
+            for guess in [(number + 1 + step) % 65536 for step in range(100)] + [number]:
+                forged = guess.to_bytes(2, "big") + b"\x81\x80" + waiter.query[2:]
+                self.network.inject(forged, ("192.0.2.99", 53), ("192.0.2.7", port))
+            self.assertEqual(len(waiter.replies), taken)
+            if not taken:
+                leg.release(key)
+            exchange.settle()
+
+    def test_noUDP(self) -> None:
+        """
+        A reactor that cannot do UDP is told of at once.
+        """
+        self.assertRaises(CallerFault, Datagrams, Clock())

@@ -1,0 +1,93 @@
+"""
+Tests of telling replies from what is none.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.matching import isBareFailure, isReplyTo
+from twisted_ext.transport.mixing import mixed
+from twisted_ext.wire.message import Question
+
+WIRE = questionOf("www.example.test").toWire()
+HEADER = b"\x00\x07\x81\x80\x00\x01\x00\x00\x00\x00\x00\x00"
+
+
+class MatchingTests(SynchronousTestCase):
+    """
+    Tests for L{isReplyTo} and L{isBareFailure}.
+    """
+
+    def test_reply(self) -> None:
+        """
+        Our question in whatever case is ours, unless its case is to be kept.
+        """
+        self.assertTrue(isReplyTo(HEADER + WIRE, WIRE, True))
+        self.assertTrue(isReplyTo(HEADER + WIRE + b"and more", WIRE, True))
+        shouted = WIRE[:-4].upper() + WIRE[-4:]
+        self.assertTrue(isReplyTo(HEADER + shouted, WIRE, False))
+        self.assertFalse(isReplyTo(HEADER + shouted, WIRE, True))
+
+    def test_noReply(self) -> None:
+        """
+        Queries, other opcodes, other questions, none or two of them, and pieces are no replies.
+        """
+        for octets in (
+            b"",
+            HEADER,
+            (HEADER + WIRE)[:-1],
+            b"\x00\x07\x01" + HEADER[3:] + WIRE,
+            b"\x00\x07\xa9" + HEADER[3:] + WIRE,
+            HEADER[:4] + b"\x00\x00" + HEADER[6:] + WIRE,
+            HEADER[:4] + b"\x00\x02" + HEADER[6:] + WIRE,
+            HEADER + questionOf("www.example.invalid").toWire(),
+            HEADER + questionOf("www.example.test", "AAAA").toWire(),
+            HEADER + WIRE[:-2] + b"\x00\x03",
+        ):
+            self.assertFalse(isReplyTo(octets, WIRE, False))
+
+    def test_typesHaveNoCase(self) -> None:
+        """
+        Type 65 is not type 97, though the octets are those of A and a.
+        """
+        https, other = Question(b"\x00", 65).toWire(), Question(b"\x00", 97).toWire()
+        self.assertFalse(isReplyTo(HEADER + other, https, False))
+
+    def test_bareFailure(self) -> None:
+        """
+        A header that says that something went wrong, and nothing else.
+        """
+        bare = b"\x00\x07\x81\x81" + bytes(8)
+        self.assertTrue(isBareFailure(bare))
+        for octets in (bare + b"\x00", b"\x00\x07\x81\x80" + bytes(8), b"\x00\x07\x01\x81" + bytes(8), b"\x00\x07\x81\x83" + bytes(8)):
+            self.assertFalse(isBareFailure(octets))
+
+
+class MixingTests(SynchronousTestCase):
+    """
+    Tests for L{mixed}.
+    """
+
+    def test_onlyCase(self) -> None:
+        """
+        Letters get a case that nobody can guess; all else stays as it is.
+        """
+        question = Question(b"\x0cWwW-1.eXa\xc4\x00zZ\x04test\x00", 65)
+        seen = {mixed(question, Draw()) for _ in range(200)}
+        self.assertGreater(len(seen), 150)
+        for octets in seen:
+            self.assertEqual(octets[:-4].lower(), question.name.lower())
+            self.assertEqual(octets[-4:], question.key[-4:])
+
+    def test_drawn(self) -> None:
+        """
+        Each letter has a draw of its own.
+        """
+        question = questionOf("aaaaaaaa.aaaaaaa")
+        for mask in (0x0000, 0xFFFF, 0x5555):
+            octets = mixed(question, Draw(lambda count, mask=mask: mask.to_bytes(2, "big") * (count // 2)))  # type: ignore[misc]
+            letters = [octets[1 + index : 2 + index] for index in range(8)]
+            self.assertEqual([letter.isupper() for letter in letters], [bool(mask >> 1 + index & 1) for index in range(8)])

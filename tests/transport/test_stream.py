@@ -1,0 +1,249 @@
+"""
+Tests of asking by TCP.
+"""
+
+from __future__ import annotations
+
+from zope.interface.verify import verifyObject
+
+from tests.networks import NetworkTestCase
+from tests.transport.waiting import Waiter
+from twisted_ext.errors import BadMessage, Unreachable
+from twisted_ext.interfaces import IExchange
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.stream import StreamExchange
+
+
+class StreamExchangeTests(NetworkTestCase):
+    """
+    Tests for L{StreamExchange}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.exchange = StreamExchange(self.here, self.server, Draw())
+
+    def tearDown(self) -> None:
+        closed = self.exchange.close()
+        self.network.advance(1)
+        self.successResultOf(closed)
+        super().tearDown()
+
+    def ask_(self, *waiters: Waiter) -> list[bytes]:
+        """
+        Ask.
+
+        @return: the ids.
+        """
+        return [self.exchange.ask(waiter, self.here.seconds())[1] for waiter in waiters]
+
+    @property
+    def dialed(self) -> int:
+        """
+        How many connections were made.
+        """
+        return self.network.dialed[self.server.address, self.server.port]
+
+    def test_interface(self) -> None:
+        """
+        It is an exchange.
+        """
+        verifyObject(IExchange, self.exchange)
+        self.assertEqual((self.exchange.kind, self.exchange.label, self.exchange.reliable), ("tcp", "192.0.2.53:53", True))
+
+    def test_oneConnection(self) -> None:
+        """
+        Many queries go over one connection, none waiting for another's reply.
+        """
+        waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+        self.ask_(*waiters)
+        self.network.advance(0.045)
+        self.assertEqual((self.dialed, [len(waiter.replies) for waiter in waiters]), (1, [1] * 50))
+
+    def test_anyOrder(self) -> None:
+        """
+        Replies come in whatever order the server is done, and each to its own query.
+        """
+        held: list[bytes] = []
+
+        def reverse(reply: bytes, transport: str) -> list[bytes]:
+            held.append(reply)
+            return held[::-1] if len(held) == 5 else []
+
+        self.canned.tamper = reverse
+        waiters = [Waiter(f"host{number}.example.test") for number in range(5)]
+        keys = self.ask_(*waiters)
+        self.network.advance(1)
+        self.assertEqual([waiter.replies[0][:2] for waiter in waiters], keys)
+
+    def test_pieces(self) -> None:
+        """
+        It does not matter how the stream is cut up.
+        """
+        self.network.shape(source="192.0.2.53", delay=0.01, fragment=1)
+        waiters = [Waiter(f"host{number}.example.test") for number in range(3)]
+        self.ask_(*waiters)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.replies) for waiter in waiters], [1, 1, 1])
+
+    def test_bounded(self) -> None:
+        """
+        No more queries are unanswered than a server can be asked to bear; the others follow when replies come.
+        """
+        exchange = StreamExchange(self.here, self.server, Draw(), inFlight=2)
+        self.canned.delay = 1.0
+        waiters = [Waiter(f"host{number}.example.test") for number in range(6)]
+        for waiter in waiters:
+            exchange.ask(waiter, 0.0)
+        for expected in (2, 4, 6):
+            self.network.advance(1.02)
+            self.assertEqual(len(self.canned.asked), expected)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.replies) for waiter in waiters], [1] * 6)
+        exchange.settle()
+
+    def test_settles(self) -> None:
+        """
+        When nobody waits, the connection ends in good order, and a later query makes a new one.
+        """
+        self.ask_(Waiter())
+        self.network.advance(1)
+        self.exchange.settle()
+        self.network.advance(0.1)
+        self.assertEqual((self.here.pending(), self.canned.connections), ([], 0))
+        waiter = Waiter()
+        self.ask_(waiter)
+        self.network.advance(1)
+        self.assertEqual((len(waiter.replies), self.dialed), (1, 2))
+
+    def test_kept(self) -> None:
+        """
+        Where keep-alive was asked for, the connection stays for that time after the last query, is used again, and then ends.
+        """
+        exchange = StreamExchange(self.here, self.server, Draw(), keep=10.0)
+        for _ in range(2):
+            waiter = Waiter()
+            exchange.ask(waiter, 0.0)
+            self.network.advance(1)
+            exchange.settle()
+            self.assertEqual(len(waiter.replies), 1)
+            self.network.advance(8)
+        self.assertEqual((self.dialed, self.canned.connections), (1, 1))
+        self.network.advance(3)
+        self.assertEqual(self.here.pending(), [])
+
+    def test_released(self) -> None:
+        """
+        A query that nobody waits for any more is not sent, and a late reply to it harms nobody.
+        """
+        self.canned.delay = 1.0
+        sent, unsent, other = Waiter("sent.test"), Waiter("unsent.test"), Waiter()
+        keys = self.ask_(sent, other)
+        self.network.advance(0.5)
+        self.exchange.release(keys[0])
+        exchange = StreamExchange(self.here, self.server, Draw())
+        exchange.release(exchange.ask(unsent, 0.0)[1])
+        exchange.settle()
+        self.network.advance(2)
+        self.assertEqual([len(each.replies) for each in (sent, unsent, other)], [0, 0, 1])
+        self.assertEqual(len(self.canned.asked), 2)
+
+    def test_lostOnce(self) -> None:
+        """
+        Queries of a lost connection go out once more.
+        """
+        self.canned.closesAfter = 0
+        first = Waiter()
+        self.ask_(first)
+        self.network.advance(0.035)
+        self.canned.closesAfter = None
+        self.network.advance(1)
+        self.assertEqual((len(first.replies), len(first.faults), self.dialed), (1, 0, 2))
+
+    def test_lostTwice(self) -> None:
+        """
+        A server that drops the connection again is given up.
+        """
+        self.canned.closesAfter = 0
+        waiter = Waiter()
+        self.ask_(waiter)
+        self.network.advance(2)
+        self.assertEqual((len(waiter.replies), len(waiter.faults), self.dialed), (0, 1, 2))
+        self.assertIsInstance(waiter.faults[0], Unreachable)
+
+    def test_lostWhileIdle(self) -> None:
+        """
+        A kept connection that the server closes is made anew for the next query, which knows nothing of it.
+        """
+        self.canned.closesAfter = 1
+        exchange = StreamExchange(self.here, self.server, Draw(), keep=60.0)
+        for _ in range(3):
+            waiter = Waiter()
+            exchange.ask(waiter, 0.0)
+            self.network.advance(1)
+            exchange.settle()
+            self.assertEqual((len(waiter.replies), len(waiter.faults)), (1, 0))
+        self.assertEqual(self.here.pending(), [])
+
+    def test_refused(self) -> None:
+        """
+        Where nobody listens, all who wait are told.
+        """
+        self.canned.close()
+        self.network.advance()
+        waiters = [Waiter(), Waiter()]
+        self.ask_(*waiters)
+        self.network.advance(1)
+        self.assertEqual([type(waiter.faults[0]) for waiter in waiters], [Unreachable, Unreachable])
+
+    def test_givesUpConnecting(self) -> None:
+        """
+        A connection that does not come about is not waited for when nobody cares any more.
+        """
+        exchange = StreamExchange(self.here, self.nowhere(), Draw())
+        exchange.release(exchange.ask(Waiter(), 0.0)[1])
+        exchange.settle()
+        self.network.advance()
+        self.assertEqual(self.here.pending(), [])
+
+    def test_wrongQuestion(self) -> None:
+        """
+        A reply to another question is none, and by TCP there will be no better one.
+        """
+        self.canned.tamper = lambda reply, transport: [reply[:13] + b"x" + reply[14:]]
+        waiter = Waiter()
+        self.ask_(waiter)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.replies), [type(fault) for fault in waiter.faults]], [0, [BadMessage]])
+
+    def test_noise(self) -> None:
+        """
+        A server whose stream makes no sense is as good as gone.
+        """
+        self.canned.tamper = lambda reply, transport: []
+        waiter = Waiter()
+        self.ask_(waiter)
+        self.network.advance(0.1)
+        for connection in list(self.network.hostAt("192.0.2.53").connections):  # type: ignore[union-attr]
+            connection.write(b"\x00\x00")
+        self.network.advance(0.1)
+        self.assertEqual(self.dialed, 2)
+        self.exchange.release(next(iter(self.exchange.keys)))
+
+    def test_tooMany(self) -> None:
+        """
+        Nobody can make us keep any number of queries for a connection that does not come.
+        """
+        exchange = StreamExchange(self.here, self.nowhere(), Draw())
+        keys: list[bytes] = []
+
+        def fill() -> None:
+            while True:
+                keys.append(exchange.ask(Waiter(), 0.0)[1])
+
+        self.assertRaises(Unreachable, fill)
+        self.assertEqual(len(keys), 20000)
+        for key in keys:
+            exchange.release(key)
+        exchange.settle()

@@ -1,0 +1,38 @@
+"""
+Somebody who waits for replies, for tests.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.errors import DNSFault
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.exchanges import Leg
+from twisted_ext.transport.matching import isReplyTo
+
+__all__ = ["Waiter"]
+
+
+class Waiter:
+    """
+    Asks for one name, and notes all that comes of it.
+    """
+
+    def __init__(self, name: str = "www.example.test") -> None:
+        self.wire = questionOf(name).toWire()
+        self.query = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + self.wire
+        self.replies: list[bytes] = []
+        self.doubts = 0
+        self.faults: list[DNSFault] = []
+
+    def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+        if not isReplyTo(octets, self.wire, False):
+            return False
+        self.replies.append(octets)
+        leg.release(key)
+        return True
+
+    def doubted(self, now: float, leg: Leg, key: bytes) -> None:
+        self.doubts += 1
+
+    def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+        self.faults.append(fault)
