@@ -233,6 +233,18 @@ class SourceTests(ResolverTestCase):
         self.assertEqual(len(self.servers[0].asked), 1)
         self.assertEqual(self.here.pending(), [])
 
+    def test_countedDown(self) -> None:
+        """
+        The TTL of a record that was kept for a while has counted down, in header and payload.
+        """
+        resolver = NamesResolver(sourceFor(self.here, [(FIRST, 53)], None, "/nonexistent"), self.here)
+        self.address(resolver)
+        before = self.successResultOf(resolver.lookupAddress("www.example"))[0][0]
+        self.network.advance(100)
+        after = self.successResultOf(resolver.lookupAddress("www.example"))[0][0]
+        self.assertEqual(before.ttl - after.ttl, 100)
+        self.assertEqual(str(after.payload), f"<A address=198.51.100.1 ttl={after.ttl}>")
+
     def test_serversBehind(self) -> None:
         """
         The servers behind a source are found through all that is wrapped around them.

@@ -7,10 +7,12 @@ from __future__ import annotations
 from io import BytesIO
 from unittest.mock import patch
 
+from hypothesis import given
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import SERVER, data, denied, rrset
+from tests.wire.strategies import names, plainNames
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.edges import exactness
 from twisted_ext.edges.exactness import ExactName, nameOf, wireFromName
@@ -234,3 +236,14 @@ class NameTests(SynchronousTestCase):
         """
         name = nameOf(b"\x03a.b\x01c\x00")
         self.assertEqual(wireFromName(dns.Name(name.name)), b"\x03a.b\x01c\x00")
+
+    @given(names | plainNames)
+    def test_anyName(self, wire: bytes) -> None:
+        """
+        Whatever octets a name has, it is written as it was read, and its text is read as what it was.
+        """
+        name = nameOf(wire)
+        self.assertEqual(encoded(name), wire)
+        self.assertEqual(wireFromName(name), wire)
+        self.assertEqual(wireFromName(dns.Name(name.name)), wire)
+        self.assertTrue(str(name).isascii() and (str(name).isprintable()))

@@ -15,7 +15,7 @@ from twisted.names import dns
 
 from twisted_ext.edges.exactness import nameOf
 
-__all__ = ["newA", "payloadOf"]
+__all__ = ["Pointing", "newA", "payloadOf", "pointing"]
 
 
 class _Address(Protocol):
@@ -27,7 +27,7 @@ class _Address(Protocol):
     ttl: int
 
 
-class _Pointing(Protocol):
+class Pointing(Protocol):
     """
     A record of one name in the making.
     """
@@ -36,7 +36,7 @@ class _Pointing(Protocol):
     ttl: int
 
 
-class _Exchange(_Pointing, Protocol):
+class _Exchange(Pointing, Protocol):
     """
     An MX record in the making.
     """
@@ -104,9 +104,25 @@ _six: Final = Struct(">HHH").unpack_from
 _numbers: Final = Struct(">LlllL").unpack_from
 
 
-def _pointing(kind: type[dns.SimpleRecord]) -> Callable[[bytes, int], object]:
-    new = cast("Callable[[], _Pointing]", partial(object.__new__, kind))
+def _newPointing(kind: type[dns.SimpleRecord]) -> Callable[[], Pointing]:
+    return cast("Callable[[], Pointing]", partial(object.__new__, kind))
 
+
+#: Types that are one name, and what begins a record of theirs.
+pointing: Final = {
+    dns.NS: _newPointing(dns.Record_NS),
+    dns.MD: _newPointing(dns.Record_MD),
+    dns.MF: _newPointing(dns.Record_MF),
+    dns.CNAME: _newPointing(dns.Record_CNAME),
+    dns.MB: _newPointing(dns.Record_MB),
+    dns.MG: _newPointing(dns.Record_MG),
+    dns.MR: _newPointing(dns.Record_MR),
+    dns.PTR: _newPointing(dns.Record_PTR),
+    dns.DNAME: _newPointing(dns.Record_DNAME),
+}
+
+
+def _pointed(new: Callable[[], Pointing]) -> Callable[[bytes, int], object]:
     def make(rdata: bytes, ttl: int) -> object:
         payload = new()
         payload.name = nameOf(rdata)
@@ -188,23 +204,15 @@ def _reading(kind: Callable[..., object]) -> Callable[[bytes, int], object]:
 
 
 _MAKERS: Final[dict[int, Callable[[bytes, int], object]]] = {
-    dns.NS: _pointing(dns.Record_NS),
-    dns.MD: _pointing(dns.Record_MD),
-    dns.MF: _pointing(dns.Record_MF),
-    dns.CNAME: _pointing(dns.Record_CNAME),
+    **{number: _pointed(new) for number, new in pointing.items()},
     dns.SOA: _soa,
-    dns.MB: _pointing(dns.Record_MB),
-    dns.MG: _pointing(dns.Record_MG),
-    dns.MR: _pointing(dns.Record_MR),
     dns.NULL: _reading(dns.Record_NULL),
     dns.WKS: _reading(dns.Record_WKS),
-    dns.PTR: _pointing(dns.Record_PTR),
     dns.HINFO: _reading(dns.Record_HINFO),
     dns.MX: _mx,
     dns.TXT: _texts(dns.Record_TXT),
     dns.AAAA: _aaaa,
     dns.SRV: _srv,
-    dns.DNAME: _pointing(dns.Record_DNAME),
     dns.SSHFP: _reading(dns.Record_SSHFP),
     dns.SPF: _texts(dns.Record_SPF),
     dns.TSIG: _reading(dns.Record_TSIG),

@@ -14,7 +14,7 @@ from twisted.names import dns
 
 from twisted_ext.answers import Answer, Security
 from twisted_ext.edges.exactness import nameOf, newName, plainTexts
-from twisted_ext.edges.payloads import newA, payloadOf
+from twisted_ext.edges.payloads import newA, payloadOf, pointing
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
@@ -93,31 +93,36 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     @return: every record of a section, in order.
     """
     headers: list[_Header] = []
+    texts = plainTexts
     for rrset in sets:
-        name = rrset.name
         rrType = rrset.rrType
+        rrClass = rrset.rrClass
         ttl = rrset.ttl
+        text = texts.get(rrset.name)
+        newHeader = _newHeader if rrType in _TOLD else _newTold
+        newPointing = pointing.get(rrType)
         for rdata in rrset.rdatas:
-            payload: object
+            header = newHeader()
+            if text is not None:
+                header.name = owner = newName()
+                owner.name = text
+            else:
+                header.name = nameOf(rrset.name)
+            header.type = rrType
+            header.cls = rrClass
+            header.ttl = ttl
+            # The most frequent types with as few steps as may be.
             if rrType == 1 and len(rdata) == 4:
-                address = newA()
+                header.payload = address = newA()
                 address.address = rdata
                 address.ttl = ttl
-                payload = address
+            elif newPointing is not None and rdata in texts:
+                header.payload = record = newPointing()
+                record.name = target = newName()
+                target.name = texts[rdata]
+                record.ttl = ttl
             else:
-                payload = payloadOf(rrType, rdata, ttl)
-            header = _newHeader() if rrType in _TOLD else _newTold()
-            text = plainTexts.get(name)
-            if text is None:
-                header.name = nameOf(name)
-            else:
-                plain = newName()
-                plain.name = text
-                header.name = plain
-            header.type = rrType
-            header.cls = rrset.rrClass
-            header.ttl = ttl
-            header.payload = payload
+                header.payload = payloadOf(rrType, rdata, ttl)
             header.auth = auth
             headers.append(header)
     return cast("list[dns.RRHeader]", headers)
