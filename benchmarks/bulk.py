@@ -1,0 +1,262 @@
+"""
+Any number of names: C{txdns bulk}, C{twisted_ext.bulk.bulk}, and what both stand on, against NSD.
+
+    python benchmarks/bulk.py [rounds] [names]
+
+NSD runs on the second core, everything else on the first. Each row is names in a second and microseconds of processor time for each
+(its own and the kernel's for it), the best of all rounds, with rounds interleaved: C{forwarding} the look-ups alone, as many under way
+as C{bulk} keeps; C{iterator} C{async for}; C{command} the whole of C{txdns bulk} from file to file, its start included. C{share} is what
+the command's own work takes from a source that answers for nothing. C{first} is how long C{txdns query} takes, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.peers import LivePeer, nsd
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.bulk import bulk
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.pacing import Window
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.streaming import Run
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+
+CORES = sorted(os.sched_getaffinity(0))
+
+TXDNS = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
+
+ZONE = """\
+$ORIGIN example.test.
+$TTL 3600
+@ SOA ns1 hostmaster 1 3600 900 604800 300
+@ NS ns1
+@ NS ns2
+ns1 A 192.0.2.1
+ns2 A 192.0.2.2
+"""
+
+
+def names(number: int) -> list[str]:
+    """
+    @return: names that the zone has.
+    """
+    return [f"h{index}.example.test" for index in range(number)]
+
+
+def pin(pid: int, core: int) -> None:
+    """
+    Keep all processes of a group on one core.
+    """
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(status.read_text().rpartition(")")[2].split()[2]) == pid:
+                os.sched_setaffinity(int(status.parent.name), {core})
+        except (OSError, ValueError):
+            continue
+
+
+async def forwarding(server: Server, asked: list[str]) -> None:
+    """
+    Ask without C{bulk}: each look-up begins the next one.
+    """
+    source = Forwarding(reactor, [server])
+    questions = iter([Question(nameFromText(name), 1) for name in asked])
+    context = QueryContext(reactor.seconds() + 600)
+    done: Deferred[None] = Deferred()
+    left = len(asked)
+
+    def ended(result: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.callback(None)
+        else:
+            begin()
+
+    def begin() -> None:
+        question = next(questions, None)
+        if question is not None:
+            source.answer(question, context).addBoth(ended)
+
+    for _ in range(256):
+        begin()
+    await done
+    await source.close()
+
+
+async def iterator(server: Server, asked: list[str]) -> None:
+    """
+    Take all results of C{bulk}.
+    """
+    source = Forwarding(reactor, [server])
+    count = 0
+    async for _, result in bulk(source, asked, clock=reactor):
+        count += isinstance(result, Answer)
+    assert count == len(asked), f"{len(asked) - count} names got lost"
+    await source.close()
+
+
+@implementer(IAnswerSource)
+class Free:
+    """
+    Answers everything alike, a while later.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[Deferred[Answer]] = deque()
+        self.answer_ = Answer(Outcome.DATA, (RRSet(b"\x01a\x00", 1, 1, 300, (b"\x0a\x00\x00\x01",)),), origin=Origin("udp", "", 1))
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        waiting: Deferred[Answer] = Deferred()
+        self.waiting.append(waiting)
+        return waiting
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+def share(path: Path) -> float:
+    """
+    @return: microseconds for each line of C{path} that become a line of output, look-ups not counted.
+    """
+    from twisted_ext.apps.cli.feeding import Lines, namesOf
+    from twisted_ext.apps.cli.jsonlines import lineOf
+    from twisted_ext.apps.cli.writing import LineWriter
+
+    source = Free()
+    number = 0
+    with path.open("rb") as file, open(os.devnull, "wb") as output:
+        writer = LineWriter(reactor, reactor, output.fileno())
+        write = writer.write
+
+        def done(item: tuple[str, str], result: Answer | Exception) -> None:
+            nonlocal number
+            number += 1
+            write(lineOf(item, result))
+
+        run = Run(source, reactor, pull=namesOf(Lines(reactor, file.fileno()), 1), done=done, window=Window(128))
+        began = time.process_time()
+        run.fill()
+        while source.waiting:
+            source.waiting.popleft().callback(source.answer_)
+        taken = time.process_time() - began
+        writer.finish(1.0)
+    deferreds = time.process_time()
+    for _ in range(number):
+        Deferred[Answer]().callback(source.answer_)
+    return (taken - (time.process_time() - deferreds)) / number * 1e6
+
+
+def command(server: LivePeer, path: Path, output: Path, number: int) -> tuple[float, float]:
+    """
+    @return: seconds that C{txdns bulk} takes, and seconds of processor time.
+    """
+    output.unlink(missing_ok=True)
+    words = [*TXDNS, "bulk", str(path), f"@{server.address}:{server.port}", "--output", str(output)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    subprocess.run(words, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {CORES[0]}))
+    taken = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with output.open() as lines:
+        found = {json.loads(line)["name"] for line in lines if '"data":["10.' in line}
+    assert len(found) == number, f"{number - len(found)} names got lost"
+    return taken, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def first(server: LivePeer) -> float:
+    """
+    @return: seconds until C{txdns query} has shown an answer and is gone.
+    """
+    began = time.perf_counter()
+    subprocess.run([*TXDNS, "query", "h1.example.test", f"@{server.address}:{server.port}", "+short"], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def rows(server: LivePeer, rounds: int, number: int, folder: Path) -> Iterator[str]:
+    """
+    Measure.
+    """
+    asked = names(number)
+    path = folder / "names"
+    path.write_text("\n".join(asked))
+    where = Server(server.address, server.port)
+    best: dict[str, tuple[float, float]] = {}
+
+    def keep(row: str, taken: float, worked: float) -> None:
+        before = best.get(row, (taken, worked))
+        best[row] = (min(before[0], taken), min(before[1], worked))
+
+    async def measure() -> None:
+        for work in (forwarding, iterator):
+            began, worked = time.perf_counter(), time.process_time()
+            await work(where, asked)
+            keep(work.__name__, time.perf_counter() - began, time.process_time() - worked)
+
+    async def everything() -> None:
+        for _ in range(rounds):
+            await measure()
+            keep("command", *command(server, path, folder / "output", number))
+            keep("share", share(path), 0)
+            keep("first", first(server), 0)
+
+    failures: list[Failure] = []
+
+    def end(result: object) -> None:
+        if isinstance(result, Failure):
+            failures.append(result)
+        reactor.stop()
+
+    Deferred.fromCoroutine(everything()).addBoth(end)
+    reactor.run()
+    if failures:
+        failures[0].raiseException()
+    for row, (taken, worked) in best.items():
+        if row == "share":
+            yield f"{row:<11}{taken:28.1f} us"
+        elif row == "first":
+            yield f"{row:<11}{taken * 1000:28.0f} ms"
+        else:
+            yield f"{row:<11}{number / taken:10,.0f} names/s{worked / number * 1e6:10.1f} us"
+
+
+def main() -> None:
+    """
+    Print the rows.
+    """
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+    zone = ZONE + "".join([f"h{index} A 10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}\n" for index in range(number)])
+    with tempfile.TemporaryDirectory() as folder, nsd({"example.test": zone}) as server:
+        pin(server.pid, CORES[-1])
+        os.sched_setaffinity(0, {CORES[0]})
+        for row in rows(server, rounds, number, Path(folder)):
+            print(row)
+
+
+if __name__ == "__main__":
+    main()

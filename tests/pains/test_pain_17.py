@@ -1,0 +1,151 @@
+"""
+Pain 17: bulk look-ups are slow and lose names.
+
+How fast they are is measured by C{benchmarks/bulk.py}; here nothing gets lost, over a network that does lose things.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import Answer
+from twisted_ext.bulk import Asked, bulk, dataOf
+from twisted_ext.errors import BadName, TimedOut
+from twisted_ext.pacing import Window
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.links import Datagram, Link
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.names import nameToText
+
+__all__: list[str] = []
+
+
+def namesOf(number: int) -> list[str]:
+    """
+    @return: so many different ones.
+    """
+    return [f"h{index}.example.org" for index in range(number)]
+
+
+def addressFor(name: str) -> str:
+    """
+    @return: an address that belongs to this name and to no other.
+    """
+    number = int(name.partition(".")[0][1:])
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+class BulkTests(SynchronousTestCase):
+    """
+    Ten thousand names, one answer each.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a network with a server that knows an address for every name.
+        """
+        self.network = MemoryNetwork()
+        self.network.recording = False
+        self.server = CannedServer(otherwise=lambda question: addressFor(nameToText(question.name)))
+        where = self.server.listen(self.network.reactor("192.0.2.53"))
+        self.here: IReactorTime = self.network.reactor("192.0.2.7")
+        self.source = Forwarding(self.here, [where])
+
+    def look(self, names: list[str], window: Window, most: float) -> list[tuple[Asked, Answer | Exception]]:
+        """
+        Look names up.
+
+        @param most: seconds that it may take.
+
+        @return: the results.
+        """
+        results: list[tuple[Asked, Answer | Exception]] = []
+
+        async def collect() -> None:
+            async for pair in bulk(self.source, names, window=window, clock=self.here):
+                results.append(pair)
+
+        done = Deferred.fromCoroutine(collect())
+        began = self.here.seconds()
+        while not done.called and self.here.seconds() < began + most:
+            self.network.advance(0.01)
+        self.successResultOf(done)
+        return results
+
+    def test_nothingLost(self) -> None:
+        """
+        Where a tenth of all datagrams gets lost, and some come twice or late, each name still has its own answer, once.
+        """
+        self.network.link = Link(delay=0.005, jitter=0.02, loss=0.1, duplicate=0.05)
+        names = namesOf(10_000)
+        results = self.look(names, Window(), 600)
+        self.assertEqual(Counter([name for name, _ in results]), Counter(names))
+        answered = [(name, result) for name, result in results if isinstance(result, Answer)]
+        self.assertGreater(len(answered), 9_900)
+        self.assertEqual([dataOf(result) for _, result in answered], [[addressFor(str(name))] for name, _ in answered])
+
+    def overload(self, window: Window) -> tuple[int, int]:
+        """
+        Look up names of a server that takes 300 queries at once and forgets whatever is more.
+
+        @return: how many got an answer, and how many queries that took.
+        """
+        buffer: list[float] = []
+
+        def admit(datagram: Datagram) -> bool:
+            if datagram.destination[0] == "192.0.2.53":
+                now = self.here.seconds()
+                buffer[:] = [at for at in buffer if at > now - 0.02]
+                if len(buffer) >= 300:
+                    return False
+                buffer.append(now)
+            return True
+
+        self.network.link = Link(delay=0.01, admit=admit)
+        results = self.look(namesOf(10_000), window, 600)
+        answered = sum([isinstance(result, Answer) for _, result in results])
+        return answered, sum(self.network.sent.values()) - answered
+
+    def test_overload(self) -> None:
+        """
+        A server that can take only so much is given that, and loses little.
+        """
+        answered, queries = self.overload(Window())
+        self.assertEqual(answered, 10_000)
+        self.assertLess(queries, 12_500)
+
+    def test_overloadUnpaced(self) -> None:
+        """
+        With the window held wide open instead, the same server drops most of it.
+        """
+        _, queries = self.overload(Window(10_000, least=10_000, most=10_000))
+        self.assertGreater(queries, 15_000)
+
+    def test_deadServer(self) -> None:
+        """
+        Where nobody answers, each name still comes out, with the reason.
+        """
+        self.server.silent = True
+        names = [*namesOf(50), "a..b"]
+        results = self.look(names, Window(), 60)
+        self.assertEqual(Counter([name for name, _ in results]), Counter(names))
+        self.assertEqual({type(result) for _, result in results}, {TimedOut, BadName})
+
+    def test_together(self) -> None:
+        """
+        Names are looked up together: what one by one takes as many round trips as there are names takes a hundredth of them.
+        """
+        self.network.link = Link(delay=0.05)
+        names = namesOf(2_000)
+        began = self.here.seconds()
+        self.look(names, Window(), 60)
+        together = self.here.seconds() - began
+        self.assertLess(together, 2_000 * 0.1 / 50)
+        began = self.here.seconds()
+        self.look(names[:100], Window(1, least=1, most=1), 60)
+        self.assertGreater(self.here.seconds() - began, 100 * 0.1 * 0.9)
