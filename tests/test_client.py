@@ -217,7 +217,7 @@ class ImportTests(SynchronousTestCase):
 
     def test_nothingStarted(self) -> None:
         """
-        Importing installs no reactor, starts nothing, and leaves what is heavy for when it is needed.
+        Importing starts nothing, leaves what is heavy for when it is needed, and lets zope adapt sources to resolvers.
         """
         script = (
             "import sys, threading\n"
@@ -225,6 +225,9 @@ class ImportTests(SynchronousTestCase):
             "assert 'twisted.internet.reactor' not in sys.modules\n"
             "assert twisted_ext.client.theResolver is None\n"
             "assert threading.active_count() == 1\n"
+            "from twisted.internet.interfaces import IResolver\n"
+            "from twisted_ext.testing.sources import CannedSource\n"
+            "assert IResolver(CannedSource(), None) is not None\n"
             "heavy = {'idna', 'twisted.names.client', 'twisted_ext.resolver.forwarding'}\n"
             "print(*sorted(heavy & set(sys.modules)))\n"
         )

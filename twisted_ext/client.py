@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IResolver, IResolverSimple
 from zope.interface import moduleProvides
 
+from twisted_ext.edges.adapting import resolverFromSource, sourceFromResolver
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.lookups import Lookup
@@ -124,8 +125,10 @@ __all__ = [
     "lookupZONEMD",
     "lookupZone",
     "query",
+    "resolverFromSource",
     "resolverFromString",
     "reverseName",
+    "sourceFromResolver",
     "theResolver",
 ]
 
