@@ -81,7 +81,7 @@ class StoreTests(SynchronousTestCase):
         store = Store(256 * 1024)
         self.fill(store, range(5000))
         self.assertTrue(all(self.has(store, number) for number in range(4990, 5000)))
-        self.assertTrue(self.has(store, 4500))
+        self.assertTrue(self.has(store, 4800))
         self.assertFalse(self.has(store, 10))
 
     def test_floodSparesHot(self) -> None:

@@ -22,12 +22,12 @@ from twisted_ext.cache.entries import (
     learnedAt,
     nameOfKey,
     pack,
-    packedBytes,
     readyBytes,
     unpack,
 )
 from twisted_ext.cache.failures import Failures
 from twisted_ext.cache.lifetimes import Lifetimes
+from twisted_ext.cache.packed import PackedTable
 from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES
 from twisted_ext.wire.message import Question
 
@@ -103,12 +103,12 @@ class Store:
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
         self.denies = self.proves = False
-        self._fresh: dict[bytes, bytes] = {}
-        self._proven: dict[bytes, bytes] = {}
+        self._fresh = PackedTable()
+        self._proven = PackedTable()
         self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
         self._soft = self.mostBytes - _EMPTY
         self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
-        self._readyBytes = self._freshBytes = self._provenBytes = 0
+        self._readyBytes = 0
         self._hits = self._stale = self._kept = self._evictions = 0
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class Store:
         """
         Octets of memory taken.
         """
-        return _EMPTY + self._readyBytes + self._freshBytes + self._provenBytes + self.failures.octets
+        return _EMPTY + self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets
 
     def statistics(self) -> Statistics:
         """
@@ -184,7 +184,7 @@ class Store:
             self._makeReadyRoom(now, self._readyMost - entry.octets)
         self.ready[key] = entry
         self._readyBytes += entry.octets
-        if self._readyBytes + self._freshBytes + self._provenBytes > self._soft:
+        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
             self._makePackedRoom(now)
 
     def restore(self, key: bytes, data: bytes) -> None:
@@ -195,9 +195,8 @@ class Store:
         end = len(nameOfKey(key))
         self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
         self.variants |= {key[end + 4 :]}
-        self._fresh[key] = data
-        self._freshBytes += packedBytes(key, data)
-        if self._readyBytes + self._freshBytes + self._provenBytes > self._soft:
+        self._fresh.put(key, data)
+        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
             self._makePackedRoom(learnedAt(data)[0])
 
     # -- finding
@@ -210,14 +209,9 @@ class Store:
         """
         entry = self.ready.get(key)
         if entry is None:
-            data = self._fresh.pop(key, None)
-            if data is not None:
-                self._freshBytes -= packedBytes(key, data)
-            else:
-                data = self._proven.pop(key, None)
-                if data is None:
-                    return None
-                self._provenBytes -= packedBytes(key, data)
+            data = self._fresh.pop(key) or self._proven.pop(key)
+            if data is None:
+                return None
             entry = unpack(key, data, self.servers)
             entry.octets = readyBytes(key, entry.kept)
             entry.asked += 1
@@ -264,15 +258,7 @@ class Store:
             self._tally(entry)
             self._readyBytes -= entry.octets
             return True
-        data = self._fresh.pop(key, None)
-        if data is not None:
-            self._freshBytes -= packedBytes(key, data)
-            return True
-        data = self._proven.pop(key, None)
-        if data is not None:
-            self._provenBytes -= packedBytes(key, data)
-            return True
-        return False
+        return (self._fresh.pop(key) or self._proven.pop(key)) is not None
 
     def _makeReadyRoom(self, now: float, most: int) -> None:
         ready = self.ready
@@ -296,36 +282,25 @@ class Store:
                     break
 
     def _pack(self, key: bytes, entry: Entry) -> None:
-        data = pack(key, entry, self.servers)
-        if entry.asked:
-            self._proven[key] = data
-            self._provenBytes += packedBytes(key, data)
-        else:
-            self._fresh[key] = data
-            self._freshBytes += packedBytes(key, data)
+        (self._proven if entry.asked else self._fresh).put(key, pack(key, entry, self.servers))
 
     def _makePackedRoom(self, now: float) -> None:
         # A little more than needed, so that the next few come in without all this.
         most = self._soft - (self._soft >> 9) - self.failures.octets - self._readyBytes
-        for key in list(islice(self._proven, _FEW)):
-            if now >= learnedAt(self._proven[key])[1] + self.keepStale:
-                self._drop(key)
-        freshShare = int(most * _FRESH_SHARE)
-        while (over := self._freshBytes + self._provenBytes - most) > 0:
-            fresh = bool(self._fresh) and (self._freshBytes > freshShare or not self._proven)
-            table = self._fresh if fresh else self._proven
-            if not table:
-                break
-            freed = 0
-            for key in list(islice(table, _BATCH)):
-                freed += packedBytes(key, table.pop(key))
-                self._evictions += 1
-                if freed >= over:
-                    break
-            if fresh:
-                self._freshBytes -= freed
-            else:
-                self._provenBytes -= freed
+        fresh, proven = self._fresh, self._proven
+        for key in proven.oldest(_FEW):
+            if now >= learnedAt(proven.get(key) or b"")[1] + self.keepStale:
+                proven.pop(key)
+        over = fresh.octets + proven.octets - most
+        if over > 0:
+            # The fresh ones leave first, down to the share that is always theirs.
+            self._evictions += fresh.evict(min(over, max(fresh.octets - int(most * _FRESH_SHARE), 0)))
+        over = fresh.octets + proven.octets - most
+        if over > 0:
+            self._evictions += proven.evict(over)
+        over = fresh.octets + proven.octets - most
+        if over > 0:
+            self._evictions += fresh.evict(over)
 
     # -- emptying and looking through
 
@@ -338,7 +313,7 @@ class Store:
         self.ready.clear()
         self._fresh.clear()
         self._proven.clear()
-        self._readyBytes = self._freshBytes = self._provenBytes = 0
+        self._readyBytes = 0
         self.failures.clear()
 
     def drop(self, key: bytes) -> bool:
@@ -351,7 +326,7 @@ class Store:
         """
         @return: all keys as of now.
         """
-        return [*self.ready, *self._fresh, *self._proven]
+        return [*self.ready, *[key for key, _ in self._fresh.items()], *[key for key, _ in self._proven.items()]]
 
     def mentioning(self, name: bytes) -> list[bytes]:
         """
