@@ -225,11 +225,11 @@ class ImportTests(SynchronousTestCase):
             "assert 'twisted.internet.reactor' not in sys.modules\n"
             "assert twisted_ext.client.theResolver is None\n"
             "assert threading.active_count() == 1\n"
+            "heavy = {'idna', 'twisted.names.client', 'twisted_ext.resolver.forwarding'}\n"
+            "print(*sorted(heavy & set(sys.modules)))\n"
             "from twisted.internet.interfaces import IResolver\n"
             "from twisted_ext.testing.sources import CannedSource\n"
             "assert IResolver(CannedSource(), None) is not None\n"
-            "heavy = {'idna', 'twisted.names.client', 'twisted_ext.resolver.forwarding'}\n"
-            "print(*sorted(heavy & set(sys.modules)))\n"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout.strip()), (0, ""), done.stderr)

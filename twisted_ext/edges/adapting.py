@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IHostnameResolver, IResolver, IResolverSimple
-from twisted.python.components import registerAdapter
+from twisted.python.components import getRegistry
+from zope.interface.adapter import AdapterRegistry
 
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.interfaces import IAnswerSource
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from twisted_ext.edges.names import NamesResolver
 
 __all__ = ["resolverFromSource", "sourceFromResolver"]
+
+_registry: Callable[[], AdapterRegistry] = getRegistry
 
 
 def sourceFromResolver(resolver: object) -> NamesSource:
@@ -41,6 +44,10 @@ def resolverFromSource(source: IAnswerSource) -> NamesResolver:
     return NamesResolver(source, globalReactor())
 
 
-_registerAdapter: Callable[..., None] = registerAdapter
-_registerAdapter(sourceFromResolver, IResolverSimple, IAnswerSource)
-_registerAdapter(resolverFromSource, IAnswerSource, IResolver, IResolverSimple, IHostnameResolver)
+# In the registry of Twisted's C{registerAdapter}, which would not do it again when this module is imported again.
+for _interface, _factory, _provided in (
+    (IResolverSimple, sourceFromResolver, (IAnswerSource,)),
+    (IAnswerSource, resolverFromSource, (IResolver, IResolverSimple, IHostnameResolver)),
+):
+    for _each in _provided:
+        _registry().register([_interface], _each, "", _factory)

@@ -236,10 +236,22 @@ def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tu
     return build
 
 
+def _address6(values: tuple[object, ...], ttl: int) -> object:
+    """
+    Twisted's counts whole octets, and would write the suffix without the one that it shares with the prefix.
+    """
+    payload = _prefixed(values, ttl)
+    length = cast(int, values[0])
+    vars(payload)["bytes"] = (128 - length + 7) // 8
+    return payload
+
+
+_prefixed: Final = _named(dns.Record_A6, ("prefix", 2))
+
 _TWISTED: Final[dict[int, Callable[[tuple[object, ...], int], object]]] = {
     dns.MINFO: _named(dns.Record_MINFO, ("rmailbx", 0), ("emailbx", 1)),
     dns.RP: _named(dns.Record_RP, ("mbox", 0), ("txt", 1)),
     dns.AFSDB: _named(dns.Record_AFSDB, ("hostname", 1)),
     dns.NAPTR: _named(dns.Record_NAPTR, ("replacement", 5)),
-    dns.A6: _named(dns.Record_A6, ("prefix", 2)),
+    dns.A6: _address6,
 }
