@@ -16,7 +16,7 @@ from twisted_ext.apps.cli.coloring import isTerminal
 from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, Ending
 from twisted_ext.apps.cli.feeding import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.jsonlines import lineOf
-from twisted_ext.apps.cli.progress import Progress
+from twisted_ext.apps.cli.progress import Progress, drawingFor
 from twisted_ext.apps.cli.streams import Streams
 from twisted_ext.apps.cli.upstream import upstreamFor
 from twisted_ext.apps.cli.writing import LineWriter
@@ -85,9 +85,10 @@ class BulkWork:
             self._run = Run(source, clock, pull=order.pull, done=order.done, window=window, seconds=seconds, rate=rate)
         else:
             self._run = Run(source, clock, pull=self._pull, done=self._done, window=window, seconds=seconds, rate=rate)
-        shown = wishes.progress if wishes.progress is not None else isTerminal(sys.stderr)
-        if shown:
-            self._progress = Progress(clock, sys.stderr, part=self._part, window=lambda: window.size)
+        # Both on one terminal would be in each other's way.
+        shown = isTerminal(sys.stderr) and (bool(self._streams.path) or not sys.stdout.isatty())
+        if wishes.progress if wishes.progress is not None else shown:
+            self._progress = Progress(clock, drawingFor(sys.stderr), part=self._part, window=lambda: window.size)
         core = IReactorCore(self._reactor)
         trigger = core.addSystemEventTrigger("before", "shutdown", self._interrupt)
         try:

@@ -44,7 +44,7 @@ class Helpers:
 
         @raise BadRecord: no type is called that.
         """
-        from twisted.names import dns
+        from twisted_ext import dns
 
         number = typeNumber(type) if isinstance(type, str) else type
         if number is None:
