@@ -395,6 +395,19 @@ class UpkeepTests(CachingCase):
         self.assertIs(self.successResultOf(waiter), ANSWER)
         self.assertIsNone(cache.answerNow(WWW, wishes()))
 
+    def test_flushBeforeFailure(self) -> None:
+        """
+        Nor is a failure of what was asked before held against what is asked afterwards, of other servers perhaps.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        waiter = cache.answer(WWW, wishes())
+        cache.flush()
+        held.release(ServerFailed("no"))
+        self.failureResultOf(waiter, ServerFailed)
+        cache.answer(WWW, wishes())
+        self.assertEqual(held.asked, 2)
+
     def test_saved(self) -> None:
         """
         A cache that was written down and taken in somewhere else answers from there as if no time had been lost.

@@ -123,7 +123,7 @@ class Caching:
         if context.trace is not None:
             context.trace.note(now, "cache", "miss")
         flight = self._inner.answer(question, context)
-        flight.addCallbacks(self._learn, self._fail, (question, context, self._epoch), {}, (question, context, now))
+        flight.addCallbacks(self._learn, self._fail, (question, context, self._epoch), {}, (question, context, self._epoch, now))
         if self.store.keepStale:
             entry = self._staleEntry(question, context, now)
             if entry is not None:
@@ -202,9 +202,9 @@ class Caching:
                 context.trace.note(now, "cache", "not kept" if entry is None else "kept", seconds=seconds)
         return answer
 
-    def _fail(self, failure: Failure, question: Question, context: QueryContext, asked: float) -> Failure:
+    def _fail(self, failure: Failure, question: Question, context: QueryContext, epoch: int, asked: float) -> Failure:
         fault = failure.value
-        if isinstance(fault, DNSFault) and not context.options and not self._closed:
+        if epoch == self._epoch and isinstance(fault, DNSFault) and not context.options and not self._closed:
             self.store.failures.note(question.key + context.variant, fault, self._seconds(), asked)
         return failure
 
