@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["NamesResolver"]
 
 _AXFR: Final = 252
+_DATA: Final = Outcome.DATA
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
 
@@ -192,13 +193,18 @@ class NamesResolver(Lookups):
 
         @param effort: aliases to follow where the server leaves that to us.
         """
-        from twisted_ext.edges.simple import REACTORS_TIMEOUT, hostByName, literalOf
+        from twisted_ext.edges.simple import REACTORS_TIMEOUT, follow, hostByName, literalOf
 
         text = literalOf(name)
         if text is not None:
             return succeed(text)
         try:
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
+            ready = self._answerNow(question, context)
+            if ready is not None and ready.outcome is _DATA:
+                addresses, _ = follow(question, ready)
+                if addresses:
+                    return succeed(addresses[0])
             if timeout is REACTORS_TIMEOUT:
                 # Nobody asked for the minute that this would be.
                 return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))

@@ -17,7 +17,7 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, CNAME, SOA, A
 
-__all__ = ["REACTORS_TIMEOUT", "Ask", "addressesOf", "hostByName", "literalOf"]
+__all__ = ["REACTORS_TIMEOUT", "Ask", "addressesOf", "follow", "hostByName", "literalOf"]
 
 #: A way to ask, such as L{NamesResolver.ask<twisted_ext.edges.names.NamesResolver.ask>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
@@ -47,7 +47,7 @@ def literalOf(name: object) -> str | None:
     return text
 
 
-def _follow(question: Question, answer: Answer) -> tuple[list[str], bytes | None]:
+def follow(question: Question, answer: Answer) -> tuple[list[str], bytes | None]:
     """
     @return: the addresses in an answer, and where its aliases end that lead out of it, if they do.
     """
@@ -97,7 +97,7 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
             raise errorFromFault(fault, question) from fault
         if answer.rcode or answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(question, answer)
-        addresses, target = _follow(asked, answer)
+        addresses, target = follow(asked, answer)
         if target is None or addresses:
             return addresses
         effort -= 1
