@@ -1,0 +1,274 @@
+"""
+Every record type, looked up in other people's servers.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from typing import Final, Protocol, cast
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.names import dns
+
+from tests.live.asking import HEAD, ask, resolving
+from tests.peers import LivePeer, bind, nsd, peer, unbound
+from tests.wire.rdata.samples import SAMPLES
+from twisted_ext.client import Result
+from twisted_ext.edges.lookups import Lookups
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.rrtypes import isMeta, typeNumber
+
+__all__: list[str] = []
+
+#: Not found in zones, or there already.
+_APART: Final = ("NXNAME", "SOA")
+
+#: Types that no class of records stands for, ours or Twisted's.
+_CLASSLESS: Final = ("EID", "NIMLOC", "SINK", "TYPE65280")
+
+#: Types that there is no method for.
+_METHODLESS: Final = (*_CLASSLESS, "NXT", "CLA", "IPN")
+
+#: What BIND does not take from a zone: obsolete types; keys that are empty; mnemonics newer than it.
+_NOT_BIND: Final = ("md-0", "mf-0", "key-2", "ipseckey-4", "nsec-2", "svcb-2")
+
+
+class Sample:
+    """
+    One record of a type.
+
+    @ivar label: the first label of its owner.
+    @ivar mnemonic: of its type.
+    @ivar number: of its type.
+    @ivar text: its rdata in the form of master files.
+    @ivar wire: its rdata.
+    """
+
+    def __init__(self, mnemonic: str, index: int, text: str) -> None:
+        number = typeNumber(mnemonic)
+        assert number is not None
+        self.label = f"{mnemonic.lower()}-{index}"
+        self.owner = f"{self.label}.every.example"
+        self.mnemonic = mnemonic
+        self.number = number
+        self.text = text
+        self.wire = rdataFromText(number, text)
+
+    @property
+    def generic(self) -> str:
+        """
+        Type and rdata as every server understands them (RFC 3597, section 5).
+        """
+        return f"TYPE{self.number} \\# {len(self.wire)} {self.wire.hex()}"
+
+
+ALL: Final = [
+    Sample(mnemonic, index, text)
+    for mnemonic, texts in SAMPLES.items()
+    if mnemonic not in _APART and not isMeta(typeNumber(mnemonic) or 0)
+    for index, text in enumerate(texts)
+]
+
+#: Those that servers with zones give: NS records below a zone's top are referrals, and NSEC3 records are kept apart.
+_LOOKED_UP: Final = [sample for sample in ALL if sample.mnemonic not in ("NS", "NSEC3")]
+
+#: Types that replies about everything do not have, or that do not go with others.
+_ELSEWHERE: Final = ("MD", "MF", "CNAME", "DNAME", "DS", "DNSKEY", "NSEC", "NSEC3PARAM", "RRSIG", "SIG")
+
+#: One record of each type at one name, for a look at all of them together.
+_TOGETHER: Final = [
+    sample
+    for sample in _LOOKED_UP
+    if sample.label.endswith("-0") and sample.mnemonic not in _ELSEWHERE
+]
+
+
+def _zoneForNSD() -> str:
+    return HEAD + "".join([f"{sample.label} {sample.generic}\n" for sample in _LOOKED_UP])
+
+
+def _samplesForBind() -> list[Sample]:
+    return [sample for sample in _LOOKED_UP if sample.label not in _NOT_BIND]
+
+
+def _zoneForBind() -> str:
+    told = subprocess.run([str(peer("named-rrchecker")), "-T"], capture_output=True, text=True, check=True)
+    known = set(told.stdout.split())
+    lines = HEAD + "".join([f"all {sample.generic}\n" for sample in _TOGETHER])
+    for sample in _samplesForBind():
+        # As it is written, so that BIND's reading of it is compared with ours.
+        lines += f"{sample.label} " + (f"{sample.mnemonic} {sample.text}" if sample.mnemonic in known else sample.generic) + "\n"
+    return lines
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, tuple[LivePeer, list[Sample]]]]:
+    """
+    @return: NSD and Unbound, who have been told the octets; BIND, who has read the texts. And what each of them has.
+    """
+    local = [f"{sample.owner}. 300 {sample.generic}" for sample in ALL]
+    with ExitStack() as stack:
+        yield {
+            "nsd": (stack.enter_context(nsd({"every.example": _zoneForNSD()})), _LOOKED_UP),
+            "named": (stack.enter_context(bind({"every.example": _zoneForBind()})), _samplesForBind()),
+            "unbound": (stack.enter_context(unbound(localData=local)), ALL),
+        }
+
+
+class _Encodable(Protocol):
+    """
+    What payloads can do.
+    """
+
+    def encode(self, strio: BytesIO) -> None:
+        """
+        Write the rdata.
+        """
+
+
+def _seen(result: Result, sample: Sample) -> object:
+    """
+    @return: what the one record that was found is, once more as octets.
+    """
+    found = [header for header in result[0] if header.type == sample.number]
+    if len(found) != 1:
+        return result
+    written = BytesIO()
+    cast(_Encodable, found[0].payload).encode(written)
+    if isinstance(found[0].payload, dns.UnknownRecord) != (sample.mnemonic in _CLASSLESS):
+        return found[0].payload
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("program", ["nsd", "named", "unbound"])
+@pytest_twisted.ensureDeferred
+async def test_sources(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
+    """
+    Each record of each type comes with the octets that the zone has.
+    """
+    server, samples = servers[program]
+    wrong = {}
+    async with resolving(server) as resolver:
+        for sample in samples:
+            answer = await ask(resolver, sample.owner, sample.mnemonic)
+            found = [(rrset.rrType, rdata) for rrset in answer.answer for rdata in rrset.rdatas]
+            if found != [(sample.number, sample.wire)]:
+                wrong[sample.label] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("program", ["nsd", "named", "unbound"])
+@pytest_twisted.ensureDeferred
+async def test_results(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
+    """
+    As Twisted has it, each record has a payload of its type's class, which writes the same octets again.
+    """
+    server, samples = servers[program]
+    wrong = {}
+    async with resolving(server) as resolver:
+        for sample in samples:
+            result = await resolver.query(dns.Query(sample.owner, sample.number))
+            seen = _seen(result, sample)
+            if seen != sample.wire:
+                wrong[sample.label] = seen
+    assert wrong == {}
+
+
+#: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by number or octets where we have a form.
+_WRITTEN_OTHERWISE: Final = ("CERT", "CLA", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280")
+
+#: Types whose form nothing but C{dig} knows.
+_READ_OTHERWISE: Final = ("EID", "NIMLOC", "SINK")
+
+#: Look-ups that are not called after their type.
+_CALLED: Final = {
+    "A": "Address",
+    "AAAA": "IPV6Address",
+    "A6": "Address6",
+    "MX": "MailExchange",
+    "NS": "Nameservers",
+    "CNAME": "CanonicalName",
+    "MB": "MailBox",
+    "MG": "MailGroup",
+    "MR": "MailRename",
+    "PTR": "Pointer",
+    "NULL": "Null",
+    "WKS": "WellKnownServices",
+    "SRV": "Service",
+    "HINFO": "HostInfo",
+    "MINFO": "MailboxInfo",
+    "TXT": "Text",
+    "SPF": "SenderPolicy",
+    "RP": "Responsibility",
+    "AFSDB": "AFSDatabase",
+    "NAPTR": "NamingAuthorityPointer",
+    "NSAP-PTR": "NSAPPTR",
+}
+
+
+@pytest_twisted.ensureDeferred
+async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+    """
+    Each type has a method that looks it up, except for a few that nobody uses.
+    """
+    server, samples = servers["unbound"]
+    async with resolving(server) as resolver:
+        asked = set()
+        for sample in samples:
+            if sample.mnemonic in _METHODLESS:
+                continue
+            method = "lookup" + _CALLED.get(sample.mnemonic, sample.mnemonic)
+            result = await cast("Deferred[Result]", getattr(resolver, method)(sample.owner))
+            assert _seen(result, sample) == sample.wire, method
+            asked.add(method)
+        everything = {name for name in dir(Lookups) if name.startswith("lookup")}
+        assert everything - asked == {"lookupAuthority", "lookupAllRecords"}
+
+
+def _records(text: str) -> dict[int, str]:
+    """
+    @return: the rdata in what C{dig} or C{txdns} prints, by type.
+    """
+    rows = [line.split(None, 4) for line in text.splitlines() if line and not line.startswith(";")]
+    return {typeNumber(row[3]) or 0: row[4] for row in rows}
+
+
+def test_asDig(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+    """
+    C{txdns query} writes each type as C{dig} does, apart from a few; what C{dig} writes means the same in any case.
+    """
+    server, _ = servers["named"]
+    where = ["all.every.example", "ANY", "+tcp", "+noall", "+answer", f"@{server.address}", "-p", str(server.port)]
+    dig = subprocess.run([str(peer("dig")), *where, "+nosplit"], capture_output=True, text=True, timeout=20, check=True)
+    command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "query", *where]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    theirs, ours = _records(dig.stdout), _records(ended.stdout)
+    readable = [sample for sample in _TOGETHER if sample.mnemonic not in _READ_OTHERWISE]
+    assert {sample.mnemonic: rdataFromText(sample.number, theirs[sample.number]) for sample in readable} == {
+        sample.mnemonic: sample.wire for sample in readable
+    }
+    assert {sample.mnemonic: ours[sample.number] for sample in _TOGETHER if sample.mnemonic not in _WRITTEN_OTHERWISE} == {
+        sample.mnemonic: theirs[sample.number] for sample in _TOGETHER if sample.mnemonic not in _WRITTEN_OTHERWISE
+    }
+
+
+@pytest_twisted.ensureDeferred
+async def test_allTogether(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+    """
+    All types at one name come in one reply, by TCP since they are too many for a datagram.
+    """
+    server, _ = servers["named"]
+    async with resolving(server) as resolver:
+        result = await resolver.lookupAllRecords("all.every.example")
+        assert {header.type for header in result[0]} == {sample.number for sample in _TOGETHER}
+        assert {header.name.name for header in result[0]} == {b"all.every.example"}
+        answer = await ask(resolver, "all.every.example", "ANY", stream=True)
+        assert {rrset.name for rrset in answer.answer} == {nameFromText("all.every.example")}
+        assert sorted([rdata for rrset in answer.answer for rdata in rrset.rdatas]) == sorted([s.wire for s in _TOGETHER])
