@@ -179,6 +179,6 @@ class HostByNameTests(NamesTestCase):
         failure = self.failureResultOf(self.resolver.getHostByName("six.example", REACTORS_TIMEOUT), NoAddressError)  # type: ignore[arg-type]
         self.assertIn("no address of IPv4", str(failure.value))
         self.assertEqual((self.asked(), self.source.contexts[-1].deadline), ([dns.A], 5.0))
-        minute = tuple([1, 3, 11, 45])
+        minute = (1, 3, 11, 45)
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("six.example", minute)), "2001:db8::1")
         self.assertEqual(self.source.contexts[-1].deadline, 60.0)
