@@ -148,6 +148,26 @@ def test_refused(server: LivePeer) -> None:
     assert "status: REFUSED" in ended.stdout
 
 
+def test_zone(server: LivePeer) -> None:
+    """
+    A whole zone is printed as C{dig} prints it; where it is refused, that is said.
+    """
+    where = [f"@{server.address}", "-p", str(server.port)]
+    dig = subprocess.run([str(peer("dig")), *where, "example.org", "AXFR"], capture_output=True, text=True, timeout=20)
+    ours = txdns("query", *where, "example.org", "AXFR")
+    skipped = (";; SERVER", ";; XFR")
+    assert [line for line in body(ours.stdout) if not line.startswith(skipped)] == [
+        line for line in body(dig.stdout) if not line.startswith(skipped)
+    ]
+    lines = txdns("query", *where, "example.org", "AXFR", "+json").stdout.splitlines()
+    assert json.loads(lines[0])["type"] == json.loads(lines[-1])["type"] == "SOA"
+    assert f";; XFR size: {len(lines)} records" in dig.stdout
+    refused = txdns("query", *where, "example.net", "AXFR")
+    assert refused.returncode == OK
+    assert refused.stdout.endswith("; Transfer failed.\n")
+    assert "txdns query: " in refused.stderr
+
+
 def test_noReply() -> None:
     """
     Where nobody replies, one line says so, soon, and the exit code is C{dig}'s.
@@ -208,6 +228,30 @@ def test_bulkTenThousand(server: LivePeer, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert Counter([line["name"] for line in lines]) == Counter(names)
     assert all(line["data"] == ["192.0.2.4"] for line in lines if line["name"] != "a..b")
+
+
+def test_iterator(server: LivePeer) -> None:
+    """
+    The same from a program, with C{async for}: ten thousand names, each with its answer, and nothing left open.
+    """
+    script = f"""
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from twisted_ext import client
+from twisted_ext.bulk import bulk, dataOf
+
+async def main(reactor):
+    resolver = client.resolverFromString(reactor, "udp:{server.address}:{server.port}")
+    names = [f"h{{number}}.wild.example.org" for number in range(10_000)]
+    found = {{name: dataOf(result) async for name, result in bulk(resolver, names)}}
+    assert found == {{name: ["192.0.2.4"] for name in names}}
+    await resolver.close()
+    print(len(found), len(reactor.getDelayedCalls()), len(reactor.removeAll()))
+
+task.react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("10000 0 0\n", "")
 
 
 def test_bulkThroughAHang(server: LivePeer, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.arguments import Wishes, parseQuery
 from twisted_ext.apps.cli.coloring import isTerminal, paletteFor
-from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, Ending
 from twisted_ext.apps.cli.rendering import Reply, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.running import runUntilDone
 from twisted_ext.apps.cli.upstream import Upstream, upstreamFor
@@ -40,6 +40,7 @@ Asks for the records of a name and shows the reply, in the manner of dig.
   txdns query bücher.example TXT +json             any script; one JSON object for programs
   txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description: see txdns plugins
   txdns query version.bind CH TXT @192.0.2.53
+  txdns query example.com AXFR @192.0.2.53         the whole zone
   txdns query -f names.txt +short                  one look-up a line, in the same words
 
 Where no name is given, the root's servers are asked for; TYPE is A, CLASS is IN.
@@ -74,9 +75,6 @@ def main(words: list[str]) -> int:
         return OK
     wishes = parseQuery(words)
     every = _batch(wishes, words) if wishes.batch else [wishes]
-    for each in every:
-        _check(each)
-
     async def begin(reactor: IReactorTime) -> int:
         code = OK
         for each in every:
@@ -84,11 +82,6 @@ def main(words: list[str]) -> int:
         return code
 
     return runUntilDone(begin)
-
-
-def _check(wishes: Wishes) -> None:
-    if wishes.rrType in (AXFR, IXFR):
-        raise Ending(USAGE, "zones are not transferred by this command; client.lookupZone(name) of the shell does it")
 
 
 def _batch(wishes: Wishes, words: list[str]) -> list[Wishes]:
@@ -119,6 +112,13 @@ def _batch(wishes: Wishes, words: list[str]) -> list[Wishes]:
 
 async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
     upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family)
+    if wishes.rrType in (AXFR, IXFR):
+        from twisted_ext.apps.cli.zones import showZone
+
+        try:
+            return await showZone(reactor, upstream, wishes)
+        finally:
+            await upstream.source.close()
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     began = reactor.seconds()
     trace = Trace()

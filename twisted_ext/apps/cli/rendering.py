@@ -45,7 +45,7 @@ from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, PTR, typeName
 
-__all__ = ["Reply", "renderFault", "renderJSON", "renderShort", "renderText"]
+__all__ = ["Reply", "dataOfRecords", "linesOfRecords", "renderFault", "renderJSON", "renderShort", "renderText"]
 
 _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
 
@@ -123,7 +123,7 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
         if flags[name] and section:
             if comments:
                 lines.append(palette.comment(f";; {name.upper()} SECTION:"))
-            lines += _records(section, flags, palette, unicode)
+            lines += linesOfRecords(section, flags, palette, unicode)
             if comments:
                 lines.append("")
     if flags["stats"]:
@@ -177,7 +177,10 @@ def _question(question: Question, flags: dict[str, bool | None], unicode: bool) 
     return "".join([";", name, _gap(len(name), classAt), shown, _gap(column, typeAt), typeName(question.rrType)])
 
 
-def _records(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
+def linesOfRecords(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
+    """
+    @return: a line for each record, in the columns of the text.
+    """
     classAt, typeAt, dataAt = _columns(flags)
     for record in eachRecord(tuple(section)):
         owner = nameToText(record.name, unicode=unicode)
@@ -267,9 +270,9 @@ def replyData(reply: Reply) -> dict[str, object]:
         "opcode": Opcode(message.opcode).name if message.opcode in Opcode._value2member_map_ else f"OPCODE{message.opcode}",
         "rcode": rcodeName(message.rcode),
         "flags": _flagWords(message),
-        "answer": _recordsData(message.answer),
-        "authority": _recordsData(message.authority),
-        "additional": _recordsData(message.additional),
+        "answer": dataOfRecords(message.answer),
+        "authority": dataOfRecords(message.authority),
+        "additional": dataOfRecords(message.additional),
         "edns": None
         if edns is None
         else {
@@ -299,7 +302,10 @@ def _questionData(question: Question) -> dict[str, str]:
     return {"name": nameToText(question.name), "type": typeName(question.rrType), "class": className(question.rrClass)}
 
 
-def _recordsData(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
+def dataOfRecords(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
+    """
+    @return: an object for each record, for JSON.
+    """
     return [
         {
             "name": nameToText(record.name),
