@@ -54,7 +54,7 @@ def test_helpOfCommands(command: str, capsys: pytest.CaptureFixture[str]) -> Non
     output = capsys.readouterr().out
     assert output.startswith(f"Usage: txdns {command}")
     assert output.count(f"txdns {command}") >= 2
-    assert max(len(line) for line in output.splitlines()) <= 140
+    assert max(len(line) for line in output.splitlines()) <= 97
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,29 +19,33 @@ HELP: Final = """\
 Usage: txdns bulk [FILE|-] [TYPE] [@DESCRIPTION] [OPTION ...]
        txdns bulk --reverse RANGE ... [@DESCRIPTION] [OPTION ...]
 
-Looks up every line of FILE (or of the standard input), thousands at once and no more than the servers take, and writes one JSON line
-for each: no name is lost, and what is no name gets a line that says so. A line is a name, or a name and a type.
+Looks up every line of FILE or of the standard input, thousands at once and no more than the
+servers take, and writes one JSON line for each. A line is a name, or a name and a type. No
+name is lost, and what is no name gets a line that says so.
 
   txdns bulk names.txt                              addresses, from the system's servers
   txdns bulk names.txt MX @192.0.2.53 > mx.json     from this server
   zcat names.gz | txdns bulk - AAAA --ordered       in the order of the input
   txdns bulk names.txt --resume all.json            go on where an interrupted run ended
-  txdns bulk --reverse 192.0.2.0/24 2001:db8::/120  the names of all these addresses, through RFC 2317's aliases as well
+  txdns bulk --reverse 192.0.2.0/24 2001:db8::/120  the names of all these addresses
   txdns bulk --reverse ranges.txt @cache:system
 
-  --output FILE     write there, not to the standard output; the file must not exist yet
-  --resume FILE     write there; what has its line in FILE already is not looked up again
+  --output FILE     write there, not to the standard output; it must not exist yet
+  --resume FILE     write there; what has its line already is not looked up again
   --ordered         lines in the order of the input, not as answers come in
-  --reverse         look up the names of addresses and ranges: 192.0.2.0/24, 192.0.2.3-192.0.2.9, 2001:db8::1
-  --window N        keep no more than N look-ups under way ({window}); how many there are follows what gets lost
+  --reverse         look up the names of addresses and ranges: 192.0.2.0/24,
+                    192.0.2.3-192.0.2.9, 2001:db8::1; through RFC 2317's aliases as well
+  --window N        keep no more than N under way ({window}); how many follows what gets lost
   --rate N          begin no more than N a second
   --time SECONDS    give each look-up this long ({seconds:g})
-  --progress, --no-progress    a line on the standard error; shown if that is a terminal
+  --progress        a line on the standard error, also where that is no terminal
+  --no-progress     none, also where it is
 
-A line has name, type, rcode, ttl, data, and aliases and errors where there are any; or name, type, error, kind.
+A line of output has name, type, rcode, ttl, data, and aliases and errors where there are any;
+or name, type, error, kind.
 
-Exit codes: 0 every name has its line; 1 wrong usage; 8 a file cannot be read or written; 9 no name got a reply; 130 interrupted, with
-whole lines written.
+Exit codes: 0 every name has its line; 1 wrong usage; 8 a file cannot be read or written; 9 no
+name got a reply; 130 interrupted, with whole lines written.
 """
 
 

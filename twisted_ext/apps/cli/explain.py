@@ -28,16 +28,17 @@ HELP: Final = """\
 Usage: txdns explain NAME [TYPE] [@DESCRIPTION] [+json] [+[no]color]
        txdns explain -x ADDRESS [@DESCRIPTION] [+json]
 
-Looks a name up as programs of this machine do, through hosts file, search list, cache and servers, and tells every step: who was asked,
-who answered, how long it took, and why it was not somebody else.
+Looks a name up as programs of this machine do, through hosts file, search list, cache and
+servers, and tells every step: who was asked, who answered, how long it took.
 
   txdns explain www.example.com
   txdns explain example.com MX @cache:udp:192.0.2.53
   txdns explain intranet @search:corp.example:udp:192.0.2.53
   txdns explain www.example.com +json | jq .steps
 
-The JSON is one object: name, type, class, seconds, outcome, rcode, steps (a list of at, source, event, details), and records, origin,
-security and ede, or fault, reason, server and attempts.
+The JSON is one object: name, type, class, seconds, outcome, rcode, steps (a list of at,
+source, event, details), and records, origin, security and ede where the name is known, or
+fault, reason, server and attempts where not.
 
 Exit codes: 0 it is known now, also that there is no such name; 1 wrong usage; 9 nobody knew.
 """

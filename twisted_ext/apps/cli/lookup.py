@@ -38,29 +38,39 @@ Asks for the records of a name and shows the reply, in the manner of dig.
   txdns query example.com AAAA @[2001:db8::53]:5353
   txdns query -x 192.0.2.1 +short                  the name of an address, and only that
   txdns query bücher.example TXT +json             any script; one JSON object for programs
-  txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description: see txdns plugins
+  txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
   txdns query version.bind CH TXT @192.0.2.53
   txdns query example.com AXFR @192.0.2.53         the whole zone
   txdns query -f names.txt +short                  one look-up a line, in the same words
 
-Where no name is given, the root's servers are asked for; TYPE is A, CLASS is IN.
+TYPE is A and CLASS is IN where nothing is said; without a NAME the root's servers are asked for.
 
-  @SERVER     an address, with a port if need be; the name of a server; or a resolver description
-  -x ADDRESS  look up the name of an address     -p PORT   ask at this port
-  -t TYPE     for names that look like types     -c CLASS  -q NAME
-  -4, -6      ask servers of this family only    -f FILE   read look-ups from a file (- is the standard input)
+  @SERVER       an address, perhaps with a port; the name of a server; a resolver description
+  -x ADDRESS    look up the name of an address
+  -p PORT       ask at this port
+  -t, -c, -q    type, class and name, for those that look like something else
+  -4, -6        ask servers of this family only
+  -f FILE       read look-ups from a file; - is the standard input
 
-  +tcp        by TCP at once                     +[no]recurse   set RD
-  +dnssec     ask for signatures (DO)            +[no]cdflag, +[no]adflag
-  +noedns     send no OPT record                 +nsid, +subnet=192.0.2.0/24, +cookie, +expire, +keepalive,
-  +time=5     seconds to wait each time            +padding=128, +chain=NAME, +zoneversion, +ednsopt=65001:c0ffee
-  +tries=3    times to ask each server           +search        try the system's search list
+How to ask (no before a word turns it off):
+  +tcp          by TCP at once
+  +dnssec       ask for signatures
+  +noedns       send no OPT record
+  +recurse      let the server look further (on); +cdflag, +adflag: set CD, AD
+  +time=5       seconds to wait each time
+  +tries=3      times to ask each server
+  +search       try the system's search list
+  +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
+  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
 
-  +short      the data alone                     +json          one JSON object a look-up
-  +noall +answer    only this section; also +[no]cmd, comments, question, authority, additional, stats, ttlid, class
-  +[no]idnout, +[no]color    as the terminal is, unless told (NO_COLOR is respected)
+What to show:
+  +short        the data alone
+  +json         one JSON object a look-up
+  +noall        nothing, unless turned on again: +cmd, +comments, +question, +answer,
+                +authority, +additional, +stats; +ttlid and +class are columns
+  +idnout, +color    as the terminal is, unless told; NO_COLOR is respected
 
-Exit codes: 0 a reply came, whatever it says; 1 wrong usage; 8 FILE cannot be read; 9 no reply came.
+Exit codes: 0 a reply came, whatever it says; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
 """
 
 

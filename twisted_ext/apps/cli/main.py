@@ -62,9 +62,11 @@ To begin with:
   txdns query example.com MX @192.0.2.53   what this server says
   txdns explain www.example.com            which file, cache or server had it
 
-A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system, chain:(hosts):(udp:192.0.2.53).
+A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system,
+chain:(hosts):(udp:192.0.2.53).
 
-Exit codes: 0 a reply came, 1 wrong usage, 8 a file cannot be read, 9 no reply, 10 internal error, 130 interrupted.
+Exit codes: 0 a reply came, 1 wrong usage, 8 a file cannot be read, 9 no reply, 10 internal
+error, 130 interrupted.
 """
 
 

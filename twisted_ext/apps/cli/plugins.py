@@ -15,7 +15,8 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns plugins [+json]
 
-Lists the prefixes of resolver descriptions: those that come with twisted_ext, and those that Twisted's plugin system finds.
+Lists the prefixes of resolver descriptions: those that come with twisted_ext, and those that
+Twisted's plugin system finds.
 
   txdns plugins
   txdns query www.example.com @PREFIX:...

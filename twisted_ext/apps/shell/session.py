@@ -19,8 +19,8 @@ Usage: txdns shell [DESCRIPTION]
 
 Starts Python with a reactor running, and these names at hand:
 
-  resolver                  asks what DESCRIPTION says; without one, whatever the system is configured to
-  client, dns               twisted_ext.client and twisted_ext.dns, which mirror those of twisted.names
+  resolver                  asks what DESCRIPTION says, or what the system is configured to
+  client, dns               twisted_ext.client and twisted_ext.dns, like those of twisted.names
   lookup(name, type="A")    records of any type
   address(name)             one address
   reverse(address)          the name of an address
@@ -29,12 +29,15 @@ Starts Python with a reactor running, and these names at hand:
 
   txdns shell
   txdns shell udp:127.0.0.1:5301
-  >>> lookup("www.example.com")
-  <Deferred at 0x7f06ab3c0350 current result: ([<RR name=www.example.com type=A class=IN ttl=60s auth=False>], [], [])>
+  >>> address("www.example.com")
+  <Deferred at 0x7f06ab3c0350>
+  <Deferred at 0x7f06ab3c0350 current result: '192.0.2.80'>
+  >>> lookup("example.com", "MX")
   >>> _.result[0][0].payload
-  <A address=192.0.2.80 ttl=60>
+  <MX preference=10 name=mail.example.com ttl=60>
 
-A Deferred that waits is shown again when it has fired. _ is what was shown last. Ctrl-D leaves.
+A Deferred that waits is shown again when it has fired. _ is what was shown last. The
+tabulator completes, Ctrl-D leaves.
 """
 
 _USAGE: Final = 1
