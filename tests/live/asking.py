@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from socket import inet_ntoa
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -92,7 +93,7 @@ def addressesOf(result: Result) -> list[str]:
     """
     @return: the addresses of IPv4 among the answers.
     """
-    return sorted([cast(dns.Record_A, header.payload).dottedQuad() for header in result[0] if header.type == dns.A])
+    return sorted([inet_ntoa(cast(dns.Record_A, header.payload).address or b"") for header in result[0] if header.type == dns.A])
 
 
 def moment(seconds: float) -> Deferred[None]:
