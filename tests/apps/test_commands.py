@@ -87,7 +87,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("query www.example.org AXFR @hosts", USAGE, "txdns query: @hosts: no server that a zone could be transferred from"),
         ("query -f no-such-file", BATCH, "txdns query: -f no-such-file: No such file or directory"),
         ("query www.example.org @foo:bar", USAGE, "there is no prefix 'foo'; there are system, hosts"),
-        ("query www.example.org @foo", USAGE, "there is no prefix 'foo'"),
+        ("query www.example.org @a..b", USAGE, "@a..b is no address, no description and no name"),
         ("query www.example.org @udp:300.1.1.1", USAGE, "300.1.1.1"),
         ("query www.example.org @udp:127.0.0.1 -p 53", USAGE, "write the port into the description"),
         ("query www.example.org @127.0.0.1 -6", USAGE, "-6: @127.0.0.1 names no server of IPv6"),

@@ -54,11 +54,13 @@ def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
 
 def looksDescribed(target: str) -> bool:
     """
-    @return: whether this is written as a description rather than as an address or the name of a server.
+    @return: whether this is written as a description rather than as the name of a server.
     """
-    if target.startswith(("[", "https:")):
-        return target.startswith("https:")
-    return "(" in target or ":" in target or "." not in target
+    if ":" in target or "(" in target:
+        return True
+    from twisted_ext.resolver.descriptions import parserFor
+
+    return "." not in target and parserFor(target) is not None
 
 
 async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
@@ -117,7 +119,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
     try:
         name = nameFromText(target)
     except BadName as fault:
-        raise Ending(USAGE, f"@{target} is neither an address nor a description nor a name: {fault}") from fault
+        raise Ending(USAGE, f"@{target} is no address, no description and no name: {fault}") from fault
     system = System(reactor)
     servers: list[Server] = []
     problem: DNSFault | None = None
@@ -136,6 +138,8 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
                 servers += [Server((ipv4ToText if rrType == A else ipv6ToText)(rdata), port) for rdata in rrset.rdatas]
     await system.close()
     if not servers:
-        why = f": {problem}" if problem is not None else ""
-        raise Ending(NO_REPLY if problem is not None else USAGE, f"@{target}: this server's name has no address{why}")
+        if problem is not None:
+            raise Ending(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
+        hint = "write @192.0.2.53, or see txdns plugins"
+        raise Ending(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
     return servers

@@ -1,0 +1,133 @@
+"""
+Tests of L{twisted_ext.apps.cli.upstream}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.apps.cli.upstream import Upstream, looksDescribed, upstreamFor
+from twisted_ext.edges.transfers import serversBehind
+from twisted_ext.resolver import discovering
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.names import nameToText
+
+
+class UpstreamTests(SynchronousTestCase):
+    """
+    Tests for L{upstreamFor}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a configuration of our own, with two servers of which one answers.
+        """
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("192.0.2.7")
+        path = Path(self.mktemp())
+        path.write_text("nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch corp.example\noptions ndots:2\n")
+        self.patch(discovering, "SYSTEM_RESOLV_CONF", str(path))
+        self.server = CannedServer(
+            {
+                ("ns.example.org", "A"): "192.0.2.99",
+                ("ns.example.org", "AAAA"): "2001:db8::99",
+                ("dns.corp.example", "A"): "192.0.2.98",
+                ("none.example.org", "TXT"): '"x"',
+            }
+        )
+        self.server.listen(self.network.reactor("192.0.2.53"))
+
+    def ask(self, target: str, port: int | None = None, family: int = 0) -> Deferred[Upstream]:
+        """
+        @return: has fired with whom to ask.
+        """
+        done = Deferred.fromCoroutine(upstreamFor(self.here, target, port, family))
+        for _ in range(2000):
+            if done.called:
+                break
+            self.network.advance(0.05)
+        return done
+
+    def find(self, target: str, port: int | None = None, family: int = 0) -> Upstream:
+        """
+        @return: whom to ask.
+        """
+        upstream = self.successResultOf(self.ask(target, port, family))
+        self.addCleanup(upstream.source.close)
+        return upstream
+
+    def servers(self, target: str, port: int | None = None, family: int = 0) -> list[str]:
+        """
+        @return: the servers that are asked then.
+        """
+        return [server.label for server in serversBehind(self.find(target, port, family).source)]
+
+    def refused(self, target: str, port: int | None = None, family: int = 0) -> tuple[int, str]:
+        """
+        @return: the exit code, and what is said.
+        """
+        ending = self.failureResultOf(self.ask(target, port, family), Ending).value
+        return ending.code, ending.line
+
+    def test_system(self) -> None:
+        """
+        Without a target the servers that are configured are asked, at another port or of one family only if that is wanted.
+        """
+        self.assertEqual(self.servers(""), ["192.0.2.53:53", "[2001:db8::53]:53"])
+        self.assertEqual(self.servers("", 5300, 6), ["[2001:db8::53]:5300"])
+        upstream = self.find("")
+        self.assertEqual((upstream.servers, upstream.ndots), (2, 2))
+        self.assertEqual([nameToText(domain) for domain in upstream.domains], ["corp.example."])
+
+    def test_address(self) -> None:
+        """
+        An address may be written with a port or without one, in brackets or not.
+        """
+        self.assertEqual(self.servers("192.0.2.1"), ["192.0.2.1:53"])
+        self.assertEqual(self.servers("192.0.2.1", 5300), ["192.0.2.1:5300"])
+        self.assertEqual(self.servers("192.0.2.1:5301", 5300), ["192.0.2.1:5301"])
+        self.assertEqual(self.servers("2001:DB8:0::1"), ["[2001:db8::1]:53"])
+        self.assertEqual(self.servers("[2001:db8::1]:5300"), ["[2001:db8::1]:5300"])
+
+    def test_name(self) -> None:
+        """
+        The name of a server is looked up as the system would, search list included, and all of its addresses are asked.
+        """
+        self.assertEqual(self.servers("ns.example.org"), ["192.0.2.99:53", "[2001:db8::99]:53"])
+        self.assertEqual(self.servers("ns.example.org", 5300, 6), ["[2001:db8::99]:5300"])
+        self.assertEqual(self.servers("dns"), ["192.0.2.98:53"])
+
+    def test_noName(self) -> None:
+        """
+        Where that name has no address, or nobody knows, one line says so.
+        """
+        code, line = self.refused("none.example.org")
+        self.assertEqual(code, USAGE)
+        self.assertIn("@none.example.org is no server whose name has an address", line)
+        self.server.rcode = 2
+        code, line = self.refused("ns.example.net")
+        self.assertEqual(code, NO_REPLY)
+        self.assertIn("could not be found", line)
+
+    def test_description(self) -> None:
+        """
+        What is written as a description is one.
+        """
+        self.assertEqual(self.servers("udp:192.0.2.1:5301"), ["192.0.2.1:5301"])
+        self.assertEqual(self.servers("cache:tcp:192.0.2.1"), ["192.0.2.1:53"])
+        self.assertEqual(self.servers("hosts"), [])
+        for target in ("hosts", "udp:192.0.2.1", "chain:(hosts):(special)", "foo:bar", "https://dns.example/dns-query"):
+            self.assertTrue(looksDescribed(target), target)
+        for target in ("localhost", "ns.example.org"):
+            self.assertFalse(looksDescribed(target), target)
+
+    def test_family(self) -> None:
+        """
+        A family that the target does not have is an error.
+        """
+        self.assertEqual(self.refused("192.0.2.1", None, 6), (USAGE, "-6: @192.0.2.1 names no server of IPv6"))
