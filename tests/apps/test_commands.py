@@ -239,6 +239,20 @@ def test_brokenPipe(words: list[str], hosts: str) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["query", "www.example.org"], ["bulk", "-"], ["--help"], ["explain", "www.example.org"]])
+def test_full(words: list[str], hosts: str) -> None:
+    """
+    When the output cannot be written, one line says why.
+    """
+    with open("/dev/full", "w") as full:
+        command = [*COMMAND, *words, *([] if words == ["--help"] else [hosts])]
+        ended = subprocess.run(command, input="a.example\n", stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == BATCH
+    assert ended.stderr.endswith("standard output: No space left on device\n")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_internal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What should never happen is one line too, unless somebody wants to see where.

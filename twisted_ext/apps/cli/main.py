@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.exits import BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -86,15 +86,23 @@ def main(words: Sequence[str] | None = None) -> int:
     except Ending as ending:
         return _say(words, ending.line, ending.code)
     except BrokenPipeError:
-        # Nobody reads any more: no complaint, neither now nor when Python flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Nobody reads any more, which is no reason to complain.
+        _writeNoMore()
         return BROKEN_PIPE
+    except OSError as error:
+        _writeNoMore()
+        return _say(words, f"{error.filename or 'standard output'}: {error.strerror or error}", BATCH)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         if os.environ.get("TXDNS_DEBUG"):
             raise
         return _say(words, f"internal error: {type(error).__name__}: {error} (TXDNS_DEBUG=1 shows where)", INTERNAL)
+
+
+def _writeNoMore() -> None:
+    # Or Python complains when it flushes at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say(words: list[str], line: str, code: int) -> int:
