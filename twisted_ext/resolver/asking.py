@@ -347,6 +347,8 @@ class Flight:
             self._setBack(index, ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label), now, leg, key)
             return
         self._source.standings[index].replied(None)
+        cut = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
+        self._trouble().faults.append(cut)
         # The question that goes out again is ours, whatever the reply has.
         self._byStream(index, now)
 

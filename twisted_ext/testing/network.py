@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 
 from twisted_ext.testing.links import Datagram, Link
@@ -145,18 +146,22 @@ class MemoryNetwork:
         Let time pass. Everything that becomes due happens at its own time, and what follows from it as well.
         """
         clock = self.clock
-        target = clock.seconds() + seconds
+        target = clock.rightNow + seconds
         turns = 0
-        while True:
-            due = min([call.getTime() for call in clock.getDelayedCalls()], default=target + 1)
-            if due > target:
-                break
-            turns = turns + 1 if due <= clock.seconds() else 0
+        # As the clock itself does, but going from moment to moment.
+        clock.calls.sort(key=DelayedCall.getTime)
+        while clock.calls and clock.calls[0].getTime() <= target:
+            call = clock.calls.pop(0)
+            due = call.getTime()
+            turns = turns + 1 if due <= clock.rightNow else 0
             if turns > _MOST_TURNS:
                 raise RuntimeError("time stands still: something schedules itself again and again for the same moment")
-            clock.advance(max(0.0, due - clock.seconds()))
-        if target > clock.seconds():
-            clock.advance(target - clock.seconds())
+            clock.rightNow = max(clock.rightNow, due)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+            # What was moved meanwhile is put in its place.
+            clock.calls.sort(key=DelayedCall.getTime)
+        clock.rightNow = max(clock.rightNow, target)
 
     def inject(self, octets: bytes, source: Address, destination: Address) -> None:
         """
