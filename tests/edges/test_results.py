@@ -4,6 +4,8 @@ Tests of L{twisted_ext.edges.results}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from io import BytesIO
 from unittest.mock import patch
 
@@ -247,3 +249,48 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(wireFromName(name), wire)
         self.assertEqual(wireFromName(dns.Name(name.name)), wire)
         self.assertTrue(str(name).isascii() and (str(name).isprintable()))
+
+
+class LateListsTests(SynchronousTestCase):
+    """
+    The second and third list of a result are made when somebody looks; nobody can tell.
+    """
+
+    def result(self) -> Result:
+        """
+        @return: one that nobody has looked at.
+        """
+        record = RRSet(b"\x01a\x00", 1, 1, 5, (b"\x01\x02\x03\x04",))
+        return resultFromAnswer(Answer(Outcome.DATA, (record,), (record,), (record, record)))
+
+    def test_everyWayOfLooking(self) -> None:
+        """
+        Index, slice, unpacking, loops, calls, comparison, sums, copies and text all show three whole lists.
+        """
+        plain = tuple(self.result())
+        self.assertEqual([len(each) for each in plain], [1, 1, 2])
+        ways: dict[str, Callable[[Result], object]] = {
+            "index": lambda result: (result[0], result[1], result[-1]),
+            "slice": lambda result: result[:],
+            "unpacking": lambda result: (lambda answer, authority, additional: (answer, authority, additional))(*result),
+            "loop": lambda result: tuple([each for each in result]),
+            "reversed": lambda result: tuple(reversed(tuple(reversed(result)))),
+            "sum": lambda result: () + result,
+            "left sum": lambda result: result + (),
+            "copy": lambda result: copy(result),
+            "list": lambda result: tuple(list(result)),
+        }
+        for name, way in ways.items():
+            self.assertEqual(way(self.result()), plain, name)
+        self.assertEqual(repr(self.result()), repr(plain))
+        self.assertTrue(plain == self.result() and self.result() == self.result())
+        self.assertFalse(self.result() != plain)
+        self.assertIn(plain[2], self.result())
+
+    def test_listsStay(self) -> None:
+        """
+        What is done to a list is not undone by looking again.
+        """
+        result = self.result()
+        result[2].clear()
+        self.assertEqual([len(each) for each in result], [1, 1, 0])

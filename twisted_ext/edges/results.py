@@ -6,9 +6,9 @@ Objects are made without their constructors, which would check again what was ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, Self, SupportsIndex, cast, overload
 
 from twisted.names import dns
 
@@ -26,10 +26,69 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     What a look-up fires with: answer, authority and additional records, each in a list, as from twisted.names. Nothing in it is shared
     with another result.
 
+    Most callers look at the first list alone, so the other two are filled when somebody looks at them: by index, by unpacking, by going
+    through the tuple, by comparing, showing, adding or copying it.
+
     @ivar answer: the same as this package has it, with what the three lists have no room for.
     """
 
     answer: Answer
+
+    _filled = False
+
+    def filled(self) -> Self:
+        """
+        Fill the second and the third list, if that is not done yet.
+
+        @return: this result.
+        """
+        if not self._filled:
+            self._filled = True
+            answer = self.answer
+            auth = bool(answer.flags & AA)
+            if answer.authority:
+                _at(self, 1).extend(headersFrom(answer.authority, auth))
+            if answer.additional:
+                _at(self, 2).extend(headersFrom(answer.additional, auth))
+        return self
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> list[dns.RRHeader]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[list[dns.RRHeader], ...]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> list[dns.RRHeader] | tuple[list[dns.RRHeader], ...]:
+        if index == 0:
+            return _at(self, 0)
+        return tuple.__getitem__(self.filled(), index)
+
+    def __iter__(self) -> Iterator[list[dns.RRHeader]]:
+        return tuple.__iter__(self.filled())
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self.filled(), other.filled() if isinstance(other, Result) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    # A tuple of lists has no hash; neither has this.
+    __hash__ = tuple.__hash__
+
+    def __repr__(self) -> str:
+        return tuple.__repr__(self.filled())
+
+    def __contains__(self, item: object) -> bool:
+        return tuple.__contains__(self.filled(), item)
+
+    def __add__(self, other: tuple[object, ...]) -> tuple[object, ...]:  # type: ignore[override]
+        return tuple(self) + tuple(other)
+
+    def __radd__(self, other: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(other) + tuple(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tuple, (tuple(self),)
 
     @property
     def rcode(self) -> int:
@@ -86,6 +145,8 @@ _newResult: Final = cast(
     "Callable[[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]], Result]",
     partial(tuple.__new__, Result),
 )
+
+_at: Final = cast("Callable[[Result, int], list[dns.RRHeader]]", tuple.__getitem__)
 
 
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
@@ -152,15 +213,6 @@ def resultFromAnswer(answer: Answer) -> Result:
     """
     @return: the three lists, made anew.
     """
-    auth = bool(answer.flags & AA)
-    authority = answer.authority
-    additional = answer.additional
-    result = _newResult(
-        (
-            headersFrom(answer.answer, auth),
-            headersFrom(authority, auth) if authority else [],
-            headersFrom(additional, auth) if additional else [],
-        )
-    )
+    result = _newResult((headersFrom(answer.answer, bool(answer.flags & AA)), [], []))
     result.answer = answer
     return result
