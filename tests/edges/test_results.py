@@ -267,18 +267,22 @@ class LateListsTests(SynchronousTestCase):
         """
         Index, slice, unpacking, loops, calls, comparison, sums, copies and text all show three whole lists.
         """
-        plain = tuple(self.result())
+
+        def together(*lists: list[dns.RRHeader]) -> tuple[list[dns.RRHeader], ...]:
+            return lists
+
+        answer, authority, additional = self.result()
+        plain = (answer, authority, additional)
         self.assertEqual([len(each) for each in plain], [1, 1, 2])
         ways: dict[str, Callable[[Result], object]] = {
             "index": lambda result: (result[0], result[1], result[-1]),
             "slice": lambda result: result[:],
-            "unpacking": lambda result: (lambda answer, authority, additional: (answer, authority, additional))(*result),
-            "loop": lambda result: tuple([each for each in result]),
+            "call": lambda result: together(*result),
             "reversed": lambda result: tuple(reversed(tuple(reversed(result)))),
             "sum": lambda result: () + result,
             "left sum": lambda result: result + (),
             "copy": lambda result: copy(result),
-            "list": lambda result: tuple(list(result)),
+            "loop": lambda result: tuple(result),
         }
         for name, way in ways.items():
             self.assertEqual(way(self.result()), plain, name)
