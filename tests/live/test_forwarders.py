@@ -1,0 +1,204 @@
+"""
+Unbound and BIND as the resolvers that they are in most networks: they ask others, keep what they hear, and report failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import gatherResults
+from twisted.names import dns, error
+
+from tests.live.asking import addressesOf, ask, described, moment, questionOf, resolving, textsOf, zoneOf
+from tests.peers import LivePeer, bind, nsd, unbound
+from twisted_ext.answers import QueryContext
+from twisted_ext.edges.codes import DNSNameError, DNSServerError
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.wire.codes import AA, DO, RA
+from twisted_ext.wire.rrtypes import CNAME, A
+
+__all__: list[str] = []
+
+ZONE = zoneOf(
+    {
+        "www": "A 192.0.2.80\nwww AAAA 2001:db8::80",
+        "alias": "CNAME next",
+        "next": "CNAME www.second.example.",
+        "*.wild": "A 192.0.2.81",
+        "a\\.b": "A 192.0.2.82",
+        **{f"big TXT {number:0200d}\nbig": f"TXT {number + 20:0200d}" for number in range(20)},
+    }
+)
+
+SECOND = zoneOf({"www": "A 192.0.2.90"})
+
+#: A zone whose file is missing: whoever asks for it gets SERVFAIL.
+BROKEN = 'zone:\n  name: "broken.example"\n  zonefile: "missing.zone"\n'
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[LivePeer]:
+    """
+    @return: the server that forwarders ask.
+    """
+    with nsd({"first.example": ZONE, "second.example": SECOND}, extra=BROKEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def started(upstream: LivePeer) -> Iterator[dict[str, LivePeer]]:
+    """
+    @return: Unbound and BIND, who ask it.
+    """
+    with ExitStack() as stack:
+        yield {
+            "unbound": stack.enter_context(unbound(forwardTo=[upstream.server], extra="ede: yes")),
+            "unbound6": stack.enter_context(unbound(forwardTo=[upstream.server], address="::1")),
+            "named": stack.enter_context(bind(forwardTo=[upstream.server])),
+        }
+
+
+@pytest.fixture(params=["unbound", "unbound6", "named"])
+def server(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+    """
+    @return: each of them.
+    """
+    return started[str(request.param)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_answers(server: LivePeer) -> None:
+    """
+    Data, aliases into another zone, denials, odd names and long replies come as from the server itself.
+    """
+    async with resolving(server) as resolver:
+        result = await resolver.lookupAddress("www.first.example")
+        assert addressesOf(result) == ["192.0.2.80"]
+        assert result.flags & (RA | AA) == RA
+        answer = await ask(resolver, "alias.first.example")
+        assert [rrset.rrType for rrset in answer.answer] == [CNAME, CNAME, A]
+        assert textsOf(answer) == ["next.first.example.", "www.second.example.", "192.0.2.90"]
+        assert await resolver.getHostByName("alias.first.example") == "192.0.2.90"
+        with pytest.raises(DNSNameError):
+            await resolver.lookupAddress("nothing.first.example")
+        answers, authority, _ = await resolver.lookupMailExchange("www.first.example")
+        assert (answers, [header.type for header in authority]) == ([], [dns.SOA])
+        assert addressesOf(await resolver.lookupAddress("a\\.b.first.example")) == ["192.0.2.82"]
+        with pytest.raises(DNSNameError):
+            await resolver.lookupAddress("a.b.first.example")
+        assert len((await resolver.lookupText("big.first.example"))[0]) == 40
+
+
+@pytest_twisted.ensureDeferred
+async def test_EDNS(server: LivePeer) -> None:
+    """
+    Both sides speak EDNS; who asks for signatures is heard; who asks without EDNS gets a reply without it.
+    """
+    async with resolving(server) as resolver:
+        answer = await ask(resolver, "www.first.example")
+        assert answer.message is not None
+        assert answer.message.edns is not None
+        assert answer.message.edns.payloadSize >= 512
+        question = questionOf("www.first.example", "AAAA")
+        deadline = globalReactor().seconds() + 5
+        signed = await resolver.ask(question, QueryContext(deadline, dnssecOk=True))
+        assert signed.message is not None
+        assert signed.message.edns is not None
+        assert signed.message.edns.flags & DO
+        plain = await resolver.ask(question, QueryContext(deadline, edns=False))
+        assert plain.message is not None
+        assert plain.message.edns is None
+        assert textsOf(plain) == textsOf(signed) == ["2001:db8::80"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_failures(server: LivePeer) -> None:
+    """
+    A failure further up stays one, whoever passes it on, and is never taken for a denial.
+    """
+    async with resolving(server) as resolver:
+        for _ in range(2):
+            with pytest.raises(error.DNSServerError) as caught:
+                await resolver.lookupAddress("www.broken.example")
+            assert isinstance(caught.value, DNSServerError)
+            assert caught.value.rcode == 2
+            assert caught.value.server.endswith(f":{server.port}")
+
+
+@pytest_twisted.ensureDeferred
+async def test_reasons(upstream: LivePeer) -> None:
+    """
+    When a resolver says why it has failed, as one that validates does of a zone that ought to be signed, that is in the error.
+    """
+    anchor = f'trust-anchor: "first.example. DS 60485 13 2 {"AB" * 32}"'
+    with unbound(forwardTo=[upstream.server], extra=f"ede: yes\n{anchor}") as server:
+        async with resolving(server) as resolver:
+            with pytest.raises(DNSServerError) as caught:
+                await resolver.lookupAddress("www.first.example")
+            assert caught.value.rcode == 2
+            assert [code for code, _ in caught.value.ede] == [9]
+            assert addressesOf(await resolver.lookupAddress("www.second.example")) == ["192.0.2.90"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_many(server: LivePeer) -> None:
+    """
+    A thousand names at once, half of which do not exist, all come back right.
+    """
+    async with resolving(server) as resolver:
+        names = [f"n{number}.{'wild' if number % 2 else 'no'}.first.example" for number in range(1000)]
+        answers = await gatherResults([ask(resolver, name, seconds=20) for name in names], consumeErrors=True)
+        assert [textsOf(answer) for answer in answers] == [["192.0.2.81"] if number % 2 else [] for number in range(1000)]
+        assert [answer.rcode for answer in answers] == [0 if number % 2 else 3 for number in range(1000)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_cached(server: LivePeer) -> None:
+    """
+    With a cache of our own before it, the second look-up does not leave the process; TTLs have counted down, theirs and ours.
+    """
+    async with described(f"cache:udp:[{server.address}]:{server.port}") as resolver:
+        first = await resolver.lookupAddress("www.first.example")
+        await moment(1.1)
+        with pytest.raises(DNSNameError):
+            await resolver.lookupAddress("nothing.first.example")
+        server.pause()
+        try:
+            second = await resolver.lookupAddress("www.first.example")
+            with pytest.raises(DNSNameError):
+                await resolver.lookupAddress("nothing.first.example")
+        finally:
+            server.resume()
+        assert addressesOf(first) == addressesOf(second) == ["192.0.2.80"]
+        assert first[0][0].ttl is not None and second[0][0].ttl is not None
+        assert 290 < second[0][0].ttl < first[0][0].ttl <= 300
+
+
+@pytest_twisted.ensureDeferred
+async def test_raced(started: dict[str, LivePeer]) -> None:
+    """
+    Of two resolvers in a race, one may hang without anybody noticing.
+    """
+    both = "".join([f":(udp:[{started[name].address}]:{started[name].port})" for name in ("unbound", "named")])
+    async with described(f"race:delay=0.1{both}") as resolver:
+        started["unbound"].pause()
+        try:
+            for _ in range(5):
+                assert addressesOf(await resolver.lookupAddress("www.first.example", 1.0)) == ["192.0.2.80"]
+        finally:
+            started["unbound"].resume()
+
+
+@pytest_twisted.ensureDeferred
+async def test_routed(started: dict[str, LivePeer], upstream: LivePeer) -> None:
+    """
+    Some domains are asked of one server, all others of another.
+    """
+    inner = f"udp:{upstream.address}:{upstream.port}"
+    outer = f"udp:{started['named'].address}:{started['named'].port}"
+    async with described(f"route:first.example=({inner}):{outer}") as resolver:
+        assert (await resolver.lookupAddress("www.first.example")).server == f"{upstream.address}:{upstream.port}"
+        assert (await resolver.lookupAddress("www.second.example")).server.endswith(f":{started['named'].port}")
