@@ -298,7 +298,8 @@ class QueryContext:
             self.variant = b""
         else:
             bits = recursionDesired | dnssecOk << 1 | checkingDisabled << 2 | authenticData << 3 | edns << 4 | stream << 5
-            self.variant = bytes([bits]) + b"".join([code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets for code, octets in options])
+            said = [code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets for code, octets in options]
+            self.variant = bytes([bits]) + b"".join(said)
 
     def but(self, *, deadline: float | None = None, relative: bool | None = None, waits: tuple[float, ...] | None = None) -> QueryContext:
         """

@@ -66,8 +66,8 @@ class IExchange(Interface):
     One server, asked by one way: UDP, TCP, TLS, HTTPS, QUIC.
 
     It sends queries and finds out whose a reply is, by address, port and id. What the reply is worth is for the
-    L{Asking<twisted_ext.transport.exchanges.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket and no timer while
-    nobody waits, unless it was told to keep its connection alive; how long to wait is the asking one's affair.
+    L{Asking<twisted_ext.transport.exchanges.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket
+    and no timer while nobody waits, unless it was told to keep its connection alive; how long to wait is the asking one's affair.
     """
 
     kind: str = Attribute("The way, as L{twisted_ext.answers.Origin.source} has it: C{'udp'}, C{'tcp'}...")

@@ -29,7 +29,7 @@ from zope.interface.verify import verifyObject
 
 from twisted_ext.testing.network import MemoryNetwork
 
-connectSide: Callable[[object, "Side"], Deferred["Side"]] = connectProtocol
+connectSide: Callable[[object, Side], Deferred[Side]] = connectProtocol
 
 
 class Side(Protocol):
