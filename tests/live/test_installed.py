@@ -1,243 +1,287 @@
 """
-Programs on the real reactor, which look names up through an installed resolver and connect over loopback.
+Programs on the real reactor, which look names up in NSD through an installed resolver and connect over loopback.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Protocol as Shape
 from typing import cast
 
 import pytest
 import pytest_twisted
+import treq
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IListeningPort, IReactorPluggableResolver, IReactorTCP
-from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
-from twisted.web.iweb import IAgent
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorPluggableResolver
+from twisted.internet.protocol import ServerFactory
+from twisted.mail.relaymanager import MXCalculator
+from twisted.names import dns, resolve, server
+from twisted.names import error as names_error
 
-from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.resolvers import Resolver
-from twisted_ext.testing.servers import CannedServer
+from tests.live.asking import HEAD, addressesOf, resolving
+from tests.live.web import Rig, rig
+from tests.peers import LivePeer, nsd
+from twisted_ext import client
+from twisted_ext.client import Resolver
 
 __all__: list[str] = []
 
-RECORDS = {
-    ("four.example", "A"): "127.0.0.1",
-    ("both.example", "A"): "127.0.0.1",
-    ("both.example", "AAAA"): "::1",
-    ("six.example", "AAAA"): "::1",
-}
+ZONE = f"""\
+{HEAD}
+four  A    127.0.0.1
+both  A    127.0.0.1
+both  AAAA ::1
+six   AAAA ::1
+text  TXT  "no address"
+alias CNAME both
+far   CNAME alias
+mail4 MX   20 four
+mail4 MX   10 both
+mail6 MX   10 six
+mail6 MX   20 four
+mailalias CNAME mail6
+void  MX   0 .
+"""
 
 
-def _hasIPv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-class _Page(Resource):
+@pytest.fixture(scope="module")
+def started() -> Iterator[dict[str, LivePeer]]:
     """
-    Says by which address it was reached.
+    @return: NSD, to be asked by IPv4 and by IPv6.
+    """
+    zones = {"programs.example": ZONE}
+    with ExitStack() as stack:
+        yield {address: stack.enter_context(nsd(zones, address=address)) for address in ("127.0.0.1", "::1")}
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def peer(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+    """
+    @return: each of them.
+    """
+    return started[str(request.param)]
+
+
+class _Exchanges(Shape):
+    """
+    What delivers mail.
     """
 
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> bytes:
+    def getMX(self, domain: str) -> Deferred[dns.Record_MX]:
         """
-        @return: the address.
-        """
-        return str(getattr(request.client, "host", "")).encode()
-
-
-class _Connecting(ClientFactory):
-    """
-    Tells what becomes of a connection: the address, or why there is none.
-    """
-
-    noisy = False
-
-    def __init__(self) -> None:
-        self.done: Deferred[str] = Deferred()
-
-    def buildProtocol(self, addr: object) -> Protocol:
-        factory = self
-
-        class Brief(Protocol):
-            def connectionMade(self) -> None:
-                assert self.transport is not None
-                self.transport.loseConnection()
-
-            def connectionLost(self, reason: Failure = connectionDone) -> None:
-                factory.done.callback(str(getattr(addr, "host", "")))
-
-        return Brief()
-
-    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
-        self.done.errback(reason)
-
-
-class _Body(Protocol):
-    """
-    Collects what a web server says.
-    """
-
-    def __init__(self) -> None:
-        self.done: Deferred[bytes] = Deferred()
-        self._parts: list[bytes] = []
-
-    def dataReceived(self, data: bytes) -> None:
-        self._parts.append(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.done.callback(b"".join(self._parts))
-
-
-class _Response(Shape):
-    """
-    What the web client gives.
-    """
-
-    def deliverBody(self, protocol: Protocol) -> None:
-        """
-        Tell a protocol what comes.
+        @return: fires with where to deliver it.
         """
 
 
-_agent: Callable[..., IAgent] = Agent
-_pool: Callable[..., object] = HTTPConnectionPool
-_site = cast(Callable[..., ServerFactory], Site)
-
-
-class Rig:
-    """
-    A web server on both families and a name server that knows it, on the real reactor.
-    """
-
-    def __init__(self) -> None:
-        self.reactor = globalReactor()
-        self.tcp = cast(IReactorTCP, self.reactor)
-        self.server = CannedServer(RECORDS)
-        where = self.server.listen(self.reactor, 0, "127.0.0.1")
-        self.resolver = Resolver(servers=[(where.address, where.port)], reactor=self.reactor)
-        site = _site(_Page())
-        site.noisy = False
-        first = self.tcp.listenTCP(0, site, interface="127.0.0.1")
-        self.port = int(getattr(first.getHost(), "port", 0))
-        self.listening: list[IListeningPort] = [first, self.tcp.listenTCP(self.port, site, interface="::1")]
-
-    async def connectTCP(self, name: str) -> str:
-        """
-        @return: the address that C{connectTCP} connects to.
-        """
-        connecting = _Connecting()
-        self.tcp.connectTCP(name, self.port, connecting)
-        return await connecting.done
-
-    async def connectEndpoint(self, name: str) -> str:
-        """
-        @return: the address that an endpoint connects to.
-        """
-        connecting = _Connecting()
-        await HostnameEndpoint(self.reactor, name, self.port).connect(connecting)
-        return await connecting.done
-
-    async def fetch(self, name: str) -> str:
-        """
-        @return: what the web server says.
-        """
-        response = await _agent(self.reactor, pool=_pool(self.reactor, persistent=False)).request(
-            b"GET", f"http://{name}:{self.port}/".encode()
-        )
-        body = _Body()
-        cast(_Response, response).deliverBody(body)
-        return (await body.done).decode()
-
-    async def close(self) -> None:
-        """
-        Leave nothing behind.
-        """
-        await self.resolver.close()
-        await self.server.close()
-        for port in self.listening:
-            await cast("Deferred[None]", port.stopListening())
-
-
-@asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
-    """
-    Set everything up and take it down again.
-    """
-    if not _hasIPv6():
-        pytest.skip("this machine has no IPv6 loopback")
-    made = Rig()
-    try:
-        yield made
-    finally:
-        await made.close()
+_calculator: Callable[..., _Exchanges] = MXCalculator
+_chain = cast("Callable[..., Resolver]", resolve.ResolverChain)
+_serverFactory = cast("Callable[..., ServerFactory]", server.DNSServerFactory)
 
 
 @pytest_twisted.ensureDeferred
-async def test_installed() -> None:
+async def test_installed(peer: LivePeer) -> None:
     """
-    With C{install}, endpoints and Twisted's web client reach hosts of either family and of both.
+    With C{install}, endpoints and Twisted's web client reach hosts of either family and of both, and by aliases.
     """
-    async with rig() as made:
+    async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
         try:
             for name, addresses in (
-                ("four.example", ["127.0.0.1"]),
-                ("six.example", ["::1"]),
-                ("both.example", ["::1", "127.0.0.1"]),
+                ("four.programs.example", ["127.0.0.1"]),
+                ("six.programs.example", ["::1"]),
+                ("both.programs.example", ["::1", "127.0.0.1"]),
+                ("far.programs.example", ["::1", "127.0.0.1"]),
             ):
                 assert await made.connectEndpoint(name) in addresses
                 assert await made.fetch(name) in addresses
-            assert await made.connectEndpoint("both.example") == "::1"
+            assert await made.connectEndpoint("both.programs.example") == "::1"
+            for name in ("nothing.programs.example", "text.programs.example"):
+                with pytest.raises(DNSLookupError):
+                    await made.connectEndpoint(name)
+                with pytest.raises(DNSLookupError):
+                    await made.fetch(name)
         finally:
             undo()
 
 
 @pytest_twisted.ensureDeferred
-async def test_connectTCP() -> None:
+async def test_treq(peer: LivePeer) -> None:
+    """
+    So does treq.
+    """
+    async with rig(Resolver(servers=[peer.server])) as made:
+        undo = made.resolver.install()
+        try:
+            for name, addresses in (("four", ["127.0.0.1"]), ("six", ["::1"]), ("far", ["::1", "127.0.0.1"])):
+                url = f"http://{name}.programs.example:{made.port}/"
+                response = await treq.get(url, persistent=False)
+                assert await treq.text_content(response) in addresses
+            with pytest.raises(DNSLookupError):
+                await treq.get(f"http://nothing.programs.example:{made.port}/", persistent=False)
+        finally:
+            undo()
+
+
+@pytest_twisted.ensureDeferred
+async def test_fallingBack(peer: LivePeer) -> None:
+    """
+    A host with both families that only IPv4 leads to is reached.
+    """
+    async with rig(Resolver(servers=[peer.server])) as made:
+        undo = made.resolver.install()
+        try:
+            await made.withoutIPv6()
+            assert await made.connectEndpoint("both.programs.example") == "127.0.0.1"
+            assert await made.fetch("both.programs.example") == "127.0.0.1"
+            with pytest.raises(ConnectError):
+                await made.connectEndpoint("six.programs.example")
+        finally:
+            undo()
+
+
+@pytest_twisted.ensureDeferred
+async def test_connectTCP(peer: LivePeer) -> None:
     """
     With C{install}, C{connectTCP} reaches hosts of IPv4 and of both, and fails clearly where there is IPv6 only.
     """
-    async with rig() as made:
+    async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
         try:
-            assert await made.connectTCP("four.example") == "127.0.0.1"
-            assert await made.connectTCP("both.example") == "127.0.0.1"
-            with pytest.raises(DNSLookupError):
-                await made.connectTCP("six.example")
+            for name in ("four", "both", "far"):
+                assert await made.connectTCP(f"{name}.programs.example") == "127.0.0.1"
+            for name in ("six", "text", "nothing"):
+                with pytest.raises(DNSLookupError):
+                    await made.connectTCP(f"{name}.programs.example")
         finally:
             undo()
 
 
 @pytest_twisted.ensureDeferred
-async def test_bare() -> None:
+async def test_bare(peer: LivePeer) -> None:
     """
-    The line of Twisted's tour: C{installResolver} alone serves C{connectTCP} and endpoints to hosts that have IPv4. To one that has
-    not, C{connectTCP} fails at once, and says why.
+    The line of Twisted's tour: C{installResolver(createResolver(servers=...))} alone serves C{connectTCP} and endpoints to hosts that
+    have IPv4. To one that has not, C{connectTCP} fails at once, and says why.
     """
-    async with rig() as made:
+    async with rig(client.createResolver(servers=[peer.server])) as made:
         reactor = cast(IReactorPluggableResolver, made.reactor)
         before = reactor.installResolver(made.resolver)
         try:
-            for name in ("four.example", "both.example"):
+            for name in ("four.programs.example", "both.programs.example", "far.programs.example"):
                 assert await made.connectTCP(name) == "127.0.0.1"
                 assert await made.connectEndpoint(name) == "127.0.0.1"
-            assert await made.connectEndpoint("six.example") == "::1"
+                assert await made.fetch(name) == "127.0.0.1"
+            assert await made.connectEndpoint("six.programs.example") == "::1"
             with pytest.raises(DNSLookupError, match="no address of IPv4"):
-                await made.connectTCP("six.example")
+                await made.connectTCP("six.programs.example")
+            with pytest.raises(DNSLookupError):
+                await made.connectEndpoint("nothing.programs.example")
         finally:
             reactor.installResolver(before)
+
+
+@pytest_twisted.ensureDeferred
+async def test_sixOnly(peer: LivePeer) -> None:
+    """
+    With C{install} of the resolver that C{createResolver} makes, hosts that have IPv6 only are reached, names of this machine as well.
+    """
+    async with rig(client.createResolver(servers=[peer.server])) as made:
+        reactor = cast(IReactorPluggableNameResolver, made.reactor)
+        before = reactor.nameResolver
+        undo = made.resolver.install()
+        try:
+            assert await made.connectEndpoint("six.programs.example") == "::1"
+            assert await made.fetch("six.programs.example") == "::1"
+            assert await made.connectEndpoint("localhost") in ("::1", "127.0.0.1")
+            assert await made.connectEndpoint("127.0.0.1") == "127.0.0.1"
+            assert await made.connectEndpoint("::1") == "::1"
+        finally:
+            undo()
+        assert reactor.nameResolver is before
+
+
+@pytest_twisted.ensureDeferred
+async def test_module(peer: LivePeer) -> None:
+    """
+    The functions of the module ask the resolver of the process, which C{install} puts into the reactor.
+    """
+    before = client.theResolver
+    async with rig(Resolver(servers=[peer.server])) as made:
+        client.theResolver = made.resolver
+        try:
+            undo = client.install()
+            try:
+                assert await made.connectEndpoint("six.programs.example") == "::1"
+            finally:
+                undo()
+            assert addressesOf(await client.lookupAddress("four.programs.example")) == ["127.0.0.1"]
+            assert await client.getHostByName("six.programs.example") == "::1"
+            assert await client.getHostByName("both.programs.example") == "127.0.0.1"
+            records, _, _ = await client.lookupZone("programs.example")
+            assert len(records) == 16
+            told = await client.explain("far.programs.example", "AAAA")
+            assert "::1" in told.text
+        finally:
+            client.theResolver = before
+
+
+async def _deliver(made: Rig, domain: str) -> tuple[str, str]:
+    """
+    @return: to which host mail for a domain goes, and by which address that host is reached.
+    """
+    exchange = await _calculator(made.resolver).getMX(domain)
+    return str(exchange.name), await made.connectEndpoint(str(exchange.name))
+
+
+@pytest_twisted.ensureDeferred
+async def test_mail(peer: LivePeer) -> None:
+    """
+    Mail finds its way: to the best exchange, whatever its family, through aliases, to the host itself where there is none, and back
+    where there is nothing.
+    """
+    async with rig(Resolver(servers=[peer.server])) as made:
+        undo = made.resolver.install()
+        try:
+            assert await _deliver(made, "mail4.programs.example") == ("both.programs.example", "::1")
+            assert await _deliver(made, "mail6.programs.example") == ("six.programs.example", "::1")
+            assert await _deliver(made, "mailalias.programs.example") == ("six.programs.example", "::1")
+            assert await _deliver(made, "four.programs.example") == ("127.0.0.1", "127.0.0.1")
+            assert await _deliver(made, "six.programs.example") == ("::1", "::1")
+            for domain in ("nothing.programs.example", "text.programs.example"):
+                with pytest.raises(DNSLookupError):
+                    await _calculator(made.resolver).getMX(domain)
+        finally:
+            undo()
+
+
+@pytest_twisted.ensureDeferred
+async def test_namesServer(peer: LivePeer) -> None:
+    """
+    Twisted's name server passes questions on to one of our resolvers, alone or in a chain of Twisted's.
+    """
+    resolver = Resolver(servers=[peer.server])
+    async with rig(resolver) as made:
+        for clients in ([resolver], [_chain([resolver])]):
+            factory = _serverFactory(clients=clients)
+            factory.noisy = False
+            port = made.tcp.listenTCP(0, factory, interface="127.0.0.1")
+            made.listening.append(port)
+            where = ("127.0.0.1", int(getattr(port.getHost(), "port", 0)))
+            async with resolving(where) as asking:
+                message = await asking.queryTCP([dns.Query("four.programs.example", dns.A)])
+                assert [str(each.payload) for each in message.answers] == ["<A address=127.0.0.1 ttl=300>"]
+                message = await asking.queryTCP([dns.Query("nothing.programs.example", dns.A)])
+                assert message.rCode == dns.ENAME
+
+
+@pytest_twisted.ensureDeferred
+async def test_chains(peer: LivePeer) -> None:
+    """
+    In a chain of Twisted's resolvers, ours says what it has found, and that there is no such name.
+    """
+    async with rig(Resolver(servers=[peer.server])) as made:
+        chain = _chain([made.resolver])
+        assert addressesOf(await chain.lookupAddress("four.programs.example")) == ["127.0.0.1"]
+        with pytest.raises(names_error.DomainError):
+            await chain.lookupAddress("nothing.programs.example")

@@ -1,0 +1,183 @@
+"""
+A web server on both families, and what connects to it by name, on the real reactor.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol as Shape
+from typing import cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTCP
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.iweb import IAgent
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from twisted_ext.client import NamesResolver
+from twisted_ext.edges.install import globalReactor
+
+__all__ = ["Rig", "rig"]
+
+
+def _hasIPv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+class _Page(Resource):
+    """
+    Says by which address it was reached.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        @return: the address.
+        """
+        return str(getattr(request.client, "host", "")).encode()
+
+
+class _Connecting(ClientFactory):
+    """
+    Tells what becomes of a connection: the address, or why there is none.
+    """
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.done: Deferred[str] = Deferred()
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        factory = self
+
+        class Brief(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.loseConnection()
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                factory.done.callback(str(getattr(addr, "host", "")))
+
+        return Brief()
+
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
+        self.done.errback(reason)
+
+
+class _Body(Protocol):
+    """
+    Collects what a web server says.
+    """
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred()
+        self._parts: list[bytes] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.done.callback(b"".join(self._parts))
+
+
+class _Response(Shape):
+    """
+    What the web client gives.
+    """
+
+    def deliverBody(self, protocol: Protocol) -> None:
+        """
+        Tell a protocol what comes.
+        """
+
+
+_agent: Callable[..., IAgent] = Agent
+_pool: Callable[..., object] = HTTPConnectionPool
+_site = cast(Callable[..., ServerFactory], Site)
+
+
+class Rig:
+    """
+    A web server on both families, which says by which address it was reached.
+
+    @ivar resolver: what programs are to use; it is closed with the rest.
+    @ivar port: where the web server is.
+    """
+
+    def __init__(self, resolver: NamesResolver) -> None:
+        self.reactor = globalReactor()
+        self.tcp = cast(IReactorTCP, self.reactor)
+        self.resolver = resolver
+        site = _site(_Page())
+        site.noisy = False
+        first = self.tcp.listenTCP(0, site, interface="127.0.0.1")
+        self.port = int(getattr(first.getHost(), "port", 0))
+        self.listening: list[IListeningPort] = [first, self.tcp.listenTCP(self.port, site, interface="::1")]
+
+    async def withoutIPv6(self) -> None:
+        """
+        Be reached by IPv4 alone from now on.
+        """
+        await cast("Deferred[None]", self.listening.pop().stopListening())
+
+    async def connectTCP(self, name: str) -> str:
+        """
+        @return: the address that C{connectTCP} connects to.
+        """
+        connecting = _Connecting()
+        self.tcp.connectTCP(name, self.port, connecting)
+        return await connecting.done
+
+    async def connectEndpoint(self, name: str) -> str:
+        """
+        @return: the address that an endpoint connects to.
+        """
+        connecting = _Connecting()
+        await HostnameEndpoint(self.reactor, name, self.port).connect(connecting)
+        return await connecting.done
+
+    async def fetch(self, name: str) -> str:
+        """
+        @return: what the web server says.
+        """
+        response = await _agent(self.reactor, pool=_pool(self.reactor, persistent=False)).request(
+            b"GET", f"http://{name}:{self.port}/".encode()
+        )
+        body = _Body()
+        cast(_Response, response).deliverBody(body)
+        return (await body.done).decode()
+
+    async def close(self) -> None:
+        """
+        Leave nothing behind.
+        """
+        await self.resolver.close()
+        for port in self.listening:
+            await cast("Deferred[None]", port.stopListening())
+
+
+@asynccontextmanager
+async def rig(resolver: NamesResolver) -> AsyncIterator[Rig]:
+    """
+    Set everything up and take it down again.
+    """
+    if not _hasIPv6():
+        pytest.skip("this machine has no IPv6 loopback")
+    made = Rig(resolver)
+    try:
+        yield made
+    finally:
+        await made.close()
