@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,7 @@ Address = tuple[str, int]
 _MOST_TURNS: Final = 1_000_000
 
 
+@lru_cache(1024)
 def normal(address: str) -> str:
     """
     @return: the address in its short form, without a scope.
@@ -200,7 +202,7 @@ class MemoryNetwork:
         # A closed port: ICMP goes back to whom the datagram names as its sender.
         sender = self.hostAt(datagram.source[0], host)
         link = self.linkBetween(datagram.destination[0], datagram.source[0])
-        if sender is not None and not link.silent:
+        if sender is not None and not link.silent and sender.cares(datagram):
             self.clock.callLater(link.delay, sender.refuse, datagram)
 
     def pending(self) -> list[str]:

@@ -152,6 +152,12 @@ class MemoryReactor(PluggableResolverMixin):
         # A connected port of that number lets others' datagrams drop.
         return bool(there)
 
+    def cares(self, datagram: Datagram) -> bool:
+        """
+        Whether one of this host's sockets would be told that a datagram of its met a closed port.
+        """
+        return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self._ports.items())
+
     def refuse(self, datagram: Datagram) -> None:
         """
         Learn that a datagram of this host's has met a closed port.

@@ -1,0 +1,113 @@
+"""
+Attack 5: replacing the second fragment of a long reply (2012 and after; CVE-2025-59024). What is never cut cannot be replaced in part.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import unittest
+
+from tests.networks import NetworkTestCase, textsOf
+from twisted_ext.resolver import asking
+from twisted_ext.transport import sockets
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.polling import Drained
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message
+
+LONG = [f'"{str(number) * 200}"' for number in range(8)]
+
+
+class FragmentTests(NetworkTestCase):
+    """
+    Tests with a reply of more than 1,232 octets.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve(records={("long.test", "TXT"): LONG})
+        self.source = self.forward(self.server)
+
+    def test_advertised(self) -> None:
+        """
+        No query says that more than 1,232 octets may come; a longer answer is cut by the server and comes by TCP.
+        """
+        self.assertEqual(len(self.find(self.source, "long.test", "TXT")), 8)
+        sizes = [asked.message.edns.payloadSize for asked in self.canned.asked if asked.message.edns is not None]
+        self.assertEqual(sizes, [1232, 1232])
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp"])
+
+    def enlarge(self) -> None:
+        """
+        Make the server send its long reply in one piece whatever it was told.
+        """
+
+        def whole(reply: bytes, transport: str) -> list[bytes]:
+            query = self.canned.asked[-1].message
+            full = Message(query.id, query.flags, query.questions, edns=EDNS(1232))
+            return [self.canned.replyTo(full, "tcp")]
+
+        self.canned.tamper = whole
+
+    def test_tooLong(self) -> None:
+        """
+        A longer reply that comes nevertheless is not believed but asked for by TCP.
+        """
+        self.enlarge()
+        asked = self.ask(self.source, "long.test", "TXT")
+        self.network.advance(6)
+        answer = self.successResultOf(asked)
+        assert answer.origin is not None
+        self.assertEqual((answer.origin.source, len(textsOf(answer))), ("tcp", 8))
+
+    def test_tooLongUndefended(self) -> None:
+        """
+        Without the bound it would be taken.
+        """
+        from twisted_ext.transport import ports
+
+        for module in (sockets, ports, asking):
+            self.patch(module, "SIZE", 65535)
+        self.enlarge()
+        asked = self.ask(self.source, "long.test", "TXT")
+        self.network.advance(6)
+        answer = self.successResultOf(asked)
+        assert answer.origin is not None
+        self.assertEqual(answer.origin.source, "udp")
+
+
+class Unwatched:
+    """
+    Watches nothing.
+    """
+
+    def watch(self, descriptor: int, socket: Drained) -> None:
+        pass
+
+    def forget(self, descriptor: int) -> None:
+        pass
+
+
+class PathTests(NetworkTestCase):
+    """
+    Tests of what the system is told about fragments.
+    """
+
+    @unittest.skipUnless(sys.platform == "linux", "names of Linux")
+    def test_ignoresForgedMTU(self) -> None:
+        """
+        On Linux our sockets do not believe what ICMP says about the path's MTU, in both families.
+        """
+        for address, level, option in (("127.0.0.1", socket.IPPROTO_IP, 10), ("::1", socket.IPPROTO_IPV6, 23)):
+            exchange = DatagramExchange(Datagrams(self.here), Server(address))
+            made = sockets.RawMaker(Unwatched(), Draw()).make(exchange)
+            assert isinstance(made, sockets.RawSocket)
+            try:
+                self.assertEqual(made._socket.getsockopt(level, option), 5)
+                with socket.socket(exchange.server.family, socket.SOCK_DGRAM) as plain:
+                    self.assertNotEqual(plain.getsockopt(level, option), 5)
+            finally:
+                made.close()

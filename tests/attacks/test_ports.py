@@ -1,0 +1,106 @@
+"""
+Attack 4: finding out the port of a query by what others can observe, as SAD DNS does (2020, 2021), and weak generators (CVE-2025-40780).
+"""
+
+from __future__ import annotations
+
+import os
+
+from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
+from tests.networks import NetworkTestCase
+from twisted_ext.testing.datagrams import MemoryPort
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.drawing import Draw
+
+
+class PortTests(NetworkTestCase):
+    """
+    A forger who probes the client's host.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE})
+        self.network.shape(source="192.0.2.53", delay=0.5)
+        self.network.recording = False
+        self.source = self.forward(self.server)
+
+    def test_spray(self) -> None:
+        """
+        Datagrams to all ports from somebody else change nothing, not even the state of the socket that is open.
+        """
+        asked = self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        for number in range(1024, 65536):
+            self.network.inject(forge(questionOf(VICTIM)), ("203.0.113.66", 53), ("192.0.2.7", number))
+        self.assertEqual((self.here.ports(), port.protocol.socket.misses), ([port], 0))  # type: ignore[attr-defined]
+        self.network.advance(1)
+        self.assertEqual(self.told(asked), [GENUINE])
+        self.assertEqual(self.events(), ["sent", "reply"])
+
+    def test_sprayUndefended(self) -> None:
+        """
+        A socket that is not connected would have noticed the one that is to its port.
+        """
+        self.patch(MemoryPort, "takes", lambda port, datagram: True)
+        self.patch(type(self.server), "isAt", lambda server, address, number: True)
+        self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        receiver = port.protocol.socket  # type: ignore[attr-defined]
+        self.network.inject(b"??" + forge(questionOf(VICTIM)), ("203.0.113.66", 53), ("192.0.2.7", port.port))
+        self.assertEqual(receiver.misses, 1)
+        self.network.advance(1)
+
+    def test_generator(self) -> None:
+        """
+        Ports and ids come from the operating system's generator and nowhere else.
+        """
+        self.assertIs(Draw()._urandom, os.urandom)
+        fixed = Draw(lambda count: b"\x12\x34\x56\x78\x9a\xbc" * (count // 6) + bytes(count % 6))
+        self.assertEqual([fixed.port(), fixed.port()], [0x1234, 0x5678])
+
+    def test_forgedRefusals(self) -> None:
+        """
+        ICMP messages about other pairs of ends end no look-up; one about this very pair does, as it should.
+        """
+        asked = self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        for other in (port.port ^ 1, 53):
+            self.network.injectRefusal(("192.0.2.53", 53), ("192.0.2.7", other))
+        self.network.injectRefusal(("192.0.2.53", 54), ("192.0.2.7", port.port))
+        self.network.injectRefusal(("192.0.2.54", 53), ("192.0.2.7", port.port))
+        self.network.advance(1)
+        self.assertEqual(self.told(asked), [GENUINE])
+        asked = self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        self.network.injectRefusal(("192.0.2.53", 53), ("192.0.2.7", port.port))
+        self.failed(asked)
+
+    def test_nearMiss(self) -> None:
+        """
+        After one reply with a wrong id from the right address the query is asked by TCP, and the genuine reply by UDP still counts.
+        """
+        for silentTo, transport in (("udp", "tcp"), ("tcp", "udp")):
+            self.canned.silentTo = silentTo
+            asked = self.ask(self.source, VICTIM)
+            (port,) = self.here.ports()
+            (key,) = port.protocol.socket.keys  # type: ignore[attr-defined]
+            self.network.inject(bytes([key[0] ^ 1, key[1]]) + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
+            self.network.advance(2)
+            answer = self.successResultOf(asked)
+            assert answer.origin is not None
+            self.assertEqual((answer.origin.source, answer.answer[0].rdatas), (transport, (bytes([192, 0, 2, 80]),)))
+            self.assertIn("near miss", self.events())
+
+    def test_nearMissUndefended(self) -> None:
+        """
+        Without that, nothing but UDP would be asked.
+        """
+        for upstream in self.source.upstreams:
+            upstream.datagram.nearMisses = 1 << 20
+        self.canned.silentTo = "udp"
+        asked = self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        self.network.inject(b"??" + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
+        self.network.advance(6)
+        self.failed(asked)
