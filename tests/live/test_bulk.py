@@ -192,7 +192,7 @@ async def test_hopeless(frail: LivePeer) -> None:
     """
     frail.pause()
     async with resolving(frail) as resolver:
-        names = [f"host{number}.bulk.example" for number in range(300)]
-        results = {name: result async for name, result in bulk(resolver, names, seconds=0.5)}
+        names = [f"host{number}.bulk.example" for number in range(40)]
+        results = {name: result async for name, result in bulk(resolver, names, seconds=0.3)}
         assert set(results) == set(names)
         assert {isinstance(result, DNSFault) for result in results.values()} == {True}
