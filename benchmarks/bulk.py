@@ -1,7 +1,7 @@
 """
 Any number of names: C{txdns bulk}, C{twisted_ext.bulk.bulk}, and what both stand on, against NSD.
 
-    python benchmarks/bulk.py [rounds] [names]
+    python -m benchmarks.bulk [rounds] [names]
 
 NSD runs on the second core, everything else on the first. Each row is names in a second and microseconds of processor time for each
 (its own and the kernel's for it), the best of all rounds, with rounds interleaved: C{forwarding} the look-ups alone, as many under way
@@ -27,7 +27,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.peers import LivePeer, nsd
+from benchmarks.peering import CORES, names, zoneServer
+from tests.peers import LivePeer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import bulk
 from twisted_ext.interfaces import IAnswerSource
@@ -39,38 +40,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 
-CORES = sorted(os.sched_getaffinity(0))
-
 TXDNS = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
-
-ZONE = """\
-$ORIGIN example.test.
-$TTL 3600
-@ SOA ns1 hostmaster 1 3600 900 604800 300
-@ NS ns1
-@ NS ns2
-ns1 A 192.0.2.1
-ns2 A 192.0.2.2
-"""
-
-
-def names(number: int) -> list[str]:
-    """
-    @return: names that the zone has.
-    """
-    return [f"h{index}.example.test" for index in range(number)]
-
-
-def pin(pid: int, core: int) -> None:
-    """
-    Keep all processes of a group on one core.
-    """
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(status.read_text().rpartition(")")[2].split()[2]) == pid:
-                os.sched_setaffinity(int(status.parent.name), {core})
-        except (OSError, ValueError):
-            continue
 
 
 async def forwarding(server: Server, asked: list[str]) -> None:
@@ -250,10 +220,7 @@ def main() -> None:
     """
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     number = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
-    zone = ZONE + "".join([f"h{index} A 10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}\n" for index in range(number)])
-    with tempfile.TemporaryDirectory() as folder, nsd({"example.test": zone}) as server:
-        pin(server.pid, CORES[-1])
-        os.sched_setaffinity(0, {CORES[0]})
+    with tempfile.TemporaryDirectory() as folder, zoneServer(number) as server:
         for row in rows(server, rounds, number, Path(folder)):
             print(row)
 

@@ -1,7 +1,7 @@
 """
 A look-up that the cache can answer: processor time for each, beside the cache of twisted.names in interleaved rounds.
 
-    python benchmarks/cached.py [names] [rounds]
+    python -m benchmarks.cached [names] [rounds]
 
 Each row is the least of all rounds, in microseconds. C{at hand} is the source alone, C{records} a whole C{lookupAddress} with its
 Deferred and twisted.names' record objects. Names are asked for in turn, so that each is asked for within a second as a busy program

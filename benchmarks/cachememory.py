@@ -1,7 +1,7 @@
 """
 Memory per cached set of records: the process's own, over 100,000 names, beside what the cache counts.
 
-    python benchmarks/cachememory.py [names [megabytes]]
+    python -m benchmarks.cachememory [names [megabytes]]
 
 Shapes: C{address} (one A record), C{web} (an alias and two addresses), C{denied} (no such data, with its SOA record), C{mixed}.
 """

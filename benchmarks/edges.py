@@ -1,7 +1,7 @@
 """
 The edge to Twisted: what it adds to a look-up, and what importing the client adds to importing the reactor.
 
-    python benchmarks/edges.py [rounds]
+    python -m benchmarks.edges [rounds]
 
 Rows are microseconds of processor time, the least of all rounds: C{records} an answer made into the three lists; C{cached} a whole
 C{lookupAddress} whose answer is at hand; C{share} what the edge adds to one that is not, for names asked for before and for new ones.
