@@ -37,6 +37,7 @@ def runTwisted(library: str, host: str, port: int, count: int) -> None:
     """
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred, gatherResults
+    from twisted.python.failure import Failure
 
     if library == "twisted_ext":
         from twisted_ext import client as ours
@@ -57,9 +58,11 @@ def runTwisted(library: str, host: str, port: int, count: int) -> None:
         began, used = time.perf_counter(), time.process_time()
         await gatherResults([Deferred.fromCoroutine(worker(remaining)) for _ in range(WINDOW)])
         report(count, began, used)
-        reactor.stop()
 
-    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(main()).addErrback(lambda failure: (failure.printTraceback(), reactor.stop())))
+    def begin() -> None:
+        Deferred.fromCoroutine(main()).addErrback(Failure.printTraceback).addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
     reactor.run()
 
 
