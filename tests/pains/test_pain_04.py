@@ -1,0 +1,153 @@
+"""
+Pain 4: no total deadline. A look-up took a minute, and what the caller had said of time was lost on aliases and on TCP
+(Twisted #2336 and #8033).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.names import client as before
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import QueryContext
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.resolver.asking import Flight
+from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.discovering import System
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import rrsetOf
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+
+#: What the caller gives it.
+SECONDS = 2
+
+
+def alias(question: Question) -> list[RRSet]:
+    """
+    @return: from each name to the next, and no step further: following it is left to us.
+    """
+    number = int(nameToText(question.name).partition(".")[0][1:])
+    return [rrsetOf(question.name, 5, f"a{number + 1}.example.", 60)]
+
+
+def bare(reply: bytes, transport: str) -> list[bytes]:
+    """
+    @return: the reply without its authority section, as from a server that knows nothing of where its aliases lead.
+    """
+    message = Message.fromWire(reply)
+    return [buildMessage(Message(message.id, message.flags, message.questions, message.answer))]
+
+
+class DeadlineTests(SynchronousTestCase):
+    """
+    Servers with which everything takes its time.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("192.0.2.7")
+        self.server = CannedServer(otherwise=alias)
+        self.server.listen(self.network.reactor("192.0.2.53"))
+        self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+        self.before = before.Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)  # type: ignore[no-untyped-call]
+
+    def lasts(self, begin: Callable[[], Deferred[object]], most: float = 120) -> float:
+        """
+        @return: seconds until a look-up ends, which it does by running out of time.
+        """
+        began = self.here.seconds()
+        over: list[float] = []
+        looking = begin()
+        looking.addBoth(lambda result: over.append(self.here.seconds()) or result)
+        while not over and self.here.seconds() < began + most:
+            self.network.advance(0.05)
+        self.failureResultOf(looking, TimeoutError)
+        return round(over[0] - began, 1)
+
+    def test_aliases(self) -> None:
+        """
+        Each alias takes half a second; together they take no longer than the caller said.
+        """
+        self.server.delay = 0.5
+        self.server.tamper = bare
+        self.assertEqual(self.lasts(lambda: self.resolver.getHostByName("a0.example", SECONDS)), SECONDS)
+
+        # With a deadline of its own for each step it would be another story.
+        def anew(context: QueryContext, relative: bool) -> QueryContext:
+            return QueryContext(self.here.seconds() + SECONDS)
+
+        self.patch(QueryContext, "but", anew)
+        looking = self.resolver.getHostByName("a0.example", SECONDS)
+        self.network.advance(SECONDS + 1)
+        self.assertNoResult(looking)
+        looking.addErrback(lambda _: None)
+        looking.cancel()
+
+    def test_stream(self) -> None:
+        """
+        After a truncated reply TCP gets the time that is left. With ten seconds of its own, as from Twisted, it would take them.
+        """
+        self.server.truncating = True
+        self.server.silentTo = "tcp"
+        self.server.delay = 0.5
+        self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), SECONDS)
+        self.assertEqual([asked.transport for asked in self.server.asked], ["udp", "tcp"])
+        asTold = Flight._byStream
+
+        def asBefore(flight: Flight, index: int, now: float) -> None:
+            flight.context = QueryContext(now + 10)
+            asTold(flight, index, now)
+
+        self.patch(Flight, "_byStream", asBefore)
+        self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+        self.patch(Coalescing, "answer", lambda coalescing, question, context: coalescing._inner.answer(question, context))
+        self.assertGreater(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), 10)
+
+    def test_silence(self) -> None:
+        """
+        Five seconds where nobody says anything, for a server as for several, and for a sequence its sum. Twisted takes a minute.
+        """
+        self.server.silent = True
+        self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example")), 5)
+        self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example", (0.5, 1))), 1.5)
+        many = Resolver(servers=[("192.0.2.53", 53), ("192.0.2.54", 53), ("192.0.2.55", 53)], reactor=self.here)
+        self.assertEqual(self.lasts(lambda: many.lookupAddress("a0.example")), 5)
+        self.assertEqual(self.lasts(lambda: self.before.lookupAddress("a0.example")), 60)
+
+    def test_undefended(self) -> None:
+        """
+        Were the deadline not looked at when a server is silent, nothing would end the look-up.
+        """
+        self.server.silent = True
+
+        def patient(flight: Flight, now: float) -> None:
+            flight.due = now + 1
+
+        self.patch(Flight, "overdue", patient)
+        looking = self.resolver.lookupAddress("a0.example")
+        self.network.advance(600)
+        self.assertNoResult(looking)
+        looking.addErrback(lambda _: None)
+        looking.cancel()
+
+    def test_sources(self) -> None:
+        """
+        It is one deadline for all that stands behind a resolver: hosts, search list, cache, several servers.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "resolv.conf").write_text("nameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch one.example two.example\n")
+        self.server.silent = True
+        system = NamesResolver(System(self.here, str(folder / "resolv.conf"), os.devnull, environment={}), self.here)
+        self.assertEqual(self.lasts(lambda: system.lookupAddress("www", SECONDS)), SECONDS)
+        self.assertEqual(self.here.pending(), [])
+        self.assertEqual(nameToText(self.server.asked[0].question.name), "www.one.example.")

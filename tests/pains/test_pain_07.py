@@ -1,0 +1,84 @@
+"""
+Pain 7: a server that says SERVFAIL or REFUSED ends the look-up, though the next one would answer.
+"""
+
+from __future__ import annotations
+
+from twisted.names import client as before
+from twisted.names import error
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.asking import Flight
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+
+SERVERS = [("192.0.2.53", 53), ("192.0.2.54", 53)]
+
+#: What the first one says: SERVFAIL, NOTIMP, REFUSED.
+WITHOUT_USE = (2, 4, 5)
+
+
+class NextServerTests(SynchronousTestCase):
+    """
+    Two servers, of which the first is of no use.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("192.0.2.7")
+        self.first = CannedServer({("www.example", "A"): "192.0.2.80"})
+        self.second = CannedServer({("www.example", "A"): "192.0.2.80"})
+        for server, (address, _) in zip((self.first, self.second), SERVERS, strict=True):
+            server.listen(self.network.reactor(address))
+
+    def address(self) -> str | None:
+        """
+        @return: what a new resolver finds, if it does.
+        """
+        resolver = Resolver(servers=SERVERS, reactor=self.here)
+        looking = resolver.getHostByName("www.example")
+        looking.addErrback(lambda failure: failure.trap(error.DomainError) and None)
+        self.network.advance(6)
+        resolver.close()
+        self.assertEqual(self.here.pending(), [])
+        return self.successResultOf(looking)
+
+    def test_movesOn(self) -> None:
+        """
+        The other one is asked at once. With Twisted's own, and with the first failure taken as final, nothing is found.
+        """
+        for rcode in WITHOUT_USE:
+            self.first.rcode = rcode
+            self.assertEqual(self.address(), "192.0.2.80")
+        self.first.rcode = 2
+        stock = before.Resolver(servers=SERVERS, reactor=self.here)  # type: ignore[no-untyped-call]
+        looking = stock.lookupAddress("www.example")
+        self.network.advance(6)
+        self.failureResultOf(looking, error.DNSServerError)
+
+        def final(flight: Flight, index: int, fault: DNSFault, now: float, leg: object, key: bytes) -> None:
+            flight.end(fault)
+
+        self.patch(Flight, "_setBack", final)
+        for rcode in WITHOUT_USE:
+            self.first.rcode = rcode
+            self.assertIsNone(self.address())
+
+    def test_dead(self) -> None:
+        """
+        The same for a server that is silent, one whose port is closed, and one that is not there.
+        """
+        self.first.silent = True
+        self.assertEqual(self.address(), "192.0.2.80")
+        self.first.close()
+        self.assertEqual(self.address(), "192.0.2.80")
+
+    def test_denialIsFinal(self) -> None:
+        """
+        That there is no such name is an answer: nobody else is asked.
+        """
+        self.first.rcode = 3
+        self.assertIsNone(self.address())
+        self.assertEqual(self.second.asked, [])

@@ -1,0 +1,63 @@
+"""
+Pain 8: with a server's address in another spelling, all of its replies were dropped.
+"""
+
+from __future__ import annotations
+
+from twisted.names import client as before
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.edges.codes import LookupFailed
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.transport.servers import Server
+
+SPELLINGS = ("2001:db8::53", "2001:0DB8:0:0:0:0:0:53", "2001:db8:0::0053", "2001:DB8::0.0.0.83")
+
+
+class SpellingTests(SynchronousTestCase):
+    """
+    One server, and many ways to write where it is.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("2001:db8::7")
+        self.server = CannedServer({("www.example", "A"): "192.0.2.80"})
+        self.server.listen(self.network.reactor("2001:db8::53"))
+
+    def address(self, spelt: str) -> str | None:
+        """
+        @return: what is found, if anything.
+        """
+        resolver = Resolver(servers=[(spelt, 53)], reactor=self.here, timeout=1)
+        looking = resolver.getHostByName("www.example")
+        looking.addErrback(lambda failure: failure.trap(LookupFailed) and None)
+        self.network.advance(2)
+        return self.successResultOf(looking)
+
+    def test_anySpelling(self) -> None:
+        """
+        Replies are taken however the server was spelt. Twisted's own drops them, and so would comparing addresses as texts.
+        """
+        for spelt in SPELLINGS:
+            self.assertEqual(self.address(spelt), "192.0.2.80")
+        stock = before.Resolver(servers=[(SPELLINGS[1], 53)], reactor=self.here)  # type: ignore[no-untyped-call]
+        looking = stock.lookupAddress("www.example", timeout=[1])
+        looking.addErrback(lambda _: None)
+        self.network.advance(0.9)
+        self.assertNoResult(looking)
+        self.network.advance(1)
+        for spelt in SPELLINGS[1:]:
+            self.patch(Server, "isAt", lambda server, address, port, spelt=spelt: address == spelt)
+            self.assertIsNone(self.address(spelt))
+
+    def test_oneServer(self) -> None:
+        """
+        Two spellings are one server, wherever they come from: it is asked once, and not twice.
+        """
+        self.assertEqual(len({Server(spelt) for spelt in SPELLINGS}), 1)
+        lines = "".join([f"nameserver {spelt}\n" for spelt in SPELLINGS])
+        self.assertEqual(SystemConfiguration.parse(lines.encode()).servers, (Server("2001:db8::53"),))

@@ -1,0 +1,135 @@
+"""
+Pain 9: hostile packets. Pointer chains (CVE-2026-42304), cut messages taken as whole, labels with dots equal to two labels, replies matched
+by id alone, the retry by TCP asking the question that the reply carried (Twisted #12696, #12680).
+"""
+
+from __future__ import annotations
+
+from struct import pack
+
+from tests.networks import NetworkTestCase
+from twisted_ext.errors import PeerFault
+from twisted_ext.resolver import asking
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire import reader
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+
+#: One label with a dot in it, and two labels.
+DOTTED = Question(b"\x0bwww.example\x04test\x00", 1)
+ADDRESS = b"\xc0\x00\x02\x42"
+
+
+def chained(length: int) -> bytes:
+    """
+    @return: a message whose records' names are each a pointer to the pointer before, without its id.
+    """
+    question = questionOf("www.example.test").toWire()
+    octets = b"\x81\x80\x00\x01" + pack(">HHH", length, 0, 0) + question
+    target = 12
+    for _ in range(length):
+        here = len(octets) + 2
+        octets += pack(">HHHIH", 0xC000 | target, 16, 1, 60, 2) + pack(">H", 0xC000 | here)
+        target = here
+    return octets
+
+
+class HostilePacketTests(NetworkTestCase):
+    """
+    A server, or somebody in its place, that sends what it likes.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.source = self.forward(self.server)
+
+    def inject(self, body: bytes) -> None:
+        """
+        Send something with the right id to the right port.
+        """
+        (port,) = self.here.ports()
+        key = next(iter(port.protocol.socket.keys))  # type: ignore[attr-defined]
+        self.network.inject(key + body, ("192.0.2.53", 53), ("192.0.2.7", port.port))
+
+    def meet(self, body: bytes) -> list[str]:
+        """
+        @return: what a look-up gives that meets this before the genuine reply.
+        """
+        asked = self.ask(self.source)
+        self.inject(body)
+        self.network.advance(6)
+        return self.told(asked)
+
+    def test_pain09_pointerChains(self) -> None:
+        """
+        A message full of names that each point on and on costs bounded work and is no answer; nor has it any effect on what is asked next.
+        Without the bounds it is read.
+        """
+        self.canned.truncating = True
+        for defended in (True, False):
+            if not defended:
+                self.patch(reader, "_MOST_JUMPS", 1 << 30)
+                self.patch(reader, "_MOST_HOPS", 1 << 30)
+            self.canned.tamper = lambda reply, transport: [reply[:2] + chained(1000) if transport == "tcp" else reply]
+            asked = self.ask(self.source)
+            self.network.advance(6)
+            if defended:
+                self.assertIsInstance(self.failed(asked), PeerFault)
+            else:
+                self.successResultOf(asked)
+            self.canned.tamper = None
+            self.assertEqual(self.find(self.source), ["192.0.2.80"])
+
+    def test_pain09_cutMessages(self) -> None:
+        """
+        A message that is cut anywhere is no message.
+        """
+        question = questionOf("www.example.test")
+        records = (RRSet(question.name, 1, 1, 60, (ADDRESS, b"\xc0\x00\x02\x43")),)
+        whole = buildMessage(Message(0, 0x8180, (question,), records))
+        for end in range(2, len(whole)):
+            self.assertEqual(self.meet(whole[2:end]), ["192.0.2.80"])
+
+    def test_pain09_dottedLabels(self) -> None:
+        """
+        A label with a dot is not two labels: a reply about it answers nobody's question, and its records are not under that name.
+        """
+        self.assertNotEqual(DOTTED, questionOf("www.example.test"))
+        body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
+        self.assertEqual(self.meet(body), ["192.0.2.80"])
+        question = questionOf("www.example.test")
+        alias = RRSet(question.name, 5, 1, 60, (nameFromText("other.test"),))
+        body = buildMessage(Message(0, 0x8180, (question,), (alias, RRSet(b"\x0aother.test\x00", 1, 1, 60, (ADDRESS,)))))[2:]
+        asked = self.ask(self.source)
+        self.inject(body)
+        self.assertEqual(self.successResultOf(asked).outcome.value, "nodata")
+
+    def test_pain09_idAlone(self) -> None:
+        """
+        The right id is not enough: flags, opcode and question have to be right too.
+        """
+        question = questionOf("www.example.test")
+        for flags, asked in ((0x0180, question), (0xA980, question), (0x8180, questionOf("mail.example.test"))):
+            body = buildMessage(Message(0, flags, (asked,), (RRSet(asked.name, 1, 1, 60, (ADDRESS,)),)))[2:]
+            self.assertEqual(self.meet(body), ["192.0.2.80"])
+
+    def test_pain09_questionByTCP(self) -> None:
+        """
+        What goes out by TCP after a truncated reply is our question.
+        """
+        self.meet(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
+        self.canned.truncating = True
+        self.find(self.source)
+        self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.example.test")})
+
+    def test_pain09_undefended(self) -> None:
+        """
+        With the id alone compared, the forged address is what the caller gets.
+        """
+        self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: True)
+        question = questionOf("mail.example.test")
+        body = buildMessage(Message(0, 0x8180, (question,), (RRSet(question.name, 1, 1, 60, (ADDRESS,)),)))[2:]
+        self.assertNotEqual(self.meet(body), ["192.0.2.80"])

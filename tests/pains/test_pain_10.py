@@ -1,0 +1,90 @@
+"""
+Pain 10: a socket for each query, and a line in the log for each socket (Twisted #4021).
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.names import client as before
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.transport import ports
+from twisted_ext.transport.datagram import Datagrams
+from twisted_ext.transport.servers import Server
+
+#: Look-ups, so many of them at a time.
+MANY, TOGETHER = 1600, 100
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    A program that looks many names up.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.network.recording = False
+        self.here = self.network.reactor("192.0.2.7")
+        self.server = CannedServer(otherwise="192.0.2.80")
+        self.server.listen(self.network.reactor("192.0.2.53"))
+        self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+        self.lines: list[LogEvent] = []
+        globalLogPublisher.addObserver(self.lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.lines.append)
+
+    def look(self, many: int = MANY) -> int:
+        """
+        Look names up.
+
+        @return: how many ports that took.
+        """
+        self.server.asked.clear()
+        for number in range(0, many, TOGETHER):
+            looking: list[Deferred[object]] = [
+                Deferred.fromCoroutine(self.found(f"n{number + each}.example")) for each in range(TOGETHER)
+            ]
+            self.network.advance(0)
+            for each in looking:
+                self.successResultOf(each)
+        self.assertEqual(self.here.pending(), [])
+        return len({asked.peer for asked in self.server.asked})
+
+    async def found(self, name: str) -> object:
+        return await self.resolver.lookupAddress(name)
+
+    def test_shared(self) -> None:
+        """
+        Sixteen queries share a socket, under load, and none stands in the log; no fewer sockets, since forgers would have it easier.
+        """
+        ports = self.look()
+        self.assertLess(ports, MANY // 8)
+        self.assertGreaterEqual(ports, MANY // 16)
+        self.assertEqual(self.lines, [])
+
+    def test_unshared(self) -> None:
+        """
+        With a query for each socket there would be as many as look-ups.
+        """
+        source = Forwarding(self.here, [Server("192.0.2.53")], datagrams=Datagrams(self.here, queriesEach=1))
+        self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+        self.patch(self.resolver, "_answer", source.answer)
+        self.assertGreater(self.look(), MANY * 0.95)
+
+    def test_noisy(self) -> None:
+        """
+        Were our ports to speak of themselves, there would be lines, as there are from Twisted's.
+        """
+        self.patch(ports._Receiver, "noisy", True)
+        self.look(TOGETHER)
+        self.assertNotEqual(self.lines, [])
+        self.lines.clear()
+        stock = before.Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)  # type: ignore[no-untyped-call]
+        looking = stock.lookupAddress("www.example")
+        self.network.advance(0)
+        self.successResultOf(looking)
+        self.assertNotEqual(self.lines, [])

@@ -1,0 +1,96 @@
+"""
+Pain 12: no cancellation (Twisted #9748, #6644; the stock resolution's cancel raises NotImplementedError).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from zope.interface import implementer
+
+from tests.networks import NetworkTestCase
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.resolver.asking import Flight
+
+_T = TypeVar("_T")
+
+
+@implementer(IResolutionReceiver)
+class Receiving:
+    """
+    Receives a host's addresses.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def resolutionBegan(self, resolution: IHostResolution) -> None:
+        self.resolution = resolution
+
+    def addressResolved(self, address: IAddress) -> None:
+        pass
+
+    def resolutionComplete(self) -> None:
+        self.done = True
+
+
+class CancellationTests(NetworkTestCase):
+    """
+    A caller who does not want the answer any more.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+        self.canned.silent = True
+        self.source = self.forward(self.server)
+        self.resolver = NamesResolver(self.source, self.here)
+
+    def cancelled(self, asked: Deferred[_T]) -> None:
+        """
+        Cancel, and see that nothing is left of it.
+        """
+        self.network.advance(0.1)
+        self.assertNotEqual(self.here.pending(), [])
+        asked.cancel()
+        self.failureResultOf(asked)
+        self.network.advance()
+        self.assertEqual(self.here.pending(), [])
+
+    def test_pain12_everything(self) -> None:
+        """
+        Look-ups of every kind can be cancelled, by UDP and by TCP, and end all that was done for them.
+        """
+        self.cancelled(self.ask(self.source))
+        self.cancelled(self.resolver.lookupAddress("www.example.test"))
+        self.cancelled(self.resolver.getHostByName("www.example.test"))
+        self.canned.silent = False
+        self.canned.truncating = True
+        self.canned.silentTo = "tcp"
+        self.cancelled(self.resolver.lookupMailExchange("www.example.test"))
+
+    def test_pain12_hostResolution(self) -> None:
+        """
+        So can the resolution of a host's addresses, which Twisted's own cannot.
+        """
+        receiving = Receiving()
+        resolution = self.resolver.resolveHostName(receiving, "www.example.test")
+        self.network.advance(0.1)
+        self.assertNotEqual(self.here.pending(), [])
+        resolution.cancel()
+        self.network.advance()
+        self.assertEqual(self.here.pending(), [])
+
+    def test_pain12_undefended(self) -> None:
+        """
+        Without our part in it, cancelling leaves socket and timer behind.
+        """
+        self.patch(Flight, "_cancelled", lambda flight, deferred: None)
+        asked = self.ask(self.source)
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertNotEqual(self.here.pending(), [])
+        for flight in list(self.source.waiting):
+            flight._over()  # type: ignore[attr-defined]
