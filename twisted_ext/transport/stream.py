@@ -204,7 +204,8 @@ class StreamExchange:
             self._connect()
         if failed:
             now = self._clock.seconds()
-            fault = Unreachable(f"{self.label} cannot be reached by TCP: {reason}", server=self.label)
+            what = "cannot be reached by TCP" if attempt.transport is None else "closed the connection before it answered"
+            fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
             for key, asking in failed:
                 asking.failed(fault, now, self, key)
 

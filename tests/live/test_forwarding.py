@@ -1,0 +1,160 @@
+"""
+Looking up over real sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor as globalReactor
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from tests.peers import LivePeer, nsd
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import Unreachable
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.transferring import transferZone
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport import datagram
+from twisted_ext.transport.datagram import Datagrams
+from twisted_ext.transport.polling import EachPoller
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import nameFromText
+
+reactor = IReactorTime(globalReactor)
+
+ZONE = (
+    "$ORIGIN example.test.\n$TTL 300\n@ IN SOA ns admin 1 3600 900 604800 300\n@ IN NS ns\nns IN A 192.0.2.1\n"
+    + "".join([f"h{number} IN A 10.0.{number >> 8}.{number & 255}\n" for number in range(1000)])
+    + "".join([f'long IN TXT "{str(number) * 200}"\n' for number in range(8)])
+)
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[LivePeer]:
+    """
+    NSD with a zone of a thousand hosts.
+    """
+    with nsd({"example.test": ZONE}) as server:
+        yield server
+
+
+def ask(source: Forwarding, name: str, rrType: str = "A", seconds: float = 10.0) -> Deferred[Answer]:
+    """
+    Look a name up.
+    """
+    return source.answer(questionOf(name, rrType), QueryContext(reactor.seconds() + seconds))
+
+
+def left() -> list[object]:
+    """
+    @return: what reads in the reactor that is of this package.
+    """
+    readers = getattr(globalReactor, "getReaders")()  # noqa: B009
+    return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
+
+
+@ensureDeferred
+async def test_many(peer: LivePeer) -> None:
+    """
+    A thousand names at a time are all found, and when the last one is, nothing is left in the reactor.
+    """
+    source = Forwarding(reactor, [Server(*peer.server)])
+    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(1000)])
+    assert [answer.answer[0].rdatas[0][2:] for answer in answers] == [number.to_bytes(2, "big") for number in range(1000)]
+    assert left() == []
+
+
+@ensureDeferred
+async def test_truncated(peer: LivePeer) -> None:
+    """
+    A long answer comes by TCP.
+    """
+    answer = await ask(Forwarding(reactor, [Server(*peer.server)]), "long.example.test", "TXT")
+    assert answer.origin is not None
+    assert (answer.origin.source, len(answer.answer[0].rdatas)) == ("tcp", 8)
+
+
+@ensureDeferred
+async def test_stream(peer: LivePeer) -> None:
+    """
+    By TCP alone hundreds of names are found over one connection.
+    """
+    source = Forwarding(reactor, [Server(*peer.server)], stream=True)
+    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(500)])
+    assert len(answers) == 500
+    await source.close()
+    assert left() == []
+
+
+@ensureDeferred
+async def test_transfer(peer: LivePeer) -> None:
+    """
+    A whole zone is fetched.
+    """
+    records = await transferZone(reactor, [Server(*peer.server)], nameFromText("example.test"), reactor.seconds() + 10)
+    assert len(records) == 1011
+
+
+@ensureDeferred
+async def test_closedPort() -> None:
+    """
+    A port where nobody listens is told of long before the deadline.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    before = reactor.seconds()
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        await ask(Forwarding(reactor, [Server("127.0.0.1", port)]), "www.example.test")
+    assert reactor.seconds() - before < 5
+    assert left() == []
+
+
+@ensureDeferred
+async def test_withoutEpoll(peer: LivePeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where the system has no epoll, the reactor reads the sockets one by one.
+    """
+    monkeypatch.setattr(datagram, "pollerFor", EachPoller)
+    source = Forwarding(reactor, [Server(*peer.server)], datagrams=Datagrams(reactor))
+    answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(100)])
+    assert len(answers) == 100
+    assert left() == []
+
+
+@ensureDeferred
+async def test_cancelled() -> None:
+    """
+    A cancelled look-up leaves no socket.
+    """
+    canned = CannedServer()
+    canned.silent = True
+    server = canned.listen(reactor, 0, "127.0.0.1")
+    asked = ask(Forwarding(reactor, [server]), "www.example.test")
+    assert len(left()) == 1
+    asked.cancel()
+    with pytest.raises(CancelledError):
+        await asked
+    assert left() == []
+    await canned.close()
+
+
+@ensureDeferred
+async def test_cannedServer() -> None:
+    """
+    The server for tests serves real sockets too, in both families and by both ways.
+    """
+    for address in ("127.0.0.1", "::1"):
+        canned = CannedServer({("www.example.test", "A"): "192.0.2.80"})
+        server = canned.listen(reactor, 0, address)
+        for truncating in (False, True):
+            canned.truncating = truncating
+            answer = await ask(Forwarding(reactor, [server]), "www.example.test")
+            assert answer.answer[0].rdatas == (b"\xc0\x00\x02\x50",)
+        await canned.close()

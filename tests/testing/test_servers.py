@@ -1,0 +1,120 @@
+"""
+Tests of servers with set answers.
+"""
+
+from __future__ import annotations
+
+from tests.networks import NetworkTestCase
+from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.names import nameFromText
+
+
+class CannedServerTests(NetworkTestCase):
+    """
+    Tests for L{CannedServer}, asked as anybody asks.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve(
+            records={
+                ("www.example.test", "A"): ["192.0.2.80", "192.0.2.81"],
+                ("alias.example.test", "CNAME"): "www.example.test.",
+                ("loop.example.test", "CNAME"): "loop.example.test.",
+                ("broken.example.test", "A"): 2,
+                ("own.example.test", "A"): lambda question: "192.0.2.9",
+                ("sets.example.test", "A"): [rrsetOf(nameFromText("other.example.test"), 1, "192.0.2.5")],
+            }
+        )
+        self.source = self.forward(self.server)
+
+    def test_records(self) -> None:
+        """
+        Listed records, aliases and functions are answered with what they say.
+        """
+        self.assertEqual(self.find(self.source), ["192.0.2.80", "192.0.2.81"])
+        self.assertEqual(self.find(self.source, "alias.example.test"), ["www.example.test.", "192.0.2.80", "192.0.2.81"])
+        self.assertEqual(self.find(self.source, "alias.example.test", "CNAME"), ["www.example.test."])
+        self.assertEqual(self.find(self.source, "own.example.test"), ["192.0.2.9"])
+        self.assertEqual(self.find(self.source, "sets.example.test"), ["192.0.2.5"])
+        self.assertEqual(len(self.find(self.source, "loop.example.test")), 1)
+
+    def test_otherwise(self) -> None:
+        """
+        Names that are not listed do not exist, unless the test says otherwise; rcodes are rcodes.
+        """
+        asked = self.ask(self.source, "none.example.test")
+        self.network.advance(1)
+        self.assertIs(self.successResultOf(asked).outcome, Outcome.NXDOMAIN)
+        self.canned.otherwise = "192.0.2.1"
+        self.assertEqual(self.find(self.source, "any.example.test"), ["192.0.2.1"])
+        self.assertEqual(self.fault(self.source, "broken.example.test").rcode, 2)
+
+    def test_asked(self) -> None:
+        """
+        A test sees what was asked, how, from where and when.
+        """
+        self.find(self.source)
+        (asked,) = self.canned.asked
+        self.assertEqual((asked.question, asked.transport), (questionOf("www.example.test"), "udp"))
+        self.assertEqual((asked.peer[0], asked.at), ("192.0.2.7", 0.01))
+        self.assertIn("by udp from 192.0.2.7", repr(asked))
+
+    def test_slow(self) -> None:
+        """
+        A slow server takes its time, and closing it ends what it has begun.
+        """
+        self.canned.delay = 1.0
+        asked = self.ask(self.source, seconds=0.5)
+        self.network.advance(0.5)
+        self.failed(asked)
+        self.canned.close()
+        host = self.network.hostAt("192.0.2.53")
+        assert host is not None
+        self.assertEqual(host.pending(), [])
+
+    def test_closesConnections(self) -> None:
+        """
+        Closing cuts connections, and says when they are gone.
+        """
+        self.canned.silent = True
+        asked = self.source.answer(questionOf("none.test"), QueryContext(5.0, stream=True))
+        self.network.advance(0.1)
+        self.assertEqual(self.canned.connections, 1)
+        closed = self.canned.close()
+        self.network.advance(1)
+        self.successResultOf(closed)
+        self.failed(asked)
+        self.assertEqual(self.canned.connections, 0)
+
+    def test_bothFamilies(self) -> None:
+        """
+        A server on a host with addresses of both families is there at both.
+        """
+        host = self.network.reactor("192.0.2.60", "2001:db8::60")
+        canned = CannedServer(otherwise="192.0.2.1")
+        server = canned.listen(host)
+        self.assertEqual(server.label, "192.0.2.60:53")
+        for address in host.addresses:
+            self.assertEqual(self.find(self.forward(type(server)(address)), "x.test"), ["192.0.2.1"])
+
+    def test_anyPort(self) -> None:
+        """
+        It finds a port that is free for UDP and for TCP.
+        """
+        host = self.network.reactor("192.0.2.61")
+        servers = [CannedServer(otherwise="192.0.2.1").listen(host, 0) for _ in range(3)]
+        self.assertEqual(len({server.port for server in servers}), 3)
+        for server in servers:
+            self.assertEqual(self.find(self.forward(server, stream=True), "x.test"), ["192.0.2.1"])
+
+    def test_passesOverNoise(self) -> None:
+        """
+        What is no query is not answered.
+        """
+        self.network.inject(b"noise", ("192.0.2.7", 4000), ("192.0.2.53", 53))
+        self.network.inject(b"\x00" * 12, ("192.0.2.7", 4000), ("192.0.2.53", 53))
+        self.network.advance()
+        self.assertEqual(self.canned.asked, [])

@@ -1,0 +1,113 @@
+"""
+Tests of sources with set answers.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.errors import Closed, ServerFailed, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+
+WWW = questionOf("www.example.test")
+CONTEXT = QueryContext(5.0)
+
+
+class CannedSourceTests(SynchronousTestCase):
+    """
+    Tests for L{CannedSource}.
+    """
+
+    def test_answers(self) -> None:
+        """
+        It gives what was set, fails with faults, calls functions, and knows nothing else.
+        """
+        source = CannedSource(
+            {
+                ("www.example.test", "A"): "192.0.2.80",
+                ("two.example.test", "A"): ["192.0.2.1", "192.0.2.2"],
+                ("none.example.test", "A"): [],
+                ("bad.example.test", "A"): ServerFailed("bad"),
+                ("own.example.test", "A"): lambda question: answerOf(question, "192.0.2.9"),
+            }
+        )
+        verifyObject(IAnswerSource, source)
+        self.assertEqual(self.successResultOf(source.answer(WWW, CONTEXT)).answer[0].rdatas, (b"\xc0\x00\x02\x50",))
+        self.assertEqual(len(self.successResultOf(source.answer(questionOf("two.example.test"), CONTEXT)).answer[0].rdatas), 2)
+        self.assertIs(self.successResultOf(source.answer(questionOf("none.example.test"), CONTEXT)).outcome, Outcome.NODATA)
+        self.failureResultOf(source.answer(questionOf("bad.example.test"), CONTEXT), ServerFailed)
+        self.assertEqual(len(self.successResultOf(source.answer(questionOf("own.example.test"), CONTEXT)).answer), 1)
+        self.failureResultOf(source.answer(questionOf("else.example.test"), CONTEXT), Unknown)
+        self.assertEqual((source.asked, source.questions[0], source.contexts[0]), (6, WWW, CONTEXT))
+
+    def test_now(self) -> None:
+        """
+        It has its answers at hand only where the test wants that.
+        """
+        answers = {("www.example.test", "A"): "192.0.2.80"}
+        self.assertIsNone(CannedSource(answers).answerNow(WWW, CONTEXT))
+        self.assertIsNotNone(CannedSource(answers, now=True).answerNow(WWW, CONTEXT))
+        self.assertIsNone(CannedSource(answers, now=True).answerNow(questionOf("else.test"), CONTEXT))
+
+    def test_close(self) -> None:
+        """
+        A closed one says so.
+        """
+        source = CannedSource(otherwise="192.0.2.1")
+        self.successResultOf(source.close())
+        self.assertTrue(source.closed)
+        self.failureResultOf(source.answer(WWW, CONTEXT), Closed)
+        self.assertEqual(source.sources(), ())
+
+    def test_wrongType(self) -> None:
+        """
+        A type that does not exist is told of.
+        """
+        self.assertRaises(ValueError, questionOf, "www.example.test", "NOSUCH")
+
+
+class HeldSourceTests(SynchronousTestCase):
+    """
+    Tests for L{HeldSource}.
+    """
+
+    def test_release(self) -> None:
+        """
+        Answers come when they are released, to all or to those with one question.
+        """
+        source = HeldSource()
+        verifyObject(IAnswerSource, source)
+        other = questionOf("other.test")
+        first, second = source.answer(WWW, CONTEXT), source.answer(other, CONTEXT)
+        self.assertIsNone(source.answerNow(WWW, CONTEXT))
+        self.assertEqual((source.asked, source.held), (2, [WWW, other]))
+        answer = answerOf(other, "192.0.2.1")
+        self.assertEqual(source.release(answer, other), 1)
+        self.assertNoResult(first)
+        self.assertIs(self.successResultOf(second), answer)
+        self.assertEqual(source.release(ServerFailed("no")), 1)
+        self.failureResultOf(first, ServerFailed)
+
+    def test_cancelled(self) -> None:
+        """
+        It notes who gave up.
+        """
+        source = HeldSource()
+        waiting = source.answer(WWW, CONTEXT)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual((source.cancelled, source.held, source.release(answerOf(WWW))), ([WWW], [], 0))
+
+    def test_close(self) -> None:
+        """
+        Closing ends everything that waits.
+        """
+        source = HeldSource()
+        waiting = source.answer(WWW, CONTEXT)
+        self.successResultOf(source.close())
+        self.failureResultOf(waiting, Closed)
+        self.assertEqual((source.closed, source.sources()), (True, ()))
