@@ -4,10 +4,10 @@ Pain 7: a server that says SERVFAIL or REFUSED ends the look-up, though the next
 
 from __future__ import annotations
 
-from twisted.names import client as before
 from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.pains.stock import stockResolver
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.asking import Flight
@@ -39,11 +39,12 @@ class NextServerTests(SynchronousTestCase):
         """
         resolver = Resolver(servers=SERVERS, reactor=self.here)
         looking = resolver.getHostByName("www.example")
-        looking.addErrback(lambda failure: failure.trap(error.DomainError) and None)
+        found: list[str | None] = []
+        looking.addCallbacks(found.append, lambda failure: found.append(failure.trap(error.DomainError) and None))
         self.network.advance(6)
         resolver.close()
         self.assertEqual(self.here.pending(), [])
-        return self.successResultOf(looking)
+        return found[0]
 
     def test_movesOn(self) -> None:
         """
@@ -53,8 +54,7 @@ class NextServerTests(SynchronousTestCase):
             self.first.rcode = rcode
             self.assertEqual(self.address(), "192.0.2.80")
         self.first.rcode = 2
-        stock = before.Resolver(servers=SERVERS, reactor=self.here)  # type: ignore[no-untyped-call]
-        looking = stock.lookupAddress("www.example")
+        looking = stockResolver(self.here, *SERVERS).lookupAddress("www.example")
         self.network.advance(6)
         self.failureResultOf(looking, error.DNSServerError)
 

@@ -4,11 +4,13 @@ Pain 10: a socket for each query, and a line in the log for each socket (Twisted
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
-from twisted.names import client as before
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.pains.stock import stockResolver
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.testing.network import MemoryNetwork
@@ -34,8 +36,9 @@ class SocketTests(SynchronousTestCase):
         self.server.listen(self.network.reactor("192.0.2.53"))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.lines: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.lines.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.lines.append)
+        observer = cast(ILogObserver, self.lines.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def look(self, many: int = MANY) -> int:
         """
@@ -61,9 +64,9 @@ class SocketTests(SynchronousTestCase):
         """
         Sixteen queries share a socket, under load, and none stands in the log; no fewer sockets, since forgers would have it easier.
         """
-        ports = self.look()
-        self.assertLess(ports, MANY // 8)
-        self.assertGreaterEqual(ports, MANY // 16)
+        used = self.look()
+        self.assertLess(used, MANY // 8)
+        self.assertGreaterEqual(used, MANY // 16)
         self.assertEqual(self.lines, [])
 
     def test_unshared(self) -> None:
@@ -83,8 +86,7 @@ class SocketTests(SynchronousTestCase):
         self.look(TOGETHER)
         self.assertNotEqual(self.lines, [])
         self.lines.clear()
-        stock = before.Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)  # type: ignore[no-untyped-call]
-        looking = stock.lookupAddress("www.example")
+        looking = stockResolver(self.here, ("192.0.2.53", 53)).lookupAddress("www.example")
         self.network.advance(0)
         self.successResultOf(looking)
         self.assertNotEqual(self.lines, [])
