@@ -12,7 +12,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage,
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.resolver.choosing import bestOf, dueForProbe
-from twisted_ext.resolver.failing import mostTelling, named
+from twisted_ext.resolver.failing import Abandoned, mostTelling, named
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.sockets import SIZE
 from twisted_ext.transport.timing import ROUNDING
@@ -87,21 +87,9 @@ class Flight:
     """
 
     __slots__ = (
-        "question",
-        "context",
-        "deferred",
-        "query",
-        "wire",
-        "due",
-        "attempts",
-        "_source",
-        "_began",
+        *("question", "context", "deferred", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
         # The query that silence is waited out for.
-        "_leg",
-        "_key",
-        "_index",
-        "_sentAt",
-        "_troubles",
+        *("_leg", "_key", "_index", "_sentAt"),
     )
 
     query: bytes
@@ -448,9 +436,12 @@ class Flight:
             source.timetable.add(self)
 
     def _giveUp(self, now: float) -> None:
+        self.end(self._soFar(now))
+
+    def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
-        self.end(mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began))
+        return mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began)
 
     # -- bookkeeping
 
@@ -489,8 +480,10 @@ class Flight:
             source.settle()
 
     def _cancelled(self, deferred: Deferred[Answer]) -> None:
+        fault = self._soFar(self._source.seconds())
         self._over()
         del self.deferred
+        deferred.errback(Abandoned(fault))
 
     def _note(self, now: float, event: str, exchange: IExchange, **details: str | int | float | bool | None) -> None:
         trace = self.context.trace

@@ -17,6 +17,7 @@ from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
 from twisted_ext.resolver.deadlines import Deadlines
+from twisted_ext.resolver.failing import Abandoned
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class _Flight:
     @ivar waiters: each with the wishes that it came with.
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
     @ivar successor: the flight that waiters with time left have gone over to.
+    @ivar soFar: once it has been given up, what there was to say of it.
     """
 
-    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor")
+    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor", "soFar")
 
     def __init__(self, source: Coalescing, key: bytes, question: Question, deadline: float) -> None:
         self.source = source
@@ -53,6 +55,7 @@ class _Flight:
         self.waitsFor: list[_Flight] = []
         self.inner: Deferred[Answer] | None = None
         self.successor: _Flight | None = None
+        self.soFar: DNSFault | None = None
         self.done = False
 
     def leadsTo(self, other: object) -> bool:
@@ -103,7 +106,12 @@ class _Flight:
         C{waiter} has no more time.
         """
         self.leave(waiter)
-        waiter.errback(TimedOut(f"{self.question} was not answered in time"))
+        fault = self.soFar
+        if fault is None:
+            waiter.errback(TimedOut(f"{self.question} was not answered in time"))
+        else:
+            # Whatever the servers have said by then, it was this waiter's time that ended it.
+            waiter.errback(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
 
     def arrived(self, outcome: Answer | Failure) -> None:
         """
@@ -112,6 +120,8 @@ class _Flight:
         if not self.done:
             self.source.land(self)
         if isinstance(outcome, Failure):
+            if isinstance(outcome.value, Abandoned):
+                self.soFar = outcome.value.fault
             self.settle(None, outcome.value)
         elif len(self.waiters) == 1 and not self.source.deadlines.waiting:
             waiter, context = self.waiters.popitem()

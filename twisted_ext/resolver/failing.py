@@ -6,14 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import CancelledError
+
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["mostTelling", "named"]
+__all__ = ["Abandoned", "mostTelling", "named"]
 
 _SERVFAIL = 2
+
+
+class Abandoned(CancelledError):
+    """
+    A look-up was cancelled while it was under way.
+
+    @ivar fault: what there would have been to say, had its time been up just then.
+    """
+
+    def __init__(self, fault: DNSFault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
 def named(question: Question) -> str:
