@@ -76,19 +76,22 @@ def nameOf(wire: bytes) -> dns.Name:
     return cast(dns.Name, name)
 
 
-def expectName(wire: bytes, text: bytes) -> None:
+def expectName(wire: bytes, text: bytes) -> bool | None:
     """
     Remember a name that will soon come back from a server, before it does: here the text is at hand already.
 
-    @param text: what C{wire} was read from, without escapes; perhaps with a final dot.
+    @param text: what C{wire} was read from.
+
+    @return: whether the text has a final dot; L{None} where it is empty, or not plain enough to be remembered.
     """
-    if text.endswith(b"."):
-        text = text[:-1]
     # What stands between the dots are the labels, so that no label holds one.
-    if text and not text.translate(None, _PLAIN_AND_DOT):
-        if len(plainTexts) >= _mostTexts:
-            plainTexts.clear()
-        plainTexts[wire] = text
+    if not text or text.translate(None, _PLAIN_AND_DOT):
+        return None
+    absolute = text.endswith(b".")
+    if len(plainTexts) >= _mostTexts:
+        plainTexts.clear()
+    plainTexts[wire] = text[:-1] if absolute else text
+    return absolute
 
 
 def wireFromName(name: dns.Name) -> bytes:

@@ -88,16 +88,14 @@ class NamesResolver(Lookups):
 
         @raise BadName: it is none.
         """
-        if isinstance(name, str):
-            wire = nameFromText(name) if name else ROOT
-            if name.isascii():
-                expectName(wire, name.encode())
-        elif isinstance(name, bytes):
-            wire = nameFromText(name) if name else ROOT
-            expectName(wire, name)
-        else:
+        text = name.encode() if isinstance(name, str) and name.isascii() else name
+        if not isinstance(text, (str, bytes)):
             raise BadName(f"{name!r} is no name: write it as text")
-        known = Question(wire, rrType), self._absolute if _isAbsolute(name) else self._relative
+        wire = nameFromText(text) if text else ROOT
+        absolute = expectName(wire, text) if isinstance(text, bytes) else None
+        if absolute is None:
+            absolute = _isAbsolute(text)
+        known = Question(wire, rrType), self._absolute if absolute else self._relative
         questions = self._questions
         if len(questions) >= self._mostQuestions:
             questions.clear()

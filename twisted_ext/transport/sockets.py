@@ -13,7 +13,7 @@ from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.exchanges import Asking
-from twisted_ext.transport.polling import Poller
+from twisted_ext.transport.polling import Drained, Poller
 from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ class QuerySocket:
     @ivar live: queries that wait.
     @ivar misses: replies that came from the right address to the right port with a wrong id or question.
     @ivar closed: whether it is gone.
+    @ivar deaf: whether what arrives counts no more, since too much of it was wrong.
     """
 
-    __slots__ = ("exchange", "keys", "live", "misses", "closed", "send")
+    __slots__ = ("exchange", "keys", "live", "misses", "closed", "deaf", "send")
 
     def __init__(self, exchange: DatagramExchange, send: Callable[[bytes], object]) -> None:
         self.exchange = exchange
@@ -57,6 +58,7 @@ class QuerySocket:
         self.live = 0
         self.misses = 0
         self.closed = False
+        self.deaf = False
 
     def shut(self) -> None:
         """
@@ -74,6 +76,8 @@ class QuerySocket:
         """
         A datagram has come from the server, or from somebody with its address.
         """
+        if self.deaf:
+            return
         key = octets[:2]
         try:
             asking = self.keys[key]
@@ -97,6 +101,7 @@ class QuerySocket:
                 if asking is not None:
                     asking.doubted(now, self, key)
         if self.misses >= exchange.nearMissesHeard and not self.closed:
+            self.deaf = True
             self.mute()
 
     def broken(self, error: OSError, now: float) -> None:
@@ -169,30 +174,16 @@ class RawSocket(QuerySocket):
         self._descriptor = made.fileno()
         poller.watch(self._descriptor, self)
 
-    def drain(self, now: float) -> None:
-        """
-        Read as many replies as are waited for; the poller comes again if there is more.
-        """
+    def gather(self, arrivals: list[tuple[Drained, bytes]], now: float) -> None:
+        # As many replies as are waited for; the poller comes again if there is more.
         recv = self._recv
-        keys = self.keys
-        for _ in range(self.live or 1):
-            try:
-                octets = recv(SIZE)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.broken(error, now)
-                return
-            key = octets[:2]
-            try:
-                asking = keys[key]
-            except KeyError:
-                self.missed(now)
-            else:
-                if asking is not None and not asking.replied(octets, now, self, key):
-                    self.missed(now)
-            if self.closed:
-                return
+        try:
+            for _ in range(self.live or 1):
+                arrivals.append((self, recv(SIZE)))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.broken(error, now)
 
     def shut(self) -> None:
         self._poller.forget(self._descriptor)

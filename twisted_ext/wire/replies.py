@@ -52,6 +52,9 @@ _MOST_OCTETS: Final = 512
 #: Lower than any place in a question that something points to.
 _NOWHERE: Final = 1 << 16
 
+#: A pointer to the question's name.
+_ASKED: Final = b"\xc0\x0c"
+
 
 class _Unusual(Exception):
     """
@@ -69,10 +72,23 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     @return: L{None} where the message is not plain, be it wrong or only unusual.
     """
     answers, authorities, additionals = _counts(data, 6)
+    asked = offset
     try:
-        section = _Section(data, name, offset)
-        answer = section.read(answers) if answers else ()
-        offset = section.offset
+        section: _Section | None = None
+        answer: tuple[RRSet, ...] = ()
+        if answers == 1 and data.startswith(_ASKED, offset):
+            # What most look-ups are about: one record of the asked name that has no name in it.
+            rrType, rrClass, ttl, length = _fixed(data, offset + 2)
+            if _layouts.get(rrType, -1) in (None, length):
+                start = offset + 12
+                offset = start + length
+                if offset > len(data):
+                    return None
+                answer = (RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 else 0, (data[start:offset],)),)
+        if answers and not answer:
+            section = _Section(data, name, asked)
+            answer = section.read(answers)
+            offset = section.offset
         rest = data[offset:]
         if not (authorities or additionals):
             return None if rest else (answer, (), (), None)
@@ -81,6 +97,9 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
             at, ns, more, lowest, suffix, authority, additional, opt = known
             if at == offset and ns == authorities and more == additionals and name[lowest - 12 :] == suffix:
                 return answer, authority, additional, opt
+        if section is None:
+            section = _Section(data, name, asked)
+            section.offset = offset
         section.lowest = _NOWHERE
         section.inside = offset
         authority = section.read(authorities) if authorities else ()
