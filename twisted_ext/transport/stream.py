@@ -5,6 +5,7 @@ Asking by TCP: one connection per server, many queries on it at a time, replies 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
@@ -17,6 +18,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAITING
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.keeping import secondsAllowed, wishing
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.framing import StreamBuffer, frame
 
@@ -30,7 +32,7 @@ class StreamExchange:
 
     A query whose connection is lost before the reply goes out once more on a new one (RFC 7766, section 6.2.4).
 
-    @param keep: seconds for which a connection stays when nobody waits on it.
+    @param keep: seconds for which a connection stays when nobody waits on it, if the server allows as many (RFC 7828).
     @ivar keys: who waits, by the id of the query.
     """
 
@@ -54,6 +56,7 @@ class StreamExchange:
         self._leaving: set[_Attempt] = set()
         self._closed: list[Deferred[None]] = []
         self._keeping: IDelayedCall | None = None
+        self._allowed = inf
 
     def ask(self, asking: Asking, now: float) -> tuple[StreamExchange, bytes]:
         keys = self.keys
@@ -83,9 +86,10 @@ class StreamExchange:
         attempt = self._attempt
         if attempt is None or self.keys:
             return
-        if self.keep > 0 and attempt.transport is not None and not self._sent:
+        keep = min(self.keep, self._allowed)
+        if keep > 0 and attempt.transport is not None and not self._sent:
             if self._keeping is None:
-                self._keeping = self._clock.callLater(self.keep, self._keptLongEnough)
+                self._keeping = self._clock.callLater(keep, self._keptLongEnough)
         else:
             self._drop()
 
@@ -114,6 +118,8 @@ class StreamExchange:
             attempt.leave(unanswered)
 
     def _connect(self) -> None:
+        # What the server allowed was about the connection before.
+        self._allowed = inf
         attempt = self._attempt = _Attempt(self)
         # How long to wait is for those who wait to say.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)  # type: ignore[arg-type]
@@ -131,7 +137,7 @@ class StreamExchange:
             asking = keys.get(key)
             if asking is not None:
                 sent.add(key)
-                framed.append(frame(key + asking.query))
+                framed.append(frame(key + (wishing(asking.query) if self.keep else asking.query)))
         if framed:
             attempt.transport.write(b"".join(framed))
 
@@ -154,6 +160,10 @@ class StreamExchange:
                 return
             key = octets[:2]
             self._sent.discard(key)
+            if self.keep:
+                allowed = secondsAllowed(octets)
+                if allowed is not None:
+                    self._allowed = allowed
             asking = self.keys.get(key)
             if asking is None:
                 continue
