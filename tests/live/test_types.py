@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 import pytest
@@ -181,11 +182,14 @@ async def test_results(servers: dict[str, tuple[LivePeer, list[Sample]]], progra
     assert wrong == {}
 
 
-#: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by number or octets where we have a form.
-_WRITTEN_OTHERWISE: Final = ("CERT", "CLA", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280")
+#: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by octets where we have a form.
+_WRITTEN_OTHERWISE: Final = frozenset(["CERT", "CLA", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280"])
 
-#: Types whose form nothing but C{dig} knows.
-_READ_OTHERWISE: Final = ("EID", "NIMLOC", "SINK")
+#: Records that C{dig} writes so that nothing else reads them: types of a form of its own; no fingerprint; a time before 1970.
+_READ_OTHERWISE: Final = frozenset(["eid-0", "nimloc-0", "sink-0", "sshfp-1", "rrsig-1"])
+
+#: Records that differ from C{dig}'s besides: it writes two spaces in this one.
+_SPACED_OTHERWISE: Final = frozenset(["a6-3"])
 
 #: Look-ups that are not called after their type.
 _CALLED: Final = {
@@ -232,31 +236,34 @@ async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> Non
         assert everything - asked == {"lookupAuthority", "lookupAllRecords"}
 
 
-def _records(text: str) -> dict[int, str]:
+def _records(text: str) -> dict[str, str]:
     """
-    @return: the rdata in what C{dig} or C{txdns} prints, by type.
+    @return: the rdata in what C{dig} or C{txdns} prints, by the first label of the owner.
     """
     rows = [line.split(None, 4) for line in text.splitlines() if line and not line.startswith(";")]
-    return {typeNumber(row[3]) or 0: row[4] for row in rows}
+    return {row[0].partition(".")[0]: row[4] if len(row) > 4 else "" for row in rows}
 
 
-def test_asDig(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+def test_asDig(servers: dict[str, tuple[LivePeer, list[Sample]]], tmp_path: Path) -> None:
     """
     C{txdns query} writes each type as C{dig} does, apart from a few; what C{dig} writes means the same in any case.
     """
-    server, _ = servers["named"]
-    where = ["all.every.example", "ANY", "+tcp", "+noall", "+answer", f"@{server.address}", "-p", str(server.port)]
-    dig = subprocess.run([str(peer("dig")), *where, "+nosplit"], capture_output=True, text=True, timeout=20, check=True)
-    command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "query", *where]
+    server, samples = servers["named"]
+    path = tmp_path / "queries"
+    path.write_text("".join([f"{sample.owner} TYPE{sample.number}\n" for sample in samples]))
+    words = [f"@{server.address}", "-p", str(server.port), "-f", str(path), "+noall", "+answer"]
+    dig = subprocess.run([str(peer("dig")), *words, "+nosplit"], capture_output=True, text=True, timeout=20, check=True)
+    command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "query", *words]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     theirs, ours = _records(dig.stdout), _records(ended.stdout)
-    readable = [sample for sample in _TOGETHER if sample.mnemonic not in _READ_OTHERWISE]
-    assert {sample.mnemonic: rdataFromText(sample.number, theirs[sample.number]) for sample in readable} == {
-        sample.mnemonic: sample.wire for sample in readable
+    readable = [sample for sample in samples if sample.label not in _READ_OTHERWISE]
+    assert {sample.label: rdataFromText(sample.number, theirs[sample.label]) for sample in readable} == {
+        sample.label: sample.wire for sample in readable
     }
-    assert {sample.mnemonic: ours[sample.number] for sample in _TOGETHER if sample.mnemonic not in _WRITTEN_OTHERWISE} == {
-        sample.mnemonic: theirs[sample.number] for sample in _TOGETHER if sample.mnemonic not in _WRITTEN_OTHERWISE
-    }
+    others = _READ_OTHERWISE | _SPACED_OTHERWISE
+    alike = [sample for sample in samples if sample.label not in others and sample.mnemonic not in _WRITTEN_OTHERWISE]
+    assert len(alike) > 100
+    assert {sample.label: ours[sample.label] for sample in alike} == {sample.label: theirs[sample.label] for sample in alike}
 
 
 @pytest_twisted.ensureDeferred

@@ -210,14 +210,12 @@ def _gap(column: int, begin: int) -> str:
 
 def _data(record: RRSet, unicode: bool) -> str:
     rdata = record.rdatas[0]
-    if not rdata:
-        return ""
-    if record.rrType in _NAMES and unicode:
+    if record.rrType in _NAMES and unicode and rdata:
         return nameToText(rdata, unicode=True)
     try:
         return rdataToText(record.rrType, rdata)
     except BadMessage:
-        return f"\\# {len(rdata)} {rdata.hex()}"
+        return f"\\# {len(rdata)} {rdata.hex()}" if rdata else ""
 
 
 def _statistics(reply: Reply) -> Iterator[str]:
