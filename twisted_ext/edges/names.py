@@ -41,6 +41,9 @@ _AXFR: Final = 252
 _DATA: Final = Outcome.DATA
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
+#: Seconds within which look-ups may have one deadline.
+_SAME_MOMENT: Final = 0.001
+
 
 @implementer(IHostnameResolver, IResolverSimple)
 class NamesResolver(Lookups):
@@ -67,6 +70,8 @@ class NamesResolver(Lookups):
         # What is at hand is at hand, whenever the deadline would be.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
+        # The wishes of the look-up before; wishes are not changed once somebody has them.
+        self._recent = self._absolute
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
 
@@ -134,7 +139,10 @@ class NamesResolver(Lookups):
 
     def _wait(self, question: Question, timeout: Timeout, relative: bool) -> Deferred[Result]:
         if timeout is None:
-            context = QueryContext(self._now() + self._seconds, relative=relative, waits=self._waits)
+            deadline = self._now() + self._seconds
+            context = self._recent
+            if not 0 <= deadline - context.deadline < _SAME_MOMENT or context.relative is not relative:
+                context = self._recent = QueryContext(deadline, relative=relative, waits=self._waits)
         else:
             try:
                 context = self.contextFor(timeout, relative)

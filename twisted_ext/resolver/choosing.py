@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 from twisted_ext.limits import (
     BACK_OFF,
@@ -19,6 +20,9 @@ from twisted_ext.limits import (
 )
 
 __all__ = ["Standing", "bestOf", "dueForProbe"]
+
+_LEAST_WAIT: Final = SERVER_WAIT.least
+_MOST_WAIT: Final = SERVER_WAIT.most
 
 
 class Standing:
@@ -121,7 +125,12 @@ class Standing:
         rtt = self.rtt
         if rtt is None:
             return FIRST_WAIT.default * (1 << min(tries, 16))
-        return min(max(rtt + 4 * self.deviation, SERVER_WAIT.least), SERVER_WAIT.most) * (1 << min(tries, 16))
+        wait = rtt + 4 * self.deviation
+        if wait < _LEAST_WAIT:
+            wait = _LEAST_WAIT
+        elif wait > _MOST_WAIT:
+            wait = _MOST_WAIT
+        return wait * (1 << min(tries, 16)) if tries else wait
 
     def withEDNS(self, now: float) -> bool:
         """
