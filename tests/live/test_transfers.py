@@ -169,3 +169,16 @@ async def test_hanging() -> None:
                 await transfer
             hanging.resume()
             assert len((await resolver.lookupZone("large.example"))[0]) == MANY + 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_hangingFirst(started: dict[str, LivePeer]) -> None:
+    """
+    A first server that hangs is left for the next one long before the time is up.
+    """
+    with nsd(ZONES, address="127.0.0.70") as hanging:
+        hanging.pause()
+        async with resolving(hanging, started["named"]) as resolver:
+            began = time.monotonic()
+            assert len((await resolver.lookupZone("small.example"))[0]) == 14
+            assert 2 < time.monotonic() - began < 5

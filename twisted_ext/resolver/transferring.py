@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 
 from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.resolver.failing import mostTelling
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.transfer import fetchZone
@@ -40,25 +41,47 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: byte
     faults: list[DNSFault] = []
     asked: list[str] = []
     for server in servers:
-        fetch = fetchZone(IReactorTCP(reactor), server, zone)
         asked.append(server.label)
-        expired = False
-
-        def expire(fetch: Deferred[list[RRSet]] = fetch) -> None:
-            nonlocal expired
-            expired = True
-            fetch.cancel()
-
-        timer = reactor.callLater(max(0.0, deadline - reactor.seconds()), expire)
+        left = max(0.0, deadline - reactor.seconds())
+        # A server that hangs must not keep us from those that do not; one that has begun may take its time.
+        patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
         try:
-            return await fetch
-        except CancelledError:
-            if not expired:
-                raise
-            break
+            records = await _fetch(reactor, server, zone, patience, deadline)
         except DNSFault as fault:
             faults.append(fault)
-        finally:
-            if timer.active():
-                timer.cancel()
+            continue
+        if records is not None:
+            return records
+        if reactor.seconds() >= deadline:
+            break
     raise mostTelling(Question(zone, _AXFR), faults, asked, len(asked), reactor.seconds() - began)
+
+
+async def _fetch(reactor: IReactorTime, server: Server, zone: bytes, patience: float, deadline: float) -> list[RRSet] | None:
+    """
+    @param patience: seconds for the server to begin.
+
+    @return: L{None} where it has not begun by then, or not ended by the deadline.
+    """
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        fetch.cancel()
+
+    def heard() -> None:
+        if timer.active():
+            timer.reset(max(0.0, deadline - reactor.seconds()))
+
+    timer = reactor.callLater(patience, expire)
+    try:
+        fetch = fetchZone(IReactorTCP(reactor), server, zone, heard=heard)
+        return await fetch
+    except CancelledError:
+        if not expired:
+            raise
+        return None
+    finally:
+        if timer.active():
+            timer.cancel()

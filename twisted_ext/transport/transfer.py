@@ -4,6 +4,7 @@ Whole zones over a connection of their own (AXFR, RFC 5936).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -92,8 +93,9 @@ class ZoneReading:
 class _Fetch(ClientFactory):
     noisy = False
 
-    def __init__(self, reading: ZoneReading, query: bytes, label: str) -> None:
+    def __init__(self, reading: ZoneReading, query: bytes, label: str, heard: Callable[[], object] | None) -> None:
         self.reading = reading
+        self.heard = heard
         self.query = query
         self.label = label
         self.connector: IConnector | None = None
@@ -155,6 +157,8 @@ class _Zone(Protocol):
                 if fetch.deferred is None:
                     return
                 fetch.reading.take(octets)
+                if fetch.heard is not None:
+                    fetch.heard()
         except DNSFault as fault:
             fetch.fail(fault)
             return
@@ -168,19 +172,25 @@ class _Zone(Protocol):
 
 
 def fetchZone(
-    reactor: IReactorTCP, server: Server, zone: bytes, draw: Draw | None = None, most: int | None = None
+    reactor: IReactorTCP,
+    server: Server,
+    zone: bytes,
+    draw: Draw | None = None,
+    most: int | None = None,
+    heard: Callable[[], object] | None = None,
 ) -> Deferred[list[RRSet]]:
     """
     Ask one server for a zone.
 
     @param most: octets that it may have.
+    @param heard: called with every message of it that has come.
 
     @return: its records one by one in their order, each as a set of its own, the SOA first and not again at the end. How long that may
         take is for the caller to say, by cancelling.
     """
     drawn = (draw or Draw()).take(2)
     query = frame(drawn + buildQuery(0, Question(zone, _AXFR).toWire(), b""))
-    fetch = _Fetch(ZoneReading(zone, int.from_bytes(drawn, "big"), server.label, most), query, server.label)
+    fetch = _Fetch(ZoneReading(zone, int.from_bytes(drawn, "big"), server.label, most), query, server.label, heard)
     deferred = fetch.deferred
     assert deferred is not None
     fetch.connector = reactor.connectTCP(server.address, server.port, fetch, timeout=None)  # type: ignore[arg-type]
