@@ -90,6 +90,22 @@ class LookupZoneTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(self.here.pending(), [])
 
+    def test_silentFirst(self) -> None:
+        """
+        A server that does not begin is left for the next one while there is time; one that has begun, and is the last, is not.
+        """
+        silent = CannedServer()
+        silent.silent = True
+        silent.listen(self.network.reactor("192.0.2.54"))
+        self.server.delay = 4.0
+        resolver = Resolver(servers=[("192.0.2.54", 53), ("192.0.2.53", 53)], reactor=self.here)
+        looking = resolver.lookupZone("example")
+        self.network.advance(2.4)
+        self.assertEqual(self.server.asked, [])
+        self.network.advance(4.4)
+        self.assertEqual(len(self.successResultOf(looking)[0]), 4)
+        self.assertEqual(self.here.pending(), [])
+
     def test_nobody(self) -> None:
         """
         Without a server behind the resolver, or with a name that is none, nothing is asked.
