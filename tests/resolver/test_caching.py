@@ -13,6 +13,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
 from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.coalescing import Coalescing
 from twisted_ext.testing.sources import CannedSource, HeldSource
 from twisted_ext.wire.names import nameFromText
 
@@ -394,6 +395,24 @@ class UpkeepTests(CachingCase):
         held.release(ANSWER)
         self.assertIs(self.successResultOf(waiter), ANSWER)
         self.assertIsNone(cache.answerNow(WWW, wishes()))
+
+    def test_flushAndShare(self) -> None:
+        """
+        Who asks after a flush gets nothing that was asked for before it, though others still wait for that. By joining them it would.
+        """
+        held = HeldSource()
+        cache = Caching(Coalescing(held, self.clock), self.clock)
+        for defended in (True, False):
+            if not defended:
+                self.patch(Coalescing, "startAnew", lambda source: None)
+            before = cache.answer(WWW, wishes())
+            cache.flush()
+            after = cache.answer(WWW, wishes())
+            self.assertEqual(len(held.held), 2 if defended else 1)
+            held.release(ANSWER)
+            self.successResultOf(before)
+            self.successResultOf(after)
+            cache.flush()
 
     def test_flushBeforeFailure(self) -> None:
         """

@@ -61,6 +61,28 @@ class CoalescingTests(SynchronousTestCase):
         self.source.answer(question("WWW.Example"), wishes())
         self.assertEqual(self.held.asked, 1)
 
+    def test_startAnew(self) -> None:
+        """
+        Who comes after a new start joins nobody who was there before. All get their answers, and a close ends them all.
+        """
+        before = self.ask()
+        self.source.startAnew()
+        after, joined = self.ask(), self.ask()
+        self.assertEqual(self.held.asked, 2)
+        self.held.release(ANSWER)
+        for waiter in (before, after, joined):
+            self.assertEqual(self.successResultOf(waiter), ANSWER)
+        before = self.ask()
+        self.source.startAnew()
+        after = self.ask()
+        before.cancel()
+        self.failureResultOf(before)
+        self.assertEqual((len(self.held.cancelled), len(self.held.held)), (1, 1))
+        self.source.startAnew()
+        self.source.close()
+        self.failureResultOf(after, Closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_wishesApart(self) -> None:
         """
         Callers who want something else do not get what others wanted.

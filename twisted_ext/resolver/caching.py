@@ -278,8 +278,10 @@ class Caching:
         @return: how many answers were forgotten.
         """
         from twisted_ext.cache.flushing import flush
+        from twisted_ext.resolver.coalescing import startAnew
 
         self._epoch += 1
+        startAnew(self._inner)
         return flush(self.store, name, subtree)
 
     def dump(self) -> Iterator[str]:

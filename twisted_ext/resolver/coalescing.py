@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Budget
 
-__all__ = ["Coalescing"]
+__all__ = ["Coalescing", "startAnew"]
 
 _MOST_WAITERS: Final = int(FLIGHT_WAITERS.default)
 _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
@@ -184,6 +184,7 @@ class Coalescing:
         self._lasts = FLIGHT_SECONDS.pick(seconds)
         self._budget = budget
         self._flights: dict[bytes, _Flight] = {}
+        self._older: set[_Flight] = set()
         self._variants: dict[bytes, int] = {}
         self.deadlines = Deadlines(clock)
         self._closed = False
@@ -259,6 +260,18 @@ class Coalescing:
         From now on nobody joins this flight.
         """
         flight.done = True
+        self._unlist(flight)
+        self._older.discard(flight)
+
+    def startAnew(self) -> None:
+        """
+        From now on nobody joins what is under way: it may bring what a cache was just told to forget. Those who wait for it go on waiting.
+        """
+        for flight in list(self._flights.values()):
+            self._unlist(flight)
+            self._older.add(flight)
+
+    def _unlist(self, flight: _Flight) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
             if self._variants and len(flight.key) > len(flight.question.key) + 1:
@@ -271,7 +284,7 @@ class Coalescing:
     def close(self) -> Deferred[None]:
         if not self._closed:
             self._closed = True
-            for flight in list(self._flights.values()):
+            for flight in [*self._flights.values(), *self._older]:
                 self.land(flight)
                 flight.settle(None, Closed("the resolver was closed"))
                 if flight.inner is not None:
@@ -282,3 +295,11 @@ class Coalescing:
         return (self._inner,)
 
 
+def startAnew(source: IAnswerSource) -> None:
+    """
+    Have nobody join what is under way now in C{source} or whatever stands behind it.
+    """
+    if isinstance(source, Coalescing):
+        source.startAnew()
+    for inner in source.sources():
+        startAnew(inner)
