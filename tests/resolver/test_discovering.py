@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.cache.canned import question, wishes
+from tests.cache.canned import answered, question, wishes
 from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed
@@ -347,6 +347,31 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertEqual(contexts[0].waits, (2.0,) * 6)
         _, contexts = self.ask(text, context=QueryContext(9.0, waits=(0.5,)))
         self.assertEqual(contexts[0].waits, (0.5,))
+
+    def test_sortlist(self) -> None:
+        """
+        IPv4 addresses come in the order of the sortlist, the others behind them as they were; what others share is not touched.
+        """
+        told = Told({"www.example A": "192.0.2.1"})
+        found = answered("www.example. 60 IN A 192.0.2.1|198.51.100.2|203.0.113.3|198.51.100.1|192.0.2.2")
+        alias = answered("alias.example. 60 IN CNAME www.example.", "www.example. 60 IN A 192.0.2.1|203.0.113.3")
+        self.patch(told, "_say", lambda question: alias if question.name.startswith(b"\x05alias") else found)
+        for text, expected in (
+            (
+                "sortlist 203.0.113.0/24 198.51.100.0/255.255.255.0\n",
+                ["203.0.113.3", "198.51.100.2", "198.51.100.1", "192.0.2.1", "192.0.2.2"],
+            ),
+            ("sortlist 192.0.2.2/32\n", ["192.0.2.2", "192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1"]),
+            ("sortlist 10.0.0.0\n", ["192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1", "192.0.2.2"]),
+        ):
+            source = Configured(told, SystemConfiguration.parse(text.encode()))
+            answer = self.successResultOf(source.answer(question("www.example"), wishes()))
+            self.assertEqual(addresses(answer), expected)
+            self.assertEqual(addresses(found)[0], "192.0.2.1")
+        source = Configured(told, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
+        answer = self.successResultOf(source.answer(question("alias.example"), wishes()))
+        self.assertEqual([len(rrset.rdatas) for rrset in answer.answer], [1, 2])
+        self.assertEqual(answer.answer[1].rdatas[0], b"\xcb\x00\x71\x03")
 
     def test_trustAD(self) -> None:
         """

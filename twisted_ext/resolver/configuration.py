@@ -60,7 +60,8 @@ class SystemConfiguration:
     @ivar timeout: seconds for each attempt, or L{None} where nobody asked for that.
     @ivar attempts: how often each server is asked, or L{None} likewise.
     @ivar flags: the options of L{FLAGS} that are set.
-    @ivar sortlist: addresses with their masks, packed. Addresses are put in order by RFC 6724 here, so it is only kept.
+    @ivar sortlist: addresses with their masks, packed. IPv4 addresses of one name that are in the
+        first come first, and so on.
     @ivar complaints: what could not be understood.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -21,11 +22,12 @@ from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, LOOK_S
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.hosts import Hosts
-from twisted_ext.resolver.local import AAAA, Complaints, FollowedFile, closeAll
+from twisted_ext.resolver.local import AAAA, A, Complaints, FollowedFile, closeAll
 from twisted_ext.resolver.searching import Searching
 from twisted_ext.resolver.special import Special, isSpecial
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
@@ -46,10 +48,11 @@ _LONG_AGO: Final = float("-inf")
 @implementer(IAnswerSource)
 class Configured:
     """
-    Ask as C{resolv.conf} wants it: its time and number of attempts, AD where it trusts the servers, no AAAA where it says so.
+    Ask as C{resolv.conf} wants it: its time and number of attempts, AD where it trusts the servers, no AAAA where it says so, addresses in
+    the order of its C{sortlist}.
     """
 
-    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA")
+    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist")
 
     def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration) -> None:
         self.inner = inner
@@ -59,6 +62,7 @@ class Configured:
             self._waits = (float(configuration.timeout),) * (attempts * len(configuration.servers))
         self._trustAD = "trust-ad" in configuration.flags
         self._noAAAA = "no-aaaa" in configuration.flags
+        self._sortlist = [(_number(mask), _number(address) & _number(mask)) for address, mask in configuration.sortlist]
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         if self._noAAAA and question.rrType == AAAA:
@@ -73,13 +77,36 @@ class Configured:
             wishes = context.but(waits=self._waits)
         if self._trustAD and not context.authenticData:
             wishes = _withAD(wishes)
-        return self.inner.answer(question, wishes)
+        asked = self.inner.answer(question, wishes)
+        return asked.addCallback(self._sorted) if self._sortlist and question.rrType == A else asked
+
+    def _sorted(self, answer: Answer) -> Answer:
+        sets = tuple([self._inOrder(rrset) if rrset.rrType == A and len(rrset.rdatas) > 1 else rrset for rrset in answer.answer])
+        if all(one.rdatas == other.rdatas for one, other in zip(sets, answer.answer, strict=True)):
+            return answer
+        other = copy(answer)
+        other.answer = sets
+        return other
+
+    def _inOrder(self, rrset: RRSet) -> RRSet:
+        return RRSet(rrset.name, A, rrset.rrClass, rrset.ttl, tuple(sorted(rrset.rdatas, key=self._rank)))
+
+    def _rank(self, rdata: bytes) -> int:
+        number = _number(rdata)
+        for rank, (mask, address) in enumerate(self._sortlist):
+            if number & mask == address:
+                return rank
+        return len(self._sortlist)
 
     def close(self) -> Deferred[None]:
         return self.inner.close()
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self.inner,)
+
+
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
 
 
 def _withAD(context: QueryContext) -> QueryContext:
