@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from struct import pack
 
+from twisted.names import dns
+
 from tests.networks import NetworkTestCase
+from twisted_ext.answers import Answer, Origin, answerFromReply
 from twisted_ext.errors import PeerFault
 from twisted_ext.resolver import asking
+from twisted_ext.resolver.asking import Flight
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.exchanges import Leg
 from twisted_ext.wire import reader
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import labelsOf, nameFromText
 from twisted_ext.wire.records import RRSet
 
 #: One label with a dot in it, and two labels.
@@ -92,6 +97,16 @@ class HostilePacketTests(NetworkTestCase):
         whole = buildMessage(Message(0, 0x8180, (question,), records))
         for end in range(2, len(whole)):
             self.assertEqual(self.meet(whole[2:end]), ["192.0.2.80"])
+        # Twisted's own takes what was cut for a shorter one.
+        stock = dns.Message()
+        stock.fromStr(whole[:-8])
+        self.assertEqual(len(stock.answers), 1)
+
+        def asFarAsItGoes(question: Question, octets: bytes, origin: Origin) -> Answer:
+            return answerFromReply(question, octets[:7] + b"\x01" + octets[8:] if len(octets) < len(whole) else octets, origin)
+
+        self.patch(asking, "answerFromReply", asFarAsItGoes)
+        self.assertEqual(self.meet(whole[2:-16]), ["192.0.2.66"])
 
     def test_pain09_dottedLabels(self) -> None:
         """
@@ -106,6 +121,11 @@ class HostilePacketTests(NetworkTestCase):
         asked = self.ask(self.source)
         self.inject(body)
         self.assertEqual(self.successResultOf(asked).outcome.value, "nodata")
+        # As names are in Twisted, one would be the other.
+        self.assertEqual(dns.Name(b".".join(labelsOf(DOTTED.name))), dns.Name(b"www.example.test"))
+        self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: b".".join(labelsOf(DOTTED.name)) == b".".join(labelsOf(wire[:-4])))
+        body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
+        self.assertNotEqual(self.meet(body), ["192.0.2.80"])
 
     def test_pain09_idAlone(self) -> None:
         """
@@ -124,6 +144,22 @@ class HostilePacketTests(NetworkTestCase):
         self.canned.truncating = True
         self.find(self.source)
         self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.example.test")})
+        asOurs = Flight.replied
+
+        def asTheirs(flight: Flight, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+            if octets[2] & 2 and not leg.exchange.reliable:
+                flight.query = flight.query[:9] + b"\x00" + octets[12:]
+                flight._truncated(now, leg, key)
+                return True
+            return asOurs(flight, octets, now, leg, key)
+
+        # With the reply's question instead, the server would be asked that.
+        self.patch(Flight, "replied", asTheirs)
+        asked = self.ask(self.source)
+        self.inject(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
+        self.network.advance(6)
+        asked.addErrback(lambda _: None)
+        self.assertIn(questionOf("evil.test"), {asked.question for asked in self.canned.asked})
 
     def test_pain09_undefended(self) -> None:
         """
