@@ -155,6 +155,7 @@ class HostilePacketTests(NetworkTestCase):
 
         # With the reply's question instead, the server would be asked that.
         self.patch(Flight, "replied", asTheirs)
+        self.canned.silentTo = "udp"
         asked = self.ask(self.source)
         self.inject(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
         self.network.advance(6)
