@@ -35,6 +35,7 @@ ALGORITHMS: Final = {
     "ED25519": 15,
     "ED448": 16,
     "SM2SM3": 17,
+    "MLDSA44": 18,
     "ECC-GOST12": 23,
     "INDIRECT": 252,
     "PRIVATEDNS": 253,
