@@ -41,6 +41,12 @@ class CachePainTests(SynchronousTestCase):
         self.assertGreater(stats.entries, 2000)
         self.assertEqual(stats.entries + stats.evictions, 20_000)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        # Without that bound they would all be there.
+        self.cache = Caching(self.inner, self.clock, store=Store(2**30))
+        for number in range(20_000):
+            self.ask(questionOf(f"host{number}.test"))
+        self.assertEqual(self.cache.stats.entries, 20_000)
+        self.assertGreater(self.cache.stats.octets, 2**22)
 
     def test_negative(self) -> None:
         """
@@ -51,6 +57,17 @@ class CachePainTests(SynchronousTestCase):
             for rrType in ("A", "AAAA"):
                 self.assertIs(self.ask(questionOf("gone.test", rrType)).outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.inner.asked, 1)
+        # As a cache has it that keeps answers with data only:
+        learn = Caching._learn
+
+        def dataOnly(cache: Caching, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
+            return answer if answer.outcome is not Outcome.DATA else learn(cache, answer, question, context, epoch)
+
+        self.patch(Caching, "_learn", dataOnly)
+        self.cache = Caching(self.inner, self.clock)
+        for _ in range(10):
+            self.ask(questionOf("gone.test"))
+        self.assertEqual(self.inner.asked, 11)
 
     def test_expires(self) -> None:
         """
@@ -64,4 +81,9 @@ class CachePainTests(SynchronousTestCase):
             self.clock.advance(1)
             self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x01",))
         self.clock.advance(1)
+        self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x02",))
+        # For one that does not look at the time it would be there for ever.
+        self.inner.set("moving.test", "A", answerOf(moving, "192.0.2.3", 60))
+        self.patch(self.cache, "_seconds", lambda: 60.0)
+        self.clock.advance(10**6)
         self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x02",))
