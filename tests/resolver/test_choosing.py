@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.limits import BACK_OFF, DECLINES, FIRST_WAIT, NO_EDNS_SECONDS, NO_EDNS_SIGNS, PROBE_AFTER, SERVER_WAIT
-from twisted_ext.resolver.choosing import Standing, bestOf, dueForProbe
+from twisted_ext.resolver.choosing import Standing, bestOf, dueForProbe, nextOf
 
 
 def measured(seconds: float) -> Standing:
@@ -169,6 +169,16 @@ class ChoiceTests(SynchronousTestCase):
         self.assertIsNone(dueForProbe(standings, 1, 1.0))
         down.lookedAt = 1.0
         self.assertIsNone(dueForProbe(standings, 0, 1.5))
+
+    def test_turns(self) -> None:
+        """
+        In turn, those that are down are passed over as long as another one is there.
+        """
+        down = Standing()
+        down.silent(0.0)
+        standings = [Standing(), down, measured(0.2)]
+        self.assertEqual([nextOf(standings, last) for last in (-1, 0, 1, 2)], [0, 2, 2, 0])
+        self.assertEqual([nextOf([down, down], last) for last in (-1, 0, 1)], [0, 1, 0])
 
     def test_looksAround(self) -> None:
         """

@@ -19,6 +19,8 @@ from twisted_ext.errors import Closed, DNSFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured, System
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example")
@@ -302,6 +304,35 @@ class SystemTests(SynchronousTestCase):
         system = System(self.clock, environment={}, upstream=self.upstream)
         self.ask(system, "www.example", trace=trace)
         self.assertEqual(trace.notes[0].details["path"], SYSTEM_RESOLV_CONF)
+
+
+class ServersTests(SynchronousTestCase):
+    """
+    Tests of how the configured servers are asked.
+    """
+
+    def test_rotate(self) -> None:
+        """
+        With C{rotate} each look-up goes to the next server; without it the first one that does well is kept to.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        network = MemoryNetwork()
+        servers = [CannedServer(otherwise="192.0.2.80") for _ in range(2)]
+        for number, server in enumerate(servers):
+            server.listen(network.reactor(f"192.0.2.{53 + number}"))
+        here = network.reactor("192.0.2.7")
+        for options, shares in (("options rotate\n", [3, 3]), ("", [6, 0])):
+            (folder / "resolv.conf").write_text(f"nameserver 192.0.2.53\nnameserver 192.0.2.54\n{options}")
+            system = System(here, str(folder / "resolv.conf"), os.devnull, environment={})
+            for number in range(6):
+                asking = system.answer(question(f"n{number}.example"), QueryContext(here.seconds() + 5))
+                network.advance(0.1)
+                self.successResultOf(asking)
+            self.assertEqual([len(server.asked) for server in servers], shares)
+            for server in servers:
+                server.asked.clear()
+            self.successResultOf(system.close())
 
 
 class ConfiguredTests(SynchronousTestCase):

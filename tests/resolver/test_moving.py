@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import ServerFailed, TimedOut
+from twisted_ext.resolver.forwarding import Forwarding
 
 
 class SeveralServersTests(NetworkTestCase):
@@ -46,6 +47,23 @@ class SeveralServersTests(NetworkTestCase):
             asked = self.ask(source)
             self.network.advance(0.1)
             self.assertEqual(self.told(asked), ["192.0.2.80"])
+
+    def test_rotate(self) -> None:
+        """
+        Asked in turn, each server has its share, whichever is the quicker; one that is down has none, and the other one answers for it.
+        """
+        self.network.shape("192.0.2.54", delay=0.2)
+        source = Forwarding(self.here, self.servers, rotate=True)
+        for _ in range(10):
+            self.assertEqual(self.find(source), ["192.0.2.80"])
+        self.assertEqual(self.asked(), (5, 5))
+        for _ in range(10):
+            self.find(self.source)
+        self.assertGreater(self.asked()[0], 8)
+        self.first.silent = True
+        for _ in range(10):
+            self.assertEqual(self.find(source, seconds=2.0), ["192.0.2.80"])
+        self.assertEqual(self.asked()[1], 10)
 
     def test_denialIsFinal(self) -> None:
         """

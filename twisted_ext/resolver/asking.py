@@ -121,7 +121,7 @@ class Flight:
         elif source.alone:
             self._send(0, now)
         else:
-            index = bestOf(source.standings, source.untried, now, 1) or 0
+            index = source.first(now)
             if context.budget is None and not (source.stream or context.stream):
                 self._probe(index, now)
             self._send(index, now)

@@ -19,7 +19,7 @@ from twisted_ext.limits import (
     SERVER_WAIT,
 )
 
-__all__ = ["Standing", "bestOf", "dueForProbe"]
+__all__ = ["Standing", "bestOf", "dueForProbe", "nextOf"]
 
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
@@ -192,6 +192,22 @@ def bestOf(standings: Sequence[Standing], tries: Sequence[int], now: float, most
             least = rank
             best = index
     return best
+
+
+def nextOf(standings: Sequence[Standing], last: int) -> int:
+    """
+    Choose whom to ask first where all have their turn.
+
+    @param last: the index of the one that had it last.
+
+    @return: the index of the next one that answers, or of the next one where none does.
+    """
+    count = len(standings)
+    for step in range(1, count + 1):
+        index = (last + step) % count
+        if not standings[index].down:
+            return index
+    return (last + 1) % count
 
 
 def dueForProbe(standings: Sequence[Standing], chosen: int, now: float) -> int | None:

@@ -29,14 +29,14 @@ DEFAULT_SERVER: Final = "127.0.0.1"
 
 #: Options without a number, and what became of each: those that change what we do, and why the others change nothing.
 FLAGS: Final = {
-    "rotate": "servers are chosen by how they answer; nothing changes",
+    "rotate": "servers are asked in turn",
     "no-tld-query": "a name without dots is only searched",
     "use-vc": "everything is asked by TCP",
     "no-reload": "the file is read once",
     "trust-ad": "the AD bit of these servers is asked for",
     "no-aaaa": "IPv6 addresses are not asked of servers",
-    "single-request": "families are asked by different ports anyway; nothing changes",
-    "single-request-reopen": "families are asked by different ports anyway; nothing changes",
+    "single-request": "each query is matched by port, id and question, so that no reply is taken for another one's; nothing changes",
+    "single-request-reopen": "each query is matched by port, id and question, so that no reply is taken for another one's; nothing changes",
     "edns0": "EDNS is used anyway",
     "no-check-names": "names are octets here; nothing is checked",
     "inet6": "of no effect, in the C library neither",

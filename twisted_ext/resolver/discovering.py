@@ -275,7 +275,8 @@ class System:
         from twisted_ext.resolver.forwarding import Forwarding
 
         streaming = "use-vc" in configuration.flags
-        return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts)
+        rotate = "rotate" in configuration.flags
+        return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
 
     def _retire(self, generation: _Generation) -> None:
         generation.retired = True

@@ -16,7 +16,7 @@ from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
 from twisted_ext.resolver.asking import Flight
-from twisted_ext.resolver.choosing import Standing
+from twisted_ext.resolver.choosing import Standing, bestOf, nextOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.mixing import mixed
@@ -82,6 +82,7 @@ class Forwarding:
     @param mixCase: send names in mixed case, and take replies only that have them in the same (0x20; forgers have to guess a bit for
         each letter). Servers that do not keep it are found out and remembered.
     @param tries: queries by UDP to one server in one look-up.
+    @param rotate: begin each look-up with the next server that answers, to spread them, and not with the quickest.
     @ivar upstreams: the servers.
     @ivar standings: what is known of each of them, in the same order.
     @ivar alone: whether there is but one.
@@ -98,6 +99,7 @@ class Forwarding:
         keep: float | None = None,
         mixCase: bool = False,
         tries: int | None = None,
+        rotate: bool = False,
         datagrams: Datagrams | None = None,
     ) -> None:
         """
@@ -118,6 +120,8 @@ class Forwarding:
         self.standings = tuple([Standing() for _ in self.upstreams])
         self.untried = (0,) * len(self.upstreams)
         self.alone = len(self.upstreams) == 1
+        self._rotate = rotate
+        self._turn = -1
         self.timetable = Timetable(reactor)
         self.waiting: set[Waiting] = self.timetable.waiting
         self.parts: _Parts = _partsFor(QueryContext(0.0))
@@ -154,6 +158,15 @@ class Forwarding:
         for upstream in self.upstreams:
             for exchange in upstream.exchanges():
                 exchange.settle()
+
+    def first(self, now: float) -> int:
+        """
+        @return: the index of the server to ask first in a look-up that begins now.
+        """
+        if not self._rotate:
+            return bestOf(self.standings, self.untried, now, 1) or 0
+        self._turn = nextOf(self.standings, self._turn)
+        return self._turn
 
     def partsOf(self, context: QueryContext) -> _Parts:
         """
