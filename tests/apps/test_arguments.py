@@ -127,6 +127,10 @@ def test_where() -> None:
     [
         ("www.example.org FOO", "'FOO' is no record type"),
         ("www.example.org AAAAA", "did you mean AAAA"),
+        ("www.example.org TYPE-1", "(txdns query --help says more)"),
+        ("www.example.org A XX", "'XX' is no class; write IN"),
+        ("www.example.org +shrot", "+shrot is no option (did you mean +short?)"),
+        ("www.example.org +bufsize=1", "+bufsize=1 is no option (txdns query --help says more)"),
         ("www.example.org -t FOO", "no record type is called that"),
         ("www.example.org -c FOO", "write IN, CH"),
         ("www.example.org -p abc", "a number from 1 to 65535"),

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,63 @@ def test_wrong(words: str, code: int, line: str) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "closed", "code", "line"),
+    [
+        ("query www.example.org +short", ">&-", BATCH, "txdns query: standard output: Bad file descriptor"),
+        ("explain www.example.org", ">&-", BATCH, "txdns explain: standard output: Bad file descriptor"),
+        ("query -f -", "<&-", BATCH, "txdns query: -f -: Bad file descriptor"),
+        ("bulk -", "<&-", BATCH, "txdns bulk: -: Bad file descriptor"),
+        ("query www.example.org +short", "<&- 2>&-", OK, ""),
+        ("query www.example.org +short", "> /dev/full", BATCH, "txdns query: standard output: No space left on device"),
+        ("query a..b", "2> /dev/full", USAGE, ""),
+    ],
+)
+def test_closedStreams(words: str, closed: str, code: int, line: str, hosts: str) -> None:
+    """
+    A stream that whoever called us has closed, or that takes nothing, is complained about where it is needed and nowhere else.
+    """
+    command = f"{shlex.join(COMMAND)} {words} '{hosts}' {closed}"
+    ended = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code
+    assert line in ended.stderr
+    assert ended.stderr.count("\n") == bool(line)
+
+
+def test_controlCharacters(hosts: str) -> None:
+    """
+    No word of a command, of a file or of a server makes a terminal do things.
+    """
+    Path(hosts.removeprefix("@hosts:")).write_bytes(b"192.0.2.80 www\x1b[31m\n")
+    for words, shown in (
+        (["query", "a\x1b[31m\nb", hosts], "a\\027[31m\\010b. IN A"),
+        (["query", "www\x1b[31m", "+tcp\x1b", hosts], "+tcp\\x1b is no option"),
+        (["query", "-f", "\x1b[31m"], "-f \\x1b[31m: No such file"),
+        (["query", "www\x1b[31m", hosts], "; <<>> txdns <<>> www\\x1b[31m @hosts"),
+    ):
+        ended = run(*words)
+        assert "\x1b" not in ended.stdout + ended.stderr
+        assert shown in ended.stdout + ended.stderr
+        assert ended.stderr.count("\n") == (not ended.stdout)
+
+
+def test_brokenPlugin(hosts: str, tmp_path: Path) -> None:
+    """
+    A plugin that cannot be imported is told of in one line, without a traceback, unless that is asked for.
+    """
+    folder = tmp_path / "twisted" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "txdns_test_broken.py").write_text("import txdns_test_absent\n")
+    ended = run("plugins", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == OK
+    line = "a plugin module cannot be imported: ModuleNotFoundError: No module named 'txdns_test_absent'"
+    assert ended.stderr == f"txdns plugins: {line}\n"
+    ended = run("query", "www.example.org", "@foo:", PYTHONPATH=str(tmp_path))
+    assert line in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "Traceback" in run("plugins", PYTHONPATH=str(tmp_path), TXDNS_DEBUG="1").stderr
+
+
 def test_query(hosts: str) -> None:
     """
     An answer that no server gave is shown like any other.
@@ -205,7 +264,9 @@ def test_interrupt(hosts: str, tmp_path: Path) -> None:
     names.write_text("".join([f"h{number}.example.org\n" for number in range(2000)]))
     output = tmp_path / "output"
     command = [*COMMAND, "bulk", str(names), hosts, "--rate", "500", "--output", str(output)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # Whoever runs these tests in the background has told them to ignore Ctrl-C, and programs inherit that.
+    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeding) as process:
         giveUp = time.monotonic() + 30
         while (not output.exists() or not output.stat().st_size) and time.monotonic() < giveUp:
             time.sleep(0.05)

@@ -126,6 +126,32 @@ class UpstreamTests(SynchronousTestCase):
         for target in ("localhost", "ns.example.org"):
             self.assertFalse(looksDescribed(target), target)
 
+    def test_nearlyServer(self) -> None:
+        """
+        What begins with an address is taken for a server, and the complaint is about what is wrong with that.
+        """
+        for target, hint in (
+            ("192.0.2.1:0", "0 is no port; it takes a number from 1 to 65535"),
+            ("192.0.2.1:65536", "65536 is no port"),
+            ("192.0.2.1:", "the port is missing"),
+            ("192.0.2.1:x", "'x' is no port"),
+            ("[2001:db8::1]:x", "'x' is no port"),
+            ("[2001:db8::1", "after [address] comes nothing, or :port"),
+            ("192.0.2.1,192.0.2.2", "@udp:192.0.2.1,192.0.2.2"),
+        ):
+            code, line = self.refused(target)
+            self.assertEqual(code, USAGE)
+            self.assertIn(hint, line)
+            self.assertIn(target, line)
+
+    def test_long(self) -> None:
+        """
+        A complaint about something long is still one that can be read.
+        """
+        code, line = self.refused("a" * 100_000)
+        self.assertEqual(code, USAGE)
+        self.assertLess(len(line), 400)
+
     def test_family(self) -> None:
         """
         A family that the target does not have is an error.

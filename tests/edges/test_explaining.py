@@ -137,6 +137,18 @@ class ExplanationTests(SynchronousTestCase):
         self.failureResultOf(explaining, CancelledError)
         self.assertEqual(self.source.cancelled, [question("a.example.")])
 
+    def test_printable(self) -> None:
+        """
+        What a server or a file says cannot make a terminal do things, nor make up lines.
+        """
+        self.source.knows("a.example.", "A", answer := data(rrset("a.example.", "A", "192.0.2.1")))
+        answer.ede = ((15, "\x1b]0;title\x07 and\nanswered"),)
+        lines = str(self.explain()).splitlines()
+        self.assertTrue(all(line.isprintable() for line in lines))
+        self.assertIn("\\x1b]0;title\\x07 and\\nanswered", lines[-1])
+        self.source.knows("b.example.", "A", ServerFailed("it said \x1b[31m"))
+        self.assertIn("\\x1b[31m", str(self.explain("b.example")))
+
     def test_wholeWay(self) -> None:
         """
         The steps through a whole resolver are told once each: files, cache, server.

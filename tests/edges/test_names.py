@@ -21,7 +21,7 @@ from twisted_ext.edges.codes import (
 )
 from twisted_ext.edges.lookups import Lookups
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.errors import CallerFault, ServerFailed
+from twisted_ext.errors import BadRecord, CallerFault, Closed, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText
@@ -98,6 +98,35 @@ class InterfaceTests(NamesTestCase):
         self.successResultOf(self.resolver.close())
         failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), error.ResolverError)
         self.assertIn("closed", str(failure.value))
+
+    def test_closedWithAnswers(self) -> None:
+        """
+        A closed resolver gives nothing, though it be at hand, and asks nobody: no way of asking is left open.
+        """
+        self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
+        self.successResultOf(self.resolver.lookupAddress("a.example"))
+        self.source.now = True
+        self.successResultOf(self.resolver.close())
+        asked = len(self.source.asked)
+        for result in (
+            self.resolver.lookupAddress("a.example"),
+            self.resolver.getHostByName("a.example"),
+            self.resolver.query(dns.Query(b"a.example", dns.A)),
+            self.resolver.lookupZone("a.example"),
+        ):
+            self.failureResultOf(result, error.ResolverError)
+        self.failureResultOf(self.resolver.ask(question("a.example."), self.resolver.contextFor()), Closed)
+        self.assertIsInstance(self.successResultOf(self.resolver.explain("a.example")).fault, Closed)
+        self.assertEqual(len(self.source.asked), asked)
+
+    def test_numbersOutOfRange(self) -> None:
+        """
+        A type or a class that no message can hold is a fault of the caller's, in words.
+        """
+        failure = self.failureResultOf(self.resolver.query(dns.Query(b"a.example", 70000)), error.DNSFormatError)
+        self.assertIn("70000", str(failure.value))
+        self.failureResultOf(self.resolver.query(dns.Query(b"a.example", dns.A, -1)), error.DNSFormatError)
+        self.failureResultOf(self.resolver.explain("a.example", 65536), BadRecord)
 
 
 #: Superseded or experimental ones that only their number is known for.

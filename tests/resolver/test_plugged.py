@@ -82,6 +82,17 @@ class PluggedTests(SynchronousTestCase):
         self.assertIn("No module named 'txdns_test_absent'", text)
         self.assertNotEqual(self.flushLoggedErrors(ModuleNotFoundError), [])
 
+    def test_warning(self) -> None:
+        """
+        What other people's plugins warn of when they are imported is not our user's business, and no reason to leave them out.
+        """
+        (self.plugins / "txdns_test_warns.py").write_text(
+            "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n" + GOOD
+        )
+        self.assertEqual(len(foundParsers()[1]), 1)
+        self.assertIsInstance(sourceFromString(Clock(), "toy:/dev/null"), Hosts)
+        self.assertEqual(self.flushWarnings(), [])
+
     def test_unusable(self) -> None:
         """
         A prefix whose module or function is missing is told so when it is used.

@@ -16,6 +16,7 @@ from twisted_ext.wire.escapes import (
     fromBase32Hex,
     fromBase64,
     fromHex,
+    printable,
     quoted,
     toBase32Hex,
     toBase64,
@@ -137,6 +138,13 @@ class EscapesTests(SynchronousTestCase):
         self.assertEqual(toBase32Hex(octets), base64.b32hexencode(octets).decode().rstrip("=").lower())
         self.assertEqual(fromBase32Hex(toBase32Hex(octets)), octets)
         self.assertEqual(fromBase32Hex(base64.b32hexencode(octets).decode()), octets)
+
+    def test_printable(self) -> None:
+        """
+        What a terminal would obey is shown as Python writes it; all other text is left as it is.
+        """
+        self.assertEqual(printable("b\u00fccher \\ 'x'"), "b\u00fccher \\ 'x'")
+        self.assertEqual(printable("\x1b[31m\n\u202e\udcff"), "\\x1b[31m\\n\\u202e\\udcff")
 
     def test_noAlphabet(self) -> None:
         """

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Note, Question, Trace
-from twisted_ext.errors import BadRecord, CallerFault, DNSFault
+from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault
 from twisted_ext.wire.codes import EDE_NAMES, className, rcodeName
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A, typeName, typeNumber
@@ -126,7 +127,8 @@ class Explanation:
                     for code, text in self.answer.ede
                 ]
             )
-        return "\n".join(lines)
+        # What files and servers say stands in them, too, and a terminal would obey some of it.
+        return "\n".join([printable(line) for line in lines])
 
     def _verdict(self) -> str:
         took = f"{(self.ended - self.began) * 1000:.1f} ms"
@@ -186,11 +188,14 @@ def explain(
     def cbAnswer(answer: Answer) -> Explanation:
         return Explanation(question, answer, None, trace.notes, began, clock.seconds())
 
-    def ebAnswer(failure: Failure) -> Explanation | Failure:
-        fault = failure.value
-        if not isinstance(fault, DNSFault):
-            return failure
+    def failedBy(fault: DNSFault) -> Explanation:
         return Explanation(question, None, fault, trace.notes, began, clock.seconds())
 
+    def ebAnswer(failure: Failure) -> Explanation | Failure:
+        fault = failure.value
+        return failedBy(fault) if isinstance(fault, DNSFault) else failure
+
+    if resolver.closed:
+        return succeed(failedBy(Closed("the resolver was closed")))
     # Not what is at hand first, or every step would be told twice.
     return resolver.source.answer(question, context).addCallbacks(cbAnswer, ebAnswer)

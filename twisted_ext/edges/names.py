@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
@@ -20,7 +20,7 @@ from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
 from twisted_ext.edges.exactness import expectName, wireFromName
 from twisted_ext.edges.lookups import Lookups
 from twisted_ext.edges.results import Result, resultFromAnswer
-from twisted_ext.errors import BadName, DNSFault
+from twisted_ext.errors import BadName, Closed, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
 from twisted_ext.wire.names import ROOT, nameFromText
@@ -55,6 +55,7 @@ class NamesResolver(Lookups):
     has one deadline: see L{Timeout<twisted_ext.edges.deadlines.Timeout>}.
 
     @ivar source: what answers.
+    @ivar closed: whether L{close} was called.
     """
 
     def __init__(self, source: IAnswerSource, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
@@ -67,6 +68,7 @@ class NamesResolver(Lookups):
         self._now: Callable[[], float] = reactor.seconds
         self._seconds, self._waits = secondsAndWaits(timeout)
         self._use(source)
+        self.closed = False
         # What is at hand is at hand, whenever the deadline would be.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
@@ -260,8 +262,11 @@ class NamesResolver(Lookups):
 
     def close(self) -> Deferred[None]:
         """
-        Let go of all sockets and timers. Look-ups under way fail. Closing again does nothing.
+        Let go of all sockets and timers. Look-ups under way fail, and so do all that begin later, also of what is in the cache.
+        Closing again does nothing.
         """
+        self.closed = True
+        self._answerNow = self._answer = _refuse
         return self.source.close()
 
     def __repr__(self) -> str:
@@ -272,6 +277,10 @@ class NamesResolver(Lookups):
 # anybody gives.
 _classImplements: Callable[[type[object], object], None] = classImplements
 _classImplements(NamesResolver, IResolver)
+
+
+def _refuse(question: Question, context: QueryContext) -> NoReturn:
+    raise Closed("the resolver was closed")
 
 
 def _isAbsolute(name: str | bytes) -> bool:

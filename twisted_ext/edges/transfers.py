@@ -14,7 +14,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, Question
 from twisted_ext.edges.codes import errorFromFault
 from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
 from twisted_ext.edges.results import Result, resultFromAnswer
-from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.errors import Closed, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import ROOT, nameFromText
@@ -53,6 +53,8 @@ def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes
         zone = nameFromText(name) if name else ROOT
         question = Question(zone, AXFR)
         seconds, _ = secondsAndWaits(_SECONDS if timeout is None else timeout)
+        if resolver.closed:
+            raise Closed("the resolver was closed")
         servers = serversBehind(resolver.source)
         if not servers:
             raise Unknown("no server that zones could be transferred from is behind this resolver")

@@ -4,6 +4,7 @@ Finding prefixes of descriptions that others bring along.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import cast
 
@@ -38,7 +39,10 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
     observer = cast(ILogObserver, overhear)
     globalLogPublisher.addObserver(observer)
     try:
-        plugins = list(getPlugins(IResolverParser))
+        # All plugins of all packages are imported where nobody has done so before. What they warn of is not for our caller.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plugins = list(getPlugins(IResolverParser))
     finally:
         globalLogPublisher.removeObserver(observer)
     for plugin in plugins:

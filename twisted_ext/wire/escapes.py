@@ -20,6 +20,7 @@ __all__ = [
     "toBase32Hex",
     "fromBase32Hex",
     "fromHex",
+    "printable",
 ]
 
 _IN_QUOTES: Final = [
@@ -141,3 +142,10 @@ def fromHex(text: str) -> bytes:
         return unhexlify(text)
     except (BinasciiError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from None
+
+
+def printable(text: str) -> str:
+    """
+    @return: the text, with nothing in it that a terminal would obey: such characters as Python writes them.
+    """
+    return text if text.isprintable() else "".join([each if each.isprintable() else repr(each)[1:-1] for each in text])

@@ -5,9 +5,10 @@ Whole messages (RFC 1035, section 4).
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError
 from typing import Final
 
-from twisted_ext.errors import BadMessage
+from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import MESSAGE_SIZE
 from twisted_ext.wire.codes import ANY_CLASS, Opcode
 from twisted_ext.wire.edns import EDNS, OPT
@@ -42,10 +43,16 @@ class Question:
     __slots__ = ("name", "rrType", "rrClass", "key")
 
     def __init__(self, name: bytes, rrType: int, rrClass: int = 1) -> None:
+        """
+        @raise BadRecord: the type or the class does not fit into two octets.
+        """
         self.name = name
         self.rrType = rrType
         self.rrClass = rrClass
-        self.key = name.lower() + _typeAndClass.pack(rrType, rrClass)
+        try:
+            self.key = name.lower() + _typeAndClass.pack(rrType, rrClass)
+        except StructError:
+            raise BadRecord(f"type {rrType!r} and class {rrClass!r} cannot be asked for; both take a number from 0 to 65535") from None
 
     def toWire(self) -> bytes:
         """

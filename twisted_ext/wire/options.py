@@ -14,6 +14,7 @@ from typing import Final
 from twisted_ext.errors import BadDescription, BadMessage
 from twisted_ext.wire.codes import EDE_NAMES, OPTION_NAMES
 from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
 
@@ -38,13 +39,6 @@ __all__ = [
 
 #: ZONEVERSION's only type so far (RFC 9660, section 2).
 _SOA_SERIAL: Final = 0
-
-
-def _shown(text: str) -> str:
-    """
-    @return: the text, with nothing in it that a terminal would obey.
-    """
-    return "".join([character if character.isprintable() else repr(character)[1:-1] for character in text])
 
 
 def _dumped(octets: bytes) -> str:
@@ -378,7 +372,7 @@ class ExtendedError(Option):
     def valueToText(self) -> str:
         name = EDE_NAMES.get(self.infoCode)
         text = str(self.infoCode) + (f" ({name})" if name else "")
-        return f"{text}: ({_shown(self.extraText)})" if self.extraText else text
+        return f"{text}: ({printable(self.extraText)})" if self.extraText else text
 
 
 class ReportChannel(Option):

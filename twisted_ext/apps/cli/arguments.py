@@ -196,6 +196,8 @@ class _Reading:
 
     def _second(self, word: str) -> str:
         if "." not in word and len(word) <= 10:
+            if self.rrType is not None and self.rrClass is None:
+                return f"{word!r} is no class; write IN, CH, HS, ANY or CLASS65280"
             return f"{word!r} is no record type; write A, AAAA, MX, TXT... or TYPE65280 ({_closest(word.upper(), _commonTypes())})"
         return f"two names, {self.name!r} and {word!r}; write one, or a file of them with -f FILE or txdns bulk FILE"
 
@@ -232,7 +234,7 @@ class _Reading:
         try:
             self.wishes.name = reverseNameOf(ip_address(text.partition("%")[0]).packed)
         except ValueError:
-            raise Ending(USAGE, f"-x {text}: this is no address; write 192.0.2.1 or 2001:db8::1") from None
+            raise Ending(USAGE, f"-x {text!r}: this is no address; write 192.0.2.1 or 2001:db8::1") from None
         self.name = text
         self.reverse = True
 
@@ -310,20 +312,20 @@ def _full(word: str, text: str) -> str:
         return beginning[0]
     if beginning:
         raise Ending(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
-    raise Ending(USAGE, f"+{text} is no option; {_closest(word, known, '+')}, and txdns query --help lists all")
+    raise Ending(USAGE, f"+{text} is no option ({_closest(word, known, '+')})")
 
 
 def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(word, known, 1, 0.5)
+    close = get_close_matches(word, known, 1, 0.6)
     return f"did you mean {mark}{close[0]}?" if close else "txdns query --help says more"
 
 
 def _commonTypes() -> list[str]:
     from twisted_ext.wire import rrtypes
 
-    return [name.replace("_", "-") for name in rrtypes.__all__ if name.isupper()]
+    return list(rrtypes.TYPE_NAMES.values())
 
 
 def _whole(value: str, text: str, least: int, most: int) -> int:

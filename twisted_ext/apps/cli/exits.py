@@ -4,9 +4,11 @@ How a command ends: codes for the shell, which are those of C{dig} where it has 
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Final
 
-__all__ = ["BATCH", "BROKEN_PIPE", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "USAGE", "Ending"]
+__all__ = ["BATCH", "BROKEN_PIPE", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "USAGE", "Ending", "complain"]
 
 #: It went well. For a look-up: a reply came, whatever it says.
 OK: Final = 0
@@ -42,3 +44,13 @@ class Ending(Exception):
         super().__init__(line)
         self.code = code
         self.line = line
+
+
+def complain(line: str) -> None:
+    """
+    Write a line to the standard error, whatever its words hold. If it cannot be written there, nobody can be told.
+    """
+    from twisted_ext.wire.escapes import printable
+
+    with suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)

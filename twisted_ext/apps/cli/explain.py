@@ -14,6 +14,7 @@ from twisted_ext.apps.cli.coloring import Palette, paletteFor
 from twisted_ext.apps.cli.exits import NO_REPLY, OK, USAGE, Ending
 from twisted_ext.apps.cli.running import runUntilDone
 from twisted_ext.errors import CallerFault
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, A, typeName, typeNumber
 
@@ -144,7 +145,7 @@ def treeOf(explanation: Explanation, palette: Palette, fancy: bool = True) -> It
         yield fork + palette.type(source)
         for index, note in enumerate(steps):
             at = palette.comment(f"{(note.at - explanation.began) * 1000:8.1f} ms")
-            details = ", ".join([f"{key} {value}" for key, value in note.details.items() if value is not None])
+            details = printable(", ".join([f"{key} {value}" for key, value in note.details.items() if value is not None]))
             branch = last if index == len(steps) - 1 else fork
             yield f"{bar}{branch}{at}  {note.event}" + (palette.comment(f"  ({details})") if details else "")
     lines = explanation.text.split("\n")[1 + len(explanation.notes) :]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.arguments import Wishes, parseQuery
 from twisted_ext.apps.cli.coloring import isTerminal, paletteFor
-from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, Ending
+from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.rendering import Reply, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.running import runUntilDone
 from twisted_ext.apps.cli.upstream import Upstream, upstreamFor
@@ -211,7 +211,7 @@ def _unanswered(question: Question, fault: DNSFault, wishes: Wishes) -> int:
     if wishes.flags["json"]:
         sys.stdout.write(renderFault(question, fault))
         sys.stdout.flush()
-    print(f"txdns query: {_why(fault)}", file=sys.stderr)
+    complain(f"txdns query: {_why(fault)}")
     return NO_REPLY
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending, complain
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -79,6 +79,7 @@ def main(words: Sequence[str] | None = None) -> int:
     @return: the exit code.
     """
     words = list(sys.argv[1:] if words is None else words)
+    _standIn()
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -100,6 +101,21 @@ def main(words: Sequence[str] | None = None) -> int:
         return _say(words, f"internal error: {type(error).__name__}: {error} (TXDNS_DEBUG=1 shows where)", INTERNAL)
 
 
+def _standIn() -> None:
+    """
+    Open what whoever called us has closed, or our next file or socket would be taken for it. What reads or writes there still fails.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest one that is free is this one.
+            os.open(os.devnull, flags)
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+
+
 def _writeNoMore() -> None:
     # Or Python complains when it flushes at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -108,7 +124,7 @@ def _writeNoMore() -> None:
 def _say(words: list[str], line: str, code: int) -> int:
     if line:
         prefix = f"txdns {words[0]}" if any(words[:1] == [command.word] for command in COMMANDS) else "txdns"
-        print(f"{prefix}: {line}", file=sys.stderr)
+        complain(f"{prefix}: {line}")
     return code
 
 

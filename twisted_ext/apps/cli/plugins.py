@@ -8,7 +8,7 @@ import sys
 from json import dumps
 from typing import Final
 
-from twisted_ext.apps.cli.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import OK, USAGE, Ending, complain
 
 __all__ = ["main"]
 
@@ -36,8 +36,10 @@ def main(words: list[str]) -> int:
         return OK
     if words not in ([], ["+json"]):
         raise Ending(USAGE, f"{' '.join(words)!r}: only +json may stand here")
+    from twisted_ext.apps.cli.running import hush
     from twisted_ext.resolver.descriptions import BUILT_IN, foundParsers
 
+    hush()
     parsers, complaints = foundParsers()
     rows = []
     for parser in parsers:
@@ -53,5 +55,5 @@ def main(words: list[str]) -> int:
             print(f"{prefix:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
     sys.stdout.flush()
     for complaint in complaints:
-        print(f"txdns plugins: {complaint}", file=sys.stderr)
+        complain(f"txdns plugins: {complaint}")
     return OK

@@ -38,6 +38,7 @@ from twisted_ext.wire.codes import (
     rcodeName,
 )
 from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.options import optionFromWire
@@ -105,7 +106,7 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
     if reply.truncated and comments:
         lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
     if flags["cmd"]:
-        lines += ["", palette.comment(f"; <<>> txdns <<>> {words}"), palette.comment(";; global options: +cmd")]
+        lines += ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
     if comments:
         lines += _header(message, palette)
         if message.edns is not None or flags["question"]:

@@ -4,6 +4,7 @@ A reactor that runs until one thing is done.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,23 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["runUntilDone"]
+__all__ = ["hush", "runUntilDone"]
+
+
+def hush() -> None:
+    """
+    Keep Twisted from writing tracebacks to the standard error, where complaints are one line; C{TXDNS_DEBUG} lets it.
+    """
+    from twisted.logger import globalLogBeginner
+
+    global _hushed
+    if not _hushed and not os.environ.get("TXDNS_DEBUG"):
+        _hushed = True
+        globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+
+
+#: That can be done once in a process.
+_hushed = False
 
 
 def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]]) -> int:
@@ -30,6 +47,7 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
     from twisted.internet.error import ReactorNotRunning
     from twisted.python.failure import Failure
 
+    hush()
     results: list[int | Failure] = []
 
     def end(result: int | Failure) -> None:

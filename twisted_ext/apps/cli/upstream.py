@@ -5,7 +5,7 @@ Whom a command asks: what stood behind C{@}, or the system's servers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
 from twisted_ext.errors import BadDescription, BadName, DNSFault
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["Upstream", "describedSource", "upstreamFor"]
+
+
+#: Characters of a server's name that are shown in an error.
+_SHOWN: Final = 80
 
 
 class Upstream:
@@ -63,6 +67,17 @@ def looksDescribed(target: str) -> bool:
     return "." not in target and parserFor(target) is not None
 
 
+def nearlyServer(target: str) -> bool:
+    """
+    @return: whether this begins with an address, so that it is no description.
+    """
+    try:
+        Server(target[1:].partition("]")[0] if target.startswith("[") else target.partition(":")[0])
+    except BadDescription:
+        return target.startswith("[")
+    return True
+
+
 async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
     """
     @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
@@ -79,6 +94,8 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
         servers = [Server.fromText(target, port or DNS_PORT)]
     except BadDescription as fault:
         if looksDescribed(target):
+            if nearlyServer(target):
+                raise Ending(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
             if port is not None:
                 raise Ending(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
             return Upstream(describedSource(reactor, target))
@@ -119,7 +136,8 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
     try:
         name = nameFromText(target)
     except BadName as fault:
-        raise Ending(USAGE, f"@{target} is no address, no description and no name: {fault}") from fault
+        shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}..."
+        raise Ending(USAGE, f"@{shown} is no address, no description and no name: {fault}") from fault
     system = System(reactor)
     servers: list[Server] = []
     problem: DNSFault | None = None
@@ -140,6 +158,6 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
     if not servers:
         if problem is not None:
             raise Ending(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
-        hint = "write @192.0.2.53, or see txdns plugins"
+        hint = f"several servers are written @udp:{target}" if "," in target else "write @192.0.2.53, or see txdns plugins"
         raise Ending(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
     return servers

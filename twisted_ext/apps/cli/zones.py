@@ -10,9 +10,10 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.coloring import paletteFor
-from twisted_ext.apps.cli.exits import NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import NO_REPLY, OK, USAGE, Ending, complain
 from twisted_ext.apps.cli.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.rrtypes import IXFR
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) ->
     flags = wishes.flags
     write = sys.stdout.write
     if flags["cmd"] and not (flags["json"] or flags["short"]):
-        write(f"\n; <<>> txdns <<>> {' '.join(wishes.words)}\n;; global options: +cmd\n")
+        write(f"\n; <<>> txdns <<>> {printable(' '.join(wishes.words))}\n;; global options: +cmd\n")
     try:
         records = await transferZone(reactor, servers, wishes.name, began + max(_PATIENCE, wishes.seconds * wishes.tries))
     except DNSFault as fault:
         if not (flags["json"] or flags["short"]):
             write("; Transfer failed.\n")
             sys.stdout.flush()
-        print(f"txdns query: {fault}", file=sys.stderr)
+        complain(f"txdns query: {fault}")
         return OK if isinstance(fault, ServerFailed) else NO_REPLY
     # The SOA record ends a zone as it begins it.
     records.append(records[0])

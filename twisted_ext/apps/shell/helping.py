@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadRecord
-from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.wire.rrtypes import AXFR, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.edges.explaining import Explanation
@@ -44,12 +44,12 @@ class Helpers:
 
         @raise BadRecord: no type is called that.
         """
-        from twisted_ext import dns
-
         number = typeNumber(type) if isinstance(type, str) else type
         if number is None:
             raise BadRecord(f"{type!r} is no record type; write A, AAAA, MX... or TYPE65280")
-        return self._resolver.query(dns.Query(name, number, dns.IN))
+        if number == AXFR:
+            return self._resolver.lookupZone(name)
+        return self._resolver._look(name, number)
 
     def address(self, name: str) -> Deferred[str]:
         """

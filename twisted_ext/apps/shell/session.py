@@ -69,13 +69,15 @@ def main(words: list[str]) -> int:
     try:
         resolver = client.resolverFromString(reactor, description)
     except CallerFault as fault:
-        return _refuse(f"{description}: {fault}")
+        return _refuse(str(fault))
     runConsole(namespaceFor(resolver), _banner(description))
     return 0
 
 
 def _refuse(line: str) -> int:
-    print(f"txdns shell: {line}", file=sys.stderr)
+    from twisted_ext.wire.escapes import printable
+
+    print(printable(f"txdns shell: {line}"), file=sys.stderr)
     return _USAGE
 
 
