@@ -327,22 +327,9 @@ class QueryContext:
         """
         @return: the same wishes with another deadline, on nobody's behalf and with nobody's budget.
         """
-        other = QueryContext.__new__(QueryContext)
-        other.deadline = deadline
-        other.recursionDesired = self.recursionDesired
-        other.dnssecOk = self.dnssecOk
-        other.checkingDisabled = self.checkingDisabled
-        other.authenticData = self.authenticData
-        other.edns = self.edns
-        other.options = self.options
-        other.stream = self.stream
-        other.waits = self.waits
-        other.relative = self.relative
+        other = self.but(deadline=deadline)
         other.client = None
         other.budget = None
-        other.trace = self.trace
-        other.flight = self.flight
-        other.variant = self.variant
         return other
 
 
