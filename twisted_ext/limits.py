@@ -175,8 +175,9 @@ QUERY_TRIES: Final = Limit(default=3, least=1, most=20)
 
 # -- many look-ups at once
 
-#: Look-ups under way at once. Above a few hundred a server's receive buffer is what they wait in.
-BULK_WINDOW: Final = Limit(default=1000, least=1, most=20_000)
+#: Look-ups under way at once. Above a few hundred a server's receive buffer is what they wait in, and beyond 900 BIND as a forwarder
+#: answers SERVFAIL to the oldest (its C{recursive-clients}).
+BULK_WINDOW: Final = Limit(default=800, least=1, most=20_000)
 
 #: Answers kept back so that they come out in the order of their names; a slow name then holds up all others.
 BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
