@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import os
 
+from tests.attacks.test_fragments import Unwatched
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase
 from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.sockets import RawMaker, RawSocket
 
 
 class PortTests(NetworkTestCase):
@@ -75,6 +79,25 @@ class PortTests(NetworkTestCase):
         (port,) = self.here.ports()
         self.network.injectRefusal(("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.failed(asked)
+        # A socket that is not connected would be told of all of them.
+        self.patch(MemoryPort, "refused", lambda port, destination: port.protocol.connectionRefused())
+        asked = self.ask(self.source, VICTIM)
+        (port,) = self.here.ports()
+        self.network.injectRefusal(("192.0.2.54", 53), ("192.0.2.7", port.port))
+        self.failed(asked)
+
+    def test_connected(self) -> None:
+        """
+        The sockets that real look-ups go out from are connected to their server, which is what has the system keep all that away.
+        """
+        for address in ("127.0.0.1", "::1"):
+            server = Server(address, 5353)
+            made = RawMaker(Unwatched(), Draw()).make(DatagramExchange(Datagrams(self.here), server))
+            assert isinstance(made, RawSocket)
+            try:
+                self.assertEqual(made._socket.getpeername()[:2], (address, 5353))
+            finally:
+                made.close()
 
     def test_nearMiss(self) -> None:
         """

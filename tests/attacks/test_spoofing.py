@@ -5,14 +5,19 @@ Attack 1: replies that somebody else makes up, with all ids, until one fits (Kam
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
+from unittest.mock import patch
 
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import QueryContext
+from twisted_ext.limits import Limit
 from twisted_ext.resolver import asking
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.datagram import Datagrams
+from twisted_ext.transport import datagram
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.matching import isReplyTo
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.message import Message, Question
@@ -49,17 +54,20 @@ class KaminskyTests(NetworkTestCase):
         self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE})
         self.network.shape(source="192.0.2.53", delay=0.1)
 
-    def flood(self, source: Forwarding, body: bytes, *, sender: tuple[str, int] = ("192.0.2.53", 53), offset: int = 0) -> list[str]:
+    def flood(
+        self, source: Forwarding, body: bytes, *, sender: tuple[str, int] = ("192.0.2.53", 53), offset: int = 0, lucky: bool = True
+    ) -> list[str]:
         """
         Look the victim up while replies with all 65,536 ids come in.
+
+        @param lucky: the right id is the first one, when the socket is listened to in any case, and not the last one.
 
         @return: what the look-up gives.
         """
         asked = self.ask(source, VICTIM)
         for port in self.here.ports():
-            # The right one last: no test depends on a forger's luck.
             right = int.from_bytes(next(iter(port.protocol.socket.keys)), "big")  # type: ignore[attr-defined]
-            for step in range(1, 65537):
+            for step in range(65536) if lucky else range(1, 65537):
                 number = (right + step) % 65536
                 self.network.inject(number.to_bytes(2, "big") + body, sender, ("192.0.2.7", port.port + offset))
         self.assertEqual(len(self.here.getDelayedCalls()), 1)
@@ -116,7 +124,7 @@ class KaminskyTests(NetworkTestCase):
         """
         Even one who knows port, server and question gets a few ids to try and not all of them, and the answer comes by TCP.
         """
-        self.assertEqual(self.flood(self.forward(self.server), forge(questionOf(VICTIM))), [GENUINE])
+        self.assertEqual(self.flood(self.forward(self.server), forge(questionOf(VICTIM)), lucky=False), [GENUINE])
         self.assertEqual(self.canned.asked[-1].transport, "tcp")
 
     def test_allRightUndefended(self) -> None:
@@ -188,7 +196,12 @@ class RandomnessTests(NetworkTestCase):
         """
         Ids and ports of ten thousand queries are spread evenly, follow no order, and pairs of them come back as chance has it.
         """
-        seen = self.sent(self.forward(self.server))
+        self.examine(self.sent(self.forward(self.server)))
+
+    def examine(self, seen: list[tuple[int, int]]) -> None:
+        """
+        Look for an order in what was drawn.
+        """
         self.assertEqual(len(seen), self.QUERIES)
         ids = [number for _, number in seen]
         ports = list(dict.fromkeys(port for port, _ in seen))
@@ -197,15 +210,29 @@ class RandomnessTests(NetworkTestCase):
         self.assertLess(chiSquare(Counter(number >> 8 for number in ids), 256, len(ids)), 400)
         self.assertLess(chiSquare(Counter(number & 255 for number in ids), 256, len(ids)), 400)
         self.assertLess(chiSquare(Counter((port - 1024) * 64 // 64512 for port in ports), 64, len(ports)), 160)
-        steps = Counter((second - first) % 65536 >> 8 for first, second in zip(ids, ids[1:], strict=False))
-        self.assertLess(chiSquare(steps, 256, len(ids) - 1), 400)
+        for drawn, bins in ((ids, 256), (ports, 64)):
+            steps = Counter((second - first) % 65536 * bins // 65536 for first, second in zip(drawn, drawn[1:], strict=False))
+            self.assertLess(chiSquare(steps, bins, len(drawn) - 1), 400 if bins == 256 else 180)
         # Ten thousand draws of pairs: hardly any twice.
         self.assertLess(self.QUERIES - len(set(seen)), 5)
 
     def test_undefended(self) -> None:
         """
-        Numbers that count up are found out by this very test.
+        Ports or ids that count up, and few ports, are found out by this very test.
         """
-        ids = range(self.QUERIES)
-        steps = Counter((second - first) % 65536 >> 8 for first, second in zip(ids, ids[1:], strict=False))
-        self.assertGreater(chiSquare(steps, 256, len(ids) - 1), 400)
+        counter = count(2000)
+        with patch.object(Draw, "port", lambda draw: next(counter) % 63000 + 1024):
+            self.assertRaises(self.failureException, self.examine, self.sent(self.forward(self.server)))
+        with patch.object(datagram, "SOCKET_QUERIES", Limit(1 << 20, 1, 1 << 20)), patch.object(DatagramExchange, "settle", lambda _: None):
+            source = self.forward(self.server)
+            self.assertRaises(self.failureException, self.examine, self.sent(source))
+        for upstream in source.upstreams:
+            upstream.datagram.settle()
+        numbers = count()
+
+        def counted(draw: Draw) -> tuple[bytes, int]:
+            number = next(numbers)
+            return (number & 0xFFFF).to_bytes(2, "big"), number & 255
+
+        with patch.object(Draw, "refill", counted):
+            self.assertRaises(self.failureException, self.examine, self.sent(self.forward(self.server)))
