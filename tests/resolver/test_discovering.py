@@ -15,13 +15,13 @@ from zope.interface.verify import verifyObject
 from tests.cache.canned import answered, question, wishes
 from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
-from twisted_ext.errors import Closed, DNSFault, ServerFailed
+from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured, System
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import CannedSource, HeldSource
 
 WWW = question("www.example")
 
@@ -213,6 +213,21 @@ class SystemTests(SynchronousTestCase):
         self.write("nameserver 192.0.2.53\n")
         self.clock.advance(1)
         self.assertFalse(system.configuration.defaulted)
+
+    def test_noServer(self) -> None:
+        """
+        Where nobody chose the server that does not answer, the fault says why it was asked.
+        """
+        self.write("search corp.example\n")
+        for path, why in ((str(self.path), "names no server"), ("/nonexistent/resolv.conf", "cannot be read: No such file")):
+            for fault in (Unreachable("nobody there"), TimedOut("silent")):
+
+                def upstream(configuration: SystemConfiguration, fault: DNSFault = fault) -> CannedSource:
+                    return CannedSource({("www.example", "A"): fault})
+
+                system = System(self.clock, path, str(self.folder / "hosts"), environment={}, upstream=upstream)
+                failure = self.failureResultOf(system.answer(WWW, QueryContext(self.clock.seconds() + 5)), type(fault))
+                self.assertIn(f"; it was asked since {path} {why}", str(failure.value))
 
     def test_noReload(self) -> None:
         """

@@ -272,6 +272,26 @@ class HostsTests(SynchronousTestCase):
         for path in (str(self.path.parent), "with\x00null"):
             self.assertIsNone(Hosts(self.clock, path).answerNow(question("www"), wishes()))
 
+    def test_pipe(self) -> None:
+        """
+        A pipe in its place does not hold up the reactor.
+        """
+        pipe = f"{self.path}.pipe"
+        os.mkfifo(pipe)
+        hosts = Hosts(self.clock, pipe)
+        self.assertIsNone(hosts.answerNow(question("www"), wishes()))
+        self.assertIn("no regular file", str(hosts.table.complaints))
+
+    def test_unread(self) -> None:
+        """
+        Whoever mistypes its path is told so by what the look-up fails with.
+        """
+        hosts = Hosts(self.clock, "/nonexistent/hosts")
+        fault = self.failureResultOf(hosts.answer(question("www"), wishes()), Unknown).value
+        self.assertIn("nothing on www. IN A; it cannot be read: No such file or directory", str(fault))
+        known = self.failureResultOf(self.hosts.answer(question("no"), wishes()), Unknown).value
+        self.assertNotIn("read", str(known))
+
     def test_ttl(self) -> None:
         """
         How long others may keep it can be chosen, within reason.

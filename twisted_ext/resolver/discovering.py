@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import Closed
+from twisted_ext.errors import Closed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.chaining import Chaining
@@ -52,10 +52,18 @@ class Configured:
     the order of its C{sortlist}.
     """
 
-    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist")
+    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
 
-    def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration) -> None:
+    def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> None:
+        """
+        @param path: where the configuration was read.
+        """
         self.inner = inner
+        #: What people should know where the server that was asked is nobody's choice.
+        self._hint = ""
+        if configuration.defaulted:
+            unread = [text for text in configuration.complaints.texts if text.startswith("cannot be read")]
+            self._hint = f"; it was asked since {path} {unread[0] if unread else 'names no server'}"
         self._waits: tuple[float, ...] | None = None
         if configuration.timeout is not None:
             attempts = configuration.attempts or int(CONFIGURED_ATTEMPTS.default)
@@ -78,7 +86,15 @@ class Configured:
         if self._trustAD and not context.authenticData:
             wishes = _withAD(wishes)
         asked = self.inner.answer(question, wishes)
+        if self._hint:
+            asked.addErrback(self._ebDefaulted)
         return asked.addCallback(self._sorted) if self._sortlist and question.rrType == A else asked
+
+    def _ebDefaulted(self, failure: Failure) -> Failure:
+        fault = failure.value
+        if isinstance(fault, TimedOut | Unreachable):
+            fault.text += self._hint
+        return failure
 
     def _sorted(self, answer: Answer) -> Answer:
         sets = tuple([self._inOrder(rrset) if rrset.rrType == A and len(rrset.rdatas) > 1 else rrset for rrset in answer.answer])
@@ -266,7 +282,7 @@ class System:
         from twisted_ext.resolver.caching import Caching
         from twisted_ext.resolver.coalescing import Coalescing
 
-        inner = Configured(self._upstream(configuration), configuration)
+        inner = Configured(self._upstream(configuration), configuration, self._file.path)
         mostBytes, stale, prefetch = self._cacheOptions
         coalescing = Coalescing(inner, self._reactor)
         return Caching(coalescing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -17,7 +17,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadName
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
-from twisted_ext.resolver.local import AAAA, PTR, A, Complaints, FollowedFile, addressFromReverse, decided, known
+from twisted_ext.resolver.local import AAAA, PTR, A, Complaints, FollowedFile, addressFromReverse, known, unknown
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -118,7 +118,7 @@ class Hosts:
     @ivar table: what it said the last time that it was read.
     """
 
-    __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl")
+    __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl", "_unread")
 
     #: See L{IAnswerSource}.
     immediate: Final = True
@@ -137,6 +137,8 @@ class Hosts:
         self._ttl = int(HOSTS_TTL.pick(ttl))
         self._mostOctets = int(HOSTS_OCTETS.pick(mostOctets))
         self._looked = _LONG_AGO
+        #: Why the file could not be read.
+        self._unread = ""
         self.table = HostsTable()
         self._addresses = self.table.addresses
 
@@ -155,6 +157,7 @@ class Hosts:
         if self._file.changed():
             table = HostsTable()
             data = self._file.read(self._mostOctets, table.complaints)
+            self._unread = "" if data is not None else str(table.complaints)
             if data is not None:
                 table.read(data)
             self.table = table
@@ -188,7 +191,10 @@ class Hosts:
         )
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return decided(self, f"the hosts file {self.path}", question, context)
+        answer = self.answerNow(question, context)
+        if answer is not None:
+            return succeed(answer)
+        return fail(unknown(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else ""))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

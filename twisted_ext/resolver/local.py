@@ -4,7 +4,9 @@ What sources that know by themselves share: answers made here, addresses in reve
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -53,11 +55,13 @@ def known(question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origi
     return Answer(Outcome.DATA, (RRSet(question.name, question.rrType, question.rrClass, ttl, rdatas),), origin=origin)
 
 
-def unknown(source: str, question: Question) -> Unknown:
+def unknown(source: str, question: Question, more: str = "") -> Unknown:
     """
+    @param more: what stands behind it.
+
     @return: that this source has nothing on the question, in words.
     """
-    return Unknown(f"{source} has nothing on {shown(question)}")
+    return Unknown(f"{source} has nothing on {shown(question)}{more}")
 
 
 def shown(question: Question) -> str:
@@ -147,6 +151,20 @@ class Complaints:
         return "; ".join([*self.texts, *([f"and {more} more"] if more else [])])
 
 
+def _openNow(path: str, flags: int) -> int:
+    """
+    Open a file, and nothing that the reactor would have to wait for, such as a pipe that somebody put in its place.
+    """
+    fileno = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(fileno).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISCHR(mode):
+        return fileno
+    os.close(fileno)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "it is no regular file")
+
+
 #: What tells one state of a file from another.
 _State = tuple[int, int, int, int, int]
 
@@ -194,8 +212,9 @@ class FollowedFile:
         @return: what is in it, up to the last whole line where it is longer than C{mostOctets}; L{None} where it cannot be read.
         """
         try:
-            with open(self.path, "rb") as opened:
-                data = opened.read(mostOctets + 1)
+            with open(self.path, "rb", opener=_openNow) as opened:
+                # None where the file would have us wait.
+                data: bytes = opened.read(mostOctets + 1) or b""
         except (OSError, ValueError) as error:
             complaints.add(0, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
