@@ -83,6 +83,22 @@ class CoalescingTests(SynchronousTestCase):
         self.failureResultOf(after, Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_waits(self) -> None:
+        """
+        Somebody who says for how long to wait each time has as many attempts in one look-up, though they take longer than others do.
+        """
+        waiter = self.source.answer(WWW, QueryContext(7.0, waits=(3.0, 4.0)))
+        self.assertEqual(self.held.contexts[0].deadline, 7.0)
+        self.clock.advance(6.9)
+        self.assertNoResult(waiter)
+        self.held.release(TimedOut("silence", attempts=2))
+        self.assertEqual(self.failureResultOf(waiter, TimedOut).value.attempts, 2)
+        self.assertEqual(self.held.asked, 1)
+        waiter = self.source.answer(WWW, QueryContext(20.0, waits=(0.5,)))
+        self.assertEqual(self.held.contexts[1].deadline, 11.9)
+        self.held.release(ANSWER)
+        self.successResultOf(waiter)
+
     def test_wishesApart(self) -> None:
         """
         Callers who want something else do not get what others wanted.

@@ -201,7 +201,7 @@ class Coalescing:
             return fail(Closed("the resolver has been closed"))
         if len(context.variant) > 1 and self._variants.get(question.key, 0) >= _MOST_VARIANTS:
             return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question} that differ in their options"))
-        flight = _Flight(self, key, question, self._now() + self._lasts)
+        flight = _Flight(self, key, question, self._end(context))
         waiter: Deferred[Answer] = Deferred(flight.leave)
         if context.flight is None and context.deadline >= flight.deadline - _SLACK:
             flight.waiters[waiter] = context
@@ -209,6 +209,15 @@ class Coalescing:
             flight.take(waiter, context)
         self._start(flight, context)
         return waiter
+
+    def _end(self, context: QueryContext) -> float:
+        """
+        @return: the deadline of a flight that begins now. Somebody who says how long each attempt takes gets all of them in one flight.
+        """
+        lasts = self._lasts
+        if context.waits is not None:
+            lasts = min(max(lasts, sum(context.waits)), FLIGHT_SECONDS.most)
+        return self._now() + lasts
 
     def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
@@ -243,7 +252,7 @@ class Coalescing:
         if flight is not None:
             flight.take(waiter, context)
             return flight
-        flight = _Flight(self, question.key + context.variant, question, self._now() + self._lasts)
+        flight = _Flight(self, question.key + context.variant, question, self._end(context))
         flight.take(waiter, context)
         self._start(flight, context)
         return flight
