@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
@@ -50,14 +51,17 @@ class BulkWorkTests(SynchronousTestCase):
         self.input.write_text(names)
         wishes = parseBulk([str(self.input), "--no-progress", *words])
         streams = Streams(wishes)
-        self.addCleanup(streams.__exit__)
+
+        def through(result: int | Failure) -> int | Failure:
+            streams.__exit__()
+            return result
 
         async def upstreamFor(reactor: object, target: str) -> Upstream:
             return Upstream(self.source)
 
         self.patch(working, "upstreamFor", upstreamFor)
         self.work = BulkWork(self.reactor, wishes, streams)
-        return Deferred.fromCoroutine(self.work.run())
+        return Deferred.fromCoroutine(self.work.run()).addBoth(through)
 
     def finish(self, done: Deferred[int]) -> int:
         """

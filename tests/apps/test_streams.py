@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
@@ -16,9 +17,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
+from twisted_ext.apps.cli.bulkwords import parseBulk
 from twisted_ext.apps.cli.exits import BATCH, Ending
 from twisted_ext.apps.cli.feeding import Fed, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.resuming import Resuming
+from twisted_ext.apps.cli.streams import Streams
 from twisted_ext.apps.cli.writing import LineWriter
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_LINE, BULK_OUTPUT
@@ -355,6 +358,30 @@ class ResumingTests(SynchronousTestCase):
         self.addCleanup(resuming.close)
         self.assertFalse(resuming.has(("a", "A")))
         self.assertTrue(path.exists())
+
+    def test_held(self) -> None:
+        """
+        Two runs never write to one file, whichever of them began it; when the first is through, the file is free.
+        """
+        first = self.resume("")
+        with pytest.raises(Ending, match="another run writes to it"):
+            Resuming(str(self.path))
+        first.close()
+        Resuming(str(self.path)).close()
+        path = f"{self.path}.new"
+        with Streams(parseBulk(["-", "--output", path])), pytest.raises(Ending, match="another run writes to it"):
+            Resuming(path)
+        Resuming(path).close()
+
+    def test_noRegularFile(self) -> None:
+        """
+        What cannot be gone on with is named, and nobody waits for a pipe.
+        """
+        pipe = self.mktemp()
+        os.mkfifo(pipe)
+        for path, why in ((pipe, "it is no regular file"), (os.devnull, "it is no regular file"), ("/", "Is a directory")):
+            with pytest.raises(Ending, match=f"--resume {path}: {why}; give the file that --output wrote"):
+                Resuming(path)
 
     def test_memory(self) -> None:
         """

@@ -121,10 +121,17 @@ class TwistedsResolverTests(ResolverTestCase):
             [(1, 2, 3)],
             [None],
             [("192.0.2.1", "53")],
+            [("192.0.2.1", 53.5)],
+            "192.0.2.1",
+            53,
         ):
             with self.assertRaises(BadDescription) as raised:
                 Resolver(servers=wrong, reactor=self.here)  # type: ignore[arg-type]
             self.assertNotIn("\n", str(raised.exception))
+        for wrong in ("192.0.2.1", 53):
+            with self.assertRaises(BadDescription) as raised:
+                serversFrom(wrong)  # type: ignore[arg-type]
+            self.assertIn(f"{wrong!r} is no list of addresses and ports", str(raised.exception))
         with self.assertRaises(BadDescription):
             serversFrom([])
 

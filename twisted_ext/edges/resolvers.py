@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import Deferred, fail
@@ -49,11 +50,14 @@ def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
     """
     from twisted_ext.transport.servers import Server
 
+    given: object = servers
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise BadDescription(f"servers: {servers!r} is no list of addresses and ports, such as [('192.0.2.1', 53)]")
     found: list[Server] = []
     for each in servers:
         try:
             address, port = each
-            found.append(Server(address, port))
+            found.append(Server(address, index(port)))
         except (TypeError, ValueError) as error:
             if isinstance(error, BadDescription):
                 raise
@@ -119,6 +123,8 @@ class Resolver(NamesResolver):
         """
         if not servers and not resolv:
             raise BadDescription("no servers: give addresses and ports, or the path of a resolv.conf")
+        if servers:
+            serversFrom(servers)
         clock = globalReactor() if reactor is None else reactor
         self.resolv = _path(resolv)
         self.servers = list(servers or ())

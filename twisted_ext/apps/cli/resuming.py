@@ -4,7 +4,9 @@ Going on with C{txdns bulk} where it was interrupted: what has its line already 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable
 from json import JSONDecodeError, loads
@@ -13,7 +15,7 @@ from typing import BinaryIO, Final
 from twisted_ext.apps.cli.exits import BATCH, Ending
 from twisted_ext.apps.cli.feeding import Fed, Item
 
-__all__ = ["Resuming"]
+__all__ = ["Resuming", "hold"]
 
 _CHUNK: Final = 1 << 16
 
@@ -38,7 +40,7 @@ class Resuming:
         self._ahead: Counter[Item] = Counter()
         try:
             # Created where there is none: then there is nothing to skip.
-            self._file: BinaryIO = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "rb+")
+            self._file: BinaryIO = open(_opened(path), "rb+")
             self._end = self._wholeLines()
         except OSError as error:
             raise Ending(BATCH, f"--resume {path}: {error.strerror}; give the file that --output wrote") from error
@@ -119,3 +121,34 @@ class Resuming:
         Read no more.
         """
         self._file.close()
+
+
+def _opened(path: str) -> int:
+    fileno = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        if not stat.S_ISREG(os.fstat(fileno).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        hold(fileno)
+    except OSError:
+        os.close(fileno)
+        raise
+    return fileno
+
+
+def hold(fileno: int) -> None:
+    """
+    Have a file of output for ourselves for as long as it is open: two runs that go on with one file would write everything twice.
+
+    @raise OSError: another run has it.
+    """
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:
+        return
+    try:
+        flock(fileno, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "another run writes to it") from None
+    except OSError:
+        # There are file systems that know no locks.
+        return

@@ -8,7 +8,7 @@ import os
 
 from twisted_ext.apps.cli.bulkwords import BulkWishes
 from twisted_ext.apps.cli.exits import BATCH, Ending
-from twisted_ext.apps.cli.resuming import Resuming
+from twisted_ext.apps.cli.resuming import Resuming, hold
 
 __all__ = ["Streams"]
 
@@ -27,7 +27,8 @@ class Streams:
         self._opened: list[int] = []
         self.input: int | None = None
         if not wishes.ranges:
-            self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, "give a file with one name a line")
+            hint = "give a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "give a file with one name a line"
+            self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
         self.resuming: Resuming | None = None
         self.output = 1
         self.path = wishes.resume or wishes.output or ""
@@ -35,8 +36,11 @@ class Streams:
             self.resuming = Resuming(wishes.resume)
             self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "give the file that --output wrote")
         elif wishes.output is not None:
-            hint = "give a new file, or go on with this one by --resume"
+            hint = "give a new file"
+            if os.path.isfile(wishes.output):
+                hint += ", or go on with this one by --resume"
             self.output = self._open(wishes.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, hint)
+            hold(self.output)
 
     def _open(self, path: str, flags: int, hint: str) -> int:
         try:
