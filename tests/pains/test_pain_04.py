@@ -92,8 +92,10 @@ class DeadlineTests(SynchronousTestCase):
         self.assertEqual(self.lasts(lambda: self.resolver.getHostByName("a0.example", SECONDS)), SECONDS)
 
         # With a deadline of its own for each step it would be another story.
-        def anew(context: QueryContext, relative: bool) -> QueryContext:
-            return QueryContext(self.here.seconds() + SECONDS)
+        asTold = QueryContext.but
+
+        def anew(context: QueryContext, *, deadline: float | None = None, relative: bool | None = None) -> QueryContext:
+            return asTold(context, deadline=deadline if relative is None else self.here.seconds() + SECONDS)
 
         self.patch(QueryContext, "but", anew)
         looking = self.resolver.getHostByName("a0.example", SECONDS)
