@@ -70,6 +70,8 @@ __all__ = [
     "THREADED_TTL",
     "DESCRIPTION_CHARACTERS",
     "DESCRIPTION_DEPTH",
+    "NAMES_COUNTED",
+    "NAMES_SLOW",
     "SOCKET_QUERIES",
     "POOL_SOCKETS",
     "PORT_TRIES",
@@ -391,3 +393,11 @@ NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Octets of one zone by AXFR.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)
+
+# -- watching
+
+#: Names of which it is counted how often they are asked for; a flood of others halves what is known of them, no more.
+NAMES_COUNTED: Final = Limit(default=1024, least=16, most=65536)
+
+#: Names of which it is known how long they took.
+NAMES_SLOW: Final = Limit(default=64, least=8, most=4096)
