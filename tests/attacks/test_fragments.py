@@ -9,12 +9,15 @@ import sys
 import unittest
 
 from tests.networks import NetworkTestCase, textsOf
-from twisted_ext.resolver import asking
+from twisted_ext.resolver import asking, forwarding
+from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport import sockets
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.polling import Drained
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import TC
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
 
@@ -39,6 +42,28 @@ class FragmentTests(NetworkTestCase):
         sizes = [asked.message.edns.payloadSize for asked in self.canned.asked if asked.message.edns is not None]
         self.assertEqual(sizes, [1232, 1232])
         self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp"])
+
+    def test_advertisedUndefended(self) -> None:
+        """
+        With more advertised, the whole answer would come in one datagram, which routers on the way may cut up.
+        """
+        self.find(self.source, "long.test", "TXT")
+        self.assertLess(max([len(datagram.octets) for datagram in self.network.datagrams]), 1233)
+        self.patch(forwarding, "_SIZE", 4096)
+        self.find(self.forward(self.server), "long.test", "TXT")
+        self.assertGreater(max([len(datagram.octets) for datagram in self.network.datagrams]), 1232)
+
+    def test_cut(self) -> None:
+        """
+        A message that we build for UDP has no more than 1,232 octets. What does not fit is left out by whole sets, and TC says so.
+        """
+        question = questionOf("long.test", "TXT")
+        message = Message(0, 0x8180, (question,), (rrsetOf(question.name, 16, LONG, 60),), edns=EDNS(1232))
+        for size, fits in ((1232, False), (65535, True)):
+            built = Message.fromWire(buildMessage(message, size)).check()
+            self.assertLessEqual(len(built.wire), size)
+            self.assertEqual((bool(built.flags & TC), len(built.answer)), (not fits, int(fits)))
+        self.assertGreater(len(built.wire), 1232)
 
     def enlarge(self) -> None:
         """
