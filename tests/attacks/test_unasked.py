@@ -1,0 +1,74 @@
+"""
+Attack 1, its second half: a forger who wins for a random name brings records for the name that is wanted (Kaminsky, 2008; RFC 2181,
+section 5.4.1).
+"""
+
+from __future__ import annotations
+
+from tests.networks import NetworkTestCase
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+
+VICTIM = "www.victim.test"
+GENUINE, FORGED = "192.0.2.80", "192.0.2.66"
+
+
+class UnaskedTests(NetworkTestCase):
+    """
+    A server whose every reply speaks of the victim as well.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, server = self.serve(records={(VICTIM, "A"): GENUINE})
+        self.canned.otherwise = "192.0.2.1"
+        self.canned.tamper = self.bring
+        self.cache = Caching(Coalescing(self.forward(server), self.here), self.here)
+
+    def bring(self, reply: bytes, transport: str) -> list[bytes]:
+        """
+        @return: the reply with records that nobody asked for, in every section.
+        """
+        message = Message.fromWire(reply)
+        if message.questions[0] == questionOf(VICTIM):
+            return [reply]
+        victim, zone = nameFromText(VICTIM), nameFromText("victim.test")
+        forged = rrsetOf(victim, 1, FORGED, 86400)
+        servers = rrsetOf(zone, 2, f"{VICTIM}.", 86400)
+        alias = rrsetOf(message.questions[0].name, 5, f"{VICTIM}.", 86400)
+        answer = (alias, forged) if self.aliased else (*message.answer, forged)
+        return [buildMessage(Message(message.id, message.flags, message.questions, answer, (servers,), (forged,), message.edns))]
+
+    def poisoned(self) -> bool:
+        """
+        @return: whether the victim's name leads to the forger when others have been looked up, in the cache as well as before it.
+        """
+        for self.aliased in (False, True):
+            for number in range(20):
+                self.find(self.cache, f"r{number}{'a' if self.aliased else ''}.victim.test")
+        found = self.find(self.cache, VICTIM)
+        self.assertEqual(found, self.find(self.cache, VICTIM))
+        return found != [GENUINE]
+
+    def test_attack01_unasked(self) -> None:
+        """
+        What comes along is nobody's answer: not of the additional or authority section, nor from behind an alias. It would be
+        in a cache that keeps records by their owners.
+        """
+        self.assertFalse(self.poisoned())
+        self.cache.flush()
+        learn = Caching._learn
+
+        def everything(cache: Caching, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
+            for rrset in (*answer.answer, *answer.additional):
+                about = Question(rrset.name, rrset.rrType)
+                learn(cache, Answer(Outcome.DATA, (rrset,), flags=answer.flags, origin=answer.origin), about, context, epoch)
+            return learn(cache, answer, question, context, epoch)
+
+        self.patch(Caching, "_learn", everything)
+        self.assertTrue(self.poisoned())
