@@ -397,6 +397,8 @@ class WordsTests(SynchronousTestCase):
             (["-", "--foo"], "--foo"),
             (["-", "--output", "x", "--resume", "x"], "write one of them"),
             (["-", "@192.0.2.1", "@192.0.2.2"], "two servers"),
+            (["-", "@"], "@ needs a server"),
+            (["-", "MX", "A"], "two types, MX and A"),
             (["--reverse", "192.0.2.1/24"], "192.0.2.0/24"),
             (["--reverse", "2001:db8::/32"], "are the most in one range"),
             (["--reverse", "192.0.2.1", "x.txt"], "no address or range"),
@@ -417,6 +419,9 @@ class WordsTests(SynchronousTestCase):
             ([str(there), "--output", str(there)], "File exists; give a new file, or go on with this one by --resume"),
             ([str(there), "--output", "/no-such-folder/x"], "No such file or directory"),
             ([str(there), "--resume", "/no-such-folder/x"], "No such file or directory"),
+            (["/", "--output", "/"], "/: Is a directory; give a file with one name a line"),
+            ([str(there), "--output", "/"], "/: File exists; give a new file"),
+            (["--reverse", "foo"], "foo: No such file or directory; give a range such as 192.0.2.0/24, or a file of them"),
             ([str(there), "--resume", str(there)], "this is no line of txdns bulk"),
         ]:
             code, line = self.line(*words)

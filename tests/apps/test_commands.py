@@ -97,6 +97,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("explain a..b", USAGE, "txdns explain: 'a..b'"),
         ("explain www.example.org FOO", USAGE, "txdns explain: 'FOO' is no record type"),
         ("explain -x foo", USAGE, "txdns explain: -x 'foo' is no IP address"),
+        ("explain -x", USAGE, "txdns explain: -x needs an address"),
+        ("explain www.example.org @192.0.2.1 @192.0.2.2", USAGE, "txdns explain: two servers, @192.0.2.1 and @192.0.2.2"),
+        ("explain www.example.org @", USAGE, "txdns explain: @ needs a server"),
+        ("query www.example.org @", USAGE, "txdns query: @ needs a server"),
+        ("query www.example.org @192.0.2.1 @ 192.0.2.2", USAGE, "txdns query: two servers, @192.0.2.1 and @192.0.2.2"),
+        ("query www.example.org A IN XX", USAGE, "'XX' is too much: name, type and class are given already"),
         ("explain www.example.org @foo:", USAGE, "there is no prefix 'foo'"),
         ("bulk no-such-file", BATCH, "txdns bulk: no-such-file: No such file or directory"),
         ("bulk - @foo:", USAGE, "there is no prefix 'foo'"),
@@ -182,6 +188,16 @@ def test_query(hosts: str) -> None:
     assert run("query", "www.example.org", "AAAA", "+short", hosts).stdout == "2001:db8::80\n"
     assert run("query", "-x", "192.0.2.80", "+short", hosts).stdout == "www.example.org.\n"
     assert json.loads(run("query", "www.example.org", "+json", hosts).stdout)["answer"][0]["data"] == "192.0.2.80"
+
+
+def test_explainTimes(tmp_path: Path) -> None:
+    """
+    What a process does before its first look-up does not pass for the time that the look-up took, and what is not there is not shown.
+    """
+    # The quickest of some: the machine may have other things to do.
+    assert min([json.loads(run("explain", "localhost", "+json").stdout)["seconds"] for _ in range(3)]) < 0.01
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+    assert "flags" not in run("explain", "localhost", f"@system:resolvConf={tmp_path}/resolv.conf", RES_OPTIONS="").stdout
 
 
 def test_queryUnknown(hosts: str) -> None:

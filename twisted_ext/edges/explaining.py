@@ -116,7 +116,7 @@ class Explanation:
         lines = [f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"]
         width = max([len(note.source) for note in self.notes], default=0)
         for note in self.notes:
-            details = "".join([f" {key}={value}" for key, value in note.details.items() if value is not None])
+            details = "".join([f" {key}={value}" for key, value in note.details.items() if value not in (None, "")])
             lines.append(f"  {(note.at - self.began) * 1000:8.1f} ms  {note.source:<{width}}  {note.event}{details}")
         lines.append(self._verdict())
         if self.answer is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twisted_ext.apps.cli.exits import USAGE, Ending
+from twisted_ext.apps.cli.upstream import soleTarget
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import LOOKUP_SECONDS, QUERY_TRIES
 from twisted_ext.ranges import reverseNameOf
@@ -145,9 +146,9 @@ class _Reading:
         while self.words:
             word = self.words.pop(0)
             if word.startswith("@"):
-                if wishes.target:
-                    raise Ending(USAGE, f"two servers, @{wishes.target} and {word}; write one, or @chain:({wishes.target}):({word[1:]})")
-                wishes.target = word[1:] or self._value("@", "a server, such as 192.0.2.1, or a resolver description")
+                if word == "@" and self.words:
+                    word += self.words.pop(0)
+                wishes.target = soleTarget(word, wishes.target)
             elif word.startswith("+") and len(word) > 1:
                 self._plus(word[1:])
             elif word.startswith("-") and len(word) > 1:
@@ -196,7 +197,9 @@ class _Reading:
 
     def _second(self, word: str) -> str:
         if "." not in word and len(word) <= 10:
-            if self.rrType is not None and self.rrClass is None:
+            if self.rrType is not None:
+                if self.rrClass is not None:
+                    return f"{word!r} is too much: name, type and class are given already"
                 return f"{word!r} is no class; write IN, CH, HS, ANY or CLASS65280"
             return f"{word!r} is no record type; write A, AAAA, MX, TXT... or TYPE65280 ({_closest(word.upper(), _commonTypes())})"
         return f"two names, {self.name!r} and {word!r}; write one, or a file of them with -f FILE or txdns bulk FILE"

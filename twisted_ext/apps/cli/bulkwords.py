@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from twisted_ext.apps.cli.exits import USAGE, Ending
+from twisted_ext.apps.cli.upstream import soleTarget
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
 from twisted_ext.wire.rrtypes import PTR, A, typeNumber
 
@@ -64,14 +65,16 @@ def parseBulk(words: list[str]) -> BulkWishes:
         raise Ending(USAGE, "--output begins a file and --resume goes on with one; write one of them")
     wishes.ranges = []
     files: list[str] = []
+    given = ""
     for word in wishes.positional:
         if word.startswith("@"):
-            if wishes.target:
-                raise Ending(USAGE, f"two servers, @{wishes.target} and {word}; write one, or @chain:({wishes.target}):({word[1:]})")
-            wishes.target = word[1:]
+            wishes.target = soleTarget(word, wishes.target)
         elif wishes.reverse and _isRange(word):
             wishes.ranges.append(word)
         elif (number := typeNumber(word)) is not None and not os.path.exists(word):
+            if given and given != word:
+                raise Ending(USAGE, f"two types, {given} and {word}; write one, or each behind its names in the file")
+            given = word
             wishes.rrType = number
         else:
             files.append(word)

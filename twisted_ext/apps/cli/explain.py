@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.apps.cli.coloring import Palette, paletteFor
 from twisted_ext.apps.cli.exits import NO_REPLY, OK, USAGE, Ending
 from twisted_ext.apps.cli.running import runUntilDone
+from twisted_ext.apps.cli.upstream import soleTarget
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
@@ -73,12 +74,15 @@ class _Wishes:
         remaining = iter(words)
         for word in remaining:
             if word.startswith("@"):
-                self.target = word[1:]
+                self.target = soleTarget(word, self.target)
             elif word.startswith("+"):
                 self._plus(word)
             elif word == "-x":
                 reverse = True
-                self.name = _reverse(next(remaining, ""))
+                address = next(remaining, "")
+                if not address:
+                    raise Ending(USAGE, "-x needs an address, such as 192.0.2.1, behind it")
+                self.name = _reverse(address)
             elif word.startswith("-") and len(word) > 1:
                 raise Ending(USAGE, f"{word!r} is no option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
             elif self.name and rrType is None and typeNumber(word) is not None:
@@ -119,6 +123,8 @@ async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
 
     source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
     resolver = NamesResolver(source, reactor)
+    # What is imported and made for the first look-up of a process is made now, so that it does not pass for the look-up's time.
+    source.sources()
     try:
         explanation = await resolver.explain(wishes.name, wishes.rrType)
     finally:
@@ -145,7 +151,7 @@ def treeOf(explanation: Explanation, palette: Palette, fancy: bool = True) -> It
         yield fork + palette.type(source)
         for index, note in enumerate(steps):
             at = palette.comment(f"{(note.at - explanation.began) * 1000:8.1f} ms")
-            details = printable(", ".join([f"{key} {value}" for key, value in note.details.items() if value is not None]))
+            details = printable(", ".join([f"{key} {value}" for key, value in note.details.items() if value not in (None, "")]))
             branch = last if index == len(steps) - 1 else fork
             yield f"{bar}{branch}{at}  {note.event}" + (palette.comment(f"  ({details})") if details else "")
     lines = explanation.text.split("\n")[1 + len(explanation.notes) :]

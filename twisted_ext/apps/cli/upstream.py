@@ -18,7 +18,7 @@ from twisted_ext.wire.rrtypes import AAAA, A
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Upstream", "describedSource", "upstreamFor"]
+__all__ = ["Upstream", "describedSource", "soleTarget", "upstreamFor"]
 
 
 #: Characters of a server's name that are shown in an error.
@@ -42,6 +42,23 @@ class Upstream:
         self.servers = servers
         self.domains = domains
         self.ndots = ndots
+
+
+def soleTarget(word: str, before: str = "") -> str:
+    """
+    @param word: one that begins with C{@}.
+    @param before: the target that was given already.
+
+    @return: what stands behind the C{@}.
+
+    @raise Ending: nothing does, or there are two.
+    """
+    target = word[1:]
+    if before:
+        raise Ending(USAGE, f"two servers, @{before} and {word}; write one, or both in one, such as @udp:192.0.2.1,192.0.2.2")
+    if not target:
+        raise Ending(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+    return target
 
 
 def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
