@@ -45,31 +45,34 @@ class StreamBuffer:
 
         @raise BadMessage: a length is zero. Nothing more can be understood on this stream: it is to be closed.
         """
-        octets = self._octets
-        if not octets:
-            # One whole message in one piece is what nearly always comes.
-            length = len(data) - _PREFIX
-            if length > 0 and data[0] << 8 | data[1] == length:
-                return [data[_PREFIX:]]
-        octets += data
-        end = len(octets)
-        if end < self._needed:
-            return []
+        kept = self._octets
+        if kept:
+            kept += data
+            if len(kept) < self._needed:
+                return []
+            data = bytes(kept)
+        end = len(data)
         messages: list[bytes] = []
+        add = messages.append
         position = 0
         while position + _PREFIX <= end:
-            length = octets[position] << 8 | octets[position + 1]
+            length = data[position] << 8 | data[position + 1]
             if not length:
                 raise BadMessage("a message of no octets on the stream; its length says zero")
-            behind = position + _PREFIX + length
+            start = position + _PREFIX
+            behind = start + length
             if behind > end:
                 break
-            messages.append(bytes(octets[position + _PREFIX : behind]))
+            add(data[start:behind])
             position = behind
-        if position:
-            del octets[:position]
         rest = end - position
-        self._needed = _PREFIX if rest < _PREFIX else _PREFIX + (octets[0] << 8 | octets[1])
+        if rest:
+            self._needed = _PREFIX if rest < _PREFIX else _PREFIX + (data[position] << 8 | data[position + 1])
+            # One that has just begun is laid aside; one that was so before, and has got longer, is there already.
+            if position or not kept:
+                kept[:] = data[position:]
+        elif kept:
+            kept.clear()
         return messages
 
 
