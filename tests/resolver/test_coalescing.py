@@ -83,6 +83,25 @@ class CoalescingTests(SynchronousTestCase):
         self.failureResultOf(after, Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_queriesInAll(self) -> None:
+        """
+        Whoever has so much time that several look-ups were made for it is told of the queries of all of them.
+        """
+        waiter = self.ask(12.0)
+        for _ in range(2):
+            self.clock.advance(5)
+            self.assertNoResult(waiter)
+            self.held.release(TimedOut("silence", server="192.0.2.53:53", attempts=4))
+        self.clock.advance(2)
+        self.failureResultOf(waiter, TimedOut)
+        waiter = self.ask(22.0)
+        self.clock.advance(5)
+        self.held.release(TimedOut("silence", server="192.0.2.53:53", attempts=4))
+        self.clock.advance(5)
+        self.held.release(TimedOut("silence", server="192.0.2.53:53", attempts=3))
+        fault = self.failureResultOf(waiter, TimedOut).value
+        self.assertEqual((fault.attempts, fault.server, str(fault)), (7, "192.0.2.53:53", "silence, nor before that; 7 queries in all"))
+
     def test_waits(self) -> None:
         """
         Somebody who says for how long to wait each time has as many attempts in one look-up, though they take longer than others do.

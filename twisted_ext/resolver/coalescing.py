@@ -42,9 +42,10 @@ class _Flight:
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
     @ivar successor: the flight that waiters with time left have gone over to.
     @ivar soFar: once it has been given up, what there was to say of it.
+    @ivar earlier: queries that the flights before this one have sent in vain for some who wait for it.
     """
 
-    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor", "soFar")
+    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor", "soFar", "earlier")
 
     def __init__(self, source: Coalescing, key: bytes, question: Question, deadline: float) -> None:
         self.source = source
@@ -56,6 +57,7 @@ class _Flight:
         self.inner: Deferred[Answer] | None = None
         self.successor: _Flight | None = None
         self.soFar: DNSFault | None = None
+        self.earlier = 0
         self.done = False
 
     def leadsTo(self, other: object) -> bool:
@@ -111,7 +113,16 @@ class _Flight:
             waiter.errback(TimedOut(f"{self.question} was not answered in time"))
         else:
             # Whatever the servers have said by then, it was this waiter's time that ended it.
-            waiter.errback(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
+            waiter.errback(self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede)))
+
+    def inAll(self, fault: DNSFault) -> DNSFault:
+        """
+        @return: the same of a time-out, and how often was asked before.
+        """
+        if not (self.earlier and isinstance(fault, TimedOut)):
+            return fault
+        attempts = self.earlier + fault.attempts
+        return TimedOut(f"{fault}, nor before that; {attempts} queries in all", server=fault.server, attempts=attempts, ede=fault.ede)
 
     def arrived(self, outcome: Answer | Failure) -> None:
         """
@@ -150,8 +161,9 @@ class _Flight:
             elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
                 # The flight's time was up, but not this waiter's, who came to it late.
                 self.successor = self.source.board(waiter, self.question, context)
+                self.successor.earlier = max(self.successor.earlier, self.earlier + fault.attempts)
             elif isinstance(fault, DNSFault):
-                waiter.errback(again(fault))
+                waiter.errback(self.inAll(again(fault)))
             else:
                 waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
 
