@@ -268,6 +268,36 @@ class BulkTests(SynchronousTestCase):
         done.addErrback(lambda failure: None)
         done.cancel()
 
+    def test_noNames(self) -> None:
+        """
+        A text where many are wanted would be taken for its characters; it is refused, as is what nothing can be taken from.
+        """
+        for wrong in ("www.example.org", b"www.example.org", None, 5):
+            results: Results = []
+            done = collect(bulk(CannedSource(), wrong, clock=self.clock), results)  # type: ignore[arg-type]
+            self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
+
+    def test_noRate(self) -> None:
+        """
+        Nothing that would begin no look-up, or all of them at once, is taken for a rate.
+        """
+        for wrong in (0, -1, float("nan"), "10"):
+            results: Results = []
+            done = collect(bulk(CannedSource(), ["a.example"], clock=self.clock, rate=wrong), results)  # type: ignore[arg-type]
+            self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
+
+    def test_noSeconds(self) -> None:
+        """
+        A time that is no number does not make a look-up wait without end.
+        """
+        source = HeldSource()
+        results: Results = []
+        done = collect(bulk(source, ["a.example"], clock=self.clock, seconds=float("nan")), results)
+        (context,) = source.contexts
+        self.assertLess(context.deadline, self.clock.seconds() + 1)
+        done.cancel()
+        self.failureResultOf(done)
+
     def test_wrong(self) -> None:
         """
         What is no type or no resolver is said so before anything is asked.

@@ -267,7 +267,12 @@ async def bulk(
     @param seconds: how long one look-up may take.
     @param rate: the most look-ups to begin in a second.
     @param clock: the reactor that C{resolver} uses; L{None} takes the global one.
+
+    @raise CallerFault: one of these is nothing of the kind.
     """
+    given: object = names
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable | AsyncIterable):
+        raise CallerFault(f"names takes any number of names, such as a list of them, not {given!r}")
     if clock is None:
         from twisted.internet import reactor
 

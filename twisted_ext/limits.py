@@ -118,7 +118,8 @@ class Limit:
         """
         if wanted is None:
             return self.default
-        return min(max(wanted, self.least), self.most)
+        # In this order, what is no number (NaN) becomes the least, and nothing without end.
+        return min(max(self.least, wanted), self.most)
 
     def __repr__(self) -> str:
         return f"Limit(default={self.default}, least={self.least}, most={self.most})"

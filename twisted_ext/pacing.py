@@ -4,6 +4,7 @@ How many look-ups to keep under way, and how many to begin in a second: decided 
 
 from __future__ import annotations
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_WINDOW, LOSS_SHARE
 
 __all__ = ["Rate", "Window"]
@@ -118,6 +119,11 @@ class Rate:
     _CREDIT = 0.05
 
     def __init__(self, perSecond: float) -> None:
+        """
+        @raise CallerFault: this is no number above zero.
+        """
+        if not isinstance(perSecond, int | float) or not 0 < perSecond:
+            raise CallerFault(f"a rate takes a number above zero, of look-ups to begin in a second, not {perSecond!r}")
         self.perSecond = perSecond
         self._next: float | None = None
 

@@ -64,6 +64,8 @@ def parseInventory(site, path: str, *, ttl: int = 60):
     try:
         with open(path, newline="", encoding="utf-8") as file:
             addresses = {nameFromText(name).lower(): IPv4Address(text.strip()).packed for name, text in csv.reader(file)}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadDescription(f"{path}: {error.strerror}; give a file with a line for each machine") from error
+    except ValueError as error:
         raise BadDescription(f"{path}: {error}; each line takes a name, a comma and an IPv4 address") from error
     return Inventory(site.reactor, path, addresses, ttl)
