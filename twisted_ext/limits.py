@@ -72,6 +72,17 @@ __all__ = [
     "DESCRIPTION_DEPTH",
     "NAMES_COUNTED",
     "NAMES_SLOW",
+    "NAMES_SHOWN",
+    "HISTORY_SECONDS",
+    "CONTROL_OCTETS",
+    "CONTROL_LOAD",
+    "CONTROL_SECONDS",
+    "CONTROL_CLIENTS",
+    "CONTROL_SHOWN",
+    "TRACES_KEPT",
+    "TRACES_TAKEN",
+    "WEB_CLIENTS",
+    "WEB_SECONDS",
     "SOCKET_QUERIES",
     "POOL_SOCKETS",
     "PORT_TRIES",
@@ -91,6 +102,14 @@ __all__ = [
     "NO_EDNS_SIGNS",
     "NO_CASE_SECONDS",
     "TRANSFER_OCTETS",
+    "CLIENT_STREAMS",
+    "CLIENT_STREAMS_PER_PEER",
+    "CLIENT_STREAM_IN_FLIGHT",
+    "CLIENT_STREAM_TURN",
+    "CLIENT_STREAM_UNREAD",
+    "CLIENT_STREAM_IDLE",
+    "CLIENT_STREAM_MESSAGE",
+    "CLIENT_STREAM_STALLED",
 ]
 
 
@@ -402,3 +421,62 @@ NAMES_COUNTED: Final = Limit(default=1024, least=16, most=65536)
 
 #: Names of which it is known how long they took.
 NAMES_SLOW: Final = Limit(default=64, least=8, most=4096)
+
+#: Names shown at a time.
+NAMES_SHOWN: Final = Limit(default=20, least=1, most=1000)
+
+#: Seconds that the status page looks back.
+HISTORY_SECONDS: Final = Limit(default=300, least=10, most=3600)
+
+#: Octets of a command to a running server.
+CONTROL_OCTETS: Final = Limit(default=65536, least=4096, most=2**20)
+
+#: Octets of a cache file that a running server takes in.
+CONTROL_LOAD: Final = Limit(default=2**30, least=2**20, most=2**36)
+
+#: Seconds for which a connection for control may do nothing.
+CONTROL_SECONDS: Final = Limit(default=60, least=1, most=3600)
+
+#: Connections for control at a time.
+CONTROL_CLIENTS: Final = Limit(default=32, least=1, most=1000)
+
+#: Answers of the cache that are shown for one name.
+CONTROL_SHOWN: Final = Limit(default=1000, least=1, most=100_000)
+
+#: Look-ups whose steps are kept while tracing is on; the oldest go first.
+TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)
+
+#: Look-ups after which tracing ends by itself, since somebody may have forgotten it.
+TRACES_TAKEN: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Connections to the status page at a time; more are closed at once.
+WEB_CLIENTS: Final = Limit(default=64, least=1, most=10_000)
+
+#: Seconds for which a connection to the status page may do nothing.
+WEB_SECONDS: Final = Limit(default=20, least=1, most=600)
+
+# -- serving streams
+
+#: Connections of clients at a time. When there is one more, the one that has been idle longest goes.
+CLIENT_STREAMS: Final = Limit(default=512, least=1, most=20_000)
+
+#: Those of one peer: an address of IPv4, a /64 of IPv6.
+CLIENT_STREAMS_PER_PEER: Final = Limit(default=128, least=1, most=20_000)
+
+#: Requests of one connection that wait for their answers; then it is not read from. What is at hand does not count.
+CLIENT_STREAM_IN_FLIGHT: Final = Limit(default=100, least=1, most=10_000)
+
+#: Requests of one connection that are looked at before all others get their turn.
+CLIENT_STREAM_TURN: Final = Limit(default=256, least=1, most=65_536)
+
+#: Octets that are written for a client which does not read what was written before; with more the connection ends.
+CLIENT_STREAM_UNREAD: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
+
+#: Seconds between requests, the order of magnitude that RFC 7766, section 6.2.3, asks for.
+CLIENT_STREAM_IDLE: Final = Limit(default=10.0, least=0.5, most=600.0)
+
+#: Seconds for the first request, and for each one from its first octet to its last, however it dribbles in.
+CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
+
+#: Seconds for a client to read a reply.
+CLIENT_STREAM_STALLED: Final = Limit(default=5.0, least=0.5, most=60.0)

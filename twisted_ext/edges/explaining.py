@@ -1,171 +1,24 @@
 """
-How an answer came about, for people and for programs.
+How an answer to a resolver's caller came about.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, Note, Question, Trace
-from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault
-from twisted_ext.wire.codes import EDE_NAMES, className, rcodeName
-from twisted_ext.wire.escapes import printable
-from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import A, typeName, typeNumber
+from twisted_ext.answers import Question
+from twisted_ext.errors import BadRecord, CallerFault, Closed
+from twisted_ext.resolver.explaining import Explanation, explained, recordLines
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.edges.names import NamesResolver
 
-__all__ = ["Explanation", "explain"]
-
-#: What JSON can say.
-Value: TypeAlias = Union[str, int, float, bool, None, "list[Value]", "dict[str, Value]"]
-
-
-class Explanation:
-    """
-    A look-up, what came of it, and every step on the way.
-
-    @ivar answer: what came of it, or L{None} where it failed.
-    @ivar fault: why it failed, or L{None}.
-    @ivar notes: the steps, in order.
-    @ivar began: the clock's seconds then.
-    @ivar ended: the clock's seconds at the end.
-    """
-
-    def __init__(
-        self,
-        question: Question,
-        answer: Answer | None,
-        fault: DNSFault | None,
-        notes: list[Note],
-        began: float,
-        ended: float,
-    ) -> None:
-        self.question = question
-        self.answer = answer
-        self.fault = fault
-        self.notes = notes
-        self.began = began
-        self.ended = ended
-
-    @property
-    def data(self) -> dict[str, Value]:
-        """
-        All of it in dictionaries, lists, texts and numbers, as JSON takes them. Times are in seconds from the beginning.
-        """
-        question = self.question
-        steps: list[Value] = [
-            {
-                "at": round(note.at - self.began, 6),
-                "source": note.source,
-                "event": note.event,
-                "details": {**note.details},
-            }
-            for note in self.notes
-        ]
-        data: dict[str, Value] = {
-            "name": nameToText(question.name),
-            "type": typeName(question.rrType),
-            "class": className(question.rrClass),
-            "seconds": round(self.ended - self.began, 6),
-            "steps": steps,
-        }
-        answer, fault = self.answer, self.fault
-        if answer is not None:
-            origin = answer.origin
-            data["outcome"] = answer.outcome.value
-            data["rcode"] = rcodeName(answer.rcode)
-            data["security"] = answer.security.value
-            data["records"] = [line for rrset in answer.answer for line in recordLines(rrset)]
-            data["ede"] = [
-                f"{EDE_NAMES.get(code, code)}: {text}" if text else f"{EDE_NAMES.get(code, code)}"
-                for code, text in answer.ede
-            ]
-            data["origin"] = (
-                None
-                if origin is None
-                else {
-                    "source": origin.source,
-                    "server": origin.server,
-                    "attempts": origin.attempts,
-                    "elapsed": round(origin.elapsed, 6),
-                    "age": round(origin.age, 6),
-                }
-            )
-        elif fault is not None:
-            data["outcome"] = "unknown"
-            data["rcode"] = rcodeName(fault.rcode)
-            data["fault"] = type(fault).__name__
-            data["reason"] = str(fault)
-            data["server"] = fault.server
-            data["attempts"] = fault.attempts
-        return data
-
-    @property
-    def text(self) -> str:
-        """
-        The same as lines for people.
-        """
-        question = self.question
-        lines = [f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"]
-        width = max([len(note.source) for note in self.notes], default=0)
-        for note in self.notes:
-            details = "".join([f" {key}={value}" for key, value in note.details.items() if value not in (None, "")])
-            lines.append(f"  {(note.at - self.began) * 1000:8.1f} ms  {note.source:<{width}}  {note.event}{details}")
-        lines.append(self._verdict())
-        if self.answer is not None:
-            lines.extend([f"  {line}" for rrset in self.answer.answer for line in recordLines(rrset)])
-            lines.extend(
-                [
-                    f"  {EDE_NAMES.get(code, f'EDE {code}')}" + (f": {text}" if text else "")
-                    for code, text in self.answer.ede
-                ]
-            )
-        # What files and servers say stands in them, too, and a terminal would obey some of it.
-        return "\n".join([printable(line) for line in lines])
-
-    def _verdict(self) -> str:
-        took = f"{(self.ended - self.began) * 1000:.1f} ms"
-        answer = self.answer
-        if answer is None:
-            return f"not known after {took}: {type(self.fault).__name__}: {self.fault}"
-        said = {"data": "answered", "nodata": "no such data", "nxdomain": "no such name"}[answer.outcome.value]
-        origin = answer.origin
-        if origin is None:
-            return f"{said} after {took}"
-        where = " ".join([word for word in (origin.source, origin.server) if word])
-        age = f", learned {origin.age:.0f} s ago" if origin.age >= 1 else ""
-        sent = f", {origin.attempts} {'query' if origin.attempts == 1 else 'queries'} sent" if origin.attempts else ""
-        return f"{said} after {took}: {where}{sent}{age}; {answer.security.value}"
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<Explanation {self._verdict()}>"
-
-
-def recordLines(rrset: RRSet) -> list[str]:
-    """
-    @return: one line for each record, as in a master file; in generic form (RFC 3597, section 5) where the rdata is not of its
-        type's form.
-    """
-    from twisted_ext.wire.rdata.registry import rdataToText
-
-    lines: list[str] = []
-    for rdata in rrset.rdatas:
-        try:
-            text = rdataToText(rrset.rrType, rdata)
-        except DNSFault:
-            text = f"\\# {len(rdata)} {rdata.hex()}".rstrip()
-        lines.append(f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)} {text}")
-    return lines
+__all__ = ["Explanation", "explain", "recordLines"]
 
 
 def explain(
@@ -182,20 +35,7 @@ def explain(
         context = resolver.contextFor(None, name[-1:] not in (".", b"."))
     except CallerFault as fault:
         return fail(fault)
-    began = clock.seconds()
-    trace = context.trace = Trace(began)
-
-    def cbAnswer(answer: Answer) -> Explanation:
-        return Explanation(question, answer, None, trace.notes, began, clock.seconds())
-
-    def failedBy(fault: DNSFault) -> Explanation:
-        return Explanation(question, None, fault, trace.notes, began, clock.seconds())
-
-    def ebAnswer(failure: Failure) -> Explanation | Failure:
-        fault = failure.value
-        return failedBy(fault) if isinstance(fault, DNSFault) else failure
-
     if resolver.closed:
-        return succeed(failedBy(Closed("the resolver was closed")))
-    # Not what is at hand first, or every step would be told twice.
-    return resolver.source.answer(question, context).addCallbacks(cbAnswer, ebAnswer)
+        now = clock.seconds()
+        return succeed(Explanation(question, None, Closed("the resolver was closed"), [], now, now))
+    return explained(resolver.source, clock, question, context)

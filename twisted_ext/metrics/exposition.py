@@ -1,0 +1,117 @@
+"""
+Figures in the text format that Prometheus scrapes (version 0.0.4). Names of questions never become labels: anybody could make any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from twisted_ext.metrics.figures import Figures
+from twisted_ext.metrics.histogram import BOUNDS
+
+__all__ = ["CONTENT_TYPE", "exposition"]
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_Sample = tuple[Mapping[str, str], float]
+
+#: Metric, kind, what it means, and the numbers that it is made of, by label value where there is a label.
+_PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]] = (
+    ("txdns_queries_total", "counter", "Messages received.", "transport", (("udp", "udp"), ("tcp", "tcp"))),
+    ("txdns_ready_total", "counter", "Replies from what was at hand, beyond the fast lane.", "", (("", "ready"),)),
+    ("txdns_truncated_total", "counter", "Replies that were cut short (TC).", "", (("", "truncated"),)),
+    ("txdns_stale_total", "counter", "Replies with data past its end (RFC 8767).", "", (("", "stale"),)),
+    ("txdns_failed_total", "counter", "Replies saying that nobody knows.", "", (("", "failed"),)),
+    ("txdns_dropped_total", "counter", "Requests that were given no reply.", "", (("", "dropped"),)),
+    ("txdns_late_total", "counter", "Answers found too late to be sent.", "", (("", "late"),)),
+    ("txdns_overflowed_total", "counter", "Requests refused because too many were waited for.", "", (("", "overflowed"),)),
+    ("txdns_unsent_total", "counter", "Replies that the system would not take.", "", (("", "unsent"),)),
+    ("txdns_pending", "gauge", "Requests waited for now.", "", (("", "pending"),)),
+    ("txdns_tcp_connections", "gauge", "TCP connections open now.", "", (("", "tcpOpen"),)),
+    ("txdns_tcp_connections_total", "counter", "TCP connections taken.", "", (("", "tcpOpened"),)),
+    (
+        "txdns_tcp_closed_total",
+        "counter",
+        "TCP connections ended by the server.",
+        "reason",
+        (("too many", "tcpTurnedAway"), ("idle", "tcpIdled")),
+    ),
+    ("txdns_lane_entries", "gauge", "Replies kept by the fast lane.", "", (("", "laneEntries"),)),
+    ("txdns_lane_bytes", "gauge", "Memory they take.", "", (("", "laneOctets"),)),
+    ("txdns_cache_entries", "gauge", "Answers in the cache.", "", (("", "cacheEntries"),)),
+    ("txdns_cache_bytes", "gauge", "Memory they take.", "", (("", "cacheOctets"),)),
+    ("txdns_cache_hits_total", "counter", "Answers that the cache gave.", "", (("", "cacheHits"),)),
+    ("txdns_cache_misses_total", "counter", "Questions that the cache passed on.", "", (("", "cacheMisses"),)),
+    ("txdns_cache_failures_total", "counter", "Questions not passed on for a failure remembered.", "", (("", "cacheFailures"),)),
+    ("txdns_cache_prefetches_total", "counter", "Answers fetched ahead.", "", (("", "cachePrefetches"),)),
+    ("txdns_cache_evictions_total", "counter", "Answers dropped for want of room.", "", (("", "cacheEvictions"),)),
+    ("process_cpu_seconds_total", "counter", "User and system time, of all processes.", "", (("", "cpuSeconds"),)),
+    ("process_resident_memory_bytes", "gauge", "Resident memory, of all processes.", "", (("", "residentOctets"),)),
+)
+
+
+def exposition(figures: Figures, *, version: str, started: float) -> str:
+    """
+    @param started: when the server was started, in seconds since 1970.
+
+    @return: the page.
+    """
+    return "".join([f"{line}\n" for line in _lines(figures, version, started)])
+
+
+def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
+    numbers = figures.numbers
+    for metric, kind, meaning, label, parts in _PLAIN:
+        samples: list[_Sample] = [({label: value} if label else {}, numbers[name]) for value, name in parts if name in numbers]
+        if samples:
+            yield from _metric(metric, kind, meaning, samples)
+    yield from _metric("txdns_lane_hits_total", "counter", "Queries answered by the fast lane.", [({}, figures.laneHits)])
+    yield from _metric("txdns_replies_total", "counter", "Replies sent.", _labeled("rcode", figures.replies))
+    yield from _metric("txdns_refusals_total", "counter", "Requests declined, by rule.", _labeled("gate", figures.refusals))
+    yield from _latency(figures)
+    upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams]
+    up = [(labels, 1.0 if upstream.get("up") else 0.0) for labels, upstream in upstreams]
+    yield from _metric("txdns_upstream_up", "gauge", "Whether a server that we ask replies.", up)
+    times = [(labels, rtt) for labels, upstream in upstreams if isinstance(rtt := upstream.get("rtt"), int | float)]
+    yield from _metric("txdns_upstream_rtt_seconds", "gauge", "How long it takes to, smoothed.", times)
+    yield from _metric("txdns_processes", "gauge", "Processes that serve.", [({}, figures.processes)])
+    yield from _metric("txdns_build_info", "gauge", "Which version this is.", [({"version": version}, 1)])
+    yield from _metric("process_start_time_seconds", "gauge", "When it was started, in seconds since 1970.", [({}, started)])
+
+
+def _labeled(label: str, counts: Mapping[str, int]) -> list[_Sample]:
+    return [({label: value}, count) for value, count in sorted(counts.items())]
+
+
+def _server(upstream: Mapping[str, object]) -> dict[str, str]:
+    return {"server": str(upstream.get("server", "")), "way": str(upstream.get("way", ""))}
+
+
+def _latency(figures: Figures) -> Iterator[str]:
+    metric = "txdns_reply_seconds"
+    meaning = "Time from request to reply. What was at hand is in the first class and adds nothing to the sum."
+    yield f"# HELP {metric} {meaning}"
+    yield f"# TYPE {metric} histogram"
+    running = figures.atHand
+    for bound, count in zip([*map(str, BOUNDS), "+Inf"], figures.latency, strict=True):
+        running += count
+        yield f'{metric}_bucket{{le="{bound}"}} {running}'
+    yield f"{metric}_sum {_number(figures.latencyTotal)}"
+    yield f"{metric}_count {running}"
+
+
+def _metric(metric: str, kind: str, meaning: str, samples: Iterable[_Sample]) -> Iterator[str]:
+    yield f"# HELP {metric} {meaning}"
+    yield f"# TYPE {metric} {kind}"
+    for labels, value in samples:
+        text = ",".join([f'{label}="{_escaped(said)}"' for label, said in labels.items()])
+        yield f"{metric}{{{text}}} {_number(value)}" if text else f"{metric} {_number(value)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(round(value, 9))

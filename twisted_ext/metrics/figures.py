@@ -1,0 +1,222 @@
+"""
+All figures of one moment as one value: of one process, or added up over several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias, Union
+
+from twisted_ext.limits import NAMES_SHOWN
+from twisted_ext.metrics.counters import RCODES, Counters
+from twisted_ext.metrics.histogram import BOUNDS
+from twisted_ext.wire.codes import rcodeName
+from twisted_ext.wire.names import nameToText
+
+__all__ = ["COUNTED", "Figures", "JSON", "figuresOf", "sumOf"]
+
+#: What JSON can say.
+JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
+
+#: Attributes of L{Counters} that are plain numbers.
+COUNTED: Final = (
+    "udp",
+    "udpBeyond",
+    "tcp",
+    "tcpBeyond",
+    "tcpOpened",
+    "tcpOpen",
+    "tcpTurnedAway",
+    "tcpIdled",
+    "truncated",
+    "ready",
+    "stale",
+    "failed",
+    "dropped",
+    "late",
+    "pending",
+    "overflowed",
+    "unsent",
+)
+
+
+class Figures:
+    """
+    What was counted until now.
+
+    @ivar numbers: counters and gauges by name: those of L{COUNTED}, and whatever else the server gives, as C{cacheEntries}.
+    @ivar replies: replies by the mnemonic of their rcode; those without any are left out.
+    @ivar refusals: requests declined, by gate.
+    @ivar latency: counts for each of L{BOUNDS}, and for what was slower; of what had to be waited for.
+    @ivar latencyTotal: the sum of those, in seconds.
+    @ivar asked: names with their counts, of late, most first; as text with escapes.
+    @ivar slowest: names with their longest times in seconds, of late, longest first.
+    @ivar upstreams: those asked, each with C{server}, C{up}, C{rtt}...
+    @ivar processes: how many were added up.
+    """
+
+    __slots__ = ("numbers", "replies", "refusals", "latency", "latencyTotal", "asked", "slowest", "upstreams", "processes")
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, float] = dict.fromkeys(COUNTED, 0)
+        self.replies: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
+        self.latency = [0] * (len(BOUNDS) + 1)
+        self.latencyTotal = 0.0
+        self.asked: list[tuple[str, int]] = []
+        self.slowest: list[tuple[str, float]] = []
+        self.upstreams: list[dict[str, JSON]] = []
+        self.processes = 1
+
+    @property
+    def queries(self) -> int:
+        """
+        All that came in.
+        """
+        return int(self.numbers["udp"] + self.numbers["tcp"])
+
+    @property
+    def laneHits(self) -> int:
+        """
+        Those answered by the fast lane.
+        """
+        return int(self.queries - self.numbers["udpBeyond"] - self.numbers["tcpBeyond"])
+
+    @property
+    def atHand(self) -> int:
+        """
+        Those answered without waiting for anybody.
+        """
+        return int(self.laneHits + self.numbers["ready"])
+
+    @property
+    def waited(self) -> int:
+        """
+        Those that had to wait.
+        """
+        return sum(self.latency)
+
+    def toJSON(self) -> dict[str, JSON]:
+        """
+        @return: all of it, for L{fromJSON} and for programs.
+        """
+        return {
+            "queries": self.queries,
+            "laneHits": self.laneHits,
+            "atHand": self.atHand,
+            "waited": self.waited,
+            "processes": self.processes,
+            "numbers": {**self.numbers},
+            "replies": {**self.replies},
+            "refusals": {**self.refusals},
+            "latency": {"bounds": [*BOUNDS], "counts": [*self.latency], "seconds": round(self.latencyTotal, 6)},
+            "asked": [[name, count] for name, count in self.asked],
+            "slowest": [[name, round(seconds, 6)] for name, seconds in self.slowest],
+            "upstreams": [*self.upstreams],
+        }
+
+    @classmethod
+    def fromJSON(cls, value: JSON) -> Figures:
+        """
+        Read what L{toJSON} gave in another process of the same version.
+
+        @raise ValueError: it was something else.
+        """
+        self = cls()
+        try:
+            assert isinstance(value, dict)
+            for into, key in ((self.replies, "replies"), (self.refusals, "refusals")):
+                for name, count in _objectIn(value, key).items():
+                    into[name] = int(_numberIn(count))
+            for name, number in _objectIn(value, "numbers").items():
+                self.numbers[name] = _numberIn(number)
+            latency = _objectIn(value, "latency")
+            counts = [int(_numberIn(count)) for count in _listIn(latency, "counts")]
+            if len(counts) != len(self.latency):
+                raise ValueError("classes of another histogram")
+            self.latency = counts
+            self.latencyTotal = _numberIn(latency["seconds"])
+            self.asked = [(name, int(number)) for name, number in _pairs(_listIn(value, "asked"))]
+            self.slowest = _pairs(_listIn(value, "slowest"))
+            self.upstreams = [each for each in _listIn(value, "upstreams") if isinstance(each, dict)]
+            self.processes = int(_numberIn(value["processes"]))
+        except (AssertionError, KeyError, TypeError) as error:
+            raise ValueError(f"no figures: {error!r}") from error
+        return self
+
+
+def _numberIn(value: JSON) -> float:
+    assert isinstance(value, int | float)
+    return value
+
+
+def _objectIn(value: dict[str, JSON], key: str) -> dict[str, JSON]:
+    found = value[key]
+    assert isinstance(found, dict)
+    return found
+
+
+def _listIn(value: dict[str, JSON], key: str) -> list[JSON]:
+    found = value[key]
+    assert isinstance(found, list)
+    return found
+
+
+def _pairs(values: list[JSON]) -> list[tuple[str, float]]:
+    pairs: list[tuple[str, float]] = []
+    for value in values:
+        assert isinstance(value, list) and len(value) == 2
+        name, number = value
+        assert isinstance(name, str)
+        pairs.append((name, _numberIn(number)))
+    return pairs
+
+
+def figuresOf(counters: Counters) -> Figures:
+    """
+    @return: what the counters stand at.
+    """
+    figures = Figures()
+    for name in COUNTED:
+        figures.numbers[name] = getattr(counters, name)
+    for rcode in range(RCODES):
+        if counters.replies[rcode]:
+            figures.replies[rcodeName(rcode)] = counters.replies[rcode]
+    figures.refusals = dict(counters.refusals)
+    figures.latency = list(counters.latency.counts)
+    figures.latencyTotal = counters.latency.total
+    most = int(NAMES_SHOWN.default)
+    figures.asked = [(nameToText(name), count) for name, count in counters.names.most(most)]
+    figures.slowest = [(nameToText(name), seconds) for name, seconds in counters.slowest.most(most)]
+    return figures
+
+
+def sumOf(several: Iterable[Figures]) -> Figures:
+    """
+    @return: the figures of several processes that serve together, added up. An upstream counts as up if it is for one of them.
+    """
+    total = Figures()
+    total.processes = 0
+    asked: dict[str, int] = {}
+    slowest: dict[str, float] = {}
+    upstreams: dict[str, dict[str, JSON]] = {}
+    for figures in several:
+        total.processes += figures.processes
+        for name, number in figures.numbers.items():
+            total.numbers[name] = total.numbers.get(name, 0) + number
+        for into, counts in ((total.replies, figures.replies), (total.refusals, figures.refusals), (asked, dict(figures.asked))):
+            for name, count in counts.items():
+                into[name] = into.get(name, 0) + count
+        total.latency = [mine + its for mine, its in zip(total.latency, figures.latency, strict=True)]
+        total.latencyTotal += figures.latencyTotal
+        for name, seconds in figures.slowest:
+            slowest[name] = max(seconds, slowest.get(name, 0.0))
+        for upstream in figures.upstreams:
+            known = upstreams.setdefault(str(upstream.get("server")), upstream)
+            if upstream.get("up") and not known.get("up"):
+                upstreams[str(upstream.get("server"))] = upstream
+    most = int(NAMES_SHOWN.default)
+    total.asked = sorted(asked.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    total.slowest = sorted(slowest.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    total.upstreams = list(upstreams.values())
+    return total

@@ -1,0 +1,78 @@
+"""
+How the figures have moved over the last minutes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted_ext.limits import HISTORY_SECONDS
+from twisted_ext.metrics.figures import JSON, Figures
+
+__all__ = ["History", "Moment"]
+
+
+class Moment:
+    """
+    The few figures that are remembered, as they stood at one time.
+    """
+
+    __slots__ = ("at", "queries", "atHand", "waited", "failed")
+
+    def __init__(self, at: float, queries: int, atHand: int, waited: int, failed: int) -> None:
+        self.at = at
+        self.queries = queries
+        self.atHand = atHand
+        self.waited = waited
+        self.failed = failed
+
+
+class History:
+    """
+    One moment for each second or so, as many as L{HISTORY_SECONDS} allows; the oldest go first.
+    """
+
+    def __init__(self) -> None:
+        self._moments: deque[Moment] = deque(maxlen=int(HISTORY_SECONDS.default) + 1)
+
+    def note(self, figures: Figures, now: float) -> None:
+        """
+        Remember the figures as they stand now.
+        """
+        moments = self._moments
+        if moments and (figures.queries < moments[-1].queries or now < moments[-1].at):
+            # A process that had counted is gone, and its counts with it.
+            moments.clear()
+        failed = int(figures.numbers["failed"])
+        moments.append(Moment(now, figures.queries, figures.atHand, figures.waited, failed))
+
+    def perSecond(self, seconds: float = 5.0) -> float:
+        """
+        @return: queries in a second, over the last few.
+        """
+        moments = self._moments
+        if len(moments) < 2:
+            return 0.0
+        last = moments[-1]
+        first = next((each for each in moments if last.at - each.at <= seconds), moments[-2])
+        if first is last:
+            first = moments[-2]
+        elapsed = last.at - first.at
+        return (last.queries - first.queries) / elapsed if elapsed > 0 else 0.0
+
+    def toJSON(self) -> list[JSON]:
+        """
+        @return: for each step its length in seconds, queries, those answered at hand, those waited for and those that failed; oldest
+            first.
+        """
+        moments = list(self._moments)
+        return [
+            [
+                round(after.at - before.at, 3),
+                after.queries - before.queries,
+                after.atHand - before.atHand,
+                after.waited - before.waited,
+                after.failed - before.failed,
+            ]
+            for before, after in zip(moments, moments[1:], strict=False)
+        ]
