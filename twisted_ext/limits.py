@@ -110,6 +110,16 @@ __all__ = [
     "CLIENT_STREAM_IDLE",
     "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED",
+    "WORKERS",
+    "SETTINGS_OCTETS",
+    "LOCAL_OCTETS",
+    "LOCAL_TTL",
+    "LOCAL_ALIASES",
+    "WORKER_SETTLED",
+    "WORKER_PAUSE",
+    "WORKER_ENDING",
+    "WORKER_REPLY",
+    "WORKER_LINE",
 ]
 
 
@@ -478,5 +488,37 @@ CLIENT_STREAM_IDLE: Final = Limit(default=10.0, least=0.5, most=600.0)
 #: Seconds for the first request, and for each one from its first octet to its last, however it dribbles in.
 CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
 
-#: Seconds for a client to read a reply.
-CLIENT_STREAM_STALLED: Final = Limit(default=5.0, least=0.5, most=60.0)
+#: Seconds for a client to read what was written for it.
+CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
+
+# -- a server and its workers
+
+#: Processes that share a port: one for each core, and room for machines to come.
+WORKERS: Final = Limit(default=1, least=1, most=256)
+
+#: Octets that are read of a file of settings.
+SETTINGS_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
+
+#: Octets that are read of a file of local records: some hundred thousand of them.
+LOCAL_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
+
+#: TTL of a local record that names none.
+LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
+
+#: Aliases of local records that are followed one after the other.
+LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
+
+#: Seconds that a worker has been up for when it counts as having started well; the next one then begins at once where it dies.
+WORKER_SETTLED: Final = Limit(default=5.0, least=0.0, most=600.0)
+
+#: Seconds to wait before a worker is started again that did not; doubled each time, up to the most.
+WORKER_PAUSE: Final = Limit(default=0.1, least=0.0, most=30.0)
+
+#: Seconds that a worker gets to end by itself, before it is made to.
+WORKER_ENDING: Final = Limit(default=5.0, least=0.0, most=60.0)
+
+#: Seconds that workers get to say how they are; a worker that does not is left out.
+WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Octets of one line that a worker and its parent write to each other.
+WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)

@@ -1,0 +1,262 @@
+"""
+Kinds of settings: what a text or a TOML value means, what is allowed, and how it is written again.
+
+Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would be right, and leaves it to its caller to say where.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Final, Protocol
+
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.limits import Limit
+from twisted_ext.transport.servers import Server
+
+__all__ = [
+    "ADDRESS",
+    "COUNT",
+    "DESCRIPTION",
+    "FLAG",
+    "HTTP_ADDRESS",
+    "NAME",
+    "PATH",
+    "PORT",
+    "PREFIX",
+    "READABLE",
+    "RECORD",
+    "ROUTE",
+    "TEXT",
+    "Flag",
+    "Kind",
+    "Number",
+    "Octets",
+    "Text",
+    "Value",
+    "describedUpstream",
+]
+
+#: One value of a setting, or all of those of a setting that takes several.
+Value = bool | int | float | str | tuple[str, ...]
+
+_POWERS: Final = {"K": 10, "M": 20, "G": 30}
+
+
+class Kind(Protocol):
+    """
+    What all kinds can do.
+
+    @ivar allowed: what may be written, in words that follow on "takes".
+    """
+
+    allowed: str
+
+    def fromText(self, text: str) -> Value:
+        """
+        Read what stands behind an option.
+
+        @raise BadDescription: it is not allowed.
+        """
+
+    def fromTOML(self, value: object) -> Value:
+        """
+        Read what a TOML file has.
+
+        @raise BadDescription: it is not allowed.
+        """
+
+
+class Flag:
+    """
+    Yes or no.
+    """
+
+    allowed = "true or false"
+
+    def fromText(self, text: str) -> Value:
+        if text not in ("true", "false"):
+            raise BadDescription(f"takes {self.allowed}, not {text!r}")
+        return text == "true"
+
+    def fromTOML(self, value: object) -> Value:
+        if not isinstance(value, bool):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        return value
+
+
+class Number:
+    """
+    A number within a range.
+
+    @param limit: the range.
+    @param whole: whether there are no fractions.
+    @param unit: what is counted.
+    """
+
+    def __init__(self, limit: Limit, unit: str = "", *, whole: bool = True) -> None:
+        self.limit = limit
+        self.whole = whole
+        self.allowed = f"a number{f' of {unit}' if unit else ''} from {_plain(limit.least)} to {_plain(limit.most)}"
+
+    def fromText(self, text: str) -> Value:
+        try:
+            return self.fromTOML(int(text) if self.whole else float(text))
+        except ValueError as error:
+            if isinstance(error, BadDescription):
+                raise
+            raise BadDescription(f"takes {self.allowed}, not {text!r}") from None
+
+    def fromTOML(self, value: object) -> Value:
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        # Written so that it is false of what is no number at all.
+        if not self.limit.least <= value <= self.limit.most:
+            raise BadDescription(f"takes {self.allowed}, not {value}")
+        return value if self.whole else float(value)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+class Octets(Number):
+    """
+    A size in octets, also as C{64M}.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit, "octets")
+        self.allowed += ", also as 64K, 64M or 1G"
+
+    def fromText(self, text: str) -> Value:
+        power = _POWERS.get(text[-1:].upper())
+        if power is None or not text[:-1].isdecimal():
+            return super().fromText(text)
+        return super().fromTOML(int(text[:-1]) << power)
+
+    def fromTOML(self, value: object) -> Value:
+        return self.fromText(value) if isinstance(value, str) else super().fromTOML(value)
+
+
+class Text:
+    """
+    A text that is what it should be.
+
+    @param allowed: see L{Kind}.
+    @param check: gives the text as it is kept; raises what a caller did wrong.
+    """
+
+    def __init__(self, allowed: str, check: Callable[[str], str]) -> None:
+        self.allowed = allowed
+        self._check = check
+
+    def fromText(self, text: str) -> Value:
+        try:
+            return self._check(text)
+        except (DNSFault, ValueError, OSError) as error:
+            said = str(error) if isinstance(error, CallerFault) else f"{text!r} {error}"
+            raise BadDescription(f"takes {self.allowed}; {said}") from None
+
+    def fromTOML(self, value: object) -> Value:
+        if not isinstance(value, str):
+            raise BadDescription(f"takes {self.allowed}, as a text, not {value!r}")
+        return self.fromText(value)
+
+
+def _any(text: str) -> str:
+    if not text.isprintable():
+        raise BadDescription(f"{text!r} holds characters that cannot be printed")
+    return text
+
+
+def _name(text: str) -> str:
+    from twisted_ext.wire.names import nameFromText, nameToText
+
+    return nameToText(nameFromText(text))
+
+
+def _address(text: str) -> str:
+    return text if not text else Server("127.0.0.1" if text == "localhost" else text).address
+
+
+def _httpAddress(text: str) -> str:
+    if not text:
+        return text
+    server = Server.fromText(text, 1)
+    if not text.endswith(f":{server.port}"):
+        raise BadDescription(f"{text!r} has no port")
+    return server.label
+
+
+def _prefix(text: str) -> str:
+    if text == "any":
+        return text
+    return str(ip_network(text))
+
+
+def _path(text: str) -> str:
+    if "\x00" in text:
+        raise BadDescription(f"{text!r} cannot be a path")
+    return text
+
+
+def _readable(text: str) -> str:
+    if text:
+        with open(_path(text), "rb", opener=_openNow) as opened:
+            opened.read(1)
+    return text
+
+
+def _openNow(path: str, flags: int) -> int:
+    # A pipe that somebody put in a file's place would have us wait.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _record(text: str) -> str:
+    from twisted_ext.resolver.overriding import localRecord
+
+    localRecord(text)
+    return text
+
+
+def _description(text: str) -> str:
+    from twisted_ext.resolver.reading import read
+
+    text = describedUpstream(text)
+    read(text)
+    return text
+
+
+def describedUpstream(text: str) -> str:
+    """
+    @return: the description of what is written as a bare address, such as C{192.0.2.1} or C{[2001:db8::1]:5353}; all else as it is.
+    """
+    try:
+        server = Server.fromText(text)
+    except BadDescription:
+        return text
+    return f"udp:[{server.address}]:{server.port}" if ":" in server.address else f"udp:{server.label}"
+
+
+def _route(text: str) -> str:
+    domain, equals, description = text.partition("=")
+    if not equals or not domain:
+        raise BadDescription(f"{text!r} is no route")
+    return f"{_name(domain)}={_description(description)}"
+
+
+FLAG: Final = Flag()
+COUNT: Final = Number(Limit(default=0, least=0, most=9))
+PORT: Final = Number(Limit(default=53, least=0, most=65535))
+TEXT: Final = Text("a text", _any)
+NAME: Final = Text("a domain name", _name)
+ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
+HTTP_ADDRESS: Final = Text("an address and a port, such as 127.0.0.1:5380 or [::1]:5380", _httpAddress)
+PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
+PATH: Final = Text("the path of a file", _path)
+READABLE: Final = Text("the path of a file that can be read", _readable)
+RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
+DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
+ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

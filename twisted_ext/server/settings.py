@@ -1,0 +1,293 @@
+"""
+What a server can be told, in one table: options of the command, keys of the TOML file, C{--show-config} and the documentation are all
+made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.limits import (
+    CACHE_BYTES,
+    HEDGE_SECONDS,
+    STALE_SECONDS,
+    STALE_WAIT,
+    WORKERS,
+)
+from twisted_ext.server import kinds
+
+if TYPE_CHECKING:
+    from twisted_ext.server.kinds import Kind, Value
+
+__all__ = ["SETTINGS", "Setting", "Settings", "settingNamed"]
+
+#: Who may ask unless somebody says otherwise: this machine and networks that the internet cannot reach.
+_NEAR: Final = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+class Setting:
+    """
+    One thing that a server can be told.
+
+    @ivar name: the option without its hyphens, which is also the key in the file.
+    @ivar kind: what its values are; where there may be several, what each of them is.
+    @ivar default: the value where nobody says anything.
+    @ivar help: one sentence.
+    @ivar short: a letter for the option, or C{""}.
+    @ivar group: the heading under which it is shown.
+    @ivar live: whether reading the file again puts a new value to use; where not, it takes a restart.
+    """
+
+    __slots__ = ("name", "kind", "default", "help", "short", "group", "live")
+
+    def __init__(
+        self, name: str, kind: Kind, default: Value, help: str, *, short: str = "", group: str = "", live: bool = True
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.help = help
+        self.short = short
+        self.group = group
+        self.live = live
+
+    @property
+    def many(self) -> bool:
+        """
+        Whether there may be several values.
+        """
+        return isinstance(self.default, tuple)
+
+    @property
+    def attribute(self) -> str:
+        """
+        The name of the attribute of L{Settings}.
+        """
+        first, *others = self.name.split("-")
+        return first + "".join([word.capitalize() for word in others])
+
+    @property
+    def allowed(self) -> str:
+        """
+        What may be written, in words.
+        """
+        return f"{self.kind.allowed}, once or several times" if self.many else self.kind.allowed
+
+    def fromTOML(self, value: object) -> Value:
+        """
+        @raise BadDescription: the value is not allowed; says what is.
+        """
+        if not self.many:
+            return self.kind.fromTOML(value)
+        if isinstance(value, str):
+            value = [value]
+        if self.kind is kinds.ROUTE and isinstance(value, dict):
+            value = [f"{domain}={target}" for domain, target in value.items()]
+        if not isinstance(value, list):
+            raise BadDescription(f"takes a list, each {self.kind.allowed}, not {value!r}")
+        return tuple([str(self.kind.fromTOML(each)) for each in value])
+
+
+def _settings() -> Iterable[Setting]:
+    listening = "Where to listen"
+    yield Setting(
+        "interface",
+        kinds.ADDRESS,
+        (),
+        "Listen at this address; all of this machine's by default",
+        short="i",
+        group=listening,
+        live=False,
+    )
+    yield Setting("port", kinds.PORT, 53, "Listen at this port, for UDP and TCP", short="p", group=listening, live=False)
+    yield Setting("workers", kinds.Number(WORKERS), 1, "Processes that share the port", group=listening, live=False)
+    asking = "Whom to ask"
+    yield Setting(
+        "recursive", kinds.FLAG, True, "Ask others for what is not known here", short="r", group=asking
+    )
+    yield Setting(
+        "upstream",
+        kinds.DESCRIPTION,
+        (),
+        "Ask this server: an address, or a description as in txdns plugins; with several, the next one is asked as well where one takes "
+        "long; by default those of resolv.conf",
+        group=asking,
+    )
+    yield Setting(
+        "route", kinds.ROUTE, (), "Ask another server for a domain and all below it: corp.example=udp:192.0.2.53", group=asking
+    )
+    yield Setting(
+        "resolv-conf", kinds.PATH, "", "Take the servers from this file instead of /etc/resolv.conf (implies --recursive)", group=asking
+    )
+    yield Setting(
+        "hedge",
+        kinds.Number(HEDGE_SECONDS, "seconds", whole=False),
+        HEDGE_SECONDS.default,
+        "Time that an upstream has before the next one is asked as well",
+        group=asking,
+    )
+    yield Setting("loop-detection", kinds.FLAG, True, "Leave out upstreams that ask this server in their turn", group=asking)
+    known = "What is known here"
+    yield Setting("hosts-file", kinds.READABLE, "/etc/hosts", 'Answer from this hosts file; "" for none', group=known)
+    yield Setting("local", kinds.RECORD, (), 'Answer with this record: "router.lan A 192.168.1.1"', group=known)
+    yield Setting("local-file", kinds.READABLE, (), "Answer with the records of this file, one on each line", group=known)
+    cache = "The cache"
+    yield Setting("cache", kinds.FLAG, True, "Remember answers", short="c", group=cache)
+    yield Setting("cache-size", kinds.Octets(CACHE_BYTES), int(CACHE_BYTES.default), "Memory for them", group=cache, live=False)
+    yield Setting("prefetch", kinds.FLAG, True, "Fetch what is asked for often anew before it ends", group=cache)
+    yield Setting(
+        "stale",
+        kinds.Number(STALE_SECONDS, "seconds"),
+        int(STALE_SECONDS.default),
+        "Time past its end for which an answer is given where no other can be had",
+        group=cache,
+    )
+    yield Setting(
+        "stale-wait",
+        kinds.Number(STALE_WAIT, "seconds", whole=False),
+        STALE_WAIT.default,
+        "Time to wait for a better one before that",
+        group=cache,
+    )
+    guarding = "Who may ask, and what is given"
+    yield Setting("allow", kinds.PREFIX, _NEAR, "Answer these addresses; all others are refused", group=guarding)
+    yield Setting("cookies", kinds.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding)
+    yield Setting("nsid", kinds.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
+    yield Setting(
+        "stop-rebinding", kinds.FLAG, False, "Give no private addresses for names of upstreams", group=guarding
+    )
+    yield Setting(
+        "rebinding-allow", kinds.NAME, (), "Domains that may have private addresses all the same", group=guarding
+    )
+    watching = "Watching it"
+    yield Setting("verbose", kinds.COUNT, 0, "Log more; twice for still more", short="v", group=watching)
+    yield Setting("query-log", kinds.FLAG, False, "Log every query", group=watching)
+    yield Setting("http", kinds.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", group=watching, live=False)
+    yield Setting("control", kinds.PATH, "", "Unix socket for txdns control", group=watching, live=False)
+    yield Setting("manhole", kinds.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1",
+                  group=watching, live=False)
+    yield Setting("manhole-keys", kinds.READABLE, "", "Who may use it: a file in the form of authorized_keys", group=watching, live=False)
+
+
+#: The table.
+SETTINGS: Final = tuple(_settings())
+
+_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+
+
+def settingNamed(name: str) -> Setting | None:
+    """
+    @return: the setting of this name, if there is one.
+    """
+    return _BY_NAME.get(name)
+
+
+class Settings:
+    """
+    A value for each setting. What each of them means stands in the table.
+    """
+
+    interface: tuple[str, ...]
+    port: int
+    workers: int
+    recursive: bool
+    upstream: tuple[str, ...]
+    route: tuple[str, ...]
+    resolvConf: str
+    hedge: float
+    loopDetection: bool
+    hostsFile: str
+    local: tuple[str, ...]
+    localFile: tuple[str, ...]
+    cache: bool
+    cacheSize: int
+    prefetch: bool
+    stale: int
+    staleWait: float
+    allow: tuple[str, ...]
+    cookies: bool
+    nsid: str
+    stopRebinding: bool
+    rebindingAllow: tuple[str, ...]
+    verbose: int
+    queryLog: bool
+    http: str
+    control: str
+    manhole: str
+    manholeKeys: str
+
+    def __init__(self, values: Mapping[str, Value] | None = None) -> None:
+        """
+        @param values: checked ones, by the names of the table. Defaults stand for the others.
+        """
+        given = values or {}
+        self.given = dict(given)
+        for setting in SETTINGS:
+            setattr(self, setting.attribute, given.get(setting.name, setting.default))
+
+    @classmethod
+    def of(cls, **values: object) -> Settings:
+        """
+        Check values and take them, for programs: C{Settings.of(port=5300, upstream=["192.0.2.1"])}. Names are those of attributes.
+
+        @raise BadDescription: a value is not allowed; says which and what is.
+        """
+        byAttribute = {setting.attribute: setting for setting in SETTINGS}
+        checked: dict[str, Value] = {}
+        for name, value in values.items():
+            if name not in byAttribute:
+                raise BadDescription(f"there is no setting {name!r}")
+            setting = byAttribute[name]
+            try:
+                checked[setting.name] = setting.fromTOML(list(value) if isinstance(value, tuple) else value)
+            except BadDescription as fault:
+                raise BadDescription(f"{name} {fault}") from None
+        return cls(checked)
+
+    def value(self, setting: Setting) -> Value:
+        """
+        @return: its value.
+        """
+        found: Value = getattr(self, setting.attribute)
+        return found
+
+    def differing(self, other: Settings) -> list[Setting]:
+        """
+        @return: settings that C{other} has another value of.
+        """
+        return [setting for setting in SETTINGS if self.value(setting) != other.value(setting)]
+
+    def toTOML(self) -> str:
+        """
+        @return: a file that says the same, with what each setting is for.
+        """
+        lines: list[str] = []
+        group = ""
+        for setting in SETTINGS:
+            if setting.group != group:
+                group = setting.group
+                lines += ["", f"# -- {group}"]
+            lines += [f"# {setting.help}.", f"{setting.name} = {_shown(self.value(setting))}"]
+        return "\n".join([*lines[1:], ""])
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join([_shown(each) for each in value])}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
