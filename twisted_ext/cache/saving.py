@@ -8,7 +8,7 @@ nothing in it counts as proved.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome
@@ -20,7 +20,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["FORMAT", "VERSION", "dumpLines", "loadLines"]
+__all__ = ["FORMAT", "VERSION", "dumpLines", "loadLines", "loading"]
 
 #: What the first line calls it.
 FORMAT: Final = "twisted_ext cache"
@@ -31,6 +31,9 @@ VERSION: Final = 1
 #: Variants of one octet, and the one that is written as none at all (L{QueryContext<twisted_ext.answers.QueryContext>}).
 _VARIANTS: Final = 64
 _USUAL: Final = 17
+
+#: Lines that are worked on in one go.
+_STEP: Final = 64
 
 _SECTIONS: Final = ("answer", "authority", "additional")
 
@@ -96,6 +99,20 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
 
     @raise CallerFault: naming source and line, and what is wrong with it.
     """
+    steps = loading(store, lines, now, today, source)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            count: int = done.value
+            return count
+
+
+def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, int]:
+    """
+    L{loadLines} in steps of a few milliseconds, for whoever has other things to do meanwhile. Nothing is taken in before every line has
+    been read.
+    """
     taken: list[tuple[bytes, bytes]] = []
     octets = number = 0
     elapsed: float | None = None
@@ -118,11 +135,15 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
             # What does not fit is read all the same, since it may be wrong.
             if octets < store.mostBytes:
                 taken.append(found)
+        if not number % _STEP:
+            yield
     if elapsed is None:
         raise CallerFault(f"{source}, line 1: empty; a cache file begins with a line that says so")
-    for key, data in taken:
+    for number, (key, data) in enumerate(taken, 1):
         if store.packed(key) is None:
             store.restore(key, data)
+        if not number % _STEP:
+            yield
     return len(taken)
 
 

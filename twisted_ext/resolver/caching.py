@@ -4,7 +4,7 @@ Answering from what was learned before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -305,6 +305,14 @@ class Caching:
         from twisted_ext.cache.saving import loadLines
 
         return loadLines(self.store, lines, self._seconds(), self._today(), source)
+
+    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, int]:
+        """
+        L{load} in steps of a few milliseconds, for a server that goes on serving. Nothing is taken in before every line has been read.
+        """
+        from twisted_ext.cache.saving import loading
+
+        return loading(self.store, lines, self._seconds(), self._today(), source)
 
     def close(self) -> Deferred[None]:
         self._closed = True
