@@ -1,0 +1,3 @@
+"""
+Where requests come in: datagrams and streams.
+"""
