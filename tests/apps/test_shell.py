@@ -4,6 +4,7 @@ Tests of C{txdns shell}, typed at a pseudo-terminal; none of them needs a server
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,20 @@ def test_keys(shell: Terminal) -> None:
     enter(shell, "exit", "Ctrl-D or exit")
     shell.type("exit()\r")
     assert shell.wait() == 0
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {}])
+def test_scripts(environment: dict[str, str]) -> None:
+    """
+    Names in any script are typed as they are, and octets that are no text are left out.
+    """
+    with Terminal([*SHELL, "special"], environment) as terminal:
+        terminal.expect(">>> ")
+        enter(terminal, "len('b\u00fccher.\u4f8b\u3048\U0001f600')", "\n10\n")
+        enter(terminal, "len('b\u00fcx\u00fc\x7f')", "\n3\n")
+        enter(terminal, "lookup('b\u00fccher.invalid')", "DNSNameError: xn--bcher-kva.invalid")
+        os.write(terminal._fileno, b"len('\xff\xc3a\xc3\xbc')\r")
+        terminal.expect("\n2\n.*>>> ")
 
 
 def test_conch(tmp_path: Path) -> None:

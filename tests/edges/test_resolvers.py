@@ -17,7 +17,7 @@ from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.resolvers import Resolver, ThreadedResolver, serversFrom, sourceFor
 from twisted_ext.edges.reversing import reverseName
 from twisted_ext.edges.transfers import serversBehind
-from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -302,6 +302,14 @@ class DeadlineTests(SynchronousTestCase):
     """
     Tests of L{secondsAndWaits}.
     """
+
+    def test_text(self) -> None:
+        """
+        A text is no sequence of waits, though its characters may be digits.
+        """
+        for text in ("10", b"10", "5", ""):
+            with self.assertRaises(CallerFault):
+                secondsAndWaits(text)  # type: ignore[arg-type]
 
     def test_least(self) -> None:
         """

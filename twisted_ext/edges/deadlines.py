@@ -26,6 +26,9 @@ def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
     if timeout is None:
         return LOOKUP_SECONDS.default, None
     try:
+        if isinstance(timeout, str | bytes):
+            # Their characters would pass for a sequence.
+            raise TypeError
         if isinstance(timeout, int | float):
             seconds, waits = float(timeout), None
         else:

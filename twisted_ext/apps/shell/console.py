@@ -106,6 +106,8 @@ class Console(ColoredManhole):
 
     def __init__(self, namespace: dict[str, object], banner: str) -> None:
         cast(Any, super()).__init__()
+        #: The beginning of a character whose other octets are still to come.
+        self._octets = b""
         self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
         self._banner = banner
 
@@ -130,6 +132,25 @@ class Console(ColoredManhole):
         """
         self.terminal.resetModes([modes.IRM])
         cast(Any, self.terminal).transport.loseConnection()
+
+    def keystrokeReceived(self, keyID: bytes | object, modifier: object) -> None:
+        """
+        One octet has come, or a key with a name. Conch's own drops characters of more than one octet, and with them parts of names.
+        """
+        if not isinstance(keyID, bytes) or keyID < b"\x80":
+            self._octets = b""
+            cast(Any, super()).keystrokeReceived(keyID, modifier)
+            return
+        self._octets += keyID
+        try:
+            character = self._octets.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if error.reason != "unexpected end of data":
+                self._octets = b""
+            return
+        octets, self._octets = self._octets, b""
+        if character.isprintable():
+            self.characterReceived(octets, False)
 
     def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
         """
