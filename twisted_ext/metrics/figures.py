@@ -172,8 +172,10 @@ def _pairs(values: list[JSON]) -> list[tuple[str, float]]:
     return pairs
 
 
-def figuresOf(counters: Counters) -> Figures:
+def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     """
+    @param withNames: with the names asked for most and those that took longest, which takes a little sorting.
+
     @return: what the counters stand at.
     """
     figures = Figures()
@@ -185,6 +187,8 @@ def figuresOf(counters: Counters) -> Figures:
     figures.refusals = dict(counters.refusals)
     figures.latency = list(counters.latency.counts)
     figures.latencyTotal = counters.latency.total
+    if not withNames:
+        return figures
     most = int(NAMES_SHOWN.default)
     figures.asked = [(nameToText(name), count) for name, count in counters.names.most(most)]
     figures.slowest = [(nameToText(name), seconds) for name, seconds in counters.slowest.most(most)]

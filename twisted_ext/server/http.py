@@ -1,0 +1,157 @@
+"""
+Twisted's web server with bounds on what a client may send, how many there are, and how long one may do nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.limits import CONTROL_OCTETS
+from twisted_ext.metrics.figures import JSON
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["BoundedRequest", "BoundedSite", "Crowd", "replyJSON", "replyLater"]
+
+log = Logger()
+
+_JSON: Final = b"application/json; charset=utf-8"
+
+
+class BoundedRequest(Request):
+    """
+    A request whose body is no larger than is any good.
+
+    @cvar mostOctets: of the body.
+    """
+
+    mostOctets = int(CONTROL_OCTETS.default)
+    _octets = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        The client says how long the body will be.
+        """
+        if length is not None and length > self.mostOctets:
+            self._tooLarge()
+            length = 0
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        A part of the body has come.
+        """
+        self._octets += len(data)
+        if self._octets <= self.mostOctets:
+            super().handleContentChunk(data)
+        else:
+            self._tooLarge()
+
+    def _tooLarge(self) -> None:
+        channel = self.channel
+        if channel is not None and not channel.transport.disconnecting:
+            channel.transport.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            channel.loseConnection()
+
+
+class BoundedSite(Site):
+    """
+    A site that logs no requests, tells nobody what it is made of, and gives up on clients who do nothing.
+    """
+
+    displayTracebacks = False
+
+    def __init__(self, resource: IResource, seconds: float, request: type[Request] = BoundedRequest) -> None:
+        """
+        @param seconds: for which a connection may do nothing.
+        """
+        super().__init__(resource, requestFactory=request, timeout=seconds)
+
+    def log(self, request: object) -> None:
+        """
+        Who looks at the server is nothing that it has to tell.
+        """
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """
+        @see: L{Site.getResourceFor}
+        """
+        request.responseHeaders.setRawHeaders(b"Server", [b"twisted_ext"])
+        found: IResource = super().getResourceFor(request)
+        return found
+
+
+class Crowd(WrappingFactory[ProtocolWrapper]):
+    """
+    A factory with so many connections at a time, and no more.
+    """
+
+    def __init__(self, factory: Site, most: int) -> None:
+        super().__init__(factory)
+        self._most = most
+
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:
+        """
+        @return: L{None}, which closes the connection, where there are enough.
+        """
+        return None if len(self.protocols) >= self._most else super().buildProtocol(addr)
+
+
+def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
+    """
+    @return: what a C{render} method returns.
+    """
+    request.setResponseCode(code)
+    request.setHeader(b"Content-Type", _JSON)
+    request.setHeader(b"Cache-Control", b"no-store")
+    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def replyLater(request: Request, work: Callable[[], Deferred[JSON]]) -> int:
+    """
+    Reply with what comes of some work, or with why nothing did: C{{"error": …}}. The work is cancelled when the client goes away.
+
+    @return: what a C{render} method returns.
+    """
+    gone: list[bool] = []
+
+    def reply(value: JSON, code: int = 200) -> None:
+        if not gone:
+            request.write(replyJSON(request, value, code))
+            request.finish()
+
+    def fault(failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, CallerFault):
+            reply({"error": str(error)}, 400)
+        elif isinstance(error, DNSFault):
+            reply({"error": str(error) or type(error).__name__}, 502)
+        elif not isinstance(error, CancelledError):
+            log.failure("while replying to {path}", failure=failure, path=request.path)
+            reply({"error": "internal error; the server's log has it"}, 500)
+
+    try:
+        working = work()
+    except CallerFault as error:
+        reply({"error": str(error)}, 400)
+        return NOT_DONE_YET
+
+    def away(_: object) -> None:
+        gone.append(True)
+        working.cancel()
+
+    request.notifyFinish().addErrback(away)
+    working.addCallbacks(reply, fault)
+    working.addErrback(lambda failure: log.failure("while replying to {path}", failure=failure, path=request.path))
+    return NOT_DONE_YET
