@@ -43,6 +43,7 @@ def _asking(rrType: int) -> Lookup:
     def lookup(self: _Looking, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         return self._look(name, rrType, timeout)
 
+    lookup.__dict__["rrType"] = rrType
     # A function in a class takes its instance by itself.
     return cast(Lookup, lookup)
 

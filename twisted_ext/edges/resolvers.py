@@ -5,23 +5,25 @@ Resolvers made as L{twisted.names.client} makes them: of servers, of a C{resolv.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, cast
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, Outcome, Question
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import LookupFailed, errorFor, errorFromFault
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.exactness import wireFromName
+from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
+from twisted_ext.edges.exactness import nameOf, wireFromName
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.errors import BadDescription, CallerFault, DNSFault, ServerFailed
-from twisted_ext.wire.codes import rcodeName
+from twisted_ext.edges.results import Result
+from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
+from twisted_ext.wire.codes import IN, rcodeName
+from twisted_ext.wire.names import ROOT, nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.edges.messages import Message
@@ -37,6 +39,9 @@ _failure: Final[Callable[[Exception], Failure]] = Failure
 
 #: What a reply with an error says besides it.
 _NOTHING: Final = Answer(Outcome.NODATA)
+
+#: What a look-up goes through, if a class has one of these of its own.
+_STEPS: Final = ("queryUDP", "queryTCP", "filterAnswers")
 
 #: Where servers are said to be if nobody says so, as in Twisted.
 _PORT: Final = 53
@@ -101,10 +106,29 @@ class Resolver(NamesResolver):
     """
     A resolver without hosts file and cache that asks certain servers, or those of a C{resolv.conf}.
 
-    @ivar servers: addresses and ports, as they were given.
+    Programs make classes of their own of it, as of Twisted's: a look-up that such a class overrides is what C{query} calls, and so
+    servers do; by its C{_lookup}, and by its C{queryUDP}, C{queryTCP} and C{filterAnswers}, goes everything else.
+
     @ivar resolv: the path of C{resolv.conf}, or L{None}.
-    @ivar timeout: as it was given.
     """
+
+    #: The look-ups that a class has of its own, by type.
+    _ownLookups: ClassVar[Mapping[int, str]] = {}
+
+    #: Whether it has one of the steps of its own, and whether every look-up has to come by C{_lookup}.
+    _ownSteps: ClassVar[bool] = False
+    _ownWay: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+
+        def isOwn(name: str) -> bool:
+            return getattr(cls, name) is not getattr(Resolver, name)
+
+        lookups = [name for name in dir(Resolver) if name.startswith("lookup") and isOwn(name)]
+        cls._ownLookups = {vars(getattr(Resolver, name)).get("rrType", dns.AXFR): name for name in lookups}
+        cls._ownSteps = any(isOwn(name) for name in _STEPS)
+        cls._ownWay = cls._ownSteps or isOwn("_lookup")
 
     def __init__(
         self,
@@ -127,9 +151,39 @@ class Resolver(NamesResolver):
             serversFrom(servers)
         clock = globalReactor() if reactor is None else reactor
         self.resolv = _path(resolv)
-        self.servers = list(servers or ())
-        self.timeout = timeout
+        self._servers = list(servers or ())
+        self._timeout = timeout
         super().__init__(self._sourceFor(clock), clock, timeout=timeout)
+
+    @property
+    def servers(self) -> Sequence[tuple[str, int]]:
+        """
+        Addresses and ports, as they were given. Set it to ask others.
+        """
+        return self._servers
+
+    @servers.setter
+    def servers(self, servers: Sequence[tuple[str, int]]) -> None:
+        serversFrom(servers)
+        self._servers = list(servers)
+        self._useInstead(self._sourceFor(self._reactor))
+
+    @property
+    def timeout(self) -> Timeout:
+        """
+        For look-ups that do not bring their own. What begins after it was set heeds it.
+        """
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: Timeout) -> None:
+        self._seconds, self._waits = secondsAndWaits(timeout)
+        self._timeout = timeout
+
+    def _useInstead(self, source: IAnswerSource) -> None:
+        before = self.source
+        self._use(source)
+        before.close()
 
     def _sourceFor(self, clock: IReactorTime) -> IAnswerSource:
         if self.servers:
@@ -204,7 +258,47 @@ class Resolver(NamesResolver):
                 raise errorFromFault(fault, question)
             return failure
 
-        return self.ask(question, context).addCallbacks(cbAnswer, ebAnswer)
+        return super().ask(question, context).addCallbacks(cbAnswer, ebAnswer)
+
+    def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
+        if not self._ownWay:
+            return super()._look(name, rrType, timeout)
+        try:
+            text = nameOf(nameFromText(name) if name else ROOT).name
+        except BadName as fault:
+            return fail(errorFromFault(fault))
+        return maybeDeferred(self._lookup, text, IN, rrType, timeout)
+
+    def _lookup(self, name: str | bytes, cls: int, type: int, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Ask the servers. For look-ups that a class overrides, and then wants to go on as if it had not.
+
+        @param name: whole as it is, so that no search list is tried.
+        """
+        query = dns.Query(b"", type, cls)
+        try:
+            query.name = nameOf(nameFromText(name) if name else ROOT)
+        except BadName as fault:
+            return fail(errorFromFault(fault))
+        if self._ownSteps:
+            filtering = cast("Callable[[dns.Message], Result]", self.filterAnswers)
+            return maybeDeferred(self.queryUDP, [query], timeout).addCallback(filtering)
+        return super().query(query, timeout)
+
+    def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
+        own = self._ownLookups.get(query.type)
+        if own is not None:
+            return maybeDeferred(getattr(self, own), query.name.name, timeout)
+        if self._ownWay and query.type != dns.AXFR:
+            return maybeDeferred(self._lookup, query.name.name, query.cls, query.type, timeout)
+        return super().query(query, timeout)
+
+    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if not self._ownWay:
+            return super().ask(question, context)
+        from twisted_ext.edges.inward import NamesSource
+
+        return NamesSource(_ByLookup(self), self._reactor).answer(question, context)
 
     def filterAnswers(self, message: dns.Message) -> Reply | Failure | Deferred[Reply | Failure]:
         """
@@ -239,9 +333,22 @@ class Resolver(NamesResolver):
 
         configuration = SystemConfiguration.parse(b"\n".join([line.rstrip(b"\n") for line in resolvConf]))
         if not self.servers:
-            before = self.source
-            self._use(self._asking(self._reactor, configuration.servers))
-            before.close()
+            self._useInstead(self._asking(self._reactor, configuration.servers))
+
+
+class _ByLookup:
+    """
+    What a class of a program's own has in the place of servers.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[Result]:
+        """
+        Ask.
+        """
+        return self._resolver._lookup(query.name.name, query.cls, query.type, timeout)
 
 
 def _filtered(message: dns.Message) -> Reply | Failure:
