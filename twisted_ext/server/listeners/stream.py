@@ -180,7 +180,13 @@ class StreamServing(StreamProtocol):
         end = len(messages)
         turn = servings.mostPerTurn
         position = 0
-        while position < end and position < turn and self._pausedAt is None and self.waiting < servings.mostInFlight and not self._ending:
+        while (
+            position < end
+            and position < turn
+            and self._pausedAt is None
+            and self.waiting < servings.mostInFlight
+            and not self._ending
+        ):
             position = self._batch(messages, position, min(end, turn), now)
         if self._ending:
             self._held.clear()
@@ -530,7 +536,9 @@ def _endOldest(streams: Iterable[StreamServing], count: int) -> int:
 
     @return: how many ended.
     """
-    spare = sorted([stream for stream in streams if stream.spare], key=lambda stream: (stream.heard, stream.since))[:count]
+    spare = sorted([stream for stream in streams if stream.spare], key=lambda stream: (stream.heard, stream.since))[
+        :count
+    ]
     for stream in spare:
         stream.abort()
     return len(spare)

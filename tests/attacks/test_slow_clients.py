@@ -1,0 +1,238 @@
+"""
+Attack 30: clients that take their time. Requests that dribble in, connections that say nothing, replies that nobody reads.
+"""
+
+from __future__ import annotations
+
+from tests.server.streams import Client, StreamTestCase, request
+from twisted_ext.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
+from twisted_ext.server.listeners import stream
+from twisted_ext.server.listeners.stream import StreamServing
+from twisted_ext.wire.framing import StreamBuffer, frame
+
+
+class SlowTests(StreamTestCase):
+    """
+    Clients that send slowly.
+    """
+
+    def dribble(self, client: Client, seconds: int) -> None:
+        """
+        Send a request, one octet each second.
+        """
+        for octet in frame(request(1, b"lane", 300))[:seconds]:
+            client.transport.write(bytes([octet]))
+            self.network.advance(1)
+
+    def crowd(self) -> list[Client]:
+        """
+        @return: five hundred connections of as many clients, each with the first octet of a request.
+        """
+        clients = [self.connect(f"198.{18 + number // 250}.1.{number % 250}", 0.0) for number in range(500)]
+        self.network.advance(0.01)
+        for client in clients:
+            client.transport.write(b"\x00")
+        self.network.advance(0.01)
+        return clients
+
+    def test_attack30_dribbling(self) -> None:
+        """
+        A request has a few seconds to arrive in, however regularly its octets come.
+        """
+        client = self.connect()
+        self.dribble(client, int(CLIENT_STREAM_MESSAGE.default) + 2)
+        self.assertTrue(client.lost)
+
+    def test_attack30_dribblingLater(self) -> None:
+        """
+        That is so for a client that was good before as well.
+        """
+        client = self.connect()
+        client.ask(request(1, b"lane"))
+        self.network.advance(0.01)
+        self.dribble(client, int(CLIENT_STREAM_MESSAGE.default) + 2)
+        self.assertEqual((client.replies, client.lost), ([1], True))
+
+    def test_attack30_undefended(self) -> None:
+        """
+        Without that limit the connection would be there as long as its client likes.
+        """
+        self.patch(StreamServing, "overdue", lambda serving, now: False)
+        client = self.connect()
+        self.dribble(client, 60)
+        self.assertFalse(client.lost)
+
+    def test_attack30_crowd(self) -> None:
+        """
+        Five hundred of them are all gone after that time, and meanwhile whoever asks properly is answered at once.
+        """
+        clients = self.crowd()
+        good = self.connect("192.0.2.99")
+        began = self.there.seconds()
+        good.ask(request(1, b"lane"))
+        while not good.replies:
+            self.network.advance(0.001)
+        self.assertLess(self.there.seconds() - began, 0.1)
+        self.network.advance(CLIENT_STREAM_MESSAGE.default + 1)
+        self.assertEqual([client for client in clients if not client.lost], [])
+        self.assertFalse(good.lost)
+        self.assertEqual(self.parrot.counters.tcpIdled, 500)
+
+    def test_attack30_full(self) -> None:
+        """
+        Where they take all connections that there may be, one of them makes room for whoever asks properly. If none did, nobody would be
+        let in.
+        """
+        self.serve(most=400)
+        self.crowd()
+        self.assertLessEqual(len(self.servings), 400)
+        good = self.connect("192.0.2.99")
+        good.ask(request(1, b"lane"))
+        self.network.advance(0.1)
+        self.assertEqual(good.replies, [1])
+
+        self.patch(stream, "_endOldest", lambda streams, count: 0)
+        self.serve(most=400)
+        self.crowd()
+        good = self.connect("192.0.2.98")
+        self.network.advance(0.1)
+        self.assertTrue(good.lost)
+
+    def test_attack30_onePeer(self) -> None:
+        """
+        One client that opens a thousand connections displaces its own alone. If all were alike, it would displace everybody's.
+        """
+        other = self.connect("192.0.2.8")
+        for _ in range(1000):
+            self.connect(seconds=0.001)
+        self.network.advance(0.01)
+        self.assertFalse(other.lost)
+        self.assertLessEqual(len(self.servings), 129)
+
+        self.serve(perPeer=20000)
+        other = self.connect("192.0.2.8")
+        for _ in range(int(CLIENT_STREAMS.default) + 10):
+            self.connect(seconds=0.001)
+        self.network.advance(0.01)
+        self.assertTrue(other.lost)
+
+
+class UnreadTests(StreamTestCase):
+    """
+    Clients that ask and do not read.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.parrot.size = 1000
+
+    def deaf(self, kind: bytes) -> Client:
+        """
+        @return: a client that asks ten thousand questions and reads nothing.
+        """
+        client = self.connect()
+        client.transport.pauseProducing()
+        client.ask(*[request(number, kind) for number in range(5000)])
+        client.ask(*[request(number, kind) for number in range(5000, 10000)])
+        self.network.advance(1)
+        return client
+
+    def written(self, client: Client) -> int:
+        """
+        @return: octets that the server has written for this client and that are not read.
+        """
+        return client.transport.other._flying
+
+    def test_attack30_unread(self) -> None:
+        """
+        Such a client is not read from either, so that no more is kept for it than a buffer has room for. If it reads again, it gets
+        everything.
+        """
+        for kind in (b"lane", b"now"):
+            with self.subTest(kind):
+                client = self.deaf(kind)
+                self.assertLess(self.written(client), 3 * 65536)
+                self.assertLess(self.parrot.seen, 500)
+                client.transport.resumeProducing()
+                self.network.advance(2)
+                self.assertEqual(client.replies, list(range(10000)))
+                self.parrot.seen = 0
+
+    def test_attack30_undefended(self) -> None:
+        """
+        If the connection did not listen to its transport, ten megabytes would wait.
+        """
+        self.patch(StreamServing, "pauseProducing", lambda serving: None)
+        client = self.deaf(b"lane")
+        self.assertGreater(self.written(client), 9_000_000)
+
+    def test_attack30_never(self) -> None:
+        """
+        Who never reads is let go after a while. Nothing else would end it.
+        """
+        client = self.deaf(b"lane")
+        self.network.advance(12)
+        self.assertEqual(len(self.servings), 0)
+        self.patch(StreamServing, "overdue", lambda serving, now: False)
+        client = self.deaf(b"lane")
+        self.network.advance(60)
+        self.assertEqual(len(self.servings), 1)
+        client.transport.abortConnection()
+
+    def test_attack30_owed(self) -> None:
+        """
+        Replies that had to be waited for come although the client does not read; with a megabyte of them that ends. Without that bound,
+        all that were asked for would be kept.
+        """
+        self.parrot.size = 65535
+        client = self.connect()
+        client.transport.pauseProducing()
+        client.ask(*[request(number) for number in range(100)])
+        self.network.advance(0.1)
+        self.parrot.release()
+        self.assertLess(self.written(client), 1.3 * (1 << 20))
+        self.network.advance(0.1)
+        self.assertEqual(len(self.servings), 0)
+
+        self.serve(unread=1 << 26)
+        client = self.connect()
+        client.transport.pauseProducing()
+        client.ask(*[request(number) for number in range(100)])
+        self.network.advance(0.1)
+        self.parrot.release()
+        self.assertGreater(self.written(client), 6_000_000)
+        client.transport.abortConnection()
+
+
+class OddTests(StreamTestCase):
+    """
+    Lengths at both ends of what there can be.
+    """
+
+    def test_attack30_lengthZero(self) -> None:
+        """
+        A length of zero ends the connection. If it were passed over, a client could send them for ever.
+        """
+        client = self.connect()
+        client.transport.write(b"\x00\x00" * 1000)
+        self.network.advance(0.1)
+        self.assertTrue(client.lost)
+
+        feed = StreamBuffer.feed
+        self.patch(StreamBuffer, "feed", lambda buffer, data: feed(buffer, data) if data.strip(b"\x00") else [])
+        client = self.connect()
+        client.transport.write(b"\x00\x00" * 1000)
+        self.network.advance(0.1)
+        self.assertFalse(client.lost)
+
+    def test_attack30_longest(self) -> None:
+        """
+        A request of 65,535 octets is one as any other, and one that never gets so far is kept no longer than others.
+        """
+        client = self.connect()
+        client.ask(request(1, b"lane", 65535))
+        self.network.advance(0.1)
+        self.assertEqual(client.replies, [1])
+        client.transport.write(b"\xff\xff" + bytes(65534))
+        self.network.advance(CLIENT_STREAM_MESSAGE.default + 1)
+        self.assertTrue(client.lost)

@@ -1,0 +1,154 @@
+"""
+What tests of connections have in common: something that answers, and clients that do what a test tells them.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.listeners.stream import Send, StreamServing, StreamServings
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.testing.streams import MemoryConnection
+from twisted_ext.wire.framing import StreamBuffer, frame
+
+__all__ = ["Client", "Parrot", "StreamTestCase", "request"]
+
+
+def request(number: int, text: bytes = b"", octets: int = 0) -> bytes:
+    """
+    @return: what looks like a request: an id, C{text}, and zeros up to so many octets.
+    """
+    return (pack(">H", number) + text).ljust(max(octets, 12), b"\x00")
+
+
+class Parrot:
+    """
+    Repeats what it is told: at once as the fast lane does where it begins with C{"lane"} behind its id, at once as the slow path does
+    where that is C{"now"}, and when it is told to where it is anything else; what begins with C{"junk"} it does not take.
+
+    @ivar held: what waits: the messages, and where to send the reply.
+    @ivar size: octets of a reply.
+    @ivar seen: how many messages it has been told.
+    """
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.held: list[tuple[bytes, Send]] = []
+        self.size = 12
+        self.seen = 0
+
+    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+        self.seen += 1
+        return octets[2:].ljust(self.size - 2, b"\x00") if octets[2:6] == b"lane" else None
+
+    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+        if octets[2:6] == b"junk":
+            return False
+        if octets[2:5] == b"now":
+            send(octets.ljust(self.size, b"\x00"))
+        else:
+            self.held.append((octets, send))
+        return True
+
+    def release(self) -> None:
+        """
+        Reply to everything, the last first.
+        """
+        held, self.held = self.held, []
+        for octets, send in reversed(held):
+            send(octets.ljust(self.size, b"\x00"))
+
+
+class Client(Protocol):
+    """
+    A client of the memory network.
+
+    @ivar replies: the numbers of all replies that have come, in their order.
+    @ivar pieces: how many of them were in each piece that arrived.
+    @ivar octets: how much has come.
+    @ivar lost: whether the connection has ended.
+    """
+
+    transport: MemoryConnection
+
+    def __init__(self) -> None:
+        self.replies: list[int] = []
+        self.pieces: list[int] = []
+        self.octets = 0
+        self.lost = False
+        self._buffer = StreamBuffer()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.octets += len(data)
+        messages = self._buffer.feed(data)
+        self.pieces.append(len(messages))
+        self.replies += [int.from_bytes(message[:2], "big") for message in messages]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
+
+    def ask(self, *messages: bytes) -> None:
+        """
+        Send messages in one piece.
+        """
+        self.transport.write(b"".join([frame(message) for message in messages]))
+
+
+class StreamTestCase(SynchronousTestCase):
+    """
+    Tests with a server for streams on a memory network. Each leaves nothing open on the server's host.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork(seed=1)
+        self.network.shape(delay=0.001)
+        self.there: MemoryReactor = self.network.reactor("192.0.2.53", "2001:db8::53")
+        self.parrot = Parrot()
+        self.servings = self.serve()
+
+    def tearDown(self) -> None:
+        self.successResultOf(self.end())
+        self.assertEqual(self.there.pending(), [])
+        self.assertEqual(self.parrot.counters.tcpOpen, 0)
+
+    def end(self) -> Deferred[None]:
+        """
+        Stop serving.
+        """
+        done = self.servings.close()
+        for listener in list(self.there.listeners.values()):
+            listener.stopListening()
+        self.network.advance(1)
+        return done
+
+    def serve(self, **bounds: float) -> StreamServings:
+        """
+        Serve with other bounds than the usual ones.
+        """
+        if self.there.listeners:
+            self.end()
+        self.servings = StreamServings(self.parrot, self.there, **bounds)  # type: ignore[arg-type]
+        self.there.listenTCP(53, self.servings)
+        self.there.listenTCP(53, self.servings, interface="::")
+        return self.servings
+
+    def connect(self, address: str = "192.0.2.7", seconds: float = 0.01) -> Client:
+        """
+        @param seconds: for how long to wait for the connection.
+
+        @return: a client at this address.
+        """
+        reactor = self.network.hostAt(address) or self.network.reactor(address)
+        client = Client()
+        factory = cast(ClientFactory, ClientFactory.forProtocol(lambda: client))
+        reactor.connectTCP("2001:db8::53" if ":" in address else "192.0.2.53", 53, factory)
+        self.network.advance(seconds)
+        return client
