@@ -284,6 +284,14 @@ class Caching:
         startAnew(self._inner)
         return flush(self.store, name, subtree)
 
+    def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
+        """
+        Go over to other values of what these mean when it is made.
+        """
+        self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
+        self._staleWait = STALE_WAIT.pick(staleWait)
+        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+
     def dump(self) -> Iterator[str]:
         """
         @return: the lines of a cache file, with their ends. What changes while they are taken may or may not be in them.

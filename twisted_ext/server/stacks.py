@@ -1,0 +1,333 @@
+"""
+What a server answers from, put together as its settings say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.cache.store import Store
+from twisted_ext.errors import BadDescription, CallerFault, Refused
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.chaining import Chaining
+from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.descriptions import sourceFromString
+from twisted_ext.resolver.filtering import StopRebinding
+from twisted_ext.resolver.hosts import Hosts
+from twisted_ext.resolver.overriding import Overriding, localRecord, localRecords, readLocalFile
+from twisted_ext.resolver.racing import Racing
+from twisted_ext.resolver.routing import Routing
+from twisted_ext.resolver.special import Special
+from twisted_ext.resolver.switching import Switching
+from twisted_ext.server.upstreams import Listening, LoopWatch, Nobody, SystemServers, Upstream, serversOf
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, nameFromText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.settings import Settings
+
+__all__ = ["ForwardStack", "described"]
+
+_LOCAL: Final = nameFromText("local")
+
+#: Settings that the sources which ask others are made of.
+_ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge")
+
+
+class _Asking:
+    """
+    All that asks others.
+
+    @ivar source: what is asked for everything.
+    @ivar upstreams: each of them.
+    @ivar system: what follows C{resolv.conf}, where that is used.
+    """
+
+    __slots__ = ("source", "upstreams", "system")
+
+    def __init__(self, source: IAnswerSource, upstreams: list[Upstream], system: SystemServers | None) -> None:
+        self.source = source
+        self.upstreams = upstreams
+        self.system = system
+
+
+@implementer(IAnswerSource)
+class ForwardStack:
+    """
+    Local records, hosts file, special names, then others behind a cache: one look-up for all who ask the same, and where there are
+    several upstreams, the next one as well where one takes long.
+
+    It stays the same when settings change; what it is made of is exchanged, but for the cache.
+
+    @ivar settings: those in force.
+    @ivar caching: the cache, to flush, dump or load; there is one even where it is not used.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        *,
+        listening: Listening | None = None,
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        @param listening: where the server listens.
+        @param changed: called when answers given before may not hold any more, so that copies of them are to be forgotten.
+
+        @raise BadDescription: the settings ask for what cannot be built. Nothing is left open.
+        """
+        self._reactor = reactor
+        self._listening = listening or Listening((), 0)
+        self._changed = changed
+        self.settings = settings
+        self._asking = asking = self._makeAsking(settings)
+        self._switching = Switching(asking.source)
+        self._coalescing = Coalescing(self._switching, reactor)
+        self.caching = Caching(
+            self._coalescing,
+            reactor,
+            store=Store(settings.cacheSize),
+            stale=settings.stale,
+            staleWait=settings.staleWait,
+            prefetch=settings.prefetch,
+        )
+        self._hosts: Hosts | None = None
+        self._watch: LoopWatch | None = None
+        try:
+            self._outermost = self._makeOutermost(settings)
+        except BaseException:
+            self.caching.close()
+            raise
+        self._now = self._outermost.answerNow
+
+    # -- putting it together
+
+    def _makeAsking(self, settings: Settings) -> _Asking:
+        if not settings.recursive:
+            return _Asking(Nobody(lambda: Refused("this server asks nobody", ede=((20, ""),))), [], None)
+        upstreams: list[Upstream] = []
+        system: SystemServers | None = None
+
+        def built(description: str, setting: str) -> Upstream:
+            upstream = Upstream(description, described(self._reactor, description, setting, self._listening))
+            upstreams.append(upstream)
+            return upstream
+
+        try:
+            if settings.upstream:
+                first: Sequence[IAnswerSource] = [built(description, "upstream") for description in settings.upstream]
+                default = first[0] if len(first) == 1 else Racing(first, self._reactor, delay=settings.hedge)
+            else:
+                system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
+                default = Upstream(system.path, system)
+                upstreams.append(default)
+            routes: dict[bytes, IAnswerSource] = {}
+            for route in settings.route:
+                domain, _, description = route.partition("=")
+                routes[nameFromText(domain)] = built(description, f"route {domain}")
+        except BaseException:
+            for upstream in upstreams:
+                upstream.close()
+            raise
+        return _Asking(Routing(routes, default) if routes else default, upstreams, system)
+
+    def _makeOutermost(self, settings: Settings) -> IAnswerSource:
+        """
+        Put around the cache what stands before it.
+
+        @raise BadDescription: a record or a file cannot be used.
+        """
+        records = [localRecord(text) for text in settings.local]
+        for path in settings.localFile:
+            records += readLocalFile(path)
+        domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
+        source: IAnswerSource = self.caching if settings.cache else self._coalescing
+        if settings.stopRebinding:
+            source = StopRebinding(source, [*domains, *[nameFromText(name) for name in settings.rebindingAllow]])
+        sources: list[IAnswerSource] = [Special(local=any(isBelow(domain, _LOCAL) for domain in domains)), source]
+        hosts: Hosts | None = None
+        if settings.hostsFile:
+            hosts = Hosts(self._reactor, settings.hostsFile)
+            sources.insert(0, hosts)
+        source = Chaining(sources)
+        if records:
+            source = Overriding(source, localRecords(records))
+        watch: LoopWatch | None = None
+        if settings.loopDetection and settings.recursive:
+            source = watch = LoopWatch(source, self._reactor)
+        self._hosts, self._watch = hosts, watch
+        return source
+
+    def reload(self, settings: Settings) -> None:
+        """
+        Go over to other settings. What is in the cache stays there, and look-ups under way are finished.
+
+        @raise BadDescription: they ask for what cannot be built; nothing has changed then.
+        """
+        before = self.settings
+        asking = self._asking
+        if any(setting.name in _ASKING for setting in before.differing(settings)):
+            asking = self._makeAsking(settings)
+        try:
+            outermost = self._makeOutermost(settings)
+        except BaseException:
+            if asking is not self._asking:
+                asking.source.close()
+            raise
+        self.settings = settings
+        if asking is not self._asking:
+            self._asking = asking
+            self._switching.replace(asking.source)
+        self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
+        self._outermost = outermost
+        self._now = outermost.answerNow
+        self._changed()
+
+    # -- following what changes by itself
+
+    def started(self) -> None:
+        """
+        The server listens now: find out whether an upstream leads back here.
+        """
+        if self._watch is not None:
+            self._watch.probe(self._asking.upstreams)
+
+    def look(self) -> None:
+        """
+        See whether files that are answered from are other ones. Copies of answers would hide that otherwise.
+        """
+        if self._hosts is not None:
+            before = self._hosts.table
+            self._hosts.refresh()
+            if self._hosts.table is not before:
+                self._changed()
+        if self._asking.system is not None:
+            self._asking.system.look()
+
+    def _moved(self) -> None:
+        # What one network's servers said of a name may not be so in the next one.
+        self.caching.flush()
+        self._changed()
+
+    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+        """
+        Forget what was learned: see L{Caching.flush}.
+        """
+        count = self.caching.flush(name, subtree)
+        self._changed()
+        return count
+
+    # -- asking
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return self._now(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._outermost.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        return self.caching.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._outermost,)
+
+    # -- telling
+
+    def path(self) -> list[str]:
+        """
+        @return: in words, one line each, what a question meets that is not refused, in order.
+        """
+        settings = self.settings
+        lines: list[str] = []
+        if self._watch is not None:
+            lines.append("loop detection: questions of our own that come back")
+        if settings.local or settings.localFile:
+            files = "".join([f", {path}" for path in settings.localFile])
+            lines.append(f"local: {len(settings.local)} records given{files}")
+        if self._hosts is not None:
+            lines.append(f"hosts: {self._hosts.path}")
+        lines.append("special: names that are never asked of anybody, and literal addresses")
+        if settings.stopRebinding:
+            lines.append("rebinding: no private addresses from upstreams")
+        if settings.cache:
+            stale = f", stale answers for {settings.stale} s" if settings.stale else ""
+            prefetch = ", prefetching" if settings.prefetch else ""
+            lines.append(f"cache: {settings.cacheSize} octets{prefetch}{stale}")
+        lines.append("coalesce: one look-up for all who ask the same")
+        lines += [f"route: {route.partition('=')[0]} to {route.partition('=')[2]}" for route in settings.route if settings.recursive]
+        if not settings.recursive:
+            lines.append("nobody is asked")
+        elif self._asking.system is not None:
+            servers = ", ".join([self._labelOf(upstream) for upstream in self._asking.upstreams[:1]])
+            lines.append(f"forward: the servers of {self._asking.system.path}: {servers}")
+        else:
+            hedge = f", each {settings.hedge:g} s ahead of the next" if len(settings.upstream) > 1 else ""
+            lines.append(f"forward: {', '.join(settings.upstream)}{hedge}")
+        return lines
+
+    def _labelOf(self, upstream: Upstream) -> str:
+        return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
+
+    def upstreams(self) -> list[dict[str, JSON]]:
+        """
+        @return: each server that is asked: C{server}, C{way}, C{up}, C{rtt} in seconds or L{None}, C{failures} in a row, C{looped}, and
+            C{description}, as which it was given.
+        """
+        return list(self._upstreams())
+
+    def _upstreams(self) -> Iterator[dict[str, JSON]]:
+        now = self._reactor.seconds()
+        for upstream in self._asking.upstreams:
+            any_ = False
+            for forwarding, index in serversOf(upstream):
+                any_ = True
+                standing = forwarding.standings[index]
+                yield {
+                    "description": upstream.description,
+                    "server": forwarding.upstreams[index].server.label,
+                    "way": "tcp" if forwarding.stream else "udp",
+                    "up": not upstream.looped and now >= standing.downUntil,
+                    "rtt": None if standing.rtt is None else round(standing.rtt, 6),
+                    "failures": standing.failures,
+                    "looped": upstream.looped,
+                }
+            if not any_:
+                yield {
+                    "description": upstream.description,
+                    "server": upstream.description,
+                    "way": "",
+                    "up": not upstream.looped,
+                    "rtt": None,
+                    "failures": 0,
+                    "looped": upstream.looped,
+                }
+
+
+def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:
+    """
+    @param setting: where it stands, for errors.
+
+    @return: what a description says.
+
+    @raise BadDescription: it cannot be built, or is this server itself.
+    """
+    try:
+        source = sourceFromString(reactor, description)
+    except CallerFault as fault:
+        raise BadDescription(f"{setting}: {fault}") from None
+    for forwarding, index in serversOf(source):
+        server = forwarding.upstreams[index].server
+        if listening.has(server):
+            source.close()
+            raise BadDescription(f"{setting}: {server.label} is this server itself; it would ask itself forever")
+    return source

@@ -1,0 +1,274 @@
+"""
+Whom a server asks: what it was told to, or the servers of C{resolv.conf} as they are at the moment, and never itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import DNSFault, Refused, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import CONFIGURATION_OCTETS, LOOK_SECONDS
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured
+from twisted_ext.resolver.filtering import isPrivate
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.local import Complaints, FollowedFile, decided
+from twisted_ext.resolver.switching import Switching
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["Listening", "LoopWatch", "Nobody", "SystemServers", "Upstream", "serversOf"]
+
+_log = Logger()
+
+_PAUSE: Final = LOOK_SECONDS.default
+_LONG_AGO: Final = float("-inf")
+_TXT: Final = 16
+
+#: Below which names are asked that tell whether an upstream leads back here. Nobody has it (RFC 6761, section 6.2), and forwarders pass
+#: it on.
+_LOOPS: Final = nameFromText("txdns-loop.test")
+
+#: Seconds for such a name to come back.
+_LOOP_SECONDS: Final = 3.0
+
+
+class Listening:
+    """
+    Where a server listens, so that it does not ask itself.
+
+    @ivar addresses: of the sockets; those of all interfaces count as all that are this machine's loopback.
+    @ivar port: their port.
+    """
+
+    def __init__(self, addresses: tuple[str, ...], port: int) -> None:
+        self.port = port
+        self._servers = [Server(address, port) for address in addresses if port]
+        self._everywhere = not addresses or any(_packed(address) in (bytes(4), bytes(16)) for address in addresses)
+
+    def has(self, server: Server) -> bool:
+        """
+        @return: whether this is the server itself.
+        """
+        if not self.port or server.port != self.port:
+            return False
+        if self._everywhere:
+            packed = _packed(server.address)
+            if packed[:1] == b"\x7f" or packed in (bytes(4), bytes(15) + b"\x01", bytes(16)):
+                return True
+        return server in self._servers
+
+
+def _packed(address: str) -> bytes:
+    plain = address.partition("%")[0]
+    return ipv6FromText(plain) if ":" in plain else ipv4FromText(plain)
+
+
+@implementer(IAnswerSource)
+class Nobody:
+    """
+    Stands where there is nobody to ask, and says why.
+    """
+
+    def __init__(self, fault: Callable[[], DNSFault]) -> None:
+        """
+        @param fault: makes what each look-up fails with.
+        """
+        self._fault = fault
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return fail(self._fault())
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+@implementer(IAnswerSource)
+class SystemServers:
+    """
+    Asks the servers of C{resolv.conf}, without search list or cache. The file is looked at when somebody asks, once a second at most.
+    """
+
+    def __init__(self, reactor: IReactorTime, path: str, listening: Listening, changed: Callable[[], object]) -> None:
+        """
+        @param path: of the file; L{SYSTEM_RESOLV_CONF} where it is empty.
+        @param listening: where the server itself listens; it is left out.
+        @param changed: called when the file has other servers than before: what was learned in one network may not hold in the next.
+        """
+        self._reactor = reactor
+        self._file = FollowedFile(path or SYSTEM_RESOLV_CONF)
+        self._listening = listening
+        self._changed = changed
+        self._file.changed()
+        self._looked = reactor.seconds()
+        self._switching = Switching(self._read())
+
+    @property
+    def path(self) -> str:
+        """
+        Where the file is.
+        """
+        return self._file.path
+
+    def _read(self) -> IAnswerSource:
+        complaints = Complaints()
+        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
+        configuration = SystemConfiguration.parse(data or b"", os.environ)
+        configuration.complaints.texts[:0] = complaints.texts
+        self.configuration = configuration
+        servers = [server for server in configuration.servers if not self._listening.has(server)]
+        if not servers:
+            _log.warn("{path} names nobody to ask but this server itself", path=self.path)
+            return Nobody(lambda: Unreachable(f"{self.path} names nobody to ask but this server itself", ede=((22, "no upstream"),)))
+        flags = configuration.flags
+        forwarding = Forwarding(
+            self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags
+        )
+        return Configured(forwarding, configuration, self.path)
+
+    def look(self) -> None:
+        """
+        See whether the file is another one.
+        """
+        now = self._reactor.seconds()
+        if 0.0 <= now - self._looked < _PAUSE:
+            return
+        self._looked = now
+        if self._file.changed():
+            before = self.configuration.describe()
+            source = self._read()
+            if self.configuration.describe() != before:
+                self._switching.replace(source)
+                self._changed()
+            else:
+                source.close()
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        self.look()
+        return self._switching.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        return self._switching.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return self._switching.sources()
+
+
+@implementer(IAnswerSource)
+class Upstream:
+    """
+    One of those to ask.
+
+    @ivar description: as it was written.
+    @ivar looped: it was found to ask this server in its turn, and is not asked any more.
+    """
+
+    def __init__(self, description: str, inner: IAnswerSource) -> None:
+        self.description = description
+        self.inner = inner
+        self.looped = False
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None if self.looped else self.inner.answerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self.looped:
+            text = f"the upstream {self.description} asks this server in its turn"
+            return fail(Refused(text, rcode=2, ede=((22, "forwarding loop"),)))
+        return self.inner.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        return self.inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self.inner,)
+
+
+def serversOf(source: IAnswerSource) -> Iterator[tuple[Forwarding, int]]:
+    """
+    @return: every server that is asked by this source or by those behind it: who asks it, and which of its servers it is.
+    """
+    if isinstance(source, Forwarding):
+        for index in range(len(source.upstreams)):
+            yield source, index
+    for inner in source.sources():
+        yield from serversOf(inner)
+
+
+@implementer(IAnswerSource)
+class LoopWatch:
+    """
+    Finds upstreams that ask this server in their turn: each of those near by is asked for a name that nobody else knows, and when that
+    comes in here, it is left out. Where this finds nothing, a loop still ends by itself: a question that comes back waits for the
+    look-up that it came from, and is not sent once more.
+    """
+
+    __slots__ = ("_inner", "_innerNow", "_suffix", "_probed", "_clock")
+
+    def __init__(self, inner: IAnswerSource, clock: IReactorTime) -> None:
+        self._inner = inner
+        self._innerNow = inner.answerNow
+        self._clock = clock
+        self._suffix = b"\x10" + token_hex(8).encode() + _LOOPS
+        self._probed: dict[bytes, Upstream] = {}
+
+    def probe(self, upstreams: list[Upstream]) -> None:
+        """
+        Ask those that are on this machine or in a private network; servers of the internet cannot ask here.
+        """
+        self._probed.clear()
+        for number, upstream in enumerate(upstreams):
+            near = [forwarding.upstreams[index].server for forwarding, index in serversOf(upstream)]
+            if not any(isPrivate(_packed(server.address)) for server in near):
+                continue
+            label = str(number).encode()
+            name = bytes([len(label)]) + label + self._suffix
+            self._probed[name] = upstream
+            context = QueryContext(self._clock.seconds() + _LOOP_SECONDS)
+            # What comes of it shows when it comes in here.
+            upstream.answer(Question(name, _TXT), context).addBoth(lambda _: None)
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if question.key.endswith(self._suffix, 0, -4):
+            upstream = self._probed.get(question.key[:-4])
+            if upstream is not None and not upstream.looped:
+                upstream.looped = True
+                _log.warn(
+                    "the upstream {description} asks this server in its turn, and is left out", description=upstream.description
+                )
+            return Answer(Outcome.NXDOMAIN, rcode=3)
+        return self._innerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if question.key.endswith(self._suffix, 0, -4):
+            return decided(self, "loop detection", question, context)
+        return self._inner.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
