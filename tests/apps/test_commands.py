@@ -265,10 +265,13 @@ def test_bulk(hosts: str) -> None:
 
 def test_progress(hosts: str) -> None:
     """
-    The line that tells how far it has come can be had where the standard error is no terminal, and is not there otherwise.
+    The line that tells how far it has come can be had where the standard error is no terminal, and is not there otherwise. In the end
+    it gives way to one that tells what came of it.
     """
     text = "www.example.org\n" * 20_000
-    assert "/s  window" in run("bulk", "-", hosts, "--progress", "--rate", "30000", text=text).stderr
+    told = run("bulk", "-", hosts, "--progress", "--rate", "30000", text=text + "no.example.org\n").stderr
+    assert "/s  window" in told
+    assert told.endswith("txdns bulk: 20,001 names, 1 without answer\n")
     assert run("bulk", "-", hosts, text=text).stderr == ""
 
 

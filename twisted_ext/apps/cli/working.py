@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulkwords import BulkWishes
 from twisted_ext.apps.cli.coloring import isTerminal
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, Ending
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.feeding import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.jsonlines import lineOf
 from twisted_ext.apps.cli.progress import Progress, drawingFor
@@ -87,7 +87,8 @@ class BulkWork:
             self._run = Run(source, clock, pull=self._pull, done=self._done, window=window, seconds=seconds, rate=rate)
         # Both on one terminal would be in each other's way.
         shown = isTerminal(sys.stderr) and (bool(self._streams.path) or not sys.stdout.isatty())
-        if wishes.progress if wishes.progress is not None else shown:
+        drawn = wishes.progress if wishes.progress is not None else shown
+        if drawn:
             self._progress = Progress(clock, drawingFor(sys.stderr), part=self._part, window=lambda: window.size)
         core = IReactorCore(self._reactor)
         trigger = core.addSystemEventTrigger("before", "shutdown", self._interrupt)
@@ -110,6 +111,9 @@ class BulkWork:
             return BROKEN_PIPE
         if self._unreached is not None and not self._answered:
             raise Ending(NO_REPLY, f"no name got a reply: {self._unreached}")
+        if drawn:
+            # The line that told of it is gone by now.
+            complain(f"txdns bulk: {self._written:,} names, {self._written - self._answered:,} without answer")
         return OK
 
     def _pull(self) -> Fed | None:
