@@ -76,8 +76,10 @@ class ReadingTests(SynchronousTestCase):
         A message that was cut off anywhere is no message; Twisted's own gives what stands before the cut.
         """
         for length in range(len(_WIRE)):
-            with self.assertRaises(dns.DNSDecodeError):
+            with self.assertRaises(dns.DNSDecodeError) as raised:
                 self.read(_WIRE[:length])
+            # What Twisted's raises for it, and programs catch.
+            self.assertIsInstance(raised.exception, EOFError)
         theirs = dns.Message()
         theirs.fromStr(_WIRE[:-20])
         self.assertTrue(theirs.answers)

@@ -4,12 +4,17 @@ Programs written for Twisted's resolvers, run on ours.
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.protocol import ClientFactory
+from twisted.internet.testing import MemoryReactorClock
 from twisted.mail.relaymanager import MXCalculator
-from twisted.names import cache, dns, resolve, server
+from twisted.names import cache, client, dns, error, resolve, server
+from twisted.names.srvconnect import SRVConnector
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.edges.names import NamesResolver
@@ -43,6 +48,19 @@ class _Looking(Protocol):
         """
 
 
+class _Connecting(Protocol):
+    """
+    What connects by SRV records.
+    """
+
+    def connect(self) -> None:
+        """
+        Look for servers, and connect to the best one.
+        """
+
+
+_memoryReactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
+_connector: Callable[..., _Connecting] = SRVConnector
 _calculator: Callable[..., _Exchanges] = MXCalculator
 _chain: Callable[..., _Looking] = resolve.ResolverChain
 _cache = cast("Callable[..., _Looking]", cache.CacheResolver)
@@ -60,6 +78,7 @@ class ProgramTests(SynchronousTestCase):
         self.server = CannedServer(
             {
                 ("example.com", "MX"): ["20 second.example.com.", "10 first.example.com."],
+                ("_xmpp-client._tcp.example.com", "SRV"): ["10 0 5222 b.example.com.", "5 0 5223 a.example.com."],
                 ("www.example.com", "A"): "192.0.2.80",
                 ("a\\.b.example.com", "CNAME"): "c\\.d.example.com.",
                 ("bare.example.com", "A"): "192.0.2.81",
@@ -83,6 +102,62 @@ class ProgramTests(SynchronousTestCase):
         fallback = calculator.getMX("bare.example.com")
         self.network.advance(1)
         self.assertEqual(str(self.successResultOf(fallback).name), "192.0.2.81")
+
+    def test_services(self) -> None:
+        """
+        Twisted's connector by SRV records finds the best server, and falls back to the domain where there are no such records.
+        """
+        self.patch(client, "theResolver", self.resolver)
+        for domain, expected in (
+            ("example.com", ("a.example.com", 5223)),
+            ("example.org", ("example.org", "xmpp-client")),
+        ):
+            reactor = _memoryReactor()
+            _connector(reactor, "xmpp-client", domain, ClientFactory()).connect()
+            self.network.advance(1)
+            self.assertEqual([each[:2] for each in reactor.tcpClients], [expected])
+
+    def test_nextInChain(self) -> None:
+        """
+        Twisted's chain goes on to the next one when ours does not know: when its servers are silent, and when they fail.
+        """
+        for address, rcode in (("192.0.2.55", 0), ("192.0.2.56", 2)):
+            failing = CannedServer({})
+            failing.silent, failing.rcode = not rcode, rcode or None
+            failing.listen(self.network.reactor(address))
+            first = Resolver(servers=[(address, 53)], timeout=1, reactor=self.here)
+            looking = _chain([first, self.resolver]).lookupAddress("www.example.com")
+            self.network.advance(3)
+            answers, _, _ = self.successResultOf(looking)
+            self.assertEqual(str(answers[0].payload), "<A address=192.0.2.80 ttl=300>")
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling what Twisted's chain gave ends our look-up, and leaves no timer.
+        """
+        self.server.silent = True
+        looking = _chain([self.resolver]).lookupAddress("www.example.com")
+        self.network.advance(0.1)
+        looking.cancel()
+        self.failureResultOf(looking, CancelledError)
+        self.assertEqual(self.here.getDelayedCalls(), [])
+
+    def test_kept(self) -> None:
+        """
+        Programs can copy, pickle and compare what they were given, exceptions included.
+        """
+        looking = self.resolver.lookupMailExchange("example.com")
+        self.network.advance(1)
+        result = self.successResultOf(looking)
+        for made in (pickle.loads(pickle.dumps(result)), copy.copy(result), copy.deepcopy(result)):
+            self.assertEqual(made, result)
+            self.assertEqual(repr(made), repr(result))
+        self.assertEqual(result[0][0].name, dns.Name("example.com"))
+        looking = self.resolver.lookupMailExchange("nothing.example.com")
+        self.network.advance(1)
+        failure = self.failureResultOf(looking, error.DNSNameError)
+        again = pickle.loads(pickle.dumps(failure.value))
+        self.assertEqual((type(again), str(again)), (type(failure.value), failure.getErrorMessage()))
 
     def test_chain(self) -> None:
         """

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
@@ -259,6 +260,24 @@ class StreamTests(ProtocolTestCase):
         asking = self.connect().query(QUESTIONS)
         self.network.advance(1)
         self.assertEqual(self.successResultOf(asking).queries, QUESTIONS)
+
+    def test_callLater(self) -> None:
+        """
+        All its timers are set by its C{callLater}, which programs replace when they test themselves.
+        """
+        self.server.silent = True
+        protocol = self.connect()
+        waits: list[float] = []
+
+        def callLater(period: float, func: Callable[..., object], *args: object) -> IDelayedCall:
+            waits.append(period)
+            return self.here.callLater(period / 10, func, *args)
+
+        self.patch(protocol, "callLater", callLater)
+        asking = protocol.query(QUESTIONS, 20)
+        self.network.advance(2)
+        self.failureResultOf(asking, dns.DNSQueryTimeoutError)
+        self.assertEqual(waits, [20])
 
     def test_lost(self) -> None:
         """

@@ -33,6 +33,12 @@ class _Encodable(Protocol):
         """
 
 
+class _BrokenMessage(dns.DNSDecodeError, EOFError):
+    """
+    Octets that are no message. Twisted's raises an L{EOFError} for those that end too early, and programs expect that.
+    """
+
+
 class Message(dns.Message):
     """
     L{dns.Message}, with three differences.
@@ -50,12 +56,12 @@ class Message(dns.Message):
         """
         Read everything that C{strio} holds.
 
-        @raise dns.DNSDecodeError: it is no DNS message.
+        @raise dns.DNSDecodeError: it is no DNS message. This is an L{EOFError} as well.
         """
         try:
             message = WireMessage.fromWire(strio.read()).check()
         except BadMessage as error:
-            raise dns.DNSDecodeError(error.text) from None
+            raise _BrokenMessage(error.text) from None
         flags = message.flags
         self.maxSize = 0
         self.id = message.id

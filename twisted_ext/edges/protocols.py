@@ -89,6 +89,12 @@ class DNSMixin(dns.DNSMixin):
         self.controller = controller
         self._reactor = globalReactor() if reactor is None else reactor
 
+    def callLater(self, period: float, func: Callable[..., object], *args: object) -> IDelayedCall:
+        """
+        Set a timer: all of them are set here.
+        """
+        return cast(IReactorTime, self._reactor).callLater(period, func, *args)
+
     def _query(
         self, queries: list[dns.Query], timeout: float, id: int, writeMessage: Callable[[dns.Message], None]
     ) -> Deferred[dns.Message]:
@@ -100,7 +106,7 @@ class DNSMixin(dns.DNSMixin):
             self._forget(id)
             return fail()
         result: Deferred[dns.Message] = Deferred(lambda _: self._cancelled(id))
-        call = cast(IReactorTime, self._reactor).callLater(timeout, self._clearFailed, result, id)
+        call = self.callLater(timeout, self._clearFailed, result, id)
         self.liveMessages[id] = (result, call)
         self._asked[id] = queries
         return result
