@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import IResource
@@ -38,6 +39,7 @@ class BoundedRequest(Request):
 
     mostOctets = int(CONTROL_OCTETS.default)
     _octets = 0
+    _refused = False
 
     def gotLength(self, length: int | None) -> None:
         """
@@ -46,7 +48,7 @@ class BoundedRequest(Request):
         if length is not None and length > self.mostOctets:
             self._tooLarge()
             length = 0
-        super().gotLength(length)
+        Request.gotLength(self, length)
 
     def handleContentChunk(self, data: bytes) -> None:
         """
@@ -54,13 +56,14 @@ class BoundedRequest(Request):
         """
         self._octets += len(data)
         if self._octets <= self.mostOctets:
-            super().handleContentChunk(data)
+            Request.handleContentChunk(self, data)
         else:
             self._tooLarge()
 
     def _tooLarge(self) -> None:
         channel = self.channel
-        if channel is not None and not channel.transport.disconnecting:
+        if channel is not None and channel.transport is not None and not self._refused:
+            self._refused = True
             channel.transport.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             channel.loseConnection()
 
@@ -72,11 +75,11 @@ class BoundedSite(Site):
 
     displayTracebacks = False
 
-    def __init__(self, resource: IResource, seconds: float, request: type[Request] = BoundedRequest) -> None:
+    def __init__(self, resource: IResource, clock: IReactorTime, seconds: float, request: type[Request] = BoundedRequest) -> None:
         """
         @param seconds: for which a connection may do nothing.
         """
-        super().__init__(resource, requestFactory=request, timeout=seconds)
+        Site.__init__(self, resource, requestFactory=request, timeout=seconds, reactor=clock)
 
     def log(self, request: object) -> None:
         """
@@ -88,24 +91,45 @@ class BoundedSite(Site):
         @see: L{Site.getResourceFor}
         """
         request.responseHeaders.setRawHeaders(b"Server", [b"twisted_ext"])
-        found: IResource = super().getResourceFor(request)
+        found: IResource = Site.getResourceFor(self, request)
         return found
 
 
-class Crowd(WrappingFactory[ProtocolWrapper]):
+class Crowd(Factory[ProtocolWrapper]):
     """
     A factory with so many connections at a time, and no more.
     """
 
     def __init__(self, factory: Site, most: int) -> None:
-        super().__init__(factory)
+        self._wrapping: WrappingFactory[ProtocolWrapper] = WrappingFactory(factory)
         self._most = most
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:
         """
         @return: L{None}, which closes the connection, where there are enough.
         """
-        return None if len(self.protocols) >= self._most else super().buildProtocol(addr)
+        return None if len(self._wrapping.protocols) >= self._most else self._wrapping.buildProtocol(addr)
+
+    def doStart(self) -> None:
+        """
+        @see: L{Factory.doStart}
+        """
+        self._wrapping.doStart()
+
+    def doStop(self) -> None:
+        """
+        @see: L{Factory.doStop}
+        """
+        self._wrapping.doStop()
+
+    def end(self) -> None:
+        """
+        Close all connections.
+        """
+        for wrapper in list(self._wrapping.protocols):
+            transport = wrapper.transport
+            if transport is not None:
+                transport.abortConnection()
 
 
 def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
