@@ -17,6 +17,9 @@ __all__ = ["Abandoned", "mostTelling", "named"]
 
 _SERVFAIL = 2
 
+#: Servers that are named: a line has to stay one.
+_MOST_STORIES = 6
+
 
 class Abandoned(CancelledError):
     """
@@ -49,7 +52,10 @@ def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequenc
     silent = [server for server in servers if server not in told]
     stories = [str(fault) for fault in faults]
     if silent:
-        stories.append(f"{', '.join(silent)} did not answer within {seconds:.1f} seconds")
+        others = f" and {len(silent) - _MOST_STORIES} more" if len(silent) > _MOST_STORIES else ""
+        stories.append(f"{', '.join(silent[:_MOST_STORIES])}{others} did not answer within {seconds:.1f} seconds")
+    if len(stories) > _MOST_STORIES:
+        stories[_MOST_STORIES:] = [f"and {len(stories) - _MOST_STORIES} more servers failed"]
     text = f"{named(question)}: {'; '.join(stories) or 'no server was asked'}"
     spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
     if spoken:
