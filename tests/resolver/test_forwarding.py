@@ -177,6 +177,15 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual((answer.origin.source, textsOf(answer)), ("tcp", ["192.0.2.80"]))
         self.assertEqual(self.events(), ["sent", "truncated", "sent", "reply"])
 
+    def test_truncatedManyTimes(self) -> None:
+        """
+        However often a server says that it cut its reply, it is asked by TCP once, and the error says so once.
+        """
+        self.canned.tamper = lambda reply, transport: [reply[:2] + b"\x83" + reply[3:]] * 50 if transport == "udp" else []
+        fault = self.fault(self.source)
+        self.assertEqual(str(fault).count("cut its reply"), 1)
+        self.assertEqual(self.network.dialed["192.0.2.53", 53], 1)
+
     def test_truncatedAndNoTCP(self) -> None:
         """
         A server that truncates and has no TCP is a failure like another, within the deadline; the error says so.

@@ -130,6 +130,25 @@ class ThreadedTests(SynchronousTestCase):
         self.assertEqual(self.asked, ["www.example."])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_othersLeave(self) -> None:
+        """
+        Whoever has an answer, or learns that there will be none, may end other look-ups that wait for the same call.
+        """
+
+        def end(result: object) -> None:
+            ended.append(result)
+            for each in asked:
+                each.cancel()
+
+        for come in (self.pool.work, self.source.close):
+            ended: list[object] = []
+            asked = [self.ask(), self.ask(rrType="AAAA"), self.ask()]
+            for each in asked:
+                each.addBoth(end)
+            come()
+            self.assertEqual(len(ended), 3)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_noData(self) -> None:
         """
         A host with one family has no addresses of the other, which is not the same as not to exist.

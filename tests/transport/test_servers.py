@@ -60,7 +60,8 @@ class ServerTests(SynchronousTestCase):
         What is no server is told in one line that names it.
         """
         addresses = ["", "localhost", "192.0.2.256", "1.2.3", "a\x00b", "::1:70000:9:9:9:9:9:9:9", "[::1"]
-        ports = ["192.0.2.1:", "192.0.2.1:x", "192.0.2.1:0", "[::1]53", "[::1]:"]
+        addresses += ["fe80::1%a\0b", "fe80::1%4294967296", "fe80::1%" + 5000 * "1"]
+        ports = ["192.0.2.1:" + 5000 * "1", "192.0.2.1:", "192.0.2.1:x", "192.0.2.1:0", "[::1]53", "[::1]:"]
         for text in addresses + ports:
             fault = self.assertRaises(BadDescription, Server.fromText, text)
             self.assertNotIn("\n", str(fault))

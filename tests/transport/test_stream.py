@@ -247,3 +247,61 @@ class StreamExchangeTests(NetworkTestCase):
         for key in keys:
             exchange.release(key)
         exchange.settle()
+
+    def test_deadConnection(self) -> None:
+        """
+        A connection that has died without a word is left when queries on it are given up, however many others wait: they and all later
+        ones go over a new one. As long as something comes, it stays.
+        """
+        self.ask_(Waiter())
+        self.network.advance(1)
+        self.network.shape(silent=True)
+        first, second = Waiter("first.example.test"), Waiter("second.example.test")
+        keys = self.ask_(first)
+        self.network.advance(2)
+        self.ask_(second)
+        self.network.advance(1)
+        self.network.shape(delay=0.01)
+        for connection in list(self.network.hostAt("192.0.2.53").connections):  # type: ignore[union-attr]
+            connection.abortConnection()
+        self.assertEqual(self.dialed, 1)
+        self.exchange.release(keys[0])
+        self.network.advance(1)
+        self.assertEqual(([len(each.replies) for each in (first, second)], second.faults, self.dialed), ([0, 1], [], 2))
+        self.canned.delay = 2.0
+        for number in range(10):
+            self.ask_(Waiter(f"host{number}.example.test"))
+            self.network.advance(1)
+            self.exchange.release(self.ask_(Waiter())[0])
+        self.assertEqual(self.dialed, 2)
+        self.network.advance(5)
+
+    def test_deadDialing(self) -> None:
+        """
+        A connection that has been tried for a time is tried anew when a query that waits for it is given up.
+        """
+        exchange = StreamExchange(self.here, self.nowhere(), Draw())
+        keys = [exchange.ask(Waiter(), 0.0)[1] for _ in range(3)]
+        for key, dialed in zip(keys, (2, 3, 3), strict=True):
+            self.network.advance(2.5)
+            exchange.release(key)
+            self.assertEqual(self.network.dialed["192.0.2.99", 53], dialed)
+        self.network.advance()
+        self.assertEqual(self.here.pending(), [])
+
+    def test_unanswered(self) -> None:
+        """
+        Queries that the server drops, while it answers others, do not use up the connection for ever.
+        """
+        exchange = StreamExchange(self.here, self.server, Draw(), inFlight=4)
+        self.canned.tamper = lambda reply, transport: [] if b"dropped" in reply else [reply]
+        for _ in range(10):
+            leg, key = exchange.ask(Waiter("dropped.example.test"), self.here.seconds())
+            waiter = Waiter()
+            exchange.ask(waiter, self.here.seconds())
+            self.network.advance(0.1)
+            leg.release(key)
+            self.network.advance(0.1)
+            self.assertEqual((len(waiter.replies), waiter.faults), (1, []))
+        self.assertEqual(self.network.dialed["192.0.2.53", 53], 4)
+        exchange.settle()

@@ -5,6 +5,7 @@ Tests of the one timer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -138,3 +139,27 @@ class TimetableTests(SynchronousTestCase):
         self.clock.pump([1e-4] * 11_000)
         self.assertEqual(len(calls), 5000)
         self.assertLess(len(set(calls)), 20)
+
+    def test_mistake(self) -> None:
+        """
+        A mistake in one of those that wait leaves the others their time.
+        """
+
+        def mistake(waiter: Waiter, now: float) -> None:
+            waiter.leave()
+            raise ZeroDivisionError
+
+        Waiter(self.table, 1.0, mistake)
+        other = Waiter(self.table, 2.0, lambda waiter, now: waiter.leave())
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 1.0)
+        self.clock.advance(1.0)
+        self.assertEqual(other.called, [2.0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_forEver(self) -> None:
+        """
+        What is never due needs no timer.
+        """
+        Waiter(self.table, 1.0, lambda waiter, now: setattr(waiter, "due", inf))
+        self.clock.advance(1.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

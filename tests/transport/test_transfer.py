@@ -61,6 +61,18 @@ class ZoneReadingTests(NetworkTestCase):
         self.assertTrue(reading.done)
         self.assertEqual(reading.records, [SOA, NS, *HOSTS])
 
+    def test_cases(self) -> None:
+        """
+        Servers may write names in the case in which they got them.
+        """
+        soa = rrsetOf(nameFromText("EXAMPLE.test"), 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
+        host = rrsetOf(nameFromText("www.Example.TEST"), 1, "192.0.2.1")
+        question = Question(nameFromText("Example.test"), 252)
+        reading = ZoneReading(question.name, 7, "192.0.2.53:53")
+        for record in (soa, host, soa):
+            reading.take(message(record, questions=(question,)))
+        self.assertEqual((reading.done, reading.records), (True, [soa, host]))
+
     def test_oneRecordEach(self) -> None:
         """
         Old servers send a message for each record, and no question with the later ones.

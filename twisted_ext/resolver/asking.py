@@ -116,6 +116,8 @@ class Flight:
         self._began = now
         source = self._source
         context = self.context
+        self.due = context.deadline
+        source.waiting.add(self)
         if now >= context.deadline:
             self.end(TimedOut(f"{named(self.question)}: the time for it was over before it was asked"))
         elif source.alone:
@@ -124,7 +126,9 @@ class Flight:
             index = source.first(now)
             if context.budget is None and not (source.stream or context.stream):
                 self._probe(index, now)
-            self._send(index, now)
+            # What a probe finds out may have been the end of the source.
+            if self in source.waiting:
+                self._send(index, now)
 
     # -- what exchanges call
 
@@ -251,7 +255,6 @@ class Flight:
         self.due = due = due if due < context.deadline else context.deadline
         if context.trace is not None:
             self._note(now, "sent", exchange, attempt=self.attempts, wait=round(due - now, 3))
-        source.waiting.add(self)
         if due < source.timetable.wakesAt:
             source.timetable.wakeAt(due)
 
@@ -335,8 +338,11 @@ class Flight:
             self._setBack(index, ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label), now, leg, key)
             return
         self._source.standings[index].replied(None)
+        troubles = self._trouble()
+        if troubles.streamed >> index & 1:
+            return
         cut = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
-        self._trouble().faults.append(cut)
+        troubles.faults.append(cut)
         # The question that goes out again is ours, whatever the reply has.
         self._byStream(index, now)
 
@@ -405,6 +411,9 @@ class Flight:
             troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
 
     def _unsent(self, index: int, fault: Unreachable, now: float) -> None:
+        if self not in self._source.waiting:
+            # Others learned of it before us, and one of them has ended this look-up.
+            return
         troubles = self._trouble()
         troubles.tries[index] = _DONE
         troubles.faults.append(fault)

@@ -160,7 +160,11 @@ class _Flight:
                 waiter.callback(answer)
             elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
                 # The flight's time was up, but not this waiter's, who came to it late.
-                self.successor = self.source.board(waiter, self.question, context)
+                # All of them to one, so that each is found again when it leaves; a flush meanwhile would have them join another.
+                if self.successor is None or self.successor.done:
+                    self.successor = self.source.board(waiter, self.question, context)
+                else:
+                    self.successor.take(waiter, context)
                 self.successor.earlier = max(self.successor.earlier, self.earlier + fault.attempts)
             elif isinstance(fault, DNSFault):
                 waiter.errback(self.inAll(again(fault)))

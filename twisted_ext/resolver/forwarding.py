@@ -144,7 +144,9 @@ class Forwarding:
 
     def close(self) -> Deferred[None]:
         self._closed = True
-        for flight in list(self.waiting):
+        # What comes of the end of one may be the end of another.
+        while self.waiting:
+            flight = next(iter(self.waiting))
             assert isinstance(flight, Flight)
             flight.end(Closed("the resolver was closed while the look-up ran"))
         closing = [exchange.close() for upstream in self.upstreams for exchange in upstream.exchanges()]

@@ -97,8 +97,9 @@ class Racing:
         return result
 
     def close(self) -> Deferred[None]:
-        for race in list(self._races):
-            race.end()
+        # What comes of the end of one may be the end of another.
+        while self._races:
+            self._races.pop().end()
         return closeAll(self._sources)
 
     def sources(self) -> tuple[IAnswerSource, ...]:

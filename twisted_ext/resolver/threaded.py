@@ -168,7 +168,9 @@ class Threaded:
             self._begin(call)
             return
         del self._calls[call.key]
-        for waiter in list(call.waiters):
+        # What one does with its answer may make another leave.
+        while call.waiters:
+            waiter = call.waiters[0]
             self._leave(waiter)
             try:
                 answer = self._answerFrom(waiter.question, call, outcome)
@@ -198,7 +200,8 @@ class Threaded:
     def close(self) -> Deferred[None]:
         self._closed = True
         for call in self._calls.values():
-            for waiter in list(call.waiters):
+            while call.waiters:
+                waiter = call.waiters[0]
                 self._leave(waiter)
                 waiter.result.errback(Closed("the resolver was closed"))
         if not self._started or self._pool is None:

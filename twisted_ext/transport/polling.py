@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -48,6 +49,8 @@ class Poller(Protocol):
         Watch it no more. To be called right before it is closed.
         """
 
+
+_log: Final = Logger()
 
 _Seconds = Callable[[], float]
 
@@ -93,6 +96,14 @@ class Outbox:
             socket.sendNow(octets, now)
 
 
+def _pass(socket: Drained, octets: bytes, now: float) -> None:
+    try:
+        socket.arrived(octets, now)
+    except Exception:
+        # A mistake about one must not cost the others their replies, nor us the reactor's attention.
+        _log.failure("A datagram could not be dealt with.")
+
+
 @implementer(IReadDescriptor)
 class EpollPoller:
     """
@@ -107,12 +118,12 @@ class EpollPoller:
         self._epoll: select.epoll | None = None
 
     def watch(self, descriptor: int, socket: Drained) -> None:
-        epoll = self._epoll
-        if epoll is None:
-            epoll = self._epoll = select.epoll()
-            self._reactor.addReader(self)
+        epoll = self._epoll or select.epoll()
         epoll.register(descriptor, select.EPOLLIN)
         self._sockets[descriptor] = socket
+        if self._epoll is None:
+            self._epoll = epoll
+            self._reactor.addReader(self)
 
     def forget(self, descriptor: int) -> None:
         if self._sockets.pop(descriptor, None) is None or self._epoll is None:
@@ -145,7 +156,7 @@ class EpollPoller:
         outbox.open = True
         try:
             for socket, octets in arrivals:
-                socket.arrived(octets, now)
+                _pass(socket, octets, now)
                 if len(outbox.waiting) >= _KEPT_BACK:
                     outbox.flush(now)
         finally:
@@ -176,7 +187,7 @@ class _Single:
         arrivals: list[tuple[Drained, bytes]] = []
         self._socket.gather(arrivals, now)
         for socket, octets in arrivals:
-            socket.arrived(octets, now)
+            _pass(socket, octets, now)
 
     def connectionLost(self, reason: Failure) -> None:
         pass
@@ -196,8 +207,9 @@ class EachPoller:
         self._readers: dict[int, _Single] = {}
 
     def watch(self, descriptor: int, socket: Drained) -> None:
-        reader = self._readers[descriptor] = _Single(descriptor, socket, self._seconds)
+        reader = _Single(descriptor, socket, self._seconds)
         self._reactor.addReader(reader)
+        self._readers[descriptor] = reader
 
     def forget(self, descriptor: int) -> None:
         reader = self._readers.pop(descriptor, None)

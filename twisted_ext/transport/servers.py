@@ -69,7 +69,7 @@ class Server:
             if not digits:
                 raise BadDescription(f"{text!r} is no server: the port is missing")
         if digits:
-            if not (digits.isascii() and digits.isdigit()):
+            if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
                 raise BadDescription(f"{text!r} is no server: {digits!r} is no port")
             port = int(digits)
         return cls(address, port)
@@ -116,6 +116,9 @@ def _parsed(address: str) -> tuple[int, bytes, str]:
         if ":" not in plain:
             return socket.AF_INET, socket.inet_pton(socket.AF_INET, address), ""
         packed = socket.inet_pton(socket.AF_INET6, plain)
+        # A scope is the name of an interface, or its number.
+        if "\0" in scope or (scope.isdecimal() and (len(scope) > 10 or int(scope) > 0xFFFFFFFF)):
+            raise ValueError
     except (OSError, ValueError):
         raise BadDescription(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
     if packed.startswith(_MAPPED):

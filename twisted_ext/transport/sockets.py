@@ -98,9 +98,13 @@ class QuerySocket:
         exchange.retire(self)
         if self.misses == exchange.nearMisses:
             for key, asking in list(self.keys.items()):
-                if asking is not None:
+                # What one of them does about it may be the end of another.
+                if asking is not None and self.keys.get(key) is asking:
                     asking.doubted(now, self, key)
-        if self.misses >= exchange.nearMissesHeard and not self.closed:
+        if not self.live:
+            # Nobody is left to close it by ceasing to wait.
+            self.close()
+        elif self.misses >= exchange.nearMissesHeard and not self.closed:
             self.deaf = True
             self.mute()
 
@@ -110,13 +114,12 @@ class QuerySocket:
         datagrams, so that others cannot end a look-up with ICMP of their own making.
         """
         fault = unreachable(self.exchange.server, error)
-        waiting = [(key, asking) for key, asking in self.keys.items() if asking is not None]
-        self.exchange.live -= self.live
-        self.live = 0
-        self.keys.clear()
         self.close()
-        for key, asking in waiting:
-            asking.failed(fault, now, self, key)
+        for key, asking in list(self.keys.items()):
+            # What one of them does about it may be the end of another.
+            if asking is not None and self.keys.get(key) is asking:
+                self.release(key)
+                asking.failed(fault, now, self, key)
 
     def sendNow(self, octets: bytes, now: float) -> None:
         """
@@ -186,8 +189,11 @@ class RawSocket(QuerySocket):
             self.broken(error, now)
 
     def shut(self) -> None:
-        self._poller.forget(self._descriptor)
-        self._socket.close()
+        # Only once: its number may soon be another one's.
+        if self._descriptor >= 0:
+            self._poller.forget(self._descriptor)
+            self._descriptor = -1
+            self._socket.close()
 
     def mute(self) -> None:
         # Closing is what takes it out of an epoll, and nobody reads from this one again.
@@ -228,12 +234,12 @@ class RawMaker:
                         made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT)
                 self._bind(made, "" if family == socket.AF_INET else "::")
                 made.connect(server.socketAddress())
+                return RawSocket(exchange, made, self._poller)
             except BaseException:
                 made.close()
                 raise
         except OSError as error:
             raise unreachable(server, error) from error
-        return RawSocket(exchange, made, self._poller)
 
     def _bind(self, made: socket.SocketType, wildcard: str) -> None:
         for tries in range(int(PORT_TRIES.default), -1, -1):

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAITING
+from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.exchanges import Asking
 from twisted_ext.transport.keeping import secondsAllowed, wishing
@@ -30,7 +30,8 @@ class StreamExchange:
     """
     One server by TCP.
 
-    A query whose connection is lost before the reply goes out once more on a new one (RFC 7766, section 6.2.4).
+    A query whose connection is lost before the reply goes out once more on a new one (RFC 7766, section 6.2.4). So do the others when one
+    is given up and the connection has brought nothing for a time: the system may take a quarter of an hour to find out that it is dead.
 
     @param keep: seconds for which a connection stays when nobody waits on it, if the server allows as many (RFC 7828).
     @ivar keys: who waits, by the id of the query.
@@ -50,6 +51,10 @@ class StreamExchange:
         self._reactor = reactor
         self._draw = draw
         self._sent: set[bytes] = set()
+        # How many of those sent nobody waits for any more.
+        self._orphans = 0
+        # When something came last, or began to be waited for.
+        self._quietSince = 0.0
         self._again: set[bytes] = set()
         self._unsent: deque[bytes] = deque()
         self._attempt: _Attempt | None = None
@@ -68,6 +73,8 @@ class StreamExchange:
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
+        if not keys and not self._sent:
+            self._quietSince = now
         keys[key] = asking
         self._unsent.append(key)
         if self._attempt is None:
@@ -80,7 +87,11 @@ class StreamExchange:
         if self.keys.pop(key, None) is None:
             return
         self._again.discard(key)
-        # An id that was sent stays taken until the reply comes or the connection ends: a late reply is nobody else's.
+        if key in self._sent:
+            # The id stays taken until the reply comes or the connection ends: a late reply is nobody else's.
+            self._orphans += 1
+        if self._orphans * 2 > self._most or self._clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+            self._replace()
 
     def settle(self) -> None:
         attempt = self._attempt
@@ -113,13 +124,29 @@ class StreamExchange:
         if attempt is not None:
             unanswered = bool(self._sent)
             self._sent.clear()
+            self._orphans = 0
             self._unsent.clear()
             self._leaving.add(attempt)
             attempt.leave(unanswered)
 
+    def _replace(self) -> None:
+        """
+        Go on with a new connection: this one is dead, or full of queries that the server does not answer.
+        """
+        attempt = self._attempt
+        if attempt is None:
+            return
+        keys = self.keys
+        waiting = [key for key in (*self._sent, *self._unsent) if key in keys]
+        self._drop()
+        if waiting:
+            self._unsent.extend(waiting)
+            self._connect()
+
     def _connect(self) -> None:
         # What the server allowed was about the connection before.
         self._allowed = inf
+        self._quietSince = self._clock.seconds()
         attempt = self._attempt = _Attempt(self)
         # How long to wait is for those who wait to say.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)  # type: ignore[arg-type]
@@ -158,13 +185,17 @@ class StreamExchange:
         for octets in messages:
             if attempt is not self._attempt:
                 return
+            self._quietSince = now
             key = octets[:2]
-            self._sent.discard(key)
+            asking = self.keys.get(key)
+            if key in self._sent:
+                self._sent.remove(key)
+                if asking is None:
+                    self._orphans -= 1
             if self.keep:
                 allowed = secondsAllowed(octets)
                 if allowed is not None:
                     self._allowed = allowed
-            asking = self.keys.get(key)
             if asking is None:
                 continue
             if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
@@ -194,8 +225,6 @@ class StreamExchange:
         failed: list[tuple[bytes, Asking]] = []
         if attempt.transport is None:
             failed.extend(keys.items())
-            keys.clear()
-            self._again.clear()
             self._unsent.clear()
         else:
             for key in self._sent:
@@ -203,21 +232,24 @@ class StreamExchange:
                 if asking is None:
                     continue
                 if key in self._again:
-                    self._again.discard(key)
-                    del keys[key]
                     failed.append((key, asking))
                 else:
                     self._again.add(key)
                     self._unsent.append(key)
         self._sent.clear()
-        if keys:
+        self._orphans = 0
+        if len(keys) > len(failed):
             self._connect()
         if failed:
             now = self._clock.seconds()
             what = "cannot be reached by TCP" if attempt.transport is None else "closed the connection before it answered"
             fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
             for key, asking in failed:
-                asking.failed(fault, now, self, key)
+                # What one of them does about it may be the end of another.
+                if keys.get(key) is asking:
+                    del keys[key]
+                    self._again.discard(key)
+                    asking.failed(fault, now, self, key)
 
 
 class _Attempt(ClientFactory):

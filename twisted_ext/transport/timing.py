@@ -85,9 +85,12 @@ class Timetable:
         waiting = self.waiting
         now = self._clock.seconds()
         latest = now + ROUNDING
-        for item in [item for item in waiting if item.due <= latest]:
-            if item in waiting:
-                item.overdue(now)
-        self.wakesAt = inf
-        if waiting:
-            self.wakeAt(max(min([item.due for item in waiting]), self._clock.seconds() + len(waiting) * _SPARING))
+        try:
+            for item in [item for item in waiting if item.due <= latest]:
+                if item in waiting:
+                    item.overdue(now)
+        finally:
+            self.wakesAt = inf
+            due = min([item.due for item in waiting], default=inf)
+            if due < inf:
+                self.wakeAt(max(due, self._clock.seconds() + len(waiting) * _SPARING))

@@ -42,6 +42,7 @@ class ZoneReading:
         self.records: list[RRSet] = []
         self.done = False
         self._question = Question(zone, _AXFR)
+        self._zone = zone.lower()
         self._id = id
         self._label = label
         self._left = int(TRANSFER_OCTETS.pick(most))
@@ -76,7 +77,7 @@ class ZoneReading:
     def _add(self, record: RRSet, zone: str) -> None:
         if self.done:
             raise BadMessage(f"{self._label} goes on after the end of {zone}", server=self._label)
-        isStart = record.rrType == _SOA and record.name.lower() == self._question.key[:-4]
+        isStart = record.rrType == _SOA and record.name.lower() == self._zone
         if not self.records:
             if not isStart:
                 raise BadMessage(f"{self._label} does not begin {zone} with its SOA", server=self._label)
@@ -85,7 +86,7 @@ class ZoneReading:
                 raise BadMessage(f"{self._label} changed the SOA of {zone} during the transfer", server=self._label)
             self.done = True
             return
-        elif not isBelow(record.name, self._question.name):
+        elif not isBelow(record.name.lower(), self._zone):
             raise BadMessage(f"{self._label} sent {nameToText(record.name)}, which is not in {zone}", server=self._label)
         self.records.append(record)
 

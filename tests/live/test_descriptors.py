@@ -1,0 +1,181 @@
+"""
+Sockets of our own are closed, each once, whatever comes to them and whatever the system refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from tests.transport.waiting import Waiter
+from twisted_ext.errors import Unreachable
+from twisted_ext.transport import polling
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.exchanges import Leg
+from twisted_ext.transport.servers import Server
+
+__all__: list[str] = []
+
+
+@implementer(IReactorFDSet)
+class Readers(Clock):
+    """
+    Reads when it is told to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[IReadDescriptor] = []
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        self.readers.append(reader)
+
+    def removeReader(self, reader: IReadDescriptor) -> None:
+        self.readers.remove(reader)
+
+    def addWriter(self, writer: IWriteDescriptor) -> None:
+        raise NotImplementedError("nobody writes here")
+
+    removeWriter = addWriter
+
+    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
+        raise NotImplementedError("nobody empties this")
+
+    def getReaders(self) -> list[IReadDescriptor]:
+        return self.readers
+
+    def getWriters(self) -> list[IWriteDescriptor]:
+        return []
+
+    def read(self) -> None:
+        """
+        Let everybody read what there is.
+        """
+        for _ in range(100):
+            for reader in list(self.readers):
+                if select.select([reader.fileno()], [], [], 0)[0]:
+                    reader.doRead()
+
+
+class Fixture:
+    """
+    A server that says what it is told to, and an exchange with it.
+    """
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.reactor = Readers()
+        self.exchange = DatagramExchange(Datagrams(self.reactor, width=2), Server("127.0.0.1", self.socket.getsockname()[1]))
+
+    def ask(self) -> tuple[Waiter, Leg, bytes, tuple[str, int]]:
+        """
+        @return: who waits, the leg, the id, and where the query came from.
+        """
+        waiter = Waiter()
+        leg, key = self.exchange.ask(waiter, 0.0)
+        return waiter, leg, key, self.socket.recvfrom(512)[1]
+
+    def reply(self, waiter: Waiter, key: bytes, to: tuple[str, int]) -> None:
+        """
+        Say that there is nothing.
+        """
+        self.socket.sendto(key + b"\x81\x80" + waiter.query[2:], to)
+
+
+def descriptors() -> int:
+    """
+    @return: how many sockets this process has open, and what watches them.
+    """
+    links = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if entry.is_symlink() and os.path.lexists(entry.path)]
+    return sum([link.startswith(("socket:", "anon_inode:")) for link in links])
+
+
+@pytest.fixture(params=["epoll", "each"])
+def fixture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
+    """
+    With all sockets behind one reader, and each by itself.
+    """
+    if request.param == "each":
+        monkeypatch.setattr(polling, "_HAS_EPOLL", False)
+    made = Fixture()
+    before = descriptors()
+    yield made
+    made.exchange.close()
+    assert (made.reactor.readers, descriptors()) == ([], before)
+    made.socket.close()
+
+
+def test_strayDatagram(fixture: Fixture) -> None:
+    """
+    A socket that nobody waits on, and to which something comes that nobody asked for, is closed with all others at the latest.
+    """
+    asked = [fixture.ask() for _ in range(12)]
+    _, leg, _, source = asked[0]
+    for _, itsLeg, itsKey, _ in asked:
+        if itsLeg is leg:
+            itsLeg.release(itsKey)
+    fixture.socket.sendto(b"?" * 20, source)
+    fixture.reactor.read()
+    for _, itsLeg, itsKey, _ in asked:
+        itsLeg.release(itsKey)
+
+
+def test_deafSocket(fixture: Fixture) -> None:
+    """
+    A socket that is not listened to any more is gone: that its last query ends does nothing to the one that has its number now.
+    """
+    _, leg, key, source = fixture.ask()
+    number = int.from_bytes(key, "big")
+    for step in range(70):
+        fixture.socket.sendto((number + 1 + step & 0xFFFF).to_bytes(2, "big") + b"?" * 20, source)
+    fixture.reactor.read()
+    later = [fixture.ask() for _ in range(12)]
+    leg.release(key)
+    for other, _, itsKey, itsSource in later:
+        fixture.reply(other, itsKey, itsSource)
+    fixture.reactor.read()
+    assert [len(other.replies) for other, *_ in later] == [1] * 12
+
+
+def test_noDescriptorLeft(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where the system has no descriptor left for watching a socket, the server is unreachable, for now.
+    """
+
+    def none() -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(select, "epoll", none)
+        patched.setattr(fixture.reactor, "addReader", lambda reader: none())
+        with pytest.raises(Unreachable, match="Too many open files"):
+            fixture.ask()
+    waiter, _, key, source = fixture.ask()
+    fixture.reply(waiter, key, source)
+    fixture.reactor.read()
+    assert len(waiter.replies) == 1
+
+
+def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever makes a mistake with a reply takes nothing from the others.
+    """
+    asked = [fixture.ask() for _ in range(6)]
+
+    def mistake(*_: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(asked[0][0], "replied", mistake)
+    for waiter, _, key, source in asked:
+        fixture.reply(waiter, key, source)
+    fixture.reactor.read()
+    assert [len(waiter.replies) for waiter, *_ in asked] == [0, 1, 1, 1, 1, 1]
+    asked[0][1].release(asked[0][2])
