@@ -1,0 +1,192 @@
+"""
+TLS by name over loopback: the reactor looks the name up with an installed resolver, and certificates are checked against the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol as Shape
+from typing import cast
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IListeningPort, IOpenSSLContextFactory, IReactorSSL, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, ServerFactory
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, readBody
+from twisted.web.iweb import IAgent, IResponse
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from twisted_ext.client import createResolver
+from twisted_ext.edges.install import globalReactor
+
+__all__: list[str] = []
+
+pytest.importorskip("OpenSSL")
+pytest.importorskip("service_identity")
+
+# Twisted uses what pyOpenSSL is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class _Page(Resource):
+    """
+    Says what is secret.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        @return: always the same.
+        """
+        return b"by TLS"
+
+
+class _Authority(Shape):
+    """
+    A certificate and its key, for servers or to be trusted.
+    """
+
+    original: object
+
+
+class _Greeting(Protocol):
+    """
+    Tells when the other side's certificate was found to be right, by what comes then.
+    """
+
+    def __init__(self) -> None:
+        self.heard: Deferred[bytes] = Deferred()
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"GET / HTTP/1.0\r\n\r\n")
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.heard.called:
+            self.heard.callback(data)
+            assert self.transport is not None
+            self.transport.loseConnection()
+
+
+def _certificate(name: str) -> bytes:
+    """
+    @return: a certificate for a host, signed by itself, and its key.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+class _Secure:
+    """
+    A web server that has a certificate for C{secure.example}, and what trusts it.
+    """
+
+    def __init__(self) -> None:
+        from twisted.internet import ssl
+
+        pem = _certificate("secure.example")
+        self._ssl = ssl
+        self.trusted = cast("Callable[[bytes], _Authority]", ssl.Certificate.loadPEM)(pem)
+        own = cast("Callable[[bytes], ssl.PrivateCertificate]", ssl.PrivateCertificate.loadPEM)(pem)
+        site = cast("Callable[..., ServerFactory]", Site)(_Page())
+        site.noisy = False
+        self.reactor = globalReactor()
+        listening: IListeningPort = cast(IReactorSSL, self.reactor).listenSSL(
+            0, site, cast("Callable[[], IOpenSSLContextFactory]", own.options)(), interface="127.0.0.1"
+        )
+        self.listening = listening
+        self.port = int(getattr(listening.getHost(), "port", 0))
+
+    async def fetch(self, name: str) -> bytes:
+        """
+        @return: what Twisted's web client is told.
+        """
+        policy = cast("Callable[..., object]", BrowserLikePolicyForHTTPS)(trustRoot=self.trusted)
+        pool = cast("Callable[..., object]", HTTPConnectionPool)(self.reactor, persistent=False)
+        agent = cast("Callable[..., IAgent]", Agent)(self.reactor, policy, pool=pool)
+        response = await agent.request(b"GET", f"https://{name}:{self.port}/".encode())
+        return await cast("Callable[[IResponse], Deferred[bytes]]", readBody)(response)
+
+    async def connect(self, name: str) -> bytes:
+        """
+        @return: what an endpoint's protocol is told.
+        """
+        options = cast("Callable[..., object]", self._ssl.optionsForClientTLS)(name, trustRoot=self.trusted)
+        wrap = cast("Callable[..., IStreamClientEndpoint]", wrapClientTLS)
+        greeting = _Greeting()
+        factory = Factory.forProtocol(lambda: greeting)
+        factory.noisy = False
+        await wrap(options, HostnameEndpoint(self.reactor, name, self.port)).connect(factory)
+        return await greeting.heard
+
+
+@asynccontextmanager
+async def _secure(hosts: Path) -> AsyncIterator[_Secure]:
+    """
+    Set up the server and a resolver that knows two names for it, and take both down.
+    """
+    hosts.write_text("127.0.0.1 secure.example other.example\n")
+    resolver = createResolver(servers=[("127.0.0.1", 9)], hosts=str(hosts))
+    made = _Secure()
+    undo = resolver.install()
+    try:
+        yield made
+    finally:
+        undo()
+        await resolver.close()
+        await cast("Deferred[None]", made.listening.stopListening())
+
+
+@pytest_twisted.ensureDeferred
+async def test_agent(tmp_path: Path) -> None:
+    """
+    Twisted's web client reaches a host by HTTPS; one whose certificate is for another name is not talked to, though it has the same
+    address.
+    """
+    from twisted.web.client import ResponseNeverReceived
+
+    async with _secure(tmp_path / "hosts") as secure:
+        assert await secure.fetch("secure.example") == b"by TLS"
+        with pytest.raises(ResponseNeverReceived):
+            await secure.fetch("other.example")
+        with pytest.raises(DNSLookupError):
+            await secure.fetch("nowhere.invalid")
+
+
+@pytest_twisted.ensureDeferred
+async def test_wrapped(tmp_path: Path) -> None:
+    """
+    So does an endpoint by name in a wrapper of TLS.
+    """
+    async with _secure(tmp_path / "hosts") as secure:
+        assert (await secure.connect("secure.example")).startswith(b"HTTP/")
+        with pytest.raises(DNSLookupError):
+            await secure.connect("nowhere.invalid")
