@@ -67,16 +67,29 @@ class Origin:
     @ivar attempts: queries sent for it.
     @ivar elapsed: seconds from the first of them to the reply.
     @ivar age: seconds since it was learned.
+    @ivar learned: when that was, on the clock of the cache that it came from; L{None} where it came from elsewhere.
+    @ivar expires: when its time ends, on the same clock.
     """
 
-    __slots__ = ("source", "server", "attempts", "elapsed", "age")
+    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires")
 
-    def __init__(self, source: str, server: str = "", attempts: int = 0, elapsed: float = 0.0, age: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: str,
+        server: str = "",
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        age: float = 0.0,
+        learned: float | None = None,
+        expires: float = 0.0,
+    ) -> None:
         self.source = source
         self.server = server
         self.attempts = attempts
         self.elapsed = elapsed
         self.age = age
+        self.learned = learned
+        self.expires = expires
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"

@@ -120,6 +120,24 @@ __all__ = [
     "WORKER_ENDING",
     "WORKER_REPLY",
     "WORKER_LINE",
+    "LANE_BYTES",
+    "LANE_SIGHTS",
+    "CLIENTS_KNOWN",
+    "CLIENT_RATE",
+    "CLIENT_BURST",
+    "CLIENT_SLIP",
+    "CLIENTS_METERED",
+    "COOKIE_SECONDS",
+    "COOKIE_RENEWAL",
+    "COOKIE_AHEAD",
+    "COOKIES_KNOWN",
+    "REQUEST_SECONDS",
+    "REQUEST_LATE",
+    "REQUESTS_PER_CLIENT",
+    "REQUESTS_WAITING",
+    "LISTENER_BATCH",
+    "LISTENER_BUFFER",
+    "REFUSAL_TTL",
 ]
 
 
@@ -522,3 +540,62 @@ WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
 
 #: Octets of one line that a worker and its parent write to each other.
 WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)
+
+# -- the fast lane
+
+#: Octets that replies given before may take for one class of clients and one kind of transport: room for some 25,000 of them.
+LANE_BYTES: Final = Limit(default=16 << 20, least=1 << 16, most=4 << 30)
+
+#: Queries seen once that are remembered, two octets each; a power of two.
+LANE_SIGHTS: Final = Limit(default=1 << 16, least=1 << 8, most=1 << 24)
+
+#: Addresses of clients that are known at a time.
+CLIENTS_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
+
+# -- requests
+
+#: Seconds that a request has for everything that answering it takes.
+REQUEST_SECONDS: Final = Limit(default=5.0, least=0.5, most=30.0)
+
+#: Seconds after which a reply is not sent by UDP any more: whoever asked has asked again by then, and replies saved up until one moment
+#: are what DNSBomb is made of (CVE-2024-33655; Unbound has the same number).
+REQUEST_LATE: Final = Limit(default=1.9, least=0.1, most=30.0)
+
+#: Requests of one client that wait for answers; more are dropped (Unbound has the same number).
+REQUESTS_PER_CLIENT: Final = Limit(default=1000, least=1, most=1_000_000)
+
+#: Requests of all clients that wait for answers.
+REQUESTS_WAITING: Final = Limit(default=20_000, least=1, most=1_000_000)
+
+#: Datagrams that are read before any of them is looked at.
+LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
+
+#: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
+LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
+
+#: Queries a second of one client, or of its /64; 0 for as many as it likes.
+CLIENT_RATE: Final = Limit(default=0, least=0, most=10_000_000)
+
+#: Seconds of that rate that a client may use up at once.
+CLIENT_BURST: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Of queries above the rate, one in so many gets a reply with TC, with which an honest client can come by TCP; 0 for none.
+CLIENT_SLIP: Final = Limit(default=2, least=0, most=100)
+
+#: Networks of clients whose rates are known at a time.
+CLIENTS_METERED: Final = Limit(default=50_000, least=16, most=10_000_000)
+
+#: Seconds for which a server cookie is good (RFC 9018, section 4.3).
+COOKIE_SECONDS: Final = Limit(default=3600, least=60, most=86400)
+
+#: Seconds after which a client gets a new one (RFC 9018, section 4.3).
+COOKIE_RENEWAL: Final = Limit(default=1800, least=30, most=43200)
+
+#: Seconds that a cookie may be from the future, made by another server with the same secret (RFC 9018, section 4.3).
+COOKIE_AHEAD: Final = Limit(default=300, least=0, most=3600)
+
+#: Pairs of address and cookie that are remembered, so that a client costs one hash and not one for each query.
+COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
+
+#: TTL of what is said in place of an answer to a question for everything (RFC 8482, section 4.2).
+REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)

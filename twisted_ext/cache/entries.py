@@ -122,7 +122,8 @@ class Entry:
             answer.answer = _aged(kept.answer, age)
             answer.authority = _aged(kept.authority, age)
             answer.additional = _aged(kept.additional, age)
-        answer.origin = Origin("cache", origin.server if origin is not None else "", age=now - self.learned)
+        server = origin.server if origin is not None else ""
+        answer.origin = Origin("cache", server, 0, 0.0, now - self.learned, self.learned, self.expires)
         self.since = now if age < 0 else self.learned + age
         self.until = min(self.since + 1, self.expires)
         self.stale = False

@@ -1,0 +1,137 @@
+"""
+Who asks: what is known of each client's address, so that a query costs one look-up for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted_ext.fastlane.table import Table
+from twisted_ext.limits import CLIENTS_KNOWN
+
+__all__ = ["Bucket", "Client", "Clients", "Group", "UNMETERED"]
+
+
+class Group:
+    """
+    Clients that are treated alike: they may ask the same, and get the same replies.
+
+    @ivar name: for people.
+    @ivar action: C{"allow"}, C{"refuse"}, or C{"drop"} for those who get no reply at all.
+    @ivar datagrams: replies by UDP that have been given before.
+    @ivar messages: the same by streams, where replies may be longer.
+    """
+
+    __slots__ = ("name", "action", "datagrams", "messages")
+
+    def __init__(self, name: str, action: str = "allow", datagrams: Table | None = None, messages: Table | None = None) -> None:
+        self.name = name
+        self.action = action
+        self.datagrams = Table() if datagrams is None else datagrams
+        self.messages = Table(stream=True) if messages is None else messages
+
+    def clear(self) -> None:
+        """
+        Forget all replies.
+        """
+        self.datagrams.clear()
+        self.messages.clear()
+
+    def __repr__(self) -> str:
+        return f"<Group {self.name} {self.action}>"
+
+
+class Bucket:
+    """
+    Queries that one client may still ask: each takes a token, and time brings new ones.
+
+    @ivar tokens: how many there are.
+    @ivar since: the clock's seconds when they were counted.
+    @ivar slips: queries over the limit, for letting some of them through in a way.
+    """
+
+    __slots__ = ("tokens", "since", "slips")
+
+    def __init__(self, tokens: float, since: float) -> None:
+        self.tokens = tokens
+        self.since = since
+        self.slips = 0
+
+    def fill(self, now: float, perSecond: float, most: float) -> None:
+        """
+        Put in what has come since the last time.
+        """
+        if now > self.since:
+            self.tokens = min(self.tokens + (now - self.since) * perSecond, most)
+        self.since = now
+
+
+#: For clients who may ask as much as they like.
+UNMETERED: Final = Bucket(float("inf"), 0.0)
+
+
+class Client:
+    """
+    One address.
+
+    @ivar address: canonical text.
+    @ivar group: whom it is treated like.
+    @ivar table: the group's replies by UDP.
+    @ivar bucket: what it may still ask, together with others of its network.
+    """
+
+    __slots__ = ("address", "group", "table", "bucket")
+
+    def __init__(self, address: str, group: Group, bucket: Bucket = UNMETERED) -> None:
+        self.address = address
+        self.group = group
+        self.table = group.datagrams
+        self.bucket = bucket
+
+
+class Clients:
+    """
+    The clients of late. Strangers can make up addresses: there is room for so many, and those who have not asked for longest are forgotten.
+
+    @ivar known: C{known(address)} gives the L{Client} for an address as the socket tells it, or L{None} for one who has to be looked up.
+    """
+
+    __slots__ = ("known", "_classify", "_young", "_old", "_most")
+
+    def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
+        """
+        @param classify: makes the L{Client} for an address.
+        @param most: how many are known.
+        """
+        self._classify = classify
+        self._most = int(CLIENTS_KNOWN.pick(most)) // 2
+        self._young: dict[str, Client] = {}
+        self._old: dict[str, Client] = {}
+        self.known: Callable[[str], Client | None] = self._young.get
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def find(self, address: str, now: float) -> Client:
+        """
+        @param address: as the socket tells it.
+
+        @return: what is known of it; it is looked up where that is nothing.
+        """
+        client = self._young.get(address)
+        if client is None:
+            client = self._old.pop(address, None) or self._classify(address, now)
+            if len(self._young) >= self._most:
+                self._old = self._young
+                self._young = {}
+                self.known = self._young.get
+            self._young[address] = client
+        return client
+
+    def clear(self) -> None:
+        """
+        Look everybody up anew, as when it has changed who may do what.
+        """
+        self._young.clear()
+        self._old.clear()

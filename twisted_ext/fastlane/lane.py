@@ -1,0 +1,179 @@
+"""
+All replies that have been given before, for all clients, and the one loop that gives them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeVar, Unpack
+
+from twisted_ext.fastlane.classes import Client, Clients, Group
+from twisted_ext.fastlane.epochs import Epoch
+from twisted_ext.limits import LISTENER_BATCH
+
+__all__ = ["Address", "Counting", "Lane"]
+
+#: The address of a socket as the system gives it: host and port, and for IPv6 flow label and scope.
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+#: Where a datagram came from, the client's address first.
+_Place = TypeVar("_Place", bound="tuple[str, Unpack[tuple[object, ...]]]")
+
+_MOST: Final = int(LISTENER_BATCH.default)
+
+
+class Counting(Protocol):
+    """
+    The part of L{Counters<twisted_ext.metrics.counters.Counters>} that is written here.
+    """
+
+    udp: int
+    udpBeyond: int
+    unsent: int
+    replies: list[int]
+
+    def sampled(self, datagram: bytes, weight: int = 1) -> None:
+        """
+        Count the name of a query on behalf of others.
+        """
+
+
+class Lane:
+    """
+    The replies of one server.
+
+    @ivar epoch: the cell of all that has none of its own; to be bumped when a cache is flushed, or what may be answered changes.
+    @ivar clients: who asks.
+    @ivar groups: whom they are treated like.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        groups: Iterable[Group],
+        *,
+        epoch: Epoch | None = None,
+        cookie: Callable[[str, bytes], bytes] | None = None,
+    ) -> None:
+        """
+        @param cookie: gives the whole EDNS option to reply with to a client and the octets of its cookie, nothing where that is not known
+            yet; L{None} where cookies are not looked at.
+        """
+        self.clients = clients
+        self.groups = tuple(groups)
+        self.epoch = Epoch() if epoch is None else epoch
+        self._cookie = cookie
+
+    def drain(
+        self,
+        receive: Callable[[int], tuple[bytes, _Place]],
+        send: Callable[[bytes, _Place], object],
+        size: int,
+        now: float,
+        beyond: Callable[[bytes, _Place, Client, float], None],
+        counters: Counting,
+    ) -> int:
+        """
+        Read what has come to a socket that does not block, and reply to what has been replied to before.
+
+        All of it is read first and answered then: going to the system and back for each datagram costs more.
+
+        @param receive: C{recvfrom} of the socket.
+        @param send: C{sendto} of the socket.
+        @param size: octets that a datagram may have.
+        @param beyond: takes what there is no reply to here.
+        @param counters: see L{twisted_ext.metrics.counters.Counters}.
+
+        @return: how many datagrams there were.
+        """
+        arrived: list[tuple[bytes, _Place]] = []
+        add = arrived.append
+        try:
+            for _ in range(_MOST):
+                add(receive(size))
+        except OSError:
+            # Nothing more is there; or an error of what was sent before, which is its receiver's affair.
+            pass
+        if not arrived:
+            return 0
+        clients = self.clients
+        replies = counters.replies
+        count = len(arrived)
+        cookie = self._cookie
+        fine = others = lost = 0
+        hit = b""
+        for datagram, address in arrived:
+            client = clients.known(address[0])
+            if client is None:
+                client = clients.find(address[0], now)
+            bucket = client.bucket
+            if bucket.tokens >= 1.0:
+                entry = client.table.find(datagram[2:])
+                if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+                    bucket.tokens -= 1.0
+                    if entry.rcode:
+                        replies[entry.rcode] += 1
+                        fine -= 1
+                    fine += 1
+                    hit = datagram
+                    try:
+                        send(datagram[:2] + entry.reply, address)
+                    except OSError:
+                        lost += 1
+                    continue
+                reply = client.table.again(datagram, now, client.address, cookie)
+                if reply is not None:
+                    hit = datagram
+                    bucket.tokens -= 1.0
+                    replies[reply[1] & 15] += 1
+                    try:
+                        send(datagram[:2] + reply, address)
+                    except OSError:
+                        lost += 1
+                    continue
+            others += 1
+            beyond(datagram, address, client, now)
+        replies[0] += fine
+        counters.udp += count
+        counters.udpBeyond += others
+        counters.unsent += lost
+        if hit:
+            counters.sampled(hit, count - others)
+        return count
+
+    def find(self, octets: bytes, address: str, now: float) -> bytes | None:
+        """
+        Look for the reply to a message that came by a stream.
+
+        @param address: the client's.
+
+        @return: the reply without its id.
+        """
+        client = self.clients.known(address) or self.clients.find(address, now)
+        bucket = client.bucket
+        if bucket.tokens < 1.0:
+            return None
+        table = client.group.messages
+        entry = table.find(octets[2:])
+        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+            reply: bytes | None = entry.reply
+        else:
+            reply = table.again(octets, now, client.address, self._cookie)
+        if reply is not None:
+            bucket.tokens -= 1.0
+        return reply
+
+    def clear(self) -> None:
+        """
+        Forget everything, clients too.
+        """
+        self.clients.clear()
+        for group in self.groups:
+            group.clear()
+
+    @property
+    def octets(self) -> int:
+        """
+        What all replies take.
+        """
+        return sum([group.datagrams.octets + group.messages.octets for group in self.groups])

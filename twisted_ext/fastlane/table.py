@@ -1,0 +1,289 @@
+"""
+Replies by the octets of their queries, for one class of clients.
+
+A query that was answered before is a look-up in a dictionary: its octets without the two of its id are the key. What stands behind the key
+is right for one second; then its TTLs are moved on in place.
+
+Entries are in two generations. New ones go to the young; when that has its share of the room, it becomes the old one and what was old is
+forgotten. Whatever is asked for again moves back to the young. Nothing gets in at its first sight, so that names asked for once displace
+nothing, and however many others there are, an entry that is asked for within a generation stays.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from struct import Struct
+from typing import Final
+
+from twisted_ext.fastlane.epochs import Epoch
+from twisted_ext.fastlane.shape import shapeOf
+from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
+
+__all__ = ["Entry", "Reply", "Table"]
+
+_ttl: Final = Struct(">I").pack_into
+
+#: Octets that an entry takes besides those of its key and its reply: the object, its numbers, its place in a dictionary.
+_ENTRY: Final = 400
+_TTL: Final = 96
+
+#: Octets of a reply by a stream.
+_STREAM: Final = int(MESSAGE_SIZE.default)
+
+
+class Reply:
+    """
+    A finished reply and what has to be known to give it again.
+
+    @ivar octets: the whole message.
+    @ivar ttls: where in it TTLs stand, each with what it says.
+    @ivar learned: when the records were learned, on the listeners' clock. Their TTLs go down with each full second since then.
+    @ivar said: whole seconds since C{learned} that the TTLs in C{octets} take account of.
+    @ivar ends: from when on it must not be given from here.
+    @ivar epoch: what it came from.
+    @ivar questionEnd: where in it the question ends.
+    @ivar whole: whether nothing was left out for want of room.
+    @ivar plain: whether it ends with an OPT record without options.
+    """
+
+    __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain")
+
+    def __init__(
+        self,
+        octets: bytes,
+        ttls: Sequence[tuple[int, int]],
+        learned: float,
+        said: int,
+        ends: float,
+        epoch: Epoch,
+        questionEnd: int,
+        *,
+        whole: bool = False,
+        plain: bool = False,
+    ) -> None:
+        self.octets = octets
+        self.ttls = ttls
+        self.learned = learned
+        self.said = said
+        self.ends = ends
+        self.epoch = epoch
+        self.questionEnd = questionEnd
+        self.whole = whole
+        self.plain = plain
+
+
+class Entry:
+    """
+    A reply in the table.
+
+    @ivar reply: the message without its id, its TTLs right until C{until}.
+    @ivar until: the clock's seconds.
+    @ivar rcode: the lower four bits of it.
+    @ivar epoch: the cell of what it came from.
+    @ivar value: what that said at the time.
+    @ivar plain: whether it ends with an OPT record without options.
+    @ivar octets: what it takes, all overhead counted.
+    """
+
+    __slots__ = ("reply", "until", "rcode", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends")
+
+    def __init__(self, reply: Reply, key: bytes) -> None:
+        self.reply = octets = reply.octets[2:]
+        self.rcode = octets[1] & 15
+        self.epoch = reply.epoch
+        self.value = reply.epoch.value
+        self.plain = reply.plain
+        self._ttls = tuple([(offset - 2, ttl) for offset, ttl in reply.ttls])
+        self._learned = reply.learned
+        self._said = reply.said
+        self._ends = reply.ends
+        self.until = min(reply.learned + reply.said + 1, reply.ends) if reply.ttls else reply.ends
+        self.octets = _ENTRY + len(key) + len(octets) + _TTL * len(self._ttls)
+
+    def renew(self, now: float) -> bool:
+        """
+        Move the TTLs on.
+
+        @return: whether the entry still holds.
+        """
+        if now >= self._ends or self.epoch.value != self.value:
+            return False
+        age = int(now - self._learned)
+        if age < self._said:
+            # A clock that went back.
+            return False
+        passed = age - self._said
+        octets = bytearray(self.reply)
+        for offset, ttl in self._ttls:
+            _ttl(octets, offset, ttl - passed if ttl > passed else 0)
+        self.reply = bytes(octets)
+        self.until = min(self._learned + age + 1, self._ends)
+        return True
+
+
+class Table:
+    """
+    The replies for one class of clients.
+
+    @ivar find: C{find(datagram[2:])} gives the L{Entry} for a query by its octets, for whoever makes use of it only while
+        C{now < entry.until and entry.epoch.value == entry.value}, and calls L{again} otherwise.
+    @ivar octets: what the entries take.
+    """
+
+    __slots__ = ("find", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "echo", "_stream")
+
+    def __init__(self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False) -> None:
+        """
+        @param most: octets that all entries may take.
+        @param sights: queries seen once that are remembered; 0 to take in what is seen for the first time.
+        @param echo: know queries by their second shape as well, see L{twisted_ext.fastlane.shape}.
+        @param stream: replies may have as many octets as a message can have.
+        """
+        self._most = int(LANE_BYTES.pick(most)) // 2
+        slots = int(LANE_SIGHTS.pick(sights)) if sights is None or sights else 0
+        self._sights = array("H", bytes(2 * slots))
+        self._mask = slots - 1
+        self.echo = echo
+        self._stream = stream
+        self._young: dict[bytes, Entry] = {}
+        self._old: dict[bytes, Entry] = {}
+        self._youngOctets = self._oldOctets = 0
+        self.find: Callable[[bytes], Entry | None] = self._young.get
+
+    @property
+    def octets(self) -> int:
+        """
+        What the entries take, all overhead counted.
+        """
+        return self._youngOctets + self._oldOctets
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def again(
+        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes] | None = None
+    ) -> bytes | None:
+        """
+        Look for the reply to a query for which C{find} had none that holds.
+
+        @param client: the client's address.
+        @param cookie: gives the whole EDNS option to reply with to that and the octets of its cookie, nothing where that is not known yet;
+            L{None} where cookies are not looked at.
+
+        @return: the reply without its id.
+        """
+        key = datagram[2:]
+        entry = self._fresh(key, now)
+        if entry is not None:
+            return entry.reply
+        if not self.echo:
+            return None
+        shape = shapeOf(datagram)
+        if shape is None:
+            return None
+        entry = self._young.get(shape.key)
+        if entry is None or now >= entry.until or entry.epoch.value != entry.value:
+            entry = self._fresh(shape.key, now)
+            if entry is None:
+                return None
+        reply = entry.reply
+        end = shape.questionEnd
+        size = _STREAM if self._stream else shape.size
+        if shape.cookie is None:
+            if len(reply) + 2 > size:
+                return None
+            return reply[:10] + datagram[12:end] + reply[end - 2 :]
+        if cookie is None:
+            return None
+        option = cookie(client, shape.cookie)
+        if not option or len(reply) + 2 + len(option) > size or not entry.plain:
+            # A reply with options of its own is put together anew each time.
+            return None
+        return b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
+
+    def _fresh(self, key: bytes, now: float) -> Entry | None:
+        """
+        @return: the entry for a key, made right for this second and young.
+        """
+        entry = self._young.get(key)
+        if entry is not None:
+            if now < entry.until and entry.epoch.value == entry.value:
+                return entry
+            if entry.renew(now):
+                return entry
+            del self._young[key]
+            self._youngOctets -= entry.octets
+            return None
+        entry = self._old.pop(key, None)
+        if entry is None:
+            return None
+        self._oldOctets -= entry.octets
+        if not entry.renew(now):
+            return None
+        self._put(key, entry)
+        return entry
+
+    def offer(self, datagram: bytes, reply: Reply, *, personal: bool = False) -> None:
+        """
+        Have a reply given again to all who ask the same, once this is offered for the second time.
+
+        @param datagram: the query.
+        @param reply: to be given as it is, for the class of clients that this table is for.
+        @param personal: the reply stands for the client's own in its last option, its cookie: only the second shape takes it, without that.
+        """
+        if not personal:
+            self._admit(datagram[2:], reply)
+        if self.echo and reply.whole:
+            shape = shapeOf(datagram)
+            if shape is not None and (shape.cookie is not None) == personal:
+                self._admit(shape.key, reply)
+
+    def _admit(self, key: bytes, reply: Reply) -> None:
+        if self._mask >= 0:
+            mixed = hash(key)
+            slot = mixed & self._mask
+            sign = mixed >> 40 & 0xFFFF
+            if self._sights[slot] != sign:
+                self._sights[slot] = sign
+                return
+        before = self._young.pop(key, None)
+        if before is not None:
+            self._youngOctets -= before.octets
+        before = self._old.pop(key, None)
+        if before is not None:
+            self._oldOctets -= before.octets
+        entry = Entry(reply, key)
+        if entry.octets <= self._most // 16:
+            self._put(key, entry)
+
+    def _put(self, key: bytes, entry: Entry) -> None:
+        if self._youngOctets + entry.octets > self._most:
+            self._old = self._young
+            self._oldOctets = self._youngOctets
+            self._young = {}
+            self._youngOctets = 0
+            self.find = self._young.get
+        self._young[key] = entry
+        self._youngOctets += entry.octets
+
+    def drop(self, key: bytes) -> None:
+        """
+        Forget the reply to one query.
+
+        @param key: the query without its id.
+        """
+        entry = self._young.pop(key, None)
+        if entry is not None:
+            self._youngOctets -= entry.octets
+        entry = self._old.pop(key, None)
+        if entry is not None:
+            self._oldOctets -= entry.octets
+
+    def clear(self) -> None:
+        """
+        Forget everything.
+        """
+        self._young.clear()
+        self._old.clear()
+        self._youngOctets = self._oldOctets = 0

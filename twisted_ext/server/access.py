@@ -1,0 +1,87 @@
+"""
+Who may ask: clients by the network that they are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from twisted_ext.errors import BadDescription
+
+__all__ = ["ACTIONS", "Access", "NEARBY"]
+
+#: This machine and private networks (RFC 1918; RFC 3927; RFC 4193; RFC 6598; RFC 4291): nobody from the Internet, so that a server that
+#: was just installed reflects nothing there.
+NEARBY: Final = (
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+#: What may be done with a client: answer it, say that it may not ask, or say nothing.
+ACTIONS: Final = ("allow", "refuse", "drop")
+
+_EVERYBODY: Final = ("0.0.0.0/0", "::/0")
+
+_Network = IPv4Network | IPv6Network
+
+
+class Access:
+    """
+    Actions by prefix. The longest prefix that an address is in decides, whatever order they were written in; who is in none is refused.
+    """
+
+    def __init__(self, rules: Mapping[str, Iterable[str]] | None = None) -> None:
+        """
+        @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} stands for
+            every address of both families. By default those of L{NEARBY} are allowed.
+
+        @raise BadDescription: what is no prefix or no action, or the same prefix twice.
+        """
+        self._prefixes: dict[int, dict[int, dict[int, str]]] = {4: {}, 6: {}}
+        for action, prefixes in ({"allow": NEARBY} if rules is None else rules).items():
+            if action not in ACTIONS:
+                raise BadDescription(f"access: {action!r} is nothing that can be done; there are {', '.join(ACTIONS)}")
+            for prefix in prefixes:
+                for each in _EVERYBODY if prefix == "any" else (prefix,):
+                    self._add(each, action)
+        for version, lengths in self._prefixes.items():
+            self._prefixes[version] = {length: lengths[length] for length in sorted(lengths, reverse=True)}
+
+    def _add(self, prefix: str, action: str) -> None:
+        try:
+            network: _Network = ip_network(prefix)
+        except ValueError as error:
+            raise BadDescription(f"access: {error}; write 192.0.2.0/24, 2001:db8::/32 or any") from None
+        same = self._prefixes[network.version].setdefault(network.prefixlen, {})
+        bits = int(network.network_address) >> network.max_prefixlen - network.prefixlen
+        if same.setdefault(bits, action) != action:
+            raise BadDescription(f"access: {prefix} stands under both {same[bits]} and {action}")
+
+    def actionFor(self, client: str) -> str:
+        """
+        @param client: an address; a scope behind it is not looked at.
+
+        @return: one of L{ACTIONS}.
+        """
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            # A socket file has no addresses; its permissions have decided.
+            return "allow" if not client else "refuse"
+        if address.version == 6 and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        number = int(address)
+        for length, prefixes in self._prefixes[address.version].items():
+            action = prefixes.get(number >> address.max_prefixlen - length)
+            if action is not None:
+                return action
+        return "refuse"

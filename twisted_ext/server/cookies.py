@@ -1,0 +1,150 @@
+"""
+Cookies, by which a client shows that its address is its own (RFC 7873; RFC 9018).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from struct import Struct
+from typing import Final
+
+from twisted_ext.limits import COOKIE_AHEAD, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
+
+__all__ = ["Cookies", "SECRET_OCTETS", "sipHash"]
+
+#: Octets of the secret that cookies are made with.
+SECRET_OCTETS: Final = 16
+
+_MASK: Final = 0xFFFFFFFFFFFFFFFF
+_words: Final = Struct("<Q").iter_unpack
+_word: Final = Struct("<Q").pack
+_two: Final = Struct("<QQ").unpack
+
+_CLIENT: Final = 8
+_SERVER: Final = 16
+_CODE: Final = 10
+
+#: Version 1, and three octets that are zero (RFC 9018, section 4).
+_VERSION: Final = b"\x01\x00\x00\x00"
+
+
+def sipHash(key: bytes, data: bytes) -> bytes:
+    """
+    SipHash-2-4 of its authors Aumasson and Bernstein, in 64 bits.
+
+    @param key: sixteen octets.
+
+    @return: eight octets.
+    """
+    low, high = _two(key)
+    a = low ^ 0x736F6D6570736575
+    b = high ^ 0x646F72616E646F6D
+    c = low ^ 0x6C7967656E657261
+    d = high ^ 0x7465646279746573
+    whole = len(data) & ~7
+    words = [word for (word,) in _words(data[:whole])]
+    words.append(int.from_bytes(data[whole:], "little") | (len(data) & 0xFF) << 56)
+    words.append(-1)
+    for word in words:
+        if word < 0:
+            c ^= 0xFF
+            rounds = 4
+            word = 0
+        else:
+            d ^= word
+            rounds = 2
+        for _ in range(rounds):
+            a = a + b & _MASK
+            b = (b << 13 | b >> 51) & _MASK ^ a
+            a = (a << 32 | a >> 32) & _MASK
+            c = c + d & _MASK
+            d = (d << 16 | d >> 48) & _MASK ^ c
+            a = a + d & _MASK
+            d = (d << 21 | d >> 43) & _MASK ^ a
+            c = c + b & _MASK
+            b = (b << 17 | b >> 47) & _MASK ^ c
+            c = (c << 32 | c >> 32) & _MASK
+        a ^= word
+    return _word(a ^ b ^ c ^ d)
+
+
+class Cookies:
+    """
+    Makes and checks server cookies. Servers with one secret take each other's.
+
+    @ivar secrets: the secret that cookies are made with, then former ones whose cookies are still taken (RFC 9018, section 5).
+    """
+
+    def __init__(self, *secrets: bytes) -> None:
+        """
+        @param secrets: each of L{SECRET_OCTETS} octets.
+        """
+        self.secrets = secrets
+        # What is known of an address and the octets of its option: the option to reply with, until when to give that, and whether it
+        # was proved that the address is the client's own.
+        self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
+        self._old: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
+
+    def known(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
+        """
+        Look what is known of a client's cookie, without computing anything.
+
+        @return: the whole option to reply with, and whether the client has shown that its address is its own; an empty option where that
+            has to be found out by L{check}.
+        """
+        found = self._young.get((client, octets))
+        if found is None or today >= found[1]:
+            return b"", False
+        return found[0], found[2]
+
+    def check(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
+        """
+        @param client: an address.
+        @param octets: of the option, 8 or 16 to 40 of them.
+        @param today: seconds since 1970: servers that share a secret agree on nothing else.
+
+        @return: as L{known}, never empty.
+        """
+        key = (client, octets)
+        found = self._young.get(key) or self._old.pop(key, None)
+        if found is None or today >= found[1]:
+            found = self._find(client, octets, today)
+        if len(self._young) >= COOKIES_KNOWN.default // 2 and key not in self._young:
+            self._old = self._young
+            self._young = {}
+        self._young[key] = found
+        return found[0], found[2]
+
+    def _find(self, client: str, octets: bytes, today: float) -> tuple[bytes, float, bool]:
+        try:
+            packed = ip_address(client.partition("%")[0]).packed
+        except ValueError:
+            packed = b""
+        theirs, ours = octets[:_CLIENT], octets[_CLIENT:]
+        verified = False
+        if len(ours) == _SERVER and ours.startswith(_VERSION):
+            made = int.from_bytes(ours[4:8], "big")
+            # Serial arithmetic, for the year 2106 (RFC 9018, section 4.3).
+            age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+            if -COOKIE_AHEAD.default <= age <= COOKIE_SECONDS.default:
+                for secret in self.secrets:
+                    if sipHash(secret, theirs + ours[:8] + packed) == ours[8:]:
+                        verified = True
+                        break
+            if verified and secret is self.secrets[0] and age < COOKIE_RENEWAL.default:
+                return _option(octets), today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True
+        start = _VERSION + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
+        option = _option(theirs + start + sipHash(self.secrets[0], theirs + start + packed))
+        # The same cookie for everybody who asks within this time with the same octets.
+        return option, today + COOKIE_RENEWAL.default / 2, verified
+
+    def forget(self) -> None:
+        """
+        Check everything anew, as after a change of secrets.
+        """
+        self._young.clear()
+        self._old.clear()
+
+
+def _option(octets: bytes) -> bytes:
+    return _CODE.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets

@@ -1,0 +1,131 @@
+"""
+What a reply says besides its records: flags, the OPT record, and how much of what is known.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.server.composing import Composed, Sections, compose
+from twisted_ext.server.identity import Identity
+from twisted_ext.server.requests import Refusal, Request
+from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Finishing", "withCookie"]
+
+_OPCODE: Final = 0x7800
+
+# EDNS options.
+_NSID: Final = 3
+_EDE: Final = 15
+
+#: Characters of an extended error's text that are passed on.
+_TEXT: Final = 200
+
+_SOA: Final = 6
+_NOTHING: Final[Sections] = ((), (), ())
+
+#: Octets of an OPT record without options.
+_OPT_OCTETS: Final = 11
+
+#: Types that prove a denial: RRSIG, NSEC, NSEC3.
+_PROOFS: Final = frozenset((46, 47, 50))
+
+#: Sources whose own word it is what they say.
+_OWN: Final = frozenset(("zone",))
+
+
+class Finishing:
+    """
+    How replies look.
+
+    @ivar size: octets that a reply by UDP may have, and that we say we take.
+    """
+
+    def __init__(self, *, size: int | None = None, minimal: bool = True, identity: Identity | None = None, recursion: bool = True) -> None:
+        """
+        @param minimal: leave out what was not asked for: name servers and their addresses.
+        @param recursion: whether others are asked, so that RA is set.
+        """
+        self.size = int(DATAGRAM_SIZE.pick(size))
+        self._minimal = minimal
+        self._available = RA if recursion else 0
+        self._nsid = (identity or Identity()).nsid
+        self._plainOPT = EDNS(self.size).toWire()
+        self._dnssecOPT = EDNS(self.size, DO).toWire()
+
+    def answer(self, request: Request, answer: Answer) -> Composed:
+        """
+        @return: the reply with an answer, without the cookie, for which there is room.
+        """
+        edns = request.edns
+        flags = QR | self._available | request.flags & (RD | CD)
+        dnssecOk = False
+        opt = b""
+        if edns is not None:
+            dnssecOk = bool(edns.flags & DO)
+            if answer.ede or (self._nsid and edns.options):
+                opt = self._opt(request, answer.rcode >> 4, answer.ede)
+            else:
+                opt = self._dnssecOPT if dnssecOk else self._plainOPT
+        if answer.security is Security.SECURE and (dnssecOk or request.flags & AD):
+            flags |= AD
+        if answer.flags & AA and answer.origin is not None and answer.origin.source in _OWN:
+            flags |= AA
+        flags |= answer.rcode & 15
+        sections: Sections
+        if not self._minimal:
+            sections = (answer.answer, answer.authority, answer.additional)
+        elif answer.outcome is Outcome.DATA:
+            sections = (answer.answer, _proofs(answer.authority) if dnssecOk and answer.authority else (), ())
+        else:
+            sections = (answer.answer, answer.authority, ())
+        size = (min(request.size, self.size) if request.transport == "udp" else request.size) - len(request.cookie)
+        return compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
+
+    def refusal(self, request: Request, refusal: Refusal) -> bytes:
+        """
+        @return: the reply that says no, or what the refusal has in place of that; its cookie included.
+        """
+        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15
+        if refusal.truncated:
+            flags |= TC
+        opt = b"" if request.edns is None else self._opt(request, refusal.rcode >> 4, refusal.ede)
+        if refusal.bare or request.questionEnd == 12:
+            octets = HEADER.pack(request.id, flags, 0, 0, 0, 1 if opt else 0) + opt
+            optAt = HEADER_OCTETS
+        else:
+            sections = (refusal.answer, (), ()) if refusal.answer else _NOTHING
+            size = request.size - len(request.cookie)
+            composed = compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
+            octets, optAt = composed.octets, composed.optAt
+        return withCookie(octets, optAt, request.cookie) if request.cookie else octets
+
+    def _opt(self, request: Request, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:
+        edns = request.edns
+        assert edns is not None
+        options = [(_EDE, code.to_bytes(2, "big") + text[:_TEXT].encode("utf-8", "replace")) for code, text in ede[:4]]
+        if self._nsid and edns.option(_NSID) is not None:
+            options.append((_NSID, self._nsid))
+        return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
+
+
+def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:
+    """
+    @param octets: a reply that ends with an OPT record.
+    @param optAt: where that begins.
+    @param option: a whole EDNS option.
+
+    @return: the reply with this as its last option.
+    """
+    length = len(octets) - optAt - _OPT_OCTETS + len(option)
+    return b"%b%b%b%b" % (octets[: optAt + 9], length.to_bytes(2, "big"), octets[optAt + _OPT_OCTETS :], option)
+
+
+def _proofs(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+    return tuple([rrset for rrset in sets if rrset.rrType in _PROOFS])

@@ -1,0 +1,276 @@
+"""
+What a request has to pass before anybody is asked, in order.
+
+Each gate looks at one thing and knows nothing of the others. Which ones there are, and in what order, is one tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.identity import MINIMAL_TTL, Identity
+from twisted_ext.server.rates import Rates
+from twisted_ext.server.requests import Refusal, Request
+from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
+from twisted_ext.wire.records import RRSet
+
+__all__ = [
+    "DROP",
+    "AccessGate",
+    "ClassGate",
+    "CookieGate",
+    "FormGate",
+    "Gate",
+    "MinimalAnyGate",
+    "OpcodeGate",
+    "RateGate",
+    "TypeGate",
+    "VersionGate",
+    "standardGates",
+]
+
+#: No reply at all.
+DROP: Final = Refusal(Rcode.NOERROR, silent=True)
+
+# Info codes of extended errors (RFC 8914; RFC 9824, section 3.5).
+_PROHIBITED: Final = 18
+_NOT_SUPPORTED: Final = 21
+_INVALID_TYPE: Final = 30
+
+_COOKIE: Final = 10
+_HINFO: Final = 13
+_ANY: Final = 255
+
+
+class Gate(Protocol):
+    """
+    One of the things that have to be right with a request.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        One word, for counters and for people.
+        """
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        """
+        @param now: the clock's seconds.
+
+        @return: L{None} to let the request pass.
+        """
+
+
+class AccessGate:
+    """
+    Only some may ask here. What is said to the others is the least there is, and from then on the fast lane says it.
+    """
+
+    name = "access"
+
+    _REFUSED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        action = request.record.group.action
+        if action == "allow":
+            return None
+        return DROP if action == "drop" else self._REFUSED
+
+
+class RateGate:
+    """
+    Nobody may ask too much, unless it has shown that its address is its own and nobody else's is made to suffer for it.
+
+    By TCP that has been shown as well.
+    """
+
+    name = "rate"
+
+    _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True)
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        rates = self._rates
+        if not rates.perSecond:
+            return None
+        bucket = request.record.bucket
+        if rates.take(bucket, now) or request.verified or request.transport != "udp":
+            return None
+        return self._TRUNCATED if rates.slips(bucket) else DROP
+
+
+class OpcodeGate:
+    """
+    Queries are answered, and nothing else is understood (RFC 1035, section 4.1.1).
+    """
+
+    name = "opcode"
+
+    _REFUSED: Final = Refusal(Rcode.NOTIMP, bare=True)
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return None if request.opcode == Opcode.QUERY else self._REFUSED
+
+
+class FormGate:
+    """
+    One question and at most one OPT record, and all octets accounted for.
+    """
+
+    name = "form"
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return request.fault
+
+
+class VersionGate:
+    """
+    EDNS of version 0 (RFC 6891, section 6.1.3). What the options of another one mean is not known.
+    """
+
+    name = "version"
+
+    _REFUSED: Final = Refusal(Rcode.BADVERS)
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        edns = request.edns
+        return None if edns is None or not edns.version else self._REFUSED
+
+
+class CookieGate:
+    """
+    Cookies are of one of two lengths, and all replies to who has one carry one of ours (RFC 7873, section 5.2).
+    """
+
+    name = "cookie"
+
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+    _ASKED_FOR: Final = Refusal(Rcode.NOERROR, bare=True)
+
+    def __init__(self, cookies: Cookies, today: Callable[[], float]) -> None:
+        """
+        @param today: gives seconds since 1970.
+        """
+        self._cookies = cookies
+        self._today = today
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        edns = request.edns
+        if edns is not None and edns.options:
+            octets = edns.option(_COOKIE)
+            if octets is not None:
+                if len(octets) != 8 and not 16 <= len(octets) <= 40:
+                    return self._MALFORMED
+                request.cookie, request.verified = self._cookies.check(request.client, octets, self._today())
+        if request.questionEnd == 12:
+            # A question about the cookie alone (RFC 7873, section 5.4).
+            return self._ASKED_FOR if request.cookie else self._MALFORMED
+        return None
+
+
+class ClassGate:
+    """
+    The Internet's names, and of ourselves what we are told to tell (RFC 4892).
+    """
+
+    name = "class"
+
+    _REFUSED: Final = Refusal(Rcode.REFUSED, ((_NOT_SUPPORTED, ""),))
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        question = request.question
+        if question.rrClass == IN:
+            return None
+        if question.rrClass == CH:
+            said = self._identity.answer(question)
+            if said:
+                return Refusal(Rcode.NOERROR, answer=said)
+        return self._REFUSED
+
+
+class TypeGate:
+    """
+    Types that records can have. Transfers are for those who have zones (RFC 5936), the mailbox questions are for nobody any more (RFC 1035,
+    section 3.2.3), and what only has a meaning inside messages cannot be asked for.
+    """
+
+    name = "type"
+
+    _MALFORMED: Final = Refusal(Rcode.FORMERR, ((_INVALID_TYPE, ""),))
+    _TRANSFER: Final = Refusal(Rcode.REFUSED, ((_NOT_SUPPORTED, "no zones here to transfer"),))
+    _UNKNOWN: Final = Refusal(Rcode.NOTIMP, ((_NOT_SUPPORTED, ""),))
+
+    #: The root's name belongs to no question for type 0; OPT, NXNAME (RFC 9824), TKEY, TSIG; IXFR, AXFR; MAILB, MAILA.
+    _REFUSED: Final = {0: _MALFORMED, 41: _MALFORMED, 128: _MALFORMED, 249: _UNKNOWN, 250: _MALFORMED, 251: _TRANSFER, 252: _TRANSFER} | {
+        253: _UNKNOWN,
+        254: _UNKNOWN,
+    }
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return self._REFUSED.get(request.question.rrType)
+
+
+class MinimalAnyGate:
+    """
+    A question for everything gets one record that says why not more (RFC 8482, section 4.2).
+    """
+
+    name = "any"
+
+    _RDATA: Final = b"\x07RFC8482\x00"
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        question = request.question
+        if question.rrType != _ANY:
+            return None
+        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, _HINFO, IN, MINIMAL_TTL, (self._RDATA,)),))
+
+
+def standardGates(
+    *,
+    rates: Rates | None = None,
+    cookies: Cookies | None = None,
+    identity: Identity | None = None,
+    minimalAny: bool = True,
+    today: Callable[[], float] | None = None,
+) -> tuple[Gate, ...]:
+    """
+    @param rates: how much one client may ask; as much as it likes by default.
+    @param cookies: L{None} where there are none.
+    @param identity: what is told of ourselves; nothing by default.
+    @param today: gives seconds since 1970.
+
+    @return: the gates in their order. Whether somebody may ask at all comes first; malformed requests before all that looks into them;
+        the rate behind the cookie that may excuse from it.
+    """
+    from time import time
+
+    gates: list[Gate] = [AccessGate(), OpcodeGate(), FormGate(), VersionGate()]
+    if cookies is not None:
+        gates.append(CookieGate(cookies, today or time))
+    else:
+        gates.append(_QuestionGate())
+    gates += [RateGate(rates or Rates()), ClassGate(identity or Identity()), TypeGate()]
+    if minimalAny:
+        gates.append(MinimalAnyGate())
+    return tuple(gates)
+
+
+class _QuestionGate:
+    """
+    Without cookies there is nothing to say where nothing is asked.
+    """
+
+    name = "question"
+
+    _MALFORMED: Final = Refusal(Rcode.FORMERR, bare=True)
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return self._MALFORMED if request.questionEnd == 12 else None

@@ -1,0 +1,51 @@
+"""
+Who the server says it is: by default nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import REFUSAL_TTL
+from twisted_ext.wire.codes import CH
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Identity"]
+
+_TXT: Final = 16
+_ANY: Final = 255
+
+_VERSION: Final = (b"\x07version\x04bind\x00", b"\x07version\x06server\x00")
+_HOST: Final = (b"\x08hostname\x04bind\x00", b"\x02id\x06server\x00")
+
+
+class Identity:
+    """
+    What is told of ourselves (RFC 4892; RFC 5001).
+
+    @ivar nsid: the octets of the NSID option; empty to tell nothing.
+    """
+
+    def __init__(self, *, version: str = "", host: str = "", nsid: bytes | str = b"") -> None:
+        """
+        @param version: for C{version.bind} and C{version.server}; nothing for a refusal.
+        @param host: for C{hostname.bind} and C{id.server}; nothing for a refusal.
+        """
+        self.nsid = nsid.encode("utf-8") if isinstance(nsid, str) else nsid
+        self._texts = {name: text.encode("utf-8")[:255] for names, text in ((_VERSION, version), (_HOST, host)) for name in names if text}
+
+    def answer(self, question: Question) -> tuple[RRSet, ...]:
+        """
+        @param question: one of class CH.
+
+        @return: what is to be said; nothing where the question is to be refused.
+        """
+        text = self._texts.get(question.name.lower())
+        if text is None or question.rrType not in (_TXT, _ANY):
+            return ()
+        return (RRSet(question.name, _TXT, CH, 0, (bytes([len(text)]) + text,)),)
+
+
+#: TTL of the record that stands for everything.
+MINIMAL_TTL: Final = int(REFUSAL_TTL.default)

@@ -1,0 +1,305 @@
+"""
+Requests by UDP.
+
+On reactors with file descriptors the socket is our own, and read in batches; on others C{listenUDP} makes it.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IReactorFDSet, IReactorTime, IReactorUDP, IReadDescriptor
+from twisted.internet.protocol import DatagramProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.errors import CallerFault, Unreachable
+from twisted_ext.fastlane.lane import Address
+from twisted_ext.limits import LISTENER_BUFFER
+
+if TYPE_CHECKING:
+    from twisted_ext.fastlane.classes import Client
+    from twisted_ext.server.respond import Responder
+
+__all__ = ["DatagramListener", "datagramSocket"]
+
+#: Octets that are read of a datagram: no query has more, and what is cut off is malformed.
+_SIZE: Final = 4096
+
+#: Batches in one turn of the reactor, so that other things get theirs.
+_BATCHES: Final = 4
+
+_ANCILLARY: Final = 256
+_PKTINFO: Final = getattr(socket, "IP_PKTINFO", 8)
+_RECVPKTINFO: Final = getattr(socket, "IPV6_RECVPKTINFO", 49)
+_PKTINFO6: Final = getattr(socket, "IPV6_PKTINFO", 50)
+_MTU_DISCOVER: Final = 10
+_MTU_OMIT: Final = 5
+_in: Final = Struct("=I4s4s")
+_in6: Final = Struct("=16sI")
+
+#: Local addresses that are remembered in the form in which the system wants them back.
+_MOST_PLACES: Final = 256
+
+_Ancillary = list[tuple[int, int, bytes]]
+
+
+def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.socket:
+    """
+    Make a socket to answer at.
+
+    @param address: of this machine; C{0.0.0.0} or C{::} for all of that family.
+    @param port: 0 for any that is free.
+    @param shared: let other processes bind to the same address and port, each getting a share of what comes (SO_REUSEPORT).
+
+    @raise Unreachable: it cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
+    except OSError as error:
+        raise CallerFault(f"{address!r} is no address to listen at: {error.strerror}") from None
+    family, _, _, _, where = found[0]
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(where)
+    except OSError as error:
+        made.close()
+        raise Unreachable(f"cannot listen at {_label(address, port)} by UDP: {error.strerror}") from error
+    return made
+
+
+def _label(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+@implementer(IReadDescriptor)
+class _Reader:
+    """
+    A socket of our own.
+    """
+
+    def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
+        made.setblocking(False)
+        self.socket = made
+        self._listener = listener
+        self._responder = responder = listener.responder
+        self._lane = responder.lane
+        self._counters = responder.counters
+        self._seconds = responder.seconds
+        self._receive = made.recvfrom
+        self._send = made.sendto
+        _prepare(made)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def doRead(self) -> None:
+        drain = self._lane.drain
+        for _ in range(_BATCHES):
+            if not drain(self._receive, self._send, _SIZE, self._seconds(), self._beyond, self._counters):
+                break
+
+    def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
+        sendTo = self._sendTo
+        self._responder.take(datagram, address, "udp", lambda octets: sendTo(octets, address), None, client)
+
+    def _sendTo(self, octets: bytes, address: Address) -> None:
+        try:
+            self._send(octets, address)
+        except OSError:
+            # As good as lost on the way, or we have been closed.
+            self._counters.unsent += 1
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.socket.close()
+
+    def logPrefix(self) -> str:
+        return "twisted_ext"
+
+
+#: Where something came from: the client's address, that of its socket, and what to send along so that the reply leaves from where the
+#: query went to.
+_Place = tuple[str, Address, _Ancillary]
+
+
+class _EverywhereReader(_Reader):
+    """
+    A socket for all addresses of this machine, whose replies leave from the one that was asked: nobody would know them otherwise.
+    """
+
+    def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
+        super().__init__(listener, made)
+        self._places: dict[bytes, _Ancillary] = {}
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, _RECVPKTINFO, 1)
+        else:
+            made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
+
+    def doRead(self) -> None:
+        drain = self._lane.drain
+        for _ in range(_BATCHES):
+            if not drain(self._receiveFrom, self._sendFrom, _SIZE, self._seconds(), self._beyondFrom, self._counters):
+                break
+
+    def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
+        datagram, ancillary, _, address = self.socket.recvmsg(size, _ANCILLARY)
+        if not ancillary:
+            return datagram, (address[0], address, ancillary)
+        told = ancillary[0][2]
+        return datagram, (address[0], address, self._places.get(told) or self._place(told, ancillary))
+
+    def _place(self, told: bytes, ancillary: _Ancillary) -> _Ancillary:
+        """
+        @return: what to send along with a reply to what came with this.
+        """
+        places: _Ancillary = []
+        for level, kind, octets in ancillary:
+            if level == socket.IPPROTO_IP and kind == _PKTINFO:
+                _, ours, _ = _in.unpack(octets[: _in.size])
+                # Which way out is for the system to find: it need not be the one that the query came in by.
+                places.append((level, kind, _in.pack(0, ours, bytes(4))))
+            elif level == socket.IPPROTO_IPV6 and kind == _PKTINFO6:
+                address, interface = _in6.unpack(octets[: _in6.size])
+                linkLocal = address[0] == 0xFE and address[1] & 0xC0 == 0x80
+                places.append((level, kind, _in6.pack(address, interface if linkLocal else 0)))
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[told] = places
+        return places
+
+    def _sendFrom(self, octets: bytes, place: _Place) -> None:
+        self.socket.sendmsg((octets,), place[2], 0, place[1])
+
+    def _beyondFrom(self, datagram: bytes, place: _Place, client: Client, now: float) -> None:
+        def send(octets: bytes) -> None:
+            try:
+                self._sendFrom(octets, place)
+            except OSError:
+                self._counters.unsent += 1
+
+        self._responder.take(datagram, place[1], "udp", send, None, client)
+
+
+def _prepare(made: socket.socket) -> None:
+    """
+    Have room for what comes in a rush, and send no datagram in fragments that others could put theirs in the place of (RFC 9715).
+    """
+    for level, option, value in (
+        (socket.SOL_SOCKET, socket.SO_RCVBUF, int(LISTENER_BUFFER.default)),
+        (socket.IPPROTO_IP, _MTU_DISCOVER, _MTU_OMIT),
+    ):
+        try:
+            if level != socket.IPPROTO_IP or made.family == socket.AF_INET:
+                made.setsockopt(level, option, value)
+        except OSError:
+            # Not every system has all of it, and none is worth not answering.
+            pass
+
+
+class _Protocol(DatagramProtocol):
+    """
+    A port of the reactor's.
+    """
+
+    noisy = False
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        pending = [(datagram, addr)]
+
+        def receive(size: int) -> tuple[bytes, Address]:
+            if not pending:
+                raise BlockingIOError
+            return pending.pop()
+
+        def beyond(datagram: bytes, address: Address, client: Client, now: float) -> None:
+            self._responder.take(datagram, address, "udp", lambda octets: self._send(octets, address), None, client)
+
+        responder = self._responder
+        responder.lane.drain(receive, self._send, _SIZE, responder.seconds(), beyond, responder.counters)
+
+    def _send(self, octets: bytes, address: Address) -> None:
+        transport = self.transport
+        if transport is not None:
+            transport.write(octets, address)
+
+
+class DatagramListener:
+    """
+    One address and port to answer at.
+
+    @ivar responder: what answers.
+    @ivar address: the address, canonical.
+    @ivar port: the port; the real one once it has been started, where it was to be any.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, responder: Responder, address: str = "127.0.0.1", port: int = 53, *, socket: socket.socket | None = None
+    ) -> None:
+        """
+        @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
+        @param socket: one that is bound already, such as another process hands down. It becomes this listener's.
+        """
+        self.responder = responder
+        self.address = address
+        self.port = port
+        self._reactor = reactor
+        self._socket = socket
+        self._reader: _Reader | None = None
+        self._listening: IListeningPort | None = None
+
+    def start(self) -> None:
+        """
+        Begin to answer.
+
+        @raise CallerFault: the address is none, or the reactor cannot do UDP.
+        @raise Unreachable: the address and port cannot be had.
+        """
+        reactor = self._reactor
+        if IReactorFDSet.providedBy(reactor):
+            made = self._socket or datagramSocket(self.address, self.port)
+            self._socket = None
+            self.address, self.port = made.getsockname()[:2]
+            everywhere = ip_address(self.address.partition("%")[0]).is_unspecified
+            self._reader = (_EverywhereReader if everywhere else _Reader)(self, made)
+            reactor.addReader(self._reader)
+        elif IReactorUDP.providedBy(reactor):
+            self._listening = reactor.listenUDP(self.port, _Protocol(self.responder), self.address, _SIZE)
+            self.port = self._listening.getHost().port
+        else:
+            raise CallerFault(f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP")
+
+    def stop(self) -> Deferred[None]:
+        """
+        Answer no more. Stopping again does nothing.
+
+        @return: fires when the socket is closed.
+        """
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            IReactorFDSet(self._reactor).removeReader(reader)
+            reader.socket.close()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            stopped: Deferred[None] = maybeDeferred(listening.stopListening)
+            return stopped.addCallback(lambda _: None)
+        return succeed(None)
+
+    def fileno(self) -> int:
+        """
+        @return: of the socket, or -1.
+        """
+        return -1 if self._reader is None else self._reader.fileno()
+
+    def __repr__(self) -> str:
+        return f"<DatagramListener {_label(self.address, self.port)}>"

@@ -1,0 +1,73 @@
+"""
+How much one client may ask.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from twisted_ext.fastlane.classes import UNMETERED, Bucket
+from twisted_ext.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
+
+__all__ = ["Rates"]
+
+#: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
+_SITE_BITS = 64
+
+
+class Rates:
+    """
+    A bucket of tokens for each client's network: an address of IPv4, a /64 of IPv6.
+
+    @ivar perSecond: tokens that come in a second; 0 where nobody counts.
+    @ivar most: tokens in a full bucket.
+    @ivar slip: of queries without a token, one in so many is worth a reply.
+    """
+
+    def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:
+        self.perSecond = CLIENT_RATE.pick(perSecond)
+        self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
+        self.slip = int(CLIENT_SLIP.pick(slip))
+        self._buckets: dict[bytes, Bucket] = {}
+        self._former: dict[bytes, Bucket] = {}
+
+    def bucketFor(self, client: str, now: float) -> Bucket:
+        """
+        @param client: an address.
+        """
+        if not self.perSecond:
+            return UNMETERED
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            return UNMETERED
+        key = address.packed[: _SITE_BITS // 8]
+        bucket = self._buckets.get(key) or self._former.pop(key, None)
+        if bucket is None:
+            bucket = Bucket(self.most, now)
+        if key not in self._buckets:
+            if len(self._buckets) >= CLIENTS_METERED.default // 2:
+                self._former = self._buckets
+                self._buckets = {}
+            self._buckets[key] = bucket
+        return bucket
+
+    def take(self, bucket: Bucket, now: float) -> bool:
+        """
+        Take a token.
+
+        @return: whether there was one.
+        """
+        if bucket.tokens < 1.0:
+            bucket.fill(now, self.perSecond, self.most)
+            if bucket.tokens < 1.0:
+                return False
+        bucket.tokens -= 1.0
+        return True
+
+    def slips(self, bucket: Bucket) -> bool:
+        """
+        @return: whether this query without a token is worth a reply.
+        """
+        bucket.slips += 1
+        return bool(self.slip) and bucket.slips % self.slip == 0

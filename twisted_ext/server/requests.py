@@ -1,0 +1,216 @@
+"""
+What somebody asks: header, question and OPT record of a message, and nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
+from twisted_ext.wire.codes import QR, Rcode
+from twisted_ext.wire.edns import EDNS, OPT
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Question
+from twisted_ext.wire.reader import Reader
+from twisted_ext.wire.records import RRSet, readRecords
+
+if TYPE_CHECKING:
+    from twisted_ext.fastlane.classes import Client
+    from twisted_ext.fastlane.lane import Address
+
+__all__ = ["Refusal", "Request", "Send"]
+
+_header: Final = HEADER.unpack_from
+
+#: Octets that whoever says nothing of it takes by UDP (RFC 1035, section 2.3.4).
+_LEAST: Final = 512
+_MOST: Final = int(DATAGRAM_SIZE.default)
+_STREAM: Final = int(MESSAGE_SIZE.default)
+
+_MOST_NAME: Final = 255
+_IXFR: Final = 251
+
+#: What stands between the root as owner and the payload size of an OPT record.
+_OPT: Final = b"\x00\x00\x29"
+
+
+class Refusal:
+    """
+    A reply that is finished without anybody being asked, or the decision to give none.
+
+    @ivar rcode: all twelve bits of it.
+    @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
+    @ivar truncated: set TC, so that whoever asks comes back by TCP.
+    @ivar answer: records to answer with.
+    @ivar silent: give no reply at all.
+    @ivar bare: reply with a header alone.
+    """
+
+    __slots__ = ("rcode", "ede", "truncated", "answer", "silent", "bare")
+
+    def __init__(
+        self,
+        rcode: int,
+        ede: tuple[tuple[int, str], ...] = (),
+        *,
+        truncated: bool = False,
+        answer: tuple[RRSet, ...] = (),
+        silent: bool = False,
+        bare: bool = False,
+    ) -> None:
+        self.rcode = rcode
+        self.ede = ede
+        self.truncated = truncated
+        self.answer = answer
+        self.silent = silent
+        self.bare = bare
+
+    def __repr__(self) -> str:
+        return "<Refusal silent>" if self.silent else f"<Refusal {self.rcode} {self.ede}>"
+
+
+class Request:
+    """
+    One query, and from where it came.
+
+    @ivar wire: the message.
+    @ivar id: sixteen bits.
+    @ivar flags: the header's second pair of octets.
+    @ivar opcode: see L{twisted_ext.wire.codes.Opcode}.
+    @ivar question: what is asked, in the case that it was asked in. Where the message has no good one, the root's: look at C{fault} first.
+    @ivar questionEnd: where in C{wire} the question ends; 12 where there is none.
+    @ivar edns: what the OPT record says, or L{None} without one.
+    @ivar address: who asks, as the socket tells.
+    @ivar client: the same, as an address for comparing: an IPv4 address that is mapped into IPv6 stands as itself.
+    @ivar transport: C{"udp"}, C{"tcp"}.
+    @ivar size: octets that the reply may have.
+    @ivar local: the address that was asked, where the listener knows it and needs it for the reply.
+    @ivar arrived: the clock's seconds.
+    @ivar fault: what is wrong with the message, to be told by a gate.
+    @ivar record: what is known of the client, set by L{twisted_ext.server.respond}.
+    @ivar cookie: the whole EDNS option to put into the reply (RFC 7873), set by the gate that looks after cookies.
+    @ivar verified: whether the client has shown by a cookie that its address is its own.
+    """
+
+    __slots__ = (
+        "wire",
+        "id",
+        "flags",
+        "opcode",
+        "question",
+        "questionEnd",
+        "edns",
+        "address",
+        "client",
+        "transport",
+        "size",
+        "local",
+        "arrived",
+        "fault",
+        "record",
+        "cookie",
+        "verified",
+    )
+
+    record: Client
+
+    @classmethod
+    def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
+        """
+        @return: L{None} for what must not be replied to: fewer than twelve octets, or a reply.
+        """
+        if len(wire) < HEADER_OCTETS:
+            return None
+        self = cls.__new__(cls)
+        self.id, flags, questions, answers, authorities, additionals = _header(wire)
+        if flags & QR:
+            return None
+        self.wire = wire
+        self.flags = flags
+        self.opcode = opcode = flags >> 11 & 15
+        self.address = address
+        client = address[0]
+        self.client = client[7:] if client.startswith("::ffff:") and "." in client else client
+        self.transport = transport
+        self.local = local
+        self.arrived = arrived
+        self.fault = None
+        self.edns = None
+        self.cookie = b""
+        self.verified = False
+        self.question = _NOTHING
+        self.questionEnd = HEADER_OCTETS
+        self.size = _LEAST if transport == "udp" else _STREAM
+        if opcode:
+            # Its records may mean something else.
+            return self
+        if questions != 1 or answers or (authorities and additionals + authorities > 3) or additionals > 3:
+            if questions or answers or authorities or additionals != 1:
+                self.fault = Refusal(Rcode.FORMERR, bare=questions != 1)
+                return self
+        try:
+            position = HEADER_OCTETS
+            if questions:
+                while length := wire[position]:
+                    if length > 63:
+                        raise BadMessage("a label of an unknown kind, or a pointer, in the question")
+                    position += length + 1
+                position += 1
+                if position > HEADER_OCTETS + _MOST_NAME:
+                    raise BadMessage("a name of more than 255 octets")
+                self.question = Question(
+                    wire[HEADER_OCTETS:position], wire[position] << 8 | wire[position + 1], wire[position + 2] << 8 | wire[position + 3]
+                )
+                position += 4
+                self.questionEnd = position
+            if additionals == 1 and not authorities and wire.startswith(_OPT, position):
+                end = position + 11 + (wire[position + 9] << 8 | wire[position + 10])
+                if end != len(wire):
+                    raise BadMessage("octets behind the last record, or too few of them")
+                self._takeEDNS(
+                    EDNS.fromRecord(
+                        wire[position + 3] << 8 | wire[position + 4],
+                        int.from_bytes(wire[position + 5 : position + 9], "big"),
+                        wire[position + 11 :],
+                    )
+                )
+            elif additionals or authorities:
+                self._readRecords(position, authorities, additionals)
+            elif position != len(wire):
+                raise BadMessage("octets behind the question")
+        except (IndexError, BadMessage):
+            self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
+        return self
+
+    def _takeEDNS(self, edns: EDNS) -> None:
+        self.edns = edns
+        if self.transport == "udp":
+            self.size = min(max(edns.payloadSize, _LEAST), _MOST)
+
+    def _readRecords(self, position: int, authorities: int, additionals: int) -> None:
+        """
+        Read what stands behind the question where that is more than an OPT record.
+
+        @raise BadMessage: it cannot be read, or is nothing that a query has.
+        """
+        if authorities and (authorities > 1 or self.question.rrType != _IXFR):
+            raise BadMessage("records in the authority section of a query")
+        _, position = readRecords(Reader(self.wire), position, authorities)
+        records, position = readRecords(Reader(self.wire), position, additionals)
+        if position != len(self.wire):
+            raise BadMessage("octets behind the last record")
+        for record in records:
+            if record.rrType == OPT:
+                if self.edns is not None or record.name != b"\x00":
+                    raise BadMessage("more than one OPT record, or a misplaced one")
+                self._takeEDNS(EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0]))
+
+    def __repr__(self) -> str:
+        return f"<Request {self.question} from {self.client} by {self.transport}>"
+
+
+_NOTHING: Final = Question(b"\x00", 0, 0)
+
+#: Sends a reply to whoever sent the request. Nobody but L{twisted_ext.server.respond} calls it, once at most for each request.
+Send = Callable[[bytes], None]

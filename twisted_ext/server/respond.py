@@ -1,0 +1,369 @@
+"""
+What happens to a request, from its arrival to its reply: gates, what is at hand, and only then whatever takes time.
+
+Nobody else sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.fastlane.classes import Client, Clients, Group
+from twisted_ext.fastlane.lane import Address, Lane
+from twisted_ext.fastlane.table import Reply, Table
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.access import Access
+from twisted_ext.server.composing import Composed
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.finishing import Finishing, withCookie
+from twisted_ext.server.gates import Gate, standardGates
+from twisted_ext.server.rates import Rates
+from twisted_ext.server.requests import Refusal, Request, Send
+from twisted_ext.wire.codes import CD, DO, RD, Rcode
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+__all__ = ["Responder", "laneFor"]
+
+# Info codes of extended errors (RFC 8914).
+_OTHER: Final = 0
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+_NO_AUTHORITY: Final = 22
+_NETWORK: Final = 23
+
+#: Seconds for which what does not change by itself is given again without looking.
+_STATIC_SECONDS: Final = 1.0
+
+#: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
+_STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
+
+#: Share of an answer's time after which the cache is asked again, so that it can fetch it anew while it still holds.
+_SHARE: Final = 0.9
+
+#: Nothing came of a look-up, for reasons that are nobody's but ours.
+_BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
+
+_NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
+
+_log: Final = Logger()
+
+
+def laneFor(
+    access: Access | None = None,
+    rates: Rates | None = None,
+    cookies: Cookies | None = None,
+    *,
+    octets: float | None = None,
+    today: Callable[[], float] = time,
+) -> Lane:
+    """
+    Make a fast lane whose clients are treated as C{access} and C{rates} say.
+
+    @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
+    @param today: gives seconds since 1970.
+    """
+    allowed = access or Access()
+    metered = rates or Rates()
+    groups = {
+        "allow": Group("allowed", "allow", Table(octets), Table(octets, stream=True)),
+        "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
+        "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
+    }
+
+    def classify(address: str, now: float) -> Client:
+        client = address[7:] if address.startswith("::ffff:") and "." in address else address
+        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now))
+
+    def cookie(client: str, octets: bytes) -> bytes:
+        assert cookies is not None
+        return cookies.known(client, octets, today())[0]
+
+    return Lane(Clients(classify), groups.values(), cookie=None if cookies is None else cookie)
+
+
+class Responder:
+    """
+    Answers requests from a source.
+
+    @ivar source: what is asked.
+    @ivar lane: replies that were given before, and who asks.
+    @ivar counters: what is counted.
+    """
+
+    def __init__(
+        self,
+        source: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        gates: tuple[Gate, ...] | None = None,
+        finishing: Finishing | None = None,
+        lane: Lane | None = None,
+        counters: Counters | None = None,
+        views: Mapping[str, IAnswerSource] | None = None,
+        share: float = _SHARE,
+        fromCache: bool = False,
+        unrecursed: bool = False,
+        seconds: float | None = None,
+        late: float | None = None,
+        perClient: int | None = None,
+        waiting: int | None = None,
+    ) -> None:
+        """
+        @param lane: one for everybody nearby, by default.
+        @param views: sources for single groups of clients, by the group's name.
+        @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
+        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others asked for.
+        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks nobody.
+        @param seconds: for everything that answering takes.
+        @param late: seconds after which nothing is sent by UDP.
+        @param perClient: requests of one client that may wait for answers.
+        @param waiting: requests of all that may.
+        """
+        self.source = source
+        self.lane = laneFor() if lane is None else lane
+        self.counters = Counters() if counters is None else counters
+        self.finishing = finishing or Finishing()
+        self.gates = standardGates() if gates is None else gates
+        self.seconds: Callable[[], float] = clock.seconds
+        self._views = dict(views or {})
+        self._share = share
+        self._fromCache = fromCache
+        self._unrecursed = unrecursed
+        self._patience = REQUEST_SECONDS.pick(seconds)
+        self._late = REQUEST_LATE.pick(late)
+        self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
+        self._most = int(REQUESTS_WAITING.pick(waiting))
+        self._waiting: dict[str, int] = {}
+        self._flights: dict[Request, Deferred[Answer]] = {}
+        self._closed = False
+
+    # -- for listeners
+
+    def take(self, wire: bytes, address: Address, transport: str, send: Send, local: object = None, client: Client | None = None) -> bool:
+        """
+        Answer a message that the fast lane has no reply to.
+
+        @param send: is called with the reply, now or later or never, never twice.
+
+        @return: whether it was a request at all.
+        """
+        now = self.seconds()
+        request = Request.fromWire(wire, address, transport, local, now)
+        if request is None or self._closed:
+            self.counters.dropped += 1
+            return False
+        request.record = self.lane.clients.find(address[0], now) if client is None else client
+        self.respond(request, send)
+        return True
+
+    # -- the path of a request
+
+    def respond(self, request: Request, send: Send) -> None:
+        """
+        Answer a request.
+        """
+        now = request.arrived
+        for gate in self.gates:
+            refusal = gate(request, now)
+            if refusal is not None:
+                self.counters.refused(gate.name)
+                self._refuse(request, refusal, send, lasting=gate.name != "rate")
+                return
+        self.counters.asked(request.question.name)
+        source = self._views.get(request.record.group.name, self.source) if self._views else self.source
+        recursion = bool(request.flags & RD)
+        edns = request.edns
+        context = QueryContext(
+            now + self._patience,
+            recursionDesired=recursion or self._fromCache,
+            dnssecOk=edns is not None and bool(edns.flags & DO),
+            checkingDisabled=bool(request.flags & CD),
+            client=request.client,
+        )
+        try:
+            answer = source.answerNow(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        if answer is not None:
+            self.counters.ready += 1
+            self._answer(request, answer, send, now)
+        elif recursion or self._unrecursed:
+            self._wait(source, request, context, send)
+        else:
+            self._refuse(request, _NOT_RECURSED, send)
+
+    def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+        client = request.client
+        theirs = self._waiting.get(client, 0)
+        if theirs >= self._perClient or len(self._flights) >= self._most:
+            # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
+            self.counters.overflowed += 1
+            self.counters.dropped += 1
+            if request.transport != "udp":
+                self._refuse(request, Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),)), send)
+            return
+        try:
+            flight = source.answer(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        self._waiting[client] = theirs + 1
+        self._flights[request] = flight
+        self.counters.pending += 1
+        flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
+        flight.addErrback(self._bug, request, send)
+
+    def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
+        if self._landed(request):
+            self._answer(request, answer, send, None)
+
+    def _failed(self, failure: Failure, request: Request, send: Send) -> None:
+        refusal = self._failure(failure.value)
+        if self._landed(request):
+            self.counters.failed += 1
+            self._refuse(request, refusal, send)
+
+    def _bug(self, failure: Failure, request: Request, send: Send) -> None:
+        _log.failure("{request} could not be answered", failure, request=request)
+
+    def _landed(self, request: Request) -> bool:
+        """
+        A request waits no more.
+
+        @return: whether anybody still wants the reply.
+        """
+        del self._flights[request]
+        counters = self.counters
+        counters.pending -= 1
+        client = request.client
+        theirs = self._waiting[client] - 1
+        if theirs:
+            self._waiting[client] = theirs
+        else:
+            del self._waiting[client]
+        took = self.seconds() - request.arrived
+        counters.waited(request.question.name, took)
+        if self._closed:
+            return False
+        if took > self._late and request.transport == "udp":
+            counters.late += 1
+            return False
+        return True
+
+    # -- replies
+
+    def _answer(self, request: Request, answer: Answer, send: Send, now: float | None) -> None:
+        """
+        Send an answer.
+
+        @param now: where it was at hand: when, so that the fast lane may have it.
+        """
+        composed = self.finishing.answer(request, answer)
+        octets = composed.octets
+        counters = self.counters
+        counters.replied(answer.rcode)
+        if octets[2] & 2:
+            counters.truncated += 1
+        if answer.origin is not None and answer.origin.source == "stale":
+            counters.stale += 1
+        send(withCookie(octets, composed.optAt, request.cookie) if request.cookie else octets)
+        if now is not None:
+            self._offer(request, answer, composed, now)
+
+    def _offer(self, request: Request, answer: Answer, composed: Composed, now: float) -> None:
+        origin = answer.origin
+        if origin is None:
+            return
+        if origin.learned is not None and origin.source == "cache":
+            learned = origin.learned
+            ends = learned + (origin.expires - learned) * self._share
+            said = int(now - learned)
+            ttls = composed.ttls
+        elif origin.source in _STATIC:
+            learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
+        else:
+            return
+        if ends <= now or said < 0:
+            return
+        edns = request.edns
+        reply = Reply(
+            composed.octets,
+            ttls,
+            learned,
+            said,
+            ends,
+            self.lane.epoch,
+            request.questionEnd,
+            whole=composed.whole,
+            plain=edns is not None and composed.optAt == len(composed.octets) - 11,
+        )
+        group = request.record.group
+        table = group.datagrams if request.transport == "udp" else group.messages
+        table.offer(request.wire, reply, personal=bool(request.cookie))
+
+    def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
+        """
+        Send a refusal.
+
+        @param lasting: whether whoever asks the same is told the same until what may be asked changes.
+        """
+        if refusal.silent:
+            self.counters.dropped += 1
+            return
+        self.counters.replied(refusal.rcode)
+        octets = self.finishing.refusal(request, refusal)
+        send(octets)
+        if lasting and not request.cookie:
+            now = request.arrived
+            reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.lane.epoch, request.questionEnd)
+            group = request.record.group
+            table = group.datagrams if request.transport == "udp" else group.messages
+            table.offer(request.wire, reply)
+
+    def _failure(self, fault: BaseException) -> Refusal:
+        """
+        @return: what to tell somebody whose question could not be answered: the rcode, and in words that name no server of ours, why.
+        """
+        if not isinstance(fault, DNSFault):
+            if not isinstance(fault, CancelledError):
+                _log.error("a source raised {fault!r}, which no source may", fault=fault)
+            return _BROKEN
+        ede = fault.ede
+        if isinstance(fault, Unknown):
+            return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "nobody here answers this"),))
+        if isinstance(fault, ServerFailed):
+            rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
+            return Refusal(rcode, ede or ((_OTHER, "the servers asked say so"),))
+        if isinstance(fault, Refused):
+            return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
+        if isinstance(fault, TimedOut):
+            return Refusal(Rcode.SERVFAIL, ede or ((_NO_AUTHORITY, "no server answered in time"),))
+        if isinstance(fault, Unreachable):
+            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "no server could be reached"),))
+        if isinstance(fault, BadMessage | CallerFault):
+            # It is not the client that sent what could not be read.
+            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
+        return Refusal(fault.rcode, ede or ((_OTHER, ""),))
+
+    # -- the end
+
+    def close(self) -> None:
+        """
+        Answer nothing any more, and give up what is under way. The source is its owner's to close.
+        """
+        self._closed = True
+        for flight in list(self._flights.values()):
+            flight.cancel()
