@@ -45,6 +45,8 @@ COMMANDS: Final = (
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
     Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
+    Command("control", "twisted_ext.apps.cli.control", "main", "look at a running server, and tell it what to do"),
+    Command("top", "twisted_ext.apps.cli.top", "main", "watch a running server live"),
     Command("plugins", "twisted_ext.apps.cli.plugins", "main", "list what resolver descriptions may begin with"),
 )
 

@@ -1,0 +1,241 @@
+"""
+What a server says of itself, as lines for people. Names in them are those of strangers: whoever prints the lines makes them printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.histogram import BOUNDS
+
+__all__ = [
+    "bar",
+    "cacheLines",
+    "duration",
+    "explanationLines",
+    "latencyLines",
+    "octets",
+    "statLines",
+    "statusLines",
+    "traceLines",
+    "upstreamLines",
+]
+
+_BAR: Final = 30
+
+
+def duration(seconds: float) -> str:
+    """
+    @return: such as C{3 d 4 h}, the two largest parts.
+    """
+    rest = int(seconds)
+    parts: list[str] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def octets(count: float) -> str:
+    """
+    @return: such as C{12.3 MB}.
+    """
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def bar(share: float, width: int = _BAR) -> str:
+    """
+    @param share: 0 to 1.
+    """
+    return "#" * max(round(share * width), 1 if share > 0 else 0)
+
+
+def statusLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: what C{status} gave.
+    """
+    uptime = said["uptime"]
+    yield f"txdns {said['version']}, process {said['process']}, up {duration(uptime if isinstance(uptime, int | float) else 0)}"
+    for place in _list(said["listening"]):
+        yield f"  listening: {place}"
+    yield f"  queries: {said['perSecond']} a second"
+    if said.get("tracing"):
+        yield "  following live queries"
+
+
+def statLines(figures: Figures) -> Iterator[str]:
+    """
+    @return: all figures, those that are zero left out.
+    """
+    numbers = figures.numbers
+    total = figures.queries
+    answered = figures.atHand + figures.waited
+    yield f"{'queries':<24} {total:>14,}"
+    yield f"{'  by UDP':<24} {numbers['udp']:>14,.0f}"
+    yield f"{'  by TCP':<24} {numbers['tcp']:>14,.0f}"
+    yield f"{'answered at hand':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
+    yield f"{'  by the fast lane':<24} {figures.laneHits:>14,}{_share(figures.laneHits, answered)}"
+    yield f"{'waited for':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
+    for name, words in _WORDS:
+        if numbers.get(name):
+            yield f"{words:<24} {numbers[name]:>14,.0f}"
+    for name, words in (("cacheOctets", "memory of the cache"), ("laneOctets", "memory of the lane"), ("residentOctets", "memory in all")):
+        if name in numbers:
+            yield f"{words:<24} {octets(numbers[name]):>14}"
+    if "cpuSeconds" in numbers:
+        yield f"{'processor time':<24} {numbers['cpuSeconds']:>12,.1f} s"
+    for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1]):
+        yield f"{'reply ' + rcode:<24} {count:>14,}"
+    for gate, count in sorted(figures.refusals.items(), key=lambda pair: -pair[1]):
+        yield f"{'declined by ' + gate:<24} {count:>14,}"
+    if figures.waited:
+        yield ""
+        yield "time that was waited:"
+        yield from latencyLines(figures)
+    for title, pairs in (
+        ("asked for most, of late:", [(name, f"{count:,}") for name, count in figures.asked]),
+        ("took longest, of late:", [(name, f"{seconds * 1000:,.0f} ms") for name, seconds in figures.slowest]),
+    ):
+        if pairs:
+            yield ""
+            yield title
+            for name, said in pairs[:10]:
+                yield f"  {said:>12}  {name}"
+
+
+_WORDS: Final = (
+    ("pending", "waited for now"),
+    ("failed", "failed"),
+    ("stale", "answered past the end"),
+    ("truncated", "cut short"),
+    ("dropped", "dropped"),
+    ("late", "answered too late"),
+    ("overflowed", "too many waiting"),
+    ("unsent", "not sent"),
+    ("tcpOpen", "TCP connections now"),
+    ("tcpOpened", "TCP connections"),
+    ("tcpTurnedAway", "TCP, too many"),
+    ("tcpIdled", "TCP, idle"),
+    ("cacheEntries", "answers in the cache"),
+    ("cacheHits", "cache hits"),
+    ("cacheMisses", "cache misses"),
+    ("cachePrefetches", "fetched ahead"),
+    ("cacheEvictions", "dropped from the cache"),
+    ("laneEntries", "replies in the lane"),
+)
+
+
+def _share(part: float, whole: float) -> str:
+    return f"  {part / whole:6.1%}" if whole else ""
+
+
+def latencyLines(figures: Figures) -> Iterator[str]:
+    """
+    @return: a histogram of what had to be waited for.
+    """
+    labels = [f"up to {bound * 1000:g} ms" if bound < 1 else f"up to {bound:g} s" for bound in BOUNDS] + ["more"]
+    most = max(figures.latency)
+    for label, count in zip(labels, figures.latency, strict=True):
+        if count:
+            yield f"  {label:>13} {count:>12,}  {bar(count / most)}"
+
+
+def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: something with a list of C{upstreams}.
+    """
+    found = _list(said["upstreams"])
+    if not found:
+        yield "no servers are asked"
+    for each in found:
+        upstream = _object(each)
+        rtt = upstream.get("rtt")
+        speed = f"{rtt * 1000:.1f} ms" if isinstance(rtt, int | float) else "not measured"
+        state = "up" if upstream.get("up") else f"down, tried again in {upstream.get('retryIn')} s"
+        trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
+        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<4} {speed:>13}  {state}{trouble}"
+
+
+_TROUBLE: Final = (("failures", "without reply"), ("declines", "refused"))
+
+
+def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: what C{cache show} gave.
+    """
+    entries = _list(said["entries"])
+    if not entries:
+        yield "nothing is kept for this name"
+    for each in entries:
+        entry = _object(each)
+        server = f", from {entry['server']}" if entry.get("server") else ""
+        left = entry.get("left")
+        ends = f"{left:.0f} s left" if isinstance(left, int | float) and left >= 0 else "past its end"
+        yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}"
+        for record in _list(entry["records"]):
+            yield f"  {record}"
+
+
+def traceLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: what C{traces} gave.
+    """
+    traces = _list(said["traces"])
+    if not traces:
+        yield "no query was followed yet; begin with: txdns control trace on"
+    for each in traces:
+        trace = _object(each)
+        yield f"{trace['name']} {trace['type']} from {trace['client']} by {trace['transport']}: {trace['rcode']}"
+        yield from _steps(trace)
+
+
+def explanationLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: what C{explain} gave.
+    """
+    yield f"{said['name']} {said['class']} {said['type']}"
+    yield from _steps(said)
+    took = said["seconds"]
+    verdict = f"{said['outcome']} ({said['rcode']}) after {_number(took) * 1000:.1f} ms"
+    origin = said.get("origin")
+    if isinstance(origin, dict):
+        verdict += ": " + " ".join([str(origin[key]) for key in ("source", "server") if origin.get(key)])
+    if said.get("reason"):
+        verdict += f": {said['reason']}"
+    yield verdict
+    for record in _list(said.get("records") or []):
+        yield f"  {record}"
+    for ede in _list(said.get("ede") or []):
+        yield f"  {ede}"
+
+
+def _steps(said: dict[str, JSON]) -> Iterator[str]:
+    for each in _list(said["steps"]):
+        step = _object(each)
+        details = "".join([f" {key}={value}" for key, value in _object(step["details"]).items() if value is not None])
+        yield f"  {_number(step['at']) * 1000:8.1f} ms  {step['source']}  {step['event']}{details}"
+
+
+def _number(value: JSON) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError(value)
+    return value
+
+
+def _list(value: JSON) -> list[JSON]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def _object(value: JSON) -> dict[str, JSON]:
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
