@@ -120,6 +120,7 @@ def test_agreesOnDamaged(message: Message, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=80), st.integers(0, 3), st.integers(0, 3))
 @example(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04", 0, 0)
+@example(b"\x03abc\xc0\x1d\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x02\x01x", 0, 0)
 def test_agreesOnNoise(noise: bytes, authorities: int, additionals: int) -> None:
     """
     Any octets behind the question are either read as any message is, or left to that.
@@ -161,6 +162,20 @@ class ReadReplyTests(SynchronousTestCase):
             found = readReply(buildMessage(message), question.name, 12 + len(question.name) + 4)
             assert found is not None
             self.assertEqual(told(found[1]), told((servers,)))
+
+    def test_endingBehindTheName(self) -> None:
+        """
+        Where a pointer leads right behind the question's name, it means something else in a reply to a shorter question. Nobody can have
+        such an ending remembered for that.
+        """
+        ending = b"\x03abc\xc0\x21\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x03\x01x\x00"
+        # Octet 33 is in the question's type here, which reads as the root, and an alias's target there.
+        long = Question(b"\x07example\x0babcdefghijk\x00", 2)
+        short = Question(b"\x03org\x00", 5)
+        alias = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x02yz\x00"
+        for question, answers, owner in ((long, b"", b"\x03abc\x00"), (short, alias, b"\x03abc\x02yz\x00"), (long, b"", b"\x03abc\x00")):
+            wire = b"\x00\x07\x80\x00\x00\x01" + bytes([0, bool(answers), 0, 1, 0, 0]) + question.toWire() + answers + ending
+            self.assertEqual(answerFromReply(question, wire, Origin("udp")).authority[0].name, owner)
 
     def test_caseAsAsked(self) -> None:
         """

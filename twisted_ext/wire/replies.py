@@ -264,8 +264,8 @@ def _suffix(name: bytes, target: int) -> bytes:
     wanted = target - 12
     while position < wanted:
         position += name[position] + 1
-    if position != wanted:
-        # It points into the header or into a label. That can be read, but not here.
+    if position != wanted or position == len(name):
+        # It points into the header, into a label or right behind the name. That can be read, but not here.
         raise _Unusual
     return name[position:]
 
