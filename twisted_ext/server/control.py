@@ -20,12 +20,12 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPullProducer, IReactorTime, IReactorUNIX
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
@@ -69,7 +69,7 @@ class ControlService(Service):
         # So that it is nobody else's even before its mode is set.
         mask = os.umask(0o177)
         try:
-            self._port = self._reactor.listenUNIX(self._path, cast("Factory[Protocol]", self._crowd), mode=0o600)
+            self._port = self._reactor.listenUNIX(self._path, cast("Factory[Any]", self._crowd), mode=0o600)
         except Exception as error:
             raise CallerFault(f"control: cannot listen at {self._path}: {getattr(error, 'socketError', error)}") from error
         finally:

@@ -1,0 +1,265 @@
+"""
+The status page and C{/metrics} at an address. There is nothing that one could change there.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from ipaddress import ip_address
+from typing import Any, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.protocol import ServerFactory
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from twisted_ext._version import __version__
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import WEB_CLIENTS, WEB_SECONDS
+from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
+from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.http import BoundedRequest, BoundedSite, Crowd, replyLater
+from twisted_ext.server.sight import Operations
+from twisted_ext.transport.servers import Server
+
+__all__ = ["PORT", "WebService", "webSite"]
+
+#: Where the page is, unless an address says otherwise.
+PORT: Final = 5380
+
+#: Nothing from elsewhere, nothing in the page itself that would be run, and in nobody's frame.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS: Final = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+
+_FILES: Final = (
+    ("", "page.html", "text/html; charset=utf-8"),
+    ("page.css", "page.css", "text/css; charset=utf-8"),
+    ("page.js", "page.js", "text/javascript; charset=utf-8"),
+    ("icon.svg", "icon.svg", "image/svg+xml"),
+)
+
+
+class WebService(Service):
+    """
+    Listens by TCP.
+    """
+
+    def __init__(self, reactor: IReactorTCP, address: str, operations: Operations) -> None:
+        """
+        @param address: of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
+
+        @raise CallerFault: it is none.
+        """
+        self._reactor = reactor
+        self._server = Server.fromText(address, PORT)
+        self._operations = operations
+        self._port: IListeningPort | None = None
+        self._crowd: Crowd | None = None
+
+    @property
+    def port(self) -> int:
+        """
+        The port, once it listens: where 0 was asked for the system chose one.
+        """
+        return self._server.port if self._port is None else cast(IPv4Address, self._port.getHost()).port
+
+    def startService(self) -> None:
+        """
+        @raise CallerFault: one cannot listen there; says why.
+        """
+        self.running = 1
+        self._crowd = Crowd(webSite(self._operations, IReactorTime(self._reactor)), int(WEB_CLIENTS.default))
+        try:
+            self._port = self._reactor.listenTCP(
+                self._server.port, cast("ServerFactory[Any]", self._crowd), interface=self._server.address
+            )
+        except Exception as error:
+            raise CallerFault(f"http: cannot listen at {self._server.label}: {getattr(error, 'socketError', error)}") from error
+
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when nothing listens any more.
+        """
+        self.running = 0
+        port, self._port = self._port, None
+        if self._crowd is not None:
+            self._crowd.end()
+        return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+
+def webSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
+    """
+    @return: a factory for connections of browsers.
+    """
+    root = _Root()
+    for path, name, kind in _FILES:
+        root.putChild(path.encode("ascii"), _File(name, kind))
+    root.putChild(b"status.json", _Status(operations))
+    root.putChild(b"metrics", _Metrics(operations))
+    return BoundedSite(root, clock, WEB_SECONDS.default, _PageRequest)
+
+
+class _PageRequest(BoundedRequest):
+    """
+    A request that has no use for a body.
+    """
+
+    mostOctets = 0
+
+
+class _Page(Resource):
+    """
+    Something that can be looked at.
+
+    @cvar anyHost: whether it does not matter under which name it is asked for.
+    """
+
+    isLeaf = True
+    anyHost = False
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def render(self, request: Request) -> bytes | int:
+        """
+        @see: L{Resource.render}
+        """
+        for name, value in _HEADERS:
+            request.setHeader(name.encode("ascii"), value.encode("ascii"))
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"Allow", b"GET, HEAD")
+            return _refuse(request, 405, "There is nothing here to be changed.")
+        # A page elsewhere may have its own name lead here, and then read all there is (DNS rebinding): it cannot have an address do so.
+        if not self.anyHost and not _isOurs(request.getHeader(b"host")):
+            return _refuse(request, 421, "Ask for this page by the address of the server, or as localhost.")
+        return self.show(request)
+
+    def show(self, request: Request) -> bytes | int:
+        """
+        @return: what L{Resource.render} does, of a request that is in order.
+        """
+        return _refuse(request, 404, "There is no such page.")
+
+
+class _Root(_Page):
+    """
+    Where all pages hang, and what answers for those that there are not.
+    """
+
+    isLeaf = False
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """
+        @see: L{Resource.getChild}
+        """
+        return _Page()
+
+
+class _File(_Page):
+    """
+    A file of this package.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__()
+        self._octets = resources.files(__package__).joinpath(name).read_bytes()
+        self._kind = kind.encode("ascii")
+
+    def show(self, request: Request) -> bytes:
+        """
+        @see: L{_Page.show}
+        """
+        request.setHeader(b"Content-Type", self._kind)
+        return self._octets
+
+
+class _Status(_Page):
+    """
+    All that the page draws.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        super().__init__()
+        self._operations = operations
+
+    def show(self, request: Request) -> int:
+        """
+        @see: L{_Page.show}
+        """
+        return replyLater(request, self._said)
+
+    def _said(self) -> Deferred[JSON]:
+        async def said() -> JSON:
+            status = await self._operations.status()
+            figures = await self._operations.figures()
+            shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
+            return {"status": shown, "figures": figures.toJSON(), "history": self._operations.history.toJSON()}
+
+        return Deferred.fromCoroutine(said())
+
+
+class _Metrics(_Page):
+    """
+    For Prometheus, which may know the server by any name. There are no names of questions in it.
+    """
+
+    anyHost = True
+
+    def __init__(self, operations: Operations) -> None:
+        super().__init__()
+        self._operations = operations
+
+    def show(self, request: Request) -> int:
+        """
+        @see: L{_Page.show}
+        """
+
+        def reply(figures: Figures) -> None:
+            request.setHeader(b"Content-Type", CONTENT_TYPE.encode("ascii"))
+            request.write(exposition(figures, version=__version__, started=self._operations.started).encode("utf-8"))
+            request.finish()
+
+        working = self._operations.figures()
+        request.notifyFinish().addErrback(lambda _: working.cancel())
+        working.addCallback(reply).addErrback(request.processingFailed)
+        return NOT_DONE_YET
+
+
+def _isOurs(host: str | bytes | None) -> bool:
+    """
+    @param host: of the request, with or without a port.
+
+    @return: whether it is an address, or a name that only ever means this machine.
+    """
+    text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
+    if text.startswith("["):
+        name = text[1:].partition("]")[0]
+    else:
+        name = text.rpartition(":")[0] if ":" in text else text
+    if name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(request: Request, code: int, words: str) -> bytes:
+    request.setResponseCode(code)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    return f"{words}\n".encode("ascii")
