@@ -33,13 +33,15 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "transport",
         "resolver",
         "server edges",
+        "serving",
         "testing",
         "apps",
     )
 )
 
-#: Modules that are the public face of a room and count as part of it.
-FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges"}
+#: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
+#: answers with what meets other people's resolvers.
+FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "server.factory": "serving"}
 
 #: Rooms that decide and do not act.
 PURE: Final = frozenset().union(*LAYERS[:4])
@@ -120,7 +122,9 @@ def roomOf(module: str) -> str | None:
     names = module.split(".")
     if names[0] != "twisted_ext" or len(names) == 1:
         return None
-    room = FACES.get(names[1], names[1])
+    if names == ["twisted_ext", "server"]:
+        return "serving"
+    room = FACES.get(names[1]) or FACES.get(".".join(names[1:3])) or names[1]
     return ".".join(["apps", *names[2:3]]) if room == "apps" else room
 
 
@@ -301,6 +305,8 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToLayers, "wire.names", "from twisted_ext import client"),
         (objectToLayers, "cache.store", "from twisted_ext.zone.images import Image"),
         (objectToLayers, "server.respond", "from twisted_ext.edges.names import asTuple"),
+        (objectToLayers, "server.respond", "from twisted_ext.server.factory import DNSServerFactory"),
+        (objectToForeign, "server.factory", "from twisted.names import dns"),
         (objectToLayers, "resolver.asking", "from twisted_ext.client import getResolver"),
         (objectToLayers, "apps.shell.manhole", "from twisted_ext.apps.cli.lookup import show"),
         (objectToLayers, "attic.things", ""),
@@ -343,6 +349,7 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
         ("apps.cli.main", "from twisted_ext.apps.cli.lookup import show\nfrom twisted_ext.client import getResolver"),
         ("interfaces", "if TYPE_CHECKING:\n    from twisted_ext.transport.pending import Reply"),
         ("bulk", "from twisted_ext.edges.inward import NamesSource"),
+        ("server.factory", "from twisted_ext.edges.serving import MessageServing\nfrom twisted_ext.server.respond import Responder"),
         ("wire.names", "\n" * LONGEST),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +44,28 @@ def missingFrom(names: object, namespace: dict[str, object]) -> list[str]:
     return wrong
 
 
+#: The one package that is a face as well, and fetches what it offers when that is asked for.
+FACE: Final = ROOT / "twisted_ext" / "server" / "__init__.py"
+
+
 def holdsCode(source: str) -> bool:
     """
     @return: whether there is anything in this text but one docstring.
     """
     body = ast.parse(source).body
     return len(body) != 1 or ast.get_docstring(ast.parse(source)) is None
+
+
+def importsAtOnce(source: str) -> list[str]:
+    """
+    @return: what this text imports when it is run, other than from the standard library.
+    """
+    standard = ("__future__", "typing")
+    return [
+        ast.unparse(node)
+        for node in ast.parse(source).body
+        if (isinstance(node, ast.ImportFrom) and node.module not in standard) or isinstance(node, ast.Import)
+    ]
 
 
 @pytest.mark.parametrize("module", PUBLIC)
@@ -63,9 +81,32 @@ def test_exports(module: str) -> None:
 def test_initHoldsDocstring(path: Path) -> None:
     """
     A package holds a docstring and no code, so that importing one module of it
-    imports one module.
+    imports one module. The one exception imports nothing either until it is asked.
     """
-    assert not holdsCode(path.read_text("utf-8"))
+    source = path.read_text("utf-8")
+    assert importsAtOnce(source) == [] if path == FACE else not holdsCode(source)
+
+
+def test_face() -> None:
+    """
+    The package of the server offers its factory by either way of importing, and nothing that is not there.
+    """
+    from twisted_ext import server
+    from twisted_ext.server import DNSServerFactory
+    from twisted_ext.server.factory import DNSServerFactory as real
+
+    assert server.DNSServerFactory is DNSServerFactory is real
+    assert "DNSServerFactory" in dir(server)
+    with pytest.raises(AttributeError, match="DNSServerFactori"):
+        server.DNSServerFactori  # noqa: B018
+
+
+def test_faceIsLazy() -> None:
+    """
+    Who imports a module of the server does not load what meets twisted.names.
+    """
+    words = "import sys; import twisted_ext.server.access; print([name for name in sys.modules if name.startswith('twisted.names')])"
+    assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_noticed() -> None:
@@ -77,4 +118,6 @@ def test_noticed() -> None:
     assert missingFrom(["there", "there"], {"there": 1}) == ["lists a name twice"]
     assert holdsCode("")
     assert holdsCode('"""Words."""\nimport os')
+    assert importsAtOnce("from __future__ import annotations\nif True:\n    import os\n") == []
+    assert importsAtOnce("from os import path\nimport sys\n") == ["from os import path", "import sys"]
     assert not holdsCode('"""Words."""\n')

@@ -7,7 +7,7 @@ from __future__ import annotations
 from tests.server.streams import Client, StreamTestCase, request
 from twisted_ext.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
-from twisted_ext.server.listeners.stream import StreamServing
+from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.wire.framing import StreamBuffer, frame
 
 

@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.listeners.stream import Send, StreamServing, StreamServings
+from twisted_ext.server.listeners.connection import Send, StreamServing
+from twisted_ext.server.listeners.stream import StreamServings
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.streams import MemoryConnection

@@ -1,0 +1,156 @@
+"""
+A server in anybody's process, made as L{twisted.names.server} has it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from twisted_ext.edges.protocols import DNSProtocol
+from twisted_ext.edges.serving import MessageServing
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.access import Access
+from twisted_ext.server.finishing import Finishing
+from twisted_ext.server.gates import standardGates
+from twisted_ext.server.listeners.connection import StreamServing
+from twisted_ext.server.listeners.stream import StreamServings
+from twisted_ext.server.respond import Responder, laneFor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted_ext.edges.serving import Peer
+    from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.server.listeners.connection import Send
+
+__all__ = ["DNSServerFactory"]
+
+#: Stands for the protocol of this package that knows how to deal with many connections.
+_PROTOCOL: Final = cast("Callable[[], Protocol]", DNSProtocol)
+
+
+class _Connections(StreamServings):
+    """
+    Connections that the factory hears of.
+    """
+
+    def __init__(self, factory: DNSServerFactory) -> None:
+        super().__init__(_Answering(factory), factory.clock)
+        self._factory = factory
+
+    def opened(self, stream: StreamServing) -> None:
+        super().opened(stream)
+        self._factory.connectionMade(stream)
+
+    def closed(self, stream: StreamServing) -> None:
+        super().closed(stream)
+        self._factory.connectionLost(stream)
+
+
+class _Answering:
+    """
+    The factory, as connections see it.
+    """
+
+    def __init__(self, factory: DNSServerFactory) -> None:
+        self._factory = factory
+        self.counters = factory.counters
+
+    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+        return None
+
+    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+        return self._factory.octetsReceived(octets, cast("Peer", stream), None, send)
+
+
+class DNSServerFactory(MessageServing, ServerFactory):
+    """
+    Answers queries by UDP and TCP from resolvers of any kind::
+
+        factory = DNSServerFactory(clients=[client.Resolver(servers=[("192.0.2.53", 53)])])
+        reactor.listenUDP(10053, dns.DNSDatagramProtocol(controller=factory))
+        reactor.listenTCP(10053, factory)
+
+    Authorities are asked first, then caches, then clients; each of them is an L{IResolver<twisted.internet.interfaces.IResolver>},
+    something that has its C{query}, or an L{IAnswerSource}. The next one is asked where one fails with
+    L{DomainError<twisted.names.error.DomainError>}. What L{twisted.names.server.DNSServerFactory} lets a subclass override can be
+    overridden here.
+
+    @cvar protocol: what connections are served with where it is not this one. It is called with the factory.
+    @ivar counters: what has been counted.
+    """
+
+    noisy = False
+    protocol = _PROTOCOL
+
+    def __init__(
+        self,
+        authorities: Iterable[object] | None = None,
+        caches: Iterable[object] | None = None,
+        clients: Iterable[object] | None = None,
+        verbose: int = 0,
+        *,
+        reactor: IReactorTime | None = None,
+        access: Access | None = None,
+    ) -> None:
+        """
+        @param authorities: resolvers whose answers are authoritative.
+        @param caches: resolvers asked next. Where the last of them has C{cacheResult}, as those of Twisted have, it is told what C{clients}
+            answer.
+        @param clients: resolvers that ask others; they are asked for those who want recursion.
+        @param verbose: 1 to log queries, 2 to log what is in them and in replies.
+        @param reactor: L{None} for the global one.
+        @param access: who may ask; everybody by default. A server that the Internet can reach should not have C{clients} for everybody.
+
+        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        """
+        self.counters = Counters()
+        self._access = access or Access({"allow": ["any"]})
+        self._servings: _Connections | None = None
+        super().__init__(authorities, caches, clients, verbose, reactor=reactor)
+
+    def _use(self, source: IAnswerSource) -> None:
+        super()._use(source)
+        self._responder = Responder(
+            source,
+            self.clock,
+            gates=standardGates(minimalAny=False),
+            finishing=Finishing(minimal=False, recursion=self.canRecurse),
+            lane=laneFor(self._access),
+            counters=self.counters,
+            unrecursed=True,
+        )
+
+    def replyTo(self, octets: bytes, peer: Peer, address: tuple[str, int] | None, send: Send) -> bool:
+        if address is not None:
+            return self._responder.take(octets, (address[0], address[1]), "udp", send)
+        there = peer.transport.getPeer()
+        return self._responder.take(octets, (getattr(there, "host", ""), getattr(there, "port", 0)), "tcp", send)
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """
+        @return: what serves a new connection; L{None} where there are too many.
+        """
+        make: object = getattr(self, "protocol")  # noqa: B009
+        if make is not _PROTOCOL:
+            own = cast("Callable[[object], Protocol]", make)(self)
+            own.factory = self
+            return own
+        if self._servings is None:
+            self._servings = _Connections(self)
+        stream = self._servings.buildProtocol(addr)
+        if stream is not None:
+            stream.factory = self
+        return stream
+
+    def stopFactory(self) -> None:
+        """
+        Nobody listens any more: end the connections.
+        """
+        servings, self._servings = self._servings, None
+        if servings is not None:
+            servings.close()

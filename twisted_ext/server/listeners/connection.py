@@ -1,0 +1,366 @@
+"""
+One connection with a client: many requests, answered in whatever order the answers come (RFC 7766).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.framing import StreamBuffer
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.counters import Counters
+    from twisted_ext.server.listeners.stream import StreamServings
+
+__all__ = ["Answering", "Send", "StreamServing"]
+
+#: Octets of replies that are gathered before they are written.
+_WINDOW: Final = 65536
+
+Send = Callable[[bytes], None]
+
+
+class Answering(Protocol):
+    """
+    What a connection asks for replies.
+
+    @ivar counters: what is counted.
+    """
+
+    counters: Counters
+
+    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+        """
+        @return: the reply to octets that have been answered before, without its id; L{None} where there is none.
+        """
+
+    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+        """
+        Answer a message, by calling C{send} now or later.
+
+        @return: whether C{send} was called or will be. Whoever sends something else than requests is not talked to any longer.
+        """
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class StreamServing(StreamProtocol):
+    """
+    One connection.
+
+    A client that sends requests and does not read the replies is not read from either. Neither is one that has very many requests
+    waiting.
+
+    @ivar host: the client's address, or C{""} where the connection has none, as by a socket file.
+    @ivar port: its port, or 0.
+    @ivar local: our address and port, or L{None}.
+    @ivar heard: whether a whole message has come yet.
+    @ivar waiting: requests that have no reply yet.
+    @ivar since: when something happened that counts, or the connection was made.
+    """
+
+    transport: ITCPTransport
+    _sink: IConsumer
+    _spring: IPushProducer
+
+    def __init__(self, servings: StreamServings, address: IAddress | None, key: bytes) -> None:
+        self.host: str = getattr(address, "host", "")
+        self.port: int = getattr(address, "port", 0)
+        self.local: tuple[str, int] | None = None
+        self.key = key
+        self.heard = False
+        self.waiting = 0
+        self.since = servings.seconds()
+        self._servings = servings
+        self._answering = servings.answering
+        self._seconds = servings.seconds
+        buffer = StreamBuffer()
+        self._buffer = buffer
+        self._feed = buffer.feed
+        # When the message began that is not whole yet.
+        self._began: float | None = None
+        # Messages that are not looked at yet.
+        self._held: list[bytes] = []
+        self._out: list[bytes] | None = None
+        # Since when the client has not read what there is, and how much was written in spite of that.
+        self._pausedAt: float | None = None
+        self._unread = 0
+        self._ending = False
+        self._silent = False
+        self._turn: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        here = self.transport.getHost()
+        if hasattr(here, "host") and hasattr(here, "port"):
+            self.local = (here.host, here.port)
+        self._sink = cast(IConsumer, self.transport)
+        self._spring = cast(IPushProducer, self.transport)
+        self._sink.registerProducer(self, True)
+        self._servings.opened(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._ending = True
+        self._held.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        self._servings.closed(self)
+        self._servings.gone()
+
+    # -- what comes
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._ending:
+            return
+        try:
+            messages = self._feed(data)
+        except BadMessage:
+            self.end()
+            return
+        now = self._seconds()
+        partial = self._buffer.partial
+        if messages:
+            self.heard = True
+            self.since = now
+            self._answering.counters.tcp += len(messages)
+            self._began = now if partial else None
+            if self._held:
+                self._held += messages
+            else:
+                self._process(messages, now)
+        elif partial and self._began is None:
+            self._began = now
+
+    def _process(self, messages: list[bytes], now: float) -> None:
+        """
+        Answer messages, as many as may be now.
+        """
+        servings = self._servings
+        end = len(messages)
+        turn = servings.mostPerTurn
+        position = 0
+        while (
+            position < end
+            and position < turn
+            and self._pausedAt is None
+            and self.waiting < servings.mostInFlight
+            and not self._ending
+        ):
+            position = self._batch(messages, position, min(end, turn), now)
+        if self._ending:
+            self._held.clear()
+        elif position < end:
+            if not self._held:
+                self._spring.pauseProducing()
+            self._held = messages[position:]
+            if position >= turn and self._turn is None:
+                self._turn = servings.clock.callLater(0, self._takeTurn)
+        elif self._held:
+            self._held = []
+            if self._pausedAt is None:
+                self._spring.resumeProducing()
+        self._leave()
+
+    def _batch(self, messages: list[bytes], position: int, end: int, now: float) -> int:
+        """
+        Answer messages, and write the replies that are there at once in one piece.
+
+        @return: the position of the first message that has not been looked at.
+        """
+        answering = self._answering
+        counters = answering.counters
+        find = answering.find
+        replies = counters.replies
+        most = self._servings.mostInFlight
+        self._out = out = []
+        size = 0
+        understood = True
+        try:
+            while position < end and size < _WINDOW:
+                octets = messages[position]
+                reply = find(octets, self, now)
+                if reply is not None:
+                    length = len(reply)
+                    replies[reply[1] & 15] += 1
+                    out.append((length + 2).to_bytes(2, "big") + octets[:2] + reply)
+                    size += length
+                elif self.waiting >= most:
+                    break
+                else:
+                    counters.tcpBeyond += 1
+                    before = len(out)
+                    self.waiting += 1
+                    if not answering.take(octets, self, self.send):
+                        self.waiting -= 1
+                        understood = False
+                        break
+                    for each in out[before:]:
+                        size += len(each)
+                position += 1
+        finally:
+            self._out = None
+        if out:
+            self._write(out[0] if len(out) == 1 else b"".join(out))
+        if not understood:
+            self.end()
+        return position
+
+    def _takeTurn(self) -> None:
+        self._turn = None
+        self._continue()
+
+    def _continue(self) -> None:
+        """
+        Go on with what is held, if nothing is in the way any more.
+        """
+        if self._held and self._turn is None and self._out is None and self._pausedAt is None and not self._ending:
+            self._process(self._held, self._seconds())
+
+    # -- what goes
+
+    def send(self, octets: bytes) -> None:
+        """
+        Send a reply.
+        """
+        if self.waiting:
+            self.waiting -= 1
+        if self._ending:
+            return
+        framed = len(octets).to_bytes(2, "big") + octets
+        out = self._out
+        if out is not None:
+            out.append(framed)
+            return
+        self.since = self._seconds()
+        self._write(framed)
+        if self._held:
+            self._continue()
+        else:
+            self._leave()
+
+    def writeMessage(self, message: _Writable) -> None:
+        """
+        Send a message of twisted.names, as its L{DNSProtocol<twisted.names.dns.DNSProtocol>} does.
+        """
+        self.send(message.toStr())
+
+    def _write(self, octets: bytes) -> None:
+        if self._pausedAt is not None:
+            self._unread += len(octets)
+            if self._unread > self._servings.mostUnread:
+                self._answering.counters.tcpIdled += 1
+                self.abort()
+                return
+        self.transport.write(octets)
+
+    # -- the transport's buffer
+
+    def pauseProducing(self) -> None:
+        if self._pausedAt is None:
+            self._pausedAt = self._seconds()
+            self._unread = 0
+            self._spring.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        if self._pausedAt is None:
+            return
+        self._pausedAt = None
+        self.since = self._seconds()
+        if self._held:
+            self._continue()
+        elif not self._ending:
+            self._spring.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self._held.clear()
+
+    # -- the end
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has nothing more to say, but may still listen.
+        """
+        if self._ending:
+            return
+        self._silent = True
+        self._leave()
+
+    def writeConnectionLost(self) -> None:
+        self.abort()
+
+    def overdue(self, now: float) -> bool:
+        """
+        @return: whether this connection has had its time.
+        """
+        servings = self._servings
+        if self._pausedAt is not None:
+            return now - self._pausedAt >= servings.stalled
+        if self._began is not None and now - self._began >= servings.message:
+            return True
+        if self.waiting:
+            # Everything that answers has a deadline of its own; this is for what does not keep it.
+            return now - self.since >= servings.patience
+        return now - self.since >= (servings.idle if self.heard else servings.message)
+
+    @property
+    def spare(self) -> bool:
+        """
+        Whether nothing is lost if this connection ends.
+        """
+        return not (self.waiting or self._held or self._ending)
+
+    def end(self) -> None:
+        """
+        Close the connection once what was written is read.
+        """
+        if not self._ending:
+            self._ending = True
+            # Whoever does not even read what is left gets as long as others who do not read.
+            if self._pausedAt is None:
+                self._pausedAt = self._seconds()
+            self._sink.unregisterProducer()
+            self.transport.loseConnection()
+
+    def _leave(self) -> None:
+        """
+        End if the client has said that nothing more will come, and has got everything.
+        """
+        if self._silent and not self.waiting and not self._held:
+            self.end()
+
+    def abort(self) -> None:
+        """
+        Close the connection now.
+        """
+        self._ending = True
+        # It makes room at once, not when the transport has noticed.
+        self._servings.closed(self)
+        self.transport.abortConnection()
+
+    def __repr__(self) -> str:
+        return f"<StreamServing {self.host}:{self.port}>"
+
+
+class _Writable(Protocol):
+    """
+    A message of twisted.names.
+    """
+
+    def toStr(self) -> bytes:
+        """
+        @return: its octets.
+        """
