@@ -34,15 +34,14 @@ from twisted_ext.limits import (
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
 )
-from twisted_ext.server.listeners.connection import Answering, StreamServing
+from twisted_ext.server.listeners.connection import Answering, Send, StreamServing
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
-    from twisted_ext.server.listeners.connection import Send
     from twisted_ext.server.respond import Responder
 
-__all__ = ["Responding", "StreamListener", "StreamServings"]
+__all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamServings"]
 
 #: Seconds between two looks at all connections.
 _SWEEP: Final = 0.5
@@ -253,7 +252,7 @@ class StreamListener:
 
             described = cast("Callable[[object, str], IStreamServerEndpoint]", endpoints.serverFromString)
             endpoint = described(self._reactor, self._endpoint)
-            return cast("Deferred[IListeningPort]", endpoint.listen(self.servings)).addCallback(self._listens)
+            return endpoint.listen(self.servings).addCallback(self._listens)
         if self._socket is not None:
             adopting = IReactorSocket(self._reactor)
             return maybeDeferred(
