@@ -4,6 +4,8 @@ The plugins of twisted_ext, by name only: nothing heavy is imported until used.
 
 from __future__ import annotations
 
+from twisted.application.service import ServiceMaker
+
 from twisted_ext.resolver.descriptions import BUILT_IN
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "systemParser",
     "tcpParser",
     "threadedParser",
+    "txdns",
     "udpParser",
 ]
 
@@ -37,3 +40,5 @@ __all__ = [
     searchParser,
     namesParser,
 ) = BUILT_IN
+
+txdns = ServiceMaker("txdns", "twisted_ext.apps.tap", "A DNS server: forwards, caches, has records of its own.", "txdns")

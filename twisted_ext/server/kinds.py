@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.limits import Limit
+from twisted_ext.server.cookies import SECRET_OCTETS
 from twisted_ext.transport.servers import Server
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "READABLE",
     "RECORD",
     "ROUTE",
+    "SECRET",
     "TEXT",
     "Flag",
     "Kind",
@@ -36,6 +38,7 @@ __all__ = [
     "Text",
     "Value",
     "describedUpstream",
+    "readSecret",
 ]
 
 #: One value of a setting, or all of those of a setting that takes several.
@@ -209,6 +212,31 @@ def _readable(text: str) -> str:
     return text
 
 
+def readSecret(path: str) -> bytes:
+    """
+    @return: the octets that a file has in hexadecimal digits.
+
+    @raise BadDescription: it has anything else.
+
+    @raise OSError: it cannot be read.
+    """
+    with open(path, "rb", opener=_openNow) as opened:
+        text = opened.read(256).strip()
+    try:
+        secret = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_OCTETS:
+        raise BadDescription(f"{path} has to hold {2 * SECRET_OCTETS} hexadecimal digits and nothing else")
+    return secret
+
+
+def _secret(text: str) -> str:
+    if text:
+        readSecret(_path(text))
+    return text
+
+
 def _openNow(path: str, flags: int) -> int:
     # A pipe that somebody put in a file's place would have us wait.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
@@ -256,6 +284,7 @@ ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or 
 HTTP_ADDRESS: Final = Text("an address and a port, such as 127.0.0.1:5380 or [::1]:5380", _httpAddress)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
 PATH: Final = Text("the path of a file", _path)
+SECRET: Final = Text("the path of a file with a secret", _secret)
 READABLE: Final = Text("the path of a file that can be read", _readable)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)

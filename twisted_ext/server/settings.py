@@ -6,35 +6,24 @@ made of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
     CACHE_BYTES,
+    CLIENT_RATE,
     HEDGE_SECONDS,
     STALE_SECONDS,
     STALE_WAIT,
     WORKERS,
 )
 from twisted_ext.server import kinds
+from twisted_ext.server.access import NEARBY
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Kind, Value
 
 __all__ = ["SETTINGS", "Setting", "Settings", "settingNamed"]
-
-#: Who may ask unless somebody says otherwise: this machine and networks that the internet cannot reach.
-_NEAR: Final = (
-    "127.0.0.0/8",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "169.254.0.0/16",
-    "::1/128",
-    "fc00::/7",
-    "fe80::/10",
-)
-
 
 class Setting:
     """
@@ -161,8 +150,28 @@ def _settings() -> Iterable[Setting]:
         group=cache,
     )
     guarding = "Who may ask, and what is given"
-    yield Setting("allow", kinds.PREFIX, _NEAR, "Answer these addresses; all others are refused", group=guarding)
+    yield Setting("allow", kinds.PREFIX, NEARBY, "Answer these addresses; all others are refused", group=guarding)
+    yield Setting("refuse", kinds.PREFIX, (), "Refuse these, although they are within what is allowed", group=guarding)
+    yield Setting("drop", kinds.PREFIX, (), "Give these no reply at all", group=guarding)
     yield Setting("cookies", kinds.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding)
+    yield Setting(
+        "cookie-secret",
+        kinds.SECRET,
+        "",
+        "File with 32 hexadecimal digits to make cookies with, for servers that share an address; by default drawn at each start",
+        group=guarding,
+        live=False,
+    )
+    yield Setting("minimal-any", kinds.FLAG, True, "Answer questions for type ANY with one record (RFC 8482)", group=guarding)
+    yield Setting(
+        "client-rate",
+        kinds.Number(CLIENT_RATE, "queries"),
+        int(CLIENT_RATE.default),
+        "What one client may ask in a second; 0 for as much as it likes",
+        group=guarding,
+    )
+    yield Setting("version", kinds.TEXT, "", "Answer to version.bind; refused by default", group=guarding)
+    yield Setting("hostname", kinds.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
     yield Setting("nsid", kinds.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
     yield Setting(
         "stop-rebinding", kinds.FLAG, False, "Give no private addresses for names of upstreams", group=guarding
@@ -174,7 +183,7 @@ def _settings() -> Iterable[Setting]:
     yield Setting("verbose", kinds.COUNT, 0, "Log more; twice for still more", short="v", group=watching)
     yield Setting("query-log", kinds.FLAG, False, "Log every query", group=watching)
     yield Setting("http", kinds.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", group=watching, live=False)
-    yield Setting("control", kinds.PATH, "", "Unix socket for txdns control", group=watching, live=False)
+    yield Setting("control", kinds.PATH, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
     yield Setting("manhole", kinds.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1",
                   group=watching, live=False)
     yield Setting("manhole-keys", kinds.READABLE, "", "Who may use it: a file in the form of authorized_keys", group=watching, live=False)
@@ -216,7 +225,14 @@ class Settings:
     stale: int
     staleWait: float
     allow: tuple[str, ...]
+    refuse: tuple[str, ...]
+    drop: tuple[str, ...]
     cookies: bool
+    cookieSecret: str
+    minimalAny: bool
+    clientRate: int
+    version: str
+    hostname: str
     nsid: str
     stopRebinding: bool
     rebindingAllow: tuple[str, ...]
@@ -254,6 +270,19 @@ class Settings:
             except BadDescription as fault:
                 raise BadDescription(f"{name} {fault}") from None
         return cls(checked)
+
+    def toJSON(self) -> dict[str, object]:
+        """
+        @return: what L{fromJSON} makes the same settings of, in another process of this version.
+        """
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.given.items()}
+
+    @classmethod
+    def fromJSON(cls, values: Mapping[str, object]) -> Settings:
+        """
+        Take what L{toJSON} gave. It was checked there.
+        """
+        return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
 
     def value(self, setting: Setting) -> Value:
         """

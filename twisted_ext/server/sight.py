@@ -111,7 +111,11 @@ class Keeping(Protocol):
     @ivar octets: memory that it takes.
     """
 
-    octets: int
+    @property
+    def octets(self) -> int:
+        """
+        Memory that it takes.
+        """
 
     def __len__(self) -> int: ...
 

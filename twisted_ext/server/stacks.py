@@ -4,7 +4,7 @@ What a server answers from, put together as its settings say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -32,7 +32,6 @@ from twisted_ext.wire.names import isBelow, nameFromText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.settings import Settings
 
 __all__ = ["ForwardStack", "described"]
@@ -277,40 +276,6 @@ class ForwardStack:
 
     def _labelOf(self, upstream: Upstream) -> str:
         return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
-
-    def upstreams(self) -> list[dict[str, JSON]]:
-        """
-        @return: each server that is asked: C{server}, C{way}, C{up}, C{rtt} in seconds or L{None}, C{failures} in a row, C{looped}, and
-            C{description}, as which it was given.
-        """
-        return list(self._upstreams())
-
-    def _upstreams(self) -> Iterator[dict[str, JSON]]:
-        now = self._reactor.seconds()
-        for upstream in self._asking.upstreams:
-            any_ = False
-            for forwarding, index in serversOf(upstream):
-                any_ = True
-                standing = forwarding.standings[index]
-                yield {
-                    "description": upstream.description,
-                    "server": forwarding.upstreams[index].server.label,
-                    "way": "tcp" if forwarding.stream else "udp",
-                    "up": not upstream.looped and now >= standing.downUntil,
-                    "rtt": None if standing.rtt is None else round(standing.rtt, 6),
-                    "failures": standing.failures,
-                    "looped": upstream.looped,
-                }
-            if not any_:
-                yield {
-                    "description": upstream.description,
-                    "server": upstream.description,
-                    "way": "",
-                    "up": not upstream.looped,
-                    "rtt": None,
-                    "failures": 0,
-                    "looped": upstream.looped,
-                }
 
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:

@@ -1,0 +1,318 @@
+"""
+C{twistd txdns}: its options, and the service that they make.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.python import usage
+
+from twisted_ext._version import __version__
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.reading import readSettings
+from twisted_ext.server.settings import SETTINGS, Setting, Settings
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService, Service
+
+    from twisted_ext.server.kinds import Value
+    from twisted_ext.server.sight import Operations
+
+__all__ = ["ForwardOptions", "Options", "makeService"]
+
+#: What shells are told where words, files or sockets cannot be used.
+_WRONG: Final = 1
+
+
+def _end(text: str) -> NoReturn:
+    """
+    Say in a line, or one for each thing that is wrong, why there is no server.
+    """
+    from twisted_ext.wire.escapes import printable
+
+    for line in text.splitlines():
+        print(f"twistd txdns: {printable(line)}", file=sys.stderr)
+    raise SystemExit(_WRONG)
+
+
+def _untyped(function: Callable[..., object], *arguments: object) -> None:
+    function(*arguments)
+
+
+class _Words(usage.Options):
+    """
+    Options that are settings.
+
+    @ivar given: those that were given, by the names of settings.
+    @ivar config: the file, or L{None}.
+    """
+
+    def __init__(self) -> None:
+        _untyped(super().__init__)
+        self.given: dict[str, Value] = {}
+        self.config: str | None = None
+        self.showConfig = False
+        self.showPath = False
+
+    def take(self, setting: Setting, text: str) -> None:
+        """
+        An option was given.
+        """
+        option = f"--{setting.name}"
+        try:
+            value = setting.kind.fromText(text)
+        except BadDescription as fault:
+            raise usage.UsageError(f"{option} {fault}") from None
+        if setting.many:
+            before = cast("tuple[str, ...]", self.given.get(setting.name, ()))
+            value = (*before, str(value))
+        self.given[setting.name] = value
+        if setting.name == "resolv-conf":
+            self.given["recursive"] = True
+
+    def more(self, setting: Setting) -> None:
+        """
+        An option that counts how often it is given was given.
+        """
+        self.given[setting.name] = cast(int, self.given.get(setting.name, 0)) + 1
+
+    def set(self, setting: Setting, value: bool) -> None:
+        """
+        An option that is yes or no was given.
+        """
+        self.given[setting.name] = value
+
+    def opt_config(self, path: str) -> None:
+        """
+        Read settings from this TOML file; options given here go before it. It is read again at SIGHUP.
+        """
+        self.config = os.path.abspath(path)
+
+    def opt_show_config(self) -> None:
+        """
+        Print all settings as a TOML file, and exit.
+        """
+        self.showConfig = True
+
+    def opt_show_path(self) -> None:
+        """
+        Print what a question goes through, in order, and exit.
+        """
+        self.showPath = True
+
+    def opt_version(self) -> None:
+        """
+        Print the version, and exit.
+        """
+        import platform
+
+        from twisted import __version__ as twisted
+
+        print(f"txdns {__version__} (Twisted {twisted}, Python {platform.python_version()})")
+        raise SystemExit(0)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Read the words. What is wrong with them is said in one line, not behind a page of help.
+        """
+        try:
+            _untyped(super().parseOptions, options)
+        except usage.UsageError as error:
+            _end(f"{error} (twistd txdns --help lists the options)")
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        @return: all options, under the headings of their settings.
+        """
+        return _usage()
+
+
+def _addOptions() -> None:
+    for setting in SETTINGS:
+        name = f"opt_{setting.name.replace('-', '_')}"
+        for key, option in _optionsFor(setting, name).items():
+            setattr(_Words, key, option)
+
+
+def _optionsFor(setting: Setting, name: str) -> dict[str, Callable[..., None]]:
+    from twisted_ext.server.kinds import COUNT, FLAG
+
+    made: dict[str, Callable[..., None]] = {}
+    if setting.kind is COUNT:
+
+        def count(self: _Words) -> None:
+            self.more(setting)
+
+        made[name] = count
+    elif setting.kind is FLAG:
+
+        def yes(self: _Words) -> None:
+            self.set(setting, True)
+
+        def no(self: _Words) -> None:
+            self.set(setting, False)
+
+        made[name] = yes
+        made[f"opt_no_{name.removeprefix('opt_')}"] = no
+    else:
+
+        def take(self: _Words, text: str) -> None:
+            self.take(setting, text)
+
+        made[name] = take
+    if setting.short:
+        made[f"opt_{setting.short}"] = made[name]
+    for option in made.values():
+        option.__doc__ = setting.help
+    return made
+
+
+_addOptions()
+
+
+def _usage() -> str:
+    from textwrap import wrap
+
+    from twisted_ext.server.kinds import COUNT, FLAG
+
+    lines = [
+        "A DNS server. Sub-command: forward (the default) answers from a cache, local records and a hosts file, and asks other servers.",
+        "Every option is a key of the --config file as well.",
+    ]
+    rows: list[tuple[str, str]] = []
+    group = "Settings"
+    everything: list[tuple[str, list[tuple[str, str]]]] = [
+        (
+            group,
+            [
+                ("--config=", "Read settings from this TOML file; options given here go before it. It is read again at SIGHUP."),
+                ("--show-config", "Print all settings as a TOML file, and exit."),
+                ("--show-path", "Print what a question goes through, in order, and exit."),
+                ("--version", "Print the version, and exit."),
+                ("--help", "Print this, and exit."),
+            ],
+        )
+    ]
+    for setting in SETTINGS:
+        if setting.group != group:
+            group = setting.group
+            rows = []
+            everything.append((group, rows))
+        plain = setting.kind is FLAG or setting.kind is COUNT
+        short = f"-{setting.short}, " if setting.short else "    "
+        negative = f" (--no-{setting.name})" if setting.kind is FLAG else ""
+        several = " May be given several times." if setting.many else ""
+        default = "" if setting.many or setting.default in ("", 0, False, True) else f" [default: {setting.default}]"
+        if setting.default is True:
+            default = " [default: yes]"
+        rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
+    for heading, each in everything:
+        lines += ["", f"{heading}:"]
+        for option, text in each:
+            wrapped = wrap(text, 92)
+            lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
+            lines += [f"{'':<29}{line}" for line in wrapped[1:]]
+    return "\n".join([*lines, ""])
+
+
+class ForwardOptions(_Words):
+    """
+    C{twistd txdns forward}.
+    """
+
+    synopsis = "Usage: twistd [options] txdns [forward] [options]"
+
+
+class Options(_Words):
+    """
+    C{twistd txdns}; options may stand before the sub-command as well as behind it.
+    """
+
+    synopsis = "Usage: twistd [options] txdns [forward] [options]"
+    defaultSubCommand = "forward"
+    subCommands = [["forward", None, ForwardOptions, "answer from a cache, and ask other servers"]]
+
+    def postOptions(self) -> None:
+        """
+        Check all of it, before anything starts.
+        """
+        sub = cast(_Words, self.subOptions)
+        for name, value in sub.given.items():
+            before = self.given.get(name)
+            if isinstance(before, tuple) and isinstance(value, tuple):
+                value = before + value
+            self.given[name] = value
+        self.config = sub.config or self.config
+        try:
+            settings = self.settings()
+            if self.showConfig or sub.showConfig:
+                print(settings.toTOML(), end="")
+                raise SystemExit(0)
+            if self.showPath or sub.showPath:
+                _showPath(settings)
+                raise SystemExit(0)
+        except DNSFault as fault:
+            _end(str(fault))
+
+    def settings(self) -> Settings:
+        """
+        @return: what file and options say, read now.
+
+        @raise BadDescription: see L{readSettings}.
+        """
+        values = {} if self.config is None else readSettings(self.config)
+        return Settings({**values, **self.given})
+
+
+def _showPath(settings: Settings) -> None:
+    from twisted.internet import reactor
+
+    from twisted_ext.server.services import pathOf
+
+    print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the server that the options ask for. Its sockets are bound here, where an error can still be told to whoever typed the command,
+    and before privileges are dropped.
+    """
+    from twisted.internet import reactor
+
+    from twisted_ext.server.services import makeServer
+
+    try:
+        settings = options.settings()
+        server = makeServer(cast(IReactorTime, reactor), settings, options.settings)
+        for service in _watching(settings, server.operations):
+            server.add(service)
+    except (DNSFault, OSError) as fault:
+        _end(str(fault))
+    _reloadAtHangUp(server.reloadNow)
+    return cast("IService", server)
+
+
+def _watching(settings: Settings, operations: Operations) -> list[Service]:
+    return []
+
+
+def _reloadAtHangUp(reload: Callable[[], object]) -> None:
+    """
+    Read the settings again when a SIGHUP comes.
+    """
+    import signal
+
+    from twisted.internet import reactor
+
+    def hungUp(number: int, frame: object) -> None:
+        # Signals come at any moment; the reactor does it when it is ready for it.
+        IReactorFromThreads(reactor).callFromThread(reload)
+
+    if hasattr(signal, "SIGHUP"):
+        reactor.callWhenRunning(partial(signal.signal, signal.SIGHUP, hungUp))

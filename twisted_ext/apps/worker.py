@@ -1,0 +1,155 @@
+"""
+One of several processes that share a port: C{python -m twisted_ext.apps.worker}, started by L{twisted_ext.server.workers}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
+
+from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.services import ForwardService
+from twisted_ext.server.settings import Settings
+from twisted_ext.server.sockets import Bound
+from twisted_ext.server.workers import Lines
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.sight import Sight
+
+__all__ = ["Obeying", "main"]
+
+_log = Logger()
+
+#: What a worker can be asked, and how that is put to the server.
+_ASKED: Final[dict[str, Callable[[Sight, dict[str, JSON]], Deferred[object]]]] = {
+    "figures": lambda sight, _: cast("Deferred[object]", sight.figures().addCallback(Figures.toJSON)),
+    "cached": lambda sight, said: cast("Deferred[object]", sight.cached(_name(said))),
+    "flush": lambda sight, said: cast(
+        "Deferred[object]", sight.flush(None if said["name"] is None else _name(said), bool(said["subtree"]))
+    ),
+    "explain": lambda sight, said: cast("Deferred[object]", sight.explain(Question(_name(said), int(str(said["type"]))))),
+    "trace": lambda sight, said: cast(
+        "Deferred[object]", sight.trace(bool(said["on"]), None if said["name"] is None else _name(said))
+    ),
+    "traces": lambda sight, _: cast("Deferred[object]", sight.traces()),
+}
+
+
+def _name(said: dict[str, JSON]) -> bytes:
+    return nameFromText(str(said["name"]))
+
+
+class Obeying(Protocol):
+    """
+    Does what the parent says, and ends when there is none.
+    """
+
+    transport: ITransport
+
+    def __init__(self, reactor: IReactorTime, stop: Callable[[], object]) -> None:
+        """
+        @param stop: ends this process.
+        """
+        self.service: ForwardService | None = None
+        self._reactor = reactor
+        self._stop = stop
+        self._lines = Lines(self._took)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._lines.feed(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stop()
+
+    def _say(self, **said: object) -> None:
+        self.transport.write(json.dumps(said).encode("ascii") + b"\n")
+
+    def _took(self, said: dict[str, JSON]) -> None:
+        number = said.get("id")
+
+        def value(result: object) -> None:
+            self._say(id=number, value=result)
+
+        def error(failure: Failure) -> None:
+            self._say(id=number, error=str(failure.value) or type(failure.value).__name__)
+
+        done = maybeDeferred(self._do, said)
+        if number:
+            done.addCallbacks(value, error)
+        done.addErrback(self._ebLost)
+
+    def _ebLost(self, failure: Failure) -> None:
+        _log.failure("while obeying", failure=failure)
+        self._stop()
+
+    def _do(self, said: dict[str, JSON]) -> object:
+        do = str(said["do"])
+        if do == "serve":
+            self._serve(said)
+            return None
+        service = self.service
+        assert service is not None
+        if do == "reload":
+            return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
+        return _ASKED[do](service.sight, said)
+
+    def _serve(self, said: dict[str, JSON]) -> None:
+        bound: list[Bound] = []
+        for pair in cast("list[dict[str, JSON]]", said["bound"]):
+            opened = [None if pair.get(way) is None else socket.socket(fileno=cast(int, pair[way])) for way in ("datagram", "stream")]
+            for each in opened:
+                if each is not None:
+                    each.setblocking(False)
+                    os.set_inheritable(each.fileno(), False)
+            bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1]))
+        settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
+        self.service = ForwardService(self._reactor, settings, bound, bytes.fromhex(str(said["secret"])))
+        self.service.startService()
+        self._say(ready=True)
+
+
+def main() -> None:
+    """
+    Serve until the parent says otherwise, or is gone.
+    """
+    from twisted.internet import reactor
+    from twisted.internet.stdio import StandardIO
+
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr, timeFormat=None)], redirectStandardIO=False)
+
+    def stop() -> None:
+        if reactor.running:
+            reactor.stop()
+
+    obeying = Obeying(cast(IReactorTime, reactor), stop)
+
+    connect: Callable[[Protocol], object] = StandardIO
+
+    def begin() -> None:
+        # Whoever presses Ctrl-C means all of us, and the parent sees to it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        connect(obeying)
+
+    def end() -> Deferred[None] | None:
+        return obeying.service.stopService() if obeying.service is not None else None
+
+    reactor.callWhenRunning(begin)
+    reactor.addSystemEventTrigger("before", "shutdown", end)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""
+A server as a service of Twisted: its listeners, what they answer from, and what is counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.cookies import SECRET_OCTETS
+from twisted_ext.server.kinds import readSecret
+from twisted_ext.server.readiness import notify, watchdogSeconds
+from twisted_ext.server.serving import KeptReplies, Serving, gatesOf
+from twisted_ext.server.sight import Sight
+from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.stacks import ForwardStack
+from twisted_ext.server.upstreams import Listening
+from twisted_ext.server.workers import Workforce
+
+if TYPE_CHECKING:
+    from twisted_ext.server.settings import Setting, Settings
+    from twisted_ext.server.sight import Operations
+
+__all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
+
+#: Seconds between two looks at files that are answered from.
+_EVERY: Final = 1.0
+
+
+class ForwardService(Service):
+    """
+    One process that forwards: sockets, what answers, and what is counted.
+
+    @ivar settings: those in force.
+    @ivar stack: what it answers from.
+    @ivar counters: what it counts.
+    @ivar sight: what can be seen of it and done to it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        bound: Sequence[Bound],
+        secret: bytes,
+        *,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """
+        @param bound: the sockets to listen on, which are this one's from now on.
+        @param secret: for cookies.
+        @param reread: gives the settings as they are to be after a reload.
+
+        @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
+        """
+        self.settings = settings
+        self._reactor = reactor
+        self._bound = list(bound)
+        self._reread = reread
+        addresses = tuple(dict.fromkeys([each.address for each in bound]))
+        listening = Listening(addresses, bound[0].port) if bound else None
+        self.stack = ForwardStack(reactor, settings, listening=listening, changed=self._changed)
+        self.counters = Counters()
+        self.sight = sight = Sight(reactor, self.counters)
+        sight.source = self.stack
+        sight.caching = self.stack.caching
+        sight.flushed = self._changed
+        sight.reloading = self.reload
+        sight.listening = tuple([label for each in bound for label in each.labels])
+        self._serving: Serving | None = None
+        try:
+            self._serving = Serving(reactor, settings, self.stack, self.counters, secret)
+        except BaseException:
+            self.stack.close()
+            raise
+        sight.lane = KeptReplies(self._serving.lane)
+        self._looking = LoopingCall(self.stack.look)
+        self._looking.clock = reactor
+
+    def _changed(self) -> None:
+        # The stack may say so while it is still being built.
+        if self._serving is not None:
+            self._serving.epoch.bump()
+
+    @property
+    def _parts(self) -> Serving:
+        assert self._serving is not None
+        return self._serving
+
+    def startService(self) -> None:
+        """
+        Begin to answer.
+        """
+        self.running = 1
+        self.sight.startService()
+        self._parts.listen(self._bound)
+        self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
+        self.stack.started()
+        self.log.info("answering at {listening}", listening=", ".join(self.sight.listening))
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Answer no more.
+
+        @return: fires when no socket, look-up or timer is left.
+        """
+        self.running = 0
+        if self._looking.running:
+            self._looking.stop()
+        stopping = [
+            maybeDeferred(self.sight.stopService),
+            self._parts.stop(),
+            self.stack.close(),
+        ]
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: closeSockets(self._bound))
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Read the settings again and go over to them; cache and sockets stay.
+
+        @return: lines that say what came of it. Fails with L{BadDescription} where the settings cannot be used; then all is as before.
+        """
+        if self._reread is None:
+            return fail(BadDescription("this server has no settings to read again"))
+        try:
+            return succeed(self.goOverTo(self._reread()))
+        except DNSFault as fault:
+            return fail(fault)
+
+    def goOverTo(self, settings: Settings) -> list[str]:
+        """
+        Go over to other settings; what cannot change while it runs stays as it was.
+
+        @return: lines that say what came of it.
+
+        @raise BadDescription: they cannot be used; all is as before.
+        """
+        before = self.settings
+        differing = before.differing(settings)
+        self.stack.reload(settings)
+        self.settings = settings
+        self._parts.adopt(settings)
+        self.stack.started()
+        return _told(before, settings, differing)
+
+
+def _told(before: Settings, after: Settings, differing: Sequence[Setting]) -> list[str]:
+    if not differing:
+        return ["nothing has changed"]
+    return [
+        f"{setting.name}: {_short(before.value(setting))} is now {_short(after.value(setting))}"
+        + ("" if setting.live else "; this takes a restart")
+        for setting in differing
+    ]
+
+
+def _short(value: object) -> str:
+    shown = ", ".join([str(each) for each in value]) if isinstance(value, tuple) else str(value)
+    return (shown if len(shown) <= 60 else f"{shown[:57]}...") or "none"
+
+
+class Server(Service):
+    """
+    The whole of C{twistd txdns}: one serving process, or a parent with several; and what is told to systemd.
+
+    @ivar operations: for control, status page and manhole.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: IReactorTime, inner: ForwardService | Workforce) -> None:
+        self._inner = inner
+        self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
+        self._parts: list[Service] = [inner]
+        self._alive = LoopingCall(notify, "WATCHDOG=1")
+        self._alive.clock = reactor
+        self._reactor = reactor
+
+    def add(self, service: Service) -> None:
+        """
+        Start and stop this with the server.
+        """
+        self._parts.append(service)
+
+    def startService(self) -> None:
+        """
+        Start everything, and say so.
+        """
+        self.running = 1
+        for part in self._parts:
+            _run(part.startService)
+        seconds = watchdogSeconds()
+        if seconds:
+            self._alive.start(seconds).addErrback(lambda failure: self.log.failure("while telling systemd", failure=failure))
+        if isinstance(self._inner, ForwardService):
+            notify("READY=1")
+
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is left.
+        """
+        notify("STOPPING=1")
+        if self._alive.running:
+            self._alive.stop()
+        self.running = 0
+        stopping = [maybeDeferred(part.stopService) for part in reversed(self._parts)]
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+    def reloadNow(self) -> Deferred[None]:
+        """
+        Read the settings again because somebody sent a signal. The log tells what came of it.
+        """
+        notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._reactor.seconds() * 1e6)}")
+
+        def done(lines: list[str]) -> None:
+            for line in lines:
+                self.log.info("settings read again: {line}", line=line)
+
+        def failed(failure: object) -> None:
+            error = getattr(failure, "value", failure)
+            for line in str(error).splitlines():
+                self.log.error("settings not usable, the old ones stay in force: {line}", line=line)
+
+        def over(_: object) -> None:
+            notify("READY=1")
+
+        return self.operations.reload().addCallbacks(done, failed).addBoth(over)
+
+
+def _run(step: Callable[[], object]) -> None:
+    step()
+
+
+def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], Settings] | None = None) -> Server:
+    """
+    Bind the sockets and make a server for them; it answers once it is started.
+
+    @param reread: gives the settings as they are to be after a reload.
+
+    @raise BadDescription: the settings cannot be used, or a socket cannot be had. Nothing is left open.
+    """
+    secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
+    received = receivedSockets()
+    if settings.workers > 1:
+        if received:
+            raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
+        sets = boundSockets(settings.interface, settings.port, settings.workers)
+        try:
+            # What workers cannot build is found before there are any.
+            _checked(reactor, settings, sets[0])
+            force = Workforce(reactor, settings, sets, secret, reread=reread, ready=lambda: notify("READY=1"))
+            return Server(reactor, force)
+        except BaseException:
+            for each in sets:
+                closeSockets(each)
+            raise
+    bound = received or boundSockets(settings.interface, settings.port)[0]
+    try:
+        return Server(reactor, ForwardService(reactor, settings, bound, secret, reread=reread))
+    except BaseException:
+        closeSockets(bound)
+        raise
+
+
+def _checked(reactor: IReactorTime, settings: Settings, bound: Sequence[Bound]) -> None:
+    addresses = tuple([each.address for each in bound])
+    ForwardStack(reactor, settings, listening=Listening(addresses, bound[0].port)).close()
+
+
+def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
+    """
+    @return: what a question goes through under these settings, in words, one line each.
+
+    @raise BadDescription: they cannot be used.
+    """
+    stack = ForwardStack(reactor, settings, listening=Listening(settings.interface, settings.port))
+    try:
+        lines = ["fast lane: what was answered before, from its octets"] if not (settings.queryLog or settings.verbose) else []
+        lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
+        lines += stack.path()
+    finally:
+        stack.close()
+    return lines

@@ -1,0 +1,221 @@
+"""
+Gates, fast lane, responder and listeners of one process, made as its settings say and changed as they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.fastlane.lane import Lane
+from twisted_ext.fastlane.table import Reply, Table
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.access import Access
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.finishing import Finishing
+from twisted_ext.server.gates import Gate, standardGates
+from twisted_ext.server.identity import Identity
+from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.rates import Rates
+from twisted_ext.server.requests import Refusal, Request
+from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.wire.codes import className
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.fastlane.epochs import Epoch
+    from twisted_ext.server.settings import Settings
+    from twisted_ext.server.sockets import Bound
+
+__all__ = ["KeptReplies", "QueryLogGate", "Serving", "gatesOf"]
+
+_log: Final = Logger()
+
+#: Share of an answer's time for which the fast lane gives it where the cache fetches ahead: in the rest it sees who asks.
+_SHARE: Final = 0.9
+
+
+class QueryLogGate:
+    """
+    Everybody passes, and is written down.
+    """
+
+    name = "log"
+
+    _log = Logger(namespace="twisted_ext.queries")
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        question = request.question
+        self._log.info(
+            "query {name} {class_} {type} from {client} by {transport}",
+            name=nameToText(question.name),
+            class_=className(question.rrClass),
+            type=typeName(question.rrType),
+            client=request.client,
+            transport=request.transport,
+        )
+        return None
+
+
+class _Forgetful(Table):
+    """
+    Keeps nothing, so that every query is seen.
+    """
+
+    def offer(self, datagram: bytes, reply: Reply, *, personal: bool = False) -> None:
+        """
+        @see: L{Table.offer}
+        """
+
+
+class _Access(Access):
+    def adopt(self, settings: Settings) -> None:
+        rules = _rules(settings)
+        # An error is raised by this one, while the old rules are in force.
+        Access(rules)
+        Access.__init__(self, rules)
+
+
+class _Rates(Rates):
+    def adopt(self, settings: Settings) -> None:
+        Rates.__init__(self, settings.clientRate)
+
+
+def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
+    return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
+
+
+def _identity(settings: Settings) -> Identity:
+    return Identity(version=settings.version, host=settings.hostname, nsid=settings.nsid)
+
+
+def _logging(settings: Settings) -> bool:
+    return settings.queryLog or settings.verbose > 0
+
+
+def _gates(settings: Settings, rates: Rates, cookies: Cookies | None) -> tuple[Gate, ...]:
+    gates = standardGates(rates=rates, cookies=cookies, identity=_identity(settings), minimalAny=settings.minimalAny)
+    return (QueryLogGate(), *gates) if _logging(settings) else gates
+
+
+def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
+    """
+    @return: the gates that requests pass under these settings, in order.
+
+    @raise BadDescription: they contradict each other.
+    """
+    Access(_rules(settings))
+    return _gates(settings, Rates(settings.clientRate), Cookies(secret) if settings.cookies else None)
+
+
+class Serving:
+    """
+    All that stands between the sockets and what answers.
+
+    @ivar lane: the fast lane.
+    @ivar responder: what happens beyond it.
+    """
+
+    def __init__(self, reactor: IReactorTime, settings: Settings, source: IAnswerSource, counters: Counters, secret: bytes) -> None:
+        """
+        @raise BadDescription: settings that contradict each other.
+        """
+        self._reactor = reactor
+        self._access = _Access(_rules(settings))
+        self._rates = _Rates(settings.clientRate)
+        self._cookies = Cookies(secret) if settings.cookies else None
+        self.lane: Lane = laneFor(self._access, self._rates, self._cookies)
+        self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]
+        self.responder = Responder(
+            source,
+            reactor,
+            gates=_gates(settings, self._rates, self._cookies),
+            finishing=Finishing(identity=_identity(settings)),
+            lane=self.lane,
+            counters=counters,
+            share=_SHARE if settings.prefetch else 1.0,
+        )
+        self._remember(not _logging(settings))
+        self._datagrams: list[DatagramListener] = []
+        self._streams = StreamServings(Responding(self.responder), reactor)
+        self._listeners: list[StreamListener] = []
+
+    @property
+    def epoch(self) -> Epoch:
+        """
+        To be bumped when answers given before may not hold any more.
+        """
+        return self.lane.epoch
+
+    def _remember(self, remember: bool) -> None:
+        for group, (datagrams, messages) in zip(self.lane.groups, self._tables, strict=True):
+            group.datagrams = datagrams if remember else _Forgetful()
+            group.messages = messages if remember else _Forgetful(stream=True)
+
+    def adopt(self, settings: Settings) -> None:
+        """
+        Go over to other settings.
+
+        @raise BadDescription: they contradict each other; nothing has changed then.
+        """
+        self._access.adopt(settings)
+        self._rates.adopt(settings)
+        self.responder.gates = _gates(settings, self._rates, self._cookies)
+        self.responder.finishing = Finishing(identity=_identity(settings))
+        self._remember(not _logging(settings))
+        # Who asks is looked up anew, and replies are made anew.
+        self.lane.clear()
+        self.epoch.bump()
+
+    def listen(self, several: Sequence[Bound]) -> None:
+        """
+        Begin to answer at these sockets.
+        """
+        for bound in several:
+            if bound.datagram is not None:
+                listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram)
+                listener.start()
+                self._datagrams.append(listener)
+            if bound.stream is not None:
+                streams = StreamListener(self._reactor, self.responder, socket=bound.stream, servings=self._streams)
+                streams.start().addErrback(lambda failure: _log.failure("cannot listen", failure=failure))
+                self._listeners.append(streams)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Answer no more.
+
+        @return: fires when no listener and no connection is left.
+        """
+        stopping = [listener.stop() for listener in self._listeners] + [listener.stop() for listener in self._datagrams]
+        self._listeners.clear()
+        self._datagrams.clear()
+        self.responder.close()
+        stopping.append(self._streams.close())
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+
+class KeptReplies:
+    """
+    How much a fast lane has.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    @property
+    def octets(self) -> int:
+        """
+        Memory that it takes.
+        """
+        return self._lane.octets
+
+    def __len__(self) -> int:
+        return sum([len(group.datagrams) + len(group.messages) for group in self._lane.groups])

@@ -1,0 +1,204 @@
+"""
+The sockets of a server: bound before privileges are dropped, handed down to workers, or received from systemd.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, MutableMapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
+
+__all__ = ["Bound", "boundSockets", "closeSockets", "receivedSockets"]
+
+#: The first descriptor that systemd hands down (sd_listen_fds(3)).
+_FIRST: Final = 3
+
+#: All addresses of this machine, of both families.
+_EVERYWHERE: Final = ("0.0.0.0", "::")
+
+_BACKLOG: Final = 511
+
+
+class Bound:
+    """
+    The sockets of one address; both are bound, and the stream's listens.
+
+    @ivar address: as it was given.
+    @ivar port: the real one, where any was asked for.
+    @ivar datagram: for UDP; L{None} where there is none, which only systemd can bring about.
+    @ivar stream: for TCP, likewise.
+    """
+
+    __slots__ = ("address", "port", "datagram", "stream")
+
+    def __init__(self, address: str, port: int, datagram: socket.socket | None, stream: socket.socket | None) -> None:
+        self.address = address
+        self.port = port
+        self.datagram = datagram
+        self.stream = stream
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """
+        Those that there are.
+        """
+        return [each for each in (self.datagram, self.stream) if each is not None]
+
+    @property
+    def labels(self) -> list[str]:
+        """
+        Each of them for people: C{"udp 127.0.0.1:53"}.
+        """
+        where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return [f"{way} {where}" for way, each in (("udp", self.datagram), ("tcp", self.stream)) if each is not None]
+
+
+def closeSockets(several: Iterable[Bound]) -> None:
+    """
+    Close all of them.
+    """
+    for bound in several:
+        for each in bound.sockets:
+            each.close()
+
+
+def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[list[Bound]]:
+    """
+    Bind sockets for UDP and TCP.
+
+    @param addresses: of this machine; none for all of them.
+    @param port: 0 for one that is free.
+    @param copies: how many sets of sockets that share the port.
+
+    @return: for each copy, the sockets of each address.
+
+    @raise BadDescription: one of them cannot be bound; says why. None is left open.
+    """
+    wanted = list(dict.fromkeys(each or "any" for each in addresses)) or ["any"]
+    chosen = [each for address in wanted for each in (_EVERYWHERE if address == "any" else (address,))]
+    made: list[list[Bound]] = [[] for _ in range(copies)]
+    try:
+        for address in chosen:
+            try:
+                bound = _boundPair(address, port, copies)
+            except OSError as error:
+                if address == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and made[0]:
+                    # A machine without IPv6.
+                    continue
+                raise
+            port = bound[0].port
+            for copy, each in zip(made, bound, strict=True):
+                copy.append(each)
+    except OSError as error:
+        for copy in made:
+            closeSockets(copy)
+        raise BadDescription(_reason(error, address, port)) from None
+    return made
+
+
+def _reason(error: OSError, address: str, port: int) -> str:
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use: another program listens there, for UDP or TCP; end it, or choose another --port or --interface"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{where} may not be used: ports below 1024 take root (see twistd --uid) or CAP_NET_BIND_SERVICE; or choose a larger --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{address} is no address of this machine, so nobody can listen there; choose another --interface"
+    return f"{where} cannot be used: {error.strerror or error}"
+
+
+def _boundPair(address: str, port: int, copies: int) -> list[Bound]:
+    for left in reversed(range(int(PORT_TRIES.default))):
+        opened: list[socket.socket] = []
+        try:
+            datagram = _bound(address, port, socket.SOCK_DGRAM, copies > 1, opened)
+            number = int(datagram.getsockname()[1])
+            stream = _bound(address, number, socket.SOCK_STREAM, copies > 1, opened)
+            pairs = [Bound(address, number, datagram, stream)]
+            for _ in range(copies - 1):
+                datagram = _bound(address, number, socket.SOCK_DGRAM, True, opened, probe=False)
+                stream = _bound(address, number, socket.SOCK_STREAM, True, opened, probe=False)
+                pairs.append(Bound(address, number, datagram, stream))
+            return pairs
+        except OSError as error:
+            for each in opened:
+                each.close()
+            # Free for one of them is not free for the other.
+            if port or not left or error.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _bound(
+    address: str, port: int, kind: socket.SocketKind, shared: bool, opened: list[socket.socket], *, probe: bool = True
+) -> socket.socket:
+    """
+    @param shared: others may bind it as well, if they say so too.
+    @param probe: nobody may have it yet, not even somebody who would share it with us.
+    """
+    if shared and probe and port:
+        _opened(address, port, kind, False).close()
+    made = _opened(address, port, kind, shared)
+    opened.append(made)
+    return made
+
+
+def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> socket.socket:
+    found = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
+    family, _, _, _, where = found[0]
+    made = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            # Connections of a server that has just ended are no reason not to start.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            with suppress(OSError):
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, int(LISTENER_BUFFER.default))
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.setblocking(False)
+        made.bind(where)
+        if kind == socket.SOCK_STREAM:
+            made.listen(_BACKLOG)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def receivedSockets(environment: MutableMapping[str, str] = os.environ, process: int | None = None) -> list[Bound]:
+    """
+    Take the sockets that systemd opened for us, if it did (C{LISTEN_FDS}); what says so is taken out of the environment.
+
+    @param process: the number of this process.
+
+    @raise BadDescription: one of them is no socket that DNS can be served on.
+    """
+    if environment.pop("LISTEN_PID", "") != str(os.getpid() if process is None else process):
+        return []
+    environment.pop("LISTEN_FDNAMES", None)
+    count = environment.pop("LISTEN_FDS", "")
+    found: list[Bound] = []
+    for number in range(_FIRST, _FIRST + (int(count) if count.isdecimal() else 0)):
+        try:
+            taken = socket.socket(fileno=number)
+            host, port = taken.getsockname()[:2]
+        except (OSError, ValueError) as error:
+            raise BadDescription(f"descriptor {number} of LISTEN_FDS is no socket of IPv4 or IPv6: {error}") from None
+        taken.setblocking(False)
+        os.set_inheritable(number, False)
+        if taken.type == socket.SOCK_STREAM:
+            found.append(Bound(host, port, None, taken))
+        elif taken.type == socket.SOCK_DGRAM:
+            found.append(Bound(host, port, taken, None))
+        else:
+            raise BadDescription(f"descriptor {number} of LISTEN_FDS is a socket for neither datagrams nor streams")
+    return found

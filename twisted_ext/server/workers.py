@@ -1,0 +1,453 @@
+"""
+Several processes that share a port, one for each core, seen as one server.
+
+The parent binds all sockets and keeps them, so that a worker that dies can be replaced by one without privileges, and what was sent to it
+meanwhile waits in its sockets. Parent and workers write lines of JSON to each other: C{{"id", "do", ...}} there, C{{"id", "value"}} or
+C{{"id", "error"}} back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from time import time
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext._version import __version__
+from twisted_ext.errors import CallerFault, DNSFault, TimedOut
+from twisted_ext.limits import WORKER_ENDING, WORKER_LINE, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
+from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
+from twisted_ext.metrics.history import History
+from twisted_ext.server.sockets import Bound, closeSockets
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.server.settings import Settings
+    from twisted_ext.wire.message import Question
+
+__all__ = ["Lines", "Workforce"]
+
+#: The module that a worker runs.
+_MODULE: Final = "twisted_ext.apps.worker"
+
+#: Seconds between two looks at the figures of all.
+_EVERY: Final = 1.0
+
+#: Figures that are of now and not of all time: they end with their process.
+_GAUGES: Final = frozenset(("pending", "tcpOpen"))
+
+#: Other figures that only grow.
+_GROWING: Final = frozenset(("cacheHits", "cacheMisses", "cacheStale", "cacheFailures", "cachePrefetches", "cacheEvictions", "cpuSeconds"))
+
+
+class Lines:
+    """
+    Puts lines together from what arrives of them.
+    """
+
+    def __init__(self, took: Callable[[dict[str, JSON]], object]) -> None:
+        """
+        @param took: called with what each line says.
+        """
+        self._took = took
+        self._left = b""
+
+    def feed(self, data: bytes) -> None:
+        """
+        @raise ValueError: this is no line of ours.
+        """
+        *lines, self._left = (self._left + data).split(b"\n")
+        if len(self._left) > WORKER_LINE.default:
+            raise ValueError("a line without an end")
+        for line in lines:
+            said = json.loads(line)
+            if not isinstance(said, dict):
+                raise ValueError("a line that is no object")
+            self._took(said)
+
+
+class _Worker(ProcessProtocol):
+    """
+    One process, from its start to its end.
+
+    @ivar ready: whether it has said that it serves.
+    @ivar since: when it was started.
+    @ivar figures: what it counted, as it was when last asked.
+    """
+
+    def __init__(self, force: Workforce, number: int, since: float) -> None:
+        self.number = number
+        self.since = since
+        self.ready = False
+        self.figures: Figures | None = None
+        self._force = force
+        self._lines = Lines(self._took)
+        self._waiting: dict[int, Deferred[JSON]] = {}
+        self._count = 0
+        self._said = b""
+
+    transport: IProcessTransport
+
+    @property
+    def process(self) -> int | None:
+        """
+        Its number, for the system.
+        """
+        found: int | None = getattr(self.transport, "pid", None)
+        return found
+
+    def tell(self, do: str, **details: object) -> None:
+        """
+        Write a line that gets no reply.
+        """
+        self._write({"id": 0, "do": do, **details})
+
+    def ask(self, do: str, **details: object) -> Deferred[JSON]:
+        """
+        @return: what it says to that. Fails where it says nothing in time.
+        """
+        self._count += 1
+        number = self._count
+
+        def forget(_: object) -> None:
+            self._waiting.pop(number, None)
+
+        asked: Deferred[JSON] = Deferred(forget)
+        self._waiting[number] = asked
+        self._write({"id": number, "do": do, **details})
+        asked.addTimeout(WORKER_REPLY.default, self._force.clock)
+        return asked
+
+    def _write(self, said: dict[str, object]) -> None:
+        self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
+
+    def _took(self, said: dict[str, JSON]) -> None:
+        if said.get("ready"):
+            self.ready = True
+            self._force.serves(self)
+            return
+        number = said.get("id")
+        asked = self._waiting.pop(number, None) if isinstance(number, int) else None
+        if asked is None:
+            return
+        if "error" in said:
+            asked.errback(CallerFault(str(said["error"])))
+        else:
+            asked.callback(said.get("value"))
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        if childFD == 1:
+            try:
+                self._lines.feed(data)
+            except ValueError as error:
+                self._force.log.error("worker {number} says what nobody understands: {error}", number=self.number, error=error)
+                self.kill("KILL")
+        else:
+            *lines, self._said = (self._said + data[-65536:]).split(b"\n")
+            for line in lines:
+                self._force.log.info("worker {number}: {line}", number=self.number, line=line.decode("utf-8", "backslashreplace"))
+
+    def kill(self, signal: str) -> None:
+        """
+        End it.
+        """
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess(signal)
+
+    def processEnded(self, reason: Failure) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for asked in waiting.values():
+            asked.errback(CallerFault(f"worker {self.number} has ended"))
+        self._force.ended(self, reason)
+
+
+class Workforce(Service):
+    """
+    The parent of the workers. Provides L{Operations<twisted_ext.server.sight.Operations>} over all of them.
+
+    @ivar settings: those in force.
+    @ivar history: how the figures of all have moved.
+    @ivar started: in seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        bound: Sequence[Sequence[Bound]],
+        secret: bytes,
+        *,
+        reread: Callable[[], Settings] | None = None,
+        ready: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        @param bound: the sockets of each worker.
+        @param secret: for cookies, the same for all.
+        @param reread: gives the settings as they are to be after a reload.
+        @param ready: called when all workers serve.
+        """
+        self.clock = reactor
+        self.settings = settings
+        self.history = History()
+        self.started = time()
+        self._bound = [list(each) for each in bound]
+        self._secret = secret
+        self._reread = reread
+        self._ready: Callable[[], object] | None = ready
+        self._workers: dict[int, _Worker] = {}
+        self._pauses: dict[int, float] = {}
+        self._timers: dict[int, IDelayedCall] = {}
+        self._former = Figures()
+        self._former.processes = 0
+        self._looking: LoopingCall | None = None
+        self._done: Deferred[None] | None = None
+        self._killing: IDelayedCall | None = None
+
+    # -- workers come and go
+
+    def startService(self) -> None:
+        """
+        Start the workers.
+        """
+        self.running = 1
+        for number in range(len(self._bound)):
+            self._start(number)
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = self.clock
+        self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while counting", failure=failure))
+
+    def _start(self, number: int) -> None:
+        self._timers.pop(number, None)
+        worker = _Worker(self, number, self.clock.seconds())
+        descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r"}
+        told: list[dict[str, object]] = []
+        for bound in self._bound[number]:
+            pair: dict[str, object] = {"address": bound.address, "port": bound.port}
+            for way, opened in (("datagram", bound.datagram), ("stream", bound.stream)):
+                if opened is not None:
+                    pair[way] = place = len(descriptors)
+                    descriptors[place] = opened.fileno()
+            told.append(pair)
+        # Wherever this process found its modules, the worker finds the same.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
+        environment.pop("NOTIFY_SOCKET", None)
+        IReactorProcess(self.clock).spawnProcess(
+            worker, sys.executable, [sys.executable, "-m", _MODULE], environment, None, childFDs=cast("dict[int, int]", descriptors)
+        )
+        self._workers[number] = worker
+        worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex(), number=number)
+
+    def serves(self, worker: _Worker) -> None:
+        """
+        A worker serves now.
+        """
+        self.log.info("worker {number} serves as process {process}", number=worker.number, process=worker.process)
+        if self._ready is not None and len(self._workers) == len(self._bound) and all(each.ready for each in self._workers.values()):
+            ready, self._ready = self._ready, None
+            ready()
+
+    def ended(self, worker: _Worker, reason: Failure) -> None:
+        """
+        A worker is no more. Unless all of them are to end, another one takes its sockets.
+        """
+        number = worker.number
+        if self._workers.get(number) is worker:
+            del self._workers[number]
+        self._keep(worker)
+        if not self.running:
+            self._over()
+            return
+        lived = self.clock.seconds() - worker.since
+        pause = 0.0
+        if lived < WORKER_SETTLED.default:
+            pause = self._pauses[number] = min(max(self._pauses.get(number, 0.0) * 2, WORKER_PAUSE.default), WORKER_PAUSE.most)
+        else:
+            self._pauses.pop(number, None)
+        self.log.error(
+            "worker {number} has ended: {reason}; the next one begins in {pause:.1f} s",
+            number=number,
+            reason=reason.getErrorMessage(),
+            pause=pause,
+        )
+        self._timers[number] = self.clock.callLater(pause, self._start, number)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all workers, those that do not want to by force.
+
+        @return: fires when none is left.
+        """
+        self.running = 0
+        if self._looking is not None and self._looking.running:
+            self._looking.stop()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        done: Deferred[None] = Deferred()
+        self._done = done
+        for worker in list(self._workers.values()):
+            worker.kill("TERM")
+        if self._workers:
+            self._killing = self.clock.callLater(WORKER_ENDING.default, self._kill)
+        self._over()
+        return done
+
+    def _kill(self) -> None:
+        self._killing = None
+        for worker in list(self._workers.values()):
+            worker.kill("KILL")
+
+    def _over(self) -> None:
+        if self._done is not None and not self._done.called and not self._workers:
+            if self._killing is not None:
+                self._killing.cancel()
+                self._killing = None
+            for bound in self._bound:
+                closeSockets(bound)
+            self._done.callback(None)
+
+    def processes(self) -> list[int]:
+        """
+        @return: the numbers of those that serve.
+        """
+        return [worker.process for worker in self._workers.values() if worker.ready and worker.process is not None]
+
+    # -- all of them as one
+
+    def _look(self) -> Deferred[None]:
+        return self.figures().addCallback(lambda figures: self.history.note(figures, self.clock.seconds()))
+
+    def _all(self, do: str, **details: object) -> Deferred[list[JSON]]:
+        """
+        @return: what those say that say anything; the fault of one that cannot do it.
+        """
+        asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready]
+
+        def silent(failure: Failure) -> None:
+            if isinstance(failure.value, CallerFault) and "has ended" not in str(failure.value):
+                failure.raiseException()
+
+        return gatherResults([each.addErrback(silent) for each in asked], consumeErrors=True).addErrback(_firstOf)
+
+    def _keep(self, worker: _Worker) -> None:
+        """
+        What a worker counted goes on counting when it is gone.
+        """
+        figures = worker.figures
+        if figures is None:
+            return
+        for name in list(figures.numbers):
+            if name in _GAUGES or (name not in COUNTED and name not in _GROWING):
+                figures.numbers[name] = 0
+        figures.processes = 0
+        figures.upstreams = []
+        self._former = sumOf([self._former, figures])
+
+    def figures(self) -> Deferred[Figures]:
+        workers = [worker for worker in self._workers.values() if worker.ready]
+
+        def told(value: JSON, worker: _Worker) -> None:
+            worker.figures = Figures.fromJSON(value)
+
+        def add(_: object) -> Figures:
+            figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
+            return figures
+
+        asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
+        return gatherResults(asked, consumeErrors=True).addCallback(add)
+
+    def status(self) -> Deferred[dict[str, JSON]]:
+        listening: list[JSON] = [label for bound in self._bound[0] for label in bound.labels]
+        workers: list[JSON] = [
+            {
+                "number": worker.number,
+                "process": worker.process,
+                "serves": worker.ready,
+                "uptime": round(self.clock.seconds() - worker.since, 3),
+            }
+            for worker in self._workers.values()
+        ]
+        return succeed(
+            {
+                "version": __version__,
+                "process": os.getpid(),
+                "user": os.geteuid(),
+                "started": round(self.started, 3),
+                "uptime": round(time() - self.started, 3),
+                "listening": listening,
+                "perSecond": round(self.history.perSecond(), 1),
+                "workers": workers,
+            }
+        )
+
+    def cached(self, name: bytes) -> Deferred[list[JSON]]:
+        return self._all("cached", name=nameToText(name)).addCallback(_joined)
+
+    def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
+        text = None if name is None else nameToText(name)
+        return self._all("flush", name=text, subtree=subtree).addCallback(
+            lambda counts: sum([count for count in counts if isinstance(count, int)])
+        )
+
+    def dump(self) -> Iterator[str]:
+        raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
+
+    def load(self, lines: Iterable[str]) -> Deferred[int]:
+        return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Read the settings again, and have all workers go over to them.
+        """
+        if self._reread is None:
+            return fail(CallerFault("this server has no settings to read again"))
+        try:
+            settings = self._reread()
+        except DNSFault as fault:
+            return fail(fault)
+
+        def done(said: list[JSON]) -> list[str]:
+            self.settings = settings
+            return list(dict.fromkeys([str(line) for line in _joined(said)]))
+
+        return self._all("reload", settings=settings.toJSON()).addCallback(done)
+
+    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+        worker = next((each for each in self._workers.values() if each.ready), None)
+        if worker is None:
+            return fail(TimedOut("no worker serves at the moment"))
+        asked = worker.ask("explain", name=nameToText(question.name), type=question.rrType)
+        return asked.addCallback(lambda said: said if isinstance(said, dict) else {})
+
+    def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
+        return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
+
+    def traces(self) -> Deferred[list[JSON]]:
+        return self._all("traces").addCallback(_joined)
+
+
+def _joined(lists: list[JSON]) -> list[JSON]:
+    return [each for one in lists if isinstance(one, list) for each in one]
+
+
+def _firstOf(failure: Failure) -> Failure:
+    """
+    @return: the fault of the one that failed, rather than that one of several has.
+    """
+    inner = getattr(failure.value, "subFailure", None)
+    return failure if inner is None else cast("Failure", inner)
