@@ -5,7 +5,7 @@ All replies that have been given before, for all clients, and the one loop that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeVar, Unpack
+from typing import Final, Protocol, TypeVar
 
 from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.epochs import Epoch
@@ -17,7 +17,7 @@ __all__ = ["Address", "Counting", "Lane"]
 Address = tuple[str, int] | tuple[str, int, int, int]
 
 #: Where a datagram came from, the client's address first.
-_Place = TypeVar("_Place", bound="tuple[str, Unpack[tuple[object, ...]]]")
+_Place = TypeVar("_Place", bound="tuple[str, *tuple[object, ...]]")
 
 _MOST: Final = int(LISTENER_BATCH.default)
 

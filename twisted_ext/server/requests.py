@@ -113,7 +113,23 @@ class Request:
         "verified",
     )
 
+    wire: bytes
+    id: int
+    flags: int
+    opcode: int
+    question: Question
+    questionEnd: int
+    edns: EDNS | None
+    address: Address
+    client: str
+    transport: str
+    size: int
+    local: object
+    arrived: float
+    fault: Refusal | None
     record: Client
+    cookie: bytes
+    verified: bool
 
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:

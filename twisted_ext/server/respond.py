@@ -49,6 +49,9 @@ _STATIC_SECONDS: Final = 1.0
 #: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
 
+#: Kinds of sources that know what somebody has asked for.
+_REMEMBERED: Final = frozenset(("cache", "stale"))
+
 #: Share of an answer's time after which the cache is asked again, so that it can fetch it anew while it still holds.
 _SHARE: Final = 0.9
 
@@ -124,8 +127,9 @@ class Responder:
         @param lane: one for everybody nearby, by default.
         @param views: sources for single groups of clients, by the group's name.
         @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
-        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others asked for.
-        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks nobody.
+        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
+        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks
+            nobody.
         @param seconds: for everything that answering takes.
         @param late: seconds after which nothing is sent by UDP.
         @param perClient: requests of one client that may wait for answers.
@@ -197,7 +201,7 @@ class Responder:
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        if answer is not None:
+        if answer is not None and (recursion or self._fromCache or not _isRemembered(answer)):
             self.counters.ready += 1
             self._answer(request, answer, send, now)
         elif recursion or self._unrecursed:
@@ -333,7 +337,7 @@ class Responder:
             table = group.datagrams if request.transport == "udp" else group.messages
             table.offer(request.wire, reply)
 
-    def _failure(self, fault: BaseException) -> Refusal:
+    def _failure(self, fault: BaseException | None) -> Refusal:
         """
         @return: what to tell somebody whose question could not be answered: the rcode, and in words that name no server of ours, why.
         """
@@ -367,3 +371,10 @@ class Responder:
         self._closed = True
         for flight in list(self._flights.values()):
             flight.cancel()
+
+
+def _isRemembered(answer: Answer) -> bool:
+    """
+    @return: whether this is known because somebody asked for it, which is nobody else's affair.
+    """
+    return answer.origin is not None and answer.origin.source in _REMEMBERED

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet, IReactorTime, IReactorUDP, IReadDescriptor
 from twisted.internet.protocol import DatagramProtocol
@@ -59,7 +60,9 @@ def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.s
     @raise Unreachable: it cannot be had.
     """
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
+        )
     except OSError as error:
         raise CallerFault(f"{address!r} is no address to listen at: {error.strerror}") from None
     family, _, _, _, where = found[0]
@@ -214,21 +217,21 @@ class _Protocol(DatagramProtocol):
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
 
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         pending = [(datagram, addr)]
 
-        def receive(size: int) -> tuple[bytes, Address]:
+        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
             if not pending:
                 raise BlockingIOError
             return pending.pop()
 
-        def beyond(datagram: bytes, address: Address, client: Client, now: float) -> None:
+        def beyond(datagram: bytes, address: tuple[str, int], client: Client, now: float) -> None:
             self._responder.take(datagram, address, "udp", lambda octets: self._send(octets, address), None, client)
 
         responder = self._responder
         responder.lane.drain(receive, self._send, _SIZE, responder.seconds(), beyond, responder.counters)
 
-    def _send(self, octets: bytes, address: Address) -> None:
+    def _send(self, octets: bytes, address: tuple[str, int]) -> None:
         transport = self.transport
         if transport is not None:
             transport.write(octets, address)
@@ -244,7 +247,13 @@ class DatagramListener:
     """
 
     def __init__(
-        self, reactor: IReactorTime, responder: Responder, address: str = "127.0.0.1", port: int = 53, *, socket: socket.socket | None = None
+        self,
+        reactor: IReactorTime,
+        responder: Responder,
+        address: str = "127.0.0.1",
+        port: int = 53,
+        *,
+        socket: socket.socket | None = None,
     ) -> None:
         """
         @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
@@ -275,9 +284,13 @@ class DatagramListener:
             reactor.addReader(self._reader)
         elif IReactorUDP.providedBy(reactor):
             self._listening = reactor.listenUDP(self.port, _Protocol(self.responder), self.address, _SIZE)
-            self.port = self._listening.getHost().port
+            host = self._listening.getHost()
+            assert isinstance(host, IPv4Address | IPv6Address)
+            self.port = host.port
         else:
-            raise CallerFault(f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP")
+            raise CallerFault(
+                f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP"
+            )
 
     def stop(self) -> Deferred[None]:
         """
@@ -291,8 +304,7 @@ class DatagramListener:
             reader.socket.close()
         listening, self._listening = self._listening, None
         if listening is not None:
-            stopped: Deferred[None] = maybeDeferred(listening.stopListening)
-            return stopped.addCallback(lambda _: None)
+            return maybeDeferred(listening.stopListening).addCallback(lambda _: None)
         return succeed(None)
 
     def fileno(self) -> int:
