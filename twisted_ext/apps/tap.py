@@ -7,19 +7,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, IReactorUNIX
+from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_ext._version import __version__
-from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.reading import readSettings
 from twisted_ext.server.settings import SETTINGS, Setting, Settings
 
 if TYPE_CHECKING:
-    from twisted.application.service import IService, Service
+    from types import TracebackType
+
+    from twisted.application.service import IService
 
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.sight import Operations
@@ -36,8 +42,10 @@ def _end(text: str) -> NoReturn:
     """
     from twisted_ext.wire.escapes import printable
 
+    # By now the other one may lead into a log.
+    terminal = sys.__stderr__ or sys.stderr
     for line in text.splitlines():
-        print(f"twistd txdns: {printable(line)}", file=sys.stderr)
+        print(f"twistd txdns: {printable(line)}", file=terminal, flush=True)
     raise SystemExit(_WRONG)
 
 
@@ -124,7 +132,9 @@ class _Words(usage.Options):
         try:
             _untyped(super().parseOptions, options)
         except usage.UsageError as error:
-            _end(f"{error} (twistd txdns --help lists the options)")
+            said = str(error)
+            # One of Twisted's own faults says nothing of what there is instead.
+            _end(said if said.startswith("--") else f"{said}; twistd txdns --help lists what there is")
 
     def getUsage(self, width: int | None = None) -> str:
         """
@@ -295,11 +305,86 @@ def makeService(options: Options) -> IService:
     except (DNSFault, OSError) as fault:
         _end(str(fault))
     _reloadAtHangUp(server.reloadNow)
+    _complainPlainly()
     return cast("IService", server)
 
 
+def _complainPlainly() -> None:
+    """
+    Have one line and no traceback where the server cannot be started for a reason that is not the code's.
+    """
+    before = sys.excepthook
+
+    def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if isinstance(error, DNSFault):
+            with suppress(SystemExit):
+                _end(str(error))
+        else:
+            before(kind, error, traceback)
+
+    sys.excepthook = complain
+
+
+class _Willing(Service):
+    """
+    A part that the server does without where it cannot be had.
+    """
+
+    _log = Logger()
+
+    def __init__(self, inner: Service) -> None:
+        self._inner = inner
+
+    def startService(self) -> None:
+        """
+        Start it, or say why not.
+        """
+        self.running = 1
+        start: Callable[[], object] = self._inner.startService
+        try:
+            start()
+        except CallerFault as fault:
+            self._log.warn("doing without: {fault}", fault=fault)
+
+    def stopService(self) -> object:
+        """
+        Stop it, if it was started.
+        """
+        self.running = 0
+        stop: Callable[[], object] = self._inner.stopService
+        return stop()
+
+
+def _load(module: str, name: str) -> Callable[..., Service]:
+    """
+    @return: what makes a part that most servers do without, and that brings heavy things along.
+    """
+    return cast("Callable[..., Service]", getattr(import_module(module), name))
+
+
 def _watching(settings: Settings, operations: Operations) -> list[Service]:
-    return []
+    """
+    @return: the ways to look at the server and to control it.
+
+    @raise CallerFault: one of them cannot be made.
+    """
+    from twisted.internet import reactor
+
+    parts: list[Service] = []
+    if settings.http:
+        parts.append(_load("twisted_ext.apps.web.service", "WebService")(reactor, settings.http, operations))
+    if settings.manhole:
+        module = import_module("twisted_ext.apps.manhole")
+        names = module.namespaceFor(operations)
+        parts.append(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
+    if settings.control:
+        from twisted_ext.server.control import ControlService
+        from twisted_ext.server.places import controlPath
+
+        chosen = settings.control != "auto"
+        control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPath(), operations)
+        parts.append(control if chosen else _Willing(control))
+    return parts
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+from twisted.logger import FileLogObserver, LogEvent, Logger, eventAsText, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
@@ -121,6 +121,14 @@ class Obeying(Protocol):
         self._say(ready=True)
 
 
+def _line(event: LogEvent) -> str:
+    """
+    @return: an event as the parent shows it, which knows the time and whose it is.
+    """
+    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    return text.replace("\n", "\n  ") + "\n" if text else ""
+
+
 def main() -> None:
     """
     Serve until the parent says otherwise, or is gone.
@@ -128,7 +136,7 @@ def main() -> None:
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr, timeFormat=None)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([FileLogObserver(sys.stderr, _line)], redirectStandardIO=False)
 
     def stop() -> None:
         if reactor.running:

@@ -44,6 +44,9 @@ __all__ = [
 #: One value of a setting, or all of those of a setting that takes several.
 Value = bool | int | float | str | tuple[str, ...]
 
+#: Where the status page is unless somebody says otherwise.
+_HTTP: Final = 5380
+
 _POWERS: Final = {"K": 10, "M": 20, "G": 30}
 
 
@@ -158,8 +161,10 @@ class Text:
     def fromText(self, text: str) -> Value:
         try:
             return self._check(text)
-        except (DNSFault, ValueError, OSError) as error:
-            said = str(error) if isinstance(error, CallerFault) else f"{text!r} {error}"
+        except OSError as error:
+            raise BadDescription(f"takes {self.allowed}; {text}: {error.strerror or error}") from None
+        except (DNSFault, ValueError) as error:
+            said = str(error) if isinstance(error, CallerFault) else f"{text!r} is none"
             raise BadDescription(f"takes {self.allowed}; {said}") from None
 
     def fromTOML(self, value: object) -> Value:
@@ -185,12 +190,7 @@ def _address(text: str) -> str:
 
 
 def _httpAddress(text: str) -> str:
-    if not text:
-        return text
-    server = Server.fromText(text, 1)
-    if not text.endswith(f":{server.port}"):
-        raise BadDescription(f"{text!r} has no port")
-    return server.label
+    return Server.fromText(text, _HTTP).label if text else text
 
 
 def _prefix(text: str) -> str:
@@ -281,7 +281,7 @@ PORT: Final = Number(Limit(default=53, least=0, most=65535))
 TEXT: Final = Text("a text", _any)
 NAME: Final = Text("a domain name", _name)
 ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
-HTTP_ADDRESS: Final = Text("an address and a port, such as 127.0.0.1:5380 or [::1]:5380", _httpAddress)
+HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
 PATH: Final = Text("the path of a file", _path)
 SECRET: Final = Text("the path of a file with a secret", _secret)
