@@ -81,6 +81,8 @@ __all__ = [
     "CONTROL_SHOWN",
     "TRACES_KEPT",
     "TRACES_TAKEN",
+    "MANHOLE_CLIENTS",
+    "MANHOLE_SECONDS",
     "WEB_CLIENTS",
     "WEB_SECONDS",
     "SOCKET_QUERIES",
@@ -476,6 +478,12 @@ TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)
 
 #: Look-ups after which tracing ends by itself, since somebody may have forgotten it.
 TRACES_TAKEN: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Connections to the manhole at a time.
+MANHOLE_CLIENTS: Final = Limit(default=8, least=1, most=100)
+
+#: Seconds that somebody at the manhole has to show a key.
+MANHOLE_SECONDS: Final = Limit(default=30, least=5, most=600)
 
 #: Connections to the status page at a time; more are closed at once.
 WEB_CLIENTS: Final = Limit(default=64, least=1, most=10_000)

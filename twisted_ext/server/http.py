@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -100,7 +100,7 @@ class Crowd(Factory[ProtocolWrapper]):
     A factory with so many connections at a time, and no more.
     """
 
-    def __init__(self, factory: Site, most: int) -> None:
+    def __init__(self, factory: Factory[Any], most: int) -> None:
         self._wrapping: WrappingFactory[ProtocolWrapper] = WrappingFactory(factory)
         self._most = most
 

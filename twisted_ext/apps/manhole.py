@@ -1,0 +1,276 @@
+"""
+A Python shell inside a running server, by SSH, for those whose keys are in a file and for nobody else. Who gets in can do whatever the
+server can: there is no manhole unless one is asked for, and without keys nobody gets in.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.application.service import Service
+from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
+from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.manhole import ColoredManhole
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
+from twisted.conch.ssh.connection import SSHConnection
+from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.transport import SSHServerTransport
+from twisted.conch.ssh.userauth import SSHUserAuthServer
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IStreamServerEndpoint, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
+from twisted_ext.server.http import Crowd
+from twisted_ext.wire.escapes import printable
+
+__all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
+
+_log: Final = Logger()
+
+
+class ManholeService(Service):
+    """
+    Listens at an endpoint.
+    """
+
+    def __init__(self, reactor: IReactorTime, endpoint: str, keys: str, namespace: Mapping[str, object]) -> None:
+        """
+        @param endpoint: in the form of L{serverFromString}: C{tcp:5022:interface=127.0.0.1}.
+        @param keys: the path of a file of public keys, as C{authorized_keys}. It is read at each login.
+        @param namespace: what is at hand in the shell.
+
+        @raise CallerFault: C{endpoint} is none, or the file of keys cannot be trusted.
+        """
+        if not keys:
+            raise CallerFault("manhole: nobody could get in: name a file of public keys (manhole-keys)")
+        try:
+            self._endpoint = cast(IStreamServerEndpoint, cast(Any, serverFromString)(reactor, endpoint))
+        except (ValueError, TypeError, KeyError) as error:
+            raise CallerFault(f"manhole: {endpoint!r} is no endpoint ({error}): write such as tcp:5022:interface=127.0.0.1") from error
+        self._keys = AuthorizedKeys(keys)
+        self._keys.check()
+        self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
+        self._crowd = Crowd(self._factory, int(MANHOLE_CLIENTS.default))
+        self._port: IListeningPort | None = None
+        self._listening: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """
+        Begin to listen.
+        """
+        self.running = 1
+        self._listening = self._endpoint.listen(cast(Any, self._crowd)).addCallbacks(self._cbListening, self._ebListening)
+
+    def _cbListening(self, port: IListeningPort) -> None:
+        self._port = port
+        _log.info("manhole at {port}", port=port.getHost())
+
+    def _ebListening(self, failure: Failure) -> None:
+        _log.error("manhole: cannot listen: {error}", error=failure.getErrorMessage())
+
+    @property
+    def port(self) -> IListeningPort | None:
+        """
+        What listens, once it does.
+        """
+        return self._port
+
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when nothing listens and nobody is in any more.
+        """
+        self.running = 0
+        self._crowd.end()
+        port, self._port = self._port, None
+        return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+
+@implementer(IAuthorizedKeysDB)
+class AuthorizedKeys:
+    """
+    The keys in a file. It counts for nothing while anybody but its owner or root could have written it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def check(self) -> None:
+        """
+        @raise CallerFault: the file cannot be read or trusted, or there is no key in it.
+        """
+        if not self._read():
+            raise CallerFault(f"manhole: {self._path}: no public key in it")
+
+    def _read(self) -> list[Key]:
+        try:
+            with open(self._path, "rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    raise CallerFault(f"manhole: {self._path}: others can write to it; chmod go-w")
+                if found.st_uid not in (0, os.geteuid()):
+                    raise CallerFault(f"manhole: {self._path}: it belongs to neither root nor the server's user")
+                return list(readAuthorizedKeyFile(file))
+        except OSError as error:
+            raise CallerFault(f"manhole: {self._path}: {error.strerror or error}") from error
+
+    def getAuthorizedKeys(self, avatarId: bytes) -> list[Key]:
+        try:
+            return self._read()
+        except CallerFault as fault:
+            _log.error("{fault}", fault=fault)
+            return []
+
+
+class _Checker(SSHPublicKeyChecker):
+    """
+    Lets nobody in without it being known who.
+    """
+
+    def _verifyKey(self, pubKey: Key, credentials: object) -> bytes:
+        user: bytes = SSHPublicKeyChecker._verifyKey(self, pubKey, credentials)
+        _log.warn("manhole: {key} came in", key=pubKey.fingerprint())
+        return user
+
+
+class _Transport(SSHServerTransport):
+    """
+    A connection with a time by which somebody must have shown a key.
+    """
+
+    reactor: IReactorTime
+    _patience: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """
+        Wait, but not for ever.
+        """
+        SSHServerTransport.connectionMade(self)
+        self._patience = self.reactor.callLater(MANHOLE_SECONDS.default, self._giveUp)
+
+    def setService(self, service: SSHConnection | SSHUserAuthServer) -> None:
+        """
+        What is talked about now: once that is not who this is any more, they may take their time.
+        """
+        SSHServerTransport.setService(self, service)
+        if isinstance(service, SSHConnection):
+            self._cease()
+
+    def connectionLost(self, reason: Failure | None = connectionDone) -> None:
+        """
+        They have gone.
+        """
+        self._cease()
+        SSHServerTransport.connectionLost(self, reason)
+
+    def _cease(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+
+    def _giveUp(self) -> None:
+        if self.transport is not None:
+            cast(ITCPTransport, self.transport).abortConnection()
+
+
+class _Login(SSHUserAuthServer):
+    """
+    Few attempts. The transport keeps the time.
+    """
+
+    attemptsBeforeDisconnect = 6
+    loginTimeout = 2 * int(MANHOLE_SECONDS.default)
+
+
+class _Session(TerminalSession):
+    """
+    A terminal, and nothing else.
+    """
+
+    def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
+        """
+        The terminal has another size now. What is drawn next will know.
+        """
+
+    def eofReceived(self) -> None:
+        """
+        Nothing more is typed; the client closes next.
+        """
+
+
+class _Shell(ColoredManhole):
+    """
+    Writes down what is typed.
+    """
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        A line was typed.
+        """
+        _log.info("manhole: {line}", line=printable(line.decode("utf-8", "replace")))
+        ColoredManhole.lineReceived(self, line)
+
+
+def manholeFactory(reactor: IReactorTime, keys: IAuthorizedKeysDB, host: Key, namespace: Mapping[str, object]) -> ConchFactory:
+    """
+    @param host: the server's own key.
+
+    @return: a factory for connections by SSH.
+    """
+    # Conch's own attributes are typed as the classes that happen to be their defaults.
+    realm = cast(Any, TerminalRealm())
+    realm.sessionFactory = _Session
+    # A copy for each, so that what one defines does not surprise the other.
+    realm.chainedProtocolFactory = lambda: ServerProtocol(_Shell, dict(namespace))
+    factory = cast(Any, ConchFactory(Portal(realm, [_Checker(keys)])))
+    factory.services = {b"ssh-userauth": _Login, b"ssh-connection": SSHConnection}
+    factory.protocol = type("_ManholeTransport", (_Transport,), {"reactor": reactor})
+    factory.publicKeys = {host.sshType(): host.public()}
+    factory.privateKeys = {host.sshType(): host}
+    return cast(ConchFactory, factory)
+
+
+def hostKey(path: str) -> Key:
+    """
+    @return: the server's own key: the one in the file; or else a new one, which is written there if that can be done.
+
+    @raise CallerFault: what is in the file is no key.
+    """
+    try:
+        with open(path, "rb") as file:
+            return cast(Key, Key.fromString(file.read(65536)))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise CallerFault(f"manhole: {path}: {error.strerror or error}") from error
+    except Exception as error:
+        # Key raises half a dozen of them, in part those of cryptography.
+        raise CallerFault(f"manhole: {path}: no private key of SSH is in it ({error})") from error
+    key = Key(Ed25519PrivateKey.generate())
+    with suppress(OSError):
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(key.toString("openssh"))
+    _log.info("manhole: the host key is new: {fingerprint}", fingerprint=key.fingerprint())
+    return key
+
+
+def namespaceFor(operations: object, **more: object) -> dict[str, object]:
+    """
+    @param operations: what controls the server: L{Operations<twisted_ext.server.sight.Operations>}.
+    @param more: other things to have at hand.
+
+    @return: the live objects of a server, by short names.
+    """
+    names = ("counters", "source", "caching", "lane", "tracing", "history")
+    found = {name: getattr(operations, name) for name in names if getattr(operations, name, None) is not None}
+    return {"__name__": "__manhole__", "server": operations, **found, **more}
