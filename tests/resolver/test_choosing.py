@@ -56,6 +56,15 @@ class StandingTests(SynchronousTestCase):
         standing.replied(None)
         self.assertEqual(standing.rtt, 0.1)
 
+    def test_clockSet(self) -> None:
+        """
+        That somebody has set the clock is not taken for a server's speed.
+        """
+        standing = measured(0.1)
+        for seconds in (-3600.0, 3600.0):
+            standing.replied(seconds)
+        self.assertEqual(standing.rtt, 0.1)
+
     def test_backOff(self) -> None:
         """
         A silent server is left alone for longer each time, up to the limit, and not at all once it has replied.

@@ -65,6 +65,24 @@ class SeveralServersTests(NetworkTestCase):
             self.assertEqual(self.find(source, seconds=2.0), ["192.0.2.80"])
         self.assertEqual(self.asked()[1], 10)
 
+    def test_backAgain(self) -> None:
+        """
+        Where servers are asked in turn, or by TCP, one that was down has another chance when its back-off is over, although it is slower
+        than the one that was asked meanwhile.
+        """
+        for rotate, stream, share in ((True, False, (4, 5)), (False, True, (8, 0))):
+            source = Forwarding(self.here, self.servers, rotate=rotate, stream=stream)
+            self.network.shape("192.0.2.53", silent=True)
+            self.find(source)
+            self.find(source)
+            self.network.shape("192.0.2.53", delay=0.1)
+            self.network.advance(60)
+            self.asked()
+            for _ in range(8):
+                self.find(source)
+            # One of them is a probe: the other server has not been asked for a minute.
+            self.assertEqual(self.asked(), share)
+
     def test_denialIsFinal(self) -> None:
         """
         A server that says that there is no such name has answered.

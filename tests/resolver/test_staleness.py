@@ -96,6 +96,23 @@ class StaleTests(SynchronousTestCase):
         self.successResultOf(again)
         self.assertEqual(self.cache.stats.stale, 31)
 
+    def test_packed(self) -> None:
+        """
+        While a failure is remembered the old answer is given again, also where it had to make room for others among those that are ready.
+        """
+        self.clock.advance(400)
+        failed = self.cache.answer(WWW, wishes())
+        self.held.release(ServerFailed("no"))
+        self.successResultOf(failed)
+        asked = self.held.asked
+        del self.cache.store.ready[WWW.key]
+        self.cache.store.keep(WWW, b"", ANSWER, self.clock.seconds() - 400)
+        again = self.cache.answerNow(WWW, wishes())
+        assert again is not None
+        self.assertEqual(([code for code, _ in again.ede], self.held.asked), ([3], asked))
+        self.cache.store.drop(WWW.key)
+        self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
+
     def test_denied(self) -> None:
         """
         That a name was not there is said in the same way, under a number of its own.

@@ -16,7 +16,7 @@ from twisted_ext.cache.denial import denialKey
 from twisted_ext.cache.entries import Entry
 from twisted_ext.cache.kinship import kinOf, madePlainer
 from twisted_ext.cache.store import Statistics, Store
-from twisted_ext.errors import DNSFault
+from twisted_ext.errors import DNSFault, PeerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import (
     FLIGHT_SECONDS,
@@ -105,6 +105,11 @@ class Caching:
             return answer
         fault = self.store.failures.find(key, now)
         if fault is not None:
+            # A stale answer that was given for this very failure may have been packed meanwhile.
+            entry = self._staleEntry(question, context, now) if self.store.keepStale and isinstance(fault, PeerFault) else None
+            answer = None if entry is None else self._giveStale(entry, context)
+            if answer is not None:
+                return answer
             self._refused += 1
             if context.trace is not None:
                 context.trace.note(now, "cache", "failed before", error=str(fault))

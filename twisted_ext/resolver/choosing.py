@@ -21,6 +21,9 @@ from twisted_ext.limits import (
 
 __all__ = ["Standing", "bestOf", "dueForProbe", "nextOf"]
 
+#: Seconds beyond which it was not the server that took so long: the clock has been set.
+_CREDIBLE: Final = 120.0
+
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
 
@@ -72,7 +75,7 @@ class Standing:
         if self.failures:
             self.failures = 0
             self.downUntil = 0.0
-        if seconds is None:
+        if seconds is None or not 0 <= seconds < _CREDIBLE:
             return
         rtt = self.rtt
         if rtt is None:
@@ -108,6 +111,13 @@ class Standing:
 
     def _backOff(self, now: float, times: int) -> None:
         self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
+
+    def reconsidered(self, now: float) -> None:
+        """
+        Give it another chance when its back-off has ended, where nobody finds out in passing whether it answers again.
+        """
+        if self.downUntil <= now:
+            self.downUntil = 0.0
 
     @property
     def down(self) -> bool:

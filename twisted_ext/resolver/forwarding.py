@@ -165,6 +165,9 @@ class Forwarding:
         """
         @return: the index of the server to ask first in a look-up that begins now.
         """
+        if self._rotate or self.stream:
+            for standing in self.standings:
+                standing.reconsidered(now)
         if not self._rotate:
             return bestOf(self.standings, self.untried, now, 1) or 0
         self._turn = nextOf(self.standings, self._turn)
