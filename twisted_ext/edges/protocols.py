@@ -48,6 +48,12 @@ def _sameAddress(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
         return False
 
 
+#: The bit in a message's third octet that is set in replies.
+_QR: Final = 0x80
+
+_Received = Callable[[bytes, object, tuple[str, int]], object]
+
+
 class _Controller(Protocol):
     """
     Who hears of everything that is no reply.
@@ -220,8 +226,12 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
         """
-        See whether this is what somebody waits for.
+        See whether this is what somebody waits for. What is no reply goes to a controller that takes octets as they are.
         """
+        received = cast("_Received | None", getattr(self.controller, "octetsReceived", None))
+        if received is not None and len(data) > 2 and not data[2] & _QR:
+            received(data, self, addr)
+            return
 
         def notify(message: dns.Message) -> None:
             if message.id not in self.resends:

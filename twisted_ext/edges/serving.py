@@ -183,14 +183,18 @@ class MessageServing:
             return self.replyTo(octets, peer, address, send)
         if message.answer:
             return False
+        if not message.queries and not self.overrides(("allowQuery", "messageReceived")):
+            return self.replyTo(octets, peer, address, send)
         vars(message)[_OCTETS] = octets, [_asked(query) for query in message.queries]
         self.messageReceived(message, peer, address)
         return True
 
     def messageReceived(self, message: dns.Message, proto: Peer, address: _Address | None = None) -> None:
         """
-        A query has come, or what somebody takes for one.
+        A query has come. Replies that nobody waits for are passed over: whoever answered them would answer another server's answers.
         """
+        if message.answer:
+            return
         message.timeReceived = self.clock.seconds()
         if self.verbose:
             _log.info(
