@@ -179,12 +179,15 @@ class Serving:
         Begin to answer at these sockets.
         """
         for bound in several:
-            if bound.datagram is not None:
+            make = not bound.sockets
+            if make or bound.datagram is not None:
                 listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram)
                 listener.start()
                 self._datagrams.append(listener)
-            if bound.stream is not None:
-                streams = StreamListener(self._reactor, self.responder, socket=bound.stream, servings=self._streams)
+            if make or bound.stream is not None:
+                streams = StreamListener(
+                    self._reactor, self.responder, bound.address, bound.port, socket=bound.stream, servings=self._streams
+                )
                 streams.start().addErrback(lambda failure: _log.failure("cannot listen", failure=failure))
                 self._listeners.append(streams)
 

@@ -27,17 +27,18 @@ _BACKLOG: Final = 511
 
 class Bound:
     """
-    The sockets of one address; both are bound, and the stream's listens.
+    The sockets of one address; both are bound, and the stream's listens. Where there are none at all, the reactor is to make them: on
+    networks that have no sockets, as in tests.
 
     @ivar address: as it was given.
     @ivar port: the real one, where any was asked for.
-    @ivar datagram: for UDP; L{None} where there is none, which only systemd can bring about.
+    @ivar datagram: for UDP; L{None} where systemd opened none.
     @ivar stream: for TCP, likewise.
     """
 
     __slots__ = ("address", "port", "datagram", "stream")
 
-    def __init__(self, address: str, port: int, datagram: socket.socket | None, stream: socket.socket | None) -> None:
+    def __init__(self, address: str, port: int, datagram: socket.socket | None = None, stream: socket.socket | None = None) -> None:
         self.address = address
         self.port = port
         self.datagram = datagram
@@ -56,7 +57,8 @@ class Bound:
         Each of them for people: C{"udp 127.0.0.1:53"}.
         """
         where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-        return [f"{way} {where}" for way, each in (("udp", self.datagram), ("tcp", self.stream)) if each is not None]
+        ways = (("udp", self.datagram), ("tcp", self.stream))
+        return [f"{way} {where}" for way, each in ways if each is not None or not self.sockets]
 
 
 def closeSockets(several: Iterable[Bound]) -> None:
