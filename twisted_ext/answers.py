@@ -29,8 +29,6 @@ __all__ = [
 ]
 
 _CNAME: Final = 5
-_SOA: Final = 6
-_DNAME: Final = 39
 _ANY: Final = 255
 
 #: Info code of an extended error (RFC 8914).

@@ -266,6 +266,7 @@ class HostResolutionTests(SynchronousTestCase):
             ("fe80::1%lo", IPv6Address("TCP", "fe80::1%lo", 80, 0, index)),
             ("fe80::1%7", IPv6Address("TCP", "fe80::1%7", 80, 0, 7)),
             ("fe80::1%nosuch", IPv6Address("TCP", "fe80::1%nosuch", 80, 0, 0)),
+            ("fe80::1%\u00b2", IPv6Address("TCP", "fe80::1%\u00b2", 80, 0, 0)),
         ):
             self.receiver = Addresses()
             self.resolve(name)

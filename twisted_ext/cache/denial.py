@@ -16,7 +16,6 @@ from twisted_ext.wire.records import RRSet
 __all__ = ["denialKey", "deniesName", "denialSeconds", "keysAbove"]
 
 _CNAME: Final = 5
-_DNAME: Final = 39
 
 #: Octets of an SOA record's five numbers.
 _NUMBERS: Final = 20

@@ -4,7 +4,6 @@ From the name of a host to the addresses to connect to: both families at once, i
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,6 +19,7 @@ from twisted_ext.edges.simple import Ask, addressesOf, literalOf
 from twisted_ext.edges.sorting import inOrder, sourceFor
 from twisted_ext.errors import BadName
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
+from twisted_ext.transport.servers import scopeNumber
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AAAA, A
 
@@ -188,9 +188,7 @@ class HostResolution:
 
 
 def _scopeNumber(scope: str) -> int:
-    if not scope or scope.isdigit():
-        return int(scope or 0)
     try:
-        return socket.if_nametoindex(scope)
+        return scopeNumber(scope)
     except OSError:
         return 0

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from twisted_ext.transport.servers import scopeNumber
+
 __all__ = ["inOrder", "packed", "policyOf", "scopeOf", "sourceFor"]
 
 #: A route from here to an address: which of our own addresses it begins at, or L{None} where there is no route.
@@ -83,10 +85,7 @@ def sourceFor(address: str) -> str | None:
         with socket.socket(family, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0)) as probe:
             if family == socket.AF_INET6:
                 host, _, scope = address.partition("%")
-                number = 0
-                if scope:
-                    number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
-                probe.connect((host, 9, 0, number))
+                probe.connect((host, 9, 0, scopeNumber(scope)))
             else:
                 probe.connect((address, 9))
             return str(probe.getsockname()[0])

@@ -165,10 +165,6 @@ def _openNow(path: str, flags: int) -> int:
     raise OSError(errno.EINVAL, "it is no regular file")
 
 
-#: What tells one state of a file from another.
-_State = tuple[int, int, int, int, int]
-
-
 class FollowedFile:
     """
     A file that is looked at again when it is used: no timer, no watch, nothing that a reactor could be left with.
@@ -180,7 +176,7 @@ class FollowedFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        #: L{None} where it is not there; empty before the first look.
+        # What tells one state of it from another: L{None} where it is not there, empty before the first look.
         self._state: tuple[int, ...] | None = ()
 
     def changed(self) -> bool:

@@ -9,12 +9,15 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 
-__all__ = ["Server", "DNS_PORT"]
+__all__ = ["Server", "DNS_PORT", "scopeNumber"]
 
 #: Where servers listen unless somebody says otherwise (RFC 1035, section 4.2).
 DNS_PORT: Final = 53
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+
+#: What a socket takes as the number of an interface.
+_MOST_SCOPE: Final = 0xFFFFFFFF
 
 
 class Server:
@@ -82,9 +85,7 @@ class Server:
         """
         if self.family == socket.AF_INET:
             return self._pair
-        scope = self._key[1]
-        number = 0 if not scope else int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
-        return self.address.partition("%")[0], self.port, 0, number
+        return self.address.partition("%")[0], self.port, 0, scopeNumber(self._key[1])
 
     def isAt(self, address: str, port: int) -> bool:
         """
@@ -110,14 +111,35 @@ class Server:
         return f"<Server {self.label}>"
 
 
+def scopeNumber(scope: str) -> int:
+    """
+    @param scope: an interface by name or number, or nothing.
+
+    @return: its number; 0 for nothing.
+
+    @raise OSError: there is no such interface, now.
+    """
+    if not scope:
+        return 0
+    if _isNumber(scope):
+        return min(int(scope[:11]), _MOST_SCOPE)
+    try:
+        return socket.if_nametoindex(scope)
+    except ValueError as error:
+        raise OSError(str(error)) from None
+
+
+def _isNumber(scope: str) -> bool:
+    return scope.isascii() and scope.isdigit()
+
+
 def _parsed(address: str) -> tuple[int, bytes, str]:
     plain, _, scope = address.partition("%")
     try:
         if ":" not in plain:
             return socket.AF_INET, socket.inet_pton(socket.AF_INET, address), ""
         packed = socket.inet_pton(socket.AF_INET6, plain)
-        # A scope is the name of an interface, or its number.
-        if "\0" in scope or (scope.isdecimal() and (len(scope) > 10 or int(scope) > 0xFFFFFFFF)):
+        if _isNumber(scope) and int(scope[:11]) > _MOST_SCOPE:
             raise ValueError
     except (OSError, ValueError):
         raise BadDescription(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
