@@ -33,7 +33,8 @@ class OverridingTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.inner = CannedSource({("www.example.org", "A"): "192.0.2.80", ("gone.example.org", "A"): TimedOut("nobody")}, otherwise="192.0.2.1")
+        known = {("www.example.org", "A"): "192.0.2.80", ("gone.example.org", "A"): TimedOut("nobody")}
+        self.inner = CannedSource(known, otherwise="192.0.2.1")
         self.source = Overriding(self.inner, localRecords([localRecord(text) for text in LOCAL]))
 
     def ask(self, name: str, rrType: str = "A") -> Answer:

@@ -148,6 +148,8 @@ class ForwardService(Service):
         """
         before = self.settings
         differing = before.differing(settings)
+        # Whatever can be wrong with the rest is found before anything changes.
+        gatesOf(settings, bytes(SECRET_OCTETS))
         self.stack.reload(settings)
         self.settings = settings
         self._parts.adopt(settings)

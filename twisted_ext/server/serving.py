@@ -38,6 +38,9 @@ __all__ = ["KeptReplies", "QueryLogGate", "Serving", "gatesOf"]
 
 _log: Final = Logger()
 
+#: By this name the query log can be told from all else.
+_queries: Final = Logger(namespace="twisted_ext.queries")
+
 #: Share of an answer's time for which the fast lane gives it where the cache fetches ahead: in the rest it sees who asks.
 _SHARE: Final = 0.9
 
@@ -49,11 +52,9 @@ class QueryLogGate:
 
     name = "log"
 
-    _log = Logger(namespace="twisted_ext.queries")
-
     def __call__(self, request: Request, now: float) -> Refusal | None:
         question = request.question
-        self._log.info(
+        _queries.info(
             "query {name} {class_} {type} from {client} by {transport}",
             name=nameToText(question.name),
             class_=className(question.rrClass),

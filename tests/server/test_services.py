@@ -1,0 +1,374 @@
+"""
+Tests of L{twisted_ext.server.services} and L{twisted_ext.server.serving}: a whole server on a memory network.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.defer import succeed
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import LogEvent, globalLogPublisher
+
+from tests.networks import NetworkTestCase
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.control import ControlService
+from twisted_ext.server.services import ForwardService, Server, makeServer, pathOf
+from twisted_ext.server.settings import Settings
+from twisted_ext.server.sockets import Bound
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.codes import RD
+from twisted_ext.wire.message import Message
+
+US = "192.0.2.7"
+SECRET = bytes(16)
+
+
+class _Client(DatagramProtocol):
+    noisy = False
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+
+    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+        self.got.append(datagram)
+
+
+class ServiceCase(NetworkTestCase):
+    """
+    A server on a host, an upstream on another and a client on a third.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.upstream, self.server = self.serve("192.0.2.53")
+        self.said: list[LogEvent] = []
+        globalLogPublisher.addObserver(self.said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.said.append)
+        self.client = _Client()
+        self.there = self.network.reactor("192.168.0.9")
+        self.there.listenUDP(4000, self.client, "192.168.0.9")
+        self.count = 0
+        self.wanted = self.settings()
+
+    def settings(self, **values: object) -> Settings:
+        """
+        @return: settings that ask our upstream.
+        """
+        return Settings.of(**{"hostsFile": "", "upstream": self.server.label, **values})
+
+    def run_(self, **values: object) -> ForwardService:
+        """
+        Start a server; it is stopped when the test ends.
+        """
+        self.wanted = self.settings(**values)
+        service = ForwardService(self.here, self.wanted, [Bound(US, 53)], SECRET, reread=self.reread)
+        service.startService()
+        self.addCleanup(self.stop, service)
+        return service
+
+    def reread(self) -> Settings:
+        """
+        @return: what is to hold after a reload.
+        """
+        return self.wanted
+
+    def stop(self, service: ForwardService) -> None:
+        """
+        Stop a server, and see that nothing of it is left.
+        """
+        stopping = service.stopService()
+        self.network.advance(0.1)
+        self.successResultOf(stopping)
+        self.assertEqual(self.here.pending(), [])
+
+    def tearDown(self) -> None:
+        """
+        What is pending is looked at once servers are stopped.
+        """
+
+    def asked(self, name: str = "www.example.test", rrType: str = "A") -> Message | None:
+        """
+        @return: what the client gets for a question.
+        """
+        self.count += 1
+        query = self.count.to_bytes(2, "big") + buildQuery(RD, questionOf(name, rrType).toWire(), b"")
+        before = len(self.client.got)
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(query, (US, 53))
+        self.network.advance(1.0)
+        got = self.client.got[before:]
+        self.assertLess(len(got), 2)
+        return Message.fromWire(got[0]) if got else None
+
+    def addressOf(self, name: str = "www.example.test") -> str:
+        """
+        @return: the address that the client gets.
+        """
+        message = self.asked(name)
+        assert message is not None
+        return ".".join([str(octet) for octet in message.answer[0].rdatas[0]])
+
+
+class ForwardServiceTests(ServiceCase):
+    """
+    Tests for L{ForwardService}.
+    """
+
+    def test_answers(self) -> None:
+        """
+        A client gets what the upstream says, and from then on what is known, without the upstream being asked.
+        """
+        service = self.run_()
+        self.assertEqual([self.addressOf() for _ in range(5)], ["192.0.2.80"] * 5)
+        self.assertEqual(len(self.upstream.asked), 1)
+        self.assertEqual(service.counters.udp, 5)
+        self.assertGreater(service.counters.hits, 1)
+        figures = self.successResultOf(service.sight.figures())
+        self.assertEqual(figures.upstreams[0]["server"], "192.0.2.53:53")
+        self.assertEqual(self.successResultOf(service.sight.status())["listening"], ["udp 192.0.2.7:53", "tcp 192.0.2.7:53"])
+
+    def test_strangers(self) -> None:
+        """
+        Who is not allowed is refused; who is to be dropped gets nothing.
+        """
+        self.run_(allow=["192.0.2.0/24"])
+        message = self.asked()
+        assert message is not None
+        self.assertEqual(message.rcode, 5)
+        self.wanted = self.settings(drop=["192.168.0.9"])
+
+    def test_dropped(self) -> None:
+        """
+        Who is to be dropped gets nothing.
+        """
+        self.run_(drop=["192.168.0.9"])
+        self.assertIsNone(self.asked())
+
+    def test_queryLog(self) -> None:
+        """
+        With the query log on, every query is written down, those that the fast lane could have answered as well; it is off by default.
+        """
+        for log, verbose in ((False, 0), (True, 0), (False, 1)):
+            service = self.run_(queryLog=log, verbose=verbose)
+            self.said.clear()
+            for _ in range(4):
+                self.asked()
+            lines = [event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]
+            self.assertEqual(len(lines), 4 if log or verbose else 0)
+            if lines:
+                self.assertEqual((lines[0]["name"], lines[0]["type"], lines[0]["client"]), ("www.example.test.", "A", "192.168.0.9"))
+            self.stop(service)
+
+    def test_flush(self) -> None:
+        """
+        What is flushed is not given by the fast lane either.
+        """
+        service = self.run_()
+        for _ in range(3):
+            self.addressOf()
+        self.upstream.set("www.example.test", "A", "192.0.2.81")
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.successResultOf(service.sight.flush(None, False))
+        self.assertEqual(self.addressOf(), "192.0.2.81")
+
+
+class ReloadTests(ServiceCase):
+    """
+    Tests for reading settings again.
+    """
+
+    def test_live(self) -> None:
+        """
+        New settings hold at once, for clients that were answered by the fast lane as well; cache and counters stay.
+        """
+        service = self.run_()
+        for _ in range(3):
+            self.addressOf()
+        self.wanted = self.settings(local=["www.example.test A 192.0.2.99"])
+        lines = self.successResultOf(service.reload())
+        self.assertEqual(lines, ["local: none is now www.example.test A 192.0.2.99"])
+        self.assertEqual(self.addressOf(), "192.0.2.99")
+        self.wanted = self.settings()
+        self.successResultOf(service.reload())
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual(len(self.upstream.asked), 1)
+        self.assertEqual(service.counters.udp, 5)
+
+    def test_access(self) -> None:
+        """
+        Who may ask changes with them, back and forth.
+        """
+        service = self.run_()
+        self.addressOf()
+        self.wanted = self.settings(allow=["192.0.2.0/24"])
+        self.successResultOf(service.reload())
+        for _ in range(3):
+            message = self.asked()
+            assert message is not None
+            self.assertEqual(message.rcode, 5)
+        self.wanted = self.settings()
+        self.successResultOf(service.reload())
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+
+    def test_queryLogLater(self) -> None:
+        """
+        The query log can be turned on and off while the server runs.
+        """
+        service = self.run_()
+        for _ in range(3):
+            self.asked()
+        for log in (True, False):
+            self.wanted = self.settings(queryLog=log)
+            self.successResultOf(service.reload())
+            self.said.clear()
+            for _ in range(3):
+                self.asked()
+            self.assertEqual(len([event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]), 3 * log)
+
+    def test_unusable(self) -> None:
+        """
+        Settings that cannot be used leave everything as it was, and it is said why.
+        """
+        service = self.run_(local=["router.lan A 192.0.2.1"])
+        for values in (
+            {"upstream": "chain"},
+            {"allow": ["192.0.2.0/24"], "drop": ["192.0.2.0/24"]},
+            {"upstream": US},
+        ):
+            self.wanted = self.settings(**values)
+            self.failureResultOf(service.reload(), BadDescription)
+            self.assertEqual(self.addressOf("router.lan"), "192.0.2.1")
+            self.assertEqual(self.addressOf(), "192.0.2.80")
+
+    def test_restartNeeded(self) -> None:
+        """
+        What takes a restart is said to.
+        """
+        service = self.run_()
+        self.wanted = self.settings(port=5353)
+        self.assertEqual(self.successResultOf(service.reload()), ["port: 53 is now 5353; this takes a restart"])
+        self.assertEqual(self.successResultOf(service.reload()), ["nothing has changed"])
+
+    def test_bySignal(self) -> None:
+        """
+        What came of a reload that nobody waits for is in the log.
+        """
+        service = self.run_()
+        server = Server(self.here, service)
+        self.wanted = self.settings(stale=0)
+        self.successResultOf(server.reloadNow())
+        self.assertIn("stale: 86400 is now 0", [event.get("line") for event in self.said])
+
+        def broken() -> Settings:
+            raise BadDescription("txdns.toml:1: x\ntxdns.toml:2: y")
+
+        service._reread = broken
+        self.said.clear()
+        self.successResultOf(server.reloadNow())
+        self.assertEqual([event.get("line") for event in self.said if event.get("line")], ["txdns.toml:1: x", "txdns.toml:2: y"])
+
+
+class MakingTests(ServiceCase):
+    """
+    Tests for L{makeServer} and L{pathOf}.
+    """
+
+    def test_nothingLeft(self) -> None:
+        """
+        Where a server cannot be made, its port is free again.
+        """
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        for workers in (1, 2):
+            settings = Settings.of(interface="127.0.0.1", port=port, upstream=f"127.0.0.1:{port}", workers=workers)
+            error = self.assertRaises(DNSFault, makeServer, self.here, settings)
+            self.assertIn("is this server itself", str(error))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("127.0.0.1", port))
+
+    def test_contradictions(self) -> None:
+        """
+        Rules that contradict each other are found before anything starts.
+        """
+        settings = self.settings(allow=["192.0.2.0/24"], drop=["192.0.2.0/24"])
+        error = self.assertRaises(BadDescription, ForwardService, self.here, settings, [Bound(US, 53)], SECRET)
+        self.assertIn("192.0.2.0/24", str(error))
+        self.assertEqual(self.here.pending(), [])
+        self.assertRaises(BadDescription, pathOf, self.here, settings)
+
+    def test_path(self) -> None:
+        """
+        What a question goes through is told in its order.
+        """
+        settings = self.settings(
+            hostsFile="/etc/hosts",
+            local=["router.lan A 192.0.2.1"],
+            stopRebinding=True,
+            route={"corp.example": "192.0.2.54"},
+            queryLog=True,
+        )
+        self.assertEqual(
+            pathOf(self.here, settings),
+            [
+                "gate: log",
+                "gate: access",
+                "gate: opcode",
+                "gate: form",
+                "gate: version",
+                "gate: cookie",
+                "gate: rate",
+                "gate: class",
+                "gate: type",
+                "gate: any",
+                "loop detection: questions of our own that come back",
+                "local: 1 records given",
+                "hosts: /etc/hosts",
+                "special: names that are never asked of anybody, and literal addresses",
+                "rebinding: no private addresses from upstreams",
+                "cache: 33554432 octets, prefetching, stale answers for 86400 s",
+                "coalesce: one look-up for all who ask the same",
+                "route: corp.example. to udp:192.0.2.54:53",
+                "forward: udp:192.0.2.53:53",
+            ],
+        )
+        self.assertEqual(self.here.pending(), [])
+
+    def test_partsStartAndStop(self) -> None:
+        """
+        Parts that are added start after the server and stop before it.
+        """
+        service = ForwardService(self.here, self.settings(), [Bound(US, 53)], SECRET)
+        server = Server(self.here, service)
+        steps: list[str] = []
+
+        class Part:
+            def startService(self) -> None:
+                steps.append(f"start {service.running}")
+
+            def stopService(self) -> object:
+                steps.append(f"stop {service.running}")
+                return succeed(None)
+
+        server.add(cast(ControlService, Part()))
+        server.startService()
+        stopping = server.stopService()
+        self.network.advance(0.1)
+        self.successResultOf(stopping)
+        self.assertEqual(steps, ["start 1", "stop 1"])
+        self.assertEqual(self.here.pending(), [])
+
+    def test_unreadableSecret(self) -> None:
+        """
+        A secret that has gone since it was checked is told as a fault.
+        """
+        path = Path(self.mktemp())
+        path.write_text("00" * 16)
+        settings = self.settings(cookieSecret=str(path))
+        path.write_text("zz")
+        self.assertRaises(BadDescription, makeServer, self.here, settings)
