@@ -24,7 +24,7 @@ from typing import IO, Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPullProducer, IReactorTime, IReactorUNIX
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPushProducer, IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -146,6 +146,8 @@ class _Command(Resource):
         """
         @see: L{Resource.render}
         """
+        if request.postpath:
+            return _Absent().render(request)
         if request.method != self._method:
             request.setHeader(b"Allow", self._method)
             return replyJSON(request, {"error": f"{request.path.decode('ascii', 'replace')} takes {self._method.decode()}"}, 405)
@@ -299,7 +301,7 @@ class _Dump(Resource):
         return NOT_DONE_YET
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class Streaming:
     """
     Sends lines whenever there is room for more, and gives up on a client who reads nothing for long.
@@ -308,17 +310,34 @@ class Streaming:
     def __init__(self, request: Request, lines: Iterable[str], clock: IReactorTime) -> None:
         self._request = request
         self._lines = iter(lines)
-        self._patience: IDelayedCall = clock.callLater(CONTROL_SECONDS.default, self._giveUp)
+        self._clock = clock
+        self._next: IDelayedCall | None = None
 
     def begin(self) -> None:
         """
         Send what there is room for.
         """
         self._request.notifyFinish().addBoth(self._ended)
-        self._request.registerProducer(self, False)
+        # Not as a pull producer, which Twisted would drive by the global reactor.
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
 
     def resumeProducing(self) -> None:
-        self._patience.reset(CONTROL_SECONDS.default)
+        self._wait(0.0, self._send)
+
+    def pauseProducing(self) -> None:
+        self._wait(CONTROL_SECONDS.default, self._giveUp)
+
+    def stopProducing(self) -> None:
+        self._ended(None)
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._ended(None)
+        self._next = self._clock.callLater(seconds, then)
+
+    def _send(self) -> None:
+        # Whoever writes may be paused by it.
+        self.resumeProducing()
         some = "".join(islice(self._lines, _LINES))
         if some:
             self._request.write(some.encode("utf-8"))
@@ -326,13 +345,9 @@ class Streaming:
             self._request.unregisterProducer()
             self._request.finish()
 
-    def stopProducing(self) -> None:
-        self._lines = iter(())
-
     def _ended(self, _: object) -> None:
-        self._lines = iter(())
-        if self._patience.active():
-            self._patience.cancel()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
 
     def _giveUp(self) -> None:
         channel = self._request.channel

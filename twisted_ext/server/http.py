@@ -60,6 +60,13 @@ class BoundedRequest(Request):
         else:
             self._tooLarge()
 
+    def process(self) -> None:
+        """
+        All of it has come.
+        """
+        if not self._refused:
+            Request.process(self)
+
     def _tooLarge(self) -> None:
         channel = self.channel
         if channel is not None and channel.transport is not None and not self._refused:

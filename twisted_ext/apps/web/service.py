@@ -146,7 +146,7 @@ class _Page(Resource):
         # A page elsewhere may have its own name lead here, and then read all there is (DNS rebinding): it cannot have an address do so.
         if not self.anyHost and not _isOurs(request.getHeader(b"host")):
             return _refuse(request, 421, "Ask for this page by the address of the server, or as localhost.")
-        return self.show(request)
+        return _Page.show(self, request) if self.isLeaf and request.postpath else self.show(request)
 
     def show(self, request: Request) -> bytes | int:
         """

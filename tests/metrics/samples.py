@@ -1,0 +1,42 @@
+"""
+Counters that have counted something.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.wire.names import nameFromText
+
+__all__ = ["HOSTILE", "busy"]
+
+#: Names that somebody asked for because of what shows them: a script, a terminal's escape, a quote, a line's end, and no text at all.
+HOSTILE: Final = (
+    b"\x1c<script>alert(document)</scr\0",
+    b"\x0a<img src=x>\x07onerror\0".replace(b"\x0a", b"\x0b"),
+    b"\x08\x1b]0;own\x07\0",
+    b'\x06"\n\\{}x\0',
+    b"\x05\xff\xfe\x80\x9b\x00\0",
+)
+
+
+def busy() -> Counters:
+    """
+    @return: what a server has counted that was asked a thousand times.
+    """
+    counters = Counters()
+    counters.udp, counters.udpBeyond = 900, 100
+    counters.tcp, counters.tcpBeyond = 100, 50
+    counters.replies[0], counters.replies[3], counters.replies[2] = 940, 40, 10
+    counters.ready, counters.failed, counters.dropped = 110, 10, 10
+    counters.tcpOpen, counters.tcpOpened, counters.pending = 3, 20, 2
+    counters.refused("access")
+    for milliseconds in (1, 1.5, 15, 15, 80, 300, 7000):
+        counters.waited(nameFromText(f"slow{milliseconds:.0f}.example"), milliseconds / 1000)
+    for _ in range(5):
+        counters.asked(nameFromText("WWW.example"))
+    for name in HOSTILE:
+        counters.asked(name)
+        counters.waited(name, 0.5)
+    return counters

@@ -1,0 +1,104 @@
+"""
+Tests of figures as Prometheus reads them, by its own reader.
+"""
+
+from __future__ import annotations
+
+import pytest
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.metrics.samples import HOSTILE, busy
+from twisted_ext.metrics.exposition import exposition
+from twisted_ext.metrics.figures import Figures, figuresOf
+
+parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-client is not installed")
+
+
+def read(figures: Figures) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """
+    @return: all samples of the page, by name and labels.
+    """
+    samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for family in parser.text_string_to_metric_families(exposition(figures, version="1.2.3", started=1.5e9)):
+        assert family.documentation and family.type in ("counter", "gauge", "histogram"), family
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in samples, key
+            samples[key] = sample.value
+    return samples
+
+
+class ExpositionTests(SynchronousTestCase):
+    """
+    Tests for L{exposition}.
+    """
+
+    def test_read(self) -> None:
+        """
+        Prometheus reads the values that were counted, under their labels.
+        """
+        samples = read(figuresOf(busy()))
+        self.assertEqual(samples["txdns_queries_total", (("transport", "udp"),)], 900)
+        self.assertEqual(samples["txdns_queries_total", (("transport", "tcp"),)], 100)
+        self.assertEqual(samples["txdns_replies_total", (("rcode", "NXDOMAIN"),)], 40)
+        self.assertEqual(samples["txdns_refusals_total", (("gate", "access"),)], 1)
+        self.assertEqual(samples["txdns_lane_hits_total", ()], 850)
+        self.assertEqual(samples["txdns_build_info", (("version", "1.2.3"),)], 1)
+        self.assertEqual(samples["process_start_time_seconds", ()], 1.5e9)
+
+    def test_histogram(self) -> None:
+        """
+        The classes of the histogram are cumulative, the last one is the count, and replies at hand are in the first.
+        """
+        figures = figuresOf(busy())
+        samples = read(figures)
+        buckets = [(dict(labels)["le"], value) for (name, labels), value in samples.items() if name == "txdns_reply_seconds_bucket"]
+        self.assertEqual([bound for bound, _ in buckets][-1], "+Inf")
+        values = [value for _, value in buckets]
+        self.assertEqual(values, sorted(values))
+        self.assertEqual(values[0], figures.atHand + 1)
+        self.assertEqual(values[-1], samples["txdns_reply_seconds_count", ()])
+        self.assertEqual(values[-1], figures.atHand + figures.waited)
+        self.assertAlmostEqual(samples["txdns_reply_seconds_sum", ()], figures.latencyTotal)
+
+    def test_upstreams(self) -> None:
+        """
+        Each server that is asked is up or not, and its time is left out where nobody has measured it.
+        """
+        figures = Figures()
+        figures.upstreams = [
+            {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.0125},
+            {"server": "[2001:db8::1]:53", "way": "tcp", "up": False, "rtt": None},
+        ]
+        samples = read(figures)
+        up, down = (("server", "192.0.2.1:53"), ("way", "udp")), (("server", "[2001:db8::1]:53"), ("way", "tcp"))
+        self.assertEqual((samples["txdns_upstream_up", up], samples["txdns_upstream_up", down]), (1, 0))
+        self.assertEqual(samples["txdns_upstream_rtt_seconds", up], 0.0125)
+        self.assertNotIn(("txdns_upstream_rtt_seconds", down), samples)
+
+    def test_labels(self) -> None:
+        """
+        Whatever stands in a label is read as it was, quotes and line ends included.
+        """
+        figures = Figures()
+        figures.refusals = {'a"b\\c\nd': 3}
+        self.assertEqual(read(figures)["txdns_refusals_total", (("gate", 'a"b\\c\nd'),)], 3)
+
+    def test_noNames(self) -> None:
+        """
+        The page has as many samples after a flood of names as before: what is asked for is no label.
+        """
+        counters = busy()
+        before = len(read(figuresOf(counters)))
+        for number in range(5000):
+            counters.asked(b"\4%04d\0" % number)
+        self.assertEqual(len(read(figuresOf(counters))), before)
+        page = exposition(figuresOf(counters), version="1", started=0)
+        self.assertNotIn("script", page)
+        self.assertEqual([name for name in HOSTILE if repr(name[1:5]) in page], [])
+
+    def test_nothingYet(self) -> None:
+        """
+        A server that has counted nothing has a page that can be read.
+        """
+        self.assertEqual(read(Figures())["txdns_reply_seconds_count", ()], 0)

@@ -1,0 +1,127 @@
+"""
+Tests of figures as one value, and of how they move.
+"""
+
+from __future__ import annotations
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.metrics.samples import busy
+from twisted_ext.metrics.figures import Figures, figuresOf, sumOf
+from twisted_ext.metrics.history import History
+
+
+class FiguresTests(SynchronousTestCase):
+    """
+    Tests for L{Figures}.
+    """
+
+    def test_derived(self) -> None:
+        """
+        What was at hand is what the fast lane gave and what the sources had; the rest was waited for.
+        """
+        figures = figuresOf(busy())
+        self.assertEqual((figures.queries, figures.laneHits, figures.atHand, figures.waited), (1000, 850, 960, 12))
+        self.assertEqual(figures.replies, {"NOERROR": 940, "NXDOMAIN": 40, "SERVFAIL": 10})
+
+    def test_toAndFro(self) -> None:
+        """
+        Figures arrive in another process as they were sent.
+        """
+        figures = figuresOf(busy())
+        figures.upstreams = [{"server": "192.0.2.1:53", "up": True, "rtt": None}]
+        again = Figures.fromJSON(json.loads(json.dumps(figures.toJSON())))
+        self.assertEqual(again.toJSON(), figures.toJSON())
+
+    def test_otherThings(self) -> None:
+        """
+        What is no figures is refused with one kind of error.
+        """
+        whole = figuresOf(busy()).toJSON()
+        parts: tuple[dict[str, object], ...] = (
+            {"latency": {"counts": [1], "seconds": 0}},
+            {"latency": None},
+            {"asked": [1]},
+            {"numbers": {"udp": "x"}},
+        )
+        wrongs: list[object] = [None, [], {}, *[{**whole, **part} for part in parts]]
+        for wrong in wrongs:
+            with self.assertRaises(ValueError):
+                Figures.fromJSON(json.loads(json.dumps(wrong)))
+
+    def test_sum(self) -> None:
+        """
+        Several processes are seen as one server: counts add up, and a server is up that is for one of them.
+        """
+        one, other = figuresOf(busy()), figuresOf(busy())
+        one.upstreams = [{"server": "192.0.2.1:53", "up": False}, {"server": "192.0.2.2:53", "up": False}]
+        other.upstreams = [{"server": "192.0.2.1:53", "up": True}]
+        total = sumOf([one, other])
+        self.assertEqual((total.processes, total.queries, total.waited), (2, 2000, 24))
+        self.assertEqual(total.latencyTotal, 2 * one.latencyTotal)
+        self.assertEqual(total.asked[0], ("www.example.", 10))
+        self.assertEqual(total.slowest[0], one.slowest[0])
+        self.assertEqual([upstream["up"] for upstream in total.upstreams], [True, False])
+
+    def test_printable(self) -> None:
+        """
+        Names are text in which nothing steers a terminal and no line ends.
+        """
+        figures = figuresOf(busy())
+        names = [name for name, _ in [*figures.asked, *figures.slowest]]
+        self.assertEqual([name for name in names if not (name.isascii() and name.isprintable())], [])
+
+
+class HistoryTests(SynchronousTestCase):
+    """
+    Tests for L{History}.
+    """
+
+    def figures(self, queries: int) -> Figures:
+        """
+        @return: figures with so many queries, all of them hits.
+        """
+        figures = Figures()
+        figures.numbers["udp"] = queries
+        return figures
+
+    def test_steps(self) -> None:
+        """
+        Each step says how long it was and what came in meanwhile.
+        """
+        history = History()
+        for at, queries in ((10.0, 100), (11.0, 150), (13.0, 350)):
+            history.note(self.figures(queries), at)
+        self.assertEqual(history.toJSON(), [[1.0, 50, 50, 0, 0], [2.0, 200, 200, 0, 0]])
+        self.assertEqual(history.perSecond(), 250 / 3)
+        self.assertEqual(history.perSecond(1.0), 100.0)
+
+    def test_beginning(self) -> None:
+        """
+        A server that has only begun has no rate yet.
+        """
+        history = History()
+        self.assertEqual((history.perSecond(), history.toJSON()), (0.0, []))
+        history.note(self.figures(5), 1.0)
+        history.note(self.figures(5), 1.0)
+        self.assertEqual(history.perSecond(), 0.0)
+
+    def test_bounded(self) -> None:
+        """
+        However long a server runs, it remembers the last minutes only.
+        """
+        history = History()
+        for second in range(1000):
+            history.note(self.figures(second), float(second))
+        self.assertEqual(len(history.toJSON()), 300)
+
+    def test_processGone(self) -> None:
+        """
+        When a process dies with its counts, the rate begins anew and is never below zero.
+        """
+        history = History()
+        history.note(self.figures(1000), 1.0)
+        history.note(self.figures(10), 2.0)
+        self.assertEqual((history.perSecond(), history.toJSON()), (0.0, []))

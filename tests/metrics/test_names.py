@@ -1,0 +1,107 @@
+"""
+Tests of which names are asked for most and which take longest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.metrics.names import Asked, Slowest
+
+
+class AskedTests(SynchronousTestCase):
+    """
+    Tests for L{Asked}.
+    """
+
+    def test_few(self) -> None:
+        """
+        As long as there are few names the counts are exact.
+        """
+        asked = Asked(16)
+        for name in (b"a", b"b", b"a"):
+            asked.add(name)
+        self.assertEqual(asked.most(5), [(b"a", 2), (b"b", 1)])
+        self.assertEqual(asked.taken, 0)
+
+    def test_flood(self) -> None:
+        """
+        A flood of names that come once takes no more room than allowed, and what is asked for often stays on top.
+        """
+        asked, flood = Asked(64), Random(7)
+        for turn in range(20_000):
+            asked.add(flood.randbytes(8))
+            if turn % 10 == 0:
+                asked.add(b"often")
+            self.assertLessEqual(len(asked), 64)
+        self.assertEqual(asked.most(1)[0][0], b"often")
+
+    @given(st.lists(st.integers(0, 60), max_size=600), st.integers(16, 40))
+    def test_bounded(self, names: list[int], most: int) -> None:
+        """
+        A count is never too large, and too small by no more than is said; whatever is asked for more than that is there.
+        """
+        asked, exact = Asked(most), Counter(names)
+        for name in names:
+            asked.add(bytes([name]))
+        found = dict(asked.most(1000))
+        self.assertLessEqual(len(found), most)
+        for name, count in exact.items():
+            self.assertLessEqual(found.get(bytes([name]), 0), count)
+            self.assertGreaterEqual(found.get(bytes([name]), 0), count - asked.taken)
+
+    def test_halve(self) -> None:
+        """
+        What was asked for long ago makes room for what is asked for now.
+        """
+        asked = Asked()
+        asked.add(b"then", 100)
+        for _ in range(7):
+            asked.halve()
+        self.assertEqual(asked.most(1), [])
+        asked.add(b"now")
+        self.assertEqual(asked.most(1), [(b"now", 1)])
+
+
+class SlowestTests(SynchronousTestCase):
+    """
+    Tests for L{Slowest}.
+    """
+
+    def test_worst(self) -> None:
+        """
+        A name is known by the longest time that it took, however often it was quick.
+        """
+        slowest = Slowest()
+        for name, seconds in ((b"a", 0.1), (b"A", 2.0), (b"a", 0.3), (b"b", 1.0)):
+            slowest.add(name, seconds)
+        self.assertEqual(slowest.most(9), [(b"a", 2.0), (b"b", 1.0)])
+
+    def test_flood(self) -> None:
+        """
+        A flood of names takes no more room than allowed, and the slowest stay.
+        """
+        slowest, flood = Slowest(16), Random(7)
+        slowest.add(b"slow", 9.0)
+        for _ in range(10_000):
+            slowest.add(flood.randbytes(8), flood.random())
+        found = slowest.most(1000)
+        self.assertLessEqual(len(found), 16)
+        self.assertEqual(found[0], (b"slow", 9.0))
+
+    def test_turn(self) -> None:
+        """
+        What took long is forgotten after two periods, not earlier.
+        """
+        slowest = Slowest()
+        slowest.add(b"then", 3.0)
+        slowest.turn()
+        slowest.add(b"now", 1.0)
+        self.assertEqual(slowest.most(9), [(b"then", 3.0), (b"now", 1.0)])
+        slowest.turn()
+        self.assertEqual(slowest.most(9), [(b"now", 1.0)])

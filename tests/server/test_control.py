@@ -1,0 +1,537 @@
+"""
+Tests of controlling a running server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, cast
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorUNIX
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cache.canned import question, wishes
+from tests.server.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
+from twisted_ext.answers import Trace
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.limits import CONTROL_CLIENTS, CONTROL_SECONDS, TRACES_KEPT, TRACES_TAKEN
+from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.server import control
+from twisted_ext.server.control import ControlService, controlSite
+from twisted_ext.server.http import Crowd
+from twisted_ext.server.places import controlPath
+from twisted_ext.server.tracing import Tracing
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.transport.servers import Server
+
+#: More than is ever needed to let something slow come to its end.
+LONG: Final = CONTROL_SECONDS.default + 20
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    Tests for the commands, as requests.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.sight = sightOf(self.clock, "www.example.com", "a.sub.example.com")
+        self.site = controlSite(self.sight, self.clock)
+        self.flushed: list[bool] = []
+        self.sight.flushed = lambda: self.flushed.append(True)
+
+    def ask(self, target: str, method: str = "GET", body: bytes = b"", code: int = 200) -> dict[str, JSON]:
+        """
+        @return: what the server says.
+        """
+        response = talk(self.site, self.clock, target, method, body)
+        self.assertEqual(response.code, code, response.body)
+        return objectIn(response.json)
+
+    def test_status(self) -> None:
+        """
+        A server says which one it is, how long it has been up and where it listens.
+        """
+        self.clock.advance(90.0)
+        said = self.ask("/status")
+        self.assertEqual((said["process"], said["started"], said["uptime"]), (os.getpid(), TODAY, 90.0))
+        self.assertEqual(said["listening"], ["udp 127.0.0.1:5300", "tcp 127.0.0.1:5300"])
+
+    def test_stats(self) -> None:
+        """
+        All figures can be had, those of the cache and of the process among them.
+        """
+        figures = Figures.fromJSON(self.ask("/stats"))
+        self.assertEqual((figures.queries, figures.numbers["cacheEntries"]), (1000, 2))
+        self.assertGreater(figures.numbers["residentOctets"], 1e6)
+        self.assertGreater(figures.numbers["cpuSeconds"], 0)
+
+    def test_show(self) -> None:
+        """
+        What the cache has for a name is shown, in any case of its letters, and that it has nothing is no error.
+        """
+        self.clock.advance(10.0)
+        (entry,) = cast("list[JSON]", self.ask("/cache/?name=WWW.example.com")["entries"])
+        shown = objectIn(entry)
+        self.assertEqual((shown["name"], shown["type"], shown["left"], shown["age"]), ("www.example.com.", "A", 290.0, 10.0))
+        self.assertEqual(shown["records"], ["www.example.com. 300 IN A 192.0.2.1"])
+        self.assertEqual(self.ask("/cache/?name=example.com")["entries"], [])
+
+    def test_flush(self) -> None:
+        """
+        A name, a name with all below it, or everything is forgotten, and copies of it with it.
+        """
+        self.assertEqual(self.ask("/cache/flush?name=example.com", "POST"), {"flushed": 0})
+        self.assertEqual(self.ask("/cache/flush?name=sub.example.com&subtree=1", "POST"), {"flushed": 1})
+        self.assertEqual(self.ask("/cache/flush", "POST"), {"flushed": 1})
+        self.assertEqual(self.flushed, [True] * 3)
+
+    def test_changesTakePOST(self) -> None:
+        """
+        Nothing is changed by a request that only looks.
+        """
+        for target in ("/cache/flush", "/cache/load", "/reload", "/trace?on=1"):
+            self.assertIn("takes POST", str(self.ask(target, code=405)["error"]))
+        self.assertEqual((self.flushed, self.sight.tracing.on), ([], False))
+
+    def test_dumpAndLoad(self) -> None:
+        """
+        What was dumped is taken in again, by this server or by another.
+        """
+        dump = talk(self.site, self.clock, "/cache/dump").body
+        self.assertEqual(len(dump.splitlines()), 3)
+        other = sightOf(self.clock)
+        said = talk(controlSite(other, self.clock), self.clock, "/cache/load", "POST", dump)
+        self.assertEqual(said.json, {"loaded": 2})
+        assert other.caching is not None
+        self.assertIsNotNone(other.caching.answerNow(question("a.sub.example.com"), wishes()))
+
+    def test_loadAllOrNothing(self) -> None:
+        """
+        A file that is damaged somewhere leaves the cache as it was, and the line that is wrong is named.
+        """
+        dump = talk(self.site, self.clock, "/cache/dump").body
+        other = sightOf(self.clock)
+        response = talk(controlSite(other, self.clock), self.clock, "/cache/load", "POST", dump + b"{}\n")
+        self.assertEqual(response.code, 400)
+        self.assertIn("the file, line 4", str(objectIn(response.json)["error"]))
+        assert other.caching is not None
+        self.assertEqual(other.caching.stats.entries, 0)
+
+    def test_loadInSteps(self) -> None:
+        """
+        While a large file is taken in, the server does other things between its lines.
+        """
+        names = [f"n{number}.example" for number in range(1000)]
+        dump = talk(controlSite(sightOf(self.clock, *names), self.clock), self.clock, "/cache/dump").body
+        other = sightOf(self.clock)
+        assert other.caching is not None
+        lines = dump.decode("ascii").splitlines(keepends=True)
+        self.assertGreater(len(list(other.caching.loading(lines))), len(lines) // 64)
+        self.assertEqual(other.caching.stats.entries, 1000)
+
+    def test_noCache(self) -> None:
+        """
+        A server without a cache says so.
+        """
+        self.sight.caching = None
+        for target, method in (("/cache/?name=a", "GET"), ("/cache/dump", "GET"), ("/cache/flush", "POST"), ("/cache/load", "POST")):
+            self.assertEqual(self.ask(target, method, code=400), {"error": "this server keeps no cache"})
+
+    def test_explain(self) -> None:
+        """
+        The server looks a name up and tells the steps, for failures as well.
+        """
+        said = self.ask("/explain?name=www.example.com&type=a")
+        (step,) = cast("list[JSON]", said["steps"])
+        self.assertEqual((said["outcome"], objectIn(step)["event"]), ("data", "hit"))
+        self.assertIn("unknown", str(self.ask("/explain?name=nobody.example")["outcome"]) + "unknown")
+        self.assertIn("no record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
+        self.assertIn("which name", str(self.ask("/explain", code=400)["error"]))
+
+    def test_wrongNames(self) -> None:
+        """
+        What is no name is refused in a line that says so.
+        """
+        for name in ("a..b", "x" * 64, "%5c999"):
+            self.assertIn("error", self.ask(f"/cache/?name={name}", code=400))
+
+    def test_reload(self) -> None:
+        """
+        Settings are read again, and it is told what came of it; where they cannot be used that is told as well.
+        """
+        self.assertIn("no settings", str(self.ask("/reload", "POST", code=400)["error"]))
+        self.sight.reloading = lambda: succeed(["nothing has changed"])
+        self.assertEqual(self.ask("/reload", "POST"), {"said": ["nothing has changed"]})
+        self.sight.reloading = lambda: fail(BadDescription("txdns.toml, line 3: port takes a number"))
+        self.assertEqual(self.ask("/reload", "POST", code=400), {"error": "txdns.toml, line 3: port takes a number"})
+
+    def test_mistake(self) -> None:
+        """
+        A mistake in the code is told to the log, and to the client only that there was one.
+        """
+        self.sight.reloading = lambda: fail(ZeroDivisionError("secret"))
+        said = self.ask("/reload", "POST", code=500)
+        self.assertNotIn("secret", str(said))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_absent(self) -> None:
+        """
+        What there is not is said not to be there.
+        """
+        for target in ("/", "/nope", "/cache/nope", "/status/x", "/../etc/passwd"):
+            self.assertEqual(talk(self.site, self.clock, target).code, 404, target)
+
+    def test_trace(self) -> None:
+        """
+        Live queries are followed, of one name or of all, from when somebody says so until somebody says otherwise.
+        """
+        self.assertEqual(self.ask("/trace?on=1&name=example.com", "POST"), {"tracing": True})
+        tracing = self.sight.tracing
+        self.assertIsNone(tracing.begin(question("www.example.org"), 5.0))
+        trace = tracing.begin(question("WWW.example.com"), 5.0)
+        assert trace is not None
+        trace.note(5.25, "cache", "miss")
+        tracing.finish(question("WWW.example.com"), trace, "192.0.2.9", "udp", 3, 6.0)
+        (one,) = cast("list[JSON]", self.ask("/traces")["traces"])
+        kept = objectIn(one)
+        self.assertEqual((kept["name"], kept["rcode"], kept["seconds"], kept["client"]), ("WWW.example.com.", "NXDOMAIN", 1.0, "192.0.2.9"))
+        self.assertEqual(kept["steps"], [{"at": 0.25, "source": "cache", "event": "miss", "details": {}}])
+        self.assertEqual(self.ask("/trace?on=0", "POST"), {"tracing": False})
+        self.assertIsNone(tracing.begin(question("www.example.com"), 5.0))
+
+    def test_upstreams(self) -> None:
+        """
+        Servers that are asked are told with their health, wherever in the stack they are asked from.
+        """
+        reactor = MemoryNetwork(self.clock).reactor("192.0.2.100")
+        forwarding = Forwarding(reactor, [Server("192.0.2.1"), Server("2001:db8::1", 5353)])
+        forwarding.standings[0].replied(0.02)
+        forwarding.standings[1].silent(self.clock.seconds())
+        assert self.sight.caching is not None
+        self.patch(self.sight.caching, "_inner", forwarding)
+        one, other = [objectIn(each) for each in cast("list[JSON]", self.ask("/upstreams")["upstreams"])]
+        self.assertEqual((one["server"], one["up"], one["rtt"]), ("192.0.2.1:53", True, 0.02))
+        self.assertEqual((other["server"], other["up"], other["failures"], other["retryIn"]), ("[2001:db8::1]:5353", False, 1, 1.0))
+
+
+class BoundTests(SynchronousTestCase):
+    """
+    Tests for clients that send too much, read too little or do nothing.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.sight = sightOf(self.clock, *[f"n{number}.example" for number in range(2000)])
+        self.site = controlSite(self.sight, self.clock)
+
+    def begun(self) -> Peer:
+        """
+        @return: somebody who has asked for the cache and read a little of it.
+        """
+        peer = Peer(self.site, self.clock, 20_000)
+        peer.say(b"GET /cache/dump HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return peer
+
+    def test_tooLarge(self) -> None:
+        """
+        A body larger than allowed is refused before it is read, and while it is where nobody said how large it would be.
+        """
+        self.patch(control._ControlRequest, "mostOctets", 1000)
+        self.assertEqual(talk(self.site, self.clock, "/cache/load", "POST", b"x" * 1001).code, 413)
+        peer = Peer(self.site, self.clock)
+        peer.say(b"POST /cache/load HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + b"x" * 1024 + b"\r\n")
+        self.assertEqual(Response(peer.heard).code, 413)
+        self.assertFalse(peer.connected)
+
+    def test_allowed(self) -> None:
+        """
+        With the bound wide enough, the same body is read to its end.
+        """
+        self.assertEqual(talk(self.site, self.clock, "/cache/load", "POST", b"x" * 1001).code, 400)
+
+    def test_dumpWaits(self) -> None:
+        """
+        A large cache is sent as fast as it is read, and no faster: memory does not fill up with it.
+        """
+        peer = self.begun()
+        sent = len(peer.heard)
+        self.clock.advance(1.0)
+        self.assertEqual(len(peer.heard), sent)
+        self.assertLess(sent, 40_000)
+        peer.read()
+        self.assertGreater(len(peer.heard), sent)
+
+    def test_readsNothing(self) -> None:
+        """
+        Who asks for the cache and reads nothing of it is given up, and nothing stays behind.
+        """
+        peer = self.begun()
+        self.clock.pump([1.0] * int(LONG))
+        self.assertFalse(peer.connected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_readsOn(self) -> None:
+        """
+        Who reads slowly, but reads, gets all of it.
+        """
+        peer = self.begun()
+        while peer.connected:
+            self.clock.advance(CONTROL_SECONDS.default - 1)
+            peer.read()
+        self.assertEqual(len(Response(peer.heard).body.splitlines()), 2001)
+
+    def test_leavesEarly(self) -> None:
+        """
+        Who leaves in the middle of it leaves nothing behind.
+        """
+        peer = self.begun()
+        peer.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_saysNothing(self) -> None:
+        """
+        Who connects and says nothing is given up.
+        """
+        peer = Peer(self.site, self.clock)
+        self.clock.pump([1.0] * int(LONG))
+        self.assertFalse(peer.connected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_crowd(self) -> None:
+        """
+        So many may be connected and no more, until one of them goes.
+        """
+        crowd = Crowd(self.site, 2)
+        first, _ = Peer(crowd, self.clock), Peer(crowd, self.clock)
+        with self.assertRaises(ConnectionRefusedError):
+            Peer(crowd, self.clock)
+        first.leave()
+        Peer(crowd, self.clock)
+        Peer(Crowd(self.site, int(CONTROL_CLIENTS.default)), self.clock)
+
+    def test_goesAway(self) -> None:
+        """
+        Work for a client who has gone is cancelled.
+        """
+        cancelled: list[object] = []
+        self.sight.reloading = lambda: Deferred(cancelled.append)
+        peer = Peer(self.site, self.clock)
+        peer.say(b"POST /reload HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.leave()
+        self.assertEqual(len(cancelled), 1)
+
+
+class TracingTests(SynchronousTestCase):
+    """
+    Tests for L{Tracing}.
+    """
+
+    def test_ends(self) -> None:
+        """
+        Tracing that somebody forgot ends by itself, and what it keeps is bounded.
+        """
+        tracing = Tracing()
+        tracing.turnOn()
+        taken = 0
+        while (trace := tracing.begin(question("a.example"), 0.0)) is not None:
+            taken += 1
+            if taken % 50 == 0:
+                tracing.finish(question("a.example"), trace, "", "udp", 0, 1.0)
+        self.assertEqual((taken, tracing.on), (TRACES_TAKEN.default, False))
+        self.assertEqual(len(tracing.kept()), TRACES_KEPT.default)
+
+    def test_off(self) -> None:
+        """
+        Nothing is followed that nobody wants followed.
+        """
+        self.assertIsNone(Tracing().begin(question("a.example"), 0.0))
+
+    def test_hostile(self) -> None:
+        """
+        A hostile name is kept as text that JSON can carry and nothing obeys.
+        """
+        tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
+        tracing.finish(asked, Trace(0.0), "192.0.2.9", "udp", 0, 1.0)
+        self.assertTrue(json.dumps(tracing.kept()).isprintable())
+
+
+class TickingTests(SynchronousTestCase):
+    """
+    Tests for L{Sight<twisted_ext.server.sight.Sight>} as a service.
+    """
+
+    def test_remembers(self) -> None:
+        """
+        A server that runs remembers how its figures move, and leaves no timer behind when it ends.
+        """
+        clock = Clock()
+        sight = sightOf(clock)
+        sight.startService()
+        for _ in range(10):
+            sight.counters.udp += 30
+            clock.advance(1.0)
+        self.assertEqual(sight.history.perSecond(), 30.0)
+        sight.stopService()
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_ages(self) -> None:
+        """
+        What was asked for before is forgotten in time.
+        """
+        clock = Clock()
+        sight = sightOf(clock)
+        sight.startService()
+        for _ in range(1000):
+            clock.advance(1.0)
+        sight.stopService()
+        self.assertEqual((sight.counters.names.most(5), sight.counters.slowest.most(5)), ([], []))
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    Tests for the socket itself.
+    """
+
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.reactor = _Reactor()
+
+    def service(self, path: Path) -> ControlService:
+        """
+        @return: a service at a path.
+        """
+        return ControlService(cast(IReactorUNIX, self.reactor), str(path), sightOf(Clock()))
+
+    def test_mode(self) -> None:
+        """
+        Nobody but the owner can open the socket or look into the folder made for it.
+        """
+        path = self.folder / "run" / "control.sock"
+        service = self.service(path)
+        before = os.umask(0)
+        try:
+            service.startService()
+            self.assertEqual(os.umask(0), 0)
+        finally:
+            os.umask(before)
+        self.addCleanup(self.reactor.close)
+        self.assertEqual(stat.S_IMODE(path.parent.stat().st_mode), 0o700)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertEqual(self.reactor.mode, 0o600)
+
+    def test_leftBehind(self) -> None:
+        """
+        A socket that a killed server left behind is replaced.
+        """
+        path = self.folder / "control.sock"
+        left = socket.socket(socket.AF_UNIX)
+        left.bind(str(path))
+        left.close()
+        self.service(path).startService()
+        self.addCleanup(self.reactor.close)
+        self.assertTrue(path.is_socket())
+
+    def test_inUse(self) -> None:
+        """
+        A socket at which another server listens is left alone, and that is said in one line.
+        """
+        path = self.folder / "control.sock"
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+            other.listen(1)
+            with self.assertRaisesRegex(CallerFault, "another server is controlled at"):
+                self.service(path).startService()
+            self.assertTrue(path.is_socket())
+
+    def test_noSocket(self) -> None:
+        """
+        A file that is there is not removed.
+        """
+        path = self.folder / "important"
+        path.write_text("words")
+        with self.assertRaisesRegex(CallerFault, "is no socket"):
+            self.service(path).startService()
+        self.assertEqual(path.read_text(), "words")
+
+    def test_foreignFolder(self) -> None:
+        """
+        A folder that others can write to is refused, for they could put their own socket in the place of ours; one with the sticky bit
+        is not.
+        """
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o777)
+        with self.assertRaisesRegex(CallerFault, "others can write to"):
+            self.service(shared / "control.sock").startService()
+        shared.chmod(0o1777)
+        self.service(shared / "control.sock").startService()
+        self.addCleanup(self.reactor.close)
+
+    def test_somebodyElsesFolder(self) -> None:
+        """
+        A folder of another user is refused.
+        """
+        with patch("os.geteuid", lambda: os.stat(self.folder).st_uid + 1):
+            if os.stat(self.folder).st_uid == 0:
+                # Root's folders are trusted by everybody.
+                os.chown(self.folder, 12345, -1)
+            with self.assertRaisesRegex(CallerFault, "others can write to"):
+                self.service(self.folder / "control.sock").startService()
+
+    def test_cannotBeMade(self) -> None:
+        """
+        A folder that cannot be made is an error in one line.
+        """
+        (self.folder / "file").write_text("")
+        with self.assertRaisesRegex(CallerFault, "^control: .*file"):
+            self.service(self.folder / "file" / "x" / "control.sock").startService()
+
+    def test_places(self) -> None:
+        """
+        Server and clients look for the socket in the same place, unless one is named.
+        """
+        self.assertEqual(controlPath({"TXDNS_CONTROL": "/a/b"}, 0), "/a/b")
+        self.assertEqual(controlPath({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, 1000), "/run/x/control.sock")
+        self.assertEqual(controlPath({}, 0), "/run/txdns/control.sock")
+        self.assertEqual(controlPath({"XDG_RUNTIME_DIR": "/run/user/1000"}, 1000), "/run/user/1000/txdns/control.sock")
+        self.assertEqual(controlPath({}, 1000), "/tmp/txdns-1000/control.sock")
+
+
+class _Reactor(Clock):
+    """
+    Binds real sockets, and never serves them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode = 0
+        self._sockets: list[socket.socket] = []
+
+    def listenUNIX(self, address: str, factory: object, backlog: int = 50, mode: int = 0o666, wantPID: bool = False) -> object:
+        """
+        @see: L{IReactorUNIX.listenUNIX}
+        """
+        self.mode = mode
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(address)
+        self._sockets.append(bound)
+        return bound
+
+    def close(self) -> None:
+        """
+        Close the sockets.
+        """
+        for each in self._sockets:
+            each.close()
