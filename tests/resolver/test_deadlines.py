@@ -78,3 +78,15 @@ class DeadlinesTests(SynchronousTestCase):
         self.clock.advance(1)
         self.clock.advance(1)
         self.assertEqual(len(self.late), 1)
+
+    def test_againForLater(self) -> None:
+        """
+        Who is told may add others that have more time than those who wait already; nobody is told late because of that.
+        """
+        self.deadlines.add(1, Deferred(), lambda waiter: self.wait(10))
+        self.wait(2)
+        self.clock.advance(1)
+        self.clock.advance(1)
+        self.assertEqual(len(self.late), 1)
+        self.clock.advance(8)
+        self.assertEqual((len(self.late), self.clock.getDelayedCalls()), (2, []))

@@ -73,5 +73,6 @@ class Deadlines:
             late = self.waiting.pop(waiter, None)
             if late is not None:
                 late(waiter)
-        if self._heap and self._timer is None:
+        # Somebody who came meanwhile may have set the timer, but for a later time.
+        if self._heap and (self._timer is None or self._heap[0][0] < self._timerAt):
             self._arm(self._heap[0][0])
