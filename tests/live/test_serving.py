@@ -248,6 +248,8 @@ def test_badPackets(server: Served) -> None:
     """
     Whatever broken clients have sent is answered or ends its own connection, and nothing is left of it.
     """
+    # A reactor opens what it needs when it begins to run.
+    assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
     descriptors = server.descriptors
     count = 0
     for name, octets in _captured():
@@ -280,6 +282,7 @@ def test_slowCrowd() -> None:
     Five hundred clients that send an octet a second are gone after a few seconds, and meanwhile whoever asks properly is answered at once.
     """
     with served("listeners") as server:
+        assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
         before = server.descriptors
         slow = []
         for number in range(500):
