@@ -1,0 +1,140 @@
+"""
+Tests of what subclasses of the factory can change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
+from twisted.names import dns as names
+from twisted.names import error
+
+from tests.server.factories import OnlyQuery, Result, Server, Zone, record
+from twisted_ext.server import DNSServerFactory
+from twisted_ext.testing.sources import CannedSource
+from twisted_ext.wire.codes import AA, Rcode
+from twisted_ext.wire.edns import EDNS
+
+
+class OverridingTests(Server):
+    """
+    Methods that subclasses of Twisted's factory override.
+    """
+
+    def test_allowQuery(self) -> None:
+        """
+        A subclass says who may ask.
+        """
+
+        class Choosy(DNSServerFactory):
+            def allowQuery(self, message: names.Message, protocol: object, address: object) -> bool:
+                return message.queries[0].name.name != b"secret.example.com"
+
+        self.make(kind=Choosy, clients=[CannedSource(otherwise="192.0.2.1")])
+        self.assertEqual(self.texts(self.ask("www.example.com", edns=EDNS())), ["300 192.0.2.1"])
+        reply = self.ask("secret.example.com")
+        self.assertEqual((reply.rcode, reply.answer), (Rcode.REFUSED, ()))
+
+    def test_handleQuery(self) -> None:
+        """
+        A subclass answers some queries by itself.
+        """
+
+        class Own(DNSServerFactory):
+            def handleQuery(self, message: names.Message, protocol: object, address: object) -> Deferred[None] | None:
+                if message.queries[0].type == names.TXT:
+                    reply = self._responseFromMessage(
+                        message,
+                        answers=[
+                            names.RRHeader(message.queries[0].name.name, names.TXT, payload=record("TXT", b"mine"))
+                        ],
+                    )
+                    self.sendReply(protocol, reply, address)  # type: ignore[arg-type]
+                    return None
+                return super().handleQuery(message, protocol, address)  # type: ignore[arg-type]
+
+        self.make(kind=Own, clients=[CannedSource(otherwise="192.0.2.1")])
+        self.assertEqual(self.texts(self.ask("www.example.com", "TXT")), ['0 "mine"'])
+        self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.1"])
+
+    def test_gotResolverResponse(self) -> None:
+        """
+        A subclass changes what is answered, and the rest goes its way: EDNS, sizes, denials, failures.
+        """
+
+        class Fewer(DNSServerFactory):
+            def gotResolverResponse(
+                self, response: object, protocol: object, message: names.Message, address: object
+            ) -> None:
+                answers, authority, additional = cast(Result, response)
+                super().gotResolverResponse((answers[:1], authority, additional), protocol, message, address)  # type: ignore[arg-type]
+
+        failing = OnlyQuery(raises=error.DNSServerError)
+        self.make(kind=Fewer, authorities=[Zone("")], clients=[failing])
+        reply = self.ask("www.example.org", edns=EDNS(700))
+        self.assertEqual((self.texts(reply), reply.flags & AA), (["120 192.0.2.80"], AA))
+        self.assertIsNotNone(reply.edns)
+        self.assertEqual(self.ask("nothing.example.org").rcode, Rcode.NXDOMAIN)
+        self.assertEqual(self.ask("www.example.com").rcode, Rcode.SERVFAIL)
+
+    def test_instance(self) -> None:
+        """
+        A method may be put on the factory itself as well.
+        """
+        factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
+        factory.allowQuery = lambda message, protocol, address: False  # type: ignore[method-assign]
+        self.assertEqual(self.ask("www.example.com").rcode, Rcode.REFUSED)
+
+    def test_resolver(self) -> None:
+        """
+        Another resolver may be put in place of all.
+        """
+        factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
+        factory.resolver = OnlyQuery({b"www.example.com": "192.0.2.2"})
+        self.assertEqual(self.texts(self.ask("www.example.com")), ["77 192.0.2.2"])
+        result = self.successResultOf(factory.resolver.lookupAddress("www.example.com"))
+        self.assertEqual(len(result[0]), 1)
+
+    def test_notify(self) -> None:
+        """
+        A subclass takes messages that are no queries; nobody else does.
+        """
+        taken: list[int] = []
+
+        class Told(DNSServerFactory):
+            def handleNotify(self, message: names.Message, protocol: object, address: object) -> None:
+                taken.append(message.opCode)
+                self.sendReply(protocol, self._responseFromMessage(message), address)  # type: ignore[arg-type]
+
+        octets = self.query("example.org", "SOA", flags=4 << 11)
+        self.make(kind=Told)
+        (reply,) = self.udp(octets)
+        self.assertEqual((taken, reply[3] & 15), ([4], 0))
+        self.tearDown()
+        self.make()
+        (reply,) = self.udp(octets)
+        self.assertEqual(reply[3] & 15, Rcode.NOTIMP)
+
+    def test_ownProtocol(self) -> None:
+        """
+        Connections may be served with another protocol, Twisted's for instance.
+        """
+
+        class Theirs(DNSServerFactory):
+            protocol = cast("Callable[[], Protocol]", names.DNSProtocol)
+
+        factory = self.make(kind=Theirs, clients=[CannedSource(otherwise="192.0.2.1")])
+        self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.1"])
+        self.assertEqual(factory.connections, [])
+
+    def test_verbose(self) -> None:
+        """
+        Who wants to see queries sees them; the replies are the same.
+        """
+        self.make(clients=[CannedSource(otherwise="192.0.2.1")], verbose=2)
+        self.assertEqual(self.texts(self.ask("www.example.com", edns=EDNS())), ["300 192.0.2.1"])
+        (short,) = self.udp(b"\x12\x34" + bytes(10))
+        self.assertEqual(short[3] & 15, Rcode.FORMERR)
