@@ -1,0 +1,216 @@
+"""
+Tests of look-ups in turmoil: servers and networks that do all that they can do wrong, and callers who cancel, ask again, close and make
+mistakes in the middle of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from tests.networks import NetworkTestCase
+from twisted_ext.answers import Answer, QueryContext, Trace
+from twisted_ext.errors import DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.racing import Racing
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.datagram import Datagrams
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.servers import Server
+
+#: Seconds for which a test goes on.
+SECONDS = 6.0
+
+
+class MistakeOfACaller(Exception):
+    """
+    What a caller's callback raises.
+    """
+
+
+class TurmoilTests(NetworkTestCase):
+    """
+    Every look-up ends exactly once, in time, with an answer or a fault that has a name, and nothing is left.
+    """
+
+    dice: Random
+    source: IAnswerSource
+    calm = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.recording = False
+        self.underway: dict[int, Deferred[Answer]] = {}
+        self.ended: list[int] = []
+        self.wrong: list[str] = []
+        self.begun = 0
+        self.canned: list[CannedServer] = []
+        self.servers: list[Server] = []
+        for number in range(3):
+            canned, server = self.serve(f"192.0.2.{50 + number}", {(f"host{each}.test", "A"): "192.0.2.80" for each in range(20)})
+            self.canned.append(canned)
+            self.servers.append(server)
+
+    def begin(self) -> None:
+        """
+        Begin a look-up.
+        """
+        dice = self.dice
+        number = self.begun
+        self.begun += 1
+        deadline = self.here.seconds() + dice.choice([0.1, 1.0, 5.0])
+        context = QueryContext(
+            deadline,
+            stream=dice.random() < 0.1,
+            edns=dice.random() < 0.9,
+            waits=dice.choice([None, None, (0.2, 0.4)]),
+            trace=Trace() if dice.random() < 0.2 else None,
+        )
+        asked = self.source.answer(questionOf(f"host{dice.randrange(25)}.test"), context)
+        self.underway[number] = asked
+        asked.addBoth(self.end, number, deadline).addErrback(self.excuse)
+
+    def excuse(self, failure: Failure) -> None:
+        """
+        Let mistakes of callers pass, and nothing else.
+        """
+        if not isinstance(failure.value, MistakeOfACaller):
+            self.wrong.append(failure.getTraceback())
+
+    def end(self, result: Answer | Failure, number: int, deadline: float) -> None:
+        """
+        A look-up has ended.
+        """
+        self.ended.append(number)
+        self.underway.pop(number, None)
+        if self.here.seconds() > deadline + 0.001:
+            self.wrong.append(f"{self.here.seconds() - deadline} seconds late: {result}")
+        if isinstance(result, Failure) and not isinstance(result.value, DNSFault | CancelledError):
+            self.wrong.append(result.getTraceback())
+        if self.calm:
+            return
+        whim = self.dice.random()
+        others = list(self.underway.values())
+        if whim < 0.05:
+            for other in others:
+                other.cancel()
+        elif whim < 0.2 and others:
+            self.dice.choice(others).cancel()
+        elif whim < 0.4:
+            self.begin()
+        elif whim < 0.402:
+            self.source.close()
+        elif whim < 0.43:
+            raise MistakeOfACaller
+
+    def disturb(self) -> None:
+        """
+        Change what servers and network do wrong.
+        """
+        dice = self.dice
+        for number, canned in enumerate(self.canned):
+            address = f"192.0.2.{50 + number}"
+            for destination, source in ((address, None), (None, address)):
+                self.network.shape(
+                    destination,
+                    source,
+                    delay=dice.choice([0.0, 0.001, 0.05, 0.3]),
+                    jitter=dice.choice([0.0, 0.01]),
+                    loss=dice.choice([0.0, 0.0, 0.3]),
+                    duplicate=dice.choice([0.0, 0.3]),
+                    silent=dice.random() < 0.1,
+                    fragment=dice.choice([None, 1, 7]),
+                )
+            canned.silent = dice.random() < 0.15
+            canned.truncating = dice.random() < 0.25
+            canned.rcode = dice.choice([0] * 6 + [1, 2, 4, 5])
+            canned.closesAfter = dice.choice([None, None, 0, 1, 3])
+            canned.tamper = self.tampered if dice.random() < 0.15 else None
+
+    def tampered(self, reply: bytes, transport: str) -> list[bytes]:
+        """
+        @return: what comes in place of a reply.
+        """
+        dice = self.dice
+        octets = bytearray(reply)
+        octets[dice.randrange(2, len(octets))] = dice.randrange(256)
+        wrongId = bytes([reply[0] ^ 1]) + reply[1:]
+        return dice.choice([[], [bytes(octets)], [wrongId, reply], [reply] * 3, [reply[: dice.randrange(2, len(reply))]]])
+
+    def forward_(self) -> Forwarding:
+        """
+        @return: a client of some servers, among them perhaps one that nobody is at.
+        """
+        dice = self.dice
+        servers = self.servers[: dice.randrange(1, 4)]
+        if dice.random() < 0.3:
+            servers = [*servers, dice.choice([Server("192.0.2.50", 54), self.nowhere()])]
+        dice.shuffle(servers)
+        return Forwarding(
+            self.here,
+            servers,
+            stream=dice.random() < 0.25,
+            keep=dice.choice([None, 2.0]),
+            mixCase=dice.random() < 0.2,
+            rotate=dice.random() < 0.2,
+            datagrams=Datagrams(self.here, draw=Draw(dice.randbytes), width=dice.choice([1, 2, 8])),
+        )
+
+    def suffer(self, make: Callable[[], IAnswerSource]) -> None:
+        """
+        Let all of it happen to a source, some times.
+        """
+        for seed in range(6):
+            self.dice = Random(seed)
+            self.source = make()
+            self.begun = 0
+            self.ended.clear()
+            self.calm = False
+            end = self.here.seconds() + SECONDS
+            while self.here.seconds() < end:
+                self.disturb()
+                for _ in range(10):
+                    for _ in range(self.dice.randrange(4)):
+                        self.begin()
+                    ports = self.here.ports()
+                    if ports and self.dice.random() < 0.3:
+                        stray = self.dice.choice([b"??", b"", b"\x00\x00" + b"x" * 30])
+                        self.network.inject(stray, ("192.0.2.50", 53), ("192.0.2.7", self.dice.choice(list(ports)).port))
+                    self.network.advance(self.dice.choice([0.0, 0.01, 0.1, 0.5]))
+            self.calm = True
+            self.network.advance(6)
+            self.assertEqual((self.wrong, sorted(self.ended)), ([], list(range(self.begun))), f"seed {seed}")
+            self.source.close()
+            self.network.advance(10)
+            self.assertEqual(self.here.pending(), [], f"seed {seed}")
+
+    def test_forwarding(self) -> None:
+        """
+        It holds for asking servers.
+        """
+        self.suffer(self.forward_)
+
+    def test_coalescing(self) -> None:
+        """
+        It holds for shared look-ups.
+        """
+        self.suffer(lambda: Coalescing(self.forward_(), self.here, seconds=self.dice.choice([None, 1.0])))
+
+    def test_caching(self) -> None:
+        """
+        It holds for the cache, with stale answers and with answers fetched ahead.
+        """
+        self.suffer(lambda: Caching(Coalescing(self.forward_(), self.here), self.here, stale=self.dice.choice([0, 3600]), prefetch=True))
+
+    def test_racing(self) -> None:
+        """
+        It holds for races.
+        """
+        self.suffer(lambda: Racing([self.forward_(), Coalescing(self.forward_(), self.here)], self.here, delay=0.2))
