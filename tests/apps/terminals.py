@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,12 @@ class Terminal:
         Press these keys.
         """
         os.write(self._fileno, text.encode())
+
+    def interrupt(self) -> None:
+        """
+        Send what a shell's terminal sends for Ctrl-C; this one is nobody's controlling terminal.
+        """
+        self._process.send_signal(signal.SIGINT)
 
     def expect(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
         """

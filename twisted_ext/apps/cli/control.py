@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, Final
 
 from twisted_ext.apps.cli.controlling import Channel
-from twisted_ext.apps.cli.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, USAGE, Ending
 from twisted_ext.apps.cli.reporting import (
     cacheLines,
     explanationLines,
@@ -207,7 +207,7 @@ class _Control:
         try:
             shown = [printable(line) for line in lines(said)]
         except (ValueError, KeyError, TypeError) as error:
-            raise Ending(USAGE, f"the server says something that this txdns does not understand; see it with +json ({error})") from error
+            raise Ending(NO_REPLY, f"the server says something that this txdns does not understand; see it with +json ({error})") from error
         print("\n".join(shown))
         return OK
 

@@ -58,14 +58,16 @@ class WebService(Service):
     Listens by TCP.
     """
 
-    def __init__(self, reactor: IReactorTCP, address: str, operations: Operations) -> None:
+    def __init__(self, reactor: IReactorTCP, address: str, operations: Operations, *, port: int | None = None) -> None:
         """
         @param address: of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
+        @param port: another than the address says; 0 for one that the system chooses.
 
         @raise CallerFault: it is none.
         """
         self._reactor = reactor
         self._server = Server.fromText(address, PORT)
+        self._wanted = self._server.port if port is None else port
         self._operations = operations
         self._port: IListeningPort | None = None
         self._crowd: Crowd | None = None
@@ -75,7 +77,7 @@ class WebService(Service):
         """
         The port, once it listens: where 0 was asked for the system chose one.
         """
-        return self._server.port if self._port is None else cast(IPv4Address, self._port.getHost()).port
+        return self._wanted if self._port is None else cast(IPv4Address, self._port.getHost()).port
 
     def startService(self) -> None:
         """
@@ -85,7 +87,7 @@ class WebService(Service):
         self._crowd = Crowd(webSite(self._operations, IReactorTime(self._reactor)), int(WEB_CLIENTS.default))
         try:
             self._port = self._reactor.listenTCP(
-                self._server.port, cast("ServerFactory[Any]", self._crowd), interface=self._server.address
+                self._wanted, cast("ServerFactory[Any]", self._crowd), interface=self._server.address
             )
         except Exception as error:
             raise CallerFault(f"http: cannot listen at {self._server.label}: {getattr(error, 'socketError', error)}") from error

@@ -1,0 +1,127 @@
+"""
+A server to be controlled and looked at, in a process of its own: C{python -m tests.apps.controlled FOLDER}. It writes a line with the
+port of its page, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUNIX
+
+from tests.test_architecture import ROOT
+
+__all__ = ["Controlled", "controlled"]
+
+#: Seconds that it may take to end.
+_PATIENCE: Final = 20.0
+
+
+class Controlled:
+    """
+    The server, as seen from outside.
+
+    @ivar path: its control socket.
+    @ivar page: where its page is.
+    """
+
+    def __init__(self, path: Path, port: int) -> None:
+        self.path = path
+        self.page = f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def controlled(folder: Path) -> Iterator[Controlled]:
+    """
+    Start one, and end it afterwards.
+    """
+    command = [sys.executable, "-m", "tests.apps.controlled", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line.strip().isdigit(), line
+            yield Controlled(folder / "control.sock", int(line))
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _serve(folder: Path) -> None:
+    from twisted.internet import reactor, stdio
+    from twisted.internet.defer import Deferred, succeed
+    from twisted.internet.protocol import Protocol, connectionDone
+    from twisted.internet.task import LoopingCall
+    from twisted.python.failure import Failure
+
+    from tests.metrics.samples import busy
+    from twisted_ext.answers import QueryContext, Trace
+    from twisted_ext.apps.web.service import WebService
+    from twisted_ext.errors import BadDescription
+    from twisted_ext.metrics.figures import Figures
+    from twisted_ext.resolver.caching import Caching
+    from twisted_ext.server.control import ControlService
+    from twisted_ext.server.sight import Sight
+    from twisted_ext.testing.sources import CannedSource, questionOf
+
+    clock = cast(IReactorTime, reactor)
+    sight = Sight(clock, busy())
+    source = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
+    sight.source = sight.caching = Caching(source, clock)
+    for name in ("www.example.com", "a.sub.example.com"):
+        sight.caching.answer(questionOf(name), QueryContext(clock.seconds() + 5))
+    sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
+    hostile = questionOf("\\027]0;own\\007.example")
+    sight.tracing.finish(hostile, Trace(0.0), "192.0.2.9", "udp", 3, 0.5)
+
+    def reloading() -> Deferred[list[str]]:
+        if (folder / "broken").exists():
+            raise BadDescription("txdns.toml, line 3: port takes a number, not 'x'")
+        return succeed(["nothing has changed"])
+
+    sight.reloading = reloading
+    figures = sight.figures
+
+    def withUpstreams() -> Deferred[Figures]:
+        def add(found: Figures) -> Figures:
+            found.upstreams = [
+                {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.0125, "failures": 0, "declines": 0, "retryIn": 0.0},
+                {"server": "[2001:db8::1]:53", "way": "tcp", "up": False, "rtt": None, "failures": 3, "declines": 0, "retryIn": 2.0},
+            ]
+            return found
+
+        return figures().addCallback(add)
+
+    sight.figures = withUpstreams  # type: ignore[method-assign]
+
+    def busier() -> None:
+        sight.counters.udp += 25
+
+    LoopingCall(busier).start(0.1)
+    page = WebService(cast(IReactorTCP, reactor), "127.0.0.1", sight, port=0)
+    services = [sight, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), sight), page]
+    for service in services:
+        service.startService()
+
+    class Ending(Protocol):
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            for service in services:
+                service.stopService()
+            reactor.callLater(0.05, reactor.stop)
+
+    cast(Any, stdio.StandardIO)(Ending())
+    sys.stdout.write(f"{page.port}\n")
+    sys.stdout.flush()
+    reactor.run()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))
