@@ -50,6 +50,10 @@ def _mail(question: Question) -> Answer:
     return answerOf(question, ("10 mail.example.test.", "20 MAIL.other.test."), 33)
 
 
+def _explained(question: Question) -> Answer:
+    return Answer(Outcome.DATA, (rrsetOf(question.name, 1, "192.0.2.9", 60),), ede=((0, ""),))
+
+
 #: What the canned source of these tests knows.
 RECORDS: Mapping[tuple[str, str], Entry] = {
     ("www.example.test", "A"): lambda question: answerOf(question, "192.0.2.80", 60),
@@ -59,7 +63,10 @@ RECORDS: Mapping[tuple[str, str], Entry] = {
     ("many.example.test", "A"): lambda question: answerOf(question, [f"192.0.2.{n}" for n in range(60)], 300),
     ("text.example.test", "TXT"): lambda question: answerOf(question, [f'"{number}{190 * "y"}"' for number in range(9)], 90),
     ("short.example.test", "A"): lambda question: answerOf(question, "192.0.2.1", 2),
-    ("type65.example.test", "TYPE65280"): lambda question: answerOf(question, "\\# 2 4142", 60),
+    ("told.example.test", "A"): _explained,
+    # Types whose octets are letters.
+    ("www.example.test", "TYPE16705"): lambda question: answerOf(question, "\\# 2 4142", 60),
+    ("www.example.test", "TYPE24929"): lambda question: answerOf(question, "\\# 2 4344", 60),
 }
 
 
@@ -91,6 +98,7 @@ class Server:
         cookies: Cookies | None = None,
         remembers: bool = True,
         eager: bool = False,
+        prefetch: bool = False,
         **more: float,
     ) -> None:
         """
@@ -99,14 +107,14 @@ class Server:
         """
         self.clock = clock
         self.inner = CannedSource(RECORDS, denial)
-        self.source = Caching(self.inner, clock, prefetch=True) if source is None else source
+        self.source = Caching(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
         self.lane = laneFor(access, rates, cookies, today=clock.seconds)
         for group in self.lane.groups:
             if not remembers:
                 group.datagrams = group.messages = Forgetful()
             elif eager:
-                group.datagrams, group.messages = Table(1 << 16, sights=0), Table(1 << 16, sights=0, stream=True)
+                group.datagrams, group.messages = Table(1 << 20, sights=0), Table(1 << 20, sights=0, stream=True)
         gates = standardGates(rates=rates, cookies=cookies, today=clock.seconds)
         self.responder = Responder(self.source, clock, gates=gates, lane=self.lane, **more)  # type: ignore[arg-type]
         self.sent: list[tuple[bytes, str]] = []
