@@ -10,7 +10,7 @@ from typing import cast
 
 from twisted.internet.defer import succeed
 from twisted.internet.protocol import DatagramProtocol
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import BadDescription, DNSFault
@@ -46,8 +46,9 @@ class ServiceCase(NetworkTestCase):
         super().setUp()
         self.upstream, self.server = self.serve("192.0.2.53")
         self.said: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.said.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.said.append)
+        observer = cast(ILogObserver, self.said.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.client = _Client()
         self.there = self.network.reactor("192.168.0.9")
         self.there.listenUDP(4000, self.client, "192.168.0.9")

@@ -259,9 +259,15 @@ def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], S
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
         sets = boundSockets(settings.interface, settings.port, settings.workers)
         try:
+
+            def check(settings: Settings) -> None:
+                gatesOf(settings, secret)
+                addresses = tuple([each.address for each in sets[0]])
+                ForwardStack(reactor, settings, listening=Listening(addresses, sets[0][0].port)).close()
+
             # What workers cannot build is found before there are any.
-            _checked(reactor, settings, sets[0])
-            force = Workforce(reactor, settings, sets, secret, reread=reread, ready=lambda: notify("READY=1"))
+            check(settings)
+            force = Workforce(reactor, settings, sets, secret, reread=reread, check=check, ready=lambda: notify("READY=1"))
             return Server(reactor, force)
         except BaseException:
             for each in sets:
@@ -273,11 +279,6 @@ def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], S
     except BaseException:
         closeSockets(bound)
         raise
-
-
-def _checked(reactor: IReactorTime, settings: Settings, bound: Sequence[Bound]) -> None:
-    addresses = tuple([each.address for each in bound])
-    ForwardStack(reactor, settings, listening=Listening(addresses, bound[0].port)).close()
 
 
 def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:

@@ -193,12 +193,14 @@ class Workforce(Service):
         secret: bytes,
         *,
         reread: Callable[[], Settings] | None = None,
+        check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
     ) -> None:
         """
         @param bound: the sockets of each worker.
         @param secret: for cookies, the same for all.
         @param reread: gives the settings as they are to be after a reload.
+        @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
         @param ready: called when all workers serve.
         """
         self.clock = reactor
@@ -208,6 +210,7 @@ class Workforce(Service):
         self._bound = [list(each) for each in bound]
         self._secret = secret
         self._reread = reread
+        self._check = check
         self._ready: Callable[[], object] | None = ready
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
@@ -226,7 +229,11 @@ class Workforce(Service):
         """
         self.running = 1
         for number in range(len(self._bound)):
-            self._start(number)
+            try:
+                self._start(number)
+            except CallerFault:
+                self.stopService()
+                raise
         self._looking = LoopingCall(self._look)
         self._looking.clock = self.clock
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while counting", failure=failure))
@@ -246,11 +253,23 @@ class Workforce(Service):
         # Wherever this process found its modules, the worker finds the same.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
         environment.pop("NOTIFY_SOCKET", None)
-        IReactorProcess(self.clock).spawnProcess(
-            worker, sys.executable, [sys.executable, "-m", _MODULE], environment, None, childFDs=cast("dict[int, int]", descriptors)
-        )
+        command = [sys.executable, "-m", _MODULE]
+        try:
+            IReactorProcess(self.clock).spawnProcess(
+                worker, sys.executable, command, environment, None, childFDs=cast("dict[int, int]", descriptors)
+            )
+        except OSError as error:
+            text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
+            raise CallerFault(text) from None
         self._workers[number] = worker
         worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex(), number=number)
+
+    def _startAgain(self, number: int) -> None:
+        try:
+            self._start(number)
+        except CallerFault as fault:
+            self.log.error("{fault}", fault=fault)
+            self._timers[number] = self.clock.callLater(WORKER_PAUSE.most, self._startAgain, number)
 
     def serves(self, worker: _Worker) -> None:
         """
@@ -284,7 +303,7 @@ class Workforce(Service):
             reason=reason.getErrorMessage(),
             pause=pause,
         )
-        self._timers[number] = self.clock.callLater(pause, self._start, number)
+        self._timers[number] = self.clock.callLater(pause, self._startAgain, number)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -332,11 +351,13 @@ class Workforce(Service):
     def _look(self) -> Deferred[None]:
         return self.figures().addCallback(lambda figures: self.history.note(figures, self.clock.seconds()))
 
-    def _all(self, do: str, **details: object) -> Deferred[list[JSON]]:
+    def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
         """
+        @param starting: ask those as well that do not serve yet.
+
         @return: what those say that say anything; the fault of one that cannot do it.
         """
-        asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready]
+        asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready or starting]
 
         def silent(failure: Failure) -> None:
             if isinstance(failure.value, CallerFault) and "has ended" not in str(failure.value):
@@ -418,14 +439,16 @@ class Workforce(Service):
             return fail(CallerFault("this server has no settings to read again"))
         try:
             settings = self._reread()
+            self._check(settings)
         except DNSFault as fault:
             return fail(fault)
+        # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
+        self.settings = settings
 
         def done(said: list[JSON]) -> list[str]:
-            self.settings = settings
-            return list(dict.fromkeys([str(line) for line in _joined(said)]))
+            return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        return self._all("reload", settings=settings.toJSON()).addCallback(done)
+        return self._all("reload", starting=True, settings=settings.toJSON()).addCallback(done)
 
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
         worker = next((each for each in self._workers.values() if each.ready), None)
