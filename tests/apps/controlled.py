@@ -1,6 +1,6 @@
 """
-A server to be controlled and looked at, in a process of its own: C{python -m tests.apps.controlled FOLDER}. It writes a line with the
-port of its page, and ends with its standard input.
+A server to be controlled and looked at, in a process of its own: C{python -m tests.apps.controlled FOLDER [WITHOUT]}. It writes a line
+with the port of its page, and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ class Controlled:
 
 
 @contextmanager
-def controlled(folder: Path) -> Iterator[Controlled]:
+def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
     """
     Start one, and end it afterwards.
+
+    @param without: defences of the page that are off: C{escapes}, C{policy}, or both with a comma between them.
     """
-    command = [sys.executable, "-m", "tests.apps.controlled", str(folder)]
+    command = [sys.executable, "-m", "tests.apps.controlled", str(folder), without]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -53,6 +55,23 @@ def controlled(folder: Path) -> Iterator[Controlled]:
                 process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _weaken(without: str) -> None:
+    from twisted_ext.apps.web import service
+
+    if "policy" in without:
+        cast(Any, service)._HEADERS = ()
+    if "escapes" in without:
+        before = service._File.__init__
+
+        def careless(self: service._File, name: str, kind: str) -> None:
+            before(self, name, kind)
+            changed = self._octets.replace(b"element.textContent = text;", b"element.innerHTML = text;")
+            assert changed != self._octets or name != "page.js"
+            self._octets = changed
+
+        cast(Any, service)._File.__init__ = careless
 
 
 def _serve(folder: Path) -> None:
@@ -100,7 +119,7 @@ def _serve(folder: Path) -> None:
 
         return figures().addCallback(add)
 
-    sight.figures = withUpstreams  # type: ignore[method-assign]
+    cast(Any, sight).figures = withUpstreams
 
     def busier() -> None:
         sight.counters.udp += 25
@@ -124,4 +143,5 @@ def _serve(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    _weaken(sys.argv[2])
     _serve(Path(sys.argv[1]))

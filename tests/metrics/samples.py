@@ -13,8 +13,9 @@ __all__ = ["HOSTILE", "busy"]
 
 #: Names that somebody asked for because of what shows them: a script, a terminal's escape, a quote, a line's end, and no text at all.
 HOSTILE: Final = (
+    b"\x1a<img/src/onerror=id='own'>\0",
     b"\x1c<script>alert(document)</scr\0",
-    b"\x0a<img src=x>\x07onerror\0".replace(b"\x0a", b"\x0b"),
+    b"\x0b<img src=x>\x07onerror\0",
     b"\x08\x1b]0;own\x07\0",
     b'\x06"\n\\{}x\0',
     b"\x05\xff\xfe\x80\x9b\x00\0",

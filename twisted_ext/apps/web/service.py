@@ -249,9 +249,12 @@ def _isOurs(host: str | bytes | None) -> bool:
     """
     text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
     if text.startswith("["):
-        name = text[1:].partition("]")[0]
+        name, _, rest = text[1:].partition("]")
     else:
-        name = text.rpartition(":")[0] if ":" in text else text
+        name, colon, port = text.partition(":")
+        rest = colon + port
+    if rest and not (rest.startswith(":") and rest[1:].isdigit()):
+        return False
     if name.lower().rstrip(".") == "localhost":
         return True
     try:
