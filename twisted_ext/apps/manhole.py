@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.service import Service
-from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
+from twisted.conch.error import ValidPublicKey
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.manhole import ColoredManhole
 from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.connection import SSHConnection
-from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.keys import BadKeyError, Key
 from twisted.conch.ssh.transport import SSHServerTransport
 from twisted.conch.ssh.userauth import SSHUserAuthServer
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import ISSHPrivateKey
+from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IStreamServerEndpoint, ITCPTransport
 from twisted.internet.protocol import connectionDone
@@ -97,7 +100,6 @@ class ManholeService(Service):
         return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
 
-@implementer(IAuthorizedKeysDB)
 class AuthorizedKeys:
     """
     The keys in a file. It counts for nothing while anybody but its owner or root could have written it.
@@ -121,27 +123,60 @@ class AuthorizedKeys:
                     raise CallerFault(f"manhole: {self._path}: others can write to it; chmod go-w")
                 if found.st_uid not in (0, os.geteuid()):
                     raise CallerFault(f"manhole: {self._path}: it belongs to neither root nor the server's user")
-                return list(readAuthorizedKeyFile(file))
+                return list(_keysIn(file))
         except OSError as error:
             raise CallerFault(f"manhole: {self._path}: {error.strerror or error}") from error
 
-    def getAuthorizedKeys(self, avatarId: bytes) -> list[Key]:
+    def has(self, key: Key) -> bool:
+        """
+        @return: whether a key is among them now.
+        """
         try:
-            return self._read()
+            return key in self._read()
         except CallerFault as fault:
             _log.error("{fault}", fault=fault)
-            return []
+            return False
 
 
-class _Checker(SSHPublicKeyChecker):
+def _keysIn(lines: Iterable[bytes]) -> Iterator[Key]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            continue
+        try:
+            yield Key.fromString(line.strip())
+        except BadKeyError:
+            # Among them those with options in front, which nobody here would heed.
+            _log.error("manhole: line {number} of the keys is none, and opens for nobody", number=number)
+
+
+@implementer(ICredentialsChecker)
+class _Checker:
     """
-    Lets nobody in without it being known who.
+    Lets in who has a private key to one of the public ones, and has it known. (Conch's own is in a module that imports what Python is
+    about to lose.)
     """
 
-    def _verifyKey(self, pubKey: Key, credentials: object) -> bytes:
-        user: bytes = SSHPublicKeyChecker._verifyKey(self, pubKey, credentials)
-        _log.warn("manhole: {key} came in", key=pubKey.fingerprint())
-        return user
+    credentialInterfaces = (ISSHPrivateKey,)
+
+    def __init__(self, keys: AuthorizedKeys) -> None:
+        self._keys = keys
+
+    def requestAvatarId(self, credentials: object) -> Deferred[bytes | tuple[()]]:
+        # An interface of Twisted's whose attributes no type checker knows.
+        shown = cast(Any, credentials)
+        try:
+            key = Key.fromString(shown.blob)
+            known = self._keys.has(key)
+            if known and not shown.signature:
+                # Asked beforehand whether it is worth signing.
+                return fail(ValidPublicKey())
+            if known and key.verify(shown.signature, shown.sigData):
+                _log.warn("manhole: {key} came in", key=key.fingerprint())
+                return succeed(b"operator")
+        except Exception as error:
+            # What strangers send makes Key and cryptography raise half a dozen of them.
+            _log.info("manhole: no key: {error}", error=repr(error))
+        return fail(UnauthorizedLogin("no key that is known here"))
 
 
 class _Transport(SSHServerTransport):
@@ -221,7 +256,7 @@ class _Shell(ColoredManhole):
         ColoredManhole.lineReceived(self, line)
 
 
-def manholeFactory(reactor: IReactorTime, keys: IAuthorizedKeysDB, host: Key, namespace: Mapping[str, object]) -> ConchFactory:
+def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, namespace: Mapping[str, object]) -> ConchFactory:
     """
     @param host: the server's own key.
 
