@@ -17,7 +17,7 @@ from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.client import NamesResolver
 from twisted_ext.errors import CallerFault, ServerFailed
 from twisted_ext.server import DNSServerFactory
-from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
@@ -173,6 +173,19 @@ class FactoryTests(Server):
         self.assertEqual(self.udp(self.query("www.example.com"), seconds=20), [])
         (reply,) = self.tcp(self.query("www.example.com"), seconds=20)
         self.assertEqual(Message.fromWire(reply).rcode, Rcode.SERVFAIL)
+
+    def test_closed(self) -> None:
+        """
+        An answer that comes when the port is closed goes nowhere, and nobody complains.
+        """
+        source = HeldSource()
+        self.make(clients=[source])
+        self.udp(self.query("www.example.com"))
+        self.tcp(self.query("www.example.org"))
+        for port in self.there.ports():
+            port.stopListening()
+        self.network.advance(0.1)
+        self.assertEqual(source.release(answerOf(questionOf("www.example.com"), "192.0.2.1")), 2)
 
     def test_replies(self) -> None:
         """

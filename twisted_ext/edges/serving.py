@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.names import dns
@@ -387,4 +388,13 @@ def senderTo(protocol: Peer, address: _Address | None) -> _Send:
     if address is None:
         return lambda octets: transport.write(frame(octets))
     datagrams = cast(_Datagrams, transport)
-    return lambda octets: datagrams.write(octets, address)
+
+    def send(octets: bytes) -> None:
+        # The port may have been closed meanwhile.
+        if cast(object, protocol.transport) is not None:
+            try:
+                datagrams.write(octets, address)
+            except (OSError, MessageLengthError) as error:
+                _log.info("no reply can be sent to {address}: {error}", address=address, error=error)
+
+    return send

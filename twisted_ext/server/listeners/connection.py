@@ -193,7 +193,8 @@ class StreamServing(StreamProtocol):
         replies = counters.replies
         most = self._servings.mostInFlight
         self._out = out = []
-        size = 0
+        size = hits = 0
+        hit = b""
         understood = True
         try:
             while position < end and size < _WINDOW:
@@ -201,6 +202,8 @@ class StreamServing(StreamProtocol):
                 reply = find(octets, self, now)
                 if reply is not None:
                     length = len(reply)
+                    hits += 1
+                    hit = octets
                     replies[reply[1] & 15] += 1
                     out.append((length + 2).to_bytes(2, "big") + octets[:2] + reply)
                     size += length
@@ -221,6 +224,8 @@ class StreamServing(StreamProtocol):
             self._out = None
         if out:
             self._write(out[0] if len(out) == 1 else b"".join(out))
+        if hits:
+            counters.sampled(hit, hits)
         if not understood:
             self.end()
         return position
