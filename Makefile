@@ -1,6 +1,6 @@
 # Two commands do everything on a machine with Python, git and make:
 #
-#     make serve      set up what is missing, then run the demonstration
+#     make serve      set up what is missing, then run a forwarding server
 #     make test       set up what is missing, then run every check
 #
 # The rest: lint, types, docs, benchmark, clean. Everything lands in .venv,
@@ -20,7 +20,7 @@ help:
 	@echo "make serve | test | lint | types | docs | benchmark | clean"
 
 serve: $(VENV)/.has-all
-	$(BIN)/python -m twisted_ext.apps.demonstration
+	$(BIN)/python -m twisted_ext.apps.serve
 
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)

@@ -94,7 +94,7 @@ def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
 
 
 def _identity(settings: Settings) -> Identity:
-    return Identity(version=settings.version, host=settings.hostname, nsid=settings.nsid)
+    return Identity(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)
 
 
 def _logging(settings: Settings) -> bool:

@@ -170,8 +170,8 @@ def _settings() -> Iterable[Setting]:
         "What one client may ask in a second; 0 for as much as it likes",
         group=guarding,
     )
-    yield Setting("version", kinds.TEXT, "", "Answer to version.bind; refused by default", group=guarding)
-    yield Setting("hostname", kinds.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
+    yield Setting("version-bind", kinds.TEXT, "", "Answer to version.bind; refused by default", group=guarding)
+    yield Setting("hostname-bind", kinds.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
     yield Setting("nsid", kinds.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
     yield Setting(
         "stop-rebinding", kinds.FLAG, False, "Give no private addresses for names of upstreams", group=guarding
@@ -231,8 +231,8 @@ class Settings:
     cookieSecret: str
     minimalAny: bool
     clientRate: int
-    version: str
-    hostname: str
+    versionBind: str
+    hostnameBind: str
     nsid: str
     stopRebinding: bool
     rebindingAllow: tuple[str, ...]

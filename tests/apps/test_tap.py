@@ -1,0 +1,151 @@
+"""
+Tests of L{twisted_ext.apps.tap}: the words of C{twistd txdns}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
+from twisted_ext.apps.tap import Options
+from twisted_ext.server.settings import SETTINGS, Settings
+
+
+def settingsOf(*words: str) -> Settings:
+    """
+    @return: what these words ask for.
+    """
+    options = Options()
+    options.parseOptions(list(words))
+    return options.settings()
+
+
+def complaintOf(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """
+    @return: what is said of words that cannot be used; one line, and an exit code.
+    """
+    with pytest.raises(SystemExit) as ended:
+        settingsOf(*words)
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let complaints be seen where pytest looks for them.
+    """
+    monkeypatch.setattr("sys.__stderr__", None)
+
+
+def test_plugin() -> None:
+    """
+    Twisted finds the server by its plugin, which imports it when it is used.
+    """
+    (maker,) = [each for each in getPlugins(IServiceMaker) if each.tapname == "txdns"]
+    assert maker.options is Options
+    assert "DNS" in maker.description
+
+
+def test_ownOptions() -> None:
+    """
+    No setting takes the place of an option of the command itself.
+    """
+    assert not {setting.name for setting in SETTINGS} & {"help", "version", "config", "show-config", "show-path"}
+
+
+def test_defaults() -> None:
+    """
+    Without words the defaults hold, with or without the sub-command's name.
+    """
+    assert settingsOf().differing(Settings()) == []
+    assert settingsOf("forward").differing(Settings()) == []
+
+
+def test_twistdDNS() -> None:
+    """
+    Words of C{twistd dns} mean what they mean there.
+    """
+    settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/r", "--hosts-file", "/dev/null")
+    assert (settings.interface, settings.port, settings.cache, settings.recursive) == (("127.0.0.1",), 5300, True, True)
+    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/r", "/dev/null")
+    assert settingsOf("--no-recursive", "--resolv-conf", "/r").recursive
+
+
+def test_everySetting() -> None:
+    """
+    Each setting has an option, which the help shows.
+    """
+    text = str(Options())
+    for setting in SETTINGS:
+        assert f"--{setting.name}" in text, setting.name
+    for switch in ("no-cache", "no-recursive", "no-prefetch"):
+        assert f"--{switch}" in text
+    assert settingsOf("--no-cache").cache is False
+
+
+def test_several() -> None:
+    """
+    Options that may be given several times add up, before and behind the sub-command.
+    """
+    settings = settingsOf("--upstream", "192.0.2.1", "forward", "--upstream", "192.0.2.2", "--port", "1", "--port", "2")
+    assert settings.upstream == ("udp:192.0.2.1:53", "udp:192.0.2.2:53")
+    assert settings.port == 2
+
+
+def test_fileAndOptions(tmp_path: Path) -> None:
+    """
+    Options go before the file, which is read anew each time.
+    """
+    path = tmp_path / "txdns.toml"
+    path.write_text('port = 5301\nupstream = ["192.0.2.1"]\nstale = 60\n')
+    options = Options()
+    options.parseOptions(["--config", str(path), "--port", "5302"])
+    assert (options.settings().port, options.settings().stale) == (5302, 60)
+    path.write_text("stale = 61\n")
+    assert (options.settings().port, options.settings().stale) == (5302, 61)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--port", "70000"], "twistd txdns: --port takes a number from 0 to 65535, not 70000\n"),
+        (["--port"], "twistd txdns: option --port requires argument; twistd txdns --help lists what there is\n"),
+        (["--colour"], "twistd txdns: option --colour not recognized; twistd txdns --help lists what there is\n"),
+        (["recursive"], "twistd txdns: Unknown command: recursive; twistd txdns --help lists what there is\n"),
+        (["forward", "more"], "twistd txdns: Wrong number of arguments.; twistd txdns --help lists what there is\n"),
+        (["--config", "/nonexistent.toml"], "twistd txdns: /nonexistent.toml: cannot be read: No such file or directory\n"),
+        (["--nsid", "\x1b[31m"], "twistd txdns: --nsid takes a text; '\\x1b[31m' holds characters that cannot be printed\n"),
+    ],
+)
+def test_wrong(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    """
+    What cannot be used is told in one line.
+    """
+    assert complaintOf(capsys, *words) == said
+
+
+def test_wrongFile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """
+    A file is told of as a whole: a line for each thing.
+    """
+    path = tmp_path / "t.toml"
+    path.write_text("port = 'x'\nprot = 1\n")
+    assert complaintOf(capsys, "--config", str(path)).splitlines() == [
+        f"twistd txdns: {path}:1: port takes a number from 0 to 65535, not 'x'",
+        f"twistd txdns: {path}:2: prot: there is no such setting; did you mean port?",
+    ]
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--show-config"], ["forward", "--show-config"], ["--help"]])
+def test_printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """
+    What is only printed ends well.
+    """
+    with pytest.raises(SystemExit) as ended:
+        settingsOf(*words)
+    assert not ended.value.code
+    assert capsys.readouterr().out
