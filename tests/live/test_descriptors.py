@@ -8,10 +8,12 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, Logger
 from zope.interface import implementer
 
 from tests.transport.waiting import Waiter
@@ -166,8 +168,10 @@ def test_noDescriptorLeft(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Whoever makes a mistake with a reply takes nothing from the others.
+    Whoever makes a mistake with a reply takes nothing from the others, and the log has it.
     """
+    events: list[LogEvent] = []
+    monkeypatch.setattr(polling, "_log", Logger(observer=cast(ILogObserver, events.append)))
     asked = [fixture.ask() for _ in range(6)]
 
     def mistake(*_: object) -> bool:
@@ -178,4 +182,5 @@ def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
         fixture.reply(waiter, key, source)
     fixture.reactor.read()
     assert [len(waiter.replies) for waiter, *_ in asked] == [0, 1, 1, 1, 1, 1]
+    assert [type(event["log_failure"].value) for event in events] == [ZeroDivisionError]
     asked[0][1].release(asked[0][2])
