@@ -46,6 +46,15 @@ print("twisted_ext_dropin" in getCache(twisted.plugins))
 print(*sorted(parser.prefix for parser in getPlugins(IResolverParser)))
 """
 
+#: Shows what C{twistd} can run, as people see it.
+SHOW_TWISTD: Final = """
+import sys
+from twisted.scripts.twistd import run
+
+sys.argv[1:] = ["--help"]
+run()
+"""
+
 
 def run(*command: str | Path, folder: Path) -> str:
     """
@@ -139,6 +148,14 @@ def shown(folder: Path, *what: str | Path) -> list[str]:
     return run(python, "-W", "error", "-c", SHOW, folder=folder).splitlines()
 
 
+def listed(folder: Path) -> bool:
+    """
+    @return: whether C{twistd --help}, in the environment that L{shown} made, lists our server.
+    """
+    text = run(folder / "environment" / "bin" / "python", "-c", SHOW_TWISTD, folder=folder)
+    return any(line.split()[:1] == ["txdns"] for line in text.splitlines())
+
+
 def prefixes() -> str:
     """
     @return: what L{SHOW} should print last, by the dropin itself.
@@ -160,8 +177,9 @@ def test_contents(wheel: Path) -> None:
     """
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     sources = wheel.parent / "sources"
-    expected = {str(path.relative_to(sources)) for path in (sources / "twisted_ext").rglob("*.py")}
-    expected |= {DROPIN, "twisted_ext/py.typed"}
+    expected = {str(path.relative_to(sources)) for path in (sources / "twisted_ext").rglob("*") if path.is_file()}
+    assert {"twisted_ext/py.typed", "twisted_ext/apps/web/page.html"} <= expected
+    expected |= {DROPIN}
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert not any(name.startswith("twisted/") and name.endswith("__init__.py") for name in names)
 
@@ -196,6 +214,7 @@ def test_wheelPlugins(wheel: Path, tmp_path: Path) -> None:
     assert Path(imported).is_relative_to(tmp_path / "environment")
     assert dropin == "True"
     assert parsers == prefixes()
+    assert listed(tmp_path)
 
 
 def test_wheelPluginsNeedDropin(tmp_path: Path) -> None:
@@ -204,6 +223,7 @@ def test_wheelPluginsNeedDropin(tmp_path: Path) -> None:
     """
     _, dropin, parsers = shown(tmp_path, built(tmp_path, withoutDropin))
     assert (dropin, parsers) == ("False", "")
+    assert not listed(tmp_path)
 
 
 def test_editablePlugins(tmp_path: Path) -> None:
@@ -217,6 +237,7 @@ def test_editablePlugins(tmp_path: Path) -> None:
     assert Path(imported) == sources / "twisted_ext" / "__init__.py"
     assert dropin == "True"
     assert parsers == prefixes()
+    assert listed(tmp_path)
 
 
 def test_editablePluginsNeedPackageDir(tmp_path: Path) -> None:
