@@ -82,6 +82,7 @@ def _serve(folder: Path) -> None:
     from twisted.python.failure import Failure
 
     from tests.metrics.samples import busy
+    from tests.server.seeing import Answering
     from twisted_ext.answers import QueryContext, Trace
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
@@ -99,7 +100,9 @@ def _serve(folder: Path) -> None:
         sight.caching.answer(questionOf(name), QueryContext(clock.seconds() + 5))
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
     hostile = questionOf("\\027]0;own\\007.example")
-    sight.tracing.finish(hostile, Trace(0.0), "192.0.2.9", "udp", 3, 0.5)
+    sight.tracing.finish(hostile, Trace(0.0), "192.0.2.9", 3, 0.5)
+
+    sight.responder = Answering(sight.caching)
 
     def reloading() -> Deferred[list[str]]:
         if (folder / "broken").exists():

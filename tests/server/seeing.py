@@ -16,15 +16,25 @@ from twisted.web.server import Site
 
 from tests.cache.canned import question, wishes
 from tests.metrics.samples import busy
+from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.server.sight import Sight
 from twisted_ext.testing.sources import CannedSource
 
-__all__ = ["TODAY", "Peer", "Response", "objectIn", "sightOf", "talk"]
+__all__ = ["TODAY", "Answering", "Peer", "Response", "objectIn", "sightOf", "talk"]
 
 #: Seconds since 1970 that it is when the server starts.
 TODAY: Final = 1.7e9
+
+
+class Answering:
+    """
+    Somebody who asks a source.
+    """
+
+    def __init__(self, source: IAnswerSource) -> None:
+        self.source = source
 
 
 def sightOf(clock: Clock, *names: str) -> Sight:
@@ -37,6 +47,7 @@ def sightOf(clock: Clock, *names: str) -> Sight:
     sight = Sight(clock, busy(), today=lambda: TODAY + clock.seconds())
     sight.caching = Caching(inner, clock, today=lambda: TODAY + clock.seconds())
     sight.source = sight.caching
+    sight.responder = Answering(sight.caching)
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
     for name in names:
         sight.caching.answer(question(name), wishes())

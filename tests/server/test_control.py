@@ -17,11 +17,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorUNIX
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from tests.cache.canned import question, wishes
 from tests.server.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
-from twisted_ext.answers import Trace
-from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.answers import QueryContext, Trace
+from twisted_ext.errors import BadDescription, CallerFault, ServerFailed
+from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONTROL_CLIENTS, CONTROL_SECONDS, TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.forwarding import Forwarding
@@ -29,8 +31,9 @@ from twisted_ext.server import control
 from twisted_ext.server.control import ControlService, controlSite
 from twisted_ext.server.http import Crowd
 from twisted_ext.server.places import controlPath
-from twisted_ext.server.tracing import Tracing
+from twisted_ext.server.tracing import Followed, Tracing
 from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.sources import CannedSource
 from twisted_ext.transport.servers import Server
 
 #: More than is ever needed to let something slow come to its end.
@@ -196,18 +199,28 @@ class CommandTests(SynchronousTestCase):
         Live queries are followed, of one name or of all, from when somebody says so until somebody says otherwise.
         """
         self.assertEqual(self.ask("/trace?on=1&name=example.com", "POST"), {"tracing": True})
-        tracing = self.sight.tracing
-        self.assertIsNone(tracing.begin(question("www.example.org"), 5.0))
-        trace = tracing.begin(question("WWW.example.com"), 5.0)
-        assert trace is not None
-        trace.note(5.25, "cache", "miss")
-        tracing.finish(question("WWW.example.com"), trace, "192.0.2.9", "udp", 3, 6.0)
-        (one,) = cast("list[JSON]", self.ask("/traces")["traces"])
-        kept = objectIn(one)
-        self.assertEqual((kept["name"], kept["rcode"], kept["seconds"], kept["client"]), ("WWW.example.com.", "NXDOMAIN", 1.0, "192.0.2.9"))
-        self.assertEqual(kept["steps"], [{"at": 0.25, "source": "cache", "event": "miss", "details": {}}])
+        responder = self.sight.responder
+        assert responder is not None
+        for name in ("www.example.org", "WWW.example.com", "new.example.com"):
+            asked, context = question(name), QueryContext(1e9, client="192.0.2.9")
+            if responder.source.answerNow(asked, context) is None:
+                responder.source.answer(asked, context).addErrback(lambda _: None)
+        hit, miss = [objectIn(each) for each in cast("list[JSON]", self.ask("/traces")["traces"])]
+        self.assertEqual((hit["name"], hit["rcode"], hit["client"]), ("WWW.example.com.", "NOERROR", "192.0.2.9"))
+        (step,) = cast("list[JSON]", hit["steps"])
+        self.assertEqual((objectIn(step)["source"], objectIn(step)["event"]), ("cache", "hit"))
+        self.assertEqual((miss["name"], miss["rcode"]), ("new.example.com.", "SERVFAIL"))
         self.assertEqual(self.ask("/trace?on=0", "POST"), {"tracing": False})
-        self.assertIsNone(tracing.begin(question("www.example.com"), 5.0))
+        self.assertIs(responder.source, self.sight.caching)
+
+    def test_traceTwice(self) -> None:
+        """
+        Who says twice that look-ups are to be followed has to say only once that they are not.
+        """
+        for target in ("/trace?on=1", "/trace?on=1&name=example.com", "/trace?on=0"):
+            self.ask(target, "POST")
+        assert self.sight.responder is not None
+        self.assertIs(self.sight.responder.source, self.sight.caching)
 
     def test_upstreams(self) -> None:
         """
@@ -346,9 +359,25 @@ class TracingTests(SynchronousTestCase):
         while (trace := tracing.begin(question("a.example"), 0.0)) is not None:
             taken += 1
             if taken % 50 == 0:
-                tracing.finish(question("a.example"), trace, "", "udp", 0, 1.0)
+                tracing.finish(question("a.example"), trace, "", 0, 1.0)
         self.assertEqual((taken, tracing.on), (TRACES_TAKEN.default, False))
         self.assertEqual(len(tracing.kept()), TRACES_KEPT.default)
+
+    def test_follows(self) -> None:
+        """
+        What is followed answers as it would otherwise, both ways, failures included.
+        """
+        clock, tracing = Clock(), Tracing()
+        inner = CannedSource({("a.example", "A"): "192.0.2.1", ("b.example", "A"): ServerFailed("no", rcode=5)})
+        followed = Followed(inner, tracing, clock)
+        verifyObject(IAnswerSource, followed)
+        self.assertEqual(followed.sources(), (inner,))
+        tracing.turnOn()
+        context = QueryContext(1e9)
+        followed.answerNow(question("b.example"), context)
+        self.failureResultOf(followed.answer(question("b.example"), context), ServerFailed)
+        (kept,) = tracing.kept()
+        self.assertEqual(objectIn(kept)["rcode"], "REFUSED")
 
     def test_off(self) -> None:
         """
@@ -361,7 +390,7 @@ class TracingTests(SynchronousTestCase):
         A hostile name is kept as text that JSON can carry and nothing obeys.
         """
         tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
-        tracing.finish(asked, Trace(0.0), "192.0.2.9", "udp", 0, 1.0)
+        tracing.finish(asked, Trace(0.0), "192.0.2.9", 0, 1.0)
         self.assertTrue(json.dumps(tracing.kept()).isprintable())
 
 

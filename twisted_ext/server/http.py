@@ -81,6 +81,7 @@ class BoundedSite(Site):
     """
 
     displayTracebacks = False
+    noisy = False
 
     def __init__(self, resource: IResource, clock: IReactorTime, seconds: float, request: type[Request] = BoundedRequest) -> None:
         """
@@ -107,8 +108,11 @@ class Crowd(Factory[ProtocolWrapper]):
     A factory with so many connections at a time, and no more.
     """
 
+    noisy = False
+
     def __init__(self, factory: Factory[Any], most: int) -> None:
         self._wrapping: WrappingFactory[ProtocolWrapper] = WrappingFactory(factory)
+        self._wrapping.noisy = False
         self._most = most
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:

@@ -84,6 +84,7 @@ class ForwardService(Service):
         except BaseException:
             self.stack.close()
             raise
+        sight.responder = self._serving.responder
         sight.lane = KeptReplies(self._serving.lane)
         self._looking = LoopingCall(self.stack.look)
         self._looking.clock = reactor

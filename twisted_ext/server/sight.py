@@ -24,13 +24,13 @@ from twisted_ext.limits import CONTROL_SHOWN, LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
-from twisted_ext.server.tracing import Tracing
+from twisted_ext.server.tracing import Followed, Tracing
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.explaining import Explanation
 
-__all__ = ["Keeping", "Operations", "Sight", "upstreamsOf"]
+__all__ = ["Asking", "Keeping", "Operations", "Sight", "upstreamsOf"]
 
 #: Seconds between two moments of the history.
 _EVERY: Final = 1.0
@@ -104,6 +104,16 @@ class Operations(Protocol):
         """
 
 
+class Asking(Protocol):
+    """
+    What looks up what it is asked for.
+
+    @ivar source: where.
+    """
+
+    source: IAnswerSource
+
+
 class Keeping(Protocol):
     """
     What is to be known of a fast lane.
@@ -130,6 +140,7 @@ class Sight(Service):
     @ivar lane: the fast lane, if there is one.
     @ivar flushed: called when the cache has forgotten something: voids what the fast lane has.
     @ivar reloading: reads the settings again.
+    @ivar responder: whose C{source} look-ups go through, so that they can be followed; L{None} where they cannot be.
     @ivar listening: where the server listens, for people: C{'udp 127.0.0.1:53'}.
     @ivar tracing: the live queries that are followed.
     @ivar history: how the figures have moved.
@@ -145,6 +156,7 @@ class Sight(Service):
         self.lane: Keeping | None = None
         self.flushed: Callable[[], object] = _nothing
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
+        self.responder: Asking | None = None
         self.listening: tuple[str, ...] = ()
         self.tracing = Tracing()
         self.history = History()
@@ -276,9 +288,16 @@ class Sight(Service):
         return self.reloading()
 
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
+        responder = self.responder
+        if responder is None:
+            return fail(CallerFault("this server's look-ups cannot be followed"))
+        source = responder.source
+        inner = source.inner if isinstance(source, Followed) else source
         if on:
+            responder.source = Followed(inner, self.tracing, self._reactor)
             self.tracing.turnOn(below)
         else:
+            responder.source = inner
             self.tracing.turnOff()
         return succeed(None)
 

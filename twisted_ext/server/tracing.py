@@ -5,23 +5,31 @@ Following live queries step by step, while somebody wants to know.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from twisted_ext.answers import Question, Trace
+from twisted_ext.answers import Answer, QueryContext, Question, Trace
+from twisted_ext.errors import DNSFault
+from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.wire.codes import className, rcodeName
+from twisted_ext.wire.codes import Rcode, className, rcodeName
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["Tracing"]
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["Followed", "Tracing"]
 
 
 class Tracing:
     """
-    Keeps the steps of the last look-ups. Off to begin with; whoever serves looks at L{on} before anything else is done for it, and the
-    fast lane does not know of it.
+    Keeps the steps of the last look-ups. Off to begin with.
 
     @ivar on: whether look-ups are followed.
     """
@@ -61,19 +69,17 @@ class Tracing:
             self.on = False
         return Trace(now)
 
-    def finish(self, question: Question, trace: Trace, client: str, transport: str, rcode: int, now: float) -> None:
+    def finish(self, question: Question, trace: Trace, client: str, rcode: int, now: float) -> None:
         """
-        Keep a look-up, now that a reply was sent.
+        Keep a look-up, now that it is known what came of it.
 
         @param client: who asked.
-        @param transport: by which way: C{'udp'}, C{'tcp'}...
         """
         kept: dict[str, JSON] = {
             "name": nameToText(question.name),
             "type": typeName(question.rrType),
             "class": className(question.rrClass),
             "client": client,
-            "transport": transport,
             "rcode": rcodeName(rcode),
             "seconds": round(now - trace.began, 6),
             "steps": [
@@ -96,3 +102,55 @@ class Tracing:
         @return: the last look-ups, oldest first.
         """
         return list(self._kept)
+
+
+@implementer(IAnswerSource)
+class Followed:
+    """
+    Stands before what answers while look-ups are followed, and only then: nothing is spent on tracing at other times. What the fast lane
+    answers never comes here.
+    """
+
+    def __init__(self, inner: IAnswerSource, tracing: Tracing, clock: IReactorTime) -> None:
+        self.inner = inner
+        self._tracing = tracing
+        self._seconds = clock.seconds
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        trace = context.trace = self._tracing.begin(question, self._seconds())
+        if trace is None:
+            return self.inner.answerNow(question, context)
+        try:
+            answer = self.inner.answerNow(question, context)
+        except DNSFault as fault:
+            self._over(question, context, fault.rcode)
+            raise
+        if answer is not None:
+            self._over(question, context, answer.rcode)
+        return answer
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        flight = self.inner.answer(question, context)
+        if context.trace is None:
+            return flight
+
+        def answered(answer: Answer) -> Answer:
+            self._over(question, context, answer.rcode)
+            return answer
+
+        def failed(failure: Failure) -> Failure:
+            fault = failure.value
+            self._over(question, context, fault.rcode if isinstance(fault, DNSFault) else Rcode.SERVFAIL)
+            return failure
+
+        return flight.addCallbacks(answered, failed)
+
+    def _over(self, question: Question, context: QueryContext, rcode: int) -> None:
+        if context.trace is not None:
+            self._tracing.finish(question, context.trace, context.client or "", rcode, self._seconds())
+
+    def close(self) -> Deferred[None]:
+        return self.inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self.inner,)

@@ -192,7 +192,7 @@ def traceLines(said: dict[str, JSON]) -> Iterator[str]:
         yield "no query was followed yet; begin with: txdns control trace on"
     for each in traces:
         trace = _object(each)
-        yield f"{trace['name']} {trace['type']} from {trace['client']} by {trace['transport']}: {trace['rcode']}"
+        yield f"{trace['name']} {trace['type']} from {trace['client']}: {trace['rcode']}"
         yield from _steps(trace)
 
 
