@@ -122,7 +122,7 @@ class Cookies:
             packed = b""
         theirs, ours = octets[:_CLIENT], octets[_CLIENT:]
         verified = False
-        if len(ours) == _SERVER and ours.startswith(_VERSION):
+        if len(ours) == _SERVER and ours[0] == 1:
             made = int.from_bytes(ours[4:8], "big")
             # Serial arithmetic, for the year 2106 (RFC 9018, section 4.3).
             age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000

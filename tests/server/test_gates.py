@@ -1,0 +1,231 @@
+"""
+Tests of what requests have to pass.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fastlane.lanes import NEAR, SECRET, Server
+from tests.queries import COOKIE, optOf, queryOf
+from twisted_ext.server.access import Access
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.finishing import Finishing
+from twisted_ext.server.gates import standardGates
+from twisted_ext.server.identity import Identity
+from twisted_ext.server.rates import Rates
+from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.options import ExtendedError, optionsOf
+
+VERSION = b"\x07version\x04bind\x00"
+
+
+class GatesTests(SynchronousTestCase):
+    """
+    Tests for L{standardGates}, and for each of them by what clients see.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.cookies = Cookies(SECRET)
+        self.server = Server(self.clock, cookies=self.cookies)
+
+    def ask(self, query: bytes, client: str = NEAR) -> Message:
+        """
+        @return: the reply.
+        """
+        octets = self.server.ask(query, client)
+        assert octets is not None
+        reply = Message.fromWire(octets).check()
+        self.assertEqual(octets[:2], query[:2])
+        self.assertTrue(reply.flags & QR)
+        return reply
+
+    def explained(self, reply: Message) -> list[int]:
+        """
+        @return: the info codes of its extended errors.
+        """
+        return [option.infoCode for option in optionsOf(reply.edns) if isinstance(option, ExtendedError)]
+
+    def test_order(self) -> None:
+        """
+        The order is what is written here, and nothing else decides it.
+        """
+        names = [gate.name for gate in standardGates(cookies=self.cookies)]
+        self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "class", "type", "any"])
+        names = [gate.name for gate in standardGates(minimalAny=False)]
+        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "class", "type"])
+
+    def test_access(self) -> None:
+        """
+        Strangers learn that they may not ask, and nothing about the server; others get no reply at all.
+        """
+        self.server = Server(self.clock, access=Access({"allow": ["127.0.0.1"], "drop": ["198.51.100.0/24"]}))
+        for query in (queryOf(opt=optOf()), queryOf(VERSION, "TXT", rrClass=3, opt=optOf()), queryOf(rrType="ANY", opt=optOf())):
+            for _ in range(4):
+                reply = self.ask(query, "203.0.113.1")
+                self.assertEqual((reply.rcode, reply.answer, self.explained(reply)), (Rcode.REFUSED, (), [18]))
+                self.assertIsNone(self.server.ask(query, "198.51.100.1"))
+        self.assertEqual(self.server.inner.asked, 0)
+
+    def test_opcodes(self) -> None:
+        """
+        What is no query is not implemented, and the reply has nothing in it.
+        """
+        for opcode in range(1, 16):
+            reply = self.ask(queryOf(flags=opcode << 11))
+            self.assertEqual((reply.opcode, reply.rcode, len(reply.wire)), (opcode, Rcode.NOTIMP, 12))
+        self.assertEqual(Opcode.QUERY, 0)
+
+    def test_form(self) -> None:
+        """
+        A malformed query is answered with FORMERR.
+        """
+        self.assertEqual(self.ask(queryOf() + b"more").rcode, Rcode.FORMERR)
+        self.assertEqual(self.ask(queryOf()[:-1]).rcode, Rcode.FORMERR)
+        self.assertEqual(self.ask(bytes(12)).rcode, Rcode.FORMERR)
+
+    def test_version(self) -> None:
+        """
+        EDNS of a later version is answered with the version that there is, without options, and without an answer (RFC 6891).
+        """
+        for options in ((), ((100, b""),), ((COOKIE, b"short"),)):
+            reply = self.ask(queryOf(opt=optOf(version=100, options=options, flags=0x80)))
+            assert reply.edns is not None
+            self.assertEqual((reply.rcode, reply.edns.version, reply.answer), (Rcode.BADVERS, 0, ()))
+            self.assertEqual((reply.edns.options, reply.edns.flags), ((), 0))
+
+    def test_unknownOptions(self) -> None:
+        """
+        Options and flags that are not known are ignored, and not echoed.
+        """
+        reply = self.ask(queryOf(opt=optOf(options=[(100, b"abc"), (8, b"\x00\x01\x18\x00\xc0\x00\x02")], flags=0x80)))
+        assert reply.edns is not None
+        self.assertEqual((reply.rcode, reply.edns.options, reply.edns.flags), (0, (), 0))
+        self.assertTrue(reply.answer)
+
+    def test_noEDNS(self) -> None:
+        """
+        Who does not speak EDNS is not spoken to in it; who asks for DNSSEC records is told that this was understood.
+        """
+        self.assertIsNone(self.ask(queryOf()).edns)
+        edns = self.ask(queryOf(opt=optOf(flags=0x8000))).edns
+        assert edns is not None
+        self.assertTrue(edns.dnssecOk)
+
+    def test_cookies(self) -> None:
+        """
+        Who has a cookie gets one, as the last option, whatever the reply is; a malformed one is malformed.
+        """
+        for _ in range(4):
+            for name in ("www.example.test", "no.example.test"):
+                edns = self.ask(queryOf(name, opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
+                assert edns is not None
+                ((code, octets),) = edns.options
+                self.assertEqual((code, octets[:8], len(octets)), (COOKIE, b"clientA1", 24))
+                again = self.ask(queryOf(name, opt=optOf(options=[(COOKIE, octets)]))).edns
+                self.assertEqual(again, edns)
+        for octets in (b"", b"1234567", b"123456789", 15 * b"x", 41 * b"x"):
+            self.assertEqual(self.ask(queryOf(opt=optOf(options=[(COOKIE, octets)]))).rcode, Rcode.FORMERR)
+
+    def test_cookieAlone(self) -> None:
+        """
+        A client may ask for a cookie and nothing else (RFC 7873, section 5.4).
+        """
+        query = bytes.fromhex("123400000000000000000001") + optOf(options=[(COOKIE, b"clientA1")])
+        reply = self.ask(query)
+        assert reply.edns is not None
+        self.assertEqual((reply.rcode, reply.questions, len(reply.edns.options)), (Rcode.NOERROR, (), 1))
+        self.assertEqual(self.ask(query[:12] + optOf()).rcode, Rcode.FORMERR)
+
+    def test_noCookies(self) -> None:
+        """
+        Without a secret cookies are options like any others.
+        """
+        self.server = Server(self.clock)
+        for _ in range(4):
+            edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ())
+
+    def test_classes(self) -> None:
+        """
+        Of other classes than the Internet's nothing is answered, of ourselves nothing by default.
+        """
+        for rrClass in (0, 2, 3, 4, 254, 255, 65535):
+            self.assertEqual(self.ask(queryOf(rrClass=rrClass)).rcode, Rcode.REFUSED)
+        self.assertEqual(self.ask(queryOf(VERSION, "TXT", rrClass=3)).rcode, Rcode.REFUSED)
+
+    def test_identity(self) -> None:
+        """
+        What we are told to tell of ourselves is told: to CH questions, and to those who ask for the server's id.
+        """
+        identity = Identity(version="txdns", host="here", nsid="ns1")
+        responder = self.server.responder
+        responder.gates = standardGates(cookies=self.cookies, identity=identity)
+        responder.finishing = Finishing(identity=identity)
+        reply = self.ask(queryOf(b"\x07VERSION\x04bind\x00", "TXT", rrClass=3))
+        self.assertEqual((reply.rcode, [each.rdatas for each in reply.answer]), (0, [(b"\x05txdns",)]))
+        self.assertEqual(self.ask(queryOf(b"\x02id\x06server\x00", "TXT", rrClass=3)).answer[0].rdatas, (b"\x04here",))
+        self.assertEqual(self.ask(queryOf(VERSION, "A", rrClass=3)).rcode, Rcode.REFUSED)
+        for _ in range(4):
+            # Asked for twice, it is told once.
+            edns = self.ask(queryOf(opt=optOf(options=[(3, b""), (3, b"")]))).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ((3, b"ns1"),))
+            edns = self.ask(queryOf(opt=optOf())).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ())
+
+    def test_types(self) -> None:
+        """
+        Types that no record can have are not looked up.
+        """
+        for rrType, rcode in (
+            ("AXFR", Rcode.REFUSED),
+            ("IXFR", Rcode.REFUSED),
+            ("OPT", Rcode.FORMERR),
+            ("TSIG", Rcode.FORMERR),
+            (128, Rcode.FORMERR),
+            (0, Rcode.FORMERR),
+            ("TKEY", Rcode.NOTIMP),
+            ("MAILA", Rcode.NOTIMP),
+            ("MAILB", Rcode.NOTIMP),
+        ):
+            self.assertEqual(self.ask(queryOf(rrType=rrType)).rcode, rcode)
+        self.assertEqual(self.server.inner.asked, 0)
+        self.assertEqual(self.ask(queryOf(rrType=666)).rcode, Rcode.NXDOMAIN)
+
+    def test_minimalAny(self) -> None:
+        """
+        A question for everything gets one small record, and asks nobody (RFC 8482).
+        """
+        reply = self.ask(queryOf(rrType="ANY"))
+        self.assertEqual([(each.rrType, each.rdatas) for each in reply.answer], [(13, (b"\x07RFC8482\x00",))])
+        self.assertEqual(self.server.inner.asked, 0)
+        self.server.responder.gates = standardGates(minimalAny=False)
+        self.ask(queryOf("www.example.test", "ANY", id=2))
+        self.assertEqual(self.server.inner.asked, 1)
+
+    def test_rate(self) -> None:
+        """
+        Who asks more than the rate gets no reply to half of that, and to the other half one that says to come by TCP, without any records;
+        whoever has shown its address, and others, go on being answered. The same whether the fast lane answers or not.
+        """
+        self.server = Server(self.clock, rates=Rates(10, burst=1), cookies=self.cookies)
+        edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "127.0.0.2").edns
+        assert edns is not None
+        mine = edns.options[0][1]
+        replies = self.server.askAll([queryOf(id=number) for number in range(110)])
+        short = [reply for reply in replies if reply[2] & 2]
+        self.assertEqual((len(replies), len(short)), (60, 50))
+        self.assertEqual(Message.fromWire(short[0]).check().flags, QR | RD | RA | TC)
+        self.assertTrue(all(len(reply) <= len(queryOf()) for reply in short))
+        self.assertEqual(len(self.server.askAll([queryOf(opt=optOf(options=[(COOKIE, mine)]))] * 50, "127.0.0.2")), 50)
+        self.assertFalse(self.ask(queryOf(), "127.0.0.3").flags & TC)
+        self.assertEqual(sum([self.server.stream(queryOf()) is not None for _ in range(50)]), 50)
+        self.clock.advance(1)
+        self.assertEqual(len([reply for reply in self.server.askAll([queryOf()] * 20) if not reply[2] & 2]), 10)
