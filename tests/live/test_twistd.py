@@ -9,23 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
 
 import pytest
 
+from tests.live.twistds import PATIENCE, Load, Twistd, addresses, exchange, twistd, wait, workersOf
 from tests.peers import LivePeer, freePort, living, nsd
-from twisted_ext.errors import BadMessage
-from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
-from twisted_ext.wire.codes import RD
-from twisted_ext.wire.framing import frame
-from twisted_ext.wire.message import Message
 
 ZONE = """\
 $ORIGIN example.org.
@@ -36,10 +29,6 @@ ns   A   127.0.0.1
 www  A   192.0.2.80
 """ + "".join([f"h{number} A 192.0.2.{number % 250}\n" for number in range(2000)])
 
-#: Seconds for anything to happen.
-_PATIENCE: Final = 15.0
-
-
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[LivePeer]:
     """
@@ -49,125 +38,6 @@ def upstream() -> Iterator[LivePeer]:
         yield server
 
 
-def twistd(*words: str) -> list[str]:
-    """
-    @return: the command line of C{twistd} with these words.
-    """
-    return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
-
-
-class Twistd:
-    """
-    One C{twistd txdns} in the foreground, in a folder of its own.
-
-    @ivar port: where it listens.
-    """
-
-    def __init__(self, folder: Path, *words: str, port: int | None = None, environment: dict[str, str] | None = None) -> None:
-        self.port = freePort("127.0.0.1") if port is None else port
-        self.folder = folder
-        where = ["--interface", "127.0.0.1", "--port", str(self.port), "--control", "", "--hosts-file", ""]
-        self.words = ["-n", "--pidfile", str(folder / "twistd.pid"), "txdns", *where, *words]
-        self.environment = {**os.environ, **(environment or {})}
-        self.log = folder / "log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                twistd(*self.words), cwd=self.folder, stdout=log, stderr=log, env=self.environment, start_new_session=True
-            )
-        try:
-            wait(lambda: self.ask("localhost") is not None, self)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """
-        The process.
-        """
-        assert self.process is not None
-        return self.process.pid
-
-    def stop(self) -> int:
-        """
-        End it, and all that it started.
-
-        @return: how it ended.
-        """
-        assert self.process is not None
-        self.process.terminate()
-        try:
-            return self.process.wait(_PATIENCE)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def text(self) -> str:
-        """
-        @return: its log until now.
-        """
-        return self.log.read_text("utf-8", "replace")
-
-    def ask(self, name: str = "www.example.org", *, stream: bool = False, tries: int = 1, wait: float = 0.5) -> list[str] | None:
-        """
-        @return: the addresses that it gives, or L{None} where it says nothing.
-        """
-        for _ in range(tries):
-            with suppress(OSError, BadMessage):
-                return addresses(exchange(self.port, name, stream, wait))
-        return None
-
-
-def exchange(port: int, name: str, stream: bool = False, wait: float = 0.5) -> Message:
-    """
-    @return: the reply to a question for an address.
-
-    @raise OSError: there is none.
-    """
-    query = os.urandom(2) + buildQuery(RD, questionOf(name).toWire(), b"")
-    kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as asking:
-        asking.settimeout(wait)
-        asking.connect(("127.0.0.1", port))
-        if not stream:
-            asking.send(query)
-            return Message.fromWire(asking.recv(65535))
-        asking.sendall(frame(query))
-        got = b""
-        while len(got) < 2 or len(got) < 2 + int.from_bytes(got[:2], "big"):
-            more = asking.recv(65535)
-            if not more:
-                raise ConnectionError("closed")
-            got += more
-        return Message.fromWire(got[2:])
-
-
-def addresses(message: Message) -> list[str]:
-    """
-    @return: the addresses in a reply.
-    """
-    return [socket.inet_ntoa(rdata) for rrset in message.answer for rdata in rrset.rdatas]
-
-
-def wait(condition: object, server: Twistd | None = None) -> None:
-    """
-    Wait until something is so.
-    """
-    assert callable(condition)
-    giveUp = time.monotonic() + _PATIENCE
-    while not condition():
-        if time.monotonic() > giveUp or (server is not None and server.process is not None and server.process.poll() is not None):
-            raise AssertionError(server.text() if server is not None else "it never came to be")
-        time.sleep(0.02)
-
-
 def failing(folder: Path, *words: str) -> str:
     """
     Run a C{twistd txdns} that ends by itself, with an exit code, one line and nothing left behind.
@@ -175,62 +45,13 @@ def failing(folder: Path, *words: str) -> str:
     @return: the line.
     """
     command = twistd("-n", "--pidfile", "twistd.pid", "txdns", "--control", "", *words)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("twistd txdns: ")
     assert not (folder / "twistd.pid").exists()
     assert "Traceback" not in done.stdout
     return line.removeprefix("twistd txdns: ")
-
-
-class Load:
-    """
-    Asks without end, each question until it is answered or given up.
-
-    @ivar asked: how many questions there were.
-    @ivar lost: those without a reply.
-    @ivar wrong: replies with another address than the zone has.
-    """
-
-    def __init__(self, port: int, names: int = 50, wait: float = 1.5) -> None:
-        self.asked = self.lost = self.wrong = 0
-        self._port = port
-        self._names = names
-        self._wait = wait
-        self._going = True
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
-
-    def _run(self, number: int) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(self._wait)
-            asking.connect(("127.0.0.1", self._port))
-            while self._going:
-                number = (number + 7) % self._names
-                self.asked += 1
-                try:
-                    asking.send(os.urandom(2) + buildQuery(RD, questionOf(f"h{number}.example.org").toWire(), b""))
-                    if addresses(Message.fromWire(asking.recv(4096))) != [f"192.0.2.{number % 250}"]:
-                        self.wrong += 1
-                except OSError:
-                    self.lost += 1
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._going = False
-        for thread in self._threads:
-            thread.join()
-
-
-def workersOf(server: Twistd) -> list[int]:
-    """
-    @return: the processes of its workers.
-    """
-    return [process for process in living(server.pid) if process != server.pid]
 
 
 def test_answers(upstream: LivePeer, tmp_path: Path) -> None:
@@ -271,7 +92,7 @@ def test_reloadUnderLoad(upstream: LivePeer, tmp_path: Path, workers: str) -> No
             for number in range(2, 12):
                 config.write_text(f'upstream = "127.0.0.1:{upstream.port}"\nlocal = ["router.lan A 192.0.2.{number}"]\n')
                 os.kill(server.pid, signal.SIGHUP)
-                wait(lambda number=number: server.ask("router.lan") == [f"192.0.2.{number}"], server)
+                wait(partial(server.gives, "router.lan", [f"192.0.2.{number}"]), server)
             config.write_text('upstream = "nonsense:"\nport = "x"\n')
             os.kill(server.pid, signal.SIGHUP)
             wait(lambda: "the old ones stay in force" in server.text(), server)
@@ -366,12 +187,12 @@ def test_daemon(tmp_path: Path) -> None:
     port = freePort("127.0.0.1")
     where = ["-i", "127.0.0.1", "-p", str(port), "--control", "", "--no-recursive"]
     command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *where)
-    assert subprocess.run(command, cwd=tmp_path, timeout=_PATIENCE).returncode == 0
+    assert subprocess.run(command, cwd=tmp_path, timeout=PATIENCE).returncode == 0
     process = int((tmp_path / "twistd.pid").read_text())
     try:
         assert addresses(exchange(port, "localhost")) == ["127.0.0.1"]
         (tmp_path / "second").mkdir()
-        second = subprocess.run(command, cwd=tmp_path / "second", capture_output=True, text=True, timeout=_PATIENCE)
+        second = subprocess.run(command, cwd=tmp_path / "second", capture_output=True, text=True, timeout=PATIENCE)
         assert second.returncode == 1
         assert f"127.0.0.1:{port} is in use" in second.stderr
         assert not (tmp_path / "second" / "twistd.pid").exists()
@@ -430,7 +251,7 @@ def test_systemd(tmp_path: Path, workers: str) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
         waiting.bind(path)
-        waiting.settimeout(_PATIENCE)
+        waiting.settimeout(PATIENCE)
         with Twistd(tmp_path, "--workers", workers, "--no-recursive", environment={"NOTIFY_SOCKET": path}) as server:
             assert waiting.recv(100) == b"READY=1"
             os.kill(server.pid, signal.SIGHUP)
@@ -445,14 +266,14 @@ def test_showing(tmp_path: Path) -> None:
     Settings and path are printed without anything being started, and the settings printed can be used.
     """
     words = ["txdns", "forward", "--port", "53", "--upstream", "192.0.2.1", "--local", 'text.lan TXT "a b"']
-    shown = subprocess.run(twistd(*words, "--show-config"), cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE)
+    shown = subprocess.run(twistd(*words, "--show-config"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert shown.returncode == 0 and 'upstream = ["udp:192.0.2.1:53"]' in shown.stdout
     (tmp_path / "shown.toml").write_text(shown.stdout)
     again = subprocess.run(
-        twistd("txdns", "--config", "shown.toml", "--show-config"), cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE
+        twistd("txdns", "--config", "shown.toml", "--show-config"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     assert again.stdout == shown.stdout
-    path = subprocess.run(twistd(*words, "--show-path"), cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE)
+    path = subprocess.run(twistd(*words, "--show-path"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     lines = path.stdout.splitlines()
     assert lines[0].startswith("fast lane")
     assert lines[1] == "gate: access"
@@ -463,10 +284,10 @@ def test_help(tmp_path: Path) -> None:
     """
     C{twistd --help} lists the server, and its own help all options with what they are for.
     """
-    help_ = subprocess.run(twistd("--help"), cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE)
+    help_ = subprocess.run(twistd("--help"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert "txdns" in help_.stdout
     for words in (["txdns", "--help"], ["txdns", "forward", "--help"]):
-        own = subprocess.run(twistd(*words), cwd=tmp_path, capture_output=True, text=True, timeout=_PATIENCE)
+        own = subprocess.run(twistd(*words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         assert own.returncode == 0
         assert "--cache-size=" in own.stdout and "-r, --recursive" in own.stdout
 
@@ -505,4 +326,4 @@ def test_socketsFromSystemd(tmp_path: Path) -> None:
             assert addresses(exchange(port, "localhost", True)) == ["127.0.0.1"]
         finally:
             process.terminate()
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)
