@@ -109,8 +109,8 @@ def _settings() -> Iterable[Setting]:
         "upstream",
         kinds.DESCRIPTION,
         (),
-        "Ask this server: an address, or a description as in txdns plugins; with several, the next one is asked as well where one takes "
-        "long; by default those of resolv.conf",
+        "Ask this server: an address or a description. Of several, the next one is asked as well where one takes long. By default those of "
+        "resolv.conf",
         group=asking,
     )
     yield Setting(
@@ -123,7 +123,7 @@ def _settings() -> Iterable[Setting]:
         "hedge",
         kinds.Number(HEDGE_SECONDS, "seconds", whole=False),
         HEDGE_SECONDS.default,
-        "Time that an upstream has before the next one is asked as well",
+        "Seconds that an upstream has before the next one is asked as well",
         group=asking,
     )
     yield Setting("loop-detection", kinds.FLAG, True, "Leave out upstreams that ask this server in their turn", group=asking)
@@ -133,20 +133,20 @@ def _settings() -> Iterable[Setting]:
     yield Setting("local-file", kinds.READABLE, (), "Answer with the records of this file, one on each line", group=known)
     cache = "The cache"
     yield Setting("cache", kinds.FLAG, True, "Remember answers", short="c", group=cache)
-    yield Setting("cache-size", kinds.Octets(CACHE_BYTES), int(CACHE_BYTES.default), "Memory for them", group=cache, live=False)
+    yield Setting("cache-size", kinds.Octets(CACHE_BYTES), int(CACHE_BYTES.default), "Memory for them, in octets, or as 64M", group=cache, live=False)
     yield Setting("prefetch", kinds.FLAG, True, "Fetch what is asked for often anew before it ends", group=cache)
     yield Setting(
         "stale",
         kinds.Number(STALE_SECONDS, "seconds"),
         int(STALE_SECONDS.default),
-        "Time past its end for which an answer is given where no other can be had",
+        "Seconds past its end for which an answer is given where no other can be had",
         group=cache,
     )
     yield Setting(
         "stale-wait",
         kinds.Number(STALE_WAIT, "seconds", whole=False),
         STALE_WAIT.default,
-        "Time to wait for a better one before that",
+        "Seconds to wait for a better one before that",
         group=cache,
     )
     guarding = "Who may ask, and what is given"
@@ -180,7 +180,7 @@ def _settings() -> Iterable[Setting]:
         "rebinding-allow", kinds.NAME, (), "Domains that may have private addresses all the same", group=guarding
     )
     watching = "Watching it"
-    yield Setting("verbose", kinds.COUNT, 0, "Log more; twice for still more", short="v", group=watching)
+    yield Setting("verbose", kinds.COUNT, 0, "Log every query, as twistd dns does", short="v", group=watching)
     yield Setting("query-log", kinds.FLAG, False, "Log every query", group=watching)
     yield Setting("http", kinds.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", group=watching, live=False)
     yield Setting("control", kinds.PATH, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
@@ -307,7 +307,8 @@ class Settings:
             if setting.group != group:
                 group = setting.group
                 lines += ["", f"# -- {group}"]
-            lines += [f"# {setting.help}.", f"{setting.name} = {_shown(self.value(setting))}"]
+            several = " A list." if setting.many else ""
+            lines += [f"# {setting.help}.{several}", f"{setting.name} = {_shown(self.value(setting))}"]
         return "\n".join([*lines[1:], ""])
 
 

@@ -1,0 +1,130 @@
+"""
+Tests of the page for operators: its files are read, its server is started and asked, and says what the page shows.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.live.twistds import PATIENCE, exchange, twistd, wait
+from tests.peers import freePort
+from tests.test_architecture import ROOT
+from twisted_ext.server.settings import SETTINGS, Settings
+
+__all__ = ["FOLDER"]
+
+FOLDER: Final = LISTINGS / "operating"
+
+#: The port that the page's server listens at.
+_PORT: Final = "5300"
+
+
+@pytest.fixture
+def folder(servers: Servers, request: pytest.FixtureRequest) -> Path:
+    """
+    The page's files, with real ports. Its path is short, for a Unix socket has to have room in a name.
+    """
+    made = Path(tempfile.mkdtemp(prefix="txdns-"))
+    request.addfinalizer(lambda: shutil.rmtree(made))
+    servers.copy(FOLDER, made)
+    port = str(freePort("127.0.0.1"))
+    for name in ("txdns.toml", "wrong.toml"):
+        path = made / name
+        text = re.sub(rf"\b{_PORT}\b", port, servers.real(path.read_text("utf-8")))
+        path.write_text(text if servers.hasIPv6 else text.replace(', "::1"', ""), "utf-8")
+    (made / "port").write_text(port)
+    return made
+
+
+def run(words: list[str], folder: Path, servers: Servers) -> str:
+    """
+    @return: what a command of the page prints, with the page's ports.
+    """
+    port = (folder / "port").read_text()
+    words = [re.sub(rf"\b{_PORT}\b", port, word) for word in words]
+    if words[0] == "twistd":
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            twistd(*words[1:]), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
+        )
+        printed = servers.shown(done.stdout)
+    else:
+        printed = servers.run(words, folder)
+    return re.sub(r"\d+ s left", "299 s left", printed.replace(port, _PORT).replace(f"{folder}/", ""))
+
+
+def check(name: str, folder: Path, servers: Servers) -> None:
+    """
+    Type what a terminal of the page shows.
+    """
+    for step in stepsOf((FOLDER / name).read_text("utf-8"), "$ "):
+        assert alike(run(shlex.split(step.typed), folder, servers)) == alike(step.shown), step.typed
+
+
+@pytest.mark.parametrize("name", ["checking.terminal", "wrong.terminal"])
+def test_beforeStart(name: str, folder: Path, servers: Servers) -> None:
+    """
+    What is checked before anything starts says what the page shows.
+    """
+    check(name, folder, servers)
+
+
+def test_running(folder: Path, servers: Servers) -> None:
+    """
+    The page's server answers what the page shows, and is controlled as the page shows.
+    """
+    port = int((folder / "port").read_text())
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    with (folder / "log").open("wb") as log:
+        command = twistd("-n", "--pidfile=", "txdns", "--config", "txdns.toml")
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:
+            try:
+
+                def answers() -> bool:
+                    try:
+                        return bool(exchange(port, "localhost").answer)
+                    except OSError:
+                        return process.poll() is not None
+
+                wait(answers)
+                assert process.poll() is None, (folder / "log").read_text()
+                check("asking.terminal", folder, servers)
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
+
+
+def test_defaults() -> None:
+    """
+    The page shows every setting with its default.
+    """
+    assert (FOLDER / "defaults.toml").read_text("utf-8") == Settings().toTOML()
+    assert all(f"\n{setting.name} = " in Settings().toTOML() for setting in SETTINGS)
+
+
+def test_unit() -> None:
+    """
+    The unit's command line is one that the server takes, and its reload the signal that it reads its settings at.
+    """
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(FOLDER / "txdns.service")
+    words = shlex.split(unit["Service"]["ExecStart"])
+    assert words[1:4] == ["--nodaemon", "--pidfile=", "txdns"]
+    assert unit["Service"]["Type"] == "notify"
+    assert unit["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    command = twistd(*words[1:4], "--show-config")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    assert shown.returncode == 0, shown.stderr
