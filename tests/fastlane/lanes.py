@@ -18,7 +18,7 @@ from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.gates import standardGates
 from twisted_ext.server.rates import Rates
 from twisted_ext.server.respond import Responder, laneFor
-from twisted_ext.testing.sources import CannedSource, Entry, answerOf, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
@@ -99,7 +99,9 @@ class Server:
         remembers: bool = True,
         eager: bool = False,
         prefetch: bool = False,
-        **more: float,
+        perClient: int | None = None,
+        waiting: int | None = None,
+        late: float | None = None,
     ) -> None:
         """
         @param remembers: whether the fast lane gets anything.
@@ -116,7 +118,9 @@ class Server:
             elif eager:
                 group.datagrams, group.messages = Table(1 << 20, sights=0), Table(1 << 20, sights=0, stream=True)
         gates = standardGates(rates=rates, cookies=cookies, today=clock.seconds)
-        self.responder = Responder(self.source, clock, gates=gates, lane=self.lane, **more)  # type: ignore[arg-type]
+        self.responder = Responder(
+            self.source, clock, gates=gates, lane=self.lane, perClient=perClient, waiting=waiting, late=late
+        )
         self.sent: list[tuple[bytes, str]] = []
         self.beyond = 0
 

@@ -18,7 +18,14 @@ from twisted_ext.server.cookies import Cookies
 CLIENTS = (NEAR, "::ffff:127.0.0.1", "fd00::1", "203.0.113.9", "198.51.100.7")
 RULES = {"allow": ["127.0.0.0/8", "fc00::/7"], "drop": ["198.51.100.0/24"]}
 
-NAMES = [*RECORDS, ("www.example.test", "A"), ("no.example.test", "A"), ("no.example.test", "AAAA"), ("www.example.test", "ANY"), ("a-z.example.test", "AXFR")]
+NAMES = [
+    *RECORDS,
+    ("www.example.test", "A"),
+    ("no.example.test", "A"),
+    ("no.example.test", "AAAA"),
+    ("www.example.test", "ANY"),
+    ("www.example.test", "AXFR"),
+]
 
 
 @st.composite

@@ -39,7 +39,8 @@ class AccessTests(SynchronousTestCase):
             {"refuse": ["2001:db8::/32", "192.0.2.64/26"], "allow": ["any", "192.0.2.0/24"], "drop": ["192.0.2.66"]},
         ):
             access = Access(rules)
-            said = [access.actionFor(client) for client in ("192.0.2.66", "192.0.2.65", "192.0.2.1", "8.8.8.8", "2001:db8::1", "2001:db9::1")]
+            clients = ("192.0.2.66", "192.0.2.65", "192.0.2.1", "8.8.8.8", "2001:db8::1", "2001:db9::1")
+            said = [access.actionFor(client) for client in clients]
             self.assertEqual(said, ["drop", "refuse", "allow", "allow", "refuse", "allow"])
 
     def test_mistakes(self) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
@@ -32,7 +33,6 @@ from twisted_ext.wire.codes import CD, DO, RD, Rcode
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
 
 __all__ = ["Responder", "laneFor"]
 
@@ -61,6 +61,8 @@ _BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
 _NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
 
 _log: Final = Logger()
+
+_failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
 
 
 def laneFor(
@@ -342,8 +344,8 @@ class Responder:
         @return: what to tell somebody whose question could not be answered: the rcode, and in words that name no server of ours, why.
         """
         if not isinstance(fault, DNSFault):
-            if not isinstance(fault, CancelledError):
-                _log.error("a source raised {fault!r}, which no source may", fault=fault)
+            if fault is not None and not isinstance(fault, CancelledError):
+                _log.failure("a source raised what no source may", _failureOf(fault))
             return _BROKEN
         ede = fault.ede
         if isinstance(fault, Unknown):
