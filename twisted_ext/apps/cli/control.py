@@ -40,8 +40,9 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   trace show | off          what was followed; follow no more
   reload                    read the settings again, keeping cache and sockets
 
-The socket is the one that the server was given with --control. Without --socket it is
-TXDNS_CONTROL, or the place where servers of this user have it: {place}
+The socket is the one that the server was given with --control. Without --socket it is what
+TXDNS_CONTROL says, or where servers have it by themselves: /run/txdns/control.sock where
+root runs them, else txdns/control.sock in XDG_RUNTIME_DIR.
 
   txdns control stats
   txdns control cache flush --below example.com
@@ -61,7 +62,7 @@ def main(words: list[str]) -> int:
     @return: the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
-        print(HELP.format(place=Channel().path), end="")
+        print(HELP, end="")
         return OK
     return _Control(words).run()
 
