@@ -37,6 +37,9 @@ _FIRST_WAIT: Final = 1.0
 #: Seconds that somebody may keep an address of which nobody has said for how long.
 _TTL: Final = 60
 
+#: Octets of an address of IPv4.
+_IPV4: Final = 4
+
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
 
@@ -73,14 +76,19 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
         try:
             if header.type == OPT:
                 continue
-            strio = BytesIO()
-            cast(_Payload, header.payload).encode(strio, None)
-            rdata = strio.getvalue()
-            rdataFromWire(header.type, rdata)
+            payload: object = header.payload
+            address = payload.address if type(payload) is dns.Record_A and header.type == A else None
+            if isinstance(address, bytes) and len(address) == _IPV4:
+                rdata = address
+            else:
+                strio = BytesIO()
+                cast(_Payload, payload).encode(strio, None)
+                rdata = strio.getvalue()
+                rdataFromWire(header.type, rdata)
             records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (rdata,)))
         except (AttributeError, TypeError, ValueError, OSError, StructError) as error:
             raise BadMessage(f"{header!r:.200} cannot be read as a record: {error}") from error
-    return groupRecords(records)
+    return groupRecords(records) if records else ()
 
 
 @implementer(IAnswerSource)
@@ -125,9 +133,15 @@ class NamesSource:
         if self._queries:
             query = dns.Query(b"", question.rrType, question.rrClass)
             query.name.name = name
-            asked = maybeDeferred(cast(_Queries, self.resolver).query, query, waits).addCallback(
-                self._cbResult, question
-            )
+            came = maybeDeferred(cast(_Queries, self.resolver).query, query, waits)
+            if came.called and not came.paused and not isinstance(came.result, Failure):
+                # Zones and caches answer at once: there is nothing to wait for, and nothing to cancel.
+                try:
+                    return succeed(self._cbResult(cast("Sequence[Iterable[dns.RRHeader]]", came.result), question))
+                except Exception:
+                    asked: Deferred[Answer] = fail()
+            else:
+                asked = came.addCallback(self._cbResult, question)
         elif question.rrType in _FAMILIES:
             # IResolverSimple says nothing of names as octets.
             text = nameToText(question.name, final=False)

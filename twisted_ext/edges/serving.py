@@ -47,6 +47,8 @@ _HOOKS: Final = (
     "_responseFromMessage",
 )
 
+_EVERY_HOOK: Final = frozenset(_HOOKS)
+
 #: Those of them that stand between an answer and its reply.
 _REPLYING: Final = ("gotResolverError", "gotResolverResponse", "sendReply", "_responseFromMessage")
 
@@ -175,7 +177,7 @@ class MessageServing:
         @return: whether it was a query.
         """
         send = send or senderTo(peer, address)
-        if not self.verbose and not self.overrides():
+        if not (self.verbose or self._own) and _EVERY_HOOK.isdisjoint(vars(self)):
             return self.replyTo(octets, peer, address, send)
         message = Message()
         try:
