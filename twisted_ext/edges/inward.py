@@ -40,6 +40,9 @@ _TTL: Final = 60
 #: Octets of an address of IPv4.
 _IPV4: Final = 4
 
+#: Classes of twisted.names whose objects answer without waiting. They are not imported for this.
+_AT_ONCE: Final = frozenset(("twisted.names.authority.FileAuthority", "twisted.names.cache.CacheResolver"))
+
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
 
@@ -113,8 +116,23 @@ class NamesSource:
         self._label = type(resolver).__module__ + "." + type(resolver).__name__
         self._waiting: set[_Asking] = set()
         self._closed = False
+        self._atOnce = self._queries and not _AT_ONCE.isdisjoint(
+            [f"{each.__module__}.{each.__name__}" for each in type(resolver).__mro__]
+        )
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        """
+        Zones and caches of Twisted's answer at once; others are not asked, since nobody would wait for them.
+        """
+        if not self._atOnce:
+            return None
+        answered = self.answer(question, context)
+        answer = answered.result if answered.called and not answered.paused else None
+        if isinstance(answer, Answer):
+            return answer
+        # It has nothing on that, or takes its time after all: whoever wants to know will ask again.
+        answered.addErrback(lambda _: None)
+        answered.cancel()
         return None
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:

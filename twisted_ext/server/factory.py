@@ -12,6 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from twisted_ext.edges.protocols import DNSProtocol
 from twisted_ext.edges.serving import MessageServing
+from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
 from twisted_ext.server.finishing import Finishing
@@ -31,6 +32,20 @@ __all__ = ["DNSServerFactory"]
 
 #: Stands for the protocol of this package that knows how to deal with many connections.
 _PROTOCOL: Final = cast("Callable[[], Protocol]", DNSProtocol)
+
+
+class _Blank(Table):
+    """
+    Keeps nothing. What a resolver of anybody's says may differ from one second to the next, and from one client to another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0, sights=0)
+
+    def offer(self, query: bytes, reply: Reply, personal: bool = False) -> None:
+        """
+        @see: L{Table.offer}
+        """
 
 
 class _Connections(StreamServings):
@@ -115,12 +130,15 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def _use(self, source: IAnswerSource) -> None:
         super()._use(source)
+        lane = laneFor(self._access)
+        for group in lane.groups:
+            group.datagrams = group.messages = _Blank()
         self._responder = Responder(
             source,
             self.clock,
             gates=standardGates(minimalAny=False),
             finishing=Finishing(minimal=False, recursion=self.canRecurse),
-            lane=laneFor(self._access),
+            lane=lane,
             counters=self.counters,
             unrecursed=True,
         )
