@@ -4,36 +4,24 @@ Tests of controlling a running server.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import stat
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, cast
-from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorUNIX
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from tests.cache.canned import question, wishes
 from tests.server.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
-from twisted_ext.answers import QueryContext, Trace
-from twisted_ext.errors import BadDescription, CallerFault, ServerFailed
-from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import CONTROL_CLIENTS, CONTROL_SECONDS, TRACES_KEPT, TRACES_TAKEN
+from twisted_ext.answers import QueryContext
+from twisted_ext.errors import BadDescription
+from twisted_ext.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.server import control
-from twisted_ext.server.control import ControlService, controlSite
+from twisted_ext.server.control import controlSite
 from twisted_ext.server.http import Crowd
-from twisted_ext.server.places import controlPath
-from twisted_ext.server.tracing import Followed, Tracing
 from twisted_ext.testing.network import MemoryNetwork
-from twisted_ext.testing.sources import CannedSource
 from twisted_ext.transport.servers import Server
 
 #: More than is ever needed to let something slow come to its end.
@@ -344,56 +332,6 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(len(cancelled), 1)
 
 
-class TracingTests(SynchronousTestCase):
-    """
-    Tests for L{Tracing}.
-    """
-
-    def test_ends(self) -> None:
-        """
-        Tracing that somebody forgot ends by itself, and what it keeps is bounded.
-        """
-        tracing = Tracing()
-        tracing.turnOn()
-        taken = 0
-        while (trace := tracing.begin(question("a.example"), 0.0)) is not None:
-            taken += 1
-            if taken % 50 == 0:
-                tracing.finish(question("a.example"), trace, "", 0, 1.0)
-        self.assertEqual((taken, tracing.on), (TRACES_TAKEN.default, False))
-        self.assertEqual(len(tracing.kept()), TRACES_KEPT.default)
-
-    def test_follows(self) -> None:
-        """
-        What is followed answers as it would otherwise, both ways, failures included.
-        """
-        clock, tracing = Clock(), Tracing()
-        inner = CannedSource({("a.example", "A"): "192.0.2.1", ("b.example", "A"): ServerFailed("no", rcode=5)})
-        followed = Followed(inner, tracing, clock)
-        verifyObject(IAnswerSource, followed)
-        self.assertEqual(followed.sources(), (inner,))
-        tracing.turnOn()
-        context = QueryContext(1e9)
-        followed.answerNow(question("b.example"), context)
-        self.failureResultOf(followed.answer(question("b.example"), context), ServerFailed)
-        (kept,) = tracing.kept()
-        self.assertEqual(objectIn(kept)["rcode"], "REFUSED")
-
-    def test_off(self) -> None:
-        """
-        Nothing is followed that nobody wants followed.
-        """
-        self.assertIsNone(Tracing().begin(question("a.example"), 0.0))
-
-    def test_hostile(self) -> None:
-        """
-        A hostile name is kept as text that JSON can carry and nothing obeys.
-        """
-        tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
-        tracing.finish(asked, Trace(0.0), "192.0.2.9", 0, 1.0)
-        self.assertTrue(json.dumps(tracing.kept()).isprintable())
-
-
 class TickingTests(SynchronousTestCase):
     """
     Tests for L{Sight<twisted_ext.server.sight.Sight>} as a service.
@@ -424,143 +362,3 @@ class TickingTests(SynchronousTestCase):
             clock.advance(1.0)
         sight.stopService()
         self.assertEqual((sight.counters.names.most(5), sight.counters.slowest.most(5)), ([], []))
-
-
-class SocketTests(SynchronousTestCase):
-    """
-    Tests for the socket itself.
-    """
-
-    def setUp(self) -> None:
-        folder = TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.reactor = _Reactor()
-
-    def service(self, path: Path) -> ControlService:
-        """
-        @return: a service at a path.
-        """
-        return ControlService(cast(IReactorUNIX, self.reactor), str(path), sightOf(Clock()))
-
-    def test_mode(self) -> None:
-        """
-        Nobody but the owner can open the socket or look into the folder made for it.
-        """
-        path = self.folder / "run" / "control.sock"
-        service = self.service(path)
-        before = os.umask(0)
-        try:
-            service.startService()
-            self.assertEqual(os.umask(0), 0)
-        finally:
-            os.umask(before)
-        self.addCleanup(self.reactor.close)
-        self.assertEqual(stat.S_IMODE(path.parent.stat().st_mode), 0o700)
-        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        self.assertEqual(self.reactor.mode, 0o600)
-
-    def test_leftBehind(self) -> None:
-        """
-        A socket that a killed server left behind is replaced.
-        """
-        path = self.folder / "control.sock"
-        left = socket.socket(socket.AF_UNIX)
-        left.bind(str(path))
-        left.close()
-        self.service(path).startService()
-        self.addCleanup(self.reactor.close)
-        self.assertTrue(path.is_socket())
-
-    def test_inUse(self) -> None:
-        """
-        A socket at which another server listens is left alone, and that is said in one line.
-        """
-        path = self.folder / "control.sock"
-        with socket.socket(socket.AF_UNIX) as other:
-            other.bind(str(path))
-            other.listen(1)
-            with self.assertRaisesRegex(CallerFault, "another server is controlled at"):
-                self.service(path).startService()
-            self.assertTrue(path.is_socket())
-
-    def test_noSocket(self) -> None:
-        """
-        A file that is there is not removed.
-        """
-        path = self.folder / "important"
-        path.write_text("words")
-        with self.assertRaisesRegex(CallerFault, "is no socket"):
-            self.service(path).startService()
-        self.assertEqual(path.read_text(), "words")
-
-    def test_foreignFolder(self) -> None:
-        """
-        A folder that others can write to is refused, for they could put their own socket in the place of ours; one with the sticky bit
-        is not.
-        """
-        shared = self.folder / "shared"
-        shared.mkdir()
-        shared.chmod(0o777)
-        with self.assertRaisesRegex(CallerFault, "others can write to"):
-            self.service(shared / "control.sock").startService()
-        shared.chmod(0o1777)
-        self.service(shared / "control.sock").startService()
-        self.addCleanup(self.reactor.close)
-
-    def test_somebodyElsesFolder(self) -> None:
-        """
-        A folder of another user is refused.
-        """
-        with patch("os.geteuid", lambda: os.stat(self.folder).st_uid + 1):
-            if os.stat(self.folder).st_uid == 0:
-                # Root's folders are trusted by everybody.
-                os.chown(self.folder, 12345, -1)
-            with self.assertRaisesRegex(CallerFault, "others can write to"):
-                self.service(self.folder / "control.sock").startService()
-
-    def test_cannotBeMade(self) -> None:
-        """
-        A folder that cannot be made is an error in one line.
-        """
-        (self.folder / "file").write_text("")
-        with self.assertRaisesRegex(CallerFault, "^control: .*file"):
-            self.service(self.folder / "file" / "x" / "control.sock").startService()
-
-    def test_places(self) -> None:
-        """
-        Server and clients look for the socket in the same place, unless one is named.
-        """
-        self.assertEqual(controlPath({"TXDNS_CONTROL": "/a/b"}, 0), "/a/b")
-        self.assertEqual(controlPath({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, 1000), "/run/x/control.sock")
-        self.assertEqual(controlPath({}, 0), "/run/txdns/control.sock")
-        self.assertEqual(controlPath({"XDG_RUNTIME_DIR": "/run/user/1000"}, 1000), "/run/user/1000/txdns/control.sock")
-        self.assertEqual(controlPath({}, 1000), "/tmp/txdns-1000/control.sock")
-
-
-class _Reactor(Clock):
-    """
-    Binds real sockets, and never serves them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mode = 0
-        self._sockets: list[socket.socket] = []
-
-    def listenUNIX(self, address: str, factory: object, backlog: int = 50, mode: int = 0o666, wantPID: bool = False) -> object:
-        """
-        @see: L{IReactorUNIX.listenUNIX}
-        """
-        self.mode = mode
-        bound = socket.socket(socket.AF_UNIX)
-        bound.bind(address)
-        self._sockets.append(bound)
-        return bound
-
-    def close(self) -> None:
-        """
-        Close the sockets.
-        """
-        for each in self._sockets:
-            each.close()

@@ -32,7 +32,7 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   stats                     what it has counted
   upstreams                 the servers that it asks, and how they do
   cache show NAME           what the cache has for a name
-  cache flush NAME          forget a name; --below NAME: and all names below it; --all: everything
+  cache flush NAME          forget a name; --below NAME: and all below it; --all: everything
   cache dump [FILE]         write the cache down
   cache load FILE           take in what was written down; - for the standard input
   explain NAME [TYPE]       have the server look a name up, and tell how the answer came about

@@ -24,6 +24,9 @@ asked for most and which take longest, and how the servers that are asked do. Ct
 
 Written to a file or a pipe, or without rich, it is plain text, one picture after another.
 
+  txdns top
+  txdns top --every 60 >>watched.txt
+
 Exit codes: 0 ended, 1 wrong usage, 9 no server.
 """
 
