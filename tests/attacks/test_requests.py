@@ -1,0 +1,197 @@
+"""
+Attacks 24, 25 and 29 on a server: requests whose headers promise what is not there, with several OPT records or with options without end;
+names with characters that mean something elsewhere; classes, types and opcodes that nobody should look into.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import Final
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fastlane.lanes import SECRET, Server
+from tests.queries import optOf, queryOf
+from twisted_ext.limits import EDNS_OPTIONS, Limit
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.gates import ClassGate, FormGate, OpcodeGate, TypeGate
+from twisted_ext.server.requests import Request
+from twisted_ext.testing.sources import answerOf
+from twisted_ext.wire import edns
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message, Question
+
+QUESTION: Final = queryOf()[12:]
+OPT: Final = optOf()
+
+#: Counts of the four sections and what follows: requests that say one thing and are another.
+LIARS: Final = {
+    "65,535 questions in twelve octets": ((65535, 0, 0, 0), b""),
+    "65,535 of everything": ((65535, 65535, 65535, 65535), QUESTION),
+    "two questions": ((2, 0, 0, 0), QUESTION * 2),
+    "an answer": ((1, 1, 0, 0), QUESTION),
+    "65,535 authorities": ((1, 0, 65535, 0), QUESTION),
+    "65,535 additionals": ((1, 0, 0, 65535), QUESTION + OPT),
+    "two OPT records": ((1, 0, 0, 2), QUESTION + OPT + OPT),
+    "another request behind the end": ((1, 0, 0, 0), QUESTION + queryOf("victim.test")),
+    "a record that is not counted": ((1, 0, 0, 0), QUESTION + OPT),
+    "sixteen thousand options": ((1, 0, 0, 1), QUESTION + optOf(options=[(3, b"")] * 16_000)),
+    "an option longer than its record": ((1, 0, 0, 1), QUESTION + OPT[:-1] + b"\x05\x00\x03\xff\xff\x00"),
+}
+
+
+class RequestsTestCase(SynchronousTestCase):
+    """
+    A server with all its gates.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.server = Server(self.clock, cookies=Cookies(SECRET))
+
+    def rcodeOf(self, query: bytes, stream: bool = False) -> int | None:
+        """
+        @return: the rcode of the reply, which is well formed and no larger than may be; L{None} without one.
+        """
+        reply = self.server.stream(query) if stream else self.server.ask(query)
+        if reply is None:
+            return None
+        self.assertLessEqual(len(reply), 65535 if stream else 1232)
+        self.assertEqual(reply[:2], query[:2])
+        return Message.fromWire(reply).check().rcode
+
+
+class LyingTests(RequestsTestCase):
+    """
+    Tests of attack 24.
+    """
+
+    def test_liars(self) -> None:
+        """
+        Each gets FORMERR, by datagrams and by streams, however often it comes, and nobody is asked anything.
+        """
+        for text, (counts, rest) in LIARS.items():
+            wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
+            for stream in (False, True):
+                if stream or len(wire) < 4096:
+                    for _ in range(3):
+                        self.assertEqual(self.rcodeOf(wire, stream), Rcode.FORMERR, text)
+        self.assertEqual(self.server.inner.asked, 0)
+
+    def test_smuggled(self) -> None:
+        """
+        With the defence off, a request with another one in its back is answered, for whoever reads on to find.
+        """
+        self.patch(FormGate, "__call__", lambda gate, request, now: None)
+        counts, rest = LIARS["another request behind the end"]
+        self.assertEqual(self.rcodeOf(b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest), 0)
+
+    def test_options(self) -> None:
+        """
+        It is the bound on options that refuses sixteen thousand of them; and one that stands there often is answered once.
+        """
+        counts, rest = LIARS["sixteen thousand options"]
+        wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
+        self.assertEqual(self.rcodeOf(wire, True), Rcode.FORMERR)
+        self.patch(edns, "EDNS_OPTIONS", Limit(default=1 << 20, least=1, most=1 << 20))
+        self.assertEqual(self.rcodeOf(wire, True), 0)
+        self.assertEqual(EDNS_OPTIONS.default, 100)
+
+
+class CharactersTests(RequestsTestCase):
+    """
+    Tests of attack 25.
+    """
+
+    #: Names that look like the victim to whoever writes them as text, or reads them as such.
+    OTHERS: Final = (
+        b"\x0bvictim.test\x00",
+        b"\x07victim\x00\x04test\x00",
+        b"\x06victim\x05test\x00\x00",
+        b"\x0dvictim\\.test \x00",
+        b"\x06victim\x04tes\xf4\x00",
+    )
+
+    def test_neverEqual(self) -> None:
+        """
+        A name with a dot or a zero octet in a label is another one: what is known of it is not given to whoever asks for the victim, and
+        what is known of the victim not to whoever asks for it; not from the cache, and not from the fast lane.
+        """
+        inner = self.server.inner
+        inner.set("victim.test", "A", "192.0.2.1")
+        inner._otherwise = lambda question: answerOf(question, "192.0.2.66")
+        for _ in range(5):
+            for name in (b"\x06victim\x04test\x00", *self.OTHERS, b"\x06VICTIM\x04test\x00"):
+                reply = self.server.ask(queryOf(name))
+                assert reply is not None
+                message = Message.fromWire(reply).check()
+                theirs = b"\xc0\x00\x02\x01" if name.lower() == b"\x06victim\x04test\x00" else b"\xc0\x00\x02\x42"
+                self.assertEqual((message.questions[0].name, message.answer[0].rdatas), (name, (theirs,)))
+        self.assertEqual(inner.asked, 1 + len(self.OTHERS))
+
+    def test_asText(self) -> None:
+        """
+        Where names are compared as text with dots, as many programs do, the first of them is the victim.
+        """
+        key = Question.__init__
+
+        def asText(question: Question, name: bytes, rrType: int, rrClass: int = 1) -> None:
+            labels: list[bytes] = []
+            position = 0
+            while length := name[position]:
+                labels.append(name[position + 1 : position + 1 + length])
+                position += length + 1
+            flat = b"".join([bytes([len(label)]) + label for label in b".".join(labels).split(b".")]) + b"\x00"
+            key(question, name, rrType, rrClass)
+            question.key = flat.lower() + question.key[-4:]
+
+        self.patch(Question, "__init__", asText)
+        self.server.inner.set("victim.test", "A", "192.0.2.1")
+        self.server.ask(queryOf("victim.test"))
+        reply = self.server.ask(queryOf(self.OTHERS[0]))
+        assert reply is not None
+        self.assertIn(b"\xc0\x00\x02\x01", reply)
+
+
+class MeaninglessTests(RequestsTestCase):
+    """
+    Tests of attack 29.
+    """
+
+    def test_everything(self) -> None:
+        """
+        Every class with every opcode and every special type is refused in good form, nothing escapes, and nobody is asked.
+        """
+        for opcode in range(16):
+            for rrClass in (0, 3, 4, 254, 255, 65535):
+                for rrType in (0, 1, 24, 41, 128, 249, 250, 251, 252, 253, 254, 255, 65535):
+                    for opt in (b"", OPT, optOf(version=1)):
+                        query = queryOf(rrType=rrType, rrClass=rrClass, flags=opcode << 11 | 0x0100, opt=opt)
+                        rcode = self.rcodeOf(query)
+                        self.assertIn(rcode, (Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED, Rcode.BADVERS))
+        for rrType in (41, 128, 249, 250, 251, 252, 253, 254):
+            self.assertNotIn(self.rcodeOf(queryOf(rrType=rrType)), (0, 2, 3))
+        self.assertEqual(self.server.inner.asked, 0)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_gates(self) -> None:
+        """
+        With the gates off, the source is asked for such things.
+        """
+        for gate in (ClassGate, TypeGate, OpcodeGate):
+            self.patch(gate, "__call__", lambda gate, request, now: None)
+        self.rcodeOf(queryOf(rrClass=4))
+        self.rcodeOf(queryOf(rrType=250))
+        self.assertEqual(self.server.inner.asked, 2)
+
+    def test_signed(self) -> None:
+        """
+        Signatures in requests cost no more than reading them: none is looked into.
+        """
+        sig = b"\x00" + pack(">HHIH", 24, 255, 0, 0)
+        wire = queryOf(opt=OPT)[:10] + b"\x00\x02" + QUESTION + OPT + sig
+        request = Request.fromWire(wire, ("127.0.0.1", 4000), "udp")
+        assert request is not None
+        self.assertIn(self.rcodeOf(wire), (0, Rcode.FORMERR))
