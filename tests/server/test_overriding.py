@@ -130,6 +130,23 @@ class OverridingTests(Server):
         self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.1"])
         self.assertEqual(factory.connections, [])
 
+    def test_standIn(self) -> None:
+        """
+        A program's tests may call the factory with something that only takes messages.
+        """
+        taken: list[tuple[int, object]] = []
+
+        class StandIn:
+            def writeMessage(self, message: names.Message, address: object = None) -> None:
+                taken.append((len(message.answers), address))
+
+        factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
+        for address in (None, ("192.0.2.7", 1)):
+            message = names.Message()
+            message.fromStr(self.query("www.example.com"))
+            factory.messageReceived(message, StandIn(), address)  # type: ignore[arg-type]
+        self.assertEqual(taken, [(1, None), (1, ("192.0.2.7", 1))])
+
     def test_verbose(self) -> None:
         """
         Who wants to see queries sees them; the replies are the same.

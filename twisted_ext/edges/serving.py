@@ -5,6 +5,7 @@ Serving as L{twisted.names.server} does it: resolvers of three kinds behind one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from time import time
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -28,7 +29,7 @@ from twisted_ext.wire.framing import frame
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
 
-__all__ = ["MessageServing", "Peer"]
+__all__ = ["MessageServing", "Peer", "peerOf"]
 
 _log: Final = Logger()
 
@@ -198,13 +199,13 @@ class MessageServing:
         """
         if message.answer:
             return
-        message.timeReceived = self.clock.seconds()
+        message.timeReceived = time()
         if self.verbose:
             _log.info(
                 "{queries} query from {address}",
                 queries=" ".join([str(query) if self.verbose > 1 else _typeOf(query) for query in message.queries])
                 or "Empty",
-                address=address or proto.transport.getPeer(),
+                address=address or peerOf(proto),
             )
         if not self.allowQuery(message, proto, address):
             self._decline(message, proto, address, dns.EREFUSED)
@@ -248,7 +249,9 @@ class MessageServing:
         Reply with three lists of records.
         """
         answers, authority, additional = response
-        reply = self._responseFromMessage(message, dns.OK, answers, authority, additional)
+        reply = self._responseFromMessage(
+            message=message, rCode=dns.OK, answers=answers, authority=authority, additional=additional
+        )
         if isinstance(response, Result):
             reply.rCode = response.rcode
         self.sendReply(protocol, reply, address)
@@ -270,7 +273,7 @@ class MessageServing:
         else:
             fault = faultFromError(cast(BaseException, raised))
             rcode = dns.EREFUSED if isinstance(fault, Unknown) else fault.rcode
-        self.sendReply(protocol, self._responseFromMessage(message, rcode), address)
+        self.sendReply(protocol, self._responseFromMessage(message=message, rCode=rcode), address)
 
     def handleInverseQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
         """
@@ -297,7 +300,7 @@ class MessageServing:
         self._decline(message, protocol, address, dns.ENOTIMP)
 
     def _decline(self, message: dns.Message, protocol: Peer, address: _Address | None, rcode: int) -> None:
-        reply = self._responseFromMessage(message, rcode)
+        reply = self._responseFromMessage(message=message, rCode=rcode)
         reply.opCode = message.opCode
         self.sendReply(protocol, reply, address)
 
@@ -382,11 +385,32 @@ def _octetsOf(message: dns.Message) -> bytes:
     return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()
 
 
+def _writeMessage(protocol: Peer, octets: bytes, address: _Address | None) -> None:
+    message = Message()
+    message.fromStr(octets)
+    if address is None:
+        protocol.writeMessage(message)
+    else:
+        protocol.writeMessage(message, address)
+
+
+def peerOf(protocol: Peer) -> tuple[str, int]:
+    """
+    @return: address and port of who is at the other end of a connection; nothing where it has none.
+    """
+    transport = getattr(protocol, "transport", None)
+    there = None if transport is None else transport.getPeer()
+    return getattr(there, "host", ""), getattr(there, "port", 0)
+
+
 def senderTo(protocol: Peer, address: _Address | None) -> _Send:
     """
     @return: what sends octets to where a message came from.
     """
-    transport = protocol.transport
+    transport = getattr(protocol, "transport", None)
+    if transport is None:
+        # Something that stands for a protocol, in a test for instance.
+        return lambda octets: _writeMessage(protocol, octets, address)
     if address is None:
         return lambda octets: transport.write(frame(octets))
     datagrams = cast(_Datagrams, transport)

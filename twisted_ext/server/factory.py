@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from twisted_ext.edges.protocols import DNSProtocol
-from twisted_ext.edges.serving import MessageServing
+from twisted_ext.edges.serving import MessageServing, peerOf
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
@@ -146,8 +146,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
     def replyTo(self, octets: bytes, peer: Peer, address: tuple[str, int] | None, send: Send) -> bool:
         if address is not None:
             return self._responder.take(octets, (address[0], address[1]), "udp", send)
-        there = peer.transport.getPeer()
-        return self._responder.take(octets, (getattr(there, "host", ""), getattr(there, "port", 0)), "tcp", send)
+        return self._responder.take(octets, peerOf(peer), "tcp", send)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
