@@ -178,6 +178,32 @@ class ForwardServiceTests(ServiceCase):
         self.assertEqual(self.addressOf(), "192.0.2.81")
 
 
+class TracingTests(ServiceCase):
+    """
+    Tests for following look-ups while the server runs.
+    """
+
+    def test_followed(self) -> None:
+        """
+        While tracing is on, the steps to each answer that takes any are kept, for failures as well; while it is off, none are.
+        """
+        service = self.run_()
+        self.asked()
+        self.assertEqual(self.successResultOf(service.sight.traces()), [])
+        self.successResultOf(service.sight.trace(True, None))
+        self.asked("other.example.test")
+        self.asked("localhost")
+        self.upstream.rcode = 5
+        self.asked("bad.example.test")
+        self.successResultOf(service.sight.trace(False, None))
+        self.asked("more.example.test")
+        kept = self.successResultOf(service.sight.traces())
+        found = [(each["name"], each["rcode"]) for each in kept if isinstance(each, dict)]
+        self.assertEqual(found, [("other.example.test.", "NXDOMAIN"), ("localhost.", "NOERROR"), ("bad.example.test.", "REFUSED")])
+        assert isinstance(kept[0], dict)
+        self.assertIn("sent", [step["event"] for step in cast("list[dict[str, object]]", kept[0]["steps"])])
+
+
 class ReloadTests(ServiceCase):
     """
     Tests for reading settings again.

@@ -133,7 +133,8 @@ def _settings() -> Iterable[Setting]:
     yield Setting("local-file", kinds.READABLE, (), "Answer with the records of this file, one on each line", group=known)
     cache = "The cache"
     yield Setting("cache", kinds.FLAG, True, "Remember answers", short="c", group=cache)
-    yield Setting("cache-size", kinds.Octets(CACHE_BYTES), int(CACHE_BYTES.default), "Memory for them, in octets, or as 64M", group=cache, live=False)
+    size = int(CACHE_BYTES.default)
+    yield Setting("cache-size", kinds.Octets(CACHE_BYTES), size, "Memory for them, in octets, or as 64M", group=cache, live=False)
     yield Setting("prefetch", kinds.FLAG, True, "Fetch what is asked for often anew before it ends", group=cache)
     yield Setting(
         "stale",
