@@ -73,6 +73,9 @@ class Deadlines:
             late = self.waiting.pop(waiter, None)
             if late is not None:
                 late(waiter)
+        self._rearm()
+
+    def _rearm(self) -> None:
         # Somebody who came meanwhile may have set the timer, but for a later time.
         if self._heap and (self._timer is None or self._heap[0][0] < self._timerAt):
             self._arm(self._heap[0][0])
