@@ -64,7 +64,7 @@ ACTING: Final = (
 FOREIGN: Final = ("asyncio", "twisted.names")
 
 #: What only tests may use: an oracle is no oracle if the code asks it too.
-ORACLES: Final = ("dns", "hypothesis", "pytest", "pytest_twisted", "tests")
+ORACLES: Final = ("dns", "hypothesis", "prometheus_client", "pytest", "pytest_twisted", "tests")
 
 #: Names of modules that would say nothing about what is in them.
 EMPTY_WORDS: Final = frozenset("common engine handler handlers helpers manager processor util utils".split())

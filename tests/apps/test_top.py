@@ -16,6 +16,7 @@ from tests.apps.controlled import Controlled, controlled
 from tests.apps.terminals import Terminal
 from tests.metrics.samples import busy
 from twisted_ext.apps.cli.main import main
+from twisted_ext.apps.cli.top import _viewFor
 from twisted_ext.apps.cli.viewing import PlainView, Rates, pictureOf
 from twisted_ext.metrics.figures import JSON, figuresOf
 
@@ -152,3 +153,27 @@ def test_noServer(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "--socket", "/nonexistent/control.sock"]) == 9
     said = capfd.readouterr()
     assert said.out == "" and said.err.count("\n") == 1
+
+
+def test_withoutRich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where rich is not installed the picture is drawn in plain characters, in place at a terminal, and no wider or higher than that.
+    """
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.delitem(sys.modules, "twisted_ext.apps.cli.richview", raising=False)
+    assert isinstance(_viewFor(True), PlainView)
+
+    class Screen(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "12")
+    monkeypatch.setenv("TERM", "xterm")
+    rates, screen = Rates(), Screen()
+    rates.note(stats(), 10.0)
+    PlainView(screen).draw(STATUS, rates)
+    drawn = screen.getvalue()
+    assert drawn.startswith("\x1b[H") and drawn.endswith("\x1b[J")
+    lines = drawn.removeprefix("\x1b[H").removesuffix("\x1b[J").splitlines()
+    assert len(lines) <= 11 and max(len(line.removesuffix("\x1b[K")) for line in lines) <= 39
