@@ -33,7 +33,10 @@ class OverridingTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        known: dict[tuple[str, str], TimedOut | str] = {("www.example.org", "A"): "192.0.2.80", ("gone.example.org", "A"): TimedOut("nobody")}
+        known: dict[tuple[str, str], TimedOut | str] = {
+            ("www.example.org", "A"): "192.0.2.80",
+            ("gone.example.org", "A"): TimedOut("nobody"),
+        }
         self.inner = CannedSource(known, otherwise="192.0.2.1")
         self.source = Overriding(self.inner, localRecords([localRecord(text) for text in LOCAL]))
 
