@@ -313,7 +313,7 @@ class LoopTests(StackCase):
         self.assertFalse(somewhere.has(Server("192.0.2.7", 53)))
         self.assertFalse(somewhere.has(Server("192.0.2.8", 5300)))
         self.assertFalse(somewhere.has(Server("127.0.0.1", 5300)))
-        for everywhere in (Listening((), 53), Listening(("0.0.0.0", "::"), 53)):
+        for everywhere in (Listening((), 53), Listening(("",), 53), Listening(("0.0.0.0", "::"), 53)):
             self.assertTrue(everywhere.has(Server("127.0.0.53", 53)))
             self.assertTrue(everywhere.has(Server("::1", 53)))
             self.assertFalse(everywhere.has(Server("127.0.0.1", 5353)))

@@ -57,8 +57,9 @@ class Listening:
 
     def __init__(self, addresses: tuple[str, ...], port: int) -> None:
         self.port = port
-        self._servers = [Server(address, port) for address in addresses if port]
-        self._everywhere = not addresses or any(_packed(address) in (bytes(4), bytes(16)) for address in addresses)
+        named = [address for address in addresses if address]
+        self._servers = [Server(address, port) for address in named if port]
+        self._everywhere = len(named) < len(addresses) or not named or any(not any(_packed(address)) for address in named)
 
     def has(self, server: Server) -> bool:
         """
