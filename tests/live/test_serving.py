@@ -175,6 +175,17 @@ def test_keptOpen(server: Served, program: str) -> None:
     assert "192.0.2.80" in printed and "NXDOMAIN" in printed and "ns.example.org." in printed, printed
 
 
+def test_keepalive(server: Served) -> None:
+    """
+    Who asks for how long it may keep a connection is told, and only then, and only on one.
+    """
+    for _ in range(3):
+        words = ("+norec", "+nocookie", "www.example.org")
+        assert "TCP KEEPALIVE: 10.0 secs" in dig(server, "+tcp", "+keepalive", *words)
+        assert "TCP KEEPALIVE" not in dig(server, "+tcp", *words)
+        assert "TCP KEEPALIVE" not in dig(server, "+keepalive", *words).partition("Got answer")[2]
+
+
 def test_large(server: Served) -> None:
     """
     An answer may have nearly as many octets as a message can.

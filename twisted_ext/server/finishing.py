@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.limits import CLIENT_STREAM_IDLE, DATAGRAM_SIZE
 from twisted_ext.server.composing import Composed, Sections, compose
 from twisted_ext.server.identity import Identity
 from twisted_ext.server.requests import Refusal, Request
@@ -22,7 +22,11 @@ _OPCODE: Final = 0x7800
 
 # EDNS options.
 _NSID: Final = 3
+_KEEPALIVE: Final = 11
 _EDE: Final = 15
+
+#: For how long a connection is kept between requests, in tenths of a second: told whoever asks for it (RFC 7828, section 3.3.2).
+_IDLE: Final = int(CLIENT_STREAM_IDLE.default * 10).to_bytes(2, "big")
 
 #: Characters of an extended error's text that are passed on.
 _TEXT: Final = 200
@@ -69,7 +73,7 @@ class Finishing:
         opt = b""
         if edns is not None:
             dnssecOk = bool(edns.flags & DO)
-            if answer.ede or (self._nsid and edns.options):
+            if answer.ede or (edns.options and (self._nsid or request.transport != "udp")):
                 opt = self._opt(request, answer.rcode >> 4, answer.ede)
             else:
                 opt = self._dnssecOPT if dnssecOk else self._plainOPT
@@ -112,6 +116,8 @@ class Finishing:
         options = [(_EDE, code.to_bytes(2, "big") + text[:_TEXT].encode("utf-8", "replace")) for code, text in ede[:4]]
         if self._nsid and edns.option(_NSID) is not None:
             options.append((_NSID, self._nsid))
+        if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
+            options.append((_KEEPALIVE, _IDLE))
         return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
 
 
