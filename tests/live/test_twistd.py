@@ -196,6 +196,12 @@ def test_daemon(tmp_path: Path) -> None:
         assert second.returncode == 1
         assert f"127.0.0.1:{port} is in use" in second.stderr
         assert not (tmp_path / "second" / "twistd.pid").exists()
+        (tmp_path / "third").mkdir()
+        page = ["-i", "127.0.0.1", "-p", str(freePort("127.0.0.1")), "--control", "", "--http", f"127.0.0.1:{port}"]
+        command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *page)
+        assert subprocess.run(command, cwd=tmp_path / "third", stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
+        assert f"http: cannot listen at 127.0.0.1:{port}" in (tmp_path / "third" / "log").read_text()
+        assert not (tmp_path / "third" / "twistd.pid").exists()
     finally:
         os.kill(process, signal.SIGTERM)
     wait(lambda: not (tmp_path / "twistd.pid").exists())

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardOptions", "Options", "makeService"]
 
+_log: Final = Logger()
+
 #: What shells are told where words, files or sockets cannot be used.
 _WRONG: Final = 1
 
@@ -317,6 +319,8 @@ def _complainPlainly() -> None:
 
     def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if isinstance(error, DNSFault):
+            # In the background the log is all that there is.
+            _log.critical("{fault}", fault=error)
             with suppress(SystemExit):
                 _end(str(error))
         else:
@@ -330,8 +334,6 @@ class _Willing(Service):
     A part that the server does without where it cannot be had.
     """
 
-    _log = Logger()
-
     def __init__(self, inner: Service) -> None:
         self._inner = inner
 
@@ -344,7 +346,7 @@ class _Willing(Service):
         try:
             start()
         except CallerFault as fault:
-            self._log.warn("doing without: {fault}", fault=fault)
+            _log.warn("doing without: {fault}", fault=fault)
 
     def stopService(self) -> object:
         """
