@@ -194,7 +194,7 @@ def test_metadata(wheel: Path) -> None:
     metadata = message_from_bytes(texts["METADATA"])
     assert metadata["Name"] == "twisted-ext"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) >= set("https quic shell cli metrics sql redis all test".split())
+    assert set(metadata.get_all("Provides-Extra", [])) >= set("https quic shell cli sql redis all test".split())
     assert "LICENSE" in texts
     assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
 

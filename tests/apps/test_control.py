@@ -281,6 +281,16 @@ def test_brokenDump(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         thread.join()
     assert said.code == 9 and "broke off" in said.error
     assert (tmp_path / "cache").read_text() == "the last one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "sock"]
+
+
+def test_dumpNowhere(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """
+    A file that cannot be written, or read, is one line and an exit code of its own.
+    """
+    for words in (["dump", str(tmp_path / "none" / "cache")], ["load", str(tmp_path / "none")], ["load", str(tmp_path)]):
+        said = control(server, capfd, "cache", *words)
+        assert said.code == 8 and said.error.count("\n") == 1 and str(tmp_path) in said.error
 
 
 def test_somebodyElses(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

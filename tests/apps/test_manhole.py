@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -338,3 +339,21 @@ class FileTests(SynchronousTestCase):
         self.assertEqual([(server[0], server[3]) for server in reactor.tcpServers], [(5022, "127.0.0.1")])
         self.successResultOf(service.stopService())
         self.assertIsNone(service.port)
+
+    def test_inUse(self) -> None:
+        """
+        A port that somebody else has is an error in one line.
+        """
+        keys = self.folder / "keys"
+        keys.write_bytes(cast(bytes, newKey().public().toString("openssh")))
+        keys.chmod(0o600)
+        reactor = cast(Any, MemoryReactorClock)()
+
+        def taken(port: int, factory: object, backlog: int = 50, interface: str = "") -> object:
+            raise cast(Any, CannotListenError)(interface, port, OSError(98, "Address already in use"))
+
+        self.patch(reactor, "listenTCP", taken)
+        service = ManholeService(cast(IReactorTime, reactor), "tcp:5022:interface=127.0.0.1", str(keys), {})
+        with self.assertRaisesRegex(CallerFault, "^manhole: cannot listen at tcp:5022:interface=127.0.0.1: .*already in use"):
+            service.startService()
+        self.successResultOf(service.stopService())

@@ -67,21 +67,30 @@ class ManholeService(Service):
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
         self._crowd = Crowd(self._factory, int(MANHOLE_CLIENTS.default))
         self._port: IListeningPort | None = None
-        self._listening: Deferred[None] | None = None
+        self._where = endpoint
 
     def startService(self) -> None:
         """
         Begin to listen.
+
+        @raise CallerFault: that cannot be; says why.
         """
         self.running = 1
-        self._listening = self._endpoint.listen(cast(Any, self._crowd)).addCallbacks(self._cbListening, self._ebListening)
+        faults: list[CallerFault] = []
+
+        def failed(failure: Failure) -> None:
+            error = getattr(failure.value, "socketError", failure.value)
+            faults.append(CallerFault(f"manhole: cannot listen at {self._where}: {error}"))
+            _log.error("{fault}", fault=faults[0])
+
+        self._endpoint.listen(cast(Any, self._crowd)).addCallbacks(self._cbListening, failed)
+        # As good as all endpoints know at once.
+        if faults:
+            raise faults[0]
 
     def _cbListening(self, port: IListeningPort) -> None:
         self._port = port
         _log.info("manhole at {port}", port=port.getHost())
-
-    def _ebListening(self, failure: Failure) -> None:
-        _log.error("manhole: cannot listen: {error}", error=failure.getErrorMessage())
 
     @property
     def port(self) -> IListeningPort | None:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import IO, Final
 
 from twisted_ext.apps.cli.controlling import Channel
@@ -158,6 +159,9 @@ class _Control:
             os.replace(beside, path)
         except OSError as error:
             raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
+        finally:
+            with suppress(OSError):
+                os.unlink(beside)
         return OK
 
     def _load(self, path: str) -> int:
