@@ -136,6 +136,34 @@ class ForwardStackTests(StackCase):
         self.network.advance(0.15)
         self.assertEqual(self.told(asked), ["192.0.2.80"])
 
+    def test_goneForLong(self) -> None:
+        """
+        An upstream that is gone does not cost every look-up the time to wait for it: after some of them others are asked first, until it is
+        tried again and answers.
+        """
+        names = {(f"h{number}.example.test", "A"): f"192.0.2.{number}" for number in range(100)}
+        silent, first = self.serve("192.0.2.53", names)
+        silent.silent = True
+        other, second = self.serve("192.0.2.54", names)
+        stack = self.stack(upstream=[first.label, second.label], hedge=0.3)
+
+        def elapsed(number: int) -> float:
+            began = self.here.seconds()
+            asked = self.ask(stack, f"h{number}.example.test")
+            while not asked.called:
+                self.network.advance(0.01)
+            self.assertEqual(self.told(asked), [f"192.0.2.{number}"])
+            return self.here.seconds() - began
+
+        times = [elapsed(number) for number in range(10)]
+        self.assertGreater(min(times[:3]), 0.3)
+        self.assertLess(max(times[3:]), 0.1)
+        silent.silent = False
+        self.network.advance(2)
+        elapsed(20)
+        self.assertEqual(len([each for each in other.asked if each.question == questionOf("h20.example.test")]), 0)
+        self.assertLess(elapsed(21), 0.1)
+
     def test_stale(self) -> None:
         """
         When upstreams are gone, an answer past its end is given after the time to wait, marked as such; with that off, it is not.

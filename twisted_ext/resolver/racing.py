@@ -4,7 +4,7 @@ Several sources for one question, and the first answer wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -57,11 +57,19 @@ class Racing:
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_sources", "_clock", "_delay", "_races")
+    __slots__ = ("immediate", "_sources", "_clock", "_delay", "_races", "_order")
 
-    def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime, *, delay: float | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[IAnswerSource],
+        clock: IReactorTime,
+        *,
+        delay: float | None = None,
+        order: Callable[[], Sequence[IAnswerSource]] | None = None,
+    ) -> None:
         """
         @param delay: seconds that each source has before the next one is asked; 0 asks all of them at once.
+        @param order: gives the sources in the order in which they are to be asked now; that of C{sources} by default.
 
         @raise CallerFault: there are no sources.
         """
@@ -70,6 +78,7 @@ class Racing:
         self._sources = tuple(sources)
         self._clock = clock
         self._delay = HEDGE_SECONDS.pick(delay)
+        self._order = order
         self._races: set[_Race] = set()
         self.immediate = all(getattr(source, "immediate", False) for source in sources)
 
@@ -87,7 +96,8 @@ class Racing:
         answer = self.answerNow(question, context)
         if answer is not None:
             return succeed(answer)
-        race = _Race(self._sources, self._clock, self._delay, question, context)
+        sources = self._sources if self._order is None else tuple(self._order())
+        race = _Race(sources, self._clock, self._delay, question, context)
         self._races.add(race)
         race.goOn()
         return race.result.addBoth(self._cbOver, race)

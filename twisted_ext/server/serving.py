@@ -70,7 +70,7 @@ class _Forgetful(Table):
     Keeps nothing, so that every query is seen.
     """
 
-    def offer(self, datagram: bytes, reply: Reply, *, personal: bool = False) -> None:
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         """
         @see: L{Table.offer}
         """

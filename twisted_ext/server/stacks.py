@@ -4,7 +4,7 @@ What a server answers from, put together as its settings say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -118,18 +118,20 @@ class ForwardStack:
         system: SystemServers | None = None
 
         def built(description: str, setting: str) -> Upstream:
-            upstream = Upstream(description, described(self._reactor, description, setting, self._listening))
+            upstream = Upstream(description, described(self._reactor, description, setting, self._listening), self._reactor)
             upstreams.append(upstream)
             return upstream
 
         try:
             if settings.upstream:
-                first: Sequence[IAnswerSource] = [built(description, "upstream") for description in settings.upstream]
-                default = first[0] if len(first) == 1 else Racing(first, self._reactor, delay=settings.hedge)
+                first = [built(description, "upstream") for description in settings.upstream]
+                default: IAnswerSource = first[0]
+                if len(first) > 1:
+                    default = Racing(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
             else:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
-                default = Upstream(system.path, system)
-                upstreams.append(default)
+                default = following = Upstream(system.path, system, self._reactor)
+                upstreams.append(following)
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:
                 domain, _, description = route.partition("=")
@@ -276,6 +278,10 @@ class ForwardStack:
 
     def _labelOf(self, upstream: Upstream) -> str:
         return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
+
+
+def _rests(upstream: Upstream) -> bool:
+    return upstream.rests
 
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:

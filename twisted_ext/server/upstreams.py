@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.errors import DNSFault, Refused, Unreachable
+from twisted_ext.errors import DNSFault, Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import CONFIGURATION_OCTETS, LOOK_SECONDS
+from twisted_ext.limits import BACK_OFF, CONFIGURATION_OCTETS, LOOK_SECONDS
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured
 from twisted_ext.resolver.filtering import isPrivate
@@ -38,6 +39,12 @@ _log = Logger()
 _PAUSE: Final = LOOK_SECONDS.default
 _LONG_AGO: Final = float("-inf")
 _TXT: Final = 16
+
+#: Look-ups in a row that an upstream does not answer before others are asked first.
+_MISSES: Final = 3
+
+#: Seconds after which a look-up that nobody waits for any more was one that the upstream did not answer.
+_SLOW: Final = 0.2
 
 #: Below which names are asked that tell whether an upstream leads back here. Nobody has it (RFC 6761, section 6.2), and forwarders pass
 #: it on.
@@ -183,14 +190,28 @@ class Upstream:
     """
     One of those to ask.
 
+    What it did not answer by the time that another one had counts as much as what it never answered: a server that is gone is not to
+    cost everybody the time that it is waited for.
+
     @ivar description: as it was written.
     @ivar looped: it was found to ask this server in its turn, and is not asked any more.
+    @ivar misses: look-ups in a row that it did not answer.
     """
 
-    def __init__(self, description: str, inner: IAnswerSource) -> None:
+    def __init__(self, description: str, inner: IAnswerSource, clock: IReactorTime) -> None:
         self.description = description
         self.inner = inner
         self.looped = False
+        self.misses = 0
+        self._restsUntil = 0.0
+        self._seconds = clock.seconds
+
+    @property
+    def rests(self) -> bool:
+        """
+        Whether others are to be asked first.
+        """
+        return self.looped or (self.misses >= _MISSES and self._seconds() < self._restsUntil)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return None if self.looped else self.inner.answerNow(question, context)
@@ -199,7 +220,23 @@ class Upstream:
         if self.looped:
             text = f"the upstream {self.description} asks this server in its turn"
             return fail(Refused(text, rcode=2, ede=((22, "forwarding loop"),)))
-        return self.inner.answer(question, context)
+        began = self._seconds()
+        return self.inner.answer(question, context).addCallbacks(self._answered, self._failed, errbackArgs=(began,))
+
+    def _answered(self, answer: Answer) -> Answer:
+        self.misses = 0
+        return answer
+
+    def _failed(self, failure: Failure, began: float) -> Failure:
+        now = self._seconds()
+        fault = failure.value
+        if isinstance(fault, TimedOut | Unreachable) or (not isinstance(fault, ServerFailed) and now - began >= _SLOW):
+            self.misses += 1
+            if self.misses >= _MISSES:
+                self._restsUntil = now + min(BACK_OFF.default * 2 ** min(self.misses - _MISSES, 16), BACK_OFF.most)
+        elif isinstance(fault, ServerFailed):
+            self.misses = 0
+        return failure
 
     def close(self) -> Deferred[None]:
         return self.inner.close()
