@@ -77,7 +77,7 @@ class Forgetful(Table):
 
     __slots__ = ()
 
-    def offer(self, datagram: bytes, reply: Reply, *, personal: bool = False) -> None:
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         pass
 
 

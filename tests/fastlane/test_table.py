@@ -90,6 +90,7 @@ class TableTests(SynchronousTestCase):
         query, other = queryOf(), queryOf("other.example.test")
         elsewhere = Epoch()
         self.table.offer(query, replyOf(query, self.epoch))
+        self.table.offer(query, replyOf(query, self.epoch), varies=True)
         self.table.offer(other, replyOf(other, elsewhere))
         mixed = mixedCase(query, 0x5555555555)
         self.assertIsNotNone(self.table.again(mixed, 1.0))

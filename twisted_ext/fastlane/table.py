@@ -224,20 +224,23 @@ class Table:
         self._put(key, entry)
         return entry
 
-    def offer(self, datagram: bytes, reply: Reply, *, personal: bool = False) -> None:
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         """
         Have a reply given again to all who ask the same, once this is offered for the second time.
 
         @param datagram: the query.
         @param reply: to be given as it is, for the class of clients that this table is for.
-        @param personal: the reply stands for the client's own in its last option, its cookie: only the second shape takes it, without that.
+        @param varies: others are likely to ask the same with other octets, in another case or with other options: have it under the second
+            shape then, where that can be, and not under these octets.
+        @param personal: the client gets something of its own behind the reply, its cookie.
         """
-        if not personal:
-            self._admit(datagram[2:], reply)
-        if self.echo and reply.whole:
+        if varies and self.echo and reply.whole:
             shape = shapeOf(datagram)
             if shape is not None and (shape.cookie is not None) == personal:
                 self._admit(shape.key, reply)
+                return
+        if not personal:
+            self._admit(datagram[2:], reply)
 
     def _admit(self, key: bytes, reply: Reply) -> None:
         if self._mask >= 0:

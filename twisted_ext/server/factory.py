@@ -42,7 +42,7 @@ class _Blank(Table):
     def __init__(self) -> None:
         super().__init__(0, sights=0)
 
-    def offer(self, query: bytes, reply: Reply, personal: bool = False) -> None:
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         """
         @see: L{Table.offer}
         """

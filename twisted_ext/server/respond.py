@@ -318,7 +318,9 @@ class Responder:
         )
         group = request.record.group
         table = group.datagrams if request.transport == "udp" else group.messages
-        table.offer(request.wire, reply, personal=bool(request.cookie))
+        question = request.question
+        varies = (edns is not None and bool(edns.options)) or not question.key.startswith(question.name)
+        table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
 
     def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
         """
