@@ -13,6 +13,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase
+from tests.peers import freePort
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.control import ControlService
 from twisted_ext.server.services import ForwardService, Server, makeServer, pathOf
@@ -309,9 +310,7 @@ class MakingTests(ServiceCase):
         """
         Where a server cannot be made, its port is free again.
         """
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = freePort("127.0.0.1")
         for workers in (1, 2):
             settings = Settings.of(interface="127.0.0.1", port=port, upstream=f"127.0.0.1:{port}", workers=workers)
             error = self.assertRaises(DNSFault, makeServer, self.here, settings)
