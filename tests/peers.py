@@ -47,6 +47,8 @@ _PACKAGES: Final = {
     "named": "bind9",
     "named-checkzone": "bind9-utils",
     "nsd-checkzone": "nsd",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
 }
 
 #: Seconds that a server gets to answer its first question.
