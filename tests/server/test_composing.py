@@ -18,7 +18,7 @@ from twisted_ext.wire.records import RRSet
 
 NAME = nameFromText("www.example.test")
 START = queryOf()
-SOA = rrsetOf(nameFromText("example.test"), 6, "ns.example.test. mail.example.test. 1 3600 600 86400 60", 60)
+SOA = rrsetOf(nameFromText("example.test"), 6, "ns.example.test. hostmaster.example.test. 1 3600 600 86400 60", 60)
 
 
 def setOf(count: int, name: bytes = NAME) -> RRSet:
