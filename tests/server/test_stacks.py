@@ -268,6 +268,20 @@ class ReloadTests(StackCase):
         self.assertEqual(self.changes, 1)
         self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
 
+    def test_hostsFileReadMeanwhile(self) -> None:
+        """
+        The same where a question that no copy answered has had the file read already.
+        """
+        path = self.file("192.0.2.11 www.lan\n")
+        stack = self.stack(recursive=False, hostsFile=path)
+        stack.look()
+        Path(path).write_text("192.0.2.12 www.lan # another one\n")
+        self.network.advance(2)
+        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
+        self.assertEqual(self.changes, 0)
+        stack.look()
+        self.assertEqual(self.changes, 1)
+
     def test_flush(self) -> None:
         """
         A flush makes copies of answers void as well.

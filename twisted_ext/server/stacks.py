@@ -101,6 +101,7 @@ class ForwardStack:
             prefetch=settings.prefetch,
         )
         self._hosts: Hosts | None = None
+        self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
         try:
             self._outermost = self._makeOutermost(settings)
@@ -208,9 +209,10 @@ class ForwardStack:
         See whether files that are answered from are other ones. Copies of answers would hide that otherwise.
         """
         if self._hosts is not None:
-            before = self._hosts.table
             self._hosts.refresh()
-            if self._hosts.table is not before:
+            # A question that came meanwhile may have had it read.
+            seen, self._hostsSeen = self._hostsSeen, self._hosts.table
+            if seen is not None and seen is not self._hostsSeen:
                 self._changed()
         if self._asking.system is not None:
             self._asking.system.look()
