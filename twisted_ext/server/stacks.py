@@ -118,20 +118,22 @@ class ForwardStack:
         upstreams: list[Upstream] = []
         system: SystemServers | None = None
 
-        def built(description: str, setting: str) -> Upstream:
-            upstream = Upstream(description, described(self._reactor, description, setting, self._listening), self._reactor)
+        def built(description: str, setting: str, counted: bool = False) -> Upstream:
+            source = described(self._reactor, description, setting, self._listening)
+            upstream = Upstream(description, source, self._reactor, counted=counted)
             upstreams.append(upstream)
             return upstream
 
         try:
             if settings.upstream:
-                first = [built(description, "upstream") for description in settings.upstream]
+                several = len(settings.upstream) > 1
+                first = [built(description, "upstream", several) for description in settings.upstream]
                 default: IAnswerSource = first[0]
-                if len(first) > 1:
+                if several:
                     default = Racing(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
             else:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
-                default = following = Upstream(system.path, system, self._reactor)
+                default = following = Upstream(system.path, system, self._reactor, counted=False)
                 upstreams.append(following)
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:

@@ -198,8 +198,12 @@ class Upstream:
     @ivar misses: look-ups in a row that it did not answer.
     """
 
-    def __init__(self, description: str, inner: IAnswerSource, clock: IReactorTime) -> None:
+    def __init__(self, description: str, inner: IAnswerSource, clock: IReactorTime, *, counted: bool = True) -> None:
+        """
+        @param counted: there are others that can be asked first where this one does not answer.
+        """
         self.description = description
+        self._counted = counted
         self.inner = inner
         self.looped = False
         self.misses = 0
@@ -220,6 +224,8 @@ class Upstream:
         if self.looped:
             text = f"the upstream {self.description} asks this server in its turn"
             return fail(Refused(text, rcode=2, ede=((22, "forwarding loop"),)))
+        if not self._counted:
+            return self.inner.answer(question, context)
         began = self._seconds()
         return self.inner.answer(question, context).addCallbacks(self._answered, self._failed, errbackArgs=(began,))
 
