@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.fastlane.lane import Address
-from twisted_ext.limits import LISTENER_BUFFER
+from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.classes import Client
@@ -30,6 +30,9 @@ __all__ = ["DatagramListener", "datagramSocket"]
 
 #: Octets that are read of a datagram: no query has more, and what is cut off is malformed.
 _SIZE: Final = 4096
+
+#: A batch with fewer has found the end.
+_BATCH: Final = int(LISTENER_BATCH.default)
 
 #: Batches in one turn of the reactor, so that other things get theirs.
 _BATCHES: Final = 4
@@ -107,7 +110,7 @@ class _Reader:
     def doRead(self) -> None:
         drain = self._lane.drain
         for _ in range(_BATCHES):
-            if not drain(self._receive, self._send, _SIZE, self._seconds(), self._beyond, self._counters):
+            if drain(self._receive, self._send, _SIZE, self._seconds(), self._beyond, self._counters) < _BATCH:
                 break
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
@@ -149,7 +152,7 @@ class _EverywhereReader(_Reader):
     def doRead(self) -> None:
         drain = self._lane.drain
         for _ in range(_BATCHES):
-            if not drain(self._receiveFrom, self._sendFrom, _SIZE, self._seconds(), self._beyondFrom, self._counters):
+            if drain(self._receiveFrom, self._sendFrom, _SIZE, self._seconds(), self._beyondFrom, self._counters) < _BATCH:
                 break
 
     def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
