@@ -102,6 +102,9 @@ class Responder:
     """
     Answers requests from a source.
 
+    What the source says from a cache is given again, without asking it, to all clients of one group. Whoever has other answers for some
+    clients puts them into a group of their own.
+
     @ivar source: what is asked.
     @ivar lane: replies that were given before, and who asks.
     @ivar counters: what is counted.
