@@ -12,7 +12,7 @@ import subprocess
 import sys
 from importlib import import_module
 
-ALL = ("parsing", "edges", "cached", "cachememory", "uncached", "bulk")
+ALL = ("parsing", "edges", "cached", "cachememory", "uncached", "fastlane", "bulk")
 
 
 def main() -> int:
