@@ -12,25 +12,11 @@ from struct import Struct, pack
 from typing import Final
 
 from twisted_ext.limits import NAMES_COMPRESSED
+from twisted_ext.wire.building import COMPRESSED
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["Composed", "compose"]
-
-#: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before, names)}.
-_COMPRESSED: Final = {
-    2: (0, 1),  # NS
-    3: (0, 1),  # MD
-    4: (0, 1),  # MF
-    5: (0, 1),  # CNAME
-    6: (0, 2),  # SOA
-    7: (0, 1),  # MB
-    8: (0, 1),  # MG
-    9: (0, 1),  # MR
-    12: (0, 1),  # PTR
-    14: (0, 2),  # MINFO
-    15: (2, 1),  # MX
-}
 
 #: Offsets that fourteen bits can say.
 _REACH: Final = 0x4000
@@ -138,7 +124,7 @@ class _Writer:
         asked = folded == self._folded
         rrType = rrset.rrType
         ttl = rrset.ttl
-        layout = _COMPRESSED.get(rrType)
+        layout = COMPRESSED.get(rrType)
         for rdata in rrset.rdatas:
             if asked:
                 octets += _POINTER

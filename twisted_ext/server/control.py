@@ -1,5 +1,5 @@
 """
-Control of a running server: HTTP with JSON over a Unix socket that only its owner can open.
+Control of a running server: HTTP with JSON over a Unix socket that only its owner can open::
 
     GET  /status  /stats  /upstreams  /traces
     GET  /cache?name=NAME            GET  /cache/dump
@@ -9,7 +9,7 @@ Control of a running server: HTTP with JSON over a Unix socket that only its own
     GET  /explain?name=NAME[&type=TYPE]
     POST /trace?on=1[&name=NAME]     POST /trace?on=0
 
-What went wrong is C{{"error": …}}.
+What went wrong comes as an object with the key C{error}.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     Authorities are asked first, then caches, then clients; each of them is an L{IResolver<twisted.internet.interfaces.IResolver>},
     something that has its C{query}, or an L{IAnswerSource}. The next one is asked where one fails with
-    L{DomainError<twisted.names.error.DomainError>}. What L{twisted.names.server.DNSServerFactory} lets a subclass override can be
+    L{DomainError<twisted.names.error.DomainError>}. What C{twisted.names.server.DNSServerFactory} lets a subclass override can be
     overridden here.
 
     @cvar protocol: what connections are served with where it is not this one. It is called with the factory.

@@ -14,10 +14,10 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["buildMessage", "buildQuery", "optRecord", "Writer"]
+__all__ = ["COMPRESSED", "buildMessage", "buildQuery", "optRecord", "Writer"]
 
 #: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before, names)}.
-_COMPRESSED: Final = {
+COMPRESSED: Final = {
     2: (0, 1),  # NS
     3: (0, 1),  # MD
     4: (0, 1),  # MF
@@ -115,7 +115,7 @@ class Writer:
         before = len(octets)
         known = len(self._offsets)
         rrType = rrset.rrType
-        layout = _COMPRESSED.get(rrType)
+        layout = COMPRESSED.get(rrType)
         for rdata in rrset.rdatas:
             self.name(rrset.name)
             octets += _fixed(rrType, rrset.rrClass, rrset.ttl, len(rdata))

@@ -124,7 +124,9 @@ class _UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         """
-        @see: L{HTTPConnection.connect}
+        Connect to the socket instead of a host.
+
+        @raise PermissionError: it is somebody else's.
         """
         owner = os.stat(self._path).st_uid
         if owner not in (0, os.geteuid()) and os.geteuid() != 0:
