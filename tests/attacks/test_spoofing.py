@@ -120,6 +120,16 @@ class KaminskyTests(NetworkTestCase):
         """
         self.assertEqual(self.flood(self.forward(self.server), forge(questionOf(VICTIM)), offset=1), [GENUINE])
 
+    def test_wrongPortUndefended(self) -> None:
+        """
+        Who is told the port, and the id that is tried first, gets the forgery taken.
+        """
+        asked = self.ask(self.forward(self.server), VICTIM)
+        (port,) = self.here.ports()
+        key = next(iter(port.protocol.socket.keys))  # type: ignore[attr-defined]
+        self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
+        self.assertNotEqual(self.told(asked), [GENUINE])
+
     def test_allRightButTheId(self) -> None:
         """
         Even one who knows port, server and question gets a few ids to try and not all of them, and the answer comes by TCP.

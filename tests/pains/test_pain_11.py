@@ -12,7 +12,7 @@ from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.edges import inward
+from twisted_ext.edges import codes, inward
 from twisted_ext.edges.codes import LookupFailed
 from twisted_ext.edges.inward import NamesSource
 from twisted_ext.edges.names import NamesResolver
@@ -66,6 +66,13 @@ class ErrorTests(SynchronousTestCase):
             self.assertIsInstance(raised, DNSLookupError)
             self.assertEqual(isinstance(raised, error.DNSNameError), rcode == 3)
             self.assertEqual(raised.rcode, rcode)
+
+    def test_eachItsOwnUndefended(self) -> None:
+        """
+        If all failures said that there is no such name, as those behind a server of twisted.names do, this would be found out.
+        """
+        with patch.object(codes, "errorFor", lambda rcode: codes.DNSNameError):
+            self.assertRaises(self.failureException, self.test_eachItsOwn)
 
     def test_tells(self) -> None:
         """

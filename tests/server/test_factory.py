@@ -252,5 +252,10 @@ class TwistedProtocolTests(FactoryTests):
 
     def test_data(self) -> None:
         """
-        Odd octets in names do not come through Twisted's messages.
+        Odd octets in names do not come through Twisted's messages: what is asked and told has other labels then.
         """
+        odd = questionOf(r"a\.b\000.example.com")
+        answer = Answer(Outcome.DATA, (rrsetOf(odd.name, 1, "192.0.2.1"),), origin=Origin("canned"))
+        self.make(clients=[CannedSource(otherwise=answer)])
+        (reply,) = self.udp(buildMessage(Message(1, RD, (odd,))))
+        self.assertNotEqual(Message.fromWire(reply).questions, (odd,))
