@@ -9,14 +9,16 @@ from contextlib import ExitStack
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.names import dns, error
 
 from tests.live.asking import addressesOf, ask, described, moment, questionOf, resolving, textsOf, zoneOf
 from tests.peers import LivePeer, bind, nsd, unbound
-from twisted_ext.answers import QueryContext
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.client import Resolver
 from twisted_ext.edges.codes import DNSNameError, DNSServerError
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import AA, DO, RA
 from twisted_ext.wire.rrtypes import CNAME, A
 
@@ -148,9 +150,23 @@ async def test_many(server: LivePeer) -> None:
     """
     A thousand names at once, half of which do not exist, all come back right.
     """
+    again: list[str] = []
+
+    async def asked(resolver: Resolver, name: str) -> Answer:
+        try:
+            return await ask(resolver, name, seconds=20)
+        except ServerFailed as failed:
+            # On a machine busy with other things BIND was once seen to answer one of the thousand with SERVFAIL, which has to arrive
+            # as what it is. Who asks again is served.
+            if failed.rcode != 2:
+                raise
+            again.append(name)
+            return await ask(resolver, name, seconds=20)
+
     async with resolving(server) as resolver:
         names = [f"n{number}.{'wild' if number % 2 else 'no'}.first.example" for number in range(1000)]
-        answers = await gatherResults([ask(resolver, name, seconds=20) for name in names], consumeErrors=True)
+        answers = await gatherResults([ensureDeferred(asked(resolver, name)) for name in names], consumeErrors=True)
+        assert len(again) <= 5, again
         assert [textsOf(answer) for answer in answers] == [["192.0.2.81"] if number % 2 else [] for number in range(1000)]
         assert [answer.rcode for answer in answers] == [0 if number % 2 else 3 for number in range(1000)]
 
