@@ -1,17 +1,20 @@
 """
-Write the page's tables of bounds, from C{twisted_ext/limits.py} and its comments.
+Write the page's tables of bounds, from every module C{limits} of the package and its comments.
 
     python docs/limiting.py FILE
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
-from twisted_ext import limits
+import twisted_ext
+from twisted_ext.limits import Limit
 
 #: A heading of the module, a line of a comment, or the beginning of a definition.
 SECTION = re.compile(r"# -- (.+)")
@@ -25,6 +28,15 @@ def shown(number: float) -> str:
     @return: the number, with commas where it is long.
     """
     return f"{number:,.0f}" if number == int(number) else f"{number:g}"
+
+
+def modules() -> list[ModuleType]:
+    """
+    @return: every module that holds bounds, that of the whole package first.
+    """
+    root = Path(twisted_ext.__path__[0])
+    found = sorted(root.rglob("limits.py"), key=lambda path: (len(path.parts), path))
+    return [importlib.import_module(".".join(path.relative_to(root.parent).with_suffix("").parts)) for path in found]
 
 
 def rows(source: str) -> Iterator[tuple[str, str, str]]:
@@ -47,18 +59,18 @@ def rows(source: str) -> Iterator[tuple[str, str, str]]:
 
 def tables() -> str:
     """
-    @return: a heading and a table for each section of the module.
+    @return: a heading and a table for each section of the modules.
     """
     lines: list[str] = []
-    sections: dict[str, list[tuple[str, str]]] = {}
-    for section, name, reason in rows(Path(limits.__file__).read_text("utf-8")):
-        sections.setdefault(section, []).append((name, reason))
+    sections: dict[str, list[tuple[str, str, Limit]]] = {}
+    for module in modules():
+        for section, name, reason in rows(Path(str(module.__file__)).read_text("utf-8")):
+            sections.setdefault(section, []).append((name, reason, getattr(module, name)))
     for section, entries in sections.items():
         title = section[:1].upper() + section[1:]
         lines += [title, "=" * len(title), "", ".. list-table::", "   :header-rows: 1", "   :widths: 26 12 10 14 38", ""]
         lines += ["   * - name", "     - default", "     - least", "     - most", "     - what it bounds, and why"]
-        for name, reason in entries:
-            limit: limits.Limit = getattr(limits, name)
+        for name, reason, limit in entries:
             lines += [f"   * - ``{name}``", f"     - {shown(limit.default)}", f"     - {shown(limit.least)}"]
             lines += [f"     - {shown(limit.most)}", f"     - {reason}"]
         lines.append("")

@@ -1,5 +1,7 @@
 """
-Every bound that hostile or merely careless input can reach: a default, the least and the most that may be asked for, and why.
+Bounds of everything that hostile or merely careless input can reach: a default, the least and the most that may be asked for, and why.
+
+Here are those of look-ups and of what several rooms share. A room that has more of its own keeps them in a module C{limits} of its own.
 """
 
 from __future__ import annotations
@@ -7,25 +9,19 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "Limit", "DATAGRAM_SIZE", "EDNS_OPTIONS", "MESSAGE_SIZE", "NAMES_COMPRESSED", "POINTERS_PER_NAME", "POINTER_HOPS", "LOOKUP_SECONDS",
-    "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "CACHE_BYTES", "CACHE_ENTRY_BYTES",
-    "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS", "RRSET_RECORDS",
-    "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL", "STALE_WAIT",
-    "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS", "FLIGHT_VARIANTS",
-    "TSIG_FUDGE", "TSIG_UNSIGNED", "QUERY_TRIES", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "BULK_WINDOW", "BULK_KEPT_BACK",
-    "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS", "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS",
-    "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS", "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS",
-    "HEDGE_SECONDS", "RESOLVER_THREADS", "THREADED_WAITING", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
-    "NAMES_COUNTED", "NAMES_SLOW", "NAMES_SHOWN", "HISTORY_SECONDS", "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS",
-    "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN", "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS",
-    "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT", "SERVER_TRIES",
-    "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER", "NO_EDNS_SECONDS",
-    "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_OCTETS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER", "CLIENT_STREAM_IN_FLIGHT",
-    "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "WORKERS",
-    "SETTINGS_OCTETS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING", "WORKER_REPLY",
-    "WORKER_LINE", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED",
-    "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT",
-    "REQUESTS_WAITING", "LISTENER_BATCH", "LISTENER_BUFFER", "REFUSAL_TTL",
+    "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
+    "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "QUERY_TRIES",
+    "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
+    "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
+    "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
+    "RESOLVER_THREADS", "THREADED_WAITING", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH", "CACHE_BYTES",
+    "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
+    "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
+    "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
+    "FLIGHT_VARIANTS", "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
+    "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
+    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
+    "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "LISTENER_BATCH", "LISTENER_BUFFER",
 ]
 
 
@@ -173,6 +169,15 @@ CONFIGURED_ATTEMPTS: Final = Limit(default=2, least=1, most=5)
 
 #: Pairs of address and mask in C{sortlist}; the C library's bound.
 SORTLIST_PAIRS: Final = Limit(default=10, least=0, most=10)
+
+#: Octets that are read of a file of local records: some hundred thousand of them.
+LOCAL_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
+
+#: TTL of a local record that names none.
+LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
+
+#: Aliases of local records that are followed one after the other.
+LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
 
 # -- combining sources
 
@@ -330,111 +335,6 @@ NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 #: Octets of one zone by AXFR.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)
 
-# -- watching
-
-#: Names of which it is counted how often they are asked for; a flood of others halves what is known of them, no more.
-NAMES_COUNTED: Final = Limit(default=1024, least=16, most=65536)
-
-#: Names of which it is known how long they took.
-NAMES_SLOW: Final = Limit(default=64, least=8, most=4096)
-
-#: Names shown at a time.
-NAMES_SHOWN: Final = Limit(default=20, least=1, most=1000)
-
-#: Seconds that the status page looks back.
-HISTORY_SECONDS: Final = Limit(default=300, least=10, most=3600)
-
-#: Octets of a command to a running server.
-CONTROL_OCTETS: Final = Limit(default=65536, least=4096, most=2**20)
-
-#: Octets of a cache file that a running server takes in.
-CONTROL_LOAD: Final = Limit(default=2**30, least=2**20, most=2**36)
-
-#: Seconds for which a connection for control may do nothing.
-CONTROL_SECONDS: Final = Limit(default=60, least=1, most=3600)
-
-#: Connections for control at a time.
-CONTROL_CLIENTS: Final = Limit(default=32, least=1, most=1000)
-
-#: Answers of the cache that are shown for one name.
-CONTROL_SHOWN: Final = Limit(default=1000, least=1, most=100_000)
-
-#: Look-ups whose steps are kept while tracing is on; the oldest go first.
-TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)
-
-#: Look-ups after which tracing ends by itself, since somebody may have forgotten it.
-TRACES_TAKEN: Final = Limit(default=10_000, least=1, most=1_000_000)
-
-#: Connections to the manhole at a time.
-MANHOLE_CLIENTS: Final = Limit(default=8, least=1, most=100)
-
-#: Seconds that somebody at the manhole has to show a key.
-MANHOLE_SECONDS: Final = Limit(default=30, least=5, most=600)
-
-#: Connections to the status page at a time; more are closed at once.
-WEB_CLIENTS: Final = Limit(default=64, least=1, most=10_000)
-
-#: Seconds for which a connection to the status page may do nothing.
-WEB_SECONDS: Final = Limit(default=20, least=1, most=600)
-
-# -- serving streams
-
-#: Connections of clients at a time. When there is one more, the one that has been idle longest goes.
-CLIENT_STREAMS: Final = Limit(default=512, least=1, most=20_000)
-
-#: Those of one peer: an address of IPv4, a /64 of IPv6.
-CLIENT_STREAMS_PER_PEER: Final = Limit(default=128, least=1, most=20_000)
-
-#: Requests of one connection that wait for their answers; then it is not read from. What is at hand does not count.
-CLIENT_STREAM_IN_FLIGHT: Final = Limit(default=100, least=1, most=10_000)
-
-#: Requests of one connection that are looked at before all others get their turn.
-CLIENT_STREAM_TURN: Final = Limit(default=256, least=1, most=65_536)
-
-#: Octets that are written for a client which does not read what was written before; with more the connection ends.
-CLIENT_STREAM_UNREAD: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
-
-#: Seconds between requests, the order of magnitude that RFC 7766, section 6.2.3, asks for.
-CLIENT_STREAM_IDLE: Final = Limit(default=10.0, least=0.5, most=600.0)
-
-#: Seconds for the first request, and for each one from its first octet to its last, however it dribbles in.
-CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
-
-#: Seconds for a client to read what was written for it.
-CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
-
-# -- a server and its workers
-
-#: Processes that share a port: one for each core, and room for machines to come.
-WORKERS: Final = Limit(default=1, least=1, most=256)
-
-#: Octets that are read of a file of settings.
-SETTINGS_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
-
-#: Octets that are read of a file of local records: some hundred thousand of them.
-LOCAL_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
-
-#: TTL of a local record that names none.
-LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
-
-#: Aliases of local records that are followed one after the other.
-LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
-
-#: Seconds that a worker has been up for when it counts as having started well; the next one then begins at once where it dies.
-WORKER_SETTLED: Final = Limit(default=5.0, least=0.0, most=600.0)
-
-#: Seconds to wait before a worker is started again that did not; doubled each time, up to the most.
-WORKER_PAUSE: Final = Limit(default=0.1, least=0.0, most=30.0)
-
-#: Seconds that a worker gets to end by itself, before it is made to.
-WORKER_ENDING: Final = Limit(default=5.0, least=0.0, most=60.0)
-
-#: Seconds that workers get to say how they are; a worker that does not is left out.
-WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
-
-#: Octets of one line that a worker and its parent write to each other.
-WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)
-
 # -- the fast lane
 
 #: Octets that replies given before may take for one class of clients and one kind of transport: room for some 25,000 of them.
@@ -466,30 +366,3 @@ LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
 
 #: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
 LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
-
-#: Queries a second of one client, or of its /64; 0 for as many as it likes.
-CLIENT_RATE: Final = Limit(default=0, least=0, most=10_000_000)
-
-#: Seconds of that rate that a client may use up at once.
-CLIENT_BURST: Final = Limit(default=2.0, least=0.1, most=60.0)
-
-#: Of queries above the rate, one in so many gets a reply with TC, with which an honest client can come by TCP; 0 for none.
-CLIENT_SLIP: Final = Limit(default=2, least=0, most=100)
-
-#: Networks of clients whose rates are known at a time.
-CLIENTS_METERED: Final = Limit(default=50_000, least=16, most=10_000_000)
-
-#: Seconds for which a server cookie is good (RFC 9018, section 4.3).
-COOKIE_SECONDS: Final = Limit(default=3600, least=60, most=86400)
-
-#: Seconds after which a client gets a new one (RFC 9018, section 4.3).
-COOKIE_RENEWAL: Final = Limit(default=1800, least=30, most=43200)
-
-#: Seconds that a cookie may be from the future, made by another server with the same secret (RFC 9018, section 4.3).
-COOKIE_AHEAD: Final = Limit(default=300, least=0, most=3600)
-
-#: Pairs of address and cookie that are remembered, so that a client costs one hash and not one for each query.
-COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
-
-#: TTL of what is said in place of an answer to a question for everything (RFC 8482, section 4.2).
-REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)

@@ -33,7 +33,7 @@ from twisted.test.iosim import connect, makeFakeClient, makeFakeServer  # noqa: 
 from tests.server.seeing import sightOf  # noqa: E402
 from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, manholeFactory, namespaceFor  # noqa: E402
 from twisted_ext.errors import CallerFault  # noqa: E402
-from twisted_ext.limits import MANHOLE_SECONDS  # noqa: E402
+from twisted_ext.server.limits import MANHOLE_SECONDS  # noqa: E402
 
 #: What a client's key is called; nobody looks at it.
 USER: Final = b"operator"

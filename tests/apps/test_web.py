@@ -28,8 +28,8 @@ from tests.requirements import missing
 from tests.server.seeing import Peer, Response, objectIn, sightOf, talk
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import WEB_SECONDS
 from twisted_ext.metrics.figures import Figures
+from twisted_ext.server.limits import WEB_SECONDS
 
 #: The files of the page.
 FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")

@@ -5,7 +5,7 @@ Attack 30: clients that take their time. Requests that dribble in, connections t
 from __future__ import annotations
 
 from tests.server.streams import Client, StreamTestCase, request
-from twisted_ext.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
+from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.wire.framing import StreamBuffer, frame

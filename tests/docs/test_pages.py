@@ -8,6 +8,7 @@ import re
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Final, cast
 
 import pytest
@@ -17,9 +18,11 @@ from twisted_ext import client, errors, limits
 from twisted_ext.edges import codes
 from twisted_ext.edges.codes import errorFromFault
 from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.metrics import limits as metricsLimits
 from twisted_ext.resolver import configuration
 from twisted_ext.resolver.descriptions import BUILT_IN
 from twisted_ext.resolver.schemas import Schema
+from twisted_ext.server import limits as serverLimits
 
 __all__ = ["DOCS"]
 
@@ -66,14 +69,18 @@ def test_implementations() -> None:
 
 def test_limits() -> None:
     """
-    The table of limits has a row for each, with a reason.
+    The table of limits has a row for each, with a reason, whichever room it belongs to.
     """
     limiting = runpy.run_path(str(DOCS / "limiting.py"))
     rows = cast("Callable[[str], Iterator[tuple[str, str, str]]]", limiting["rows"])
-    found = list(rows(Path(limits.__file__).read_text("utf-8")))
-    assert sorted(name for _, name, _ in found) == sorted(name for name in limits.__all__ if name != "Limit")
-    assert [name for section, name, reason in found if not section or not reason] == []
     table = cast("Callable[[], str]", limiting["tables"])()
+    modules = cast("Callable[[], list[ModuleType]]", limiting["modules"])()
+    assert {limits, metricsLimits, serverLimits} <= set(modules)
+    for module in modules:
+        found = list(rows(Path(str(module.__file__)).read_text("utf-8")))
+        assert sorted(name for _, name, _ in found) == sorted(name for name in module.__all__ if name != "Limit")
+        assert [name for section, name, reason in found if not section or not reason] == []
+        assert [name for _, name, _ in found if f"   * - ``{name}``\n" not in table] == []
     assert "``LOOKUP_SECONDS``\n     - 5\n     - 0.05\n     - 600\n" in table
 
 

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.fastlane.classes import UNMETERED
-from twisted_ext.limits import CLIENTS_METERED
 from twisted_ext.server.access import Access
+from twisted_ext.server.limits import CLIENTS_METERED
 from twisted_ext.server.rates import Rates
 
 

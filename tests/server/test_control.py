@@ -15,12 +15,12 @@ from tests.cache.canned import question, wishes
 from tests.server.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.server import control
 from twisted_ext.server.control import controlSite
 from twisted_ext.server.http import Crowd
+from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
 

@@ -8,9 +8,9 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.limits import COOKIES_KNOWN
 from twisted_ext.server import cookies
 from twisted_ext.server.cookies import Cookies, sipHash
+from twisted_ext.server.limits import COOKIES_KNOWN
 
 SECRET = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
 NOW = 1559731985.0

@@ -15,7 +15,7 @@ from tests.server.seeing import objectIn
 from twisted_ext.answers import QueryContext, Trace
 from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import TRACES_KEPT, TRACES_TAKEN
+from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.server.tracing import Followed, Tracing
 from twisted_ext.testing.sources import CannedSource
 

@@ -18,9 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
-from twisted_ext.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, figuresOf
+from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.sockets import Bound, boundSockets
 from twisted_ext.server.workers import Lines, Workforce

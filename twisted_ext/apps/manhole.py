@@ -34,8 +34,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
 from twisted_ext.server.http import Crowd
+from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypeAlias, Union
 
-from twisted_ext.limits import NAMES_SHOWN
 from twisted_ext.metrics.counters import RCODES, Counters
 from twisted_ext.metrics.histogram import BOUNDS
+from twisted_ext.metrics.limits import NAMES_SHOWN
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 

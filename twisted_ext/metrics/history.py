@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from twisted_ext.limits import HISTORY_SECONDS
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.limits import HISTORY_SECONDS
 
 __all__ = ["History", "Moment"]
 

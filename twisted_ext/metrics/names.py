@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from heapq import nlargest, nsmallest
 
-from twisted_ext.limits import NAMES_COUNTED, NAMES_SLOW
+from twisted_ext.metrics.limits import NAMES_COUNTED, NAMES_SLOW
 
 __all__ = ["Asked", "Slowest", "questionName"]
 

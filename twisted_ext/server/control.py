@@ -31,9 +31,10 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from twisted_ext.errors import BadRecord, CallerFault
-from twisted_ext.limits import CACHE_LINE, CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
+from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.http import BoundedRequest, BoundedSite, Crowd, replyJSON, replyLater
+from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.sight import Operations
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

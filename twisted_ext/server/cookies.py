@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from struct import Struct
 from typing import Final
 
-from twisted_ext.limits import COOKIE_AHEAD, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
+from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
 
 __all__ = ["Cookies", "SECRET_OCTETS", "sipHash"]
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.limits import CLIENT_STREAM_IDLE, DATAGRAM_SIZE
+from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.composing import Composed, Sections, compose
 from twisted_ext.server.identity import Identity
+from twisted_ext.server.limits import CLIENT_STREAM_IDLE
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC
 from twisted_ext.wire.edns import EDNS

@@ -17,8 +17,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.limits import CONTROL_OCTETS
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.limits import CONTROL_OCTETS
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

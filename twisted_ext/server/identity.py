@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.limits import REFUSAL_TTL
+from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet

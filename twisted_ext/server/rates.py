@@ -7,7 +7,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from twisted_ext.fastlane.classes import UNMETERED, Bucket
-from twisted_ext.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
+from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
 __all__ = ["Rates"]
 

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import SETTINGS_OCTETS
 from twisted_ext.resolver.local import Complaints, FollowedFile
+from twisted_ext.server.limits import SETTINGS_OCTETS
 from twisted_ext.server.settings import SETTINGS, settingNamed
 
 if TYPE_CHECKING:

@@ -9,16 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import (
-    CACHE_BYTES,
-    CLIENT_RATE,
-    HEDGE_SECONDS,
-    STALE_SECONDS,
-    STALE_WAIT,
-    WORKERS,
-)
+from twisted_ext.limits import CACHE_BYTES, HEDGE_SECONDS, STALE_SECONDS, STALE_WAIT
 from twisted_ext.server import kinds
 from twisted_ext.server.access import NEARBY
+from twisted_ext.server.limits import CLIENT_RATE, WORKERS
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Kind, Value

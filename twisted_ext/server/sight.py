@@ -20,10 +20,11 @@ from twisted_ext._version import __version__
 from twisted_ext.answers import QueryContext, Question
 from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import CONTROL_SHOWN, LOOKUP_SECONDS
+from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
+from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.tracing import Followed, Tracing
 
 if TYPE_CHECKING:

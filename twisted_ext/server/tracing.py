@@ -15,8 +15,8 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext, Question, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.wire.codes import Rcode, className, rcodeName
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rrtypes import typeName

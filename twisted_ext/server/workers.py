@@ -26,9 +26,9 @@ from twisted.logger import Logger
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault, DNSFault, TimedOut
-from twisted_ext.limits import WORKER_ENDING, WORKER_LINE, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
+from twisted_ext.server.limits import WORKER_ENDING, WORKER_LINE, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.sockets import Bound, closeSockets
 from twisted_ext.wire.names import nameToText
 

@@ -24,7 +24,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import ServerFactory
 
-from twisted_ext.limits import (
+from twisted_ext.server.limits import (
     CLIENT_STREAM_IDLE,
     CLIENT_STREAM_IN_FLIGHT,
     CLIENT_STREAM_MESSAGE,

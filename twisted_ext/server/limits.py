@@ -1,0 +1,131 @@
+"""
+Bounds of a server that clients, workers and whoever watches can reach.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import Limit
+
+__all__ = [
+    "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN",
+    "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
+    "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
+    "CLIENT_STREAM_STALLED", "WORKERS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING", "WORKER_REPLY", "WORKER_LINE",
+    "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
+    "REFUSAL_TTL",
+]
+
+# -- control and sight
+
+#: Octets of a command to a running server.
+CONTROL_OCTETS: Final = Limit(default=65536, least=4096, most=2**20)
+
+#: Octets of a cache file that a running server takes in.
+CONTROL_LOAD: Final = Limit(default=2**30, least=2**20, most=2**36)
+
+#: Seconds for which a connection for control may do nothing.
+CONTROL_SECONDS: Final = Limit(default=60, least=1, most=3600)
+
+#: Connections for control at a time.
+CONTROL_CLIENTS: Final = Limit(default=32, least=1, most=1000)
+
+#: Answers of the cache that are shown for one name.
+CONTROL_SHOWN: Final = Limit(default=1000, least=1, most=100_000)
+
+#: Look-ups whose steps are kept while tracing is on; the oldest go first.
+TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)
+
+#: Look-ups after which tracing ends by itself, since somebody may have forgotten it.
+TRACES_TAKEN: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Connections to the manhole at a time.
+MANHOLE_CLIENTS: Final = Limit(default=8, least=1, most=100)
+
+#: Seconds that somebody at the manhole has to show a key.
+MANHOLE_SECONDS: Final = Limit(default=30, least=5, most=600)
+
+#: Connections to the status page at a time; more are closed at once.
+WEB_CLIENTS: Final = Limit(default=64, least=1, most=10_000)
+
+#: Seconds for which a connection to the status page may do nothing.
+WEB_SECONDS: Final = Limit(default=20, least=1, most=600)
+
+# -- serving streams
+
+#: Connections of clients at a time. When there is one more, the one that has been idle longest goes.
+CLIENT_STREAMS: Final = Limit(default=512, least=1, most=20_000)
+
+#: Those of one peer: an address of IPv4, a /64 of IPv6.
+CLIENT_STREAMS_PER_PEER: Final = Limit(default=128, least=1, most=20_000)
+
+#: Requests of one connection that wait for their answers; then it is not read from. What is at hand does not count.
+CLIENT_STREAM_IN_FLIGHT: Final = Limit(default=100, least=1, most=10_000)
+
+#: Requests of one connection that are looked at before all others get their turn.
+CLIENT_STREAM_TURN: Final = Limit(default=256, least=1, most=65_536)
+
+#: Octets that are written for a client which does not read what was written before; with more the connection ends.
+CLIENT_STREAM_UNREAD: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
+
+#: Seconds between requests, the order of magnitude that RFC 7766, section 6.2.3, asks for.
+CLIENT_STREAM_IDLE: Final = Limit(default=10.0, least=0.5, most=600.0)
+
+#: Seconds for the first request, and for each one from its first octet to its last, however it dribbles in.
+CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
+
+#: Seconds for a client to read what was written for it.
+CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
+
+# -- a server and its workers
+
+#: Processes that share a port: one for each core, and room for machines to come.
+WORKERS: Final = Limit(default=1, least=1, most=256)
+
+#: Octets that are read of a file of settings.
+SETTINGS_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
+
+#: Seconds that a worker has been up for when it counts as having started well; the next one then begins at once where it dies.
+WORKER_SETTLED: Final = Limit(default=5.0, least=0.0, most=600.0)
+
+#: Seconds to wait before a worker is started again that did not; doubled each time, up to the most.
+WORKER_PAUSE: Final = Limit(default=0.1, least=0.0, most=30.0)
+
+#: Seconds that a worker gets to end by itself, before it is made to.
+WORKER_ENDING: Final = Limit(default=5.0, least=0.0, most=60.0)
+
+#: Seconds that workers get to say how they are; a worker that does not is left out.
+WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Octets of one line that a worker and its parent write to each other.
+WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)
+
+# -- clients and cookies
+
+#: Queries a second of one client, or of its /64; 0 for as many as it likes.
+CLIENT_RATE: Final = Limit(default=0, least=0, most=10_000_000)
+
+#: Seconds of that rate that a client may use up at once.
+CLIENT_BURST: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Of queries above the rate, one in so many gets a reply with TC, with which an honest client can come by TCP; 0 for none.
+CLIENT_SLIP: Final = Limit(default=2, least=0, most=100)
+
+#: Networks of clients whose rates are known at a time.
+CLIENTS_METERED: Final = Limit(default=50_000, least=16, most=10_000_000)
+
+#: Seconds for which a server cookie is good (RFC 9018, section 4.3).
+COOKIE_SECONDS: Final = Limit(default=3600, least=60, most=86400)
+
+#: Seconds after which a client gets a new one (RFC 9018, section 4.3).
+COOKIE_RENEWAL: Final = Limit(default=1800, least=30, most=43200)
+
+#: Seconds that a cookie may be from the future, made by another server with the same secret (RFC 9018, section 4.3).
+COOKIE_AHEAD: Final = Limit(default=300, least=0, most=3600)
+
+#: Pairs of address and cookie that are remembered, so that a client costs one hash and not one for each query.
+COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
+
+#: TTL of what is said in place of an answer to a question for everything (RFC 8482, section 4.2).
+REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)
