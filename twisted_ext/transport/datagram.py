@@ -15,7 +15,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.exchanges import Asking
-from twisted_ext.transport.polling import Outbox, pollerFor
+from twisted_ext.transport.polling import outboxOf, pollerFor
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.sockets import QuerySocket, unreachable
 
@@ -141,7 +141,7 @@ class Datagrams:
         self.queriesEach = int(SOCKET_QUERIES.pick(queriesEach))
         self.nearMisses = int(NEAR_MISSES.pick(nearMisses))
         self.nearMissesHeard = int(NEAR_MISSES_HEARD.pick(nearMissesHeard))
-        self.outbox = Outbox()
+        self.outbox = outboxOf(reactor)
         self.make = self._maker(reactor).make
 
     def _maker(self, reactor: IReactorTime) -> Maker:

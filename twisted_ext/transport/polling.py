@@ -7,13 +7,14 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["Drained", "EachPoller", "EpollPoller", "Outbox", "Poller", "Sending", "pollerFor"]
+__all__ = ["KEPT_BACK", "Drained", "EachPoller", "EpollPoller", "Outbox", "Poller", "Sending", "outboxOf", "pollerFor"]
 
 
 class Drained(Protocol):
@@ -58,12 +59,12 @@ _Seconds = Callable[[], float]
 _SOCKETS_PER_TURN: Final = 32
 
 #: Datagrams that are kept back at most, give or take those of one socket.
-_KEPT_BACK: Final = 64
+KEPT_BACK: Final = 32
 
 
 class Sending(Protocol):
     """
-    A socket that sends later.
+    What sends later.
     """
 
     def sendNow(self, octets: bytes, now: float) -> None:
@@ -74,11 +75,11 @@ class Sending(Protocol):
 
 class Outbox:
     """
-    Datagrams that replies have led to, kept back while there are more replies to read: a server that gets them one by one is woken for
-    each.
+    Datagrams that a batch of others has led to, kept back while there are more of these to look at: whoever gets them one by one is woken
+    for each, and waking somebody costs more than sending. Queries and replies alike wait here.
 
     @ivar open: whether to keep back.
-    @ivar waiting: the datagrams, each with its socket.
+    @ivar waiting: the datagrams, each with what sends it.
     """
 
     __slots__ = ("open", "waiting")
@@ -92,8 +93,21 @@ class Outbox:
         Send all of them.
         """
         waiting, self.waiting = self.waiting, []
-        for socket, octets in waiting:
-            socket.sendNow(octets, now)
+        for sending, octets in waiting:
+            sending.sendNow(octets, now)
+
+
+_outboxes: Final[WeakKeyDictionary[object, Outbox]] = WeakKeyDictionary()
+
+
+def outboxOf(reactor: object) -> Outbox:
+    """
+    @return: the one that all who read batches in this reactor share: what a server is asked leads to queries, and their replies to its own.
+    """
+    outbox = _outboxes.get(reactor)
+    if outbox is None:
+        outbox = _outboxes[reactor] = Outbox()
+    return outbox
 
 
 def _pass(socket: Drained, octets: bytes, now: float) -> None:
@@ -157,7 +171,7 @@ class EpollPoller:
         try:
             for socket, octets in arrivals:
                 _pass(socket, octets, now)
-                if len(outbox.waiting) >= _KEPT_BACK:
+                if len(outbox.waiting) >= KEPT_BACK:
                     outbox.flush(now)
         finally:
             outbox.open = False

@@ -7,9 +7,10 @@ On reactors with file descriptors the socket is our own, and read in batches; on
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -21,6 +22,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.fastlane.lane import Address
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER
+from twisted_ext.transport.polling import KEPT_BACK, Outbox, outboxOf
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.classes import Client
@@ -86,6 +88,31 @@ def _label(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+_Where = TypeVar("_Where")
+
+
+class _Way(Generic[_Where]):
+    """
+    The way back to a client.
+    """
+
+    __slots__ = ("_outbox", "_send", "_where")
+
+    def __init__(self, outbox: Outbox, send: Callable[[bytes, _Where], None], where: _Where) -> None:
+        self._outbox = outbox
+        self._send = send
+        self._where = where
+
+    def __call__(self, octets: bytes) -> None:
+        if self._outbox.open:
+            self._outbox.waiting.append((self, octets))
+        else:
+            self._send(octets, self._where)
+
+    def sendNow(self, octets: bytes, now: float) -> None:
+        self._send(octets, self._where)
+
+
 @implementer(IReadDescriptor)
 class _Reader:
     """
@@ -102,20 +129,35 @@ class _Reader:
         self._seconds = responder.seconds
         self._receive = made.recvfrom
         self._send = made.sendto
+        self._outbox = outboxOf(listener.reactor)
         _prepare(made)
 
     def fileno(self) -> int:
         return self.socket.fileno()
 
     def doRead(self) -> None:
-        drain = self._lane.drain
-        for _ in range(_BATCHES):
-            if drain(self._receive, self._send, _SIZE, self._seconds(), self._beyond, self._counters) < _BATCH:
-                break
+        outbox = self._outbox
+        outbox.open = True
+        try:
+            for _ in range(_BATCHES):
+                now = self._seconds()
+                count = self._drain(now)
+                if outbox.waiting:
+                    outbox.flush(now)
+                if count < _BATCH:
+                    break
+        finally:
+            outbox.open = False
+            if outbox.waiting:
+                outbox.flush(self._seconds())
+
+    def _drain(self, now: float) -> int:
+        return self._lane.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters)
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
-        sendTo = self._sendTo
-        self._responder.take(datagram, address, "udp", lambda octets: sendTo(octets, address), None, client)
+        self._responder.take(datagram, address, "udp", _Way(self._outbox, self._sendTo, address), None, client)
+        if len(self._outbox.waiting) >= KEPT_BACK:
+            self._outbox.flush(now)
 
     def _sendTo(self, octets: bytes, address: Address) -> None:
         try:
@@ -149,11 +191,8 @@ class _EverywhereReader(_Reader):
         else:
             made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
 
-    def doRead(self) -> None:
-        drain = self._lane.drain
-        for _ in range(_BATCHES):
-            if drain(self._receiveFrom, self._sendFrom, _SIZE, self._seconds(), self._beyondFrom, self._counters) < _BATCH:
-                break
+    def _drain(self, now: float) -> int:
+        return self._lane.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters)
 
     def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
         datagram, ancillary, _, address = self.socket.recvmsg(size, _ANCILLARY)
@@ -185,13 +224,15 @@ class _EverywhereReader(_Reader):
         self.socket.sendmsg((octets,), place[2], 0, place[1])
 
     def _beyondFrom(self, datagram: bytes, place: _Place, client: Client, now: float) -> None:
-        def send(octets: bytes) -> None:
-            try:
-                self._sendFrom(octets, place)
-            except OSError:
-                self._counters.unsent += 1
+        self._responder.take(datagram, place[1], "udp", _Way(self._outbox, self._replyFrom, place), None, client)
+        if len(self._outbox.waiting) >= KEPT_BACK:
+            self._outbox.flush(now)
 
-        self._responder.take(datagram, place[1], "udp", send, None, client)
+    def _replyFrom(self, octets: bytes, place: _Place) -> None:
+        try:
+            self._sendFrom(octets, place)
+        except OSError:
+            self._counters.unsent += 1
 
 
 def _prepare(made: socket.socket) -> None:
@@ -247,6 +288,7 @@ class DatagramListener:
     @ivar responder: what answers.
     @ivar address: the address, canonical.
     @ivar port: the port; the real one once it has been started, where it was to be any.
+    @ivar reactor: what it listens in.
     """
 
     def __init__(
@@ -265,7 +307,7 @@ class DatagramListener:
         self.responder = responder
         self.address = address
         self.port = port
-        self._reactor = reactor
+        self.reactor = reactor
         self._socket = socket
         self._reader: _Reader | None = None
         self._listening: IListeningPort | None = None
@@ -277,7 +319,7 @@ class DatagramListener:
         @raise CallerFault: the address is none, or the reactor cannot do UDP.
         @raise Unreachable: the address and port cannot be had.
         """
-        reactor = self._reactor
+        reactor = self.reactor
         if IReactorFDSet.providedBy(reactor):
             made = self._socket or datagramSocket(self.address, self.port)
             self._socket = None
@@ -303,7 +345,7 @@ class DatagramListener:
         """
         reader, self._reader = self._reader, None
         if reader is not None:
-            IReactorFDSet(self._reactor).removeReader(reader)
+            IReactorFDSet(self.reactor).removeReader(reader)
             reader.socket.close()
         listening, self._listening = self._listening, None
         if listening is not None:
