@@ -18,10 +18,11 @@ __all__ = [
     "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
     "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
-    "FLIGHT_VARIANTS", "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
+    "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
-    "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "LISTENER_BATCH", "LISTENER_BUFFER",
+    "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
+    "LISTENER_BATCH", "LISTENER_BUFFER",
 ]
 
 
@@ -275,6 +276,10 @@ FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 #: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
 
+#: Look-ups under way for names below one domain of two labels; more are refused at once. A zone whose servers do not answer must not take
+#: what others need (water torture): this is a tenth of all requests that may wait, and twice what one client may have waiting.
+ZONE_LOOKUPS: Final = Limit(default=2000, least=1, most=1_000_000)
+
 # -- transport
 
 #: Queries that one UDP socket serves in its life, so that a port once guessed is of little use (RFC 5452, section 9.2).
@@ -360,6 +365,10 @@ REQUESTS_PER_CLIENT: Final = Limit(default=1000, least=1, most=1_000_000)
 
 #: Requests of all clients that wait for answers.
 REQUESTS_WAITING: Final = Limit(default=20_000, least=1, most=1_000_000)
+
+#: Seconds that a request has waited for when it gives way to a new one, where no more may wait: most answers come sooner, and what has not
+#: come by then is likely to be for a server that is gone (Unbound has the same number).
+REQUEST_YIELDS: Final = Limit(default=0.2, least=0.0, most=30.0)
 
 #: Datagrams that are read before any of them is looked at.
 LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)

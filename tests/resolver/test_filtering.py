@@ -72,7 +72,7 @@ class StopRebindingTests(SynchronousTestCase):
         """
         inner = CannedSource({("evil.example.org", "A"): ["192.0.2.1", "192.168.1.1"]}, now=True)
         fault = self.failureResultOf(self.ask(StopRebinding(inner)), Refused).value
-        self.assertEqual(fault.ede, ((17, "private address"),))
+        self.assertEqual(fault.ede, ((17, "private address (rebinding protection)"),))
         self.assertIn("rebinding-allow", str(fault))
         self.assertTrue(self.refused(StopRebinding(inner)))
         answer = self.successResultOf(inner.answer(questionOf("evil.example.org"), QueryContext(5.0)))

@@ -79,12 +79,14 @@ class Client:
     @ivar group: whom it is treated like.
     @ivar table: the group's replies by UDP.
     @ivar bucket: what it may still ask, together with others of its network.
+    @ivar site: a name for that network, whose addresses count as one client; the address itself where there is no more to it.
     """
 
-    __slots__ = ("address", "group", "table", "bucket")
+    __slots__ = ("address", "group", "table", "bucket", "site")
 
-    def __init__(self, address: str, group: Group, bucket: Bucket = UNMETERED) -> None:
+    def __init__(self, address: str, group: Group, bucket: Bucket = UNMETERED, site: str = "") -> None:
         self.address = address
+        self.site = site or address
         self.group = group
         self.table = group.datagrams
         self.bucket = bucket

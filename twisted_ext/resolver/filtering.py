@@ -4,21 +4,31 @@ Holding back answers that would let strangers reach into the network: rebinding 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import ip_network
-from typing import Final
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.local import AAAA, A, lastTime
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["PRIVATE_PREFIXES", "StopRebinding", "isPrivate"]
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
+
+_log: Final = Logger()
+
+#: Info code of an extended error (RFC 8914, section 4.18).
+_FILTERED: Final = 17
 
 _HTTPS: Final = 65
 _SVCB: Final = 64
@@ -84,12 +94,48 @@ def _hints(rdata: bytes) -> list[bytes]:
     return found
 
 
-def _reachesInside(rrset: RRSet) -> bool:
+def _inside(rrset: RRSet) -> bytes | None:
+    """
+    @return: the first private address that these records have.
+    """
     if rrset.rrType in (A, AAAA):
-        return any(isPrivate(rdata) for rdata in rrset.rdatas)
+        return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
     if rrset.rrType in (_HTTPS, _SVCB):
-        return any(isPrivate(address) for rdata in rrset.rdatas for address in _hints(rdata))
-    return False
+        return next((address for rdata in rrset.rdatas for address in _hints(rdata) if isPrivate(address)), None)
+    return None
+
+
+class RebindingLog:
+    """
+    Says in the log what was held back, and why. Strangers can cause as much of this as they like, so there is one line a second at most, and
+    the next one has the count of those that were left out.
+    """
+
+    __slots__ = ("_clock", "_next", "_untold")
+
+    #: Seconds between two lines.
+    PAUSE: Final = 1.0
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._next = float("-inf")
+        self._untold = 0
+
+    def __call__(self, question: Question, address: bytes, server: str) -> None:
+        now = self._clock.seconds()
+        if now < self._next:
+            self._untold += 1
+            return
+        self._next = now + self.PAUSE
+        untold, self._untold = self._untold, 0
+        _log.warn(
+            "held back an answer for {name}: {server} gives it the private address {address}; rebinding-allow is for domains that may have "
+            "one{more}",
+            name=nameToText(question.name),
+            server=server or "an upstream",
+            address=str(ip_address(address)),
+            more=f" ({untold} more like this since the last line)" if untold else "",
+        )
 
 
 @implementer(IAnswerSource)
@@ -98,15 +144,21 @@ class StopRebinding:
     Refuse answers with private addresses (DNS rebinding: a web page whose name first has an address of its owner's, then one of the
     visitor's own network).
 
+    All of an answer's records count, also those that are not what was asked for: there are programs that take any address they find in it.
+
     @param allowed: names that may have such addresses, and all below them.
+    @param told: called for what is held back, with the question, the address and the server that gave it; see L{RebindingLog}.
     """
 
-    __slots__ = ("_inner", "_innerNow", "_allowed")
+    __slots__ = ("_inner", "_innerNow", "_allowed", "_told")
 
-    def __init__(self, inner: IAnswerSource, allowed: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, inner: IAnswerSource, allowed: Iterable[bytes] = (), told: Callable[[Question, bytes, str], object] | None = None
+    ) -> None:
         self._inner = inner
         self._innerNow = inner.answerNow
         self._allowed = frozenset([name.lower() for name in allowed])
+        self._told = told
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         answer = self._innerNow(question, context)
@@ -121,18 +173,23 @@ class StopRebinding:
 
         @raise Refused: it may not.
         """
-        if answer.outcome is not Outcome.DATA:
+        for rrset in answer.answer:
+            bad = _inside(rrset)
+            if bad is not None:
+                break
+        else:
             return answer
-        bad = next((rrset for rrset in answer.answer if _reachesInside(rrset)), None)
-        if bad is None or self._mayHave(question.key[:-4]):
+        if self._mayHave(question.key[:-4]):
             return answer
         if context.trace is not None:
             context.trace.note(lastTime(context.trace), "rebinding", "held back")
-        origin = answer.origin or Origin("")
+        server = (answer.origin or Origin("")).server
+        if self._told is not None:
+            self._told(question, bad, server)
         raise Refused(
             "the answer has a private address, which names of the internet have not (rebinding-allow lets a domain have them)",
-            server=origin.server,
-            ede=((17, "private address"),),
+            server=server,
+            ede=((_FILTERED, "private address (rebinding protection)"),),
         )
 
     def _mayHave(self, name: bytes) -> bool:

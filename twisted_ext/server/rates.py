@@ -9,10 +9,25 @@ from ipaddress import ip_address
 from twisted_ext.fastlane.classes import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
-__all__ = ["Rates"]
+__all__ = ["Rates", "siteOf"]
 
 #: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
 _SITE_BITS = 64
+
+
+def siteOf(client: str) -> str:
+    """
+    @param client: an address, canonical.
+
+    @return: what stands for all addresses of whoever has this one: a /64 of IPv6, an address of IPv4.
+    """
+    if ":" not in client:
+        return client
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    return f"{address.packed[: _SITE_BITS // 8].hex()}/{_SITE_BITS}"
 
 
 class Rates:

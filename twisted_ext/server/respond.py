@@ -7,6 +7,7 @@ Nobody else sends.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,14 +21,14 @@ from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.lane import Address, Lane
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
+from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUEST_YIELDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
 from twisted_ext.server.composing import Composed
 from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.finishing import Finishing, withCookie
 from twisted_ext.server.gates import Gate, standardGates
-from twisted_ext.server.rates import Rates
+from twisted_ext.server.rates import Rates, siteOf
 from twisted_ext.server.requests import Refusal, Request, Send
 from twisted_ext.wire.codes import CD, DO, RD, Rcode
 
@@ -57,6 +58,8 @@ _SHARE: Final = 0.9
 
 #: Nothing came of a look-up, for reasons that are nobody's but ours.
 _BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
+
+_OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),))
 
 _NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
 
@@ -89,7 +92,7 @@ def laneFor(
 
     def classify(address: str, now: float) -> Client:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
-        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now))
+        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now), siteOf(client))
 
     def cookie(client: str, octets: bytes) -> bytes:
         assert cookies is not None
@@ -127,6 +130,7 @@ class Responder:
         late: float | None = None,
         perClient: int | None = None,
         waiting: int | None = None,
+        yields: float | None = None,
     ) -> None:
         """
         @param lane: one for everybody nearby, by default.
@@ -137,8 +141,9 @@ class Responder:
             nobody.
         @param seconds: for everything that answering takes.
         @param late: seconds after which nothing is sent by UDP.
-        @param perClient: requests of one client that may wait for answers.
+        @param perClient: requests of one client that may wait for answers; of one /64 of IPv6.
         @param waiting: requests of all that may.
+        @param yields: seconds that a request has waited for when it gives way to a new one, where no more may wait.
         """
         self.source = source
         self.lane = laneFor() if lane is None else lane
@@ -154,8 +159,11 @@ class Responder:
         self._late = REQUEST_LATE.pick(late)
         self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
         self._most = int(REQUESTS_WAITING.pick(waiting))
-        self._waiting: dict[str, int] = {}
+        self._yields = REQUEST_YIELDS.pick(yields)
+        # In the order of their coming: those of each client, and all.
+        self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
         self._flights: dict[Request, Deferred[Answer]] = {}
+        self._yielding: Request | None = None
         self._closed = False
 
     # -- for listeners
@@ -215,31 +223,55 @@ class Responder:
             self._refuse(request, _NOT_RECURSED, send)
 
     def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
-        client = request.client
-        theirs = self._waiting.get(client, 0)
-        if theirs >= self._perClient or len(self._flights) >= self._most:
-            # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
-            self.counters.overflowed += 1
-            self.counters.dropped += 1
-            if request.transport != "udp":
-                self._refuse(request, Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),)), send)
+        site = request.record.site
+        theirs = self._waiting.get(site)
+        if theirs is not None and len(theirs) >= self._perClient:
+            self._makeRoom(theirs, request.arrived)
+            theirs = self._waiting.get(site)
+        if len(self._flights) >= self._most:
+            self._makeRoom(self._flights, request.arrived)
+            theirs = self._waiting.get(site)
+        if (theirs is not None and len(theirs) >= self._perClient) or len(self._flights) >= self._most:
+            self._overflow(request, send)
             return
         try:
             flight = source.answer(request.question, context)
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        self._waiting[client] = theirs + 1
-        self._flights[request] = flight
+        # Asking may end others of theirs at once, such as where a socket tells only now that nobody is there.
+        self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
         self.counters.pending += 1
         flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
         flight.addErrback(self._bug, request, send)
+
+    def _makeRoom(self, flights: dict[Request, Deferred[Answer]], now: float) -> None:
+        """
+        Have one of these requests give way, if it has had its time: what waits for servers that are gone is not to be in the way of what
+        others would answer. The older half waits on: if all gave way to newer ones, slow answers would never be lived to see.
+        """
+        oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
+        if now - oldest.arrived >= self._yields:
+            self._yielding = oldest
+            flight.cancel()
+            self._yielding = None
+
+    def _overflow(self, request: Request, send: Send) -> None:
+        # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
+        self.counters.overflowed += 1
+        self.counters.dropped += 1
+        if request.transport != "udp":
+            self._refuse(request, _OVERFLOWED, send)
 
     def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
         if self._landed(request):
             self._answer(request, answer, send, None)
 
     def _failed(self, failure: Failure, request: Request, send: Send) -> None:
+        if request is self._yielding:
+            if self._landed(request):
+                self._overflow(request, send)
+            return
         refusal = self._failure(failure.value)
         if self._landed(request):
             self.counters.failed += 1
@@ -257,12 +289,11 @@ class Responder:
         del self._flights[request]
         counters = self.counters
         counters.pending -= 1
-        client = request.client
-        theirs = self._waiting[client] - 1
-        if theirs:
-            self._waiting[client] = theirs
-        else:
-            del self._waiting[client]
+        site = request.record.site
+        theirs = self._waiting[site]
+        del theirs[request]
+        if not theirs:
+            del self._waiting[site]
         took = self.seconds() - request.arrived
         counters.waited(request.question.name, took)
         if self._closed:

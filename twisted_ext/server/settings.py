@@ -111,7 +111,7 @@ def _settings() -> Iterable[Setting]:
         "route", kinds.ROUTE, (), "Ask another server for a domain and all below it: corp.example=udp:192.0.2.53", group=asking
     )
     yield Setting(
-        "resolv-conf", kinds.PATH, "", "Take the servers from this file instead of /etc/resolv.conf (implies --recursive)", group=asking
+        "resolv-conf", kinds.READABLE, "", "Take the servers from this file instead of /etc/resolv.conf (implies --recursive)", group=asking
     )
     yield Setting(
         "hedge",
@@ -148,7 +148,7 @@ def _settings() -> Iterable[Setting]:
     yield Setting("allow", kinds.PREFIX, NEARBY, "Answer these addresses; all others are refused", group=guarding)
     yield Setting("refuse", kinds.PREFIX, (), "Refuse these, although they are within what is allowed", group=guarding)
     yield Setting("drop", kinds.PREFIX, (), "Give these no reply at all", group=guarding)
-    yield Setting("cookies", kinds.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding)
+    yield Setting("cookies", kinds.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding, live=False)
     yield Setting(
         "cookie-secret",
         kinds.SECRET,
@@ -169,10 +169,18 @@ def _settings() -> Iterable[Setting]:
     yield Setting("hostname-bind", kinds.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
     yield Setting("nsid", kinds.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
     yield Setting(
-        "stop-rebinding", kinds.FLAG, False, "Give no private addresses for names of upstreams", group=guarding
+        "stop-rebinding",
+        kinds.FLAG,
+        False,
+        "Hold back answers of upstreams with private addresses (DNS rebinding)",
+        group=guarding,
     )
     yield Setting(
-        "rebinding-allow", kinds.NAME, (), "Domains that may have private addresses all the same", group=guarding
+        "rebinding-allow",
+        kinds.NAME,
+        (),
+        "With stop-rebinding: this domain and all below it may have private addresses; those with a route may anyway",
+        group=guarding,
     )
     watching = "Watching it"
     yield Setting("verbose", kinds.COUNT, 0, "Log every query, as twistd dns does", short="v", group=watching)
@@ -291,6 +299,14 @@ class Settings:
         @return: settings that C{other} has another value of.
         """
         return [setting for setting in SETTINGS if self.value(setting) != other.value(setting)]
+
+    def goingOverTo(self, other: Settings) -> Settings:
+        """
+        @return: what is in force when a server that runs with these has read others: of theirs what can change meanwhile, and the rest of
+            these.
+        """
+        mixed = [(setting, (other if setting.live else self).value(setting)) for setting in SETTINGS]
+        return Settings({setting.name: value for setting, value in mixed if value != setting.default})
 
     def toTOML(self) -> str:
         """

@@ -18,16 +18,18 @@ from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.coalescing import Coalescing
 from twisted_ext.resolver.descriptions import sourceFromString
-from twisted_ext.resolver.filtering import StopRebinding
+from twisted_ext.resolver.filtering import RebindingLog, StopRebinding
 from twisted_ext.resolver.hosts import Hosts
 from twisted_ext.resolver.overriding import Overriding, localRecord, localRecords, readLocalFile
 from twisted_ext.resolver.racing import Racing
+from twisted_ext.resolver.rationing import Rationing
+from twisted_ext.resolver.reversing import PrivateReverse
 from twisted_ext.resolver.routing import Routing
 from twisted_ext.resolver.special import Special
 from twisted_ext.resolver.switching import Switching
-from twisted_ext.server.upstreams import Listening, LoopWatch, Nobody, SystemServers, Upstream, serversOf
+from twisted_ext.server.upstreams import Listening, LoopWatch, Nobody, SystemServers, Upstream, isNear, serversOf
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, nameFromText
+from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -47,14 +49,18 @@ class _Asking:
     All that asks others.
 
     @ivar source: what is asked for everything.
+    @ivar default: what is asked for names without a route.
     @ivar upstreams: each of them.
     @ivar system: what follows C{resolv.conf}, where that is used.
     """
 
-    __slots__ = ("source", "upstreams", "system")
+    __slots__ = ("source", "default", "upstreams", "system")
 
-    def __init__(self, source: IAnswerSource, upstreams: list[Upstream], system: SystemServers | None) -> None:
+    def __init__(
+        self, source: IAnswerSource, default: IAnswerSource, upstreams: list[Upstream], system: SystemServers | None
+    ) -> None:
         self.source = source
+        self.default = default
         self.upstreams = upstreams
         self.system = system
 
@@ -91,7 +97,7 @@ class ForwardStack:
         self.settings = settings
         self._asking = asking = self._makeAsking(settings)
         self._switching = Switching(asking.source)
-        self._coalescing = Coalescing(self._switching, reactor)
+        self._coalescing = Coalescing(Rationing(self._switching), reactor)
         self.caching = Caching(
             self._coalescing,
             reactor,
@@ -114,7 +120,8 @@ class ForwardStack:
 
     def _makeAsking(self, settings: Settings) -> _Asking:
         if not settings.recursive:
-            return _Asking(Nobody(lambda: Refused("this server asks nobody", ede=((20, ""),))), [], None)
+            nobody = Nobody(lambda: Refused("this server asks nobody", ede=((20, ""),)))
+            return _Asking(nobody, nobody, [], None)
         upstreams: list[Upstream] = []
         system: SystemServers | None = None
 
@@ -143,7 +150,7 @@ class ForwardStack:
             for upstream in upstreams:
                 upstream.close()
             raise
-        return _Asking(Routing(routes, default) if routes else default, upstreams, system)
+        return _Asking(Routing(routes, default) if routes else default, default, upstreams, system)
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
@@ -157,8 +164,10 @@ class ForwardStack:
         domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
         source: IAnswerSource = self.caching if settings.cache else self._coalescing
         if settings.stopRebinding:
-            source = StopRebinding(source, [*domains, *[nameFromText(name) for name in settings.rebindingAllow]])
-        sources: list[IAnswerSource] = [Special(local=any(isBelow(domain, _LOCAL) for domain in domains)), source]
+            allowed = [*domains, *[nameFromText(name) for name in settings.rebindingAllow]]
+            source = StopRebinding(source, allowed, RebindingLog(self._reactor))
+        special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
+        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), source]
         hosts: Hosts | None = None
         if settings.hostsFile:
             hosts = Hosts(self._reactor, settings.hostsFile)
@@ -171,6 +180,13 @@ class ForwardStack:
             source = watch = LoopWatch(source, self._reactor)
         self._hosts, self._watch = hosts, watch
         return source
+
+    def _asksInside(self) -> bool:
+        """
+        @return: whether names without a route are asked of somebody in a private network, or of nobody that has an address.
+        """
+        servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
+        return not servers or any(isNear(server) for server in servers)
 
     def reload(self, settings: Settings) -> None:
         """
@@ -263,7 +279,8 @@ class ForwardStack:
             lines.append(f"hosts: {self._hosts.path}")
         lines.append("special: names that are never asked of anybody, and literal addresses")
         if settings.stopRebinding:
-            lines.append("rebinding: no private addresses from upstreams")
+            but = "".join([f", but for {nameToText(nameFromText(name))}" for name in settings.rebindingAllow])
+            lines.append(f"rebinding: no private addresses from upstreams{but}")
         if settings.cache:
             stale = f", stale answers for {settings.stale} s" if settings.stale else ""
             prefetch = ", prefetching" if settings.prefetch else ""

@@ -32,7 +32,7 @@ from twisted_ext.wire.names import nameFromText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Listening", "LoopWatch", "Nobody", "SystemServers", "Upstream", "serversOf"]
+__all__ = ["Listening", "LoopWatch", "Nobody", "SystemServers", "Upstream", "isNear", "serversOf"]
 
 _log = Logger()
 
@@ -84,6 +84,13 @@ class Listening:
 def _packed(address: str) -> bytes:
     plain = address.partition("%")[0]
     return ipv6FromText(plain) if ":" in plain else ipv4FromText(plain)
+
+
+def isNear(server: Server) -> bool:
+    """
+    @return: whether it is on this machine or in a private network.
+    """
+    return isPrivate(_packed(server.address))
 
 
 @implementer(IAnswerSource)
@@ -144,6 +151,8 @@ class SystemServers:
         configuration = SystemConfiguration.parse(data or b"", os.environ)
         configuration.complaints.texts[:0] = complaints.texts
         self.configuration = configuration
+        for text in configuration.complaints.texts:
+            _log.warn("{path}: {complaint}", path=self.path, complaint=text)
         servers = [server for server in configuration.servers if not self._listening.has(server)]
         if not servers:
             _log.warn("{path} names nobody to ask but this server itself", path=self.path)
@@ -285,8 +294,7 @@ class LoopWatch:
         """
         self._probed.clear()
         for number, upstream in enumerate(upstreams):
-            near = [forwarding.upstreams[index].server for forwarding, index in serversOf(upstream)]
-            if not any(isPrivate(_packed(server.address)) for server in near):
+            if not any(isNear(forwarding.upstreams[index].server) for forwarding, index in serversOf(upstream)):
                 continue
             label = str(number).encode()
             name = bytes([len(label)]) + label + self._suffix
