@@ -253,6 +253,7 @@ class QueryContext:
     @ivar trace: where to note what happens, or L{None}.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{Coalescing
         <twisted_ext.resolver.coalescing.Coalescing>} sets it, and contexts made by L{detached} keep it.
+    @ivar missed: the question that a cache has just had nothing on, so that it need not look again to find that out.
     @ivar variant: octets that differ where the wishes would change the answer: part of every key under which answers are shared.
     """
 
@@ -271,6 +272,7 @@ class QueryContext:
         "budget",
         "trace",
         "flight",
+        "missed",
         "variant",
     )
 
@@ -305,6 +307,7 @@ class QueryContext:
         self.budget = budget
         self.trace = trace
         self.flight: object = None
+        self.missed: Question | None = None
         if recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream):
             self.variant = b""
         else:
@@ -331,6 +334,7 @@ class QueryContext:
         changed.budget = self.budget
         changed.trace = self.trace
         changed.flight = self.flight
+        changed.missed = None
         changed.variant = self.variant
         return changed
 

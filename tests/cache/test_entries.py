@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Origin, Outcome, Security
-from twisted_ext.cache.entries import Entry, Servers, learnedAt, nameOfKey, pack, packedBytes, readyBytes, unpack
+from twisted_ext.cache.entries import (
+    Entry,
+    Servers,
+    askedAgain,
+    learnedAt,
+    nameOfKey,
+    packedBytes,
+    packEntry,
+    readyBytes,
+    unpack,
+)
 from twisted_ext.wire.names import ROOT, nameFromLabels
 from twisted_ext.wire.records import RRSet
 
@@ -59,7 +69,7 @@ class PackingTests(SynchronousTestCase):
         key = name.lower() + b"\x00\x01\x00\x01"
         entry = Entry(kept, 1234.5, 300)
         entry.asked = 7
-        data = pack(key, entry, servers)
+        data = packEntry(key, entry, servers)
         back = unpack(key, data, servers)
         for label in ("outcome", "rcode", "flags", "security", "ede"):
             self.assertEqual(getattr(back.kept, label), getattr(kept, label))
@@ -70,6 +80,7 @@ class PackingTests(SynchronousTestCase):
         self.assertEqual(back.kept.origin.server, "192.0.2.1:53")
         self.assertEqual((back.learned, back.expires, back.asked), (1234.5, 1534.5, 7))
         self.assertEqual(learnedAt(data), (1234.5, 1534.5))
+        self.assertEqual(unpack(key, askedAgain(data), servers).asked, 8)
         self.assertEqual(nameOfKey(key), name.lower())
 
     def test_small(self) -> None:
@@ -78,7 +89,7 @@ class PackingTests(SynchronousTestCase):
         """
         key = b"\x03www\x07example\x03com\x00\x00\x01\x00\x01"
         kept = Answer(Outcome.DATA, (RRSet(key[:-4], 1, 1, 300, (b"\x01\x02\x03\x04",)),))
-        data = pack(key, Entry(kept, 0.0, 300), Servers())
+        data = packEntry(key, Entry(kept, 0.0, 300), Servers())
         self.assertLess(packedBytes(key, data), 256)
         self.assertLess(readyBytes(key, kept), 1500)
 

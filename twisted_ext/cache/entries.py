@@ -11,7 +11,19 @@ from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["ALIASED", "Entry", "Servers", "pack", "unpack", "keptAnswer", "learnedAt", "nameOfKey", "readyBytes", "packedBytes"]
+__all__ = [
+    "ALIASED",
+    "Entry",
+    "Servers",
+    "askedAgain",
+    "learnedAt",
+    "nameOfKey",
+    "pack",
+    "packEntry",
+    "packedBytes",
+    "readyBytes",
+    "unpack",
+]
 
 #: When it was learned, the seconds from then to its end, flags, rcode, outcome and security, times asked, server, sets per section.
 _HEADER: Final = Struct(">dIHHBBHHHH")
@@ -19,7 +31,11 @@ _HEADER: Final = Struct(">dIHHBBHHHH")
 #: The lower octet of how many sets a packed answer's answer section has; the upper one stands before it.
 ALIASED: Final = 21
 
+#: Where it stands how often it was asked for.
+_ASKED: Final = 17
+
 _RECORDS: Final = Struct(">HIH")
+_RECORD: Final = Struct(">HIHH")
 _LENGTH: Final = Struct(">H")
 _learned: Final = Struct(">dI").unpack_from
 
@@ -33,7 +49,11 @@ _TAIL: Final = 0
 _SAME: Final = 1
 _FULL: Final = 2
 
-#: Characters of an extended error's text that are kept.
+#: The question's own name, which the key begins with; without the key's type and class, which no name ends with.
+_SELF: Final = bytes((_TAIL, 0))
+
+#: Extended errors that are kept, and characters of the text of each.
+_EDES: Final = 16
 _EDE_TEXT: Final = 200
 
 #: Octets of a dictionary's slot, the emptier times of its table included.
@@ -173,41 +193,36 @@ def _copied(kept: Answer) -> Answer:
     )
 
 
-def keptAnswer(
+def pack(
+    key: bytes,
     answer: Answer,
     sections: tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]],
-    flags: int,
-) -> Answer:
+    learned: float,
+    seconds: float,
+    servers: Servers,
+    asked: int = 0,
+) -> bytes:
     """
-    @return: what is kept of an answer: AA is for who has it from its own zones, and the message is not worth its memory.
-    """
-    kept = _copied(answer)
-    kept.answer, kept.authority, kept.additional = sections
-    kept.flags = flags & ~AA
-    if kept.ede:
-        kept.ede = tuple([(code, text[:_EDE_TEXT]) for code, text in kept.ede[:16]])
-    return kept
+    Make octets of an answer. AA is not kept, which is for who has it from its own zones, nor the message, which is not worth its memory.
 
-
-def pack(key: bytes, entry: Entry, servers: Servers) -> bytes:
-    """
     @param key: what it is kept under; it begins with the question's folded name.
+    @param sections: what to keep as the answer's sections.
+    @param seconds: from C{learned} to its end.
+    @param asked: how often it has been asked for.
     """
-    kept = entry.kept
-    sections = (kept.answer, kept.authority, kept.additional)
-    origin = kept.origin
+    origin = answer.origin
     parts = [
         _HEADER.pack(
-            entry.learned,
-            int(entry.expires - entry.learned),
-            kept.flags,
-            kept.rcode,
-            _OUTCOME_NUMBERS[kept.outcome] << 4 | _SECURITY_NUMBERS[kept.security],
-            min(entry.asked + entry.hits, 255),
+            learned,
+            int(seconds),
+            answer.flags & ~AA,
+            answer.rcode,
+            _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security],
+            asked if asked < 256 else 255,
             servers.number(origin.server) if origin is not None else 0,
-            len(kept.answer),
-            len(kept.authority),
-            len(kept.additional),
+            len(sections[0]),
+            len(sections[1]),
+            len(sections[2]),
         )
     ]
     before = b""
@@ -218,16 +233,37 @@ def pack(key: bytes, entry: Entry, servers: Servers) -> bytes:
                 parts.append(b"\x01")
             else:
                 before = name
-                parts.append(_packedName(name, key))
+                parts.append(_SELF if key.startswith(name) else _packedName(name, key))
             rdatas = rrset.rdatas
+            if len(rdatas) == 1:
+                rdata = rdatas[0]
+                parts.append(_RECORD.pack(rrset.rrType, rrset.ttl, 1, len(rdata)))
+                parts.append(rdata)
+                continue
             parts.append(_RECORDS.pack(rrset.rrType, rrset.ttl, len(rdatas)))
             for rdata in rdatas:
                 parts.append(_LENGTH.pack(len(rdata)))
                 parts.append(rdata)
-    for code, text in kept.ede:
-        encoded = text.encode("utf-8", "replace")
+    for code, text in answer.ede[:_EDES]:
+        encoded = text[:_EDE_TEXT].encode("utf-8", "replace")
         parts.append(_RECORDS.pack(code, 0, len(encoded)) + encoded)
     return b"".join(parts)
+
+
+def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
+    """
+    Make octets of what was ready.
+    """
+    kept = entry.kept
+    sections = (kept.answer, kept.authority, kept.additional)
+    return pack(key, kept, sections, entry.learned, entry.expires - entry.learned, servers, entry.asked + entry.hits)
+
+
+def askedAgain(data: bytes) -> bytes:
+    """
+    @return: the same packed answer, asked for once more.
+    """
+    return data if data[_ASKED] == 255 else b"%b%c%b" % (data[:_ASKED], data[_ASKED] + 1, data[_ASKED + 1 :])
 
 
 def _packedName(name: bytes, key: bytes) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome
-from twisted_ext.cache.entries import Entry, keptAnswer, nameOfKey, pack, packedBytes, unpack
+from twisted_ext.cache.entries import Entry, nameOfKey, pack, packedBytes, unpack
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.limits import CACHE_LINE
@@ -238,9 +238,9 @@ def _read(store: Store, value: dict[str, object], elapsed: float, now: float) ->
     if not seconds or age >= seconds + store.keepStale:
         return None
     clamped = store.lifetimes.clamped
-    kept = keptAnswer(answer, (clamped(answer, sections[0]), clamped(answer, sections[1]), clamped(answer, sections[2])), flags)
+    kept = (clamped(answer, sections[0]), clamped(answer, sections[1]), clamped(answer, sections[2]))
     key = name.lower() + rrType.to_bytes(2, "big") + b"\x00\x01" + variant
-    return key, pack(key, Entry(kept, now - age, seconds), store.servers)
+    return key, pack(key, answer, kept, now - age, seconds, store.servers)
 
 
 def _isEDE(each: object) -> bool:

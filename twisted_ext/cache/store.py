@@ -1,10 +1,10 @@
 """
 Everything a cache has, within its memory.
 
-An answer is B{ready} while it is new or asked for often, and is B{packed} into octets otherwise. What is ready leaves in the order
-of its coming unless it was asked for meanwhile. What is packed is B{fresh} if nobody has ever asked for it again, else B{proven};
-room is made among the fresh first. So a flood of names that are asked for once passes through and takes nothing that is of use with
-it (attacks on caches by filling them).
+An answer is B{packed} into octets when it comes, and B{ready} while it is asked for often. What is ready leaves in the order of its
+coming unless it was asked for meanwhile. What is packed is B{fresh} if nobody has ever asked for it again, else B{proven}; room is made
+among the fresh first. So a flood of names that are asked for once passes through and takes nothing that is of use with it (attacks on
+caches by filling them).
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from twisted_ext.cache.entries import (
     ALIASED,
     Entry,
     Servers,
-    keptAnswer,
+    askedAgain,
     learnedAt,
     nameOfKey,
     pack,
+    packedBytes,
+    packEntry,
     readyBytes,
     unpack,
 )
@@ -138,24 +140,23 @@ class Store:
 
     # -- taking in
 
-    def keep(self, question: Question, variant: bytes, answer: Answer, now: float) -> Entry | None:
+    def keep(self, question: Question, variant: bytes, answer: Answer, now: float) -> int:
         """
         Take in what was learned.
 
-        @return: the entry, or L{None} where the answer may not be kept.
+        @return: seconds for which it is kept; 0 where it may not be, or is too large.
         """
         if answer.security is Security.BOGUS:
-            return None
+            return 0
         seconds = self.lifetimes.keeping(question, answer)
         if not seconds:
-            return None
+            return 0
         clamped = self.lifetimes.clamped
         sections = (
             clamped(answer, answer.answer) if answer.answer else (),
             clamped(answer, answer.authority) if answer.authority else (),
             clamped(answer, answer.additional) if answer.additional else (),
         )
-        entry = Entry(keptAnswer(answer, sections, answer.flags), now, seconds)
         key = question.key + variant
         if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
             self._drop(key)
@@ -168,16 +169,15 @@ class Store:
             self._drop(denialKey(question.key, variant))
         if len(variant) <= 1 and variant not in self.variants:
             self.variants |= {variant}
-        return self._add(key, entry)
-
-    def _add(self, key: bytes, entry: Entry) -> Entry | None:
         self._drop(key)
-        entry.octets = readyBytes(key, entry.kept)
-        if entry.octets > self._entryMost:
-            return None
+        data = pack(key, answer, sections, now, seconds, self.servers)
+        if packedBytes(key, data) > self._entryMost:
+            return 0
         self._kept += 1
-        self._makeReady(key, entry, entry.learned)
-        return entry
+        self._fresh.put(key, data)
+        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
+            self._makePackedRoom(now)
+        return seconds
 
     def _makeReady(self, key: bytes, entry: Entry, now: float) -> None:
         if self._readyBytes + entry.octets > self._readyMost:
@@ -201,26 +201,41 @@ class Store:
 
     # -- finding
 
-    def find(self, key: bytes, now: float) -> Entry | None:
+    def find(self, key: bytes, now: float, *, ready: bool = False) -> Entry | None:
         """
-        Find an entry that may still be used, and have it ready.
+        Find an entry that may still be used.
+
+        What is asked for the first time stays packed, set apart from what nobody asks for; the second time it is made ready.
+
+        @param ready: make it ready at once. Otherwise an entry without C{octets} may be given that is nowhere else: see L{given}.
 
         @return: an entry, possibly one past its end where those are kept; look at C{expires}.
         """
         entry = self.ready.get(key)
         if entry is None:
-            data = self._fresh.pop(key) or self._proven.pop(key)
+            data = self._fresh.pop(key)
+            known = data is None
             if data is None:
-                return None
+                data = self._proven.pop(key)
+                if data is None:
+                    return None
             entry = unpack(key, data, self.servers)
-            entry.octets = readyBytes(key, entry.kept)
-            entry.asked += 1
-            self._makeReady(key, entry, now)
-        # A clock that went back by more than a little would keep everything for so much longer.
-        if now >= entry.expires + self.keepStale or now < entry.learned - 1:
+            if self._isOver(entry, now):
+                return None
+            octets = readyBytes(key, entry.kept) if ready or known else 0
+            if octets and octets <= self._readyMost:
+                entry.octets = octets
+                self._makeReady(key, entry, now)
+            else:
+                self._proven.put(key, askedAgain(data))
+        elif self._isOver(entry, now):
             self._drop(key)
             return None
         return entry
+
+    def _isOver(self, entry: Entry, now: float) -> bool:
+        # A clock that went back by more than a little would keep everything for so much longer.
+        return now >= entry.expires + self.keepStale or now < entry.learned - 1
 
     def cut(self, question: Question, variant: bytes, now: float) -> Entry | None:
         """
@@ -240,6 +255,14 @@ class Store:
         if entry.hits:
             self._tally(entry)
         return entry.show(now)
+
+    def given(self, entry: Entry) -> None:
+        """
+        Count that an entry that was found has been given.
+        """
+        entry.hits += 1
+        if not entry.octets:
+            self._tally(entry)
 
     def _tally(self, entry: Entry) -> None:
         hits = entry.hits
@@ -282,7 +305,7 @@ class Store:
                     break
 
     def _pack(self, key: bytes, entry: Entry) -> None:
-        (self._proven if entry.asked else self._fresh).put(key, pack(key, entry, self.servers))
+        (self._proven if entry.asked else self._fresh).put(key, packEntry(key, entry, self.servers))
 
     def _makePackedRoom(self, now: float) -> None:
         # A little more than needed, so that the next few come in without all this.
@@ -350,7 +373,7 @@ class Store:
         """
         entry = self.ready.get(key)
         if entry is not None:
-            return pack(key, entry, self.servers)
+            return packEntry(key, entry, self.servers)
         return self._fresh.get(key) or self._proven.get(key)
 
     def sweep(self, now: float) -> int:

@@ -106,7 +106,7 @@ class Caching:
         fault = self.store.failures.find(key, now)
         if fault is not None:
             # A stale answer that was given for this very failure may have been packed meanwhile.
-            entry = self._staleEntry(question, context, now) if self.store.keepStale and isinstance(fault, PeerFault) else None
+            entry = self._own(question, context, now) if self.store.keepStale and isinstance(fault, PeerFault) else None
             answer = None if entry is None else self._giveStale(entry, context)
             if answer is not None:
                 return answer
@@ -114,15 +114,20 @@ class Caching:
             if context.trace is not None:
                 context.trace.note(now, "cache", "failed before", error=str(fault))
             raise fault
+        context.missed = question
         return None
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        try:
-            answer = self.answerNow(question, context)
-        except DNSFault as fault:
-            return fail(fault)
-        if answer is not None:
-            return succeed(answer)
+        if context.missed is question:
+            # Once only: the next time it may be there.
+            context.missed = None
+        else:
+            try:
+                answer = self.answerNow(question, context)
+            except DNSFault as fault:
+                return fail(fault)
+            if answer is not None:
+                return succeed(answer)
         now = self._seconds()
         self._misses += 1
         if context.trace is not None:
@@ -130,7 +135,7 @@ class Caching:
         flight = self._inner.answer(question, context)
         flight.addCallbacks(self._learn, self._fail, (question, context, self._epoch), {}, (question, context, self._epoch, now))
         if self.store.keepStale:
-            entry = self._staleEntry(question, context, now)
+            entry = self._own(question, context, now)
             if entry is not None:
                 return self._freshOrStale(flight, entry, context, now)
         return flight
@@ -145,7 +150,7 @@ class Caching:
             self.store.show(entry, now)
             if self._prefetchShare and not entry.fetched:
                 self._considerPrefetch(entry, question, context, now)
-        entry.hits += 1
+        self.store.given(entry)
         if context.trace is not None:
             self._trace(entry, context, now)
         return entry.answer
@@ -176,6 +181,9 @@ class Caching:
         return own
 
     def _fromKin(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        if not context.recursionDesired and context.client is not None:
+            # A stranger who does not want recursion learns nothing of what others have asked for, nor makes us fetch it ahead.
+            return None
         store = self.store
         for variant in kinOf(context.variant, store.variants):
             for key in (question.key + variant, denialKey(question.key, variant)):
@@ -183,8 +191,8 @@ class Caching:
                 if richer is None or now >= richer.expires:
                     continue
                 plainer = madePlainer(question, context, richer.kept)
-                if plainer is not None:
-                    return store.keep(question, context.variant, plainer, richer.learned)
+                if plainer is not None and store.keep(question, context.variant, plainer, richer.learned):
+                    return self._own(question, context, now)
         return None
 
     def _trace(self, entry: Entry, context: QueryContext, now: float) -> None:
@@ -199,12 +207,11 @@ class Caching:
         if epoch == self._epoch and not context.options:
             store = self.store
             now = self._seconds()
-            entry = store.keep(question, context.variant, answer, now)
+            seconds = store.keep(question, context.variant, answer, now)
             if len(store.failures):
                 store.failures.forget(question.key + context.variant)
             if context.trace is not None:
-                seconds = 0 if entry is None else round(entry.expires - now, 3)
-                context.trace.note(now, "cache", "not kept" if entry is None else "kept", seconds=seconds)
+                context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
         return answer
 
     def _fail(self, failure: Failure, question: Question, context: QueryContext, epoch: int, asked: float) -> Failure:
@@ -215,8 +222,14 @@ class Caching:
 
     # -- stale answers
 
-    def _staleEntry(self, question: Question, context: QueryContext, now: float) -> Entry | None:
-        return self.store.find(question.key + context.variant, now) or self.store.find(denialKey(question.key, context.variant), now)
+    def _own(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        """
+        @return: what is known of this very question, past its end or not, and made ready: what is said of it is to be said for a while.
+        """
+        find = self.store.find
+        return find(question.key + context.variant, now, ready=True) or find(
+            denialKey(question.key, context.variant), now, ready=True
+        )
 
     def _freshOrStale(self, flight: Deferred[Answer], entry: Entry, context: QueryContext, now: float) -> Deferred[Answer]:
         from twisted_ext.resolver.staleness import freshOrStale
