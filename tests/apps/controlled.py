@@ -106,7 +106,7 @@ def _serve(folder: Path) -> None:
 
     def reloading() -> Deferred[list[str]]:
         if (folder / "broken").exists():
-            raise BadDescription("txdns.toml, line 3: port takes a number, not 'x'")
+            raise BadDescription("txdns.toml:3: port takes a number, not 'x'\ntxdns.toml:4: prot: there is no such setting")
         return succeed(["nothing has changed"])
 
     sight.reloading = reloading

@@ -170,12 +170,13 @@ def test_explain(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_reload(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Settings are read again; a mistake in them is one line and an exit code.
+    Settings are read again; each mistake in them is a line, and there is an exit code.
     """
     assert control(server, capfd, "reload").output == "nothing has changed\n"
     (server.path.parent / "broken").touch()
     said = control(server, capfd, "reload")
-    assert (said.code, said.error) == (1, "txdns control: txdns.toml, line 3: port takes a number, not 'x'\n")
+    first, second = "txdns.toml:3: port takes a number, not 'x'", "txdns.toml:4: prot: there is no such setting"
+    assert (said.code, said.error) == (1, f"txdns control: {first}\ntxdns control: {second}\n")
 
 
 def test_trace(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:

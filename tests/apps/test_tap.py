@@ -69,10 +69,10 @@ def test_twistdDNS() -> None:
     """
     Words of C{twistd dns} mean what they mean there.
     """
-    settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/r", "--hosts-file", "/dev/null")
+    settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/dev/null", "--hosts-file", "/dev/null")
     assert (settings.interface, settings.port, settings.cache, settings.recursive) == (("127.0.0.1",), 5300, True, True)
-    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/r", "/dev/null")
-    assert settingsOf("--no-recursive", "--resolv-conf", "/r").recursive
+    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/dev/null", "/dev/null")
+    assert settingsOf("--no-recursive", "--resolv-conf", "/dev/null").recursive
 
 
 def test_everySetting() -> None:
@@ -116,7 +116,7 @@ def test_fileAndOptions(tmp_path: Path) -> None:
         (["--port"], "twistd txdns: option --port requires argument; twistd txdns --help lists what there is\n"),
         (["--colour"], "twistd txdns: option --colour not recognized; twistd txdns --help lists what there is\n"),
         (["recursive"], "twistd txdns: Unknown command: recursive; twistd txdns --help lists what there is\n"),
-        (["forward", "more"], "twistd txdns: Wrong number of arguments.; twistd txdns --help lists what there is\n"),
+        (["forward", "more"], "twistd txdns: Wrong number of arguments; twistd txdns --help lists what there is\n"),
         (["--config", "/nonexistent.toml"], "twistd txdns: /nonexistent.toml: cannot be read: No such file or directory\n"),
         (["--nsid", "\x1b[31m"], "twistd txdns: --nsid takes a text; '\\x1b[31m' holds characters that cannot be printed\n"),
     ],

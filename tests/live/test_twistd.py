@@ -124,6 +124,24 @@ def test_workerKilled(upstream: LivePeer, tmp_path: Path) -> None:
         assert living(server.pid) == []
 
 
+def test_interrupted(upstream: LivePeer, tmp_path: Path) -> None:
+    """
+    Ctrl-C is for the parent, whatever its workers are doing at that moment: those that are only just starting say nothing of it either.
+    """
+    with Twistd(tmp_path, "--workers", "2", "--upstream", f"127.0.0.1:{upstream.port}") as server:
+        started = workersOf(server)
+        for process in started:
+            os.kill(process, signal.SIGINT)
+        wait(lambda: server.text().count("serves as process") == 2, server)
+        for process in workersOf(server):
+            os.kill(process, signal.SIGINT)
+        assert server.ask("localhost") == ["127.0.0.1"]
+        assert set(started) <= set(workersOf(server))
+        assert server.stop() == -signal.SIGTERM
+        assert "Traceback" not in server.text()
+        assert "SIGINT" not in server.text()
+
+
 def test_parentKilled(upstream: LivePeer, tmp_path: Path) -> None:
     """
     Workers do not outlive their parent.
@@ -158,6 +176,8 @@ def test_portInUse(tmp_path: Path, workers: str, others: str) -> None:
         (["--nonsense"], "option --nonsense not recognized; twistd txdns --help"),
         (["backward"], "Unknown command: backward"),
         (["--hosts-file", "/nonexistent"], "the path of a file that can be read; /nonexistent: No such file or directory"),
+        (["--resolv-conf", "/nonexistent"], "the path of a file that can be read; /nonexistent: No such file or directory"),
+        (["--local-file", "latin"], "latin:1: this is no UTF-8"),
         (["--config", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),
         (["--config", "wrong.toml"], "wrong.toml:2: port takes a number from 0 to 65535, not 'x'"),
         (["--upstream", "udq:192.0.2.1"], "there is no prefix 'udq'; did you mean 'udp'?"),
@@ -176,6 +196,7 @@ def test_wrong(tmp_path: Path, words: list[str], said: str) -> None:
     Whatever is wrong is one line that says what would be right.
     """
     (tmp_path / "wrong.toml").write_text("# settings\nport = 'x'\n")
+    (tmp_path / "latin").write_bytes(b"b\xfccher.lan A 192.0.2.1\n")
     (tmp_path / "records").write_text("router.lan A 192.0.2.1\nrouter.lan B 192.0.2.1\n")
     assert said in failing(tmp_path, *words)
 
@@ -303,8 +324,9 @@ def test_socketsFromSystemd(tmp_path: Path) -> None:
     Sockets that somebody else bound are served (LISTEN_FDS).
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram, socket.socket(socket.AF_INET) as stream:
-        datagram.bind(("127.0.0.1", 0))
-        port = datagram.getsockname()[1]
+        # Free for one of them is not free for the other.
+        port = freePort("127.0.0.1")
+        datagram.bind(("127.0.0.1", port))
         stream.bind(("127.0.0.1", port))
         stream.listen(5)
         program = (

@@ -17,7 +17,7 @@ from tests.peers import freePort
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.control import ControlService
 from twisted_ext.server.services import ForwardService, Server, makeServer, pathOf
-from twisted_ext.server.settings import Settings
+from twisted_ext.server.settings import SETTINGS, Settings
 from twisted_ext.server.sockets import Bound
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.building import buildQuery
@@ -275,12 +275,44 @@ class ReloadTests(ServiceCase):
 
     def test_restartNeeded(self) -> None:
         """
-        What takes a restart is said to.
+        What takes a restart is said to, as long as it has not been restarted; what goes with it is done at once.
         """
         service = self.run_()
-        self.wanted = self.settings(port=5353)
-        self.assertEqual(self.successResultOf(service.reload()), ["port: 53 is now 5353; this takes a restart"])
+        self.wanted = self.settings(port=5353, cookies=False, minimalAny=False)
+        still = ["port: still 53; 5353 takes a restart", "cookies: still yes; no takes a restart"]
+        self.assertEqual(self.successResultOf(service.reload()), [*still, "minimal-any: yes is now no"])
+        self.assertEqual(self.successResultOf(service.reload()), still)
+        self.wanted = self.settings()
+        self.assertEqual(self.successResultOf(service.reload()), ["minimal-any: no is now yes"])
         self.assertEqual(self.successResultOf(service.reload()), ["nothing has changed"])
+
+    def test_everySettingTold(self) -> None:
+        """
+        There is no setting of which a reload says that it is in force when it is not: of those that it can change, the server looks at the
+        new value.
+        """
+        service = self.run_()
+        restarting = {setting.name for setting in SETTINGS if not setting.live}
+        self.assertEqual(
+            restarting,
+            {"interface", "port", "workers", "cache-size", "cookies", "cookie-secret", "http", "control", "manhole", "manhole-keys"},
+        )
+        self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
+        self.successResultOf(service.reload())
+        self.assertEqual((service.settings.port, service.settings.cacheSize, service.settings.nsid), (53, 32 << 20, "new"))
+
+    def test_sameSettings(self) -> None:
+        """
+        Files of records are read again where no setting has changed, and it is said that they were.
+        """
+        path = self.mktemp()
+        Path(path).write_text("router.lan A 192.0.2.1\n")
+        service = self.run_(localFile=[path])
+        self.assertEqual(self.addressOf("router.lan"), "192.0.2.1")
+        Path(path).write_text("router.lan A 192.0.2.2\n")
+        lines = self.successResultOf(service.reload())
+        self.assertEqual(lines, ["no setting has changed; the files of records were read again"])
+        self.assertEqual(self.addressOf("router.lan"), "192.0.2.2")
 
     def test_bySignal(self) -> None:
         """

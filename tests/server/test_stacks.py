@@ -5,15 +5,17 @@ Tests of L{twisted_ext.server.stacks} and L{twisted_ext.server.upstreams}, on a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase, textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.stacks import ForwardStack
-from twisted_ext.server.upstreams import Listening
+from twisted_ext.server.upstreams import Listening, SystemServers
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
@@ -325,6 +327,19 @@ class SystemTests(StackCase):
         self.network.advance(1)
         stack.look()
         self.assertEqual(self.changes, 0)
+
+    def test_unreadable(self) -> None:
+        """
+        The log tells what could not be made of the file, and why the server on this machine is asked then.
+        """
+        said: list[LogEvent] = []
+        observer = cast(ILogObserver, said.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for path, complaint in (("/nonexistent", "cannot be read: No such file"), (self.file("server 1\n"), "line 1: 'server'")):
+            said.clear()
+            SystemServers(self.here, path, Listening((), 0), self.changed).close()
+            self.assertEqual([event["path"] for event in said if str(event.get("complaint")).startswith(complaint)], [path])
 
     def test_itself(self) -> None:
         """

@@ -86,12 +86,14 @@ class Processes(Clock):
 
     @ivar started: all of them, in order.
     @ivar forbidden: starting one fails.
+    @ivar blocked: whether the last one was started so that no SIGINT reaches it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.started: list[Process] = []
         self.forbidden = False
+        self.blocked = False
 
     def spawnProcess(
         self,
@@ -111,6 +113,8 @@ class Processes(Clock):
         if self.forbidden:
             raise PermissionError(13, "Permission denied")
         assert env is not None and "NOTIFY_SOCKET" not in [str(name) for name in env]
+        # What is blocked here stays so in a process that is started here.
+        self.blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         process = Process(processProtocol, childFDs or {}, 100 + len(self.started))
         self.started.append(process)
         transport = cast(IProcessTransport, process)
@@ -167,6 +171,14 @@ class WorkforceTests(SynchronousTestCase):
         second.say(ready=True)
         self.assertEqual(self.readyTimes, 1)
         self.assertEqual(self.force.processes(), [100, 101])
+
+    def test_interrupts(self) -> None:
+        """
+        Ctrl-C reaches the parent alone, from a worker's first moment on, and the parent at all times.
+        """
+        self.force.startService()
+        self.assertTrue(self.reactor.blocked)
+        self.assertNotIn(signal.SIGINT, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
     def test_sockets(self) -> None:
         """

@@ -134,7 +134,7 @@ class _Words(usage.Options):
         try:
             _untyped(super().parseOptions, options)
         except usage.UsageError as error:
-            said = str(error)
+            said = str(error).rstrip(".")
             # One of Twisted's own faults says nothing of what there is instead.
             _end(said if said.startswith("--") else f"{said}; twistd txdns --help lists what there is")
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -146,15 +145,10 @@ def main() -> None:
 
     connect: Callable[[Protocol], object] = StandardIO
 
-    def begin() -> None:
-        # Whoever presses Ctrl-C means all of us, and the parent sees to it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        connect(obeying)
-
     def end() -> Deferred[None] | None:
         return obeying.service.stopService() if obeying.service is not None else None
 
-    reactor.callWhenRunning(begin)
+    reactor.callWhenRunning(connect, obeying)
     reactor.addSystemEventTrigger("before", "shutdown", end)
     reactor.run()
 

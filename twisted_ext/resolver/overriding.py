@@ -77,7 +77,9 @@ def readLocalFile(path: str) -> list[RRSet]:
         if octets.strip() and octets.lstrip()[:1] not in (b";", b"#"):
             try:
                 found.append(localRecord(octets.decode("utf-8")))
-            except (DNSFault, UnicodeDecodeError) as error:
+            except UnicodeDecodeError:
+                raise BadDescription(f"{path}:{number}: this is no UTF-8") from None
+            except DNSFault as error:
                 raise BadDescription(f"{path}:{number}: {error}") from None
     return found
 

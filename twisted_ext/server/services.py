@@ -148,27 +148,35 @@ class ForwardService(Service):
         @raise BadDescription: they cannot be used; all is as before.
         """
         before = self.settings
-        differing = before.differing(settings)
+        inForce = before.goingOverTo(settings)
         # Whatever can be wrong with the rest is found before anything changes.
-        gatesOf(settings, bytes(SECRET_OCTETS))
-        self.stack.reload(settings)
-        self.settings = settings
-        self._parts.adopt(settings)
+        gatesOf(inForce, bytes(SECRET_OCTETS))
+        self.stack.reload(inForce)
+        self.settings = inForce
+        self._parts.adopt(inForce)
         self.stack.started()
-        return _told(before, settings, differing)
+        return _told(before, settings)
 
 
-def _told(before: Settings, after: Settings, differing: Sequence[Setting]) -> list[str]:
-    if not differing:
-        return ["nothing has changed"]
-    return [
-        f"{setting.name}: {_short(before.value(setting))} is now {_short(after.value(setting))}"
-        + ("" if setting.live else "; this takes a restart")
-        for setting in differing
-    ]
+def _told(before: Settings, after: Settings) -> list[str]:
+    """
+    @return: what has changed, and, each time anew, what would have but for a restart.
+    """
+    lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
+    if lines:
+        return lines
+    return ["no setting has changed; the files of records were read again" if after.localFile else "nothing has changed"]
+
+
+def _line(setting: Setting, before: str, after: str) -> str:
+    if setting.live:
+        return f"{setting.name}: {before} is now {after}"
+    return f"{setting.name}: still {before}; {after} takes a restart"
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     shown = ", ".join([str(each) for each in value]) if isinstance(value, tuple) else str(value)
     return (shown if len(shown) <= 60 else f"{shown[:57]}...") or "none"
 

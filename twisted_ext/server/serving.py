@@ -41,9 +41,6 @@ _log: Final = Logger()
 #: By this name the query log can be told from all else.
 _queries: Final = Logger(namespace="twisted_ext.queries")
 
-#: Share of an answer's time for which the fast lane gives it where the cache fetches ahead: in the rest it sees who asks.
-_SHARE: Final = 0.9
-
 
 class QueryLogGate:
     """
@@ -141,7 +138,6 @@ class Serving:
             finishing=Finishing(identity=_identity(settings)),
             lane=self.lane,
             counters=counters,
-            share=_SHARE if settings.prefetch else 1.0,
         )
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []

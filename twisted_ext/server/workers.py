@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -254,6 +255,8 @@ class Workforce(Service):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
         environment.pop("NOTIFY_SOCKET", None)
         command = [sys.executable, "-m", _MODULE]
+        # Whoever presses Ctrl-C means all of us, and this process sees to it. A worker never hears of it, not even while it starts.
+        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT,))
         try:
             IReactorProcess(self.clock).spawnProcess(
                 worker, sys.executable, command, environment, None, childFDs=cast("dict[int, int]", descriptors)
@@ -261,6 +264,8 @@ class Workforce(Service):
         except OSError as error:
             text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
             raise CallerFault(text) from None
+        finally:
+            pthread_sigmask(SIG_SETMASK, blocked)
         self._workers[number] = worker
         worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex(), number=number)
 
@@ -443,7 +448,7 @@ class Workforce(Service):
         except DNSFault as fault:
             return fail(fault)
         # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
-        self.settings = settings
+        self.settings = self.settings.goingOverTo(settings)
 
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]

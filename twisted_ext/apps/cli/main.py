@@ -126,7 +126,8 @@ def _writeNoMore() -> None:
 def _say(words: list[str], line: str, code: int) -> int:
     if line:
         prefix = f"txdns {words[0]}" if any(words[:1] == [command.word] for command in COMMANDS) else "txdns"
-        complain(f"{prefix}: {line}")
+        for each in line.splitlines():
+            complain(f"{prefix}: {each}")
     return code
 
 
