@@ -204,8 +204,8 @@ DESCRIPTION_DEPTH: Final = Limit(default=32, least=1, most=64)
 
 # -- cache
 
-#: Octets of memory that a cache may take, its own tables and all overhead counted.
-CACHE_BYTES: Final = Limit(default=32 * 2**20, least=64 * 2**10, most=64 * 2**30)
+#: Octets of memory that a cache may take, its own tables and all overhead counted. This much has room for 170,000 addresses.
+CACHE_BYTES: Final = Limit(default=64 * 2**20, least=64 * 2**10, most=64 * 2**30)
 
 #: Octets of memory of one answer; a larger one is passed on but not kept, so that no single answer displaces hundreds.
 CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)

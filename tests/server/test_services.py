@@ -389,7 +389,7 @@ class MakingTests(ServiceCase):
                 "hosts: /etc/hosts",
                 "special: names that are never asked of anybody, and literal addresses",
                 "rebinding: no private addresses from upstreams",
-                "cache: 33554432 octets, prefetching, stale answers for 86400 s",
+                "cache: 67108864 octets, prefetching, stale answers for 86400 s",
                 "coalesce: one look-up for all who ask the same",
                 "route: corp.example. to udp:192.0.2.54:53",
                 "forward: udp:192.0.2.53:53",
