@@ -15,6 +15,7 @@ from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.searching import Searching
 from twisted_ext.testing.sources import HeldSource
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 
 SERVFAIL = ServerFailed("no", rcode=2)
@@ -73,6 +74,34 @@ class SearchingTests(SynchronousTestCase):
         self.assertEqual((now.outcome, now.answer), (first.outcome, first.answer))
         self.assertEqual(context.relative, not absolute)
         return addresses(first) or first.outcome, told.asked
+
+    def test_wishesUntouched(self) -> None:
+        """
+        The wishes of whoever asks stay as they were, for whom they are shared with as well: a look-up that begins while another one is
+        looked for at hand is searched like any other.
+        """
+        context = relative()
+        seen: list[tuple[bool, bool]] = []
+        nested: list[Answer | None] = []
+
+        class Asking(Told):
+            def answerNow(self, question: Question, inward: QueryContext) -> Answer | None:
+                seen.append((context.relative, inward.relative))
+                self.contexts.append(inward)
+                if not nested:
+                    nested.append(None)
+                    nested[0] = source.answerNow(short, context)
+                return super().answerNow(question, inward)
+
+        told = Asking({"www.corp.example A": "192.0.2.1"}, ready=True)
+        short = question("www")
+        source = Searching(told, [nameFromText("corp.example")])
+        answers = [source.answerNow(short, context), *nested]
+        self.assertEqual([addresses(answer) for answer in answers if answer is not None], [["192.0.2.1"], ["192.0.2.1"]])
+        self.assertEqual(set(seen), {(True, False)})
+        for context.trace in (Trace(0.0), None):
+            source.answerNow(short, context)
+            self.assertIs(told.contexts[-1].trace, context.trace)
 
     def test_interface(self) -> None:
         """

@@ -46,7 +46,7 @@ class Searching:
     @ivar domains: where names are searched.
     """
 
-    __slots__ = ("inner", "domains", "ndots", "topLevel")
+    __slots__ = ("inner", "domains", "ndots", "topLevel", "_outer", "_inward")
 
     def __init__(
         self, inner: IAnswerSource, domains: Sequence[bytes], ndots: int | None = None, *, topLevel: bool = True
@@ -60,27 +60,27 @@ class Searching:
         self.domains = tuple(dict.fromkeys([domain.lower() for domain in domains]))[: int(SEARCH_DOMAINS.most)]
         self.ndots = int(NDOTS.pick(ndots))
         self.topLevel = topLevel
+        # What is at hand is asked for with the same wishes again and again; to copy them each time would cost more than the answer.
+        self._outer = self._inward = QueryContext(0.0)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         if not context.relative:
             return self.inner.answerNow(question, context)
-        # Nobody else runs meanwhile, so the wishes need not be copied.
-        context.relative = False
-        try:
-            if not self.domains or question.key[-10:-4] == _ARPA:
-                return self.inner.answerNow(question, context)
-            if self.asIsFirst(question.name):
-                try:
-                    answer = self.inner.answerNow(question, context)
-                except DNSFault:
-                    # The search decides whether that is the end of it.
-                    pass
-                else:
-                    if answer is None or answer.outcome is _DATA:
-                        return answer
-            return self._searchNow(_Search(self, question), context)
-        finally:
-            context.relative = True
+        if context is not self._outer or context.trace is not self._inward.trace:
+            self._outer, self._inward = context, context.but(relative=False)
+        inward = self._inward
+        if not self.domains or question.key[-10:-4] == _ARPA:
+            return self.inner.answerNow(question, inward)
+        if self.asIsFirst(question.name):
+            try:
+                answer = self.inner.answerNow(question, inward)
+            except DNSFault:
+                # The search decides whether that is the end of it.
+                pass
+            else:
+                if answer is None or answer.outcome is _DATA:
+                    return answer
+        return self._searchNow(_Search(self, question), inward)
 
     def asIsFirst(self, name: bytes) -> bool:
         """
