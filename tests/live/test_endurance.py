@@ -18,24 +18,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 import pytest
 
-from tests.live.enduring import (
-    OUTSTANDING,
-    ZONE,
-    Background,
-    Checker,
-    Perf,
-    SlowClients,
-    dropped,
-    expected,
-    kilobytes,
-    started,
-    warmUp,
-    workload,
-)
-from tests.live.twistds import Twistd, wait
+from tests.live.clients import Background, Checker, SlowClients
+from tests.live.enduring import OUTSTANDING, ZONE, Perf, dropped, expected, kilobytes, started, warmUp, workload
+from tests.live.twistds import PATIENCE, Twistd, wait
 from tests.peers import LivePeer, freePort, living, nsd
 from twisted_ext.apps.cli.controlling import Channel
 from twisted_ext.metrics.figures import Figures
@@ -51,12 +40,12 @@ _CLIENTS: Final = 95
 _SLOW: Final = 5
 
 #: Garbage a second: a good 30 percent of all packets, with those of dnsperf and of the clients that compare.
-_GARBAGE: Final = 1200
+_GARBAGE: Final = 1400
 
 #: Kilobytes by which the memory may grow. What has a bound of its own is not full yet when it is first looked at: replies in the fast
 #: lane, failures that are remembered, buffers of clients that do not read. They took 1,000 to 2,500. A hundred octets kept of each packet
 #: would be 20,000 in a minute.
-_GROWTH: Final = 5000
+_GROWTH: Final = 6000
 
 
 class Endured:
@@ -69,6 +58,7 @@ class Endured:
     @ivar wrong: wrong replies to those who compare.
     @ivar failed: failures of theirs while all upstreams were there.
     @ivar compared: replies to them.
+    @ivar lost: queries of theirs without one.
     @ivar garbage: datagrams of garbage.
     @ivar replied: replies to messages that were replies themselves.
     @ivar dropped: datagrams for which the system had no room.
@@ -81,7 +71,7 @@ class Endured:
         self.ended: list[list[tuple[str, str, str]]] = []
         self.wrong: list[str] = []
         self.failed: list[str] = []
-        self.compared = self.garbage = self.replied = self.dropped = 0
+        self.compared = self.lost = self.garbage = self.replied = self.dropped = 0
         self.memory: list[int] = []
 
     def judged(self) -> list[str]:
@@ -99,8 +89,10 @@ class Endured:
         if hot:
             said.append(f"not known any more: {hot[:5]}")
         lost = [query for query in queries if query[0] == "T"]
-        if len(lost) > self.kills * OUTSTANDING + self.dropped:
-            said.append(f"{len(lost)} queries lost, {self.dropped} of them by the system")
+        if len(lost) + self.lost > self.kills * OUTSTANDING + self.dropped:
+            said.append(f"{len(lost) + self.lost} queries lost, {self.dropped} of them by the system")
+        if self.dropped > (len(queries) + self.garbage) / 20:
+            said.append(f"{self.dropped} datagrams not read in time")
         for number, part in enumerate(self.ended):
             failures = [query for query in part if query[0] == "SERVFAIL"]
             # Those that were under way when the upstream was killed, or came back.
@@ -150,6 +142,7 @@ def _outage(server: Twistd, upstream: LivePeer, perf: Perf, checker: Checker, pr
     @return: marks of dnsperf's: how much it had told before and after.
     """
     right, excused, stale = checker.right, checker.excused, checker.stale
+    checker.outages += 1
     checker.down = True
     begins = perf.octets
     _kill(upstream)
@@ -183,13 +176,15 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
 
         def look() -> None:
             endured.memory.append(kilobytes(server.pid))
+            with urlopen(f"http://127.0.0.1:{page}/metrics", timeout=PATIENCE) as response:
+                assert b"txdns_queries" in response.read()
             time.sleep(1)
 
         perf = Perf(folder, server.port, workload(seconds * _RATE), "-c", str(_CLIENTS), "-q", str(OUTSTANDING), "-Q", str(_RATE))
         with started("tests.live.garbage", str(server.port), str(_GARBAGE)) as sender:
             marks = [0]
             with Background(checker.step, checker.step, slow.step):
-                wait(lambda: checker.right > 1000 and slow.opened >= _SLOW, server)
+                wait(lambda: checker.right > 300 and slow.opened >= _SLOW, server)
                 asking = stack.enter_context(perf.run())
                 began = time.monotonic()
                 time.sleep(2)
@@ -205,6 +200,7 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
         endured.ended = [perf.told(start, end) for start, end in zip(marks, [*marks[1:], None], strict=True)]
         endured.wrong = checker.wrong + probe.wrong
         endured.failed = checker.failed
+        endured.lost = checker.lost
         endured.compared = checker.right + checker.excused
         endured.garbage, endured.replied = told["sent"], told["toReplies"]
         sys.stdout.write(_figures(checker, slow, told, figures, endured, perf))
@@ -225,7 +221,8 @@ def _figures(checker: Checker, slow: SlowClients, garbage: object, figures: Figu
     return "\n".join(
         [
             f"dnsperf: {[dict(part) for part in parts]} {perf.text()}",
-            f"compared: {checker.right} right, {checker.stale} of them stale, {checker.excused} failed while an upstream was down",
+            f"compared: {checker.right} right, {checker.stale} of them stale, {checker.lost} lost",
+            f"failed while an upstream was down: {checker.excused}",
             f"slow clients: {_SLOW} with {slow.opened} connections",
             f"garbage: {garbage}",
             f"not taken by the system: {endured.dropped}",
@@ -279,6 +276,8 @@ def _change(endured: Endured, what: str) -> None:
             down.append(("SERVFAIL", "h1.example.org", "A"))
         case "lost":
             down += [("T", "u2.wild.example.org", "A")] * (2 * OUTSTANDING + 1)
+        case "unread":
+            endured.dropped = 1000
         case "little garbage":
             endured.garbage = 2000
         case "replied":
@@ -296,6 +295,7 @@ _CHANGES: Final = (
     "failed with another upstream",
     "forgotten",
     "lost",
+    "unread",
     "little garbage",
     "replied",
     "memory",
