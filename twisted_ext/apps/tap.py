@@ -297,6 +297,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    from twisted_ext.server.collecting import collectLess
     from twisted_ext.server.services import makeServer
 
     try:
@@ -308,6 +309,7 @@ def makeService(options: Options) -> IService:
         _end(str(fault))
     _reloadAtHangUp(server.reloadNow)
     _complainPlainly()
+    reactor.callWhenRunning(collectLess)
     return cast("IService", server)
 
 

@@ -18,6 +18,7 @@ from twisted.logger import FileLogObserver, LogEvent, Logger, eventAsText, globa
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.collecting import collectLess
 from twisted_ext.server.services import ForwardService
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.sockets import Bound
@@ -117,6 +118,7 @@ class Obeying(Protocol):
         settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
         self.service = ForwardService(self._reactor, settings, bound, bytes.fromhex(str(said["secret"])))
         self.service.startService()
+        collectLess()
         self._say(ready=True)
 
 

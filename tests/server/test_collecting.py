@@ -1,0 +1,36 @@
+"""
+Tests for L{twisted_ext.server.collecting}.
+"""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.server.collecting import collectLess
+
+__all__ = ["CollectingTests"]
+
+
+class CollectingTests(SynchronousTestCase):
+    """
+    Tests for L{collectLess}.
+    """
+
+    def test_less(self) -> None:
+        """
+        Afterwards what was there is not gone through any more, and the search begins less often; what is in circles is still found.
+        """
+        before = gc.get_threshold()
+        try:
+            collectLess()
+            self.assertGreater(gc.get_freeze_count(), 1000)
+            self.assertGreater(gc.get_threshold()[0], before[0])
+            circle: list[object] = []
+            circle.append(circle)
+            del circle
+            self.assertGreaterEqual(gc.collect(), 1)
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*before)
