@@ -246,6 +246,19 @@ def test_endures(tmp_path: Path, alone: bool) -> None:
     assert [words for words in endured.judged() if "queries lost" in words]
 
 
+def test_wrongNoticed(tmp_path: Path) -> None:
+    """
+    If a reply had another address than the zone, whoever compares would notice.
+    """
+    with nsd({"example.org": ZONE.replace("198.51.100.7", "203.0.113.66")}, address="127.0.0.74") as lying:
+        with Twistd(tmp_path, "forward", "--upstream", f"{lying.address}:{lying.port}") as server:
+            checker = Checker(server.port)
+            assert checker.check("s6.example.org") and checker.check("h7.example.org", "MX", stream=True)
+            assert checker.wrong == []
+            assert not checker.check("s7.example.org")
+            assert "203.0.113.66" in checker.wrong[0]
+
+
 def _good() -> Endured:
     endured = Endured(True)
     endured.kills = 2
