@@ -17,7 +17,9 @@ from twisted_ext.server.identity import Identity
 from twisted_ext.server.rates import Rates
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.tsig import Key, sign, verify
 
 VERSION = b"\x07version\x04bind\x00"
 
@@ -55,9 +57,9 @@ class GatesTests(SynchronousTestCase):
         The order is what is written here, and nothing else decides it.
         """
         names = [gate.name for gate in standardGates(cookies=self.cookies)]
-        self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "class", "type", "any"])
+        self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "signature", "class", "type", "any"])
         names = [gate.name for gate in standardGates(minimalAny=False)]
-        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "class", "type"])
+        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "signature", "class", "type"])
 
     def test_access(self) -> None:
         """
@@ -150,6 +152,37 @@ class GatesTests(SynchronousTestCase):
             edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
             assert edns is not None
             self.assertEqual(edns.options, ())
+
+    def test_signed(self) -> None:
+        """
+        Who signs a query is told that the key is not known here, in the form that a signer takes (RFC 8945, section 5.2.1), whatever else
+        the query carries; and is not sent an answer that he would have to throw away.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        cookie = optOf(options=[(COOKIE, b"clientA1")])
+        for opt in (b"", optOf(), cookie):
+            query = queryOf(opt=opt)
+            signed, mac = sign(query, key, 1_000_000)
+            for _ in range(3):
+                (octets,) = self.server.askAll([signed])
+                verdict = verify(octets, {key.name: key}, 1_000_000, requestMac=mac)
+                self.assertEqual((verdict.error, verdict.record and verdict.record.mac), (Rcode.BADKEY, b""))
+                reply = Message.fromWire(verdict.octets).check()
+                self.assertEqual((reply.rcode, reply.answer), (Rcode.NOTAUTH, ()))
+                self.assertEqual(reply.edns is not None, bool(opt))
+                self.assertEqual(reply.edns is not None and bool(reply.edns.options), opt == cookie)
+        self.assertEqual(self.server.inner.asked, 0)
+
+    def test_badlySigned(self) -> None:
+        """
+        A signature that is not the last record, or one of two, or none at all by its form, is a fault of the query's.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        query = queryOf()
+        tsig = sign(query, key, 1_000_000)[0][len(query) :]
+        for trailer in (tsig + optOf(), tsig + tsig, tsig[:-4] + b"\x00\x00\x00\x01"):
+            count = b"\x00\x01" if len(trailer) == len(tsig) else b"\x00\x02"
+            self.assertEqual(self.ask(query[:10] + count + query[12:] + trailer).rcode, Rcode.FORMERR)
 
     def test_classes(self) -> None:
         """

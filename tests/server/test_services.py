@@ -299,7 +299,7 @@ class ReloadTests(ServiceCase):
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())
-        self.assertEqual((service.settings.port, service.settings.cacheSize, service.settings.nsid), (53, 32 << 20, "new"))
+        self.assertEqual((service.settings.port, service.settings.cacheSize, service.settings.nsid), (53, Settings().cacheSize, "new"))
 
     def test_sameSettings(self) -> None:
         """
@@ -381,6 +381,7 @@ class MakingTests(ServiceCase):
                 "gate: version",
                 "gate: cookie",
                 "gate: rate",
+                "gate: signature",
                 "gate: class",
                 "gate: type",
                 "gate: any",

@@ -12,7 +12,7 @@ from twisted_ext.server.composing import Composed, Sections, compose
 from twisted_ext.server.identity import Identity
 from twisted_ext.server.limits import CLIENT_STREAM_IDLE
 from twisted_ext.server.requests import Refusal, Request
-from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC
+from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.records import RRSet
@@ -109,7 +109,14 @@ class Finishing:
             size = request.size - len(request.cookie)
             composed = compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
             octets, optAt = composed.octets, composed.optAt
-        return withCookie(octets, optAt, request.cookie) if request.cookie else octets
+        if request.cookie:
+            octets = withCookie(octets, optAt, request.cookie)
+        if refusal.rcode == Rcode.NOTAUTH and request.signature is not None:
+            from twisted_ext.wire.tsig import Verdict, replySigned
+
+            # Without a key there is nothing that our time could be believed by.
+            octets, _ = replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)
+        return octets
 
     def _opt(self, request: Request, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:
         edns = request.edns

@@ -26,6 +26,7 @@ __all__ = [
     "MinimalAnyGate",
     "OpcodeGate",
     "RateGate",
+    "SignatureGate",
     "TypeGate",
     "VersionGate",
     "standardGates",
@@ -139,6 +140,20 @@ class VersionGate:
     def __call__(self, request: Request, now: float) -> Refusal | None:
         edns = request.edns
         return None if edns is None or not edns.version else self._REFUSED
+
+
+class SignatureGate:
+    """
+    No keys are shared with anybody here, so whoever signs is told that his is not known (RFC 8945, section 5.2.1): he would not take an
+    answer that is not signed.
+    """
+
+    name = "signature"
+
+    _REFUSED: Final = Refusal(Rcode.NOTAUTH)
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return None if request.signature is None else self._REFUSED
 
 
 class CookieGate:
@@ -257,7 +272,7 @@ def standardGates(
         gates.append(CookieGate(cookies, today or time))
     else:
         gates.append(_QuestionGate())
-    gates += [RateGate(rates or Rates()), ClassGate(identity or Identity()), TypeGate()]
+    gates += [RateGate(rates or Rates()), SignatureGate(), ClassGate(identity or Identity()), TypeGate()]
     if minimalAny:
         gates.append(MinimalAnyGate())
     return tuple(gates)

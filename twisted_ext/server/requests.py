@@ -18,6 +18,7 @@ from twisted_ext.wire.records import RRSet, readRecords
 if TYPE_CHECKING:
     from twisted_ext.fastlane.classes import Client
     from twisted_ext.fastlane.lane import Address
+    from twisted_ext.wire.tsig import TSIGRecord
 
 __all__ = ["Refusal", "Request", "Send"]
 
@@ -29,6 +30,7 @@ _MOST: Final = int(DATAGRAM_SIZE.default)
 _STREAM: Final = int(MESSAGE_SIZE.default)
 
 _MOST_NAME: Final = 255
+_TSIG: Final = 250
 _IXFR: Final = 251
 
 #: What stands between the root as owner and the payload size of an OPT record.
@@ -88,6 +90,7 @@ class Request:
     @ivar local: the address that was asked, where the listener knows it and needs it for the reply.
     @ivar arrived: the clock's seconds.
     @ivar fault: what is wrong with the message, to be told by a gate.
+    @ivar signature: what the TSIG record says, or L{None} without one.
     @ivar record: what is known of the client, set by L{twisted_ext.server.respond}.
     @ivar cookie: the whole EDNS option to put into the reply (RFC 7873), set by the gate that looks after cookies.
     @ivar verified: whether the client has shown by a cookie that its address is its own.
@@ -108,6 +111,7 @@ class Request:
         "local",
         "arrived",
         "fault",
+        "signature",
         "record",
         "cookie",
         "verified",
@@ -127,6 +131,7 @@ class Request:
     local: object
     arrived: float
     fault: Refusal | None
+    signature: TSIGRecord | None
     record: Client
     cookie: bytes
     verified: bool
@@ -152,6 +157,7 @@ class Request:
         self.local = local
         self.arrived = arrived
         self.fault = None
+        self.signature = None
         self.edns = None
         self.cookie = b""
         self.verified = False
@@ -217,7 +223,13 @@ class Request:
         if position != len(self.wire):
             raise BadMessage("octets behind the last record")
         for record in records:
-            if record.rrType == OPT:
+            if self.signature is not None:
+                raise BadMessage("a TSIG record that is not the last one (RFC 8945, section 5.1)")
+            if record.rrType == _TSIG:
+                from twisted_ext.wire.tsig import TSIGRecord
+
+                self.signature = TSIGRecord.fromRecord(record)
+            elif record.rrType == OPT:
                 if self.edns is not None or record.name != b"\x00":
                     raise BadMessage("more than one OPT record, or a misplaced one")
                 self._takeEDNS(EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0]))
