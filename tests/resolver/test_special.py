@@ -66,6 +66,27 @@ class SpecialTests(SynchronousTestCase):
             self.assertEqual((answer.outcome, answer.rcode), (Outcome.NXDOMAIN, 3))
             self.assertIs(self.outcome(name, "TXT"), Outcome.NXDOMAIN)
 
+    def test_remembered(self) -> None:
+        """
+        A denial says for how long it may be remembered, so that not everybody asks again and again (RFC 2308, section 3).
+        """
+        for name, rrType, zone in (
+            ("www.localhost", "MX", "localhost"),
+            ("x.invalid", "A", "invalid"),
+            ("printer.local", "A", "local"),
+            ("1.0.0.127.in-addr.arpa", "A", "127.in-addr.arpa"),
+            ("9.0.0.127.in-addr.arpa", "PTR", "127.in-addr.arpa"),
+        ):
+            answer = self.ask(name, rrType)
+            assert answer is not None
+            (soa,) = answer.authority
+            self.assertEqual((soa.name, soa.rrType, soa.ttl), (nameFromText(zone), 6, 10800))
+            self.assertEqual(int.from_bytes(soa.rdatas[0][-4:], "big"), 10800)
+        for name in ("invalid", "www.invalid"):
+            answer = self.ask(name)
+            assert answer is not None
+            self.assertNotIn(nameFromText(name), [rrset.name for rrset in answer.authority])
+
     def test_ordinary(self) -> None:
         """
         Names that only look alike are ordinary ones, and so are those that stub resolvers have to send.

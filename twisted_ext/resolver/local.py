@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.limits import FILE_COMPLAINTS
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf
 from twisted_ext.wire.records import RRSet
@@ -31,6 +32,7 @@ __all__ = [
     "addressFromReverse",
     "closeAll",
     "decided",
+    "emptySOA",
     "known",
     "lastTime",
     "unknown",
@@ -39,6 +41,11 @@ __all__ = [
 A: Final = 1
 PTR: Final = 12
 AAAA: Final = 28
+
+_SOA: Final = 6
+_EMPTY_TTL: Final = 10800
+_NOBODY: Final = b"\x06nobody\x07invalid\x00"
+_EMPTY_NUMBERS: Final = b"".join([number.to_bytes(4, "big") for number in (1, 3600, 1200, 604800, _EMPTY_TTL)])
 
 _IPV4: Final = b"\x07in-addr\x04arpa\x00"
 _IPV6: Final = b"\x03ip6\x04arpa\x00"
@@ -53,6 +60,14 @@ def known(question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origi
     if not rdatas:
         return Answer(Outcome.NODATA, origin=origin)
     return Answer(Outcome.DATA, (RRSet(question.name, question.rrType, question.rrClass, ttl, rdatas),), origin=origin)
+
+
+def emptySOA(zone: bytes) -> RRSet:
+    """
+    @return: the SOA record of a zone that is made up here to deny names below it: it says for how long others may remember that (RFC 2308,
+        section 3), three hours as RFC 6303, section 3, has it.
+    """
+    return RRSet(zone, _SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
 
 
 def unknown(source: str, question: Question, more: str = "") -> Unknown:

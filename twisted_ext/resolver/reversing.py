@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.local import decided, lastTime
+from twisted_ext.resolver.local import decided, emptySOA, lastTime
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText
@@ -47,15 +47,13 @@ _TTL: Final = 10800
 
 _NS: Final = 2
 _SOA: Final = 6
-_NUMBERS: Final = b"".join([number.to_bytes(4, "big") for number in (1, 3600, 1200, 604800, _TTL)])
-_NOBODY: Final = nameFromText("nobody.invalid")
 
 
 @implementer(IAnswerSource)
 class PrivateReverse:
     """
-    Denies names of private addresses (RFC 6303), unless there is somebody to ask who is inside of the network as well. Of all other names it
-    says nothing.
+    Denies names of private addresses (RFC 6303), unless there is somebody to ask who is inside of the network as well. Of all other names
+    it says nothing.
     """
 
     __slots__ = ("_inside", "_routed")
@@ -109,7 +107,7 @@ def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
     """
     @return: what an empty zone has to say (RFC 6303, section 3).
     """
-    soa = RRSet(zone, _SOA, IN, _TTL, (zone + _NOBODY + _NUMBERS,))
+    soa = emptySOA(zone)
     origin = Origin("special")
     if name != zone:
         return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, origin=origin)

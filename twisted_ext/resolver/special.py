@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.local import AAAA, PTR, A, decided, known, lastTime
+from twisted_ext.resolver.local import AAAA, PTR, A, decided, emptySOA, known, lastTime
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
@@ -92,7 +92,7 @@ class Special:
         if packed is None:
             return None
         if not packed:
-            return _denial(), "the numbers are no address, and no name ends in one"
+            return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "the numbers are no address, and no name ends in one"
         matches = question.rrType == (A if len(packed) == 4 else AAAA)
         return known(question, (packed,) if matches else (), _TTL, Origin("special")), "an address"
 
@@ -103,23 +103,19 @@ class Special:
                 continue
             if action is _LOOPBACK:
                 rdata = _ADDRESSES.get(question.rrType)
-                return known(question, () if rdata is None else (rdata,), _TTL, Origin("special")), reason
+                return _said(question, top, rdata), reason
             if action is _REVERSE:
-                return self._reverse(question, name), reason
+                return self._reverse(question, top, name), reason
             if action is _MULTICAST and (self._local or labelCount(name) > 2):
                 return None
-            return _denial(), reason
+            return _said(question, top, exists=False), reason
         return None
 
-    def _reverse(self, question: Question, name: bytes) -> Answer:
+    def _reverse(self, question: Question, top: bytes, name: bytes) -> Answer:
         if name in _POINTERS:
-            return known(question, (_LOCALHOST,) if question.rrType == PTR else (), _TTL, Origin("special"))
+            return _said(question, top, _LOCALHOST if question.rrType == PTR else None)
         # What lies between the zone's top and its one name exists, but holds nothing (RFC 8020, section 2).
-        return (
-            known(question, (), _TTL, Origin("special"))
-            if any(isBelow(pointer, name) for pointer in _POINTERS)
-            else _denial()
-        )
+        return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         return decided(self, "the table of special names", question, context)
@@ -131,8 +127,19 @@ class Special:
         return ()
 
 
-def _denial() -> Answer:
-    return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special"))
+def _said(question: Question, top: bytes, rdata: bytes | None = None, *, exists: bool = True) -> Answer:
+    """
+    @param top: where the names begin of which this is said.
+
+    @return: this record; without one, that there is none, or no such name at all.
+    """
+    if rdata is not None:
+        return known(question, (rdata,), _TTL, Origin("special"))
+    if exists:
+        return Answer(Outcome.NODATA, (), (emptySOA(top),), origin=Origin("special"))
+    # A name that does not exist has no SOA record of its own.
+    authority = () if question.key[:-4] == top else (emptySOA(top),)
+    return Answer(Outcome.NXDOMAIN, (), authority, rcode=3, origin=Origin("special"))
 
 
 def isSpecial(name: bytes) -> bool:
