@@ -24,7 +24,8 @@ def keptFor(store: Store, name: bytes, now: float, most: int) -> list[JSON]:
     """
     folded = name.lower()
     shown: list[JSON] = []
-    for key in store.mentioning(folded):
+    # A key begins with the name, so no entry is looked at but those wanted.
+    for key in [key for key in store.keys() if key.startswith(folded)]:
         if len(shown) >= most:
             break
         if nameOfKey(key) != folded:
