@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -220,9 +221,16 @@ def test_daemon(tmp_path: Path) -> None:
         (tmp_path / "third").mkdir()
         page = ["-i", "127.0.0.1", "-p", str(freePort("127.0.0.1")), "--control", "", "--http", f"127.0.0.1:{port}"]
         command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *page)
-        assert subprocess.run(command, cwd=tmp_path / "third", stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
-        assert f"http: cannot listen at 127.0.0.1:{port}" in (tmp_path / "third" / "log").read_text()
+        third = subprocess.run(command, cwd=tmp_path / "third", capture_output=True, text=True, timeout=PATIENCE)
+        assert third.returncode == 1
+        assert third.stderr == f"twistd txdns: http: cannot listen at 127.0.0.1:{port}: Address already in use\n"
         assert not (tmp_path / "third" / "twistd.pid").exists()
+        (tmp_path / "fourth").mkdir()
+        path = ["-i", "127.0.0.1", "-p", str(freePort("127.0.0.1")), "--control", "log"]
+        command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *path)
+        assert subprocess.run(command, cwd=tmp_path / "fourth", stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
+        assert "control: log is there already and is no socket" in (tmp_path / "fourth" / "log").read_text()
+        assert not (tmp_path / "fourth" / "twistd.pid").exists()
     finally:
         os.kill(process, signal.SIGTERM)
     wait(lambda: not (tmp_path / "twistd.pid").exists())
@@ -232,16 +240,19 @@ def test_daemon(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_privilegesDropped(tmp_path: Path, workers: str) -> None:
     """
-    A port below 1024 is bound as root and served as nobody, by workers that were started later as well.
+    Ports below 1024, that of the status page too, are bound as root and served as nobody, by workers that were started later as well.
     """
     tmp_path.chmod(0o755)
     if workers == "2" and not _mayRun():
         pytest.skip("nobody may run this Python")
-    port = next((each for each in range(1023, 700, -1) if _free(each)), 0)
-    server = Twistd(tmp_path, "--workers", workers, "--no-recursive", port=port)
+    port, page = islice((each for each in range(1023, 700, -1) if _free(each)), 2)
+    server = Twistd(tmp_path, "--workers", workers, "--no-recursive", "--http", f"127.0.0.1:{page}", port=port)
     server.words = ["-n", "--uid", "65534", "--gid", "65534", "--pidfile", "", *server.words[3:]]
     with server:
         assert server.ask("localhost") == ["127.0.0.1"]
+        with socket.create_connection(("127.0.0.1", page), PATIENCE) as browser:
+            browser.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert browser.recv(12)[-4:] == b" 200"
         serving = workersOf(server) if workers == "2" else [server.pid]
         assert {os.stat(f"/proc/{process}").st_uid for process in serving} == {65534}
         if workers == "2":

@@ -376,7 +376,9 @@ def _watching(settings: Settings, operations: Operations) -> list[Service]:
 
     parts: list[Service] = []
     if settings.http:
-        parts.append(_load("twisted_ext.apps.web.service", "WebService")(reactor, settings.http, operations))
+        web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations)
+        web.bind()
+        parts.append(web)
     if settings.manhole:
         module = import_module("twisted_ext.apps.manhole")
         names = module.namespaceFor(operations)

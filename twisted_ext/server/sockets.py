@@ -14,7 +14,7 @@ from typing import Final
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
 
-__all__ = ["Bound", "boundSockets", "closeSockets", "receivedSockets"]
+__all__ = ["Bound", "boundSockets", "boundStream", "closeSockets", "receivedSockets"]
 
 #: The first descriptor that systemd hands down (sd_listen_fds(3)).
 _FIRST: Final = 3
@@ -102,6 +102,15 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
             closeSockets(copy)
         raise BadDescription(_reason(error, address, port)) from None
     return made
+
+
+def boundStream(address: str, port: int) -> socket.socket:
+    """
+    Bind one socket for TCP, which listens from then on.
+
+    @raise OSError: it cannot be bound.
+    """
+    return _opened(address, port, socket.SOCK_STREAM, False)
 
 
 def _reason(error: OSError, address: str, port: int) -> str:

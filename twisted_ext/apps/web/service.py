@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from importlib import resources
 from ipaddress import ip_address
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -23,7 +23,11 @@ from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.http import BoundedRequest, BoundedSite, Crowd, replyLater
 from twisted_ext.server.limits import WEB_CLIENTS, WEB_SECONDS
 from twisted_ext.server.sight import Operations
+from twisted_ext.server.sockets import boundStream
 from twisted_ext.transport.servers import Server
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
 
 __all__ = ["PORT", "WebService", "webSite"]
 
@@ -69,8 +73,28 @@ class WebService(Service):
         self._server = Server.fromText(address, PORT)
         self._wanted = self._server.port if port is None else port
         self._operations = operations
+        self._bound: Socket | None = None
         self._port: IListeningPort | None = None
         self._crowd: Crowd | None = None
+
+    def bind(self) -> None:
+        """
+        Take the address and read the page now, to listen there once it is started: while there are privileges for it, and somebody at the
+        terminal who can be told why not.
+
+        @raise CallerFault: it cannot be had; says why.
+        """
+        self._crowd = self._newCrowd()
+        try:
+            self._bound = boundStream(self._server.address, self._wanted)
+        except OSError as error:
+            raise self._fault(error.strerror or error) from error
+
+    def _newCrowd(self) -> Crowd:
+        return Crowd(webSite(self._operations, IReactorTime(self._reactor)), int(WEB_CLIENTS.default))
+
+    def _fault(self, reason: object) -> CallerFault:
+        return CallerFault(f"http: cannot listen at {self._server.label}: {reason}")
 
     @property
     def port(self) -> int:
@@ -84,13 +108,18 @@ class WebService(Service):
         @raise CallerFault: one cannot listen there; says why.
         """
         self.running = 1
-        self._crowd = Crowd(webSite(self._operations, IReactorTime(self._reactor)), int(WEB_CLIENTS.default))
+        self._crowd = crowd = self._crowd or self._newCrowd()
+        factory = cast("ServerFactory[Any]", crowd)
+        bound, self._bound = self._bound, None
+        if bound is not None:
+            # The reactor has a socket of its own of it from then on.
+            with bound:
+                self._port = IReactorSocket(self._reactor).adoptStreamPort(bound.fileno(), bound.family, factory)
+            return
         try:
-            self._port = self._reactor.listenTCP(
-                self._wanted, cast("ServerFactory[Any]", self._crowd), interface=self._server.address
-            )
+            self._port = self._reactor.listenTCP(self._wanted, factory, interface=self._server.address)
         except Exception as error:
-            raise CallerFault(f"http: cannot listen at {self._server.label}: {getattr(error, 'socketError', error)}") from error
+            raise self._fault(getattr(error, "socketError", error)) from error
 
     def stopService(self) -> Deferred[None]:
         """
@@ -98,8 +127,12 @@ class WebService(Service):
         """
         self.running = 0
         port, self._port = self._port, None
-        if self._crowd is not None:
-            self._crowd.end()
+        bound, self._bound = self._bound, None
+        if bound is not None:
+            bound.close()
+        crowd, self._crowd = self._crowd, None
+        if crowd is not None:
+            crowd.end()
         return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
 
