@@ -226,21 +226,22 @@ def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(left))
     (tmp_path / "file").write_text("")
-    for name, words in (("none", "no server is controlled at"), ("left", "runs no more"), ("file", "")):
+    nothing = "is no socket; name that of the server"
+    for name, words in (("none", "no server is controlled at"), ("left", "runs no more"), ("file", nothing), ("", nothing)):
         said = say(capfd, "control", "--socket", str(tmp_path / name), "status")
         assert said.code == 9 and said.error.count("\n") == 1 and words in said.error
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "words"),
     [
-        b"",
-        b"junk\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+        (b"", "has ended before it replied"),
+        (b"junk\r\n\r\n", "is no txdns server: its reply is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is no txdns server: its reply is no JSON"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "does not understand"),
     ],
 )
-def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: bytes) -> None:
+def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: bytes, words: str) -> None:
     """
     What answers otherwise than a server would is no server, whatever it says.
     """
@@ -258,7 +259,7 @@ def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: by
         thread.start()
         said = say(capfd, "control", "--socket", str(tmp_path / "sock"), "status")
         thread.join()
-    assert said.code == 9 and said.error.count("\n") == 1
+    assert said.code == 9 and said.error.count("\n") == 1 and words in said.error
 
 
 def test_brokenDump(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

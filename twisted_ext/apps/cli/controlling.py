@@ -9,8 +9,8 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from stat import S_ISREG
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from stat import S_ISREG, S_ISSOCK
 from typing import IO, Final
 from urllib.parse import urlencode
 
@@ -88,6 +88,10 @@ class Channel:
             raise Ending(NO_REPLY, f"the server that was controlled at {self.path} runs no more") from error
         except TimeoutError as error:
             raise Ending(NO_REPLY, f"{self.path}: the server has not replied in {_PATIENCE:.0f} seconds") from error
+        except RemoteDisconnected as error:
+            raise Ending(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
+        except BadStatusLine as error:
+            raise Ending(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is no HTTP") from error
         except HTTPException as error:
             raise Ending(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
         except OSError as error:
@@ -127,9 +131,13 @@ class _UnixConnection(HTTPConnection):
         Connect to the socket instead of a host.
 
         @raise PermissionError: it is somebody else's.
+
+        @raise Ending: it is none.
         """
-        owner = os.stat(self._path).st_uid
-        if owner not in (0, os.geteuid()) and os.geteuid() != 0:
+        found = os.stat(self._path)
+        if not S_ISSOCK(found.st_mode):
+            raise Ending(NO_REPLY, f"{self._path} is no socket; name that of the server with --socket PATH")
+        if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
             # In a folder that all can write to anybody may play the server.
             raise PermissionError(1, "the socket belongs to somebody else")
         self.sock = socket.socket(socket.AF_UNIX)
