@@ -15,15 +15,19 @@ from tests.fastlane.lanes import SECRET, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.limits import EDNS_OPTIONS, Limit
 from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import ClassGate, FormGate, OpcodeGate, TypeGate
+from twisted_ext.server.identity import Identity
 from twisted_ext.server.requests import Request
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire import edns
 from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 
 QUESTION: Final = queryOf()[12:]
 OPT: Final = optOf()
+NSID: Final = 3
 
 #: Counts of the four sections and what follows: requests that say one thing and are another.
 LIARS: Final = {
@@ -90,7 +94,7 @@ class LyingTests(RequestsTestCase):
 
     def test_options(self) -> None:
         """
-        It is the bound on options that refuses sixteen thousand of them; and one that stands there often is answered once.
+        It is the bound on options that refuses sixteen thousand of them.
         """
         counts, rest = LIARS["sixteen thousand options"]
         wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
@@ -98,6 +102,29 @@ class LyingTests(RequestsTestCase):
         self.patch(edns, "EDNS_OPTIONS", Limit(default=1 << 20, least=1, most=1 << 20))
         self.assertEqual(self.rcodeOf(wire, True), 0)
         self.assertEqual(EDNS_OPTIONS.default, 100)
+
+    def identities(self) -> int:
+        """
+        @return: how often a server tells its name to somebody who asks for it ninety times in one request.
+        """
+        self.server.responder.finishing = Finishing(identity=Identity(nsid="here"))
+        reply = self.server.ask(queryOf(opt=optOf(options=[(NSID, b"")] * 90))) or b""
+        edns = Message.fromWire(reply).check().edns
+        assert edns is not None
+        return len([code for code, _ in edns.options if code == NSID])
+
+    def test_repeated(self) -> None:
+        """
+        An option that stands there often is answered once. If each of them was, a request would make a reply many times as long.
+        """
+        self.assertEqual(self.identities(), 1)
+
+        def each(finishing: Finishing, request: Request, extendedRcode: int, ede: object) -> bytes:
+            assert request.edns is not None
+            return EDNS(1232, 0, tuple([(NSID, b"here") for code, _ in request.edns.options if code == NSID])).toWire()
+
+        self.patch(Finishing, "_opt", each)
+        self.assertEqual(self.identities(), 90)
 
 
 class CharactersTests(RequestsTestCase):

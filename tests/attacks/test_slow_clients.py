@@ -4,10 +4,17 @@ Attack 30: clients that take their time. Requests that dribble in, connections t
 
 from __future__ import annotations
 
+from typing import cast
+
+from twisted.internet.protocol import ClientFactory
+
+from tests.attacks.whole import US, WholeServerTestCase
+from tests.queries import queryOf
 from tests.server.streams import Client, StreamTestCase, request
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
 from twisted_ext.server.listeners.connection import StreamServing
+from twisted_ext.server.services import ForwardService
 from twisted_ext.wire.framing import StreamBuffer, frame
 
 
@@ -236,3 +243,85 @@ class OddTests(StreamTestCase):
         client.transport.write(b"\xff\xff" + bytes(65534))
         self.network.advance(CLIENT_STREAM_MESSAGE.default + 1)
         self.assertTrue(client.lost)
+
+
+class WholeTests(WholeServerTestCase):
+    """
+    The same against a whole server.
+    """
+
+    def connect(self, address: str) -> Client:
+        """
+        @return: a client at this address.
+        """
+        reactor = self.network.hostAt(address) or self.network.reactor(address)
+        client = Client()
+        reactor.connectTCP(US, 53, cast(ClientFactory, ClientFactory.forProtocol(lambda: client)))
+        return client
+
+    def crowd(self, service: ForwardService) -> tuple[float, int]:
+        """
+        Have five hundred clients send an octet of a request each second.
+
+        @return: seconds that a good one has to wait for its answer meanwhile, and how many of the others are left after seven seconds.
+        """
+        slow = [self.connect(f"192.168.1.{number % 250}") for number in range(500)]
+        self.network.advance(0.1)
+        wire = frame(queryOf())
+        began = took = 0.0
+        for second in range(7):
+            for client in slow:
+                if not client.lost:
+                    client.transport.write(wire[second : second + 1])
+            if second == 3:
+                good = self.connect("192.168.0.9")
+                began = self.here.seconds()
+                self.network.advance(0.03)
+                good.ask(queryOf())
+                while not good.replies:
+                    self.network.advance(0.005)
+                took = self.here.seconds() - began
+            self.network.advance(1)
+        left = len([client for client in slow if not client.lost])
+        self.assertEqual(left + 1, service.counters.tcpOpen)
+        self.stop(service)
+        return took, left
+
+    def test_attack30_crowd(self) -> None:
+        """
+        They are gone by then, and the good one is answered at once, connecting included. Without the limit all of them would be there.
+        """
+        took, left = self.crowd(self.run_())
+        self.assertLess(took, 0.1)
+        self.assertEqual(left, 0)
+        self.patch(StreamServing, "overdue", lambda serving, now: False)
+        self.assertEqual(self.crowd(self.run_())[1], 500)
+
+    def unread(self) -> int:
+        """
+        Have a client ask ten thousand questions, reading nothing.
+
+        @return: octets that are written for it.
+        """
+        service = self.run_()
+        for _ in range(4):
+            self.addressOf()
+        client = self.connect("192.168.0.9")
+        self.network.advance(0.1)
+        client.transport.pauseProducing()
+        for start in range(0, 10_000, 500):
+            client.ask(*[queryOf(id=number) for number in range(start, start + 500)])
+        self.network.advance(1)
+        written = client.transport.other._flying
+        client.transport.abortConnection()
+        self.network.advance(0.1)
+        self.stop(service)
+        return written
+
+    def test_attack30_unread(self) -> None:
+        """
+        A client that does not read is not read from either. If it was, all of its answers would wait for it.
+        """
+        self.assertLess(self.unread(), 3 * 65536)
+        self.patch(StreamServing, "pauseProducing", lambda serving: None)
+        self.assertGreater(self.unread(), 450_000)

@@ -129,64 +129,6 @@ class TableTests(SynchronousTestCase):
         self.assertIsNone(self.table.find(query[2:]))
 
 
-class FloodTests(SynchronousTestCase):
-    """
-    Tests of attack 21: filling the memory with names that nobody wants.
-    """
-
-    def flood(self, sights: int | None, often: int) -> tuple[int, int]:
-        """
-        Ask for a hot name between a hundred thousand cold ones.
-
-        @return: how often the hot one was not there, and the most octets that were taken.
-        """
-        epoch = Epoch()
-        table = Table(1 << 18, sights=sights, echo=False)
-        hot = queryOf()
-        for _ in range(2):
-            table.offer(hot, replyOf(hot, epoch))
-        missed = most = 0
-        for number in range(20_000):
-            cold = queryOf(f"n{number}.example.test")
-            for _ in range(often):
-                table.offer(cold, replyOf(cold, epoch))
-            if number % 20 == 0:
-                missed += table.again(hot, 1.0) is None
-            most = max(most, table.octets)
-        return missed, most
-
-    def test_onceEach(self) -> None:
-        """
-        Names asked for once take nothing.
-        """
-        missed, most = self.flood(None, 1)
-        self.assertEqual(missed, 0)
-        self.assertLess(most, 1 << 15)
-        # With the defence off they take all that there is.
-        self.assertGreater(self.flood(0, 1)[1], 1 << 17)
-
-    def test_often(self) -> None:
-        """
-        Whoever goes to the trouble of asking for each several times gets them in, but a name that is wanted stays.
-        """
-        missed, most = self.flood(None, 3)
-        self.assertEqual(missed, 0)
-        self.assertLessEqual(most, 1 << 18)
-
-    def test_generations(self) -> None:
-        """
-        It is the second generation that keeps it.
-        """
-        put = Table._put
-
-        def forgetful(table: Table, key: bytes, entry: object) -> None:
-            put(table, key, entry)  # type: ignore[arg-type]
-            table._old.clear()
-
-        self.patch(Table, "_put", forgetful)
-        self.assertGreater(self.flood(None, 3)[0], 0)
-
-
 class ShapeTests(SynchronousTestCase):
     """
     Tests for L{shapeOf}.

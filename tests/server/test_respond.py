@@ -10,11 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fastlane.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
-from twisted_ext.resolver.caching import Caching
 from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.respond import Responder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -192,106 +190,3 @@ class RespondTests(SynchronousTestCase):
         self.server.ask(queryOf())
         self.assertEqual(self.server.sent, [])
         self.assertEqual(self.server.responder.counters.pending, 0)
-
-
-class PendingTests(SynchronousTestCase):
-    """
-    Tests of attack 12 (DNSBomb): gathering replies to have them sent all at once.
-    """
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_000_000)
-        self.held = HeldSource()
-
-    def gather(self, seconds: float, perClient: int | None = None, late: float | None = None) -> Server:
-        """
-        Ask often, and have all answers come at once so many seconds later.
-        """
-        server = Server(self.clock, self.held, perClient=perClient, late=late)
-        for number in range(2000):
-            server.ask(queryOf(f"n{number}.example.test"), "127.0.0.66")
-        self.clock.advance(seconds)
-        self.held.release(answerOf(WWW, "192.0.2.80"))
-        return server
-
-    def test_capped(self) -> None:
-        """
-        No more than a thousand requests of one client wait, and others are not kept from asking.
-        """
-        server = self.gather(0.5)
-        self.assertEqual((len(server.sent), server.responder.counters.overflowed), (1000, 1000))
-        self.assertEqual(len(self.gather(0.5, perClient=10_000).sent), 2000)
-        server.ask(queryOf(), "127.0.0.67")
-        self.held.release(answerOf(WWW, "192.0.2.80"))
-        server.ask(queryOf(), "127.0.0.66")
-        self.held.release(answerOf(WWW, "192.0.2.80"))
-        self.assertEqual(len(server.sent), 1002)
-
-    def test_all(self) -> None:
-        """
-        There is a bound for all clients together as well.
-        """
-        server = Server(self.clock, self.held, waiting=100)
-        for number in range(200):
-            server.ask(queryOf(f"n{number}.example.test"), f"127.0.1.{number}")
-        self.assertEqual(self.held.asked, 100)
-        self.assertEqual(server.responder.counters.pending, 100)
-        self.held.release(answerOf(WWW, "192.0.2.80"))
-
-    def test_late(self) -> None:
-        """
-        What comes after 1.9 seconds is not sent by UDP, be it an answer or a failure; by TCP it is.
-        """
-        self.assertEqual(len(self.gather(1.85).sent), 1000)
-        server = self.gather(1.95)
-        self.assertEqual((server.sent, server.responder.counters.late), ([], 1000))
-        self.assertEqual(len(self.gather(1.95, late=10).sent), 1000)
-        sent: list[bytes] = []
-        server.responder.take(queryOf(), (NEAR, 4000), "tcp", sent.append)
-        self.clock.advance(4)
-        self.held.release(ServerFailed("no", rcode=2))
-        self.assertEqual(len(sent), 1)
-
-
-class SnoopingTests(SynchronousTestCase):
-    """
-    Tests of attack 38: finding out what others have asked for.
-    """
-
-    def test_remembered(self) -> None:
-        """
-        Where recursion is not asked for, nobody learns what others have asked for, and nobody is asked; whether a name is known makes no
-        difference.
-        """
-        clock = Clock()
-        clock.advance(1_000_000)
-        server = Server(clock)
-        for _ in range(5):
-            server.ask(queryOf())
-        asked = server.inner.asked
-        known = [server.ask(queryOf(flags=0)) for _ in range(5)]
-        unknown = [server.ask(queryOf("wwx.example.test", flags=0)) for _ in range(5)]
-        for reply, other in zip(known, unknown, strict=True):
-            assert reply is not None and other is not None
-            self.assertEqual(Message.fromWire(reply).rcode, Rcode.REFUSED)
-            self.assertEqual(reply.replace(b"www", b"wwx"), other)
-        self.assertEqual(server.inner.asked, asked)
-        # With the defence off, what is known is told.
-        server.responder._fromCache = True
-        reply = server.ask(queryOf(flags=0))
-        assert reply is not None
-        self.assertEqual(len(Message.fromWire(reply).answer), 1)
-
-    def test_own(self) -> None:
-        """
-        What a server knows by itself it tells everybody who may ask.
-        """
-        own = answerOf(WWW, "192.0.2.80")
-        own.origin = Origin("hosts")
-        clock = Clock()
-        source = CannedSource({("www.example.test", "A"): own}, now=True)
-        responder = Responder(Caching(source, clock), clock)
-        sent: list[bytes] = []
-        responder.take(queryOf(flags=0), (NEAR, 4000), "udp", sent.append)
-        self.assertEqual(len(Message.fromWire(sent[0]).answer), 1)

@@ -107,8 +107,8 @@ def _inside(rrset: RRSet) -> bytes | None:
 
 class RebindingLog:
     """
-    Says in the log what was held back, and why. Strangers can cause as much of this as they like, so there is one line a second at most, and
-    the next one has the count of those that were left out.
+    Says in the log what was held back, and why. Strangers can cause as much of this as they like, so there is one line a second at most,
+    and the next one has the count of those that were left out.
     """
 
     __slots__ = ("_clock", "_next", "_untold")

@@ -1,0 +1,196 @@
+"""
+Attack 26, as far as it concerns one who asks others: names of strangers that lead to addresses inside of the network, or to the server
+itself (DNS rebinding, 2007 and after; CVE-2026-50251).
+"""
+
+from __future__ import annotations
+
+from tests.attacks.whole import US, WholeServerTestCase
+from tests.queries import optOf, queryOf
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.resolver.filtering import RebindingLog, StopRebinding
+from twisted_ext.server.services import ForwardService
+from twisted_ext.testing.sources import rrsetOf
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.options import ExtendedError, optionsOf
+
+OTHER = nameFromText("other.evil.test")
+
+#: What leads inside: by name and type, the records.
+INSIDE = {
+    ("zero", "A"): "0.0.0.0",
+    ("loopback", "A"): "127.0.0.1",
+    ("loop", "A"): "127.1.2.3",
+    ("ten", "A"): "10.0.0.1",
+    ("shared", "A"): "100.64.0.1",
+    ("link", "A"): "169.254.169.254",
+    ("office", "A"): "172.16.3.4",
+    ("home", "A"): "192.168.1.1",
+    ("among", "A"): ["192.0.2.1", "192.168.1.1"],
+    ("zero6", "AAAA"): "::",
+    ("loopback6", "AAAA"): "::1",
+    ("unique", "AAAA"): "fd00::1",
+    ("link6", "AAAA"): "fe80::1",
+    ("mapped", "AAAA"): "::ffff:192.168.1.1",
+    ("translated", "AAAA"): "64:ff9b::a00:1",
+    ("hint", "HTTPS"): "1 . ipv4hint=10.0.0.1",
+    ("alias", "A"): [rrsetOf(nameFromText("alias.evil.test"), 5, "other.evil.test."), rrsetOf(OTHER, 1, "10.0.0.1")],
+    # What is not the answer to the question, but is taken for it by some.
+    ("beside", "A"): [rrsetOf(OTHER, 1, "10.0.0.1")],
+}
+
+
+class RebindingTests(WholeServerTestCase):
+    """
+    Tests with an upstream that gives what the attacker has put into his zone.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        for (label, rrType), reply in INSIDE.items():
+            self.upstream.set(f"{label}.evil.test", rrType, reply)  # type: ignore[arg-type]
+
+    def given(self, name: str, rrType: str = "A") -> Message:
+        """
+        @return: the reply to a client with EDNS.
+        """
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(queryOf(name, rrType, opt=optOf()), (US, 53))
+        self.network.advance(1)
+        return Message.fromWire(self.client.got[-1]).check()
+
+    def inside(self) -> list[str]:
+        """
+        @return: the labels that lead a client inside.
+        """
+        return [label for label, rrType in INSIDE if self.given(f"{label}.evil.test", rrType).answer]
+
+    def lines(self) -> list[str]:
+        """
+        @return: lines of the log about it.
+        """
+        return [str(event.get("name")) for event in self.said if "held back" in str(event.get("log_format"))]
+
+    def test_heldBack(self) -> None:
+        """
+        With the guard on, none of these gets through, the first time or later, by UDP or TCP; others do as ever.
+        """
+        service = self.run_(stopRebinding=True)
+        for _ in range(3):
+            self.assertEqual(self.inside(), [])
+        self.assertEqual(self.byStream(service, "home.evil.test").rcode, Rcode.REFUSED)
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+
+    def byStream(self, service: ForwardService, name: str) -> Message:
+        """
+        @return: the reply by TCP.
+        """
+        sent: list[bytes] = []
+        service._parts.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
+        self.network.advance(0.2)
+        return Message.fromWire(sent[0])
+
+    def test_unguarded(self) -> None:
+        """
+        With the guard off, which is how a server is that nobody has told otherwise, all of them do.
+        """
+        self.run_()
+        self.assertEqual(self.inside(), [label for label, _ in INSIDE])
+
+    def test_everyRecord(self) -> None:
+        """
+        If what is no answer to the question was not looked at, it would get through.
+        """
+        passed = StopRebinding._passed
+
+        def answersAlone(source: StopRebinding, answer: Answer, question: Question, context: QueryContext) -> Answer:
+            return answer if answer.outcome.value != "data" else passed(source, answer, question, context)
+
+        self.patch(StopRebinding, "_passed", answersAlone)
+        self.run_(stopRebinding=True)
+        self.assertEqual(self.inside(), ["beside"])
+
+    def test_explained(self) -> None:
+        """
+        The client is told why, the log says which name, address and server, and once a second at most, with a count of the others.
+        """
+        self.run_(stopRebinding=True)
+        message = self.given("home.evil.test")
+        (error,) = [option for option in optionsOf(message.edns) if isinstance(option, ExtendedError)]
+        self.assertEqual((message.rcode, error.infoCode), (Rcode.REFUSED, 17))
+        self.assertIn("rebinding", error.extraText)
+        (event,) = [event for event in self.said if "held back" in str(event.get("log_format"))]
+        said = (event["name"], event["address"], event["server"], event["more"])
+        self.assertEqual(said, ("home.evil.test.", "192.168.1.1", "192.0.2.53:53", ""))
+        self.network.advance(1)
+        self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
+        self.network.advance(1)
+        self.given("loop.evil.test")
+        self.assertEqual(len(self.lines()), 3)
+        self.assertIn("299 more", str([event["more"] for event in self.said if event.get("name") == "loop.evil.test."]))
+
+    def test_logFlooded(self) -> None:
+        """
+        Without that pause a stranger could write as many lines as he likes.
+        """
+        self.patch(RebindingLog, "PAUSE", 0.0)
+        self.run_(stopRebinding=True)
+        self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
+        self.network.advance(1)
+        self.assertEqual(len(self.lines()), 300)
+
+    def test_allowed(self) -> None:
+        """
+        Domains may be excepted, as those with a route of their own are, and records of one's own; their neighbors are not.
+        """
+        inside, server = self.serve("192.168.0.53", {("www.corp.test", "A"): "10.0.0.1"})
+        self.upstream.set("www.partner.test", "A", "10.0.0.2")
+        self.upstream.set("www.notpartner.test", "A", "10.0.0.3")
+        self.run_(
+            stopRebinding=True,
+            rebindingAllow=["partner.test"],
+            route={"corp.test": server.label},
+            local=["router.test A 10.0.0.4"],
+            loopDetection=False,
+        )
+        for name, address in (("www.partner.test", 2), ("www.corp.test", 1), ("router.test", 4)):
+            self.assertEqual(self.addressOf(name), f"10.0.0.{address}")
+        self.assertEqual(self.given("www.notpartner.test").rcode, Rcode.REFUSED)
+        self.assertEqual(len(inside.asked), 1)
+
+    def test_nothingElse(self) -> None:
+        """
+        What is held back changes nothing for others: what is known stays known, and is given by the fast lane.
+        """
+        service = self.run_(stopRebinding=True)
+        for _ in range(4):
+            self.addressOf()
+        asked, beyond = len(self.upstream.asked), service.counters.udpBeyond
+        self.inside()
+        self.assertEqual(len(self.upstream.asked) - asked, len(INSIDE))
+        beyond = service.counters.udpBeyond
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual((service.counters.udpBeyond, len(self.upstream.asked)), (beyond, asked + len(INSIDE)))
+
+    def test_neverFollowed(self) -> None:
+        """
+        Nobody is asked because of an address that an answer has: of name servers and of their addresses, which strangers put into
+        referrals, nothing is made use of, be they the server's own.
+        """
+        zone = nameFromText("evil.test")
+        servers = [rrsetOf(zone, 2, ["ns.evil.test.", "us.evil.test."])]
+        self.upstream.set("lost.evil.test", "A", servers)
+        self.upstream.set("ns.evil.test", "A", ["127.0.0.1", US])
+        self.upstream.set("us.evil.test", "A", US)
+        self.run_()
+        self.given("ns.evil.test")
+        for number in range(3):
+            self.given("lost.evil.test")
+            self.given(f"x{number}.evil.test")
+        asked = {place for place in self.network.sent if place[1] == 53}
+        self.assertEqual(asked, {("192.0.2.53", 53), (US, 53)})
+        # Those to us are the client's, and no more.
+        self.assertEqual(self.network.sent[US, 53], 7)

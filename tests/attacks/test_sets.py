@@ -1,0 +1,164 @@
+"""
+Attack 20: answers with so many records that keeping them takes all the memory, and going through them all the time (CVE-2024-1737,
+CVE-2024-25590).
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from tests.attacks.whole import US, WholeServerTestCase
+from tests.queries import optOf, queryOf
+from twisted_ext.cache import lifetimes, store
+from twisted_ext.limits import Limit
+from twisted_ext.server.services import ForwardService
+from twisted_ext.wire.codes import TC
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+
+ENDLESS = Limit(default=1 << 30, least=1, most=1 << 30)
+
+#: Addresses of one name.
+RECORDS = 3000
+RDATAS = tuple([number.to_bytes(4, "big") for number in range(RECORDS)])
+
+#: Names that have that many.
+NAMES = 1000
+
+
+def bomb(question: Question, records: int = RECORDS) -> list[RRSet]:
+    """
+    @return: one set of very many.
+    """
+    return [RRSet(question.name, 1, 1, 86400, RDATAS[:records])]
+
+
+def shrapnel(question: Question) -> list[RRSet]:
+    """
+    @return: very many sets, each of one record, which nobody asked for.
+    """
+    owners = [nameFromText(f"n{number}.example.test") for number in range(RECORDS)]
+    return [RRSet(question.name, 1, 1, 86400, RDATAS[:1]), *[RRSet(owner, 1, 1, 86400, RDATAS[:1]) for owner in owners]]
+
+
+class BombTests(WholeServerTestCase):
+    """
+    Tests with an upstream that gives what the attacker has put into his zone.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.upstream.otherwise = bomb
+        # So that what is measured is the server.
+        self.upstream.truncating = True
+
+    def byStream(self, service: ForwardService, name: str) -> Message:
+        """
+        @return: the reply by TCP.
+        """
+        sent: list[bytes] = []
+        service._parts.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
+        self.network.advance(0.2)
+        return Message.fromWire(sent[0])
+
+    def kept(self, names: int) -> tuple[int, int, int]:
+        """
+        Ask for so many such names, each of them twice.
+
+        @return: answers that are kept, the octets that cache and fast lane take, and the blocks of memory that have become more.
+        """
+        service = self.run_(prefetch=False)
+        kept = service.stack.caching.store
+        self.flood(["first.example.test"])
+        self.network.advance(1)
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for number in range(names):
+            self.flood([f"n{number}.example.test"] * 2)
+            self.network.advance(0.1)
+            self.upstream.asked.clear()
+        gc.collect()
+        found = len(kept), kept.octets + service._parts.lane.octets, sys.getallocatedblocks() - before
+        self.stop(service)
+        return found
+
+    def test_told(self) -> None:
+        """
+        By UDP a client is told that there is too much of it, by TCP it gets it, as it would from a peer; the next one is asked anew.
+        """
+        service = self.run_()
+        for _ in range(2):
+            asked = len(self.upstream.asked)
+            transport = self.client.transport
+            assert transport is not None
+            transport.write(queryOf("n.example.test", opt=optOf(4096)), (US, 53))
+            self.network.advance(1)
+            self.assertLessEqual(len(self.client.got[-1]), 1232)
+            message = Message.fromWire(self.client.got[-1])
+            self.assertEqual((bool(message.flags & TC), message.answer), (True, ()))
+            self.assertGreater(len(self.upstream.asked), asked)
+        self.assertEqual(len(self.byStream(service, "n.example.test").answer[0].rdatas), RECORDS)
+
+    def test_notKept(self) -> None:
+        """
+        Nothing of it is kept, be it for a thousand names: memory stays as it is.
+        """
+        count, octets, blocks = self.kept(NAMES)
+        self.assertEqual(count, 0)
+        self.assertLess(octets, 1 << 16)
+        self.assertLess(blocks, 5000)
+
+    def test_kept(self) -> None:
+        """
+        If sets of any size were kept, each name would take tens of thousands of octets.
+        """
+        self.patch(lifetimes, "RRSET_RECORDS", ENDLESS)
+        self.patch(store, "CACHE_ENTRY_BYTES", ENDLESS)
+        count, octets, _ = self.kept(20)
+        self.assertEqual(count, 21)
+        self.assertGreater(octets, 20 * 12_000)
+
+    def test_largest(self) -> None:
+        """
+        A hundred records of one set are kept, one more is not. It is that bound that says so.
+        """
+        for records, most, kept in ((100, None, 1), (101, None, 0), (101, ENDLESS, 1)):
+            if most is not None:
+                self.patch(lifetimes, "RRSET_RECORDS", most)
+            service = self.run_()
+            self.upstream.otherwise = lambda question, records=records: bomb(question, records)
+            self.byStream(service, f"n{records}.example.test")
+            self.assertEqual(len(service.stack.caching.store), kept)
+            self.stop(service)
+
+    def test_manySets(self) -> None:
+        """
+        Very many sets of a record each are as little kept, for all that they take together. Without that bound they would be.
+        """
+        self.upstream.otherwise = shrapnel
+        service = self.run_()
+        self.assertEqual(len(self.byStream(service, "one.example.test").answer), RECORDS + 1)
+        self.assertEqual(len(service.stack.caching.store), 0)
+        self.stop(service)
+        self.patch(store, "CACHE_ENTRY_BYTES", ENDLESS)
+        service = self.run_()
+        self.byStream(service, "one.example.test")
+        self.assertEqual(len(service.stack.caching.store), 1)
+        self.assertGreater(service.stack.caching.store.octets, 64_000)
+
+    def test_manyTypes(self) -> None:
+        """
+        A name with a thousand types is a thousand answers, of which each takes what it takes, and finding one of them does not depend on
+        the others: all of them are within the memory of the cache.
+        """
+        self.upstream.truncating = False
+        self.upstream.otherwise = lambda question: [RRSet(question.name, question.rrType, 1, 86400, (bytes(200),))]
+        service = self.run_(cacheSize=65536)
+        for start in range(1000, 2000, 50):
+            for rrType in range(start, start + 50):
+                self.network.inject(queryOf("n.example.test", rrType), ("192.168.66.6", 4000), (US, 53))
+            self.network.advance(0.1)
+        self.assertLessEqual(service.stack.caching.store.octets, 65536)
+        self.assertGreater(len(service.stack.caching.store), 50)

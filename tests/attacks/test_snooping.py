@@ -1,0 +1,257 @@
+"""
+Attack 38, but for padding: finding out what others have asked for, and what a server tells others of its clients and of their network
+(CVE-2026-40012; RFC 6303; RFC 7686; RFC 7871).
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.attacks.whole import US, WholeServerTestCase
+from tests.fastlane.lanes import NEAR, Server
+from tests.queries import optOf, queryOf
+from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.resolver import special
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.reversing import PrivateReverse
+from twisted_ext.server import respond
+from twisted_ext.server.respond import Responder
+from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
+from twisted_ext.wire.codes import RD, Rcode
+from twisted_ext.wire.message import Message, Question
+
+WWW = questionOf("www.example.test")
+
+#: Names that strangers are never asked for: of this machine, of this network, and of those who want nobody to know (RFC 6761; RFC 6303;
+#: RFC 7686).
+OURS = (
+    ("localhost", "A"),
+    ("www.localhost", "AAAA"),
+    ("1.0.0.127.in-addr.arpa", "PTR"),
+    ("secret.onion", "A"),
+    ("x.invalid", "A"),
+    ("x.alt", "A"),
+    ("printer.local", "A"),
+    ("192.168.0.1", "A"),
+    ("9.0.168.192.in-addr.arpa", "PTR"),
+    ("1.2.3.10.in-addr.arpa", "PTR"),
+    ("7.6.31.172.in-addr.arpa", "PTR"),
+    ("1.64.100.in-addr.arpa", "PTR"),
+    ("4.3.254.169.in-addr.arpa", "PTR"),
+    ("8.b.d.0.1.0.0.2.ip6.arpa", "SOA"),
+    ("0." * 28 + "0.0.d.f.ip6.arpa", "PTR"),
+    ("0." * 28 + "0.8.e.f.ip6.arpa", "PTR"),
+)
+
+#: Their neighbors, which are everybody's.
+THEIRS = (
+    ("1.0.32.172.in-addr.arpa", "PTR"),
+    ("1.128.100.in-addr.arpa", "PTR"),
+    ("1.1.1.1.in-addr.arpa", "PTR"),
+    ("8.e.f.ip6.arpa.example", "PTR"),
+    ("onion.example", "A"),
+    ("10.in-addr.arpa.example", "A"),
+)
+
+#: Whom a client belongs to (RFC 7871).
+SUBNET = (8, b"\x00\x01\x18\x00\xc0\xa8\x00")
+
+
+class RememberedTests(SynchronousTestCase):
+    """
+    Tests of looking for what is in the cache.
+    """
+
+    def ask(self, fromCache: bool) -> tuple[list[Message], list[Message]]:
+        """
+        Ask without RD for what others have asked for, and for what nobody has.
+
+        @return: the replies to both.
+        """
+        clock = Clock()
+        clock.advance(1_000_000)
+        server = Server(clock)
+        server.responder._fromCache = fromCache
+        for _ in range(5):
+            server.ask(queryOf())
+        asked = server.inner.asked
+        known = [server.ask(queryOf(flags=0)) or b"" for _ in range(5)]
+        unknown = [server.ask(queryOf("many.example.test", flags=0)) or b"" for _ in range(5)]
+        self.assertEqual(server.inner.asked, asked)
+        self.assertEqual(known == [reply.replace(b"\x04many", b"\x03www") for reply in unknown], not fromCache)
+        return [Message.fromWire(reply) for reply in known], [Message.fromWire(reply) for reply in unknown]
+
+    def test_remembered(self) -> None:
+        """
+        Where recursion is not asked for, nobody learns what others have asked for, and nobody is asked; whether a name is known makes no
+        difference.
+        """
+        for replies in self.ask(False):
+            self.assertEqual({reply.rcode for reply in replies}, {Rcode.REFUSED})
+
+    def test_told(self) -> None:
+        """
+        With the defence off, what is known is told.
+        """
+        known, unknown = self.ask(True)
+        self.assertEqual({(reply.rcode, len(reply.answer)) for reply in known}, {(Rcode.NOERROR, 1)})
+        self.assertEqual({reply.rcode for reply in unknown}, {Rcode.REFUSED})
+
+    def test_own(self) -> None:
+        """
+        What a server knows by itself it tells everybody who may ask.
+        """
+        own = answerOf(WWW, "192.0.2.80")
+        own.origin = Origin("hosts")
+        clock = Clock()
+        source = CannedSource({("www.example.test", "A"): own}, now=True)
+        responder = Responder(Caching(source, clock), clock)
+        sent: list[bytes] = []
+        responder.take(queryOf(flags=0), (NEAR, 4000), "udp", sent.append)
+        self.assertEqual(len(Message.fromWire(sent[0]).answer), 1)
+
+
+class SnoopingTests(WholeServerTestCase):
+    """
+    The same with a whole server, by whatever way something may be remembered.
+    """
+
+    def replies(self) -> dict[str, bytes]:
+        """
+        @return: what there is to say, without RD, of names that were asked for before, of such that failed and of one that was held back,
+            and of one that was not asked for: each without its name.
+        """
+        self.upstream.set("held.example.test", "A", "192.168.1.1")
+        self.upstream.set("fails.example.test", "A", 2)
+        self.run_(stopRebinding=True)
+        names = ("www.example.test", "none.example.test", "held.example.test", "fails.example.test", "fresh.example.test")
+        for name in names[:4]:
+            for _ in range(3):
+                self.asked(name)
+        found: dict[str, bytes] = {}
+        transport = self.client.transport
+        assert transport is not None
+        for name in names:
+            query = queryOf(name, flags=0, opt=optOf())
+            transport.write(query, (US, 53))
+            self.network.advance(1)
+            found[name] = self.client.got[-1].replace(query[12:-11], b"?")
+        return found
+
+    def test_alike(self) -> None:
+        """
+        All of them are refused in the same octets.
+        """
+        self.assertEqual(len(set(self.replies().values())), 1)
+
+    def test_told(self) -> None:
+        """
+        If those without RD were treated as others are, each would say something else.
+        """
+        take = Responder.respond
+
+        def respondTo(responder: Responder, request: object, send: object) -> None:
+            request.flags |= RD  # type: ignore[attr-defined]
+            take(responder, request, send)  # type: ignore[arg-type]
+
+        self.patch(Responder, "respond", respondTo)
+        self.assertGreater(len(set(self.replies().values())), 3)
+
+
+class LeakingTests(WholeServerTestCase):
+    """
+    Tests of what upstreams get to know. Ours is on the Internet.
+    """
+
+    def leaked(self, names: tuple[tuple[str, str], ...], **values: object) -> list[str]:
+        """
+        @return: those of these names that the upstream is asked for.
+        """
+        service = self.run_(**values)
+        before = len(self.upstream.asked)
+        for name, rrType in names:
+            self.asked(name, rrType)
+        self.stop(service)
+        asked = {each.question.key for each in self.upstream.asked[before:]}
+        return [name for name, rrType in names if questionOf(name, rrType).key in asked]
+
+    def test_ourNames(self) -> None:
+        """
+        Names that are nobody else's business are answered here, those beside them are asked for.
+        """
+        self.assertEqual(self.leaked(OURS), [])
+        self.assertEqual(self.leaked(THEIRS), [name for name, _ in THEIRS])
+
+    def test_ourNamesUndefended(self) -> None:
+        """
+        Without either table, all of them would be.
+        """
+        self.patch(PrivateReverse, "answerNow", lambda source, question, context: None)
+        self.assertEqual(len(self.leaked(OURS)), 8)
+
+        def nothing(source: special.Special, question: Question, context: QueryContext) -> Answer | None:
+            return None
+
+        self.patch(special.Special, "answerNow", nothing)
+        self.assertEqual(len(self.leaked(OURS)), len(OURS))
+
+    def test_inside(self) -> None:
+        """
+        An upstream inside of the network, or one that somebody has named for them, may know names of private addresses and is asked.
+        """
+        inside, server = self.serve("192.168.0.53")
+        reverse = ("9.0.168.192.in-addr.arpa", "PTR")
+        self.assertEqual(self.leaked((reverse,), upstream=server.label), [])
+        self.assertEqual([each.question for each in inside.asked if each.question.rrType == 12], [questionOf(*reverse)])
+        other, second = self.serve("192.0.2.54")
+        self.assertEqual(self.leaked((reverse,), route={"168.192.in-addr.arpa": second.label}), [])
+        self.assertEqual([each.question for each in other.asked], [questionOf(*reverse)])
+
+    def test_emptiness(self) -> None:
+        """
+        They are denied in the form that others can remember (RFC 6303, section 3).
+        """
+        self.run_()
+        for name, rrType, rcode, answers, authorities in (
+            ("9.0.168.192.in-addr.arpa", "PTR", Rcode.NXDOMAIN, 0, 1),
+            ("168.192.in-addr.arpa", "PTR", Rcode.NOERROR, 0, 1),
+            ("168.192.in-addr.arpa", "SOA", Rcode.NOERROR, 1, 0),
+            ("168.192.in-addr.arpa", "NS", Rcode.NOERROR, 1, 0),
+        ):
+            message = self.asked(name, rrType)
+            assert message is not None
+            self.assertEqual((message.rcode, len(message.answer), len(message.authority)), (rcode, answers, authorities))
+        message = self.asked("9.0.168.192.in-addr.arpa", "PTR")
+        assert message is not None
+        self.assertEqual((message.authority[0].ttl, message.authority[0].name), (10800, queryOf("168.192.in-addr.arpa")[12:-4]))
+
+    def sentOn(self) -> list[tuple[int, bytes]]:
+        """
+        @return: the options that the upstream gets when a client says whom it belongs to, and who it is.
+        """
+        self.run_()
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(queryOf(opt=optOf(options=[SUBNET, (10, bytes(8)), (65001, b"secret")])), (US, 53))
+        self.network.advance(1)
+        (asked,) = self.upstream.asked
+        assert asked.message.edns is not None
+        return list(asked.message.edns.options)
+
+    def test_subnet(self) -> None:
+        """
+        Nothing of what a client says of itself is passed on.
+        """
+        self.assertEqual(self.sentOn(), [])
+
+    def test_subnetPassedOn(self) -> None:
+        """
+        If its options were those of our query, everything would be.
+        """
+
+        def context(deadline: float, **wishes: object) -> QueryContext:
+            return QueryContext(deadline, options=(SUBNET,))
+
+        self.patch(respond, "QueryContext", context)
+        self.assertEqual(self.sentOn(), [SUBNET])

@@ -1,0 +1,76 @@
+"""
+A whole server on a memory network, and somebody who attacks it.
+"""
+
+from __future__ import annotations
+
+from tests.queries import queryOf
+from tests.server.test_services import SECRET, US, ServiceCase
+from twisted_ext.server.services import ForwardService
+from twisted_ext.server.settings import Settings
+from twisted_ext.server.sockets import Bound
+from twisted_ext.wire.message import Message
+
+__all__ = ["EVIL", "US", "WholeServerTestCase"]
+
+#: Whom the attacker pretends to be.
+EVIL = "192.168.66.6"
+
+
+class WholeServerTestCase(ServiceCase):
+    """
+    Tests with sockets, gates, fast lane, cache and upstreams as C{twistd txdns} has them.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.recording = False
+
+    def flood(self, names: list[str], client: str = EVIL, *, flags: int = 0x0100) -> None:
+        """
+        Have a query for each of these names arrive, all of them at this moment.
+        """
+        for number, name in enumerate(names):
+            self.network.inject(queryOf(name, id=number & 0xFFFF, flags=flags), (client, 4000), (US, 53))
+
+    def heard(self, client: str = EVIL) -> int:
+        """
+        @return: datagrams that have been sent to this client.
+        """
+        return sum([count for (address, _), count in self.network.sent.items() if address == client])
+
+    def took(self, name: str = "www.example.test", seconds: float = 1.0) -> float | None:
+        """
+        Have an honest client ask.
+
+        @return: seconds until it has an answer with data; L{None} if it gets none in time.
+        """
+        self.count += 1
+        before = len(self.client.got)
+        began = self.here.seconds()
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(queryOf(name, id=self.count), (US, 53))
+        while self.here.seconds() - began < seconds:
+            self.network.advance(0.005)
+            for octets in self.client.got[before:]:
+                if Message.fromWire(octets).answer:
+                    return self.here.seconds() - began
+        return None
+
+    def alone(self, address: str, **values: object) -> ForwardService:
+        """
+        Start another server on a host of its own. It is stopped when the test ends.
+        """
+        reactor = self.network.reactor(address)
+        service = ForwardService(reactor, Settings.of(**{"hostsFile": "", **values}), [Bound(address, 53)], SECRET)
+        service.startService()
+
+        def stop() -> None:
+            stopping = service.stopService()
+            self.network.advance(0.1)
+            self.successResultOf(stopping)
+            self.assertEqual(reactor.pending(), [])
+
+        self.addCleanup(stop)
+        return service
