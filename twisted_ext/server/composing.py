@@ -12,14 +12,11 @@ from struct import Struct, pack
 from typing import Final
 
 from twisted_ext.limits import NAMES_COMPRESSED
-from twisted_ext.wire.building import COMPRESSED
+from twisted_ext.wire.building import COMPRESSED, appendName
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["Composed", "compose"]
-
-#: Offsets that fourteen bits can say.
-_REACH: Final = 0x4000
 
 _MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
 
@@ -166,7 +163,6 @@ class _Writer:
         """
         Append a name, pointing to an earlier one where its end stands there already.
         """
-        octets = self.octets
         offsets = self._offsets
         if offsets is None:
             offsets = self._offsets = {}
@@ -175,43 +171,4 @@ class _Writer:
             while length := asked[position]:
                 offsets[asked[position:]] = _ASKED + position
                 position += length + 1
-        known = offsets.get(folded)
-        if known is not None:
-            octets += pack(">H", 0xC000 | known)
-            return
-        if not self._budget:
-            self._cheaply(name, folded, offsets)
-            return
-        self._budget -= 1
-        position = 0
-        while length := folded[position]:
-            tail = folded[position:]
-            known = offsets.get(tail)
-            if known is not None:
-                octets += pack(">H", 0xC000 | known)
-                return
-            here = len(octets)
-            if here < _REACH:
-                offsets[tail] = here
-            octets += name[position : position + length + 1]
-            position += length + 1
-        octets += b"\x00"
-
-    def _cheaply(self, name: bytes, folded: bytes, offsets: dict[bytes, int]) -> None:
-        """
-        Append a name with two look-ups at most: the whole of it was not found, its parent may be.
-        """
-        octets = self.octets
-        if folded == b"\x00":
-            octets += folded
-            return
-        here = len(octets)
-        if here < _REACH:
-            offsets[folded] = here
-        first = name[0] + 1
-        known = offsets.get(folded[first:])
-        if known is None:
-            octets += name
-        else:
-            octets += name[:first]
-            octets += pack(">H", 0xC000 | known)
+        self._budget = appendName(self.octets, offsets, name, folded, self._budget)

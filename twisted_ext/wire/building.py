@@ -14,7 +14,7 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["COMPRESSED", "buildMessage", "buildQuery", "optRecord", "Writer"]
+__all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "optRecord", "Writer"]
 
 #: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before, names)}.
 COMPRESSED: Final = {
@@ -44,6 +44,51 @@ _fixed: Final = Struct(">HHIH").pack
 _length: Final = Struct(">H").pack_into
 
 
+def appendName(octets: bytearray, offsets: dict[bytes, int], name: bytes, key: bytes, budget: int) -> int:
+    """
+    Append a name to a message, pointing to an earlier one where its end stands there already.
+
+    @param offsets: where names stand, by what they are compared by.
+    @param key: what this one is compared by: itself, or itself in lower case.
+    @param budget: names of which every tail may still be looked up; those beyond get two look-ups, for the whole of it and its parent.
+
+    @return: the budget that is left.
+    """
+    known = offsets.get(key)
+    if known is not None:
+        octets += pack(">H", 0xC000 | known)
+        return budget
+    if key == ROOT:
+        octets += ROOT
+        return budget
+    if not budget:
+        here = len(octets)
+        if here < _REACH:
+            offsets[key] = here
+        first = name[0] + 1
+        known = offsets.get(key[first:])
+        if known is None:
+            octets += name
+        else:
+            octets += name[:first]
+            octets += pack(">H", 0xC000 | known)
+        return 0
+    position = 0
+    while length := key[position]:
+        tail = key[position:]
+        known = offsets.get(tail)
+        if known is not None:
+            octets += pack(">H", 0xC000 | known)
+            return budget - 1
+        here = len(octets)
+        if here < _REACH:
+            offsets[tail] = here
+        octets += name[position : position + length + 1]
+        position += length + 1
+    octets += ROOT
+    return budget - 1
+
+
 class Writer:
     """
     Octets of a message in the making, and where names stand in them.
@@ -60,48 +105,7 @@ class Writer:
         """
         Append a name, pointing to an earlier one where its end stands there already in the same case.
         """
-        octets = self.octets
-        offsets = self._offsets
-        known = offsets.get(name)
-        if known is not None:
-            octets += pack(">H", 0xC000 | known)
-            return
-        if name == ROOT:
-            octets += ROOT
-            return
-        if not self._budget:
-            self._cheaply(name)
-            return
-        self._budget -= 1
-        position = 0
-        while length := name[position]:
-            tail = name[position:]
-            known = offsets.get(tail)
-            if known is not None:
-                octets += pack(">H", 0xC000 | known)
-                return
-            here = len(octets)
-            if here < _REACH:
-                offsets[tail] = here
-            octets += name[position : position + length + 1]
-            position += length + 1
-        octets += ROOT
-
-    def _cheaply(self, name: bytes) -> None:
-        """
-        Append a name with two look-ups at most: the whole of it was not found, its parent may be.
-        """
-        octets = self.octets
-        here = len(octets)
-        if here < _REACH:
-            self._offsets[name] = here
-        first = name[0] + 1
-        known = self._offsets.get(name[first:])
-        if known is None:
-            octets += name
-        else:
-            octets += name[:first]
-            octets += pack(">H", 0xC000 | known)
+        self._budget = appendName(self.octets, self._offsets, name, name, self._budget)
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
