@@ -12,9 +12,9 @@ __all__ = [
     "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN",
     "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
-    "CLIENT_STREAM_STALLED", "WORKERS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING", "WORKER_REPLY", "WORKER_LINE",
-    "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
-    "REFUSAL_TTL",
+    "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
+    "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "COOKIE_SECONDS", "COOKIE_RENEWAL",
+    "COOKIE_AHEAD", "COOKIES_KNOWN", "REFUSAL_TTL",
 ]
 
 # -- control and sight
@@ -82,6 +82,10 @@ CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
 
 #: Processes that share a port: one for each core, and room for machines to come.
 WORKERS: Final = Limit(default=1, least=1, most=256)
+
+#: Files, sockets for the most part, that a process has open. Twenty thousand requests that wait, each asked for several times by sockets of
+#: sixteen queries, take some five thousand.
+DESCRIPTORS: Final = Limit(default=16_384, least=64, most=1 << 20)
 
 #: Octets that are read of a file of settings.
 SETTINGS_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)

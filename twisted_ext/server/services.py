@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.cookies import SECRET_OCTETS
+from twisted_ext.server.descriptors import raiseDescriptors
 from twisted_ext.server.kinds import readSecret
 from twisted_ext.server.readiness import notify, watchdogSeconds
 from twisted_ext.server.serving import KeptReplies, Serving, gatesOf
@@ -261,6 +262,7 @@ def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], S
 
     @raise BadDescription: the settings cannot be used, or a socket cannot be had. Nothing is left open.
     """
+    raiseDescriptors()
     secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
     received = receivedSockets()
     if settings.workers > 1:
