@@ -1,6 +1,6 @@
 """
 One server with two faces, in a process of its own: at one port with its fast lane, at another one without. Both answer from the same cache
-and have the same secret, so that what they say at one moment is the same, or the lane is wrong.
+and remember the same of their clients, so that what they say at one moment is the same, or the lane is wrong.
 
     python -m tests.live.twofold UPSTREAM HOW
 
@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from tests.docs.serving import serveUntilInputEnds
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.gates import Gate
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.server.serving import Serving
 from twisted_ext.server.settings import Settings
@@ -93,9 +94,13 @@ class _Twofold:
         self.counters = (Counters(), Counters())
         stack = ForwardStack(reactor, settings, listening=Listening(("127.0.0.1",), bounds[0][0].port))
         ports = []
+        remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):
             serving = Serving(reactor, each, stack, counters, _SECRET)
-            serving.responder.gates = (counting, *serving.responder.gates)
+            # What is remembered of clients' cookies, and since when, is the server's and not a face's.
+            remembering = remembering or [gate for gate in serving.responder.gates if gate.name == "cookie"]
+            others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]
+            serving.responder.gates = (counting, *others)
             if how != "right" and each is settings:
                 for group in serving.lane.groups:
                     group.datagrams, group.messages = _Wrong(how, False), _Wrong(how, True)
