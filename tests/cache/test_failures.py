@@ -45,6 +45,16 @@ class FailuresTests(SynchronousTestCase):
         assert found is not None
         self.assertLessEqual(len(found.text), 256)
 
+    def test_over(self) -> None:
+        """
+        What nobody asks for any more leaves when its time is long over, without anybody looking for it.
+        """
+        failures = Failures()
+        for number in range(4000):
+            failures.note(b"%d" % number, ServerFailed("no"), number * 0.1, 0.0)
+            self.assertLess(len(failures), 400)
+        self.assertGreater(len(failures), 300)
+
     def test_clock(self) -> None:
         """
         A clock that is set back does not prolong it.

@@ -14,6 +14,7 @@ from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.cache.denial import denialKey
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
+from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -56,6 +57,19 @@ class StoreTests(SynchronousTestCase):
             self.assertLessEqual(store.octets, 256 * 1024)
         self.assertGreater(store.octets, 200 * 1024)
         self.assertEqual(store.statistics().entries + store.statistics().evictions, 10_000)
+
+    def test_failuresBounded(self) -> None:
+        """
+        That counts failures too, and however many there are, most of the room is left to answers.
+        """
+        store = Store(256 * 1024)
+        for number in range(20):
+            for each in range(300):
+                store.failures.note(b"%d.%d" % (number, each), ServerFailed("no"), 1.0, 0.0)
+            self.fill(store, range(number * 500, number * 500 + 500))
+            self.assertLessEqual(store.octets, 256 * 1024)
+        self.assertGreater(store.octets - store.failures.octets, 192 * 1024)
+        self.assertGreater(len(store.failures), 0)
 
     def test_honest(self) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Final
 from twisted_ext.errors import DNSFault, PeerFault, ServerFailed, TimedOut, TrustFault, Unreachable
 from twisted_ext.limits import FAILURE_MOST_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS, FAILURES_KEPT
 
-__all__ = ["Failures", "again"]
+__all__ = ["FAILURE_OCTETS", "Failures", "again"]
 
 #: The info code for an error that was remembered (RFC 8914, section 4.14).
 _CACHED_ERROR: Final = 13
@@ -21,8 +21,11 @@ _CUT_OFF: Final = 1.0
 
 _BATCH: Final = 64
 
+#: How many are looked at, whenever one comes, for whether they still matter.
+_FEW: Final = 2
+
 #: Octets of memory of one failure, its table included.
-_FAILURE: Final = 1024
+FAILURE_OCTETS: Final = 1024
 
 
 def again(fault: DNSFault) -> DNSFault:
@@ -65,7 +68,7 @@ class Failures:
         """
         Octets of memory, about.
         """
-        return len(self._kept) * _FAILURE
+        return len(self._kept) * FAILURE_OCTETS
 
     def note(self, key: bytes, fault: DNSFault, now: float, asked: float) -> float:
         """
@@ -94,6 +97,10 @@ class Failures:
             remembered.reply = None
         self._kept.pop(key, None)
         self._kept[key] = _Failure(remembered, now + wait, wait)
+        # Nobody asks any more for most of what has failed, so that nothing else would take it away.
+        for each in list(islice(self._kept, _FEW)):
+            if now > self._kept[each].until + self.most:
+                del self._kept[each]
         if len(self._kept) > self._most:
             for each in list(islice(self._kept, _BATCH)):
                 del self._kept[each]

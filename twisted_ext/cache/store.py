@@ -27,10 +27,10 @@ from twisted_ext.cache.entries import (
     readyBytes,
     unpack,
 )
-from twisted_ext.cache.failures import Failures
+from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.packed import PackedTable
-from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES
+from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
 
 __all__ = ["Statistics", "Store"]
@@ -43,6 +43,9 @@ _FEW: Final = 8
 
 #: Share of the packed ones that the fresh may always have.
 _FRESH_SHARE: Final = 0.1
+
+#: Of so many octets, one may be for failures: whoever has many names fail must not push out what is known.
+_FAILURES_SHARE: Final = 8
 
 #: What an empty store takes.
 _EMPTY: Final = 4096
@@ -99,7 +102,10 @@ class Store:
     ) -> None:
         self.mostBytes = int(CACHE_BYTES.pick(mostBytes))
         self.lifetimes = Lifetimes() if lifetimes is None else lifetimes
-        self.failures = Failures() if failures is None else failures
+        if failures is None:
+            kept = min(self.mostBytes // _FAILURES_SHARE // FAILURE_OCTETS, FAILURES_KEPT.default)
+            failures = Failures(kept=max(kept, FAILURES_KEPT.least))
+        self.failures = failures
         self.keepStale = keepStale
         self.servers = Servers()
         self.ready: dict[bytes, Entry] = {}
@@ -175,7 +181,7 @@ class Store:
             return 0
         self._kept += 1
         self._fresh.put(key, data)
-        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
+        if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(now)
         return seconds
 
@@ -184,7 +190,7 @@ class Store:
             self._makeReadyRoom(now, self._readyMost - entry.octets)
         self.ready[key] = entry
         self._readyBytes += entry.octets
-        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
+        if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(now)
 
     def restore(self, key: bytes, data: bytes) -> None:
@@ -196,7 +202,7 @@ class Store:
         self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
         self.variants |= {key[end + 4 :]}
         self._fresh.put(key, data)
-        if self._readyBytes + self._fresh.octets + self._proven.octets > self._soft:
+        if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(learnedAt(data)[0])
 
     # -- finding
