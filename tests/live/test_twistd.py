@@ -136,6 +136,7 @@ def test_interrupted(upstream: LivePeer, tmp_path: Path) -> None:
         wait(lambda: server.text().count("serves as process") == 2, server)
         for process in workersOf(server):
             os.kill(process, signal.SIGINT)
+            os.kill(process, signal.SIGHUP)
         assert server.ask("localhost") == ["127.0.0.1"]
         assert set(started) <= set(workersOf(server))
         assert server.stop() == -signal.SIGTERM

@@ -89,6 +89,7 @@ class RatesTests(SynchronousTestCase):
         self.assertIs(rates.bucketFor("2001:db8::1", 0.0), rates.bucketFor("2001:db8::ffff:2%eth0", 0.0))
         self.assertIsNot(rates.bucketFor("2001:db8::1", 0.0), rates.bucketFor("2001:db8:0:1::1", 0.0))
         self.assertIsNot(rates.bucketFor("192.0.2.1", 0.0), rates.bucketFor("192.0.2.2", 0.0))
+        self.assertIs(rates.bucketFor("192.0.2.1", 0.0), rates.bucketFor("::ffff:192.0.2.1", 0.0))
 
     def test_bounded(self) -> None:
         """

@@ -33,6 +33,7 @@ class Process:
 
     @ivar told: what its parent wrote.
     @ivar signals: what it was sent.
+    @ivar deaf: its pipe is closed already, as while it dies.
     """
 
     def __init__(self, protocol: IProcessProtocol, descriptors: Mapping[int, int | str], pid: int) -> None:
@@ -42,11 +43,14 @@ class Process:
         self.told: list[dict[str, JSON]] = []
         self.signals: list[str] = []
         self.over = False
+        self.deaf = False
 
     def writeToChild(self, childFD: int, data: bytes) -> None:
         """
         @see: L{IProcessTransport}
         """
+        if self.deaf:
+            raise KeyError(childFD)
         self.told += [json.loads(line) for line in data.splitlines()]
 
     def signalProcess(self, signalID: str) -> None:
@@ -86,7 +90,7 @@ class Processes(Clock):
 
     @ivar started: all of them, in order.
     @ivar forbidden: starting one fails.
-    @ivar blocked: whether the last one was started so that no SIGINT reaches it.
+    @ivar blocked: whether the last one was started so that neither SIGINT nor SIGHUP reaches it.
     """
 
     def __init__(self) -> None:
@@ -114,7 +118,7 @@ class Processes(Clock):
             raise PermissionError(13, "Permission denied")
         assert env is not None and "NOTIFY_SOCKET" not in [str(name) for name in env]
         # What is blocked here stays so in a process that is started here.
-        self.blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGINT, signal.SIGHUP}
         process = Process(processProtocol, childFDs or {}, 100 + len(self.started))
         self.started.append(process)
         transport = cast(IProcessTransport, process)
@@ -174,11 +178,11 @@ class WorkforceTests(SynchronousTestCase):
 
     def test_interrupts(self) -> None:
         """
-        Ctrl-C reaches the parent alone, from a worker's first moment on, and the parent at all times.
+        Ctrl-C and the end of the terminal reach the parent alone, from a worker's first moment on, and the parent at all times.
         """
         self.force.startService()
         self.assertTrue(self.reactor.blocked)
-        self.assertNotIn(signal.SIGINT, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGHUP}, set())
 
     def test_sockets(self) -> None:
         """
@@ -298,6 +302,20 @@ class WorkforceTests(SynchronousTestCase):
         self.assertNoResult(asked)
         self.reactor.advance(WORKER_REPLY.default)
         self.assertEqual(self.successResultOf(asked), 3)
+
+    def test_dying(self) -> None:
+        """
+        A worker that is dying at the moment at which something is asked of all is in nobody's way, and figures go on being noted.
+        """
+        first, second = self.begin()
+        second.deaf = True
+        self.reactor.advance(1)
+        asked = self.force.flush(None, False)
+        first.reply(3)
+        second.end()
+        self.assertEqual(self.successResultOf(asked), 3)
+        self.reactor.pump([WORKER_REPLY.default, 1.0])
+        self.assertEqual([each["do"] for each in first.told].count("figures"), 2)
 
     def test_reload(self) -> None:
         """

@@ -17,9 +17,9 @@ _SITE_BITS = 64
 
 def siteOf(client: str) -> str:
     """
-    @param client: an address, canonical.
+    @param client: an address.
 
-    @return: what stands for all addresses of whoever has this one: a /64 of IPv6, an address of IPv4.
+    @return: what stands for all addresses of whoever has this one: a /64 of IPv6, an address of IPv4, mapped into IPv6 or not.
     """
     if ":" not in client:
         return client
@@ -27,6 +27,8 @@ def siteOf(client: str) -> str:
         address = ip_address(client.partition("%")[0])
     except ValueError:
         return client
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return f"{address.packed[: _SITE_BITS // 8].hex()}/{_SITE_BITS}"
 
 
@@ -43,20 +45,16 @@ class Rates:
         self.perSecond = CLIENT_RATE.pick(perSecond)
         self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
         self.slip = int(CLIENT_SLIP.pick(slip))
-        self._buckets: dict[bytes, Bucket] = {}
-        self._former: dict[bytes, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._former: dict[str, Bucket] = {}
 
     def bucketFor(self, client: str, now: float) -> Bucket:
         """
-        @param client: an address.
+        @param client: an address, or C{""} for who came by a socket file.
         """
-        if not self.perSecond:
+        if not self.perSecond or not client:
             return UNMETERED
-        try:
-            address = ip_address(client.partition("%")[0])
-        except ValueError:
-            return UNMETERED
-        key = address.packed[: _SITE_BITS // 8]
+        key = siteOf(client)
         bucket = self._buckets.get(key) or self._former.pop(key, None)
         if bucket is None:
             bucket = Bucket(self.most, now)

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
+from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -133,7 +133,9 @@ class _Worker(ProcessProtocol):
         return asked
 
     def _write(self, said: dict[str, object]) -> None:
-        self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
+        # Where its pipe is gone it is as good as ended, and that is noticed next.
+        with suppress(KeyError):
+            self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
 
     def _took(self, said: dict[str, JSON]) -> None:
         if said.get("ready"):
@@ -255,8 +257,9 @@ class Workforce(Service):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
         environment.pop("NOTIFY_SOCKET", None)
         command = [sys.executable, "-m", _MODULE]
-        # Whoever presses Ctrl-C means all of us, and this process sees to it. A worker never hears of it, not even while it starts.
-        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT,))
+        # Whoever presses Ctrl-C or closes the terminal means all of us, and this process sees to it. A worker never hears of it, not even
+        # while it starts.
+        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP))
         try:
             IReactorProcess(self.clock).spawnProcess(
                 worker, sys.executable, command, environment, None, childFDs=cast("dict[int, int]", descriptors)
@@ -391,8 +394,7 @@ class Workforce(Service):
             worker.figures = Figures.fromJSON(value)
 
         def add(_: object) -> Figures:
-            figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
-            return figures
+            return sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
         return gatherResults(asked, consumeErrors=True).addCallback(add)

@@ -69,6 +69,7 @@ class StreamServing(StreamProtocol):
     @ivar host: the client's address, or C{""} where the connection has none, as by a socket file.
     @ivar port: its port, or 0.
     @ivar local: our address and port, or L{None}.
+    @ivar site: what stands for all addresses of whoever has this one.
     @ivar heard: whether a whole message has come yet.
     @ivar waiting: requests that have no reply yet.
     @ivar since: when something happened that counts, or the connection was made.
@@ -78,11 +79,11 @@ class StreamServing(StreamProtocol):
     _sink: IConsumer
     _spring: IPushProducer
 
-    def __init__(self, servings: StreamServings, address: IAddress | None, key: bytes) -> None:
+    def __init__(self, servings: StreamServings, address: IAddress | None, site: str) -> None:
         self.host: str = getattr(address, "host", "")
         self.port: int = getattr(address, "port", 0)
         self.local: tuple[str, int] | None = None
-        self.key = key
+        self.site = site
         self.heard = False
         self.waiting = 0
         self.since = servings.seconds()

@@ -9,7 +9,6 @@ never said anything before all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -35,6 +34,7 @@ from twisted_ext.server.limits import (
     CLIENT_STREAMS_PER_PEER,
 )
 from twisted_ext.server.listeners.connection import Answering, Send, StreamServing
+from twisted_ext.server.rates import siteOf
 
 if TYPE_CHECKING:
     from socket import socket as Socket
@@ -51,9 +51,6 @@ _BACKLOG: Final = 511
 
 #: Share of the idle connections that make room at once, so that looking for them is not done for each newcomer.
 _MAKE_ROOM: Final = 16
-
-#: Octets of an address of IPv6 that say whose it is: whoever has one has all of a /64.
-_SITE: Final = 8
 
 
 class StreamServings(ServerFactory):
@@ -95,7 +92,7 @@ class StreamServings(ServerFactory):
         self.stalled = CLIENT_STREAM_STALLED.pick(stalled)
         self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
         self._streams: set[StreamServing] = set()
-        self._peers: dict[bytes, set[StreamServing]] = {}
+        self._peers: dict[str, set[StreamServing]] = {}
         self._spare: list[StreamServing] = []
         self._timer: IDelayedCall | None = None
         self._alive = 0
@@ -106,8 +103,8 @@ class StreamServings(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
         counters = self.answering.counters
-        key = _keyOf(getattr(addr, "host", ""))
-        theirs = self._peers.get(key, ())
+        site = siteOf(getattr(addr, "host", ""))
+        theirs = self._peers.get(site, ())
         if len(theirs) >= self.mostPerPeer:
             counters.tcpTurnedAway += 1
             if not _endOldest(theirs, 1):
@@ -116,7 +113,7 @@ class StreamServings(ServerFactory):
             counters.tcpTurnedAway += 1
             if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM):
                 return None
-        return None if self._ended is not None else StreamServing(self, addr, key)
+        return None if self._ended is not None else StreamServing(self, addr, site)
 
     def opened(self, stream: StreamServing) -> None:
         """
@@ -127,7 +124,7 @@ class StreamServings(ServerFactory):
         counters.tcpOpen += 1
         self._alive += 1
         self._streams.add(stream)
-        self._peers.setdefault(stream.key, set()).add(stream)
+        self._peers.setdefault(stream.site, set()).add(stream)
         if self._timer is None:
             self._timer = self.clock.callLater(_SWEEP, self._sweep)
 
@@ -139,10 +136,10 @@ class StreamServings(ServerFactory):
             return
         self.answering.counters.tcpOpen -= 1
         self._streams.discard(stream)
-        theirs = self._peers[stream.key]
+        theirs = self._peers[stream.site]
         theirs.discard(stream)
         if not theirs:
-            del self._peers[stream.key]
+            del self._peers[stream.site]
         if not self._streams and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -281,19 +278,6 @@ class StreamListener:
         listening, self._listening = self._listening, None
         stopped: Deferred[object] = succeed(None) if listening is None else maybeDeferred(listening.stopListening)
         return stopped.addCallback(lambda _: succeed(None) if self._shared else self.servings.close())
-
-
-def _keyOf(host: str) -> bytes:
-    """
-    @return: the same for all addresses of one peer.
-    """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host.encode()
-    if address.version == 6 and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.packed
-    return address.packed[:_SITE]
 
 
 def _endOldest(streams: Iterable[StreamServing], count: int) -> int:
