@@ -138,6 +138,12 @@ class _Words(usage.Options):
             # One of Twisted's own faults says nothing of what there is instead.
             _end(said if said.startswith("--") else f"{said}; twistd txdns --help lists what there is")
 
+    def getSynopsis(self) -> str:
+        """
+        @return: the same for both of them.
+        """
+        return "Usage: twistd [options] txdns [forward] [options]"
+
     def getUsage(self, width: int | None = None) -> str:
         """
         @return: all options, under the headings of their settings.
@@ -220,7 +226,7 @@ def _usage() -> str:
         short = f"-{setting.short}, " if setting.short else "    "
         negative = f" (--no-{setting.name})" if setting.kind is FLAG else ""
         several = " May be given several times." if setting.many else ""
-        default = "" if setting.many or setting.default in ("", 0, False, True) else f" [default: {setting.default}]"
+        default = "" if setting.many or setting.default in ("", False) else f" [default: {setting.default}]"
         if setting.default is True:
             default = " [default: yes]"
         rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
@@ -230,7 +236,18 @@ def _usage() -> str:
             wrapped = wrap(text, 92)
             lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
             lines += [f"{'':<29}{line}" for line in wrapped[1:]]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_EXAMPLES, ""])
+
+
+#: What most people want first.
+_EXAMPLES: Final = (
+    "For example:",
+    '  twistd -n txdns --interface 127.0.0.1 --port 5300 --local "router.lan A 192.168.1.1"',
+    "  twistd -n txdns --upstream 192.0.2.53 --route corp.example=10.0.0.53 --http 127.0.0.1",
+    "  twistd txdns --config /etc/txdns.toml; txdns control status",
+    "",
+    "-n keeps it in the foreground. Exit code 1: an option, a file or an address cannot be used, with a line for each reason.",
+)
 
 
 class ForwardOptions(_Words):
@@ -238,15 +255,12 @@ class ForwardOptions(_Words):
     C{twistd txdns forward}.
     """
 
-    synopsis = "Usage: twistd [options] txdns [forward] [options]"
-
 
 class Options(_Words):
     """
     C{twistd txdns}; options may stand before the sub-command as well as behind it.
     """
 
-    synopsis = "Usage: twistd [options] txdns [forward] [options]"
     defaultSubCommand = "forward"
     subCommands = [["forward", None, ForwardOptions, "answer from a cache, and ask other servers"]]
 

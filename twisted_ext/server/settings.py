@@ -145,7 +145,13 @@ def _settings() -> Iterable[Setting]:
         group=cache,
     )
     guarding = "Who may ask, and what is given"
-    yield Setting("allow", kinds.PREFIX, NEARBY, "Answer these addresses; all others are refused", group=guarding)
+    yield Setting(
+        "allow",
+        kinds.PREFIX,
+        NEARBY,
+        "Answer these addresses and refuse all others; this machine and private networks by default",
+        group=guarding,
+    )
     yield Setting("refuse", kinds.PREFIX, (), "Refuse these, although they are within what is allowed", group=guarding)
     yield Setting("drop", kinds.PREFIX, (), "Give these no reply at all", group=guarding)
     yield Setting("cookies", kinds.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding, live=False)

@@ -278,6 +278,7 @@ class ForwardStack:
         if self._hosts is not None:
             lines.append(f"hosts: {self._hosts.path}")
         lines.append("special: names that are never asked of anybody, and literal addresses")
+        lines.append("private networks: names of their addresses are denied, unless somebody inside of them is asked")
         if settings.stopRebinding:
             but = "".join([f", but for {nameToText(nameFromText(name))}" for name in settings.rebindingAllow])
             lines.append(f"rebinding: no private addresses from upstreams{but}")
