@@ -3,8 +3,9 @@
 #     make serve      set up what is missing, then run a forwarding server
 #     make test       set up what is missing, then run every check
 #
-# The rest: lint, types, docs, benchmark, clean. Everything lands in .venv,
-# except what docs writes to docs/_build.
+# The rest: lint, types, docs, benchmark, bench-server, clean. Everything lands in
+# .venv, except what docs writes to docs/_build, and what bench-server finds, which
+# it writes to the README.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,10 +15,10 @@ PIP := $(BIN)/python -m pip --quiet install
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types docs benchmark clean
+.PHONY: help serve test lint types docs benchmark bench-server clean
 
 help:
-	@echo "make serve | test | lint | types | docs | benchmark | clean"
+	@echo "make serve | test | lint | types | docs | benchmark | bench-server | clean"
 
 serve: $(VENV)/.has-all
 	$(BIN)/python -m twisted_ext.apps.serve
@@ -44,6 +45,9 @@ docs: $(VENV)/.has-docs
 
 benchmark: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks
+
+bench-server: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks served --rounds 3 --seconds 2 --record
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,212 @@
+"""
+Tests of the benchmark whose figures the README shows: nothing is timed, what it reads and counts is right.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from struct import pack
+from typing import Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
+from benchmarks.served import RECORD, replaced
+from benchmarks.servers import OURS, UNBOUND, processorTime, residentMegabytes, versionIn
+from benchmarks.verdicts import ALONE, BOTH, BUDGETS, WORKERS, Report, block, table, verdicts
+from tests.test_architecture import ROOT
+
+_DNSPERF: Final = """\
+Statistics:
+
+  Queries sent:         1000
+  Queries completed:    998 (99.80%)
+  Queries lost:         2 (0.20%)
+
+  Response codes:       SERVFAIL 8 (0.80%), NOERROR 990 (99.20%)
+  Average packet size:  request 36, response 52
+  Run time (s):         2.000000
+  Queries per second:   499.000000
+
+  Average Latency (s):  0.000150 (min 0.000021, max 0.003401)
+"""
+
+
+def _report() -> Report:
+    report = Report("2026-11-20", "2 cores", 3, 2, 100_000, {UNBOUND: "1", OURS: "2"})
+    for theirs, ours in ((4.0, 5.0), (8.0, 8.0), (4.0, 6.0)):
+        report.keep("udp", UNBOUND, cpu=theirs, speed=1000)
+        report.keep("udp", OURS, cpu=ours, speed=850)
+        report.keep("worker", ALONE, cpu=5)
+        report.keep("worker", WORKERS[0], cpu=5)
+        report.keep("worker", WORKERS[1], cpu=6)
+        report.keep("workers", ALONE, cpu=5)
+        report.keep("workers", BOTH, cpu=5.5)
+    return report
+
+
+class LoadTests(SynchronousTestCase):
+    """
+    Asking, and what came of it.
+    """
+
+    def test_dnsperf(self) -> None:
+        """
+        What dnsperf printed is read, and text of something else is not.
+        """
+        self.assertEqual(readDnsperf(_DNSPERF), Load(1000, 998, 990, 2.0, 0.00015))
+        self.assertRaises(ValueError, readDnsperf, "Error: unable to connect")
+
+    def test_nothingAnswered(self) -> None:
+        """
+        A server that answers nothing gives a load that does not count.
+        """
+        lines = [line for line in _DNSPERF.splitlines() if "Latency" not in line and "codes" not in line]
+        load = readDnsperf("\n".join(lines).replace("998 (99.80%)", "0 (0.00%)"))
+        self.assertEqual(load.objection(), "no answers")
+
+    def test_objections(self) -> None:
+        """
+        A load with errors, losses or wrong answers does not count, and it says why.
+        """
+        self.assertIsNone(Load(1000, 998, 990, 2.0).objection())
+        self.assertIn("errors", str(Load(1000, 1000, 980, 2.0).objection()))
+        self.assertIn("lost", str(Load(1000, 990, 990, 2.0).objection()))
+        self.assertIn("zone", str(Load(1000, 1000, 1000, 2.0, wrong=1).objection()))
+
+    def test_right(self) -> None:
+        """
+        An answer is right that has the ID, the question to the letter, and the zone's address, with nothing else overlooked.
+        """
+        for cookie in (b"", b"12345678"):
+            asked = query(7, "H258.example.TEST", cookie)
+            end = asked.index(b"\x00", 12) + 5
+            record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04" + addressOf(258)
+            reply = pack(">6H", 7, 0x8180, 1, 1, 0, 0) + asked[12:end] + record
+            self.assertTrue(right(asked, reply, b"\x0a\x00\x01\x02"))
+            self.assertFalse(right(asked, reply, addressOf(259)))
+            self.assertFalse(right(asked, reply.replace(b"H258", b"h258"), addressOf(258)))
+            self.assertFalse(right(asked, b"\x00\x08" + reply[2:], addressOf(258)))
+            self.assertFalse(right(asked, reply[:3] + b"\x82" + reply[4:], addressOf(258)))
+            self.assertFalse(right(asked, reply[:end], addressOf(258)))
+            self.assertFalse(right(asked, b"", addressOf(258)))
+
+    def test_spelled(self) -> None:
+        """
+        Each bit is one letter's case; digits and dots have none.
+        """
+        self.assertEqual(spelled("h1.test", 0b10011), "H1.TesT")
+        self.assertEqual(len({spelled("h1.test", bits) for bits in range(32)}), 32)
+
+    def test_shapes(self) -> None:
+        """
+        Files for dnsperf have the names of the zone, and those in random case hardly a line twice.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        lines = {shape: written(folder, shape, 5000).read_text().splitlines() for shape in ("plain", "case", "each")}
+        self.assertEqual([len(each) for each in lines.values()], [5000] * 3)
+        self.assertEqual(len(set(lines["each"])), 5000)
+        self.assertLess(len(set(lines["plain"])), 4000)
+        self.assertGreater(len(set(lines["case"])), 4800)
+        self.assertLessEqual({line.lower() for line in lines["case"]}, {f"h{index}.example.test a" for index in range(8000)})
+
+
+class AccountingTests(SynchronousTestCase):
+    """
+    What a server takes.
+    """
+
+    def test_processorTime(self) -> None:
+        """
+        User and system time of all processes count, with that of children that ended, whatever a program is called.
+        """
+        stat = "12 (odd) name 1 2) S 1 12 12 0 -1 4194560 100 0 0 0 {} {} {} {} 20 0 1 0 4000 1000 50"
+        ticks = processorTime([stat.format(100, 50, 20, 30), stat.format(1, 2, 3, 4)])
+        self.assertApproximates(ticks, 210 * processorTime([stat.format(1, 0, 0, 0)]), 0.001)
+
+    def test_ownTime(self) -> None:
+        """
+        It is in seconds: that of this process is what the process itself is told.
+        """
+        work = "sum(range(3_000_000))"
+        script = f"import time; {work}; print(open('/proc/self/stat').read().strip()); print(time.process_time())"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        stat, told = done.stdout.splitlines()
+        self.assertApproximates(processorTime([stat]), float(told), 0.05)
+
+    def test_memory(self) -> None:
+        """
+        Memory is that of all processes.
+        """
+        self.assertEqual(residentMegabytes(["Name:\tx\nVmRSS:\t    2048 kB\n", "VmHWM:\t 9 kB\nVmRSS:\t 1024 kB\n", ""]), 3.0)
+
+    def test_versions(self) -> None:
+        """
+        Versions are found in what servers print.
+        """
+        said = {
+            "Version 1.17.1\n\nConfigure line: --build=x86_64": "1.17.1",
+            "BIND 9.18.49-1~deb12u3-Debian (Extended Support Version)": "9.18.49",
+            "Nov 20 10:51:20 PowerDNS Recursor 4.8.8 (C) 2001-2022": "4.8.8",
+            "Dnsmasq version 2.90  Copyright (c) 2000-2024": "2.90",
+            "nothing": "",
+        }
+        self.assertEqual({text: versionIn(text) for text in said}, said)
+
+
+class VerdictTests(SynchronousTestCase):
+    """
+    What is said about it.
+    """
+
+    def test_ratios(self) -> None:
+        """
+        Ratios are of the same round, so that a machine that slows down in one does not make us worse.
+        """
+        report = _report()
+        self.assertEqual(report.middle("udp", "cpu"), 6.0)
+        self.assertEqual(report.ratio("udp", "cpu"), 1.25)
+
+    def test_verdicts(self) -> None:
+        """
+        Each budget is held, falls short or was not measured.
+        """
+        held = {budget.what: (figure, holds) for budget, figure, holds in verdicts(_report())}
+        self.assertEqual(len(held), len(BUDGETS))
+        self.assertEqual(held["UDP hit, CPU, by Unbound's"], (1.25, True))
+        self.assertEqual(held["UDP hits a second, by Unbound's"], (0.85, False))
+        self.assertEqual(held["TCP hit, CPU, by Unbound's"], (None, None))
+        self.assertEqual(held["hit of each of two workers, CPU, by one process's"], (1.2, False))
+
+    def test_kept(self) -> None:
+        """
+        A report that was written can be read again.
+        """
+        report = _report()
+        self.assertEqual(Report.fromJSON(report.toJSON()), report)
+
+    def test_table(self) -> None:
+        """
+        Every server has a row, as wide as the headings.
+        """
+        headings, rows = table(_report())
+        self.assertEqual([row[0] for row in rows], [f"{UNBOUND} 1", f"{OURS} 2"])
+        self.assertEqual({len(row) for row in rows}, {len(headings)})
+
+    def test_readme(self) -> None:
+        """
+        The README says what was measured, and when, and on what: not a figure of it was written by hand.
+        """
+        readme = (ROOT / "README.rst").read_text("utf-8")
+        report = Report.fromJSON(RECORD.read_text("utf-8"))
+        self.assertEqual(replaced(readme, block(report)), readme)
+        for word in (report.date, report.machine.split(",")[0], f"{report.rounds} rounds"):
+            self.assertIn(word, " ".join(block(report).split()))
+        altered = Report.fromJSON(RECORD.read_text("utf-8"))
+        altered.figures["udp"][OURS]["cpu"] = [random.uniform(1000, 2000)]
+        self.assertNotEqual(replaced(readme, block(altered)), readme)
+        self.assertRaises(ValueError, replaced, "nothing", "")
