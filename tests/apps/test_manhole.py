@@ -17,6 +17,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 pytest.importorskip("twisted.conch.manhole_ssh", reason="Twisted's conch is not installed")
@@ -353,7 +354,14 @@ class FileTests(SynchronousTestCase):
             raise cast(Any, CannotListenError)(interface, port, OSError(98, "Address already in use"))
 
         self.patch(reactor, "listenTCP", taken)
+        said: list[LogEvent] = []
+        observer = cast(ILogObserver, said.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         service = ManholeService(cast(IReactorTime, reactor), "tcp:5022:interface=127.0.0.1", str(keys), {})
+        said.clear()
         with self.assertRaisesRegex(CallerFault, "^manhole: cannot listen at tcp:5022:interface=127.0.0.1: .*already in use"):
             service.startService()
+        # Whoever gets the error tells it.
+        self.assertEqual(said, [])
         self.successResultOf(service.stopService())

@@ -80,11 +80,16 @@ class ManholeService(Service):
 
         def failed(failure: Failure) -> None:
             error = getattr(failure.value, "socketError", failure.value)
-            faults.append(CallerFault(f"manhole: cannot listen at {self._where}: {error}"))
-            _log.error("{fault}", fault=faults[0])
+            fault = CallerFault(f"manhole: cannot listen at {self._where}: {error}")
+            if starting:
+                faults.append(fault)
+            else:
+                _log.error("{fault}", fault=fault)
 
+        starting = True
         self._endpoint.listen(cast(Any, self._crowd)).addCallbacks(self._cbListening, failed)
-        # As good as all endpoints know at once.
+        # As good as all endpoints know at once; what others find out later is for the log.
+        starting = False
         if faults:
             raise faults[0]
 
