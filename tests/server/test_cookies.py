@@ -108,8 +108,6 @@ class CookiesTests(SynchronousTestCase):
         self.assertEqual(known.known("192.0.2.1", mine, NOW + 1801), (b"", False))
         self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801)[0][4:], mine)
         self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000)[1])
-        known.forget()
-        self.assertEqual(known.known("192.0.2.1", mine, NOW), (b"", False))
 
     def test_bounded(self) -> None:
         """

@@ -169,12 +169,13 @@ class WorkforceTests(SynchronousTestCase):
         self.force.startService()
         first, second = self.reactor.started
         (told,) = first.told
-        self.assertEqual((told["do"], told["number"], told["settings"], told["secret"]), ("serve", 0, {"stale": 60}, "00" * 16))
+        self.assertEqual((told["do"], told["settings"], told["secret"]), ("serve", {"stale": 60}, "00" * 16))
         first.say(ready=True)
         self.assertEqual(self.readyTimes, 0)
         second.say(ready=True)
         self.assertEqual(self.readyTimes, 1)
-        self.assertEqual(self.force.processes(), [100, 101])
+        workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
+        self.assertEqual([(each["number"], each["process"], each["serves"]) for each in workers], [(0, 100, True), (1, 101, True)])
 
     def test_interrupts(self) -> None:
         """
@@ -220,7 +221,9 @@ class WorkforceTests(SynchronousTestCase):
             self.reactor.advance(pause * 0.2)
             self.assertEqual(len(self.reactor.started), count)
             pause *= 2
-        self.assertEqual(self.reactor.started[-1].told[0]["number"], 0)
+        self.reactor.started[-1].say(ready=True)
+        workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
+        self.assertEqual({each["number"]: each["process"] for each in workers}, {0: 106, 1: 101})
 
     def test_stop(self) -> None:
         """

@@ -138,13 +138,6 @@ class Cookies:
         # The same cookie for everybody who asks within this time with the same octets.
         return option, today + COOKIE_RENEWAL.default / 2, verified
 
-    def forget(self) -> None:
-        """
-        Check everything anew, as after a change of secrets.
-        """
-        self._young.clear()
-        self._old.clear()
-
 
 def _option(octets: bytes) -> bytes:
     return _CODE.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets

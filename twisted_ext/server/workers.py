@@ -270,7 +270,7 @@ class Workforce(Service):
         finally:
             pthread_sigmask(SIG_SETMASK, blocked)
         self._workers[number] = worker
-        worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex(), number=number)
+        worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex())
 
     def _startAgain(self, number: int) -> None:
         try:
@@ -347,12 +347,6 @@ class Workforce(Service):
             for bound in self._bound:
                 closeSockets(bound)
             self._done.callback(None)
-
-    def processes(self) -> list[int]:
-        """
-        @return: the numbers of those that serve.
-        """
-        return [worker.process for worker in self._workers.values() if worker.ready and worker.process is not None]
 
     # -- all of them as one
 
