@@ -38,7 +38,7 @@ from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Server, process
 from benchmarks.verdicts import ALONE, BOTH, WORKERS, Report, block, table, verdict, verdicts
 from tests.peers import freePort
 
-__all__ = ["RECORD", "machine", "main", "replaced"]
+__all__ = ["RECORD", "installed", "machine", "main", "replaced"]
 
 RECORD: Final = Path(__file__).with_suffix(".json")
 _README: Final = Path(__file__).parent.parent / "README.rst"
@@ -187,8 +187,9 @@ class Measurement:
                 if stage == "light":
                     self._light(few)
                     continue
-                for server in few:
-                    self._asked(server, stage, 0)
+                if stage != "udp":
+                    for server in few:
+                        self._asked(server, stage, 0)
                 for number in range(1, self.report.rounds + 1):
                     for server in few:
                         self._cost(stage, server.kind.name, server, partial(self._asked, server, stage, number))
@@ -277,6 +278,23 @@ def _taken(process: int) -> float:
     return processorTime([Path(f"/proc/{process}/stat").read_text()])
 
 
+def installed(report: Report, kinds: Iterable[Kind]) -> list[Kind]:
+    """
+    Say in the report which are there, in what version, and which are not.
+
+    @return: those that are.
+    """
+    found = []
+    for kind in kinds:
+        if kind.found():
+            found.append(kind)
+            report.versions[kind.name] = kind.installedVersion()
+        else:
+            report.remarks.append(f"{kind.name} is not installed (Debian: apt install {kind.package}); it is left out.")
+            print(report.remarks[-1], file=sys.stderr)
+    return found
+
+
 def measured(rounds: int, seconds: float, stages: Collection[str], only: Collection[str]) -> Report:
     """
     Measure.
@@ -284,15 +302,7 @@ def measured(rounds: int, seconds: float, stages: Collection[str], only: Collect
     @param only: servers, in lower case; all if there are none.
     """
     report = Report(time.strftime("%Y-%m-%d"), machine(), rounds, seconds, _NAMES)
-    wanted = [kind for kind in KINDS if kind.name.lower() in only or not only]
-    kinds = []
-    for kind in wanted:
-        if kind.found():
-            kinds.append(kind)
-            report.versions[kind.name] = kind.installedVersion()
-        else:
-            report.remarks.append(f"{kind.name} is not installed (Debian: apt install {kind.package}); it is left out.")
-            print(report.remarks[-1], file=sys.stderr)
+    kinds = installed(report, [kind for kind in KINDS if kind.name.lower() in only or not only])
     if CORES[0] == CORES[-1]:
         report.remarks.append("There is one core only: servers share it with dnsperf.")
     with tempfile.TemporaryDirectory(prefix="txdns-served-") as folder, zoneServer(_NAMES) as upstream:
@@ -332,16 +342,19 @@ def show(report: Report) -> None:
         terminal = sys.stdout.isatty()
     for heads, lines in tables:
         if terminal:
-            made = Table(*heads)
+            made = Table(box=None, padding=(0, 1, 0, 0))
+            for place, head in enumerate(heads):
+                # Figures stand below each other, and their headings take little room.
+                made.add_column(head.replace(" ", "\n"), justify="right" if place and lines is rows else "left", no_wrap=place > 0 or lines is rows)
             for line in lines:
-                style = {"falls short": "red", "held": "green"}.get(line[-1])
-                made.add_row(*line, style=style)
-            Console().print(made)
+                made.add_row(*line, style={"falls short": "red", "held": "green"}.get(line[-1]))
+            Console().print(made, "")
             continue
         widths = [max([len(line[place]) for line in [heads, *lines]]) for place in range(len(heads))]
         for line in [heads, *lines]:
             print("  ".join([cell.ljust(width) for cell, width in zip(line, widths, strict=True)]).rstrip())
         print()
+    print(", ".join([f"{name} {version}".strip() for name, version in report.versions.items()]))
     for remark in report.remarks:
         print(remark)
 

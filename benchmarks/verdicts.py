@@ -160,7 +160,7 @@ def verdict(held: bool | None) -> str:
 #: Columns of the table: heading, stage, what, digits after the point.
 _COLUMNS: Final = (
     ("UDP µs", "udp", "cpu", 1),
-    ("answers/s", "udp", "speed", 0),
+    ("UDP /s", "udp", "speed", 0),
     ("TCP µs", "tcp", "cpu", 1),
     ("0x20 µs", "case", "cpu", 1),
     ("cookie µs", "cookie", "cpu", 1),
@@ -177,17 +177,19 @@ def _shown(value: float | None, digits: int = 1) -> str:
 
 def table(report: Report) -> tuple[list[str], list[list[str]]]:
     """
-    @return: headings, and a row for each server.
+    @return: headings, and a row for each server. What was not measured has no column.
     """
     rows = [
         [
-            f"{name} {version}".strip(),
+            name,
             *[_shown(report.middle(stage, what, name), digits) for _, stage, what, digits in _COLUMNS],
             _shown(report.ratio("udp", "cpu", name), 2),
         ]
-        for name, version in report.versions.items()
+        for name in report.versions
     ]
-    return ["server", *[column[0] for column in _COLUMNS], "UDP, by Unbound"], rows
+    headings = ["server", *[column[0] for column in _COLUMNS], "UDP ratio"]
+    places = [place for place in range(len(headings)) if any(row[place] for row in rows)]
+    return [headings[place] for place in places], [[row[place] for place in places] for row in rows]
 
 
 #: Rows of the README: what is said, stage, what, digits, unit.

@@ -7,6 +7,9 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from struct import pack
 from typing import Final
@@ -14,8 +17,8 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
-from benchmarks.served import RECORD, replaced
-from benchmarks.servers import OURS, UNBOUND, processorTime, residentMegabytes, versionIn
+from benchmarks.served import RECORD, installed, replaced
+from benchmarks.servers import KINDS, OURS, UNBOUND, processorTime, residentMegabytes, versionIn
 from benchmarks.verdicts import ALONE, BOTH, BUDGETS, WORKERS, Report, block, table, verdicts
 from tests.test_architecture import ROOT
 
@@ -158,6 +161,21 @@ class AccountingTests(SynchronousTestCase):
         self.assertEqual({text: versionIn(text) for text in said}, said)
 
 
+    def test_missing(self) -> None:
+        """
+        A server that is not installed is left out, with a sentence that says what to install; the others have their versions shown.
+        """
+        report = Report("", "", 1, 1, 1)
+        ours = next(kind for kind in KINDS if kind.name == OURS)
+        with redirect_stderr(StringIO()) as said:
+            found = installed(report, [replace(ours, name="Other", program="no-such-name-server", package="other"), ours])
+        self.assertEqual(found, [ours])
+        self.assertEqual(report.remarks, ["Other is not installed (Debian: apt install other); it is left out."])
+        self.assertEqual(said.getvalue().splitlines(), report.remarks)
+        self.assertEqual(set(report.versions), {OURS})
+        self.assertTrue(report.versions[OURS])
+
+
 class VerdictTests(SynchronousTestCase):
     """
     What is said about it.
@@ -191,11 +209,11 @@ class VerdictTests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """
-        Every server has a row, as wide as the headings.
+        Every server has a row, and all that was measured a column.
         """
         headings, rows = table(_report())
-        self.assertEqual([row[0] for row in rows], [f"{UNBOUND} 1", f"{OURS} 2"])
-        self.assertEqual({len(row) for row in rows}, {len(headings)})
+        self.assertEqual(headings, ["server", "UDP µs", "UDP /s", "UDP ratio"])
+        self.assertEqual(rows, [[UNBOUND, "4.0", "1,000", "1.00"], [OURS, "6.0", "850", "1.25"]])
 
     def test_readme(self) -> None:
         """
