@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 from benchmarks.loads import HOT, Load, Transport, cookies, dnsperf, written, wrongAmong
 from benchmarks.peering import CORES, zoneServer
@@ -345,7 +345,8 @@ def show(report: Report) -> None:
             made = Table(box=None, padding=(0, 1, 0, 0))
             for place, head in enumerate(heads):
                 # Figures stand below each other, and their headings take little room.
-                made.add_column(head.replace(" ", "\n"), justify="right" if place and lines is rows else "left", no_wrap=place > 0 or lines is rows)
+                side: Literal["left", "right"] = "right" if place and lines is rows else "left"
+                made.add_column(head.replace(" ", "\n"), justify=side, no_wrap=place > 0 or lines is rows)
             for line in lines:
                 made.add_row(*line, style={"falls short": "red", "held": "green"}.get(line[-1]))
             Console().print(made, "")
