@@ -43,8 +43,8 @@ _SLOW: Final = 5
 _GARBAGE: Final = 1400
 
 #: Kilobytes by which the memory may grow. What has a bound of its own is not full yet when it is first looked at: replies in the fast
-#: lane, failures that are remembered, buffers of clients that do not read. They took 1,000 to 2,500. A hundred octets kept of each packet
-#: would be 20,000 in a minute.
+#: lane, cookies and failures that are remembered. They took 1,000 in 15 seconds and up to 4,000 in a minute. A hundred octets kept of each
+#: packet would be 20,000 in a minute.
 _GROWTH: Final = 6000
 
 
@@ -184,7 +184,7 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
         with started("tests.live.garbage", str(server.port), str(_GARBAGE)) as sender:
             marks = [0]
             with Background(checker.step, checker.step, slow.step):
-                wait(lambda: checker.right > 300 and slow.opened >= _SLOW, server)
+                wait(lambda: checker.right > 50 and slow.opened >= _SLOW, server)
                 asking = stack.enter_context(perf.run())
                 began = time.monotonic()
                 time.sleep(2)
