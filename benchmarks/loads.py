@@ -213,11 +213,12 @@ def answers(port: int) -> bool:
     return False
 
 
-def cookies(port: int, seconds: float, seed: int = _SEED) -> Load:
+def cookies(port: int, seconds: float, seed: int = _SEED, most: float = float("inf")) -> Load:
     """
     Ask with cookies, each query with that of any of many clients: dnsperf has one for all of its queries.
 
     @param seed: which of them asks for what. The cookies are always the same.
+    @param most: queries after which it ends before its time.
     """
     dice = random.Random(_SEED)
     clients = [dice.randbytes(8) for _ in range(_CLIENTS)]
@@ -229,7 +230,7 @@ def cookies(port: int, seconds: float, seed: int = _SEED) -> Load:
         asking.connect(("127.0.0.1", port))
         asking.settimeout(_PATIENCE)
         began = time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        while time.perf_counter() - began < seconds and sent < most:
             for _ in range(_WINDOW):
                 asking.send(packets[sent & 0xFFFF])
                 sent += 1

@@ -58,7 +58,10 @@ _LINES_PER_SECOND: Final = 200_000
 #: Queries in a second that count as little.
 _LIGHT: Final = 2000
 
-#: Seconds in which all names have to be asked twice.
+#: Queries in random case, or with cookies, after which more of them are nothing new.
+_LEARNED: Final = 120_000
+
+#: Seconds in which all of these, or all names twice, have to be asked.
 _LONG: Final = 60
 
 #: Clients that make both workers be asked, and ports that are tried until each has been.
@@ -163,13 +166,15 @@ class Measurement:
 
     def _asked(self, server: Server, stage: str, number: int) -> Load:
         """
-        @param number: of the round. Before the first one there is a short one that does not count.
+        @param number: of the round. Before the first one, which is no. 1, there is one that does not count. Where queries differ it takes
+            as long as so many of them need: what a server learns of them it has learned then, however slow the machine is.
         """
         seconds = self.report.seconds if number else 1.0
         if stage == "cookie":
-            return cookies(server.port, seconds, number)
+            return cookies(server.port, seconds, number) if number else cookies(server.port, _LONG, number, _LEARNED)
         if stage == "case":
-            path = written(self._folder, "case", round(_LINES_PER_SECOND * seconds), number)
+            path = written(self._folder, "case", round(_LINES_PER_SECOND * seconds) if number else _LEARNED, number)
+            seconds = seconds if number else _LONG
             return dnsperf(server.port, path, seconds, _ASKING, once=True)
         return dnsperf(server.port, self._hot, seconds, _ASKING, transport=_transport(stage))
 
