@@ -11,6 +11,8 @@ __all__ = [
     "BadName",
     "BadRecord",
     "BadDescription",
+    "BadChange",
+    "StorageFault",
     "PeerFault",
     "BadMessage",
     "Unreachable",
@@ -86,6 +88,18 @@ class BadRecord(CallerFault):
 class BadDescription(CallerFault):
     """
     A resolver description string, an option or a setting that cannot be used.
+    """
+
+
+class BadChange(CallerFault):
+    """
+    A change that would leave a zone which is none: without its SOA, with a CNAME beside other data, or from a version that it is not made for.
+    """
+
+
+class StorageFault(DNSFault):
+    """
+    What is to be kept cannot be written, or what was kept cannot be read.
     """
 
 
