@@ -17,6 +17,7 @@ from twisted_ext.wire.replies import readReply
 
 __all__ = [
     "Answer",
+    "Epoch",
     "Note",
     "Origin",
     "Outcome",
@@ -56,6 +57,26 @@ class Security(Enum):
     BOGUS = "bogus"
 
 
+class Epoch:
+    """
+    The state of a zone, a cache or a policy, as a number. Whoever keeps what came from it keeps the number too; when that is not C{value}
+    any more, what was kept is void.
+
+    @ivar value: goes up with each change.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def bump(self) -> None:
+        """
+        Make all that was kept until now void.
+        """
+        self.value += 1
+
+
 class Origin:
     """
     Where an answer came from.
@@ -67,9 +88,10 @@ class Origin:
     @ivar age: seconds since it was learned.
     @ivar learned: when that was, on the clock of the cache that it came from; L{None} where it came from elsewhere.
     @ivar expires: when its time ends, on the same clock.
+    @ivar epoch: the cell of the zone that it came from, L{None} for all else: the answer holds for as long as that says the same.
     """
 
-    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires")
+    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch")
 
     def __init__(
         self,
@@ -80,6 +102,7 @@ class Origin:
         age: float = 0.0,
         learned: float | None = None,
         expires: float = 0.0,
+        epoch: Epoch | None = None,
     ) -> None:
         self.source = source
         self.server = server
@@ -88,6 +111,7 @@ class Origin:
         self.age = age
         self.learned = learned
         self.expires = expires
+        self.epoch = epoch
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"
