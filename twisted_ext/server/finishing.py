@@ -97,7 +97,7 @@ class Finishing:
         """
         @return: the reply that says no, or what the refusal has in place of that; its cookie included.
         """
-        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15
+        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15 | refusal.flags
         if refusal.truncated:
             flags |= TC
         opt = b"" if request.edns is None else self._opt(request, refusal.rcode >> 4, refusal.ede)
@@ -114,8 +114,11 @@ class Finishing:
         if refusal.rcode == Rcode.NOTAUTH and request.signature is not None:
             from twisted_ext.wire.tsig import Verdict, replySigned
 
-            # Without a key there is nothing that our time could be believed by.
-            octets, _ = replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)
+            if request.verdict is not None and request.verdict.error:
+                return replySigned(octets, request.verdict, request.today)[0]
+            if not request.keyName:
+                # Without a key there is nothing that our time could be believed by.
+                return replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)[0]
         return octets
 
     def _opt(self, request: Request, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:

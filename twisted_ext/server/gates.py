@@ -6,15 +6,19 @@ Each gate looks at one thing and knows nothing of the others. Which ones there a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
 
+from twisted_ext.errors import BadMessage
 from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.identity import MINIMAL_TTL, Identity
 from twisted_ext.server.rates import Rates
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
 from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
 
 __all__ = [
     "DROP",
@@ -106,15 +110,21 @@ class RateGate:
 
 class OpcodeGate:
     """
-    Queries are answered, and nothing else is understood (RFC 1035, section 4.1.1).
+    Queries are answered, and what else somebody is there for; nothing else is understood (RFC 1035, section 4.1.1).
     """
 
     name = "opcode"
 
     _REFUSED: Final = Refusal(Rcode.NOTIMP, bare=True)
 
+    def __init__(self, opcodes: frozenset[int] = frozenset()) -> None:
+        """
+        @param opcodes: those beside QUERY that are understood.
+        """
+        self._opcodes = opcodes | {Opcode.QUERY}
+
     def __call__(self, request: Request, now: float) -> Refusal | None:
-        return None if request.opcode == Opcode.QUERY else self._REFUSED
+        return None if request.opcode in self._opcodes else self._REFUSED
 
 
 class FormGate:
@@ -125,6 +135,9 @@ class FormGate:
     name = "form"
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
+        if request.opcode:
+            # Not before it is known that somebody wants it.
+            request.readWhole()
         return request.fault
 
 
@@ -144,16 +157,43 @@ class VersionGate:
 
 class SignatureGate:
     """
-    No keys are shared with anybody here, so whoever signs is told that his is not known (RFC 8945, section 5.2.1): he would not take an
-    answer that is not signed.
+    Whoever signs does so with a key that is known here, rightly and now; else he is told what is wrong with it (RFC 8945, section 5.2): he
+    would not take an answer that is not signed.
     """
 
     name = "signature"
 
     _REFUSED: Final = Refusal(Rcode.NOTAUTH)
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+
+    def __init__(self, keys: Mapping[bytes, Key] | None = None, today: Callable[[], float] | None = None) -> None:
+        """
+        @param keys: by folded name; none by default.
+        @param today: gives seconds since 1970.
+        """
+        from time import time
+
+        self._keys = keys or {}
+        self._today = today or time
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
-        return None if request.signature is None else self._REFUSED
+        if request.signature is None:
+            return None
+        if request.signature.keyName not in self._keys:
+            return self._REFUSED
+        from twisted_ext.wire.tsig import signatureSize, verify
+
+        request.today = self._today()
+        try:
+            verdict = verify(request.wire, self._keys, request.today)
+        except BadMessage:
+            return self._MALFORMED
+        request.verdict = verdict
+        if verdict.error or verdict.key is None:
+            return self._REFUSED
+        request.keyName = verdict.key.name
+        request.size -= signatureSize(verdict.key)
+        return None
 
 
 class CookieGate:
@@ -228,8 +268,16 @@ class TypeGate:
         254: _UNKNOWN,
     }
 
+    def __init__(self, *, transfers: bool = False) -> None:
+        """
+        @param transfers: whether there are zones to transfer.
+        """
+        self._refused = {
+            number: refusal for number, refusal in self._REFUSED.items() if not transfers or refusal is not self._TRANSFER
+        }
+
     def __call__(self, request: Request, now: float) -> Refusal | None:
-        return self._REFUSED.get(request.question.rrType)
+        return self._refused.get(request.question.rrType)
 
 
 class MinimalAnyGate:
@@ -255,24 +303,35 @@ def standardGates(
     identity: Identity | None = None,
     minimalAny: bool = True,
     today: Callable[[], float] | None = None,
+    keys: Mapping[bytes, Key] | None = None,
+    opcodes: frozenset[int] = frozenset(),
+    transfers: bool = False,
 ) -> tuple[Gate, ...]:
     """
     @param rates: how much one client may ask; as much as it likes by default.
     @param cookies: L{None} where there are none.
     @param identity: what is told of ourselves; nothing by default.
     @param today: gives seconds since 1970.
+    @param keys: that requests may be signed with, by folded name.
+    @param opcodes: those beside QUERY that somebody is there for.
+    @param transfers: whether there are zones to transfer.
 
     @return: the gates in their order. Whether somebody may ask at all comes first; malformed requests before all that looks into them;
         the rate behind the cookie that may excuse from it.
     """
     from time import time
 
-    gates: list[Gate] = [AccessGate(), OpcodeGate(), FormGate(), VersionGate()]
+    gates: list[Gate] = [AccessGate(), OpcodeGate(opcodes), FormGate(), VersionGate()]
     if cookies is not None:
         gates.append(CookieGate(cookies, today or time))
     else:
         gates.append(_QuestionGate())
-    gates += [RateGate(rates or Rates()), SignatureGate(), ClassGate(identity or Identity()), TypeGate()]
+    gates += [
+        RateGate(rates or Rates()),
+        SignatureGate(keys, today),
+        ClassGate(identity or Identity()),
+        TypeGate(transfers=transfers),
+    ]
     if minimalAny:
         gates.append(MinimalAnyGate())
     return tuple(gates)

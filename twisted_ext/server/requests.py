@@ -11,14 +11,14 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.edns import EDNS, OPT
-from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Question
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message, Question
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet, readRecords
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.classes import Client
     from twisted_ext.fastlane.lane import Address
-    from twisted_ext.wire.tsig import TSIGRecord
+    from twisted_ext.wire.tsig import TSIGRecord, Verdict
 
 __all__ = ["Refusal", "Request", "Send"]
 
@@ -47,9 +47,10 @@ class Refusal:
     @ivar answer: records to answer with.
     @ivar silent: give no reply at all.
     @ivar bare: reply with a header alone.
+    @ivar flags: bits of the header to set, such as AA.
     """
 
-    __slots__ = ("rcode", "ede", "truncated", "answer", "silent", "bare")
+    __slots__ = ("rcode", "ede", "truncated", "answer", "silent", "bare", "flags")
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Refusal:
         answer: tuple[RRSet, ...] = (),
         silent: bool = False,
         bare: bool = False,
+        flags: int = 0,
     ) -> None:
         self.rcode = rcode
         self.ede = ede
@@ -67,6 +69,7 @@ class Refusal:
         self.answer = answer
         self.silent = silent
         self.bare = bare
+        self.flags = flags
 
     def __repr__(self) -> str:
         return "<Refusal silent>" if self.silent else f"<Refusal {self.rcode} {self.ede}>"
@@ -94,6 +97,10 @@ class Request:
     @ivar record: what is known of the client, set by L{twisted_ext.server.respond}.
     @ivar cookie: the whole EDNS option to put into the reply (RFC 7873), set by the gate that looks after cookies.
     @ivar verified: whether the client has shown by a cookie that its address is its own.
+    @ivar message: all of it, for opcodes other than QUERY once L{readWhole} was called.
+    @ivar keyName: of the key that it is signed with, once that was found right; C{b""} otherwise.
+    @ivar verdict: what was found of the signature, where there is one.
+    @ivar today: seconds since 1970 when that was.
     """
 
     __slots__ = (
@@ -115,6 +122,10 @@ class Request:
         "record",
         "cookie",
         "verified",
+        "message",
+        "keyName",
+        "verdict",
+        "today",
     )
 
     wire: bytes
@@ -135,6 +146,10 @@ class Request:
     record: Client
     cookie: bytes
     verified: bool
+    message: Message | None
+    keyName: bytes
+    verdict: Verdict | None
+    today: float
 
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
@@ -161,6 +176,10 @@ class Request:
         self.edns = None
         self.cookie = b""
         self.verified = False
+        self.message = None
+        self.keyName = b""
+        self.verdict = None
+        self.today = 0.0
         self.question = _NOTHING
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM
@@ -204,6 +223,28 @@ class Request:
         except (IndexError, BadMessage):
             self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
         return self
+
+    def readWhole(self) -> None:
+        """
+        Read a message that is no query: its one question, which names a zone, and all of its records.
+        """
+        try:
+            message = Message.fromWire(self.wire)
+            if len(message.questions) != 1:
+                raise BadMessage("not one question")
+            self.question = message.questions[0]
+            self.questionEnd = HEADER_OCTETS + len(self.question.name) + 4
+            message.check()
+            trailer = message.trailer
+            if trailer is not None and trailer.rrType == _TSIG:
+                from twisted_ext.wire.tsig import TSIGRecord
+
+                self.signature = TSIGRecord.fromRecord(trailer)
+            if message.edns is not None:
+                self._takeEDNS(message.edns)
+            self.message = message
+        except BadMessage:
+            self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
 
     def _takeEDNS(self, edns: EDNS) -> None:
         self.edns = edns

@@ -6,7 +6,7 @@ Nobody else sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final, cast
@@ -34,6 +34,8 @@ from twisted_ext.wire.codes import CD, DO, RD, Rcode
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.errands import Errand
 
 __all__ = ["Responder", "laneFor"]
 
@@ -131,6 +133,7 @@ class Responder:
         perClient: int | None = None,
         waiting: int | None = None,
         yields: float | None = None,
+        errands: Mapping[int, Errand] | None = None,
     ) -> None:
         """
         @param lane: one for everybody nearby, by default.
@@ -144,6 +147,7 @@ class Responder:
         @param perClient: requests of one client that may wait for answers; of one /64 of IPv6.
         @param waiting: requests of all that may.
         @param yields: seconds that a request has waited for when it gives way to a new one, where no more may wait.
+        @param errands: who sees to what is no look-up, by L{errandKey<twisted_ext.server.errands.errandKey>}.
         """
         self.source = source
         self.lane = laneFor() if lane is None else lane
@@ -151,6 +155,7 @@ class Responder:
         self.finishing = finishing or Finishing()
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
+        self.errands = dict(errands or {})
         self._views = dict(views or {})
         self._share = share
         self._fromCache = fromCache
@@ -168,11 +173,21 @@ class Responder:
 
     # -- for listeners
 
-    def take(self, wire: bytes, address: Address, transport: str, send: Send, local: object = None, client: Client | None = None) -> bool:
+    def take(
+        self,
+        wire: bytes,
+        address: Address,
+        transport: str,
+        send: Send,
+        local: object = None,
+        client: Client | None = None,
+        flow: Callable[[Iterator[bytes]], None] | None = None,
+    ) -> bool:
         """
         Answer a message that the fast lane has no reply to.
 
         @param send: is called with the reply, now or later or never, never twice.
+        @param flow: is called with many replies in its place, where the transport can carry them.
 
         @return: whether it was a request at all.
         """
@@ -182,12 +197,12 @@ class Responder:
             self.counters.dropped += 1
             return False
         request.record = self.lane.clients.find(address[0], now) if client is None else client
-        self.respond(request, send)
+        self.respond(request, send, flow)
         return True
 
     # -- the path of a request
 
-    def respond(self, request: Request, send: Send) -> None:
+    def respond(self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None = None) -> None:
         """
         Answer a request.
         """
@@ -197,6 +212,11 @@ class Responder:
             if refusal is not None:
                 self.counters.refused(gate.name)
                 self._refuse(request, refusal, send, lasting=gate.name != "rate")
+                return
+        if self.errands:
+            errand = self.errands.get(request.opcode << 16 or request.question.rrType)
+            if errand is not None:
+                self._run(errand, request, send, flow)
                 return
         self.counters.asked(request.question.name)
         source = self._views.get(request.record.group.name, self.source) if self._views else self.source
@@ -221,6 +241,28 @@ class Responder:
             self._wait(source, request, context, send)
         else:
             self._refuse(request, _NOT_RECURSED, send)
+
+    def _run(self, errand: Errand, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+        try:
+            outcome = errand(request)
+        except Exception as error:
+            outcome = self._failure(error)
+        if isinstance(outcome, Refusal):
+            self._refuse(request, outcome, send)
+        elif isinstance(outcome, Deferred):
+
+            def late(refusal: Refusal) -> None:
+                if not self._closed:
+                    self._refuse(request, refusal, send)
+
+            outcome.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
+            outcome.addErrback(self._bug, request, send)
+        elif flow is not None:
+            flow(outcome)
+        else:
+            first = next(outcome, None)
+            if first is not None:
+                send(first)
 
     def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
         site = request.record.site
@@ -319,7 +361,13 @@ class Responder:
             counters.truncated += 1
         if answer.origin is not None and answer.origin.source == "stale":
             counters.stale += 1
-        send(withCookie(octets, composed.optAt, request.cookie) if request.cookie else octets)
+        if request.cookie:
+            octets = withCookie(octets, composed.optAt, request.cookie)
+        if request.keyName:
+            # Each signature is for one request.
+            send(_signed(request, octets))
+            return
+        send(octets)
         if now is not None:
             self._offer(request, answer, composed, now)
 
@@ -367,8 +415,10 @@ class Responder:
             return
         self.counters.replied(refusal.rcode)
         octets = self.finishing.refusal(request, refusal)
+        if request.keyName:
+            octets = _signed(request, octets)
         send(octets)
-        if lasting and not request.cookie:
+        if lasting and not request.cookie and request.signature is None and not request.opcode:
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.lane.epoch, request.questionEnd)
             group = request.record.group
@@ -409,6 +459,13 @@ class Responder:
         self._closed = True
         for flight in list(self._flights.values()):
             flight.cancel()
+
+
+def _signed(request: Request, octets: bytes) -> bytes:
+    from twisted_ext.wire.tsig import replySigned
+
+    assert request.verdict is not None
+    return replySigned(octets, request.verdict, request.today)[0]
 
 
 def _isRemembered(answer: Answer) -> bool:

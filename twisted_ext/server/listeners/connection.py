@@ -4,7 +4,8 @@ One connection with a client: many requests, answered in whatever order the answ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.interfaces import (
@@ -18,6 +19,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -32,6 +34,11 @@ __all__ = ["Answering", "Send", "StreamServing"]
 
 #: Octets of replies that are gathered before they are written.
 _WINDOW: Final = 65536
+
+#: Octets of a reply of many messages that are written in one turn: some milliseconds' worth, so that others are heard.
+_FLOW_TURN: Final = 1 << 19
+
+_log: Final = Logger()
 
 Send = Callable[[bytes], None]
 
@@ -104,6 +111,9 @@ class StreamServing(StreamProtocol):
         self._ending = False
         self._silent = False
         self._turn: IDelayedCall | None = None
+        # Replies of many messages, the first of them under way.
+        self._flows: deque[Iterator[bytes]] = deque()
+        self._pumping: IDelayedCall | None = None
         # Writes to the socket itself; there while nothing is in the transport's buffer.
         self._direct: Callable[[bytes], int | BaseException] | None = None
 
@@ -125,6 +135,7 @@ class StreamServing(StreamProtocol):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+        self._dropFlows()
         self._servings.closed(self)
         self._servings.gone()
 
@@ -264,6 +275,54 @@ class StreamServing(StreamProtocol):
         else:
             self._leave()
 
+    def flow(self, messages: Iterator[bytes]) -> None:
+        """
+        Send a reply of many messages, each one when the client has read those before.
+
+        @param messages: closed, if it can be, when the connection ends first.
+        """
+        self._flows.append(messages)
+        if self._ending:
+            self._dropFlows()
+        elif len(self._flows) == 1 and self._pumping is None:
+            self._pumping = self._servings.clock.callLater(0, self._pump)
+
+    def _pump(self) -> None:
+        """
+        Send what the client has room for, and let others have their turn.
+        """
+        self._pumping = None
+        budget = _FLOW_TURN
+        flows = self._flows
+        while flows and self._pausedAt is None and not self._ending:
+            if budget <= 0:
+                self._pumping = self._servings.clock.callLater(0, self._pump)
+                return
+            try:
+                message = next(flows[0], None)
+            except Exception:
+                _log.failure("a reply of many messages could not be finished")
+                self.abort()
+                return
+            self.since = self._seconds()
+            if message is None:
+                flows.popleft()
+                self.waiting -= 1
+                self._continue()
+                self._leave()
+            else:
+                budget -= len(message)
+                self._write(len(message).to_bytes(2, "big") + message)
+
+    def _dropFlows(self) -> None:
+        if self._pumping is not None:
+            self._pumping.cancel()
+            self._pumping = None
+        while self._flows:
+            close = getattr(self._flows.popleft(), "close", None)
+            if close is not None:
+                close()
+
     def writeMessage(self, message: _Writable) -> None:
         """
         Send a message of twisted.names, as its L{DNSProtocol<twisted.names.dns.DNSProtocol>} does.
@@ -303,6 +362,8 @@ class StreamServing(StreamProtocol):
         self.since = self._seconds()
         if type(self.transport) is Server:
             self._direct = self.transport.writeSomeData
+        if self._flows and self._pumping is None:
+            self._pumping = self._servings.clock.callLater(0, self._pump)
         if self._held:
             self._continue()
         elif not self._ending:
@@ -310,6 +371,7 @@ class StreamServing(StreamProtocol):
 
     def stopProducing(self) -> None:
         self._held.clear()
+        self._dropFlows()
 
     # -- the end
 

@@ -201,7 +201,7 @@ class Responding:
             # By datagrams these get no reply. Here they need not wait for it.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (stream.host, stream.port), self._transport, send, stream.local, client)
+        return self._responder.take(octets, (stream.host, stream.port), self._transport, send, stream.local, client, stream.flow)
 
 
 class StreamListener:
