@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.sight import Operations
 
-__all__ = ["ForwardOptions", "Options", "makeService"]
+__all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
 
 _log: Final = Logger()
 
@@ -60,12 +60,17 @@ class _Words(usage.Options):
     Options that are settings.
 
     @ivar given: those that were given, by the names of settings.
+    @ivar several: the values of those that can be given several times.
     @ivar config: the file, or L{None}.
+    @ivar role: what the sub-command says that the server does; C{""} where there is none.
     """
+
+    role = ""
 
     def __init__(self) -> None:
         _untyped(super().__init__)
         self.given: dict[str, Value] = {}
+        self.several: dict[str, list[str]] = {}
         self.config: str | None = None
         self.showConfig = False
         self.showPath = False
@@ -80,8 +85,9 @@ class _Words(usage.Options):
         except BadDescription as fault:
             raise usage.UsageError(f"{option} {fault}") from None
         if setting.many:
-            before = cast("tuple[str, ...]", self.given.get(setting.name, ()))
-            value = (*before, str(value))
+            # There may be as many zones as a command line has room for.
+            self.several.setdefault(setting.name, []).append(str(value))
+            return
         self.given[setting.name] = value
         if setting.name == "resolv-conf":
             self.given["recursive"] = True
@@ -142,13 +148,13 @@ class _Words(usage.Options):
         """
         @return: the same for both of them.
         """
-        return "Usage: twistd [options] txdns [forward] [options]"
+        return f"Usage: twistd [options] txdns {self.role or '[forward | serve]'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
         """
         @return: all options, under the headings of their settings.
         """
-        return _usage()
+        return _usage(self.role)
 
 
 def _addOptions() -> None:
@@ -194,15 +200,12 @@ def _optionsFor(setting: Setting, name: str) -> dict[str, Callable[..., None]]:
 _addOptions()
 
 
-def _usage() -> str:
+def _usage(role: str) -> str:
     from textwrap import wrap
 
     from twisted_ext.server.kinds import COUNT, FLAG
 
-    lines = [
-        "A DNS server. Sub-command: forward (the default) answers from a cache, local records and a hosts file, and asks other servers.",
-        "Every option is a key of the --config file as well.",
-    ]
+    lines = [*_INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
     rows: list[tuple[str, str]] = []
     group = "Settings"
     everything: list[tuple[str, list[tuple[str, str]]]] = [
@@ -218,6 +221,8 @@ def _usage() -> str:
         )
     ]
     for setting in SETTINGS:
+        if role == "serve" and (setting.group in _ASKING or setting.name in _AS_WELL):
+            continue
         if setting.group != group:
             group = setting.group
             rows = []
@@ -236,16 +241,44 @@ def _usage() -> str:
             wrapped = wrap(text, 92)
             lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
             lines += [f"{'':<29}{line}" for line in wrapped[1:]]
-    return "\n".join([*lines, "", *_EXAMPLES, ""])
+    return "\n".join([*lines, "", "For example:", *_EXAMPLES[role], "", *_ENDING, ""])
 
+
+#: Settings that are of no use to who asks nobody, by their groups, and others by their names.
+_ASKING: Final = ("Whom to ask", "The cache", "What is known here")
+_AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
+
+_INTRODUCTIONS: Final = {
+    "": (
+        "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
+        "other servers; serve answers from its zones alone. Each has its own --help.",
+    ),
+    "forward": (
+        "A DNS server that answers from its zones if it has some, from a cache, local records and a hosts file, and asks other servers.",
+    ),
+    "serve": (
+        "An authoritative DNS server: it answers for its zones, for everybody, and refuses all else.",
+        "A zone is read from its master file in a process of its own, made into an image, and found again at the next start where --state",
+        "says. Changed files are loaded while it answers; a file with errors changes nothing, and the log says where they are.",
+    ),
+}
 
 #: What most people want first.
-_EXAMPLES: Final = (
-    "For example:",
+_FORWARDING: Final = (
     '  twistd -n txdns --interface 127.0.0.1 --port 5300 --local "router.lan A 192.168.1.1"',
     "  twistd -n txdns --upstream 192.0.2.53 --route corp.example=10.0.0.53 --http 127.0.0.1",
     "  twistd txdns --config /etc/txdns.toml; txdns control status",
-    "",
+)
+
+_SERVE: Final = (
+    "  twistd -n txdns serve --port 5300 --zone example.org=/etc/zones/example.org",
+    "  twistd txdns serve --state /var/lib/txdns --zones /etc/zones --workers 4",
+    "  txdns control zones; txdns control zone reload example.org",
+)
+
+_EXAMPLES: Final = {"": (*_FORWARDING[:2], _SERVE[0], _FORWARDING[2]), "forward": _FORWARDING, "serve": _SERVE}
+
+_ENDING: Final = (
     "-n keeps it in the foreground. Exit code 1: an option, a file or an address cannot be used, with a line for each reason.",
 )
 
@@ -255,25 +288,43 @@ class ForwardOptions(_Words):
     C{twistd txdns forward}.
     """
 
+    role = "forward"
+
+
+class ServeOptions(_Words):
+    """
+    C{twistd txdns serve}.
+    """
+
+    role = "serve"
+
 
 class Options(_Words):
     """
     C{twistd txdns}; options may stand before the sub-command as well as behind it.
     """
 
-    defaultSubCommand = "forward"
-    subCommands = [["forward", None, ForwardOptions, "answer from a cache, and ask other servers"]]
+    subCommands = [
+        ["forward", None, ForwardOptions, "answer from zones and a cache, and ask other servers"],
+        ["serve", None, ServeOptions, "answer from zones alone"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subOptions: _Words | None = None
+        self._checked: Settings | None = None
 
     def postOptions(self) -> None:
         """
         Check all of it, before anything starts.
         """
-        sub = cast(_Words, self.subOptions)
+        sub = _Words() if self.subOptions is None else self.subOptions
         for name, value in sub.given.items():
-            before = self.given.get(name)
-            if isinstance(before, tuple) and isinstance(value, tuple):
-                value = before + value
             self.given[name] = value
+        for name, values in sub.several.items():
+            self.several.setdefault(name, []).extend(values)
+        if sub.role:
+            self.given["role"] = sub.role
         self.config = sub.config or self.config
         try:
             settings = self.settings()
@@ -283,6 +334,7 @@ class Options(_Words):
             if self.showPath or sub.showPath:
                 _showPath(settings)
                 raise SystemExit(0)
+            self._checked = settings
         except DNSFault as fault:
             _end(str(fault))
 
@@ -293,7 +345,15 @@ class Options(_Words):
         @raise BadDescription: see L{readSettings}.
         """
         values = {} if self.config is None else readSettings(self.config)
-        return Settings({**values, **self.given})
+        several = {name: tuple(given) for name, given in self.several.items()}
+        return Settings({**values, **self.given, **several})
+
+    def first(self) -> Settings:
+        """
+        @return: those that were read when the words were checked, once; from then on as L{settings}.
+        """
+        checked, self._checked = self._checked, None
+        return self.settings() if checked is None else checked
 
 
 def _showPath(settings: Settings) -> None:
@@ -315,7 +375,7 @@ def makeService(options: Options) -> IService:
     from twisted_ext.server.services import makeServer
 
     try:
-        settings = options.settings()
+        settings = options.first()
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings)
         for service in _watching(settings, server.operations):
             server.add(service)

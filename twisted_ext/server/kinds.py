@@ -28,9 +28,11 @@ __all__ = [
     "PREFIX",
     "READABLE",
     "RECORD",
+    "ROLE",
     "ROUTE",
     "SECRET",
     "TEXT",
+    "ZONE",
     "Flag",
     "Kind",
     "Number",
@@ -173,6 +175,36 @@ class Text:
         return self.fromText(value)
 
 
+class Zone:
+    """
+    A zone: what it is called, and what is to be known of it.
+    """
+
+    allowed = "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table"
+
+    def fromText(self, text: str) -> Value:
+        from twisted_ext.server.zonesettings import ZoneSettings
+
+        return ZoneSettings.fromText(text).toText()
+
+    def fromTOML(self, value: object) -> Value:
+        from twisted_ext.server.zonesettings import ZoneSettings
+
+        if isinstance(value, dict):
+            return ZoneSettings.fromTable(value).toText()
+        if not isinstance(value, str):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        return self.fromText(value)
+
+    def shown(self, text: str) -> str:
+        """
+        @return: one as TOML has it.
+        """
+        from twisted_ext.server.zonesettings import ZoneSettings
+
+        return ZoneSettings.fromText(text).toTOML()
+
+
 def _any(text: str) -> str:
     if not text.isprintable():
         raise BadDescription(f"{text!r} holds characters that cannot be printed")
@@ -275,6 +307,12 @@ def _route(text: str) -> str:
     return f"{_name(domain)}={_description(description)}"
 
 
+def _role(text: str) -> str:
+    if text not in ("forward", "serve"):
+        raise BadDescription(f"{text!r} is neither")
+    return text
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -288,4 +326,6 @@ SECRET: Final = Text("the path of a file with a secret", _secret)
 READABLE: Final = Text("the path of a file that can be read", _readable)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
+ROLE: Final = Text("forward or serve", _role)
+ZONE: Final = Zone()
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -13,8 +13,9 @@ __all__ = [
     "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
-    "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "COOKIE_SECONDS", "COOKIE_RENEWAL",
-    "COOKIE_AHEAD", "COOKIES_KNOWN", "REFUSAL_TTL",
+    "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
+    "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
+    "REFUSAL_TTL",
 ]
 
 # -- control and sight
@@ -87,8 +88,8 @@ WORKERS: Final = Limit(default=1, least=1, most=256)
 #: sixteen queries, take some five thousand.
 DESCRIPTORS: Final = Limit(default=16_384, least=64, most=1 << 20)
 
-#: Octets that are read of a file of settings.
-SETTINGS_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
+#: Octets that are read of a file of settings, which may have a table for each of a hundred thousand zones.
+SETTINGS_OCTETS: Final = Limit(default=64 << 20, least=1 << 10, most=1 << 30)
 
 #: Seconds that a worker has been up for when it counts as having started well; the next one then begins at once where it dies.
 WORKER_SETTLED: Final = Limit(default=5.0, least=0.0, most=600.0)
@@ -118,6 +119,22 @@ CLIENT_SLIP: Final = Limit(default=2, least=0, most=100)
 
 #: Networks of clients whose rates are known at a time.
 CLIENTS_METERED: Final = Limit(default=50_000, least=16, most=10_000_000)
+
+#: Replies of one kind in a second that a /24 of IPv4 or a /56 of IPv6 gets by UDP; 0 for as many as it asks for.
+RESPONSE_RATE: Final = Limit(default=0, least=0, most=10_000_000)
+
+#: Of the replies above that, one in so many is sent with TC in place of its records (NSD, Knot and BIND have the same number); 0 for none.
+RESPONSE_SLIP: Final = Limit(default=2, least=0, most=100)
+
+#: Seconds' worth of replies that a network can come to owe, so that an attack which goes on gets nothing, and an honest resolver that asked
+#: too much is answered again this much later.
+RESPONSE_WINDOW: Final = Limit(default=5.0, least=0.0, most=3600.0)
+
+#: Seconds for which a network that gets nothing is told so without another look.
+RESPONSE_PAUSE: Final = Limit(default=0.1, least=0.001, most=10.0)
+
+#: Networks whose replies are counted at a time, and as many larger ones; some 800 octets each.
+RESPONSE_NETWORKS: Final = Limit(default=20_000, least=16, most=10_000_000)
 
 #: Seconds for which a server cookie is good (RFC 9018, section 4.3).
 COOKIE_SECONDS: Final = Limit(default=3600, least=60, most=86400)

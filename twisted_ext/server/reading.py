@@ -87,7 +87,7 @@ def _lineOf(text: str, key: str) -> int:
     import tomllib
 
     lines = text.split("\n")
-    statement = re.compile(rf"""\s*(?:\[\s*)?(["']?){re.escape(key)}\1\s*[=.\]]""")
+    statement = re.compile(rf"""\s*(?:\[\s*){{0,2}}(["']?){re.escape(key)}\1\s*[=.\]]""")
     for number, line in enumerate(lines, 1):
         if statement.match(line):
             # A line that looks so may be the inside of a longer text. Where a statement begins, all before it is whole.

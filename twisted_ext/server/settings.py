@@ -12,12 +12,12 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, HEDGE_SECONDS, STALE_SECONDS, STALE_WAIT
 from twisted_ext.server import kinds
 from twisted_ext.server.access import NEARBY
-from twisted_ext.server.limits import CLIENT_RATE, WORKERS
+from twisted_ext.server.limits import CLIENT_RATE, RESPONSE_RATE, RESPONSE_SLIP, WORKERS
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Kind, Value
 
-__all__ = ["SETTINGS", "Setting", "Settings", "settingNamed"]
+__all__ = ["SETTINGS", "Setting", "Settings", "settingNamed", "shown"]
 
 class Setting:
     """
@@ -75,6 +75,8 @@ class Setting:
             return self.kind.fromTOML(value)
         if isinstance(value, str):
             value = [value]
+        if self.kind is kinds.ZONE and isinstance(value, dict):
+            value = [value]
         if self.kind is kinds.ROUTE and isinstance(value, dict):
             value = [f"{domain}={target}" for domain, target in value.items()]
         if not isinstance(value, list):
@@ -95,6 +97,33 @@ def _settings() -> Iterable[Setting]:
     )
     yield Setting("port", kinds.PORT, 53, "Listen at this port, for UDP and TCP", short="p", group=listening, live=False)
     yield Setting("workers", kinds.Number(WORKERS), 1, "Processes that share the port", group=listening, live=False)
+    serving = "What to serve"
+    yield Setting(
+        "role",
+        kinds.ROLE,
+        "forward",
+        "What the server does: forward asks others for what it has no zone for, serve has its zones alone. The sub-command says it",
+        group=serving,
+        live=False,
+    )
+    yield Setting("zone", kinds.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org", group=serving)
+    yield Setting(
+        "zones",
+        kinds.READABLE,
+        (),
+        "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
+        group=serving,
+    )
+    yield Setting(
+        "state",
+        kinds.PATH,
+        "",
+        "Folder for what is to be found again at the next start, such as zones made ready; by default that which systemd made, else a "
+        "private one that goes with the server",
+        group=serving,
+        live=False,
+    )
+    yield Setting("watch", kinds.FLAG, True, "Load master files again when they have changed", group=serving)
     asking = "Whom to ask"
     yield Setting(
         "recursive", kinds.FLAG, True, "Ask others for what is not known here", short="r", group=asking
@@ -149,7 +178,7 @@ def _settings() -> Iterable[Setting]:
         "allow",
         kinds.PREFIX,
         NEARBY,
-        "Answer these addresses and refuse all others; this machine and private networks by default",
+        "Answer these addresses and refuse all others; by default this machine and private networks, and with serve everybody",
         group=guarding,
     )
     yield Setting("refuse", kinds.PREFIX, (), "Refuse these, although they are within what is allowed", group=guarding)
@@ -171,6 +200,21 @@ def _settings() -> Iterable[Setting]:
         "What one client may ask in a second; 0 for as much as it likes",
         group=guarding,
     )
+    yield Setting(
+        "response-rate",
+        kinds.Number(RESPONSE_RATE, "replies"),
+        int(RESPONSE_RATE.default),
+        "Replies of one kind in a second that one network gets by UDP, whoever asks in its name; 0 for as many as it asks for",
+        group=guarding,
+    )
+    yield Setting(
+        "response-slip",
+        kinds.Number(RESPONSE_SLIP, "replies"),
+        int(RESPONSE_SLIP.default),
+        "Of the replies above that rate, one in so many is sent truncated, so that who is really there comes by TCP; 0 for none",
+        group=guarding,
+    )
+    yield Setting("response-exempt", kinds.PREFIX, (), "Give these addresses as many replies as they ask for", group=guarding)
     yield Setting("version-bind", kinds.TEXT, "", "Answer to version.bind; refused by default", group=guarding)
     yield Setting("hostname-bind", kinds.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
     yield Setting("nsid", kinds.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
@@ -201,6 +245,10 @@ def _settings() -> Iterable[Setting]:
 #: The table.
 SETTINGS: Final = tuple(_settings())
 
+#: Defaults of servers that answer from their zones alone: everybody may ask them.
+_SERVING: Final[Mapping[str, Value]] = {"allow": ("any",), "recursive": False, "hosts-file": "", "cache": False, "loop-detection": False}
+_NOTHING: Final[Mapping[str, Value]] = {}
+
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 
@@ -219,6 +267,11 @@ class Settings:
     interface: tuple[str, ...]
     port: int
     workers: int
+    role: str
+    zone: tuple[str, ...]
+    zones: tuple[str, ...]
+    state: str
+    watch: bool
     recursive: bool
     upstream: tuple[str, ...]
     route: tuple[str, ...]
@@ -240,6 +293,9 @@ class Settings:
     cookieSecret: str
     minimalAny: bool
     clientRate: int
+    responseRate: int
+    responseSlip: int
+    responseExempt: tuple[str, ...]
     versionBind: str
     hostnameBind: str
     nsid: str
@@ -258,8 +314,9 @@ class Settings:
         """
         given = values or {}
         self.given = dict(given)
+        usual = _SERVING if given.get("role") == "serve" else _NOTHING
         for setting in SETTINGS:
-            setattr(self, setting.attribute, given.get(setting.name, setting.default))
+            setattr(self, setting.attribute, given.get(setting.name, usual.get(setting.name, setting.default)))
 
     @classmethod
     def of(cls, **values: object) -> Settings:
@@ -311,8 +368,8 @@ class Settings:
         @return: what is in force when a server that runs with these has read others: of theirs what can change meanwhile, and the rest of
             these.
         """
-        mixed = [(setting, (other if setting.live else self).value(setting)) for setting in SETTINGS]
-        return Settings({setting.name: value for setting, value in mixed if value != setting.default})
+        mixed = [(setting.name, (other if setting.live else self).given) for setting in SETTINGS]
+        return Settings({name: given[name] for name, given in mixed if name in given})
 
     def toTOML(self) -> str:
         """
@@ -325,15 +382,23 @@ class Settings:
                 group = setting.group
                 lines += ["", f"# -- {group}"]
             several = " A list." if setting.many else ""
-            lines += [f"# {setting.help}.{several}", f"{setting.name} = {_shown(self.value(setting))}"]
+            value = self.value(setting)
+            if setting.kind is kinds.ZONE and isinstance(value, tuple):
+                text = f"[{', '.join([kinds.ZONE.shown(each) for each in value])}]"
+            else:
+                text = shown(value)
+            lines += [f"# {setting.help}.{several}", f"{setting.name} = {text}"]
         return "\n".join([*lines[1:], ""])
 
 
-def _shown(value: Value) -> str:
+def shown(value: Value) -> str:
+    """
+    @return: a value as TOML has it.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"[{', '.join([_shown(each) for each in value])}]"
+        return f"[{', '.join([shown(each) for each in value])}]"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

@@ -1,0 +1,194 @@
+"""
+What a server can be told of one zone, in one table: keys of a C{[[zone]]} table of the TOML file, the first two of them also as
+C{--zone NAME=FILE}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.server import kinds
+from twisted_ext.server.settings import Setting, shown
+from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.kinds import Value
+    from twisted_ext.server.settings import Settings
+
+__all__ = ["ZONE_SETTINGS", "ZoneSettings", "zonesOf"]
+
+#: How the files of a folder of zones may be named, besides the zone's name itself.
+_ENDINGS: Final = (".zone", ".db", ".txt")
+
+
+def _zoneSettings() -> Iterable[Setting]:
+    yield Setting("name", kinds.NAME, "", "The zone's name, its apex")
+    yield Setting("file", kinds.PATH, "", "Its master file")
+
+
+#: The table. Who teaches servers something about zones adds to it.
+ZONE_SETTINGS: Final = tuple(_zoneSettings())
+
+_BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
+
+
+class ZoneSettings:
+    """
+    What was said of one zone.
+
+    @ivar name: the apex, folded, in wire form.
+    @ivar text: the same for people, with its final dot.
+    @ivar file: the master file, as an absolute path; C{""} for a zone without one.
+    @ivar values: all that was said, checked, by the names of the table.
+    """
+
+    __slots__ = ("name", "text", "file", "values")
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        """
+        @param values: checked ones.
+        """
+        self.values = dict(values)
+        self.text = str(self.values["name"])
+        self.name = nameFromText(self.text).lower()
+        self.file = str(self.values.get("file", ""))
+
+    def value(self, name: str) -> Value:
+        """
+        @return: the value of a setting of the table, its default where nobody said one.
+        """
+        found = self.values.get(name)
+        return _BY_NAME[name].default if found is None else found
+
+    @classmethod
+    def fromText(cls, text: str) -> ZoneSettings:
+        """
+        Read C{NAME=FILE}, or what L{toText} wrote.
+
+        @raise BadDescription: it is neither.
+        """
+        if text.startswith("{"):
+            try:
+                table = json.loads(text)
+            except ValueError:
+                table = None
+            if not isinstance(table, dict):
+                raise BadDescription(f"{text!r} is no zone")
+            return cls.fromTable(table)
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise BadDescription(f"{text!r} is no zone: write its name, an equals sign, and its master file")
+        return cls({"name": _apex(name), "file": _absolute(path)})
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object]) -> ZoneSettings:
+        """
+        Check and take a table of TOML.
+
+        @raise BadDescription: it says what is not allowed.
+        """
+        said = table.get("name")
+        if not isinstance(said, str) or not said:
+            raise BadDescription("a zone has no name")
+        values: dict[str, Value] = {}
+        for key, value in table.items():
+            setting = _BY_NAME.get(key)
+            if setting is None:
+                raise BadDescription(f"zone {said}: {key}: there is no such key; there are {', '.join(_BY_NAME)}")
+            try:
+                values[key] = setting.fromTOML(value)
+            except BadDescription as fault:
+                raise BadDescription(f"zone {said}: {key} {fault}") from None
+        values["name"] = _apex(said)
+        if values.get("file"):
+            values["file"] = _absolute(str(values["file"]))
+        return cls(values)
+
+    def toText(self) -> str:
+        """
+        @return: what L{fromText} makes the same of.
+        """
+        if set(self.values) == {"name", "file"}:
+            return f"{self.text}={self.file}"
+        return json.dumps({name: list(value) if isinstance(value, tuple) else value for name, value in self.values.items()})
+
+    def toTOML(self) -> str:
+        """
+        @return: an inline table.
+        """
+        return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in self.values.items()])} }}"
+
+    def __repr__(self) -> str:
+        return f"<ZoneSettings {self.text} {self.file}>"
+
+
+def zonesOf(settings: Settings) -> list[ZoneSettings]:
+    """
+    @return: all zones that a server is told to serve, those of folders and lists read now.
+
+    @raise BadDescription: a zone is there twice, or a folder or list cannot be read; says which.
+    """
+    found: dict[bytes, ZoneSettings] = {}
+    for zone in [ZoneSettings.fromText(text) for text in settings.zone]:
+        before = found.setdefault(zone.name, zone)
+        if before is not zone and before.values != zone.values:
+            raise BadDescription(f"zone {zone.text} is there twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
+    for path in settings.zones:
+        for zone in _inFolder(path) if os.path.isdir(path) else _inList(path):
+            # What was said of a single zone goes before.
+            found.setdefault(zone.name, zone)
+    return list(found.values())
+
+
+def _apex(text: str) -> str:
+    try:
+        return nameToText(nameFromText(text))
+    except BadName as fault:
+        raise BadDescription(f"zone {text}: {fault}") from None
+
+
+def _absolute(path: str) -> str:
+    if "\x00" in path:
+        raise BadDescription(f"{path!r} cannot be a path")
+    return path if path.startswith("/") else os.path.abspath(path)
+
+
+def _inFolder(path: str) -> Iterator[ZoneSettings]:
+    """
+    Go through the files of a folder, each of them a zone with the file's name.
+    """
+    folder = os.path.abspath(path)
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted([entry.name for entry in entries if not entry.name.startswith(".") and not entry.name.endswith("~")])
+    except OSError as error:
+        raise BadDescription(f"zones: {path}: {error.strerror or error}") from None
+    for name in names:
+        stem = next((name[: -len(ending)] for ending in _ENDINGS if name.endswith(ending)), name)
+        file = f"{folder}/{name}"
+        if stem and os.path.isfile(file):
+            yield ZoneSettings({"name": _apex(stem), "file": file})
+
+
+def _inList(path: str) -> Iterator[ZoneSettings]:
+    """
+    Go through a list with a zone on each line: its name, and its file.
+    """
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                words = line.split(None, 1)
+                if not words or words[0].startswith("#"):
+                    continue
+                if len(words) < 2:
+                    raise BadDescription(f"{path}:{number}: write the name of a zone and its master file")
+                try:
+                    yield ZoneSettings({"name": _apex(words[0]), "file": _absolute(words[1].strip())})
+                except BadDescription as fault:
+                    raise BadDescription(f"{path}:{number}: {fault}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadDescription(f"zones: {path}: {getattr(error, 'strerror', None) or error}") from None
