@@ -16,7 +16,39 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 if TYPE_CHECKING:
     from twisted_ext.wire.rdata.fields import Rdata
 
-__all__ = ["recordFromText", "recordToText"]
+__all__ = ["headFromTokens", "recordFromText", "recordToText"]
+
+
+def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
+    """
+    Take what stands between a record's owner and its rdata: TTL and class in either order, both of which may be absent, then the type
+    (RFC 1035, section 5.1).
+
+    @return: the class, the TTL in seconds, and the type.
+
+    @raise BadRecord: with the column, and what was expected there.
+    """
+    from twisted_ext.wire.rdata.times import secondsFromDuration
+
+    rrClass: int | None = None
+    seconds: int | None = None
+    while True:
+        word = tokens.take("a TTL, a class or a record type")
+        rrType = typeNumber(word)
+        # ANY is a class as well, where a type follows.
+        if rrType is not None and not (rrClass is None and rrType == ANY and typeNumber(tokens.peek()) is not None):
+            return rrClass, seconds, rrType
+        if rrClass is None and (number := classNumber(word)) is not None:
+            rrClass = number
+            continue
+        if seconds is None and word[:1].isdigit():
+            try:
+                seconds = secondsFromDuration(word)
+                continue
+            except ValueError:
+                raise tokens.bad(word, "a TTL in seconds, or as 1h30m,") from None
+        missing = [what for what, found in (("a TTL", seconds), ("a class", rrClass)) if found is None]
+        raise tokens.bad(word, " or ".join([*missing, "a record type"]))
 
 
 def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = None) -> RRSet:
@@ -30,29 +62,10 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
     @raise BadRecord: with the column, and what was expected there.
     """
     from twisted_ext.wire.rdata.kinds import nameFromToken
-    from twisted_ext.wire.rdata.times import secondsFromDuration
 
     tokens = Tokens(text, origin)
     name = nameFromToken(tokens, tokens.take("the owner's name"))
-    rrClass: int | None = None
-    seconds: int | None = None
-    while True:
-        word = tokens.take("a TTL, a class or a record type")
-        rrType = typeNumber(word)
-        # ANY is a class as well, where a type follows.
-        if rrType is not None and not (rrClass is None and rrType == ANY and typeNumber(tokens.peek()) is not None):
-            break
-        if rrClass is None and (number := classNumber(word)) is not None:
-            rrClass = number
-            continue
-        if seconds is None and word[:1].isdigit():
-            try:
-                seconds = secondsFromDuration(word)
-                continue
-            except ValueError:
-                raise tokens.bad(word, "a TTL in seconds, or as 1h30m,") from None
-        missing = [what for what, found in (("a TTL", seconds), ("a class", rrClass)) if found is None]
-        raise tokens.bad(word, " or ".join([*missing, "a record type"]))
+    rrClass, seconds, rrType = headFromTokens(tokens)
     if seconds is None:
         if ttl is None:
             raise badRecord("a TTL is missing before the record type", tokens.column)

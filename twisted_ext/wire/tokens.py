@@ -10,11 +10,11 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.escapes import unescaped
 
-__all__ = ["Tokens", "badRecord"]
+__all__ = ["TOKEN", "Tokens", "badRecord"]
 
 #: Blanks and comments; a word, with a quoted value right behind it as in C{alpn="h2,h3"}; a quoted string; anything else. A quote
 #: elsewhere in a word is one of its characters (RFC 1035, section 5.1).
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     r"""[ \t\r]+|;[^\n]*"""
     r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])(?:[^ \t\r\n"();\\]|\\[^\n]|(?<!=)")*)"""
     r"""(?:(?<==)(?<!\\=)"(?P<value>(?:[^"\\]|\\.)*)")?"""
@@ -39,9 +39,10 @@ class Tokens:
     @ivar origin: where names without a final dot belong, or L{None}.
     @ivar column: where the word that was taken last begins; the first character is 1.
     @ivar quoted: whether that word stood in quotes.
+    @ivar remarks: what is taken as it stands, and still looks like a mistake; each as a complaint that nobody raised.
     """
 
-    __slots__ = ("origin", "column", "quoted", "_words", "_next", "_end")
+    __slots__ = ("origin", "column", "quoted", "remarks", "_words", "_next", "_end")
 
     def __init__(self, text: str, origin: bytes | None = None) -> None:
         """
@@ -50,12 +51,13 @@ class Tokens:
         self.origin = origin
         self.column = 1
         self.quoted = False
+        self.remarks: list[BadRecord] = []
         self._next = 0
         self._end = len(text) + 1
         words: list[tuple[str, int, bool]] = []
         opened: list[int] = []
         ended = 0
-        for match in _TOKEN.finditer(text):
+        for match in TOKEN.finditer(text):
             kind = match.lastgroup
             if kind is None:
                 continue
@@ -86,6 +88,15 @@ class Tokens:
         if opened:
             raise badRecord("a parenthesis is opened and never closed", opened[-1])
         self._words = words
+
+    @classmethod
+    def ofWords(cls, words: list[str], origin: bytes | None) -> Tokens:
+        """
+        @param words: such as need no look at what is in them: there are no quotes, escapes, parentheses and comments.
+        """
+        self = cls("", origin)
+        self._words = [(word, 0, False) for word in words]
+        return self
 
     def more(self) -> bool:
         """

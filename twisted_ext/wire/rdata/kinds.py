@@ -4,7 +4,9 @@ Kinds of fields that many types have; others stand beside the types that need th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from twisted_ext.errors import BadMessage, BadName
 from twisted_ext.wire.escapes import fromBase64, fromHex, quoted, toBase64
@@ -26,6 +28,12 @@ __all__ = [
     "plainName",
     "takeOctets",
 ]
+
+
+#: What names hardly ever have. Any octet may be in one (RFC 2181, section 11), but a comma or an C{@} is mostly a mistake.
+_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ffff-]")
+
+_HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
 
 
 def takeOctets(data: bytes, position: int, count: int) -> bytes:
@@ -158,6 +166,8 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
         return tokens.origin
     if '"' in text and not tokens.quoted and '"' in text.replace('\\"', ""):
         raise tokens.bad(text, "a name, in which a quote needs a backslash,")
+    if not tokens.quoted and _UNUSUAL.search(text) and (plain := _UNUSUAL.search(_HIDDEN.sub("", text))):
+        tokens.remarks.append(badRecord(f"{text[:40]!r} has {plain[0]!r} in it; a backslash before it says that it is meant", tokens.column))
     try:
         return nameFromText(text, tokens.origin)
     except BadName as error:
