@@ -28,7 +28,8 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "_version errors limits",
         "wire",
         "answers",
-        "cache zone dnssec recursion fastlane metrics pacing ranges",
+        "cache dnssec recursion fastlane metrics pacing ranges",
+        "zone",
         "interfaces",
         "transport",
         "resolver",
@@ -44,7 +45,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "server.factory": "serving"}
 
 #: Rooms that decide and do not act.
-PURE: Final = frozenset().union(*LAYERS[:4])
+PURE: Final = frozenset().union(*LAYERS[:5])
 
 #: What such rooms may not touch: reactor, clock, sockets, threads.
 ACTING: Final = (

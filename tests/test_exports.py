@@ -44,8 +44,8 @@ def missingFrom(names: object, namespace: dict[str, object]) -> list[str]:
     return wrong
 
 
-#: The one package that is a face as well, and fetches what it offers when that is asked for.
-FACE: Final = ROOT / "twisted_ext" / "server" / "__init__.py"
+#: The packages that are a face as well, and fetch what they offer when that is asked for.
+FACED: Final = tuple([ROOT / "twisted_ext" / room / "__init__.py" for room in ("server", "zone")])
 
 
 def holdsCode(source: str) -> bool:
@@ -81,10 +81,10 @@ def test_exports(module: str) -> None:
 def test_initHoldsDocstring(path: Path) -> None:
     """
     A package holds a docstring and no code, so that importing one module of it
-    imports one module. The one exception imports nothing either until it is asked.
+    imports one module. The exceptions import nothing either until they are asked.
     """
     source = path.read_text("utf-8")
-    assert importsAtOnce(source) == [] if path == FACE else not holdsCode(source)
+    assert importsAtOnce(source) == [] if path in FACED else not holdsCode(source)
 
 
 def test_face() -> None:
@@ -99,6 +99,20 @@ def test_face() -> None:
     assert "DNSServerFactory" in dir(server)
     with pytest.raises(AttributeError, match="DNSServerFactori"):
         server.DNSServerFactori  # noqa: B018
+
+
+def test_faceOfZones() -> None:
+    """
+    The package of zones offers its class by either way of importing, and nothing that is not there.
+    """
+    from twisted_ext import zone
+    from twisted_ext.zone import Zone
+    from twisted_ext.zone.zones import Zone as real
+
+    assert zone.Zone is Zone is real
+    assert "Zone" in dir(zone)
+    with pytest.raises(AttributeError, match="Zones"):
+        zone.Zones  # noqa: B018
 
 
 def test_faceIsLazy() -> None:

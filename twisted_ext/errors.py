@@ -11,7 +11,10 @@ __all__ = [
     "BadName",
     "BadRecord",
     "BadDescription",
+    "BadZone",
+    "BadImage",
     "BadChange",
+    "BadUpdate",
     "StorageFault",
     "PeerFault",
     "BadMessage",
@@ -91,6 +94,18 @@ class BadDescription(CallerFault):
     """
 
 
+class BadZone(CallerFault):
+    """
+    Records that make no zone: no SOA at the apex, or more than one; a name that lies outside.
+    """
+
+
+class BadImage(CallerFault):
+    """
+    Octets that are no image of a zone, or not all of one: it has to be built again from where it came from.
+    """
+
+
 class BadChange(CallerFault):
     """
     A change that would leave a zone which is none: without its SOA, with a CNAME beside other data, or from a version that it is not made for.
@@ -148,6 +163,14 @@ class PolicyFault(DNSFault):
 class Refused(PolicyFault):
     """
     This may not be asked here.
+    """
+
+    rcode = 5
+
+
+class BadUpdate(PolicyFault):
+    """
+    An UPDATE that is not done: C{rcode} is what its sender is told (RFC 2136, section 2.2).
     """
 
     rcode = 5

@@ -1,0 +1,356 @@
+"""
+A zone version as octets: written once, mapped into any number of processes, never changed.
+
+Header, apex and fingerprint are followed by arrays of 32 bits in the machine's own order, then octets::
+
+    header   nodes, records, sizes of everything behind it, checksums
+    order    8 octets each: how the names of the NSEC chain sort, then those of the NSEC3 chain, abridged
+    records  where the records of each node begin, one more for the end
+    counts   how many records stand before each node, one more for all
+    names    where the key of each node begins, one more for the end
+    children how many names are directly below each node
+    slots    a power of two of them: node and one, at the checksum of its key or in the next free slot behind it; 0 where it is free
+    chain    nodes with NSEC as names sort (RFC 4034, section 6.1)
+    hashed   nodes with NSEC3 as hashes sort
+    flags    an octet for each node
+    keys     the keys of all nodes
+    area     the records of all nodes, each as in the message of a transfer, the apex first and its SOA first of all
+
+A file is written beside its place, synchronized and renamed. One that is cut while it is mapped would end the process (SIGBUS), so
+nobody may write into it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from hashlib import blake2b
+from mmap import ACCESS_READ, mmap
+from os import fstat
+from struct import Struct
+from struct import error as StructError
+from typing import Final
+from zlib import crc32
+
+from twisted_ext.errors import BadImage
+from twisted_ext.zone.nodes import Node, decoded, sortKey
+
+__all__ = ["Image", "Header", "MAGIC", "abridged", "hashOf"]
+
+#: What an image begins with; the digits are the version of its layout.
+MAGIC: Final = b"txdnsz01"
+
+#: Reads the same on machines of one order of octets only.
+_MARK: Final = 0x01020304
+
+_HEAD: Final = Struct("=8sIQIIIIIIIIIIIIII")
+
+#: Octets at a time when a file is summed up.
+_CHUNK: Final = 1 << 20
+
+
+class Header:
+    """
+    What an image says of itself, and where its parts are.
+
+    @ivar digest: whether keys are placed by BLAKE2b rather than by CRC-32.
+    """
+
+    __slots__ = (
+        "size", "nodes", "records", "slots", "digest", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
+    )
+
+    def __init__(
+        self,
+        *,
+        nodes: int,
+        records: int,
+        slots: int,
+        digest: bool,
+        chain: int,
+        hashed: int,
+        names: int,
+        area: int,
+        serial: int,
+        apex: int,
+        fingerprint: int,
+        summed: int = 0,
+    ) -> None:
+        self.nodes = nodes
+        self.records = records
+        self.slots = slots
+        self.digest = digest
+        self.chain = chain
+        self.hashed = hashed
+        self.names = names
+        self.area = area
+        self.serial = serial
+        self.apex = apex
+        self.fingerprint = fingerprint
+        self.summed = summed
+        self.size = self.places()[-1]
+
+    def places(self) -> tuple[int, ...]:
+        """
+        @return: where the parts begin, in octets, and where the last of them ends.
+        """
+        order = _HEAD.size + 4 + self.apex + self.fingerprint
+        order += -order % 8
+        records = order + 8 * (self.chain + self.hashed)
+        counts = records + 4 * (self.nodes + 1)
+        names = counts + 4 * (self.nodes + 1)
+        children = names + 4 * (self.nodes + 1)
+        slots = children + 4 * self.nodes
+        chain = slots + 4 * self.slots
+        flags = chain + 4 * (self.chain + self.hashed)
+        keys = flags + self.nodes
+        area = keys + self.names
+        end = area + self.area
+        return order, records, counts, names, children, slots, chain, flags, keys, area, end + -end % 8
+
+    def packed(self, apexName: bytes, fingerprint: bytes) -> bytes:
+        """
+        @return: the header, apex and fingerprint, up to where the arrays begin.
+        """
+        head = _HEAD.pack(
+            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, self.digest, self.chain, self.hashed,
+            self.names, self.area, self.serial, self.apex, self.fingerprint, self.summed, 0, 0,
+        )  # fmt: skip
+        said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
+        return said + bytes(-len(said) % 8)
+
+
+def hashOf(key: bytes, digest: bool) -> int:
+    """
+    @return: the number by which a key is placed.
+    """
+    return int.from_bytes(blake2b(key, digest_size=4).digest(), "little") if digest else crc32(key)
+
+
+def abridged(order: bytes) -> int:
+    """
+    @return: the first eight octets of what a name is sorted by, as a number.
+    """
+    return int.from_bytes(order[:8].ljust(8, b"\x00"), "big")
+
+
+class Image:
+    """
+    The names of a zone and their records, read where they are needed.
+
+    @ivar apexName: the apex as it is written.
+    @ivar apex: the apex, folded.
+    @ivar nodes: how many there are, empty non-terminals counted. The apex is node 0.
+    @ivar records: how many records there are.
+    @ivar fingerprint: what its maker said of the sources.
+    @ivar path: the file it is mapped from, or C{""}.
+    """
+
+    __slots__ = (
+        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes", "_buffer", "_words", "_mask",
+        "_digest", "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
+    )  # fmt: skip
+
+    def __init__(self, buffer: bytes | mmap, start: int = 0, words: memoryview | None = None) -> None:
+        """
+        @param start: where in C{buffer} the image begins: several may stand in one, each at a multiple of eight.
+        @param words: C{memoryview(buffer).cast("I")}, where the caller has it for several images.
+
+        @raise BadImage: there is none, or not all of it. What is in it is not looked at: see L{checked}.
+        """
+        try:
+            fields = _HEAD.unpack_from(buffer, start)
+            magic, mark, size, nodes, records, slots, digest, chain, hashed, names, area, serial, apex, prints, summed, _, _ = fields
+            place = start + _HEAD.size
+            check = int.from_bytes(buffer[place : place + 4], "little")
+            head = buffer[start:place]
+            said = buffer[place + 4 : place + 4 + apex + prints]
+        except StructError:
+            raise BadImage("a file too short to be an image of a zone") from None
+        if magic != MAGIC or mark != _MARK:
+            raise BadImage("no image of a zone, or one of another version or another kind of machine")
+        if crc32(head + said) != check or len(said) != apex + prints:
+            raise BadImage("the header of the image is damaged")
+        header = Header(
+            nodes=nodes, records=records, slots=slots, digest=bool(digest), chain=chain, hashed=hashed, names=names, area=area,
+            serial=serial, apex=apex, fingerprint=prints, summed=summed,
+        )  # fmt: skip
+        places = header.places()
+        if size != places[-1] or start + size > len(buffer) or start % 8 or not nodes or not slots or slots & slots - 1:
+            raise BadImage(f"an image of {size} octets of which {len(buffer) - start} are there")
+        self.apexName = said[:apex]
+        self.apex = self.apexName.lower()
+        self.fingerprint = said[apex:]
+        self.serial: int = serial
+        self.nodes: int = nodes
+        self.records: int = records
+        self.path = ""
+        self.signed: int = chain
+        self.hashes: int = hashed
+        self._buffer = buffer
+        self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
+        self._mask = slots - 1
+        self._digest = bool(digest)
+        self._order = start + places[0]
+        self._records = start + places[1] >> 2
+        self._counts = start + places[2] >> 2
+        self._names = start + places[3] >> 2
+        self._children = start + places[4] >> 2
+        self._slots = start + places[5] >> 2
+        self._chain = start + places[6] >> 2
+        self._hashed = self._chain + chain
+        self._flags = start + places[7]
+        self._keys = start + places[8]
+        self._area = start + places[9]
+
+    @classmethod
+    def open(cls, path: str) -> Image:
+        """
+        Map a file.
+
+        @raise BadImage: it is no image, or not as it was written.
+        @raise OSError: it cannot be read.
+        """
+        with open(path, "rb") as file:
+            if not fstat(file.fileno()).st_size:
+                raise BadImage(f"{path}: an empty file is no image of a zone")
+            buffer = mmap(file.fileno(), 0, access=ACCESS_READ)
+        try:
+            image = cls(buffer)
+        except BadImage as wrong:
+            raise BadImage(f"{path}: {wrong}") from None
+        image.path = path
+        return image
+
+    def find(self, key: bytes) -> int:
+        """
+        @return: the number of the node of this name, or -1.
+        """
+        words = self._words
+        buffer = self._buffer
+        mask = self._mask
+        slots = self._slots
+        names = self._names
+        keys = self._keys
+        slot = hashOf(key, True) if self._digest else crc32(key)
+        for _ in range(1024):
+            found = words[slots + (slot & mask)]
+            if not found:
+                return -1
+            place = names + found
+            if buffer[keys + words[place - 1] : keys + words[place]] == key:
+                number: int = found - 1
+                return number
+            slot += 1
+        return -1
+
+    def key(self, index: int) -> bytes:
+        """
+        @return: the key of a node.
+        """
+        place = self._names + index
+        return self._buffer[self._keys + self._words[place] : self._keys + self._words[place + 1]]
+
+    def flags(self, index: int) -> int:
+        """
+        @return: the flags of a node.
+        """
+        return self._buffer[self._flags + index]
+
+    def children(self, index: int) -> int:
+        """
+        @return: how many names are directly below a node.
+        """
+        return self._words[self._children + index]
+
+    def node(self, index: int) -> Node:
+        """
+        @raise BadImage: its records are not as they were written.
+        """
+        words = self._words
+        buffer = self._buffer
+        place = self._names + index
+        keys = self._keys
+        key = buffer[keys + words[place] : keys + words[place + 1]]
+        place = self._records + index
+        area = self._area
+        records = buffer[area + words[place] : area + words[place + 1]]
+        try:
+            sets = decoded(records, len(key), self.apexName)
+        except (IndexError, StructError):
+            raise BadImage(f"{self.path}: the records of node {index} are damaged") from None
+        return Node(key, sets, buffer[self._flags + index], words[self._children + index])
+
+    def rendered(self, index: int) -> bytes:
+        """
+        @return: the records of a node, each as in the message of a transfer.
+        """
+        place = self._records + index
+        return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
+
+    def tally(self, index: int) -> int:
+        """
+        @return: how many records a node has.
+        """
+        return self._words[self._counts + index + 1] - self._words[self._counts + index]
+
+    def stretches(self, first: int, limit: int, stop: int) -> tuple[memoryview, int, int]:
+        """
+        @param first: the node to begin with.
+        @param limit: how many octets may be taken.
+        @param stop: the node to end before.
+
+        @return: the records of as many nodes as that, always those of one; their number; and the next node.
+        """
+        words = self._words
+        base = self._records
+        begin = words[base + first]
+        behind = bisect_right(words, begin + limit, base + first + 1, base + stop + 1) - 1 - base
+        following = max(behind, first + 1)
+        view = memoryview(self._buffer)[self._area + begin : self._area + words[base + following]]
+        return view, words[self._counts + following] - words[self._counts + first], following
+
+    def chainBefore(self, order: bytes) -> int:
+        """
+        @param order: how a name sorts (L{sortKey}).
+
+        @return: the place in the NSEC chain of the last name that does not come after it, or -1.
+        """
+        return self._before(order, 0, self.signed)
+
+    def hashBefore(self, label: bytes) -> int:
+        """
+        @param label: a hash in base 32, in lower case.
+
+        @return: the place in the NSEC3 chain of the last hash that does not come after it, or -1.
+        """
+        return self._before(label, self.signed, self.signed + self.hashes)
+
+    def _before(self, order: bytes, first: int, end: int) -> int:
+        words = memoryview(self._buffer)[self._order : self._order + 8 * (self.signed + self.hashes)].cast("Q")
+        number = abridged(order)
+        low = bisect_left(words, number, first, end)
+        high = bisect_right(words, number, low, end)
+        while low < high:
+            middle = (low + high) // 2
+            if self._sorted(middle) <= order:
+                low = middle + 1
+            else:
+                high = middle
+        return low - 1 - first
+
+    def _sorted(self, place: int) -> bytes:
+        key = self.key(self._words[self._chain + place])
+        return sortKey(key) if place < self.signed else key[1 : 1 + key[0]]
+
+    def inChain(self, place: int) -> int:
+        """
+        @return: the node at a place of the NSEC chain.
+        """
+        return self._words[self._chain + place]
+
+    def inHashes(self, place: int) -> int:
+        """
+        @return: the node at a place of the NSEC3 chain.
+        """
+        node: int = self._words[self._hashed + place]
+        return node

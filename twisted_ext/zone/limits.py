@@ -1,0 +1,106 @@
+"""
+Bounds of zones: what is kept of them, and what may be changed in one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import Limit
+
+__all__ = [
+    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "STRETCH_OCTETS", "CHAIN_LINKS",
+    "NSEC3_ITERATIONS", "NSEC3_HASHES", "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
+    "UPDATES_WAITING",
+    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS",
+    "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
+    "ENTRIES_UNCLOSED",
+]
+
+# -- images
+
+#: Octets of an image: its arrays count in 32 bits.
+IMAGE_OCTETS: Final = Limit(default=0xFFFFFFFF, least=4096, most=0xFFFFFFFF)
+
+#: Slots that are looked at for one name; when a checksum would need more, names were chosen for it and a keyless digest is used.
+PROBES: Final = Limit(default=64, least=8, most=1024)
+
+# -- versions
+
+#: Names that differ from the image below before the zone is due for its next image. Each edit copies
+#: the table of them: 0.1 ms at the default.
+OVERLAY_NODES: Final = Limit(default=8192, least=16, most=65536)
+
+#: Octets of the records at these names.
+OVERLAY_OCTETS: Final = Limit(default=16_000_000, least=65536, most=256_000_000)
+
+# -- transfers
+
+#: Octets of records that are handed on at a time: what a message of 65,535 has room for beside header, question, SOA and TSIG.
+STRETCH_OCTETS: Final = Limit(default=48_000, least=512, most=64_000)
+
+#: Octets of a zone that comes by transfer: whoever sends it would decide how large it is.
+RECEIVED_OCTETS: Final = Limit(default=1 << 30, least=65535, most=4 << 30)
+
+#: Messages of one transfer: some servers send one record in each.
+RECEIVED_MESSAGES: Final = Limit(default=20_000_000, least=16, most=1_000_000_000)
+
+#: Records of the changes that come by IXFR; with more, the whole zone is asked for: it is read in another process, and changes are not.
+CHANGES_RECORDS: Final = Limit(default=8192, least=16, most=1_000_000)
+
+#: Octets of a transfer up to which it is not worth another process.
+GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)
+
+# -- answers
+
+#: Aliases that one answer follows, in all zones of a server together.
+CHAIN_LINKS: Final = Limit(default=16, least=1, most=64)
+
+#: Rounds of a zone's NSEC3 hashes; with more, denials are left unproved (RFC 9276, section 3.2; CVE-2023-50868).
+NSEC3_ITERATIONS: Final = Limit(default=150, least=0, most=2500)
+
+#: Hashes of names that are remembered, since the same few names above are asked about again and again.
+NSEC3_HASHES: Final = Limit(default=4096, least=1, most=1_000_000)
+
+# -- changes
+
+#: Records of one set that a change may leave (CVE-2024-1737: every answer has all of them).
+SET_RECORDS: Final = Limit(default=100, least=1, most=65535)
+
+#: Types of records that a change may leave at one name (CVE-2024-1737).
+NAME_TYPES: Final = Limit(default=100, least=1, most=65535)
+
+#: Records of one UPDATE, prerequisites and changes together: what 65,535 octets have room for is 5,900.
+UPDATE_RECORDS: Final = Limit(default=5000, least=1, most=6000)
+
+#: Octets of a zone's journal; the oldest differences go when it has more and an image has them.
+JOURNAL_OCTETS: Final = Limit(default=2**26, least=65536, most=2**36)
+
+#: Octets of one difference in it: what takes more is sent whole, as a new zone.
+JOURNAL_ENTRY_OCTETS: Final = Limit(default=2**28, least=2**17, most=2**31)
+
+#: Changes of one zone that wait for the disk. Whoever comes then is told to come again.
+UPDATES_WAITING: Final = Limit(default=1000, least=1, most=100_000)
+
+# -- master files
+
+#: Octets of a master file and of all that it includes together: what of them an image can hold is less.
+MASTER_OCTETS: Final = Limit(default=2**32, least=4096, most=2**34)
+
+#: Octets of one entry: the longest rdata, every octet of it an escape, takes 262,140 beside blanks and comments.
+ENTRY_OCTETS: Final = Limit(default=2**20, least=4096, most=2**24)
+
+#: Files that may be open within each other by $INCLUDE.
+INCLUDE_DEPTH: Final = Limit(default=10, least=0, most=50)
+
+#: Files that all $INCLUDE of a zone may read: two lines in each of a few files would otherwise read them without end.
+INCLUDED_FILES: Final = Limit(default=10_000, least=0, most=1_000_000)
+
+#: Records that all $GENERATE of a zone may make.
+RECORDS_GENERATED: Final = Limit(default=1_000_000, least=0, most=16_777_216)
+
+#: Complaints about one zone that are kept, fatal ones and others each; reading ends where there are more fatal ones.
+MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
+
+#: Quotes and parentheses that are never closed, for each of which reading begins once more behind the line that opens them.
+ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)

@@ -1,0 +1,268 @@
+"""
+What a zone has at one name.
+
+A name of a zone is known by its I{key}: its folded labels above the apex, as they are on the wire, without a final zero. C{b""} is the
+apex, C{b"\\x03www"} is www below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from twisted_ext.wire.records import RRSet
+
+__all__ = [
+    "CUT", "DNAME", "CNAME", "OCCLUDED", "EMPTY", "WILDCARD", "SIGNED", "HASHED", "Node", "keyBelow", "parentKey", "sortKey",
+    "flagsOf", "gathered", "decoded", "rendered",
+]
+
+#: A delegation: NS records at another name than the apex.
+CUT: Final = 1
+
+#: There is a DNAME record.
+DNAME: Final = 2
+
+#: There is a CNAME record.
+CNAME: Final = 4
+
+#: The name lies below a cut or below a DNAME record: glue, or nothing that may be seen.
+OCCLUDED: Final = 8
+
+#: No records, but names below (an empty non-terminal: RFC 8020; RFC 4592, section 2.2.2).
+EMPTY: Final = 16
+
+#: There is a name C{*} directly below.
+WILDCARD: Final = 32
+
+#: There is an NSEC record.
+SIGNED: Final = 64
+
+#: There is an NSEC3 record and nothing else but signatures: as a name, this does not exist (RFC 5155, section 7.2.8).
+HASHED: Final = 128
+
+_NS: Final = 2
+_CNAME: Final = 5
+_DNAME: Final = 39
+_RRSIG: Final = 46
+_NSEC: Final = 47
+_NSEC3: Final = 50
+
+#: What types say of a node.
+_SAYING: Final = {_NS: CUT, _CNAME: CNAME, _DNAME: DNAME, _NSEC: SIGNED}
+
+_FIXED: Final = Struct(">HHHIH")
+_fixed: Final = _FIXED.unpack_from
+_pack: Final = _FIXED.pack
+
+#: Where every owner ends: a pointer to the apex, which is the name in the question of a transfer and so always at octet 12.
+_TO_APEX: Final = 0xC00C
+
+#: Octets of a record between its owner's labels and its rdata: pointer, type, class, TTL and length.
+_BETWEEN: Final = 12
+
+
+class Node:
+    """
+    The records at one name, and its place in the zone. Treated as immutable.
+
+    @ivar key: the name, folded, relative to the apex.
+    @ivar sets: the records, sorted by type. Signatures are a set for each type that they cover.
+    @ivar flags: L{CUT}, L{DNAME}, L{CNAME}, L{OCCLUDED}, L{EMPTY}, L{WILDCARD}, L{SIGNED}, L{HASHED}.
+    @ivar children: how many names there are directly below this one, empty non-terminals counted.
+    """
+
+    __slots__ = ("key", "sets", "flags", "children")
+
+    def __init__(self, key: bytes, sets: tuple[RRSet, ...], flags: int, children: int) -> None:
+        self.key = key
+        self.sets = sets
+        self.flags = flags
+        self.children = children
+
+    def of(self, rrType: int) -> RRSet | None:
+        """
+        @return: the records of a type; of RRSIG all that there are, with the least of their TTLs.
+        """
+        for rrset in self.sets:
+            if rrset.rrType == rrType:
+                if rrType == _RRSIG:
+                    return _allSignatures([each for each in self.sets if each.rrType == _RRSIG])
+                return rrset
+        return None
+
+    def signatures(self, rrType: int) -> RRSet | None:
+        """
+        @return: the RRSIG records that cover a type.
+        """
+        for rrset in self.sets:
+            if rrset.rrType == _RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
+                return rrset
+        return None
+
+    @property
+    def types(self) -> tuple[int, ...]:
+        """
+        The types that there are records of, each once.
+        """
+        return tuple(dict.fromkeys([rrset.rrType for rrset in self.sets]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return (
+            self.key == other.key
+            and self.flags == other.flags
+            and self.children == other.children
+            and self.sets == other.sets
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.flags, self.children))
+
+    def __repr__(self) -> str:
+        return f"<Node {self.key!r} {list(self.sets)} flags={self.flags} children={self.children}>"
+
+
+def _allSignatures(sets: list[RRSet]) -> RRSet:
+    first = sets[0]
+    rdatas = tuple([rdata for rrset in sets for rdata in rrset.rdatas])
+    return RRSet(first.name, _RRSIG, first.rrClass, min([rrset.ttl for rrset in sets]), rdatas)
+
+
+def keyBelow(name: bytes, apex: bytes) -> bytes | None:
+    """
+    @param name: an absolute name.
+    @param apex: a folded absolute name.
+
+    @return: the key of C{name} in the zone of C{apex}, or L{None} where it lies outside.
+    """
+    folded = name.lower()
+    if not folded.endswith(apex):
+        return None
+    boundary = len(folded) - len(apex)
+    position = 0
+    while position < boundary:
+        position += folded[position] + 1
+    return folded[:boundary] if position == boundary else None
+
+
+def parentKey(key: bytes) -> bytes:
+    """
+    @param key: not the apex.
+
+    @return: the key of the name directly above.
+    """
+    return key[key[0] + 1 :]
+
+
+def sortKey(key: bytes) -> bytes:
+    """
+    @return: octets that sort as names do (RFC 4034, section 6.1): by labels from the right, a name before those below it.
+    """
+    labels = []
+    position = 0
+    while position < len(key):
+        end = position + 1 + key[position]
+        labels.append(key[position + 1 : end])
+        position = end
+    labels.reverse()
+    if b"\x00" in key or b"\x01" in key:
+        # The octet that ends labels has to be less than any in them.
+        labels = [label.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") for label in labels]
+    labels.append(b"")
+    return b"\x00".join(labels)
+
+
+def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
+    """
+    @return: those flags of a node that its own records decide.
+    """
+    if not sets:
+        return EMPTY if key else 0
+    flags = 0
+    hashed = others = False
+    for rrset in sets:
+        rrType = rrset.rrType
+        flags |= _SAYING.get(rrType, 0)
+        if rrType == _NSEC3:
+            hashed = True
+        elif rrType != _RRSIG:
+            others = True
+    if not key:
+        flags &= ~CUT
+    return flags | HASHED if hashed and not others else flags
+
+
+def _order(rrset: RRSet) -> tuple[int, int]:
+    rrType = rrset.rrType
+    if rrType == _RRSIG:
+        return rrType, int.from_bytes(rrset.rdatas[0][:2], "big")
+    return rrType, 0
+
+
+def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
+    """
+    Put the sets of one node in order: types ascending, equal rdata once, one TTL for each set (RFC 2181, section 5),
+    signatures apart by the type that they cover. Sets without records are left out.
+    """
+    merged: dict[tuple[int, int], RRSet] = {}
+    for rrset in sets:
+        for part in _apart(rrset):
+            place = _order(part)
+            before = merged.get(place)
+            if before is None:
+                rdatas = part.rdatas if len(part.rdatas) == 1 else tuple(dict.fromkeys(part.rdatas))
+                merged[place] = part if rdatas is part.rdatas else RRSet(part.name, part.rrType, part.rrClass, part.ttl, rdatas)
+            else:
+                rdatas = tuple(dict.fromkeys(before.rdatas + part.rdatas))
+                merged[place] = RRSet(before.name, before.rrType, before.rrClass, min(before.ttl, part.ttl), rdatas)
+    return tuple([merged[place] for place in sorted(merged)])
+
+
+def _apart(rrset: RRSet) -> Iterable[RRSet]:
+    if not rrset.rdatas:
+        return ()
+    if rrset.rrType != _RRSIG or len(rrset.rdatas) == 1:
+        return (rrset,)
+    covering: dict[bytes, list[bytes]] = {}
+    for rdata in rrset.rdatas:
+        covering.setdefault(rdata[:2], []).append(rdata)
+    if len(covering) == 1:
+        return (rrset,)
+    return [RRSet(rrset.name, _RRSIG, rrset.rrClass, rrset.ttl, tuple(rdatas)) for rdatas in covering.values()]
+
+
+def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
+    """
+    Read what L{rendered} wrote.
+
+    @param records: the records of one node.
+    @param labels: how many octets the labels of their owner take.
+    @param apexName: the apex as it is written.
+
+    @raise IndexError: the octets are no such records. So are L{struct.error<struct.error>} and L{ValueError}.
+    """
+    sets: list[RRSet] = []
+    position = 0
+    end = len(records)
+    while position < end:
+        fixed = position + labels
+        _, rrType, rrClass, ttl, length = _fixed(records, fixed)
+        rdata = fixed + _BETWEEN
+        name = records[position:fixed] + apexName
+        position = rdata + length
+        sets.append(RRSet(name, rrType, rrClass, ttl, (records[rdata:position],)))
+    return tuple(sets) if len(sets) == 1 else gathered(sets)
+
+
+def rendered(rrset: RRSet, labels: int) -> list[bytes]:
+    """
+    @param labels: how many octets of the owner stand above the apex.
+
+    @return: the records of a set, each as in the message of a transfer.
+    """
+    owner = rrset.name[:labels]
+    rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
+    return [owner + _pack(_TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
