@@ -16,6 +16,7 @@ from twisted_ext.resolver.caching import Caching
 from twisted_ext.server.access import Access
 from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.gates import standardGates
+from twisted_ext.server.limiting import Limiting
 from twisted_ext.server.rates import Rates
 from twisted_ext.server.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
@@ -94,6 +95,7 @@ class Server:
         source: IAnswerSource | None = None,
         *,
         rates: Rates | None = None,
+        limiting: Limiting | None = None,
         access: Access | None = None,
         cookies: Cookies | None = None,
         remembers: bool = True,
@@ -111,7 +113,7 @@ class Server:
         self.inner = CannedSource(RECORDS, denial)
         self.source = Caching(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
-        self.lane = laneFor(access, rates, cookies, today=clock.seconds)
+        self.lane = laneFor(access, rates, cookies, limiting=limiting, today=clock.seconds)
         for group in self.lane.groups:
             if not remembers:
                 group.datagrams = group.messages = Forgetful()
@@ -119,7 +121,14 @@ class Server:
                 group.datagrams, group.messages = Table(1 << 20, sights=0), Table(1 << 20, sights=0, stream=True)
         gates = standardGates(rates=rates, cookies=cookies, today=clock.seconds)
         self.responder = Responder(
-            self.source, clock, gates=gates, lane=self.lane, perClient=perClient, waiting=waiting, late=late
+            self.source,
+            clock,
+            gates=gates,
+            lane=self.lane,
+            limiting=limiting,
+            perClient=perClient,
+            waiting=waiting,
+            late=late,
         )
         self.sent: list[tuple[bytes, str]] = []
         self.beyond = 0

@@ -10,7 +10,7 @@ from typing import Final
 from twisted_ext.fastlane.table import Table
 from twisted_ext.limits import CLIENTS_KNOWN
 
-__all__ = ["Bucket", "Client", "Clients", "Group", "UNMETERED"]
+__all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED"]
 
 
 class Group:
@@ -67,6 +67,36 @@ class Bucket:
         self.since = now
 
 
+class Account(Bucket):
+    """
+    Replies of one kind that may still be sent to one network. What is held back counts as well, so that whoever goes on asking too much
+    gets nothing at all until it asks less.
+
+    @ivar shut: the clock's seconds until which whoever finds no token need not look whether there are new ones.
+    @ivar least: how few tokens there may be, far below none.
+    @ivar slip: of the replies held back, one in so many is sent truncated; 0 for none.
+    """
+
+    __slots__ = ("shut", "least", "slip")
+
+    def __init__(self, since: float, least: float, slip: int) -> None:
+        super().__init__(0.0, since)
+        self.shut = since
+        self.least = least
+        self.slip = slip
+
+    def holdBack(self) -> bool:
+        """
+        Count a reply that is held back.
+
+        @return: whether it is to be sent truncated, so that an honest client can come by TCP.
+        """
+        if self.tokens > self.least:
+            self.tokens -= 1.0
+        self.slips += 1
+        return bool(self.slip) and self.slips % self.slip == 0
+
+
 #: For clients who may ask as much as they like.
 UNMETERED: Final = Bucket(float("inf"), 0.0)
 
@@ -80,16 +110,21 @@ class Client:
     @ivar table: the group's replies by UDP.
     @ivar bucket: what it may still ask, together with others of its network.
     @ivar site: a name for that network, whose addresses count as one client; the address itself where there is no more to it.
+    @ivar accounts: the replies by UDP that its network may still get, of each of L{KINDS<twisted_ext.fastlane.kinds.KINDS>}; L{None} where
+        nobody counts them.
     """
 
-    __slots__ = ("address", "group", "table", "bucket", "site")
+    __slots__ = ("address", "group", "table", "bucket", "site", "accounts")
 
-    def __init__(self, address: str, group: Group, bucket: Bucket = UNMETERED, site: str = "") -> None:
+    def __init__(
+        self, address: str, group: Group, bucket: Bucket = UNMETERED, site: str = "", accounts: tuple[Account, ...] | None = None
+    ) -> None:
         self.address = address
         self.site = site or address
         self.group = group
         self.table = group.datagrams
         self.bucket = bucket
+        self.accounts = accounts
 
 
 class Clients:

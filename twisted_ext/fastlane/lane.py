@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.epochs import Epoch
+from twisted_ext.fastlane.kinds import kindOf
 from twisted_ext.limits import LISTENER_BATCH
 
 __all__ = ["Address", "Counting", "Lane"]
@@ -31,6 +32,11 @@ class Counting(Protocol):
     udpBeyond: int
     unsent: int
     replies: list[int]
+
+    def limited(self, count: int, silent: int) -> None:
+        """
+        Count replies that were held back, and how many of them without a word.
+        """
 
     def sampled(self, datagram: bytes, weight: int = 1) -> None:
         """
@@ -100,7 +106,7 @@ class Lane:
         replies = counters.replies
         count = len(arrived)
         cookie = self._cookie
-        fine = others = lost = 0
+        fine = others = lost = held = silent = 0
         hit = b""
         for datagram, address in arrived:
             client = clients.known(address[0])
@@ -110,6 +116,25 @@ class Lane:
             if bucket.tokens >= 1.0:
                 entry = client.table.find(datagram[2:])
                 if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+                    if client.accounts is not None:
+                        account = client.accounts[entry.kind]
+                        if account.tokens < 1.0:
+                            if now >= account.shut:
+                                others += 1
+                                beyond(datagram, address, client, now)
+                                continue
+                            held += 1
+                            short = entry.truncated() if account.holdBack() else b""
+                            if short:
+                                replies[entry.rcode] += 1
+                                try:
+                                    send(datagram[:2] + short, address)
+                                except OSError:
+                                    lost += 1
+                            else:
+                                silent += 1
+                            continue
+                        account.tokens -= 1.0
                     bucket.tokens -= 1.0
                     if entry.rcode:
                         replies[entry.rcode] += 1
@@ -123,6 +148,14 @@ class Lane:
                     continue
                 reply = client.table.again(datagram, now, client.address, cookie)
                 if reply is not None:
+                    if client.accounts is not None:
+                        account = client.accounts[kindOf(reply)]
+                        if account.tokens < 1.0:
+                            # Whoever has shown a cookie is not held back; that is looked at elsewhere.
+                            others += 1
+                            beyond(datagram, address, client, now)
+                            continue
+                        account.tokens -= 1.0
                     hit = datagram
                     bucket.tokens -= 1.0
                     replies[reply[1] & 15] += 1
@@ -135,10 +168,12 @@ class Lane:
             beyond(datagram, address, client, now)
         replies[0] += fine
         counters.udp += count
-        counters.udpBeyond += others
+        counters.udpBeyond += others + held
         counters.unsent += lost
+        if held:
+            counters.limited(held, silent)
         if hit:
-            counters.sampled(hit, count - others)
+            counters.sampled(hit, count - others - held)
         return count
 
     def find(self, octets: bytes, address: str, now: float) -> bytes | None:

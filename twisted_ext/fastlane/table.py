@@ -17,6 +17,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.fastlane.epochs import Epoch
+from twisted_ext.fastlane.kinds import kindOf
 from twisted_ext.fastlane.shape import shapeOf
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
 
@@ -27,6 +28,10 @@ _ttl: Final = Struct(">I").pack_into
 #: Octets that an entry takes besides those of its key and its reply: the object, its numbers, its place in a dictionary.
 _ENTRY: Final = 400
 _TTL: Final = 96
+
+#: Octets of an OPT record without options; TC in the header's third octet.
+_OPT: Final = 11
+_TC: Final = 2
 
 #: Octets of a reply by a stream.
 _STREAM: Final = int(MESSAGE_SIZE.default)
@@ -80,17 +85,19 @@ class Entry:
     @ivar reply: the message without its id, its TTLs right until C{until}.
     @ivar until: the clock's seconds.
     @ivar rcode: the lower four bits of it.
+    @ivar kind: which of L{KINDS<twisted_ext.fastlane.kinds.KINDS>} it is.
     @ivar epoch: the cell of what it came from.
     @ivar value: what that said at the time.
     @ivar plain: whether it ends with an OPT record without options.
     @ivar octets: what it takes, all overhead counted.
     """
 
-    __slots__ = ("reply", "until", "rcode", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends")
+    __slots__ = ("reply", "until", "rcode", "kind", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends", "_question")
 
     def __init__(self, reply: Reply, key: bytes) -> None:
         self.reply = octets = reply.octets[2:]
         self.rcode = octets[1] & 15
+        self.kind = kindOf(octets)
         self.epoch = reply.epoch
         self.value = reply.epoch.value
         self.plain = reply.plain
@@ -98,8 +105,22 @@ class Entry:
         self._learned = reply.learned
         self._said = reply.said
         self._ends = reply.ends
+        self._question = reply.questionEnd - 2
         self.until = min(reply.learned + reply.said + 1, reply.ends) if reply.ttls else reply.ends
         self.octets = _ENTRY + len(key) + len(octets) + _TTL * len(self._ttls)
+
+    def truncated(self) -> bytes:
+        """
+        @return: the reply with TC and without records; nothing where it has options, which are to be put together anew.
+        """
+        octets = self.reply
+        opt = b""
+        if octets[9]:
+            if not self.plain:
+                return b""
+            opt = octets[-_OPT:]
+        start = bytes([octets[0] | _TC, octets[1]])
+        return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10 : self._question], opt)
 
     def renew(self, now: float) -> bool:
         """

@@ -111,6 +111,15 @@ class Counters:
         """
         self.refusals[gate] = self.refusals.get(gate, 0) + 1
 
+    def limited(self, count: int, silent: int) -> None:
+        """
+        Count replies that were held back because their network gets too many.
+
+        @param silent: how many of them without a word, the others truncated.
+        """
+        self.refusals["limit"] = self.refusals.get("limit", 0) + count
+        self.dropped += silent
+
     def asked(self, name: bytes) -> None:
         """
         Count a question beyond the lane.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.errands import Errand
+    from twisted_ext.server.limiting import Limiting
 
 __all__ = ["Responder", "laneFor"]
 
@@ -75,11 +76,12 @@ def laneFor(
     rates: Rates | None = None,
     cookies: Cookies | None = None,
     *,
+    limiting: Limiting | None = None,
     octets: float | None = None,
     today: Callable[[], float] = time,
 ) -> Lane:
     """
-    Make a fast lane whose clients are treated as C{access} and C{rates} say.
+    Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
 
     @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
     @param today: gives seconds since 1970.
@@ -94,7 +96,8 @@ def laneFor(
 
     def classify(address: str, now: float) -> Client:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
-        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now), siteOf(client))
+        accounts = None if limiting is None else limiting.accountsFor(client, now)
+        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now), siteOf(client), accounts)
 
     def cookie(client: str, octets: bytes) -> bytes:
         assert cookies is not None
@@ -124,6 +127,7 @@ class Responder:
         finishing: Finishing | None = None,
         lane: Lane | None = None,
         counters: Counters | None = None,
+        limiting: Limiting | None = None,
         views: Mapping[str, IAnswerSource] | None = None,
         share: float = _SHARE,
         fromCache: bool = False,
@@ -137,6 +141,7 @@ class Responder:
     ) -> None:
         """
         @param lane: one for everybody nearby, by default.
+        @param limiting: how many replies the networks of the lane's clients get; as many as they ask for by default.
         @param views: sources for single groups of clients, by the group's name.
         @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
         @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
@@ -156,6 +161,7 @@ class Responder:
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self.errands = dict(errands or {})
+        self._limiting = limiting
         self._views = dict(views or {})
         self._share = share
         self._fromCache = fromCache
@@ -207,6 +213,8 @@ class Responder:
         Answer a request.
         """
         now = request.arrived
+        if self._limiting is not None and request.record.accounts is not None:
+            send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
         for gate in self.gates:
             refusal = gate(request, now)
             if refusal is not None:

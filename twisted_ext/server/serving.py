@@ -20,6 +20,7 @@ from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.identity import Identity
+from twisted_ext.server.limiting import Limiting
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
 from twisted_ext.server.rates import Rates
@@ -86,6 +87,11 @@ class _Rates(Rates):
         Rates.__init__(self, settings.clientRate)
 
 
+class _Limiting(Limiting):
+    def adopt(self, settings: Settings) -> None:
+        Limiting.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
+
+
 def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
 
@@ -110,6 +116,7 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     @raise BadDescription: they contradict each other.
     """
     Access(_rules(settings))
+    Limiting(exempt=settings.responseExempt)
     return _gates(settings, Rates(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 
@@ -128,8 +135,10 @@ class Serving:
         self._reactor = reactor
         self._access = _Access(_rules(settings))
         self._rates = _Rates(settings.clientRate)
+        self._limiting = _Limiting()
+        self._limiting.adopt(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
-        self.lane: Lane = laneFor(self._access, self._rates, self._cookies)
+        self.lane: Lane = laneFor(self._access, self._rates, self._cookies, limiting=self._limiting)
         self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]
         self.responder = Responder(
             source,
@@ -138,6 +147,7 @@ class Serving:
             finishing=Finishing(identity=_identity(settings)),
             lane=self.lane,
             counters=counters,
+            limiting=self._limiting,
         )
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
@@ -163,6 +173,7 @@ class Serving:
         @raise BadDescription: they contradict each other; nothing has changed then.
         """
         self._access.adopt(settings)
+        self._limiting.adopt(settings)
         self._rates.adopt(settings)
         self.responder.gates = _gates(settings, self._rates, self._cookies)
         self.responder.finishing = Finishing(identity=_identity(settings))

@@ -1,0 +1,108 @@
+"""
+Attack 27: queries with somebody else's address, so that the answers, which are larger, go there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fastlane.lanes import SECRET, Server
+from tests.queries import COOKIE, optOf, queryOf
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.server.access import Access
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.gates import standardGates
+from twisted_ext.server.limiting import Limiting
+from twisted_ext.server.limits import RESPONSE_WINDOW
+from twisted_ext.testing.sources import CannedSource, rrsetOf
+from twisted_ext.wire.message import Message, Question
+
+#: Queries in a second, and replies of one kind.
+FLOOD: Final = 10_000
+RATE: Final = 200
+
+#: Questions whose answers take more room than they do: addresses, denials, and what is not served here.
+LARGE: Final = (("many.example.test", "A"), ("text.example.test", "TXT"), ("no.example.test", "A"), ("alias.example.test", "A"))
+
+
+def _everything(question: Question) -> Answer:
+    return Answer(Outcome.DATA, (rrsetOf(question.name, 1, [f"192.0.2.{number}" for number in range(60)], 300),))
+
+
+class AmplificationTests(SynchronousTestCase):
+    """
+    Tests with ten thousand queries a second whose senders are all in one network.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+
+    def serverWith(self, limiting: Limiting | None) -> Server:
+        return Server(self.clock, limiting=limiting, access=Access({"allow": ["any"]}), cookies=Cookies(SECRET))
+
+    def flooded(self, server: Server, seconds: int) -> tuple[int, int]:
+        """
+        @return: the octets that came and those that went out in the last of these seconds.
+        """
+        queries = [queryOf(*LARGE[number % len(LARGE)], id=number, opt=optOf()) for number in range(FLOOD // 100)]
+        came = gone = 0
+        for tick in range(100 * seconds):
+            self.clock.advance(0.01)
+            replies = server.askAll(queries, f"192.0.2.{tick % 256}")
+            if tick >= 100 * (seconds - 1):
+                came += sum(map(len, queries))
+                gone += sum(map(len, replies))
+        return came, gone
+
+    def test_noMoreThanCame(self) -> None:
+        """
+        No more octets go to the network than came in its name. Without limits there are several times as many.
+        """
+        came, gone = self.flooded(self.serverWith(Limiting(RATE)), 3)
+        self.assertLessEqual(gone, came)
+        came, gone = self.flooded(self.serverWith(None), 1)
+        self.assertGreater(gone, 4 * came)
+
+    def test_whoIsReallyThere(self) -> None:
+        """
+        Meanwhile whoever is really in that network is answered: by a cookie, by TCP, and soon after the end by anything.
+        """
+        server = self.serverWith(Limiting(RATE))
+        first = server.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "192.0.2.9")
+        assert first is not None
+        edns = Message.fromWire(first).check().edns
+        assert edns is not None
+        self.flooded(server, 2)
+        held = [server.ask(queryOf(), "192.0.2.9") for _ in range(2)]
+        (short,) = [reply for reply in held if reply is not None]
+        self.assertTrue(short[2] & 2)
+        for _ in range(50):
+            reply = server.ask(queryOf(opt=optOf(options=[(COOKIE, edns.options[0][1])])), "192.0.2.9")
+            assert reply is not None
+            self.assertEqual(len(Message.fromWire(reply).check().answer), 1)
+        reply = server.stream(queryOf(), "192.0.2.9")
+        assert reply is not None
+        self.assertEqual(len(Message.fromWire(reply).check().answer), 1)
+        self.clock.advance(RESPONSE_WINDOW.default + 1)
+        reply = server.ask(queryOf(), "192.0.2.9")
+        assert reply is not None
+        self.assertEqual(len(Message.fromWire(reply).check().answer), 1)
+
+    def test_everything(self) -> None:
+        """
+        A question for everything is answered with one record, which is no more than came; without that rule it is as large as the name's
+        records are.
+        """
+        query = queryOf("many.example.test", "ANY", opt=optOf())
+        for minimal in (True, False):
+            server = Server(self.clock, CannedSource({("many.example.test", "ANY"): _everything}))
+            server.responder.gates = standardGates(minimalAny=minimal)
+            reply = server.ask(query)
+            assert reply is not None
+            if minimal:
+                self.assertEqual(len(Message.fromWire(reply).check().answer), 1)
+            self.assertEqual(len(reply) <= 2 * len(query), minimal)
