@@ -295,7 +295,8 @@ class ReloadTests(ServiceCase):
         restarting = {setting.name for setting in SETTINGS if not setting.live}
         self.assertEqual(
             restarting,
-            {"interface", "port", "workers", "cache-size", "cookies", "cookie-secret", "http", "control", "manhole", "manhole-keys"},
+            {"interface", "port", "workers", "role", "state", "cache-size", "cookies", "cookie-secret"}
+            | {"http", "control", "manhole", "manhole-keys"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())
