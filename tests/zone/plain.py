@@ -1,0 +1,54 @@
+"""
+Zones for tests, from records of one line each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
+
+__all__ = ["HEAD", "setsOf", "versionOf"]
+
+#: What most zones begin with. Denials hold for a minute.
+HEAD: Final = """\
+@ SOA ns.invalid. mail.invalid. 1 3600 600 86400 60
+@ NS ns.invalid.
+"""
+
+
+def setsOf(text: str, origin: str, ttl: int = 300) -> list[RRSet]:
+    """
+    @param text: lines of owner, TTL and class if they are wanted, type and rdata. Empty lines do not count.
+    """
+    apex = nameFromText(origin)
+    sets = []
+    for line in text.splitlines():
+        words = line.split(None, 1)
+        if not words:
+            continue
+        owner, rest = words
+        seconds = ttl
+        first, rest = rest.split(None, 1)
+        if first.isdigit():
+            seconds = int(first)
+            first, rest = rest.split(None, 1)
+        if first == "IN":
+            first, rest = rest.split(None, 1)
+        rrType = typeNumber(first)
+        assert rrType is not None, first
+        name = apex if owner == "@" else nameFromText(owner, apex)
+        sets.append(RRSet(name, rrType, 1, seconds, (rdataFromText(rrType, rest, apex),)))
+    return sets
+
+
+def versionOf(text: str, origin: str = "example.", ttl: int = 300) -> Version:
+    """
+    @return: a zone of these records.
+    """
+    return Zone.fromRecords(nameFromText(origin), setsOf(text, origin, ttl)).current
