@@ -108,7 +108,8 @@ class BadImage(CallerFault):
 
 class BadChange(CallerFault):
     """
-    A change that would leave a zone which is none: without its SOA, with a CNAME beside other data, or from a version that it is not made for.
+    A change that would leave what is no zone, such as one without an SOA or with a CNAME beside other data; or one that is made for another
+    version than this.
     """
 
 

@@ -1,0 +1,273 @@
+"""
+What makes one version of a zone into another one: records that go and records that come, as IXFR sends them (RFC 1995) and the journal
+keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadChange, BadMessage
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet, eachRecord
+from twisted_ext.wire.rrtypes import RRSIG, SOA, typeName
+from twisted_ext.zone.nodes import keyBelow
+from twisted_ext.zone.nodes import rendered as renderedSet
+from twisted_ext.zone.serials import serialIn
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Difference", "Kind", "applied", "condensed", "fromRendered", "kindOf", "rendered", "sortedSets"]
+
+#: Type, and for signatures the type that they cover: what tells the sets of one name apart (RFC 4034, section 3).
+Kind = tuple[int, int]
+
+#: Type, class, TTL, octets of rdata.
+_FIXED: Final = Struct(">HHIH")
+
+#: A pointer to where the zone's name stands in every message of a transfer of it: behind the header.
+_APEX: Final = b"\xc0\x0c"
+
+_Record = tuple[bytes, int, int, bytes]
+
+
+def kindOf(rrset: RRSet) -> Kind:
+    """
+    @return: what tells this set apart from others of its name.
+    """
+    rrType = rrset.rrType
+    return (rrType, int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else 0)
+
+
+def sortedSets(sets: dict[Kind, RRSet]) -> tuple[RRSet, ...]:
+    """
+    @return: the sets of a name in the order in which a node has them.
+    """
+    return tuple([sets[kind] for kind in sorted(sets)])
+
+
+class Difference:
+    """
+    The way from one serial number to another one.
+
+    @ivar before: the SOA that goes.
+    @ivar removed: sets of the other records that go.
+    @ivar after: the SOA that comes.
+    @ivar added: sets of the other records that come.
+    """
+
+    __slots__ = ("before", "removed", "after", "added")
+
+    def __init__(self, before: RRSet, removed: Sequence[RRSet], after: RRSet, added: Sequence[RRSet]) -> None:
+        """
+        @raise BadChange: one of the SOAs is none.
+        """
+        if before.rrType != SOA or after.rrType != SOA:
+            raise BadChange("a difference begins with the SOA that goes and the SOA that comes")
+        self.before = before
+        self.removed = tuple(removed)
+        self.after = after
+        self.added = tuple(added)
+
+    @property
+    def oldSerial(self) -> int:
+        """
+        The serial number that it begins at.
+        """
+        return serialIn(self.before.rdatas[0])
+
+    @property
+    def newSerial(self) -> int:
+        """
+        The serial number that it leads to.
+        """
+        return serialIn(self.after.rdatas[0])
+
+    @property
+    def records(self) -> int:
+        """
+        How many records go and come, the SOAs among them.
+        """
+        return 2 + sum([len(rrset.rdatas) for rrset in self.removed]) + sum([len(rrset.rdatas) for rrset in self.added])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Difference):
+            return NotImplemented
+        return (
+            self.before == other.before
+            and self.after == other.after
+            and _recordsOf(self.removed) == _recordsOf(other.removed)
+            and _recordsOf(self.added) == _recordsOf(other.added)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.oldSerial, self.newSerial))
+
+    def __repr__(self) -> str:
+        return f"<Difference {self.oldSerial} to {self.newSerial}, {self.records} record(s)>"
+
+
+def _recordsOf(sets: Iterable[RRSet]) -> dict[_Record, RRSet]:
+    records: dict[_Record, RRSet] = {}
+    for record in eachRecord(tuple(sets)):
+        records[(record.name.lower(), record.rrType, record.ttl, record.rdatas[0])] = record
+    return records
+
+
+def _grouped(records: dict[_Record, RRSet]) -> tuple[RRSet, ...]:
+    """
+    @return: the records in sets of equal owner, kind and TTL.
+    """
+    groups: dict[tuple[bytes, Kind, int], list[RRSet]] = {}
+    for (name, _, ttl, _), record in records.items():
+        groups.setdefault((name, kindOf(record), ttl), []).append(record)
+    return tuple(
+        [
+            RRSet(group[0].name, group[0].rrType, group[0].rrClass, group[0].ttl, tuple([record.rdatas[0] for record in group]))
+            for group in groups.values()
+        ]
+    )
+
+
+def condensed(differences: Sequence[Difference]) -> Difference:
+    """
+    Make one difference of several that follow each other: what came and went again is in it no more (RFC 1995, section 5).
+
+    @raise BadChange: there are none, or they do not follow each other.
+    """
+    if not differences:
+        raise BadChange("nothing to condense")
+    if len(differences) == 1:
+        return differences[0]
+    removed: dict[_Record, RRSet] = {}
+    added: dict[_Record, RRSet] = {}
+    serial = differences[0].oldSerial
+    for difference in differences:
+        if difference.oldSerial != serial:
+            raise BadChange(f"a difference from {difference.oldSerial} does not follow one to {serial}")
+        serial = difference.newSerial
+        for key, record in _recordsOf(difference.removed).items():
+            if added.pop(key, None) is None:
+                removed[key] = record
+        for key, record in _recordsOf(difference.added).items():
+            if removed.pop(key, None) is None:
+                added[key] = record
+    return Difference(differences[0].before, _grouped(removed), differences[-1].after, _grouped(added))
+
+
+def applied(version: Version, differences: Iterable[Difference]) -> Version:
+    """
+    Take a version of a zone further. What goes has to be there and what comes must not be, so that nothing is made of a difference that
+    belongs to another version.
+
+    @raise BadChange: it does not fit.
+    """
+    apex = version.apex
+    serial = version.serial
+    nodes: dict[bytes, dict[Kind, RRSet]] = {}
+    for difference in differences:
+        if difference.oldSerial != serial:
+            raise BadChange(f"{nameToText(apex)} is at serial {serial}, the difference begins at {difference.oldSerial}")
+        for rrset in (difference.before, *difference.removed):
+            sets = _setsAt(version, nodes, rrset.name)
+            kind = kindOf(rrset)
+            present = sets.get(kind)
+            gone = set(rrset.rdatas)
+            if present is None or not gone.issubset(present.rdatas):
+                raise _unfit(rrset, f"is to go from serial {serial} and is not there")
+            left = tuple([rdata for rdata in present.rdatas if rdata not in gone])
+            if left:
+                sets[kind] = RRSet(present.name, present.rrType, present.rrClass, present.ttl, left)
+            else:
+                del sets[kind]
+        for rrset in (difference.after, *difference.added):
+            sets = _setsAt(version, nodes, rrset.name)
+            kind = kindOf(rrset)
+            present = sets.get(kind)
+            if present is None:
+                sets[kind] = rrset
+            elif set(rrset.rdatas).isdisjoint(present.rdatas):
+                sets[kind] = RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, present.rdatas + rrset.rdatas)
+            else:
+                raise _unfit(rrset, f"is to come into serial {serial} and is there")
+        serial = difference.newSerial
+    if not nodes:
+        return version
+    soa = nodes[b""].get((SOA, 0))
+    if soa is None or len(soa.rdatas) != 1:
+        raise BadChange(f"{nameToText(apex)} would not have one SOA any more")
+    return version.edited({key: sortedSets(sets) for key, sets in nodes.items()})
+
+
+def _unfit(rrset: RRSet, how: str) -> BadChange:
+    return BadChange(f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {how}")
+
+
+def _setsAt(version: Version, nodes: dict[bytes, dict[Kind, RRSet]], name: bytes) -> dict[Kind, RRSet]:
+    key = keyBelow(name, version.apex)
+    if key is None:
+        raise BadChange(f"{nameToText(name)} is not in {nameToText(version.apex)}")
+    sets = nodes.get(key)
+    if sets is None:
+        node = version.find(key)
+        sets = nodes[key] = {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
+    return sets
+
+
+def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
+    """
+    @param apex: the zone's name.
+
+    @return: the records as a message of a transfer has them, whose question begins with the zone's name.
+    """
+    parts: list[bytes] = []
+    size = len(apex)
+    for rrset in sets:
+        parts += renderedSet(rrset, len(rrset.name) - size)
+    return b"".join(parts)
+
+
+def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
+    """
+    @param octets: what L{rendered} gave.
+    @param apexName: the zone's name as it is written.
+
+    @return: the sets; records that stand beside each other and belong to one set are in one.
+
+    @raise BadMessage: it is nothing that L{rendered} gives.
+    """
+    groups: list[tuple[RRSet, list[bytes]]] = []
+    position = 0
+    end = len(octets)
+    try:
+        while position < end:
+            start = position
+            while (length := octets[position]) and length < 64:
+                position += length + 1
+            if octets[position : position + 2] != _APEX:
+                raise BadMessage(f"a record at octet {start} whose owner does not end with the zone's name")
+            name = octets[start:position] + apexName
+            rrType, rrClass, ttl, size = _FIXED.unpack_from(octets, position + 2)
+            position += 2 + _FIXED.size
+            rdata = octets[position : position + size]
+            position += size
+            if position > end:
+                raise BadMessage(f"the record at octet {start} runs out of what was kept")
+            record = RRSet(name, rrType, rrClass, ttl, (rdata,))
+            last = groups[-1][0] if groups else None
+            if last is not None and last.ttl == ttl and last.name == name and kindOf(last) == kindOf(record):
+                groups[-1][1].append(rdata)
+            else:
+                groups.append((record, [rdata]))
+    except (IndexError, StructError):
+        raise BadMessage("a record that runs out of what was kept") from None
+    return tuple(
+        [
+            first if len(rdatas) == 1 else RRSet(first.name, first.rrType, first.rrClass, first.ttl, tuple(rdatas))
+            for first, rdatas in groups
+        ]
+    )

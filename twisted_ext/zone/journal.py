@@ -1,0 +1,446 @@
+"""
+What has changed in a zone since its image was made, on disk: differences one behind the other, each of them whole or not there.
+
+A file is a header and entries. An entry is its length, a checksum of all that follows, the serial numbers that it leads from and to, how
+many octets of it are records that go, and the records as transfers send them: the old SOA first of those that go, the new one first of
+those that come. An entry counts from the moment on at which L{Journal.append} returns: then the disk has it. What a crash leaves of one
+that was being written is cut off when the file is next opened.
+
+Of two threads one may write while the other reads: it reads what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from fcntl import LOCK_EX, LOCK_NB, flock
+from struct import Struct
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from twisted_ext.errors import BadChange, BadMessage, StorageFault
+from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.differences import Difference, applied, condensed, fromRendered, rendered
+from twisted_ext.zone.limits import JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Journal", "encoded"]
+
+_MAGIC: Final = b"txdnsjn1"
+
+#: Length of the body, checksum of body and serials; serials from and to; octets of records that go.
+_ENTRY: Final = Struct(">IIIII")
+_LENGTH: Final = Struct(">II")
+_COVERED: Final = Struct(">III")
+
+_MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
+
+#: How many octets of a file are read at a time.
+_PIECE: Final = 2**20
+
+
+class _Entry:
+    __slots__ = ("offset", "length", "old", "new")
+
+    def __init__(self, offset: int, length: int, old: int, new: int) -> None:
+        self.offset = offset
+        self.length = length
+        self.old = old
+        self.new = new
+
+
+def encoded(difference: Difference) -> bytes:
+    """
+    @return: an entry.
+
+    @raise StorageFault: it is larger than an entry may be.
+    """
+    apex = difference.before.name
+    gone = rendered((difference.before, *difference.removed), apex)
+    body = gone + rendered((difference.after, *difference.added), apex)
+    if len(body) > _MOST_ENTRY:
+        raise StorageFault(f"a difference of {len(body)} octets; a journal keeps {_MOST_ENTRY} at most")
+    covered = _COVERED.pack(difference.oldSerial, difference.newSerial, len(gone))
+    return _LENGTH.pack(len(body), crc32(body, crc32(covered))) + covered + body
+
+
+class Journal:
+    """
+    The journal of one zone.
+
+    @ivar path: the file.
+    @ivar octets: how many it has, the header counted.
+    @ivar said: what was wrong with the file when it was opened, for people; empty where nothing was.
+    """
+
+    def __init__(self, path: str, apexName: bytes, *, most: float | None = None, readOnly: bool = False) -> None:
+        """
+        Open a journal, or begin one.
+
+        @param apexName: the zone's name, in the case that it is written in.
+        @param most: octets that it may have before the oldest differences go.
+        @param readOnly: leave the file as it is, beside whoever has it open for writing.
+
+        @raise StorageFault: it cannot be read or written, belongs to another zone, or somebody else has it open for writing.
+        """
+        self.path = path
+        self.said = ""
+        self.octets = 0
+        self._apexName = apexName
+        self._header = _MAGIC + bytes([len(apexName)]) + apexName.lower()
+        self._most = int(JOURNAL_OCTETS.pick(most))
+        self._entries: list[_Entry] = []
+        self._places: dict[int, int] = {}
+        self._broken = False
+        self._readOnly = readOnly
+        # Of what files, entries and places are, for whoever reads while a thread writes the file anew.
+        self._lock = Lock()
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise self._fault(error) from error
+        try:
+            if not readOnly:
+                self._claim(self._file)
+            self._read()
+        except OSError as error:
+            os.close(self._file)
+            raise self._fault(error) from error
+        except StorageFault:
+            os.close(self._file)
+            raise
+
+    def _fault(self, error: OSError) -> StorageFault:
+        return StorageFault(f"{self.path}: {error.strerror or error}")
+
+    # -- opening
+
+    def _claim(self, file: int) -> None:
+        """
+        @raise StorageFault: another process, or another journal of this one, writes there already.
+        """
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise StorageFault(f"{self.path}: another server has it open") from None
+
+    def _read(self) -> None:
+        size = os.fstat(self._file).st_size
+        header = self._header
+        start = os.pread(self._file, len(header), 0)
+        if start != header:
+            if not header.startswith(start):
+                raise StorageFault(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
+            # Nothing, or as much of a header as was written before everything ended.
+            if not self._readOnly:
+                self._begin()
+            return
+        position = len(header)
+        reason = ""
+        while position < size:
+            reason, entry = self._entryAt(position, size)
+            if entry is None:
+                break
+            if self._entries and entry.old != self._entries[-1].new:
+                reason = f"the difference at octet {position} does not follow the one before"
+                break
+            self._note(entry)
+            position += entry.length
+        if position < size and not self._readOnly:
+            self._cut(position, size, reason)
+        self.octets = position
+
+    def _begin(self) -> None:
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, self._header, 0)
+        os.fsync(self._file)
+        _syncFolder(self.path)
+        self.octets = len(self._header)
+
+    def _entryAt(self, position: int, size: int) -> tuple[str, _Entry | None]:
+        """
+        @return: why there is none, and the entry.
+        """
+        head = os.pread(self._file, _ENTRY.size, position)
+        if len(head) < _ENTRY.size:
+            return f"octet {position} begins a difference that was not written to its end", None
+        length, checksum, old, new, gone = _ENTRY.unpack(head)
+        whole = _ENTRY.size + length
+        if length > _MOST_ENTRY or gone > length or position + whole > size:
+            return f"octet {position} begins a difference that was not written to its end", None
+        found = crc32(head[_LENGTH.size :])
+        at, left = position + _ENTRY.size, length
+        while left:
+            piece = os.pread(self._file, min(left, _PIECE), at)
+            if not piece:
+                return f"the difference at octet {position} cannot be read to its end", None
+            found = crc32(piece, found)
+            at += len(piece)
+            left -= len(piece)
+        if found != checksum:
+            return f"the difference at octet {position} is damaged", None
+        return "", _Entry(position, whole, old, new)
+
+    def _cut(self, position: int, size: int, reason: str) -> None:
+        """
+        Cut off what is no whole difference. Where something whole stands behind it, it was not a crash while writing that left it, and
+        a copy is kept.
+        """
+        self.said = f"{self.path}: {reason}; the last {size - position} octets are cut off"
+        if self._isFollowed(position, size) or self._entryAt(position, size)[1] is not None:
+            kept = self.path + ".damaged"
+            with open(kept, "wb") as copy:
+                at = 0
+                while piece := os.pread(self._file, _PIECE, at):
+                    copy.write(piece)
+                    at += len(piece)
+            self.said += f", and changes with them that had been acknowledged; all of it is kept in {kept}"
+        os.ftruncate(self._file, position)
+        os.fsync(self._file)
+
+    def _isFollowed(self, position: int, size: int) -> bool:
+        head = os.pread(self._file, _ENTRY.size, position)
+        if len(head) < _ENTRY.size:
+            return False
+        behind = position + _ENTRY.size + int(_ENTRY.unpack(head)[0])
+        return behind < size and self._entryAt(behind, size)[1] is not None
+
+    def _note(self, entry: _Entry) -> None:
+        self._places[entry.old] = len(self._entries)
+        self._entries.append(entry)
+
+    # -- what is there
+
+    @property
+    def oldest(self) -> int | None:
+        """
+        The serial number that the first difference begins at.
+        """
+        return self._entries[0].old if self._entries else None
+
+    @property
+    def newest(self) -> int | None:
+        """
+        The serial number that the last one leads to.
+        """
+        return self._entries[-1].new if self._entries else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def since(self, serial: int) -> list[Difference] | None:
+        """
+        @return: the differences that lead from a serial number to the newest; none from that one itself; L{None} where it is not kept.
+
+        @raise StorageFault: the file cannot be read.
+        """
+        with self._lock:
+            if serial == self.newest:
+                return []
+            start = self._places.get(serial)
+            return None if start is None else list(self._load(self._entries[start:]))
+
+    def condensedSince(self, serial: int) -> Difference | None:
+        """
+        @return: the same in one difference; L{None} where it is not kept, or there is none.
+        """
+        differences = self.since(serial)
+        return condensed(differences) if differences else None
+
+    def octetsSince(self, serial: int) -> int | None:
+        """
+        @return: how many octets the differences since then have, without reading them; L{None} where they are not kept.
+        """
+        if serial == self.newest:
+            return 0
+        start = self._places.get(serial)
+        return None if start is None else self.octets - self._entries[start].offset
+
+    def _load(self, entries: Sequence[_Entry]) -> Iterator[Difference]:
+        for entry in entries:
+            try:
+                octets = os.pread(self._file, entry.length, entry.offset)
+            except OSError as error:
+                raise self._fault(error) from error
+            try:
+                length, checksum, _, _, gone = _ENTRY.unpack_from(octets)
+                if len(octets) != entry.length or crc32(octets[_LENGTH.size :]) != checksum:
+                    raise BadMessage("it is not what was written")
+                behind = _ENTRY.size + gone
+                removed = fromRendered(octets[_ENTRY.size : behind], self._apexName)
+                added = fromRendered(octets[behind:], self._apexName)
+                yield Difference(removed[0], removed[1:], added[0], added[1:])
+            except (BadMessage, BadChange, IndexError) as error:
+                raise StorageFault(f"{self.path}: the difference at octet {entry.offset}: {error}") from error
+
+    def replayed(self, version: Version) -> Version:
+        """
+        Take a version of the zone to where the journal ends.
+
+        @return: the version with all differences since its serial number; itself where the journal is empty or ends with it.
+
+        @raise StorageFault: the journal knows nothing of this version: somebody has changed the zone's file meanwhile. Or it cannot be
+            read.
+        @raise BudgetSpent: more would differ from the image than may; L{twisted_ext.zone.compacting} makes a new image of both.
+        """
+        if not self._entries:
+            return version
+        serial = version.serial
+        if serial == self.newest:
+            return version
+        start = self._places.get(serial)
+        if start is None:
+            raise StorageFault(
+                f"{self.path}: leads from serial {self.oldest} to {self.newest}, and the zone has {serial}; where the zone's file is right,"
+                " remove the journal"
+            )
+        try:
+            return applied(version, self._load(self._entries[start:]))
+        except BadChange as error:
+            raise StorageFault(f"{self.path}: {error}") from error
+
+    # -- writing
+
+    def append(self, differences: Sequence[Difference]) -> None:
+        """
+        Write differences down, and wait until the disk has them.
+
+        @raise StorageFault: that is not possible, for one that the disk is full. Then none of them is there.
+        """
+        if self._broken:
+            self._mend()
+        newest = self.newest
+        entries: list[_Entry] = []
+        parts: list[bytes] = []
+        position = self.octets
+        for difference in differences:
+            old, new = difference.oldSerial, difference.newSerial
+            if newest is not None and old != newest:
+                raise StorageFault(f"{self.path}: ends at serial {newest}; what is to come next begins at {old}")
+            newest = new
+            part = encoded(difference)
+            entries.append(_Entry(position, len(part), old, new))
+            position += len(part)
+            parts.append(part)
+        try:
+            self._write(b"".join(parts))
+        except OSError as error:
+            self._undo()
+            raise self._fault(error) from error
+        for entry in entries:
+            self._note(entry)
+        self.octets = position
+
+    def _write(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        at = self.octets
+        while view:
+            written = os.pwrite(self._file, view, at)
+            at += written
+            view = view[written:]
+        os.fdatasync(self._file)
+
+    def _undo(self) -> None:
+        """
+        Take back what may have come of it. Where not even that can be done, nothing more is written until it can.
+        """
+        try:
+            os.ftruncate(self._file, self.octets)
+            os.fsync(self._file)
+        except OSError:
+            self._broken = True
+
+    def _mend(self) -> None:
+        try:
+            os.ftruncate(self._file, self.octets)
+            os.fsync(self._file)
+        except OSError as error:
+            raise self._fault(error) from error
+        self._broken = False
+
+    def trim(self, imaged: int) -> bool:
+        """
+        Let the oldest differences go, where there is more than there may be. Those that no image has stay.
+
+        The file is written anew beside this one and takes its place at once.
+
+        @param imaged: the serial number of the image.
+
+        @return: whether any went.
+
+        @raise StorageFault: it cannot be written; then all is as it was.
+        """
+        keep = self._places.get(imaged, len(self._entries) if imaged == self.newest else 0)
+        start = 0
+        octets = self.octets
+        # Down to half of it, or the next change would have to do it again.
+        while start < keep and octets > (self._most if not start else self._most // 2):
+            octets -= self._entries[start].length
+            start += 1
+        if not start:
+            return False
+        self._rewrite(self._entries[start:])
+        return True
+
+    def clear(self) -> None:
+        """
+        Forget everything: the zone was replaced by one that has nothing to do with what it was.
+
+        @raise StorageFault: it cannot be written.
+        """
+        self._rewrite([])
+
+    def _rewrite(self, entries: list[_Entry]) -> None:
+        beside = self.path + ".new"
+        try:
+            file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise self._fault(error) from error
+        try:
+            kept: list[_Entry] = []
+            self._claim(file)
+            position = os.pwrite(file, self._header, 0)
+            for entry in entries:
+                octets = os.pread(self._file, entry.length, entry.offset)
+                kept.append(_Entry(position, entry.length, entry.old, entry.new))
+                while octets:
+                    written = os.pwrite(file, octets, position)
+                    position += written
+                    octets = octets[written:]
+            os.fsync(file)
+            os.rename(beside, self.path)
+            _syncFolder(self.path)
+        except OSError as error:
+            os.close(file)
+            raise self._fault(error) from error
+        with self._lock:
+            os.close(self._file)
+            self._file = file
+            self.octets = position
+            self._broken = False
+            self._entries = []
+            self._places = {}
+            for entry in kept:
+                self._note(entry)
+
+    def close(self) -> None:
+        """
+        Let go of the file. Closing again does nothing.
+        """
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _syncFolder(path: str) -> None:
+    """
+    Have the disk know a file's name as well.
+    """
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,65 @@
+"""
+Serial numbers of zones: which of two is the newer one, and which comes next (RFC 1982).
+"""
+
+from __future__ import annotations
+
+from time import gmtime
+from typing import Final
+
+from twisted_ext.errors import BadDescription
+
+__all__ = ["SERIALS", "isNewer", "nextSerial", "serialIn", "withSerial"]
+
+#: How the next serial number may be chosen.
+SERIALS: Final = ("increment", "unixtime", "dateserial")
+
+_MASK: Final = 0xFFFFFFFF
+_HALF: Final = 0x80000000
+
+#: Where the serial number stands in an SOA's rdata, counted from its end: behind two names, before four numbers (RFC 1035, section 3.3.13).
+_FROM: Final = -20
+_TO: Final = -16
+
+
+def isNewer(serial: int, other: int) -> bool:
+    """
+    @return: whether C{serial} comes after C{other}. Of two that are exactly 2^31 apart neither does (RFC 1982, section 3.2).
+    """
+    return 0 < (serial - other & _MASK) < _HALF
+
+
+def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
+    """
+    @param how: one of L{SERIALS}: one more; the seconds since 1970; or the day and two digits, as in 2026112000. The latter two give one
+        more where that would not be newer.
+    @param now: seconds since 1970.
+
+    @return: a newer serial number. 0 is left out, since some take it for none.
+    """
+    if how == "unixtime":
+        wanted = int(now) & _MASK
+    elif how == "dateserial":
+        day = gmtime(now)
+        wanted = ((day.tm_year * 100 + day.tm_mon) * 100 + day.tm_mday) * 100
+    elif how == "increment":
+        wanted = serial
+    else:
+        raise BadDescription(f"{how!r} is no way to choose a serial number; there are {', '.join(SERIALS)}")
+    return wanted if isNewer(wanted, serial) else serial + 1 & _MASK or 1
+
+
+def serialIn(soa: bytes) -> int:
+    """
+    @param soa: the rdata of an SOA record.
+    """
+    return int.from_bytes(soa[_FROM:_TO], "big")
+
+
+def withSerial(soa: bytes, serial: int) -> bytes:
+    """
+    @param soa: the rdata of an SOA record.
+
+    @return: the same with another serial number.
+    """
+    return soa[:_FROM] + serial.to_bytes(4, "big") + soa[_TO:]
