@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.queries import mixedCase, optOf, queryOf
 from twisted_ext.server.composing import compose
 from twisted_ext.testing.sources import rrsetOf
-from twisted_ext.wire.codes import QR, TC
+from twisted_ext.wire.codes import AA, QR, TC
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -98,3 +98,23 @@ class ComposeTests(SynchronousTestCase):
         small = RRSet(target, 28, 1, 300, (bytes(16),))
         composed = compose(START, NAME, QR, ((), (), (large, small)), b"", 512)
         self.assertEqual(Message.fromWire(composed.octets).check().additional, (small,))
+
+    def test_glueThatIsNeeded(self) -> None:
+        """
+        A referral without all addresses of servers inside the zone that it refers to says that it is cut off (RFC 9471, section 3.1); what
+        is left out of other replies, or is of servers elsewhere, is nothing to come back for.
+        """
+        cut = nameFromText("sub.example.test")
+        inside = nameFromText("ns.sub.example.test")
+        beside = nameFromText("ns.other.example.test")
+        servers = RRSet(cut, 2, 1, 300, (inside, beside))
+        for large, flags, expected in ((inside, QR, True), (beside, QR, False), (inside, QR | AA, False)):
+            glue = (setOf(60, large), setOf(1, beside if large == inside else inside))
+            composed = compose(START, NAME, flags, ((), (servers,), glue), optOf(), 512)
+            read = Message.fromWire(composed.octets).check()
+            self.assertEqual(bool(read.flags & TC), expected)
+            self.assertEqual(read.additional, glue[1:])
+        whole = compose(START, NAME, QR, ((), (servers,), (setOf(2, inside),)), optOf(), 512)
+        self.assertFalse(Message.fromWire(whole.octets).flags & TC)
+        answered = compose(START, NAME, QR, ((setOf(1),), (servers,), (setOf(60, inside),)), optOf(), 512)
+        self.assertFalse(Message.fromWire(answered.octets).flags & TC)

@@ -12,8 +12,8 @@ from struct import Struct, pack
 from typing import Final
 
 from twisted_ext.limits import NAMES_COMPRESSED
-from twisted_ext.wire.building import COMPRESSED, appendName
-from twisted_ext.wire.codes import TC
+from twisted_ext.wire.building import COMPRESSED, appendName, hostsInside
+from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["Composed", "compose"]
@@ -54,7 +54,8 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
     Compose a reply of at most C{size} octets.
 
     A set of the answer or authority section that does not fit ends the reply and sets TC; one of the additional section is left out
-    (RFC 2181, section 9).
+    (RFC 2181, section 9), which sets TC as well where a referral needs it: addresses of name servers inside the zone that is referred to
+    (RFC 9471, section 3.1).
 
     @param start: the query from its id to the end of its one question.
     @param folded: the name asked for, in lower case.
@@ -67,6 +68,7 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
     most = size - len(opt)
     counts = [0, 0, 0]
     whole = True
+    inside: set[bytes] | None = None
     for index in range(3):
         for rrset in sections[index]:
             if writer.records(rrset, most):
@@ -76,6 +78,11 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
                 if index < 2:
                     flags |= TC
                     break
+                if not flags & (AA | TC) and not sections[0]:
+                    if inside is None:
+                        inside = hostsInside(sections[1])
+                    if rrset.name.lower() in inside:
+                        flags |= TC
         if flags & TC:
             break
     optAt = len(octets)

@@ -14,7 +14,7 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "optRecord", "Writer"]
+__all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "hostsInside", "optRecord", "Writer"]
 
 #: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before, names)}.
 COMPRESSED: Final = {
@@ -197,13 +197,13 @@ def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[
                 return TC
             elif referral and not flags and (rrset.rrType == _A or rrset.rrType == _AAAA):
                 if glue is None:
-                    glue = _hostsInside(sections[1])
+                    glue = hostsInside(sections[1])
                 if rrset.name.lower() in glue:
                     flags = TC
     return flags
 
 
-def _hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
+def hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
     """
     @return: the name servers that lie inside the zones that they are to be asked about, folded.
     """
