@@ -80,11 +80,13 @@ class Finishing:
                 opt = self._dnssecOPT if dnssecOk else self._plainOPT
         if answer.security is Security.SECURE and (dnssecOk or request.flags & AD):
             flags |= AD
-        if answer.flags & AA and answer.origin is not None and answer.origin.source in _OWN:
-            flags |= AA
         flags |= answer.rcode & 15
         sections: Sections
-        if not self._minimal:
+        if answer.origin is not None and answer.origin.source in _OWN:
+            # A zone leaves out by itself what was not asked for.
+            flags |= answer.flags & AA
+            sections = (answer.answer, answer.authority, answer.additional)
+        elif not self._minimal:
             sections = (answer.answer, answer.authority, answer.additional)
         elif answer.outcome is Outcome.DATA:
             sections = (answer.answer, _proofs(answer.authority) if dnssecOk and answer.authority else (), ())
