@@ -15,7 +15,9 @@ __all__ = [
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
     "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
-    "REFUSAL_TTL",
+    "REFUSAL_TTL", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
+    "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "REFRESH_SECONDS",
+    "RETRY_SECONDS", "EXPIRE_SECONDS",
 ]
 
 # -- control and sight
@@ -150,3 +152,45 @@ COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
 
 #: TTL of what is said in place of an answer to a question for everything (RFC 8482, section 4.2).
 REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)
+
+# -- transfers and notices
+
+#: Octets of a file of TSIG keys.
+KEY_FILE_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
+
+#: Zones that are being sent at a time, counted once it is known that who asks may have them (as many as in BIND and more).
+TRANSFERS_OUT: Final = Limit(default=64, least=1, most=10_000)
+
+#: Of these to one network.
+TRANSFERS_OUT_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
+
+#: Zones that are being fetched at a time.
+TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)
+
+#: Seconds that a primary may take for the next octets of a transfer.
+TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
+
+#: Seconds for all of a transfer (BIND has the same number).
+TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
+
+#: Seconds that a server gets to say what serial number it has, doubled each time, and how often it is asked.
+PROBE_WAIT: Final = Limit(default=2.0, least=0.1, most=60.0)
+PROBE_TRIES: Final = Limit(default=3, least=1, most=10)
+
+#: Seconds that a server gets to confirm a notice, doubled each time (RFC 1996, section 3.6 has 60), and how often it is told.
+NOTIFY_WAIT: Final = Limit(default=3.0, least=0.1, most=600.0)
+NOTIFY_TRIES: Final = Limit(default=6, least=1, most=20)
+
+#: Notices that wait to be confirmed at a time; others come after them.
+NOTIFIES: Final = Limit(default=200, least=1, most=10_000)
+
+#: Seconds between a change and the notice of it: changes in a row are told of once.
+NOTIFY_DELAY: Final = Limit(default=0.5, least=0.0, most=60.0)
+
+#: Seconds between two looks at the primary that notices of one zone can cause.
+NOTICES_PER_ZONE: Final = Limit(default=1.0, least=0.0, most=600.0)
+
+#: Seconds between two looks at the primary, whatever the SOA says; the same after one that failed; and until the zone is given up.
+REFRESH_SECONDS: Final = Limit(default=3600, least=1, most=2_419_200)
+RETRY_SECONDS: Final = Limit(default=900, least=1, most=1_209_600)
+EXPIRE_SECONDS: Final = Limit(default=1_209_600, least=2, most=14_515_200)

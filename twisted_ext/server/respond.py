@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.lane import Address, Lane
@@ -52,6 +52,9 @@ _STATIC_SECONDS: Final = 1.0
 
 #: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
+
+#: When the replies of zones end.
+_FOREVER: Final = float("inf")
 
 #: Kinds of sources that know what somebody has asked for.
 _REMEMBERED: Final = frozenset(("cache", "stale"))
@@ -271,6 +274,9 @@ class Responder:
             first = next(outcome, None)
             if first is not None:
                 send(first)
+            close = getattr(outcome, "close", None)
+            if close is not None:
+                close()
 
     def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
         site = request.record.site
@@ -388,6 +394,9 @@ class Responder:
             ends = learned + (origin.expires - learned) * self._share
             said = int(now - learned)
             ttls = composed.ttls
+        elif origin.epoch is not None:
+            # What a zone says holds until it says something else. TTLs of zones do not go down.
+            learned, said, ends, ttls = 0.0, 0, _FOREVER, []
         elif origin.source in _STATIC:
             learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
         else:
@@ -401,10 +410,11 @@ class Responder:
             learned,
             said,
             ends,
-            self.lane.epoch,
+            origin.epoch or self.lane.epoch,
             request.questionEnd,
             whole=composed.whole,
             plain=edns is not None and composed.optAt == len(composed.octets) - 11,
+            known=origin.epoch is not None and _isKnown(answer, request.question.name),
         )
         group = request.record.group
         table = group.datagrams if request.transport == "udp" else group.messages
@@ -474,6 +484,16 @@ def _signed(request: Request, octets: bytes) -> bytes:
 
     assert request.verdict is not None
     return replySigned(octets, request.verdict, request.today)[0]
+
+
+def _isKnown(answer: Answer, name: bytes) -> bool:
+    """
+    @param name: the name that was asked for, the very object.
+
+    @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
+        name that was asked for, as by wildcards, of which there is no end.
+    """
+    return answer.outcome is Outcome.DATA and not any([rrset.name is name for rrset in answer.answer])
 
 
 def _isRemembered(answer: Answer) -> bool:

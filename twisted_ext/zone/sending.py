@@ -1,0 +1,155 @@
+"""
+Zones and changes of zones as the messages that carry them: AXFR (RFC 5936) and IXFR (RFC 1995). Does no I/O; what is asked for next is made
+then, from one version of the zone, whatever becomes of the zone meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Final, Protocol
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import AA, QR, RD
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.differences import Difference, condensed
+from twisted_ext.zone.nodes import rendered
+from twisted_ext.zone.serials import isNewer
+from twisted_ext.zone.versions import Version
+
+__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince"]
+
+#: Octets of records as messages have them, and how many records they are.
+Octets = tuple[bytes | memoryview, int]
+
+_MOST: Final = 65535
+
+
+class Differences(Protocol):
+    """
+    What a journal does for transfers.
+    """
+
+    def since(self, serial: int) -> Sequence[Difference] | None:
+        """
+        @return: all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} where they are not
+            kept.
+        """
+
+
+def recordsOf(version: Version) -> Iterator[Octets]:
+    """
+    @return: all records of a version, its SOA first and again at the end, in pieces that each fit into a message.
+    """
+    return chain(version.stretches(), [(rendered(version.soa, 0)[0], 1)])
+
+
+def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: bool = False) -> Iterator[Octets]:
+    """
+    @param soa: the newest one, with which all begins and ends (RFC 1995, section 4).
+    @param once: give that alone.
+    """
+    labels = len(soa.name)
+    last = rendered(soa, 0)[0]
+    yield last, 1
+    if once:
+        return
+    for difference in differences:
+        for rrset in (difference.before, *difference.removed, difference.after, *difference.added):
+            for record in rendered(rrset, len(rrset.name) - labels):
+                yield record, 1
+    yield last, 1
+
+
+def recordsSince(version: Version, serial: int, journal: Differences | None) -> Iterator[Octets] | None:
+    """
+    @param serial: what the asker has.
+
+    @return: the changes since then, in one step; the SOA alone where the asker has all of it; L{None} where all of the zone has to be sent.
+    """
+    soa = version.soa
+    if not isNewer(version.serial, serial):
+        return recordsOfChanges((), soa, once=True)
+    differences = None if journal is None else journal.since(serial)
+    if not differences or differences[0].oldSerial != serial or differences[-1].newSerial != version.serial:
+        return None
+    whole = condensed(differences)
+    # More than the zone itself has would be of no use to anybody.
+    return None if whole.records > version.recordCount else recordsOfChanges((whole,), soa)
+
+
+def messages(
+    id: int,
+    flags: int,
+    question: bytes,
+    pieces: Iterable[Octets],
+    *,
+    opt: bytes = b"",
+    most: int = _MOST,
+    reserve: int = 0,
+    seal: Callable[[bytes], bytes] | None = None,
+) -> Iterator[bytes]:
+    """
+    Put records into messages, as many as each has room for. All of them repeat the question, which names the zone: that is where the
+    owners' pointers lead.
+
+    @param flags: those of the query.
+    @param opt: a whole OPT record for the first message.
+    @param reserve: octets that C{seal} adds.
+    @param seal: signs a message.
+    """
+    flags = QR | AA | flags & RD
+    room = most - reserve - HEADER_OCTETS - len(question)
+    parts: list[bytes | memoryview] = []
+    octets = len(opt)
+    count = 0
+    for piece, records in pieces:
+        if octets + len(piece) > room and count:
+            yield _message(id, flags, question, parts, count, opt, seal)
+            parts, octets, count, opt = [], 0, 0, b""
+        parts.append(piece)
+        octets += len(piece)
+        count += records
+        if octets > room:
+            raise BadMessage("a record that fits into no message of a transfer")
+    yield _message(id, flags, question, parts, count, opt, seal)
+
+
+def oneMessage(
+    id: int,
+    flags: int,
+    question: bytes,
+    pieces: Iterable[Octets],
+    *,
+    opt: bytes = b"",
+    most: int,
+    reserve: int = 0,
+    seal: Callable[[bytes], bytes] | None = None,
+) -> bytes | None:
+    """
+    @return: all of these records in one message, as UDP has to have it; L{None} where they do not fit.
+    """
+    room = most - reserve - HEADER_OCTETS - len(question) - len(opt)
+    parts: list[bytes | memoryview] = []
+    count = 0
+    for piece, records in pieces:
+        room -= len(piece)
+        if room < 0:
+            return None
+        parts.append(piece)
+        count += records
+    return _message(id, QR | AA | flags & RD, question, parts, count, opt, seal)
+
+
+def _message(
+    id: int,
+    flags: int,
+    question: bytes,
+    parts: list[bytes | memoryview],
+    count: int,
+    opt: bytes,
+    seal: Callable[[bytes], bytes] | None,
+) -> bytes:
+    message = b"".join([HEADER.pack(id, flags, 1, count, 0, 1 if opt else 0), question, *parts, opt])
+    return message if seal is None else seal(message)
