@@ -5,8 +5,8 @@ A query that was answered before is a look-up in a dictionary: its octets withou
 is right for one second; then its TTLs are moved on in place.
 
 Entries are in two generations. New ones go to the young; when that has its share of the room, it becomes the old one and what was old is
-forgotten. Whatever is asked for again moves back to the young. Nothing gets in at its first sight, so that names asked for once displace
-nothing, and however many others there are, an entry that is asked for within a generation stays.
+forgotten. Whatever is asked for again moves back to the young. Nothing gets in at its first sight but what is in a zone, so that names
+asked for once displace nothing, and however many others there are, an entry that is asked for within a generation stays.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class Reply:
     @ivar questionEnd: where in it the question ends.
     @ivar whole: whether nothing was left out for want of room.
     @ivar plain: whether it ends with an OPT record without options.
+    @ivar known: whether it is for one of so many names, none that who asks can have made up, so that it is let in at its first sight.
     """
 
-    __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain")
+    __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain", "known")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Reply:
         *,
         whole: bool = False,
         plain: bool = False,
+        known: bool = False,
     ) -> None:
         self.octets = octets
         self.ttls = ttls
@@ -76,6 +78,7 @@ class Reply:
         self.questionEnd = questionEnd
         self.whole = whole
         self.plain = plain
+        self.known = known
 
 
 class Entry:
@@ -264,7 +267,7 @@ class Table:
             self._admit(datagram[2:], reply)
 
     def _admit(self, key: bytes, reply: Reply) -> None:
-        if self._mask >= 0:
+        if self._mask >= 0 and not reply.known:
             mixed = hash(key)
             slot = mixed & self._mask
             sign = mixed >> 40 & 0xFFFF

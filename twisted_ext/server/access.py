@@ -26,7 +26,8 @@ NEARBY: Final = (
     "fe80::/10",
 )
 
-#: What may be done with a client: answer it, say that it may not ask, or say nothing.
+#: What may be done with a client: answer it, say that it may not ask, or say nothing. Besides those, C{zones} is for who is answered from
+#: zones and refused all else.
 ACTIONS: Final = ("allow", "refuse", "drop")
 
 _EVERYBODY: Final = ("0.0.0.0/0", "::/0")
@@ -36,16 +37,19 @@ _Network = IPv4Network | IPv6Network
 
 class Access:
     """
-    Actions by prefix. The longest prefix that an address is in decides, whatever order they were written in; who is in none is refused.
+    Actions by prefix. The longest prefix that an address is in decides, whatever order they were written in; who is in none is refused,
+    or may ask for zones alone.
     """
 
-    def __init__(self, rules: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
         """
+        @param otherwise: what is done with those who are in no prefix.
         @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} stands for
             every address of both families. By default those of L{NEARBY} are allowed.
 
         @raise BadDescription: what is no prefix or no action, or the same prefix twice.
         """
+        self._otherwise = otherwise
         self._prefixes: dict[int, dict[int, dict[int, str]]] = {4: {}, 6: {}}
         for action, prefixes in ({"allow": NEARBY} if rules is None else rules).items():
             if action not in ACTIONS:
@@ -84,4 +88,4 @@ class Access:
             action = prefixes.get(number >> address.max_prefixlen - length)
             if action is not None:
                 return action
-        return "refuse"
+        return self._otherwise

@@ -77,9 +77,17 @@ class AccessGate:
 
     _REFUSED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
 
+    def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
+        """
+        @param serves: gives what is not L{None} for folded names that everybody may ask for, who is not kept out.
+        """
+        self._serves = serves
+
     def __call__(self, request: Request, now: float) -> Refusal | None:
         action = request.record.group.action
         if action == "allow":
+            return None
+        if action == "zones" and (request.opcode or (self._serves is not None and self._serves(request.question.key[:-4]) is not None)):
             return None
         return DROP if action == "drop" else self._REFUSED
 
@@ -289,9 +297,15 @@ class MinimalAnyGate:
 
     _RDATA: Final = b"\x07RFC8482\x00"
 
+    def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
+        """
+        @param serves: gives what is not L{None} for folded names about which somebody behind this knows to say as little.
+        """
+        self._serves = serves
+
     def __call__(self, request: Request, now: float) -> Refusal | None:
         question = request.question
-        if question.rrType != _ANY:
+        if question.rrType != _ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
             return None
         return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, _HINFO, IN, MINIMAL_TTL, (self._RDATA,)),))
 
@@ -306,6 +320,7 @@ def standardGates(
     keys: Mapping[bytes, Key] | None = None,
     opcodes: frozenset[int] = frozenset(),
     transfers: bool = False,
+    serves: Callable[[bytes], object] | None = None,
 ) -> tuple[Gate, ...]:
     """
     @param rates: how much one client may ask; as much as it likes by default.
@@ -315,13 +330,14 @@ def standardGates(
     @param keys: that requests may be signed with, by folded name.
     @param opcodes: those beside QUERY that somebody is there for.
     @param transfers: whether there are zones to transfer.
+    @param serves: gives what is not L{None} for folded names in zones of ours.
 
     @return: the gates in their order. Whether somebody may ask at all comes first; malformed requests before all that looks into them;
         the rate behind the cookie that may excuse from it.
     """
     from time import time
 
-    gates: list[Gate] = [AccessGate(), OpcodeGate(opcodes), FormGate(), VersionGate()]
+    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(), VersionGate()]
     if cookies is not None:
         gates.append(CookieGate(cookies, today or time))
     else:
@@ -333,7 +349,7 @@ def standardGates(
         TypeGate(transfers=transfers),
     ]
     if minimalAny:
-        gates.append(MinimalAnyGate())
+        gates.append(MinimalAnyGate(serves))
     return tuple(gates)
 
 

@@ -81,21 +81,27 @@ def laneFor(
     *,
     limiting: Limiting | None = None,
     octets: float | None = None,
+    sights: int | None = None,
+    public: bool = False,
     today: Callable[[], float] = time,
 ) -> Lane:
     """
     Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
 
     @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
+    @param sights: queries seen once that are remembered, of the same clients.
+    @param public: there are zones, for which those may ask who may ask for nothing else.
     @param today: gives seconds since 1970.
     """
     allowed = access or Access()
     metered = rates or Rates()
     groups = {
-        "allow": Group("allowed", "allow", Table(octets), Table(octets, stream=True)),
+        "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
         "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
         "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
     }
+    if public:
+        groups["zones"] = Group("public", "zones", Table(octets, sights=sights), Table(octets, sights=sights, stream=True))
 
     def classify(address: str, now: float) -> Client:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
@@ -493,7 +499,7 @@ def _isKnown(answer: Answer, name: bytes) -> bool:
     @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
         name that was asked for, as by wildcards, of which there is no end.
     """
-    return answer.outcome is Outcome.DATA and not any([rrset.name is name for rrset in answer.answer])
+    return answer.outcome is Outcome.DATA and not any(rrset.name is name for rrset in answer.answer)
 
 
 def _isRemembered(answer: Answer) -> bool:

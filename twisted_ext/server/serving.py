@@ -21,6 +21,7 @@ from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.identity import Identity
 from twisted_ext.server.limiting import Limiting
+from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
 from twisted_ext.server.rates import Rates
@@ -32,6 +33,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.epochs import Epoch
+    from twisted_ext.server.authority import Zones
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.sockets import Bound
 
@@ -75,11 +77,11 @@ class _Forgetful(Table):
 
 
 class _Access(Access):
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: Settings, zones: Zones | None) -> None:
         rules = _rules(settings)
         # An error is raised by this one, while the old rules are in force.
         Access(rules)
-        Access.__init__(self, rules)
+        Access.__init__(self, rules, _otherwise(zones))
 
 
 class _Rates(Rates):
@@ -96,6 +98,22 @@ def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
 
 
+def _otherwise(zones: Zones | None) -> str:
+    return "refuse" if zones is None else "zones"
+
+
+def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
+    if zones is None or settings.role == "serve":
+        return {}
+    from twisted_ext.server.authority import Alone
+
+    return {"public": Alone(zones)}
+
+
+def _finishing(settings: Settings) -> Finishing:
+    return Finishing(identity=_identity(settings), recursion=settings.role != "serve")
+
+
 def _identity(settings: Settings) -> Identity:
     return Identity(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)
 
@@ -104,8 +122,16 @@ def _logging(settings: Settings) -> bool:
     return settings.queryLog or settings.verbose > 0
 
 
-def _gates(settings: Settings, rates: Rates, cookies: Cookies | None) -> tuple[Gate, ...]:
-    gates = standardGates(rates=rates, cookies=cookies, identity=_identity(settings), minimalAny=settings.minimalAny)
+def _gates(settings: Settings, rates: Rates, cookies: Cookies | None, zones: Zones | None = None) -> tuple[Gate, ...]:
+    alone = settings.role == "serve"
+    gates = standardGates(
+        rates=rates,
+        cookies=cookies,
+        identity=_identity(settings),
+        # Who has nothing but zones says of each name what there is to it.
+        minimalAny=settings.minimalAny and not alone,
+        serves=None if zones is None else zones.find,
+    )
     return (QueryLogGate(), *gates) if _logging(settings) else gates
 
 
@@ -128,23 +154,44 @@ class Serving:
     @ivar responder: what happens beyond it.
     """
 
-    def __init__(self, reactor: IReactorTime, settings: Settings, source: IAnswerSource, counters: Counters, secret: bytes) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        source: IAnswerSource,
+        counters: Counters,
+        secret: bytes,
+        *,
+        zones: Zones | None = None,
+    ) -> None:
         """
+        @param zones: those that everybody may ask for, if there are any.
+
         @raise BadDescription: settings that contradict each other.
         """
         self._reactor = reactor
-        self._access = _Access(_rules(settings))
+        self._zones = zones
+        self._access = _Access(_rules(settings), _otherwise(zones))
         self._rates = _Rates(settings.clientRate)
         self._limiting = _Limiting()
         self._limiting.adopt(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
-        self.lane: Lane = laneFor(self._access, self._rates, self._cookies, limiting=self._limiting)
+        self.lane: Lane = laneFor(
+            self._access,
+            self._rates,
+            self._cookies,
+            limiting=self._limiting,
+            octets=None if zones is None else ZONE_LANE_BYTES.default,
+            sights=None if zones is None else int(ZONE_LANE_SIGHTS.default),
+            public=zones is not None,
+        )
         self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]
         self.responder = Responder(
             source,
             reactor,
-            gates=_gates(settings, self._rates, self._cookies),
-            finishing=Finishing(identity=_identity(settings)),
+            gates=_gates(settings, self._rates, self._cookies, zones),
+            finishing=_finishing(settings),
+            views=_views(settings, zones),
             lane=self.lane,
             counters=counters,
             limiting=self._limiting,
@@ -172,11 +219,11 @@ class Serving:
 
         @raise BadDescription: they contradict each other; nothing has changed then.
         """
-        self._access.adopt(settings)
+        self._access.adopt(settings, self._zones)
         self._limiting.adopt(settings)
         self._rates.adopt(settings)
-        self.responder.gates = _gates(settings, self._rates, self._cookies)
-        self.responder.finishing = Finishing(identity=_identity(settings))
+        self.responder.gates = _gates(settings, self._rates, self._cookies, self._zones)
+        self.responder.finishing = _finishing(settings)
         self._remember(not _logging(settings))
         # Who asks is looked up anew, and replies are made anew.
         self.lane.clear()

@@ -5,7 +5,7 @@ What a server answers from, put together as its settings say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -34,9 +34,10 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.server.authority import Zones
     from twisted_ext.server.settings import Settings
 
-__all__ = ["ForwardStack", "described"]
+__all__ = ["ForwardStack", "ZoneStack", "described"]
 
 _LOCAL: Final = nameFromText("local")
 
@@ -84,9 +85,11 @@ class ForwardStack:
         *,
         listening: Listening | None = None,
         changed: Callable[[], object] = lambda: None,
+        zones: Zones | None = None,
     ) -> None:
         """
         @param listening: where the server listens.
+        @param zones: what is asked before all else.
         @param changed: called when answers given before may not hold any more, so that copies of them are to be forgotten.
 
         @raise BadDescription: the settings ask for what cannot be built. Nothing is left open.
@@ -94,6 +97,7 @@ class ForwardStack:
         self._reactor = reactor
         self._listening = listening or Listening((), 0)
         self._changed = changed
+        self._zones = zones
         self.settings = settings
         self._asking = asking = self._makeAsking(settings)
         self._switching = Switching(asking.source)
@@ -178,6 +182,10 @@ class ForwardStack:
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
+        if self._zones is not None:
+            from twisted_ext.server.authority import AuthoritySource, Leading
+
+            source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny), source)
         self._hosts, self._watch = hosts, watch
         return source
 
@@ -270,6 +278,8 @@ class ForwardStack:
         """
         settings = self.settings
         lines: list[str] = []
+        if self._zones is not None:
+            lines.append(f"zones: {_counted(len(self._zones))}")
         if self._watch is not None:
             lines.append("loop detection: questions of our own that come back")
         if settings.local or settings.localFile:
@@ -300,6 +310,73 @@ class ForwardStack:
 
     def _labelOf(self, upstream: Upstream) -> str:
         return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
+
+
+def _counted(zones: int) -> str:
+    return "1 zone" if zones == 1 else f"{zones} zones"
+
+
+@implementer(IAnswerSource)
+class ZoneStack:
+    """
+    Zones alone. Names of no zone are refused.
+
+    @ivar settings: those in force.
+    @ivar caching: there is none.
+    """
+
+    caching = None
+
+    def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
+        """
+        @param changed: called when answers given before may not hold any more.
+        """
+        self.settings = settings
+        self._zones = zones
+        self._changed = changed
+        self._use(settings)
+
+    def _use(self, settings: Settings) -> None:
+        from twisted_ext.server.authority import Alone
+
+        self._source = Alone(self._zones, minimalAny=settings.minimalAny)
+        self._now = self._source.answerNow
+
+    def reload(self, settings: Settings) -> None:
+        """
+        Go over to other settings.
+        """
+        self.settings = settings
+        self._use(settings)
+        self._changed()
+
+    def started(self) -> None:
+        """
+        The server listens now.
+        """
+
+    def look(self) -> None:
+        """
+        See whether something has changed that is answered from; zones are looked after elsewhere.
+        """
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return self._now(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._source.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        return self._source.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (cast(IAnswerSource, self._source),)
+
+    def path(self) -> list[str]:
+        """
+        @return: in words, one line each, what a question meets that is not refused, in order.
+        """
+        return [f"zones: {_counted(len(self._zones))}", "nobody is asked"]
 
 
 def _rests(upstream: Upstream) -> bool:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from twisted_ext.answers import Epoch, Origin
 from twisted_ext.errors import BadZone
-from twisted_ext.fastlane.epochs import Epoch
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.building import ImageBuilder
@@ -26,13 +26,15 @@ class Zone:
     @ivar epoch: bumped whenever another version is in force, so that what was answered from it before is void.
     """
 
-    __slots__ = ("name", "apex", "epoch", "_current")
+    __slots__ = ("name", "apex", "epoch", "_current", "_origin")
 
     def __init__(self, version: Version) -> None:
         self.name = version.apexName
         self.apex = version.apex
         self.epoch = Epoch()
+        self._origin = Origin("zone", nameToText(self.apex), epoch=self.epoch)
         self._current = version
+        version.origin = self._origin
 
     @property
     def current(self) -> Version:
@@ -49,6 +51,7 @@ class Zone:
         """
         if version.apex != self.apex:
             raise BadZone(f"a version of {nameToText(version.apex)} cannot take the place of one of {nameToText(self.apex)}")
+        version.origin = self._origin
         self._current = version
         self.epoch.bump()
 
