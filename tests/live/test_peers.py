@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from tests import peers
-from tests.peers import LivePeer, bind, freePort, living, nsd, peer, unbound
+from tests.peers import LivePeer, bind, freePort, knot, living, nsd, peer, unbound
 
 ZONE = """\
 $ORIGIN example.org.
@@ -54,16 +54,17 @@ def make(program: str, address: str) -> LivePeer:
     """
     @return: an authoritative server for L{ZONE}, not yet started.
     """
-    return (nsd if program == "nsd" else bind)({"example.org": ZONE}, address=address)
+    makers: dict[str, Callable[..., LivePeer]] = {"nsd": nsd, "named": bind, "knotd": knot}
+    return makers[program]({"example.org": ZONE}, address=address)
 
 
 @pytest.mark.parametrize(
     ("program", "address"),
-    [("nsd", "127.0.0.1"), ("nsd", "127.0.0.53"), ("nsd", "::1"), ("named", "127.0.0.1"), ("named", "::1")],
+    [("nsd", "127.0.0.1"), ("nsd", "127.0.0.53"), ("nsd", "::1"), ("named", "127.0.0.1"), ("named", "::1"), ("knotd", "127.0.0.1")],
 )
 def test_authoritative(program: str, address: str) -> None:
     """
-    NSD and BIND answer for a zone at loopback addresses of both families, over
+    NSD, BIND and Knot answer for a zone at loopback addresses of both families, over
     UDP and TCP, transfer it, and leave nothing behind.
     """
     with make(program, address) as server:
