@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,18 +16,16 @@ from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
-from twisted_ext.fastlane.classes import Client, Clients, Group
+from twisted_ext.fastlane.classes import Client
 from twisted_ext.fastlane.lane import Address, Lane
-from twisted_ext.fastlane.table import Reply, Table
+from twisted_ext.fastlane.table import Reply
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUEST_YIELDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.access import Access
 from twisted_ext.server.composing import Composed
-from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.finishing import Finishing, withCookie
 from twisted_ext.server.gates import Gate, standardGates
-from twisted_ext.server.rates import Rates, siteOf
+from twisted_ext.server.lanes import laneFor
 from twisted_ext.server.requests import Refusal, Request, Send
 from twisted_ext.wire.codes import CD, DO, RD, Rcode
 
@@ -72,47 +69,6 @@ _NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD
 _log: Final = Logger()
 
 _failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
-
-
-def laneFor(
-    access: Access | None = None,
-    rates: Rates | None = None,
-    cookies: Cookies | None = None,
-    *,
-    limiting: Limiting | None = None,
-    octets: float | None = None,
-    sights: int | None = None,
-    public: bool = False,
-    today: Callable[[], float] = time,
-) -> Lane:
-    """
-    Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
-
-    @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
-    @param sights: queries seen once that are remembered, of the same clients.
-    @param public: there are zones, for which those may ask who may ask for nothing else.
-    @param today: gives seconds since 1970.
-    """
-    allowed = access or Access()
-    metered = rates or Rates()
-    groups = {
-        "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
-        "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
-        "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
-    }
-    if public:
-        groups["zones"] = Group("public", "zones", Table(octets, sights=sights), Table(octets, sights=sights, stream=True))
-
-    def classify(address: str, now: float) -> Client:
-        client = address[7:] if address.startswith("::ffff:") and "." in address else address
-        accounts = None if limiting is None else limiting.accountsFor(client, now)
-        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now), siteOf(client), accounts)
-
-    def cookie(client: str, octets: bytes) -> bytes:
-        assert cookies is not None
-        return cookies.known(client, octets, today())[0]
-
-    return Lane(Clients(classify), groups.values(), cookie=None if cookies is None else cookie)
 
 
 class Responder:

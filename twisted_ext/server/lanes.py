@@ -1,0 +1,62 @@
+"""
+The fast lane of a server: whom it treats how, and how much it remembers for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import TYPE_CHECKING
+
+from twisted_ext.fastlane.classes import Client, Clients, Group
+from twisted_ext.fastlane.lane import Lane
+from twisted_ext.fastlane.table import Table
+from twisted_ext.server.access import Access
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.rates import Rates, siteOf
+
+if TYPE_CHECKING:
+    from twisted_ext.server.limiting import Limiting
+
+__all__ = ["laneFor"]
+
+
+def laneFor(
+    access: Access | None = None,
+    rates: Rates | None = None,
+    cookies: Cookies | None = None,
+    *,
+    limiting: Limiting | None = None,
+    octets: float | None = None,
+    sights: int | None = None,
+    public: bool = False,
+    today: Callable[[], float] = time,
+) -> Lane:
+    """
+    Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
+
+    @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
+    @param sights: queries seen once that are remembered, of the same clients.
+    @param public: there are zones, for which those may ask who may ask for nothing else.
+    @param today: gives seconds since 1970.
+    """
+    allowed = access or Access()
+    metered = rates or Rates()
+    groups = {
+        "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
+        "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
+        "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
+    }
+    if public:
+        groups["zones"] = Group("public", "zones", Table(octets, sights=sights), Table(octets, sights=sights, stream=True))
+
+    def classify(address: str, now: float) -> Client:
+        client = address[7:] if address.startswith("::ffff:") and "." in address else address
+        accounts = None if limiting is None else limiting.accountsFor(client, now)
+        return Client(client, groups[allowed.actionFor(client)], metered.bucketFor(client, now), siteOf(client), accounts)
+
+    def cookie(client: str, octets: bytes) -> bytes:
+        assert cookies is not None
+        return cookies.known(client, octets, today())[0]
+
+    return Lane(Clients(classify), groups.values(), cookie=None if cookies is None else cookie)
