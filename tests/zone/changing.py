@@ -1,0 +1,73 @@
+"""
+Zones for tests that change them.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.records import RRSet, groupRecords
+from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
+
+__all__ = ["APEX", "ZONE", "record", "records", "textsOf", "versionOf", "zoneOf"]
+
+APEX = nameFromText("example.org.")
+
+#: A small zone.
+ZONE = """
+@ 3600 SOA ns1 hostmaster 10 3600 600 86400 300
+@ 3600 NS ns1
+@ 3600 NS ns2
+@ 300 MX 10 mail
+ns1 3600 A 192.0.2.1
+ns2 3600 A 192.0.2.2
+mail 300 A 192.0.2.3
+mail 300 A 192.0.2.4
+mail 300 AAAA 2001:db8::3
+www 300 CNAME mail
+a.b 300 TXT "deep"
+"""
+
+
+def record(line: str) -> RRSet:
+    """
+    @param line: owner, TTL, type and rdata, names relative to the zone's.
+    """
+    owner, ttl, kind, rdata = [*line.split(None, 3), ""][:4]
+    name = APEX if owner == "@" else nameFromText(owner, APEX)
+    rrType = typeNumber(kind)
+    assert rrType is not None, kind
+    return RRSet(name, rrType, IN, int(ttl), (rdataFromText(rrType, rdata, APEX),))
+
+
+def records(text: str) -> tuple[RRSet, ...]:
+    """
+    @return: the sets of all lines.
+    """
+    return groupRecords([record(line) for line in text.strip().splitlines()])
+
+
+def zoneOf(text: str = ZONE) -> Zone:
+    """
+    @return: a zone with these records.
+    """
+    return Zone.fromRecords(APEX, records(text))
+
+
+def versionOf(text: str = ZONE) -> Version:
+    """
+    @return: the only version of such a zone.
+    """
+    return zoneOf(text).current
+
+
+def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:
+    """
+    @return: all records, in a form that can be compared: owner, type, TTL, rdata.
+    """
+    return {
+        (rrset.name.lower(), rrset.rrType, rrset.ttl, rdata) for node in version.nodes() for rrset in node.sets for rdata in rrset.rdatas
+    }

@@ -1,0 +1,362 @@
+"""
+Tests of L{twisted_ext.zone.journal}: what was acknowledged is there, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from twisted_ext.errors import StorageFault
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone import journal as module
+from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.journal import Journal, encoded
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+
+ROOT = Path(__file__).parents[2]
+
+
+def steps(version: Version, count: int) -> list[tuple[Version, Difference]]:
+    """
+    @return: versions that follow each other, and their differences.
+    """
+    found = []
+    for _ in range(count):
+        transaction = Transaction(version)
+        transaction.add(record(f"host{version.serial} 60 A 192.0.2.{version.serial % 256}"))
+        committed = transaction.commit()
+        assert committed is not None
+        found.append(committed)
+        version = committed[0]
+    return found
+
+
+class JournalTests(SynchronousTestCase):
+    """
+    Tests for L{Journal}.
+    """
+
+    def setUp(self) -> None:
+        self.path = self.mktemp()
+
+    def journal(self, *, most: float | None = None, readOnly: bool = False) -> Journal:
+        """
+        Open the journal; it is closed at the end.
+        """
+        journal = Journal(self.path, APEX, most=most, readOnly=readOnly)
+        self.addCleanup(journal.close)
+        return journal
+
+    def filled(self, count: int) -> list[Version]:
+        """
+        @return: the versions that a journal with so many differences leads through, after it was closed.
+        """
+        journal = self.journal()
+        versions = [versionOf()]
+        for version, difference in steps(versions[0], count):
+            journal.append([difference])
+            versions.append(version)
+        journal.close()
+        return versions
+
+    # -- keeping
+
+    def test_again(self) -> None:
+        """
+        What was appended is there when the journal is opened again, and leads to the same zone.
+        """
+        versions = self.filled(5)
+        journal = self.journal()
+        self.assertEqual((len(journal), journal.oldest, journal.newest, journal.said), (5, 10, 15, ""))
+        self.assertEqual(textsOf(journal.replayed(versions[0])), textsOf(versions[5]))
+        self.assertEqual(textsOf(journal.replayed(versions[3])), textsOf(versions[5]))
+        self.assertIs(journal.replayed(versions[5]), versions[5])
+
+    def test_since(self) -> None:
+        """
+        The differences since a serial number are given, none since the newest, and nothing is made up for one that is not kept.
+        """
+        versions = self.filled(5)
+        journal = self.journal()
+        since = journal.since(13)
+        assert since is not None
+        self.assertEqual([(each.oldSerial, each.newSerial) for each in since], [(13, 14), (14, 15)])
+        self.assertEqual(journal.since(15), [])
+        self.assertIsNone(journal.since(9))
+        self.assertIsNone(journal.since(16))
+        whole = journal.condensedSince(10)
+        assert whole is not None
+        self.assertEqual((whole.oldSerial, whole.newSerial, len(whole.added)), (10, 15, 5))
+        self.assertIsNone(journal.condensedSince(15))
+        self.assertEqual((journal.octetsSince(15), journal.octetsSince(9)), (0, None))
+        self.assertGreater(journal.octetsSince(10) or 0, journal.octetsSince(12) or 0)
+        self.assertEqual(versions[5].serial, 15)
+
+    def test_empty(self) -> None:
+        """
+        A journal without differences changes nothing.
+        """
+        journal = self.journal()
+        version = versionOf()
+        self.assertIs(journal.replayed(version), version)
+        self.assertEqual((journal.oldest, journal.newest, journal.since(10)), (None, None, None))
+
+    def test_otherZone(self) -> None:
+        """
+        The journal of another zone, and a file that is none, are left alone and told of.
+        """
+        self.filled(1)
+        fault = self.assertRaises(StorageFault, Journal, self.path, nameFromText("example.com"))
+        self.assertIn("not a journal of example.com.", str(fault))
+        Path(self.path).write_bytes(b"something else")
+        self.assertRaises(StorageFault, Journal, self.path, APEX)
+        self.assertEqual(Path(self.path).read_bytes(), b"something else")
+        self.assertRaises(StorageFault, Journal, self.path + "/none", APEX)
+
+    def test_twoServers(self) -> None:
+        """
+        Two cannot write the same journal; one may read it meanwhile.
+        """
+        journal = self.journal()
+        self.assertIn("another server", str(self.assertRaises(StorageFault, Journal, self.path, APEX)))
+        version, difference = steps(versionOf(), 1)[0]
+        journal.append([difference])
+        self.assertEqual(self.journal(readOnly=True).replayed(versionOf()).serial, version.serial)
+
+    def test_otherVersion(self) -> None:
+        """
+        A zone that the journal does not know is not served as something between: the fault says what is where and what to do.
+        """
+        self.filled(3)
+        other = versionOf(ZONE.replace(" 10 3600", " 99 3600"))
+        complaint = str(self.assertRaises(StorageFault, self.journal().replayed, other))
+        self.assertIn("leads from serial 10 to 13, and the zone has 99", complaint)
+        self.assertIn("remove the journal", complaint)
+
+    def test_mustFollow(self) -> None:
+        """
+        A difference that does not follow the last one is not taken.
+        """
+        self.filled(2)
+        journal = self.journal()
+        self.assertRaises(StorageFault, journal.append, [steps(versionOf(), 1)[0][1]])
+        self.assertEqual(journal.newest, 12)
+
+    # -- damage
+
+    def test_tornTail(self) -> None:
+        """
+        Wherever a crash ended the file, all differences that are whole are there, and what is left of the next is cut off and said. The
+        journal goes on from there.
+        """
+        versions = self.filled(3)
+        whole = Path(self.path).read_bytes()
+        sizes = [len(encoded(difference)) for _, difference in steps(versionOf(), 3)]
+        header = len(whole) - sum(sizes)
+        ends = [header + sum(sizes[:count]) for count in range(4)]
+        for size in range(len(whole)):
+            Path(self.path).write_bytes(whole[:size])
+            journal = Journal(self.path, APEX)
+            count = sum([end <= size for end in ends[1:]])
+            self.assertEqual(len(journal), count, size)
+            self.assertEqual(bool(journal.said), size > header and size not in ends, size)
+            replayed = journal.replayed(versions[0])
+            self.assertEqual(replayed.serial, 10 + count)
+            for _, difference in steps(versionOf(), 3)[count:]:
+                journal.append([difference])
+            journal.close()
+            self.assertEqual(Path(self.path).read_bytes(), whole)
+
+    def test_damage(self) -> None:
+        """
+        Octets that are not what was written are never served: the zone is as it was at some serial number, and where more was lost
+        than a crash can take, it is said and everything is kept aside.
+        """
+        versions = self.filled(4)
+        texts = {version.serial: textsOf(version) for version in versions}
+        whole = Path(self.path).read_bytes()
+        draw = random.Random(4)
+        header = 9 + len(APEX)
+        kept = 0
+        for _ in range(300):
+            octets = bytearray(whole)
+            octets[draw.randrange(header, len(whole))] ^= 1 << draw.randrange(8)
+            Path(self.path).write_bytes(octets)
+            journal = Journal(self.path, APEX)
+            replayed = journal.replayed(versions[0])
+            self.assertEqual(textsOf(replayed), texts[replayed.serial])
+            self.assertNotEqual(journal.said, "")
+            if "acknowledged" in journal.said:
+                kept += 1
+                self.assertEqual(Path(self.path + ".damaged").read_bytes(), bytes(octets))
+            journal.close()
+        self.assertGreater(kept, 50)
+
+    def test_checksum(self) -> None:
+        """
+        Without the checksum damage would be served: the test above tells something.
+        """
+        versions = self.filled(1)
+        octets = bytearray(Path(self.path).read_bytes())
+        octets[-1] ^= 1
+        Path(self.path).write_bytes(octets)
+        with patch.object(module, "crc32", lambda octets, start=0: int.from_bytes(self._checksum(), "big")):
+            replayed = self.journal().replayed(versions[0])
+        self.assertNotEqual(textsOf(replayed), textsOf(versions[1]))
+        self.assertEqual(replayed.serial, 11)
+
+    def _checksum(self) -> bytes:
+        octets = Path(self.path).read_bytes()
+        header = 9 + len(APEX)
+        return octets[header + 4 : header + 8]
+
+    # -- disks
+
+    def test_diskFull(self) -> None:
+        """
+        Where the disk takes no more, the change is not there, not even half of it; and when it has room again, the journal goes on.
+        """
+        versions = self.filled(1)
+        journal = self.journal()
+        before = Path(self.path).read_bytes()
+        following = [difference for _, difference in steps(versions[1], 2)]
+        pwrite = os.pwrite
+        left = [20]
+
+        def full(file: int, octets: bytes, offset: int) -> int:
+            if not left[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = pwrite(file, octets[: left[0]], offset)
+            left[0] -= written
+            return written
+
+        with patch.object(os, "pwrite", full):
+            self.assertIn("No space left", str(self.assertRaises(StorageFault, journal.append, following)))
+        self.assertEqual(Path(self.path).read_bytes(), before)
+        self.assertEqual(journal.newest, 11)
+        journal.append(following)
+        self.assertEqual(journal.newest, 13)
+        self.assertEqual(len(journal.since(10) or ()), 3)
+
+    def test_syncFails(self) -> None:
+        """
+        What the disk did not confirm is taken back; where not even that works, nothing is written until it does.
+        """
+        versions = self.filled(1)
+        journal = self.journal()
+        before = Path(self.path).read_bytes()
+        difference = steps(versions[1], 1)[0][1]
+
+        def fails(*arguments: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with patch.object(os, "fdatasync", fails):
+            self.assertRaises(StorageFault, journal.append, [difference])
+            self.assertEqual(Path(self.path).read_bytes(), before)
+            with patch.object(os, "ftruncate", fails):
+                self.assertRaises(StorageFault, journal.append, [difference])
+                self.assertRaises(StorageFault, journal.append, [difference])
+        journal.append([difference])
+        journal.close()
+        self.assertEqual(self.journal().newest, 12)
+
+    def test_tooLarge(self) -> None:
+        """
+        A difference that is larger than the journal takes is told of.
+        """
+        difference = steps(versionOf(), 1)[0][1]
+        with patch.object(module, "_MOST_ENTRY", 50):
+            self.assertRaises(StorageFault, self.journal().append, [difference])
+
+    def test_killed(self) -> None:
+        """
+        A process that writes a journal is killed again and again at any moment: every serial number that it had said is there, and
+        what is there is a zone as it was at one.
+        """
+        draw = random.Random(9)
+        said = 10
+        for _ in range(12):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.zone.journaling", self.path], stdout=subprocess.PIPE, cwd=ROOT, text=True
+            )
+            assert process.stdout is not None
+            with process, process.stdout as output:
+                for _ in range(draw.randrange(1, 60)):
+                    said = int(output.readline())
+                process.send_signal(signal.SIGKILL)
+                for line in output:
+                    if line.endswith("\n"):
+                        said = int(line)
+            journal = Journal(self.path, APEX)
+            version = journal.replayed(versionOf())
+            journal.close()
+            self.assertIn(version.serial, (said, said + 1))
+            node = version.find(b"\x05count")
+            assert node is not None
+            text = node.sets[0].rdatas[0]
+            self.assertTrue(text.endswith(f"{'x' if (version.serial - 1) * 7 % 200 else ''}{version.serial}".encode()))
+            said = version.serial
+
+    # -- size
+
+    def test_trimmed(self) -> None:
+        """
+        What an image has goes once there is too much, the oldest first; what no image has stays, however much it is.
+        """
+        journal = self.journal(most=65536)
+        versions = [versionOf()]
+        for version, difference in steps(versions[0], 1500):
+            journal.append([difference])
+            versions.append(version)
+        self.assertGreater(journal.octets, 65536)
+        self.assertFalse(journal.trim(10))
+        self.assertEqual(journal.oldest, 10)
+        self.assertTrue(journal.trim(1510))
+        self.assertLess(journal.octets, 65536)
+        self.assertEqual(journal.newest, 1510)
+        oldest = journal.oldest
+        assert oldest is not None
+        self.assertGreater(oldest, 1000)
+        self.assertEqual(textsOf(journal.replayed(versions[oldest - 10])), textsOf(versions[-1]))
+        self.assertFalse(journal.trim(1510))
+        version, difference = steps(versions[-1], 1)[0]
+        journal.append([difference])
+        journal.close()
+        self.assertEqual(self.journal().newest, 1511)
+
+    def test_trimFails(self) -> None:
+        """
+        Where there is no room for the journal's smaller self, it stays what it is.
+        """
+        self.filled(3)
+        journal = self.journal()
+
+        def fails(*arguments: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with patch.object(os, "rename", fails):
+            self.assertRaises(StorageFault, journal.clear)
+        self.assertEqual((len(journal), journal.newest), (3, 13))
+
+    def test_cleared(self) -> None:
+        """
+        A zone that was replaced as a whole begins a new journal.
+        """
+        self.filled(3)
+        journal = self.journal()
+        journal.clear()
+        self.assertEqual(len(journal), 0)
+        journal.append([steps(versionOf(), 1)[0][1]])
+        journal.close()
+        self.assertEqual(self.journal().newest, 11)
