@@ -15,6 +15,7 @@ __all__ = [
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED",
+    "FINDINGS_KEPT", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
 # -- images
@@ -104,3 +105,22 @@ MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
 
 #: Quotes and parentheses that are never closed, for each of which reading begins once more behind the line that opens them.
 ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
+
+# -- checks
+
+#: Findings of one check that are kept; the others are counted.
+FINDINGS_KEPT: Final = Limit(default=100, least=1, most=100_000)
+
+#: Aliases that are followed to see whether they lead anywhere.
+CHECKED_ALIASES: Final = Limit(default=16, least=1, most=64)
+
+#: Seconds before the end of a signature from which on it is worth a warning.
+SIGNATURE_WARNING: Final = Limit(default=3 * 86400, least=0, most=90 * 86400)
+
+# -- catalogs
+
+#: Zones that one catalog may list: whoever writes it has us ask for each of them.
+CATALOG_MEMBERS: Final = Limit(default=200_000, least=1, most=10_000_000)
+
+#: Groups that one zone of a catalog may be in.
+CATALOG_GROUPS: Final = Limit(default=16, least=1, most=1000)

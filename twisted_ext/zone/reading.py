@@ -1,0 +1,462 @@
+"""
+Reading master files (RFC 1035, section 5; RFC 2308, section 4; RFC 3597, section 5) with the directives of BIND.
+
+What cannot be read is complained about and passed over, so that all that is wrong with a file is said at once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from operator import length_hint
+from struct import Struct
+from typing import Final
+
+from twisted_ext.errors import BadRecord
+from twisted_ext.wire.codes import IN, className
+from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
+from twisted_ext.wire.text import headFromTokens
+from twisted_ext.wire.tokens import Tokens, badRecord
+from twisted_ext.zone.building import SAYING, ImageBuilder
+from twisted_ext.zone.complaints import Complaint, Reading
+from twisted_ext.zone.limits import (
+    ENTRIES_UNCLOSED,
+    ENTRY_OCTETS,
+    INCLUDE_DEPTH,
+    INCLUDED_FILES,
+    MASTER_COMPLAINTS,
+    MASTER_OCTETS,
+    RECORDS_GENERATED,
+)
+from twisted_ext.zone.scanning import Unclosed, entryEnd, goesOn, normalized
+from twisted_ext.zone.skimming import MOST_TTL, Form, skim
+
+__all__ = ["Reader", "readMaster"]
+
+#: Octets that are cut into lines at a time.
+_CHUNK: Final = 1 << 18
+
+_head: Final = Struct(">HHHIH").pack
+_TO_APEX: Final = 0xC00C
+
+#: Octets between an owner's labels and the rdata.
+_BETWEEN: Final = 12
+
+class _Enough(Exception):
+    """
+    So much is wrong that going on tells nobody more.
+    """
+
+
+def readMaster(source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True) -> Reading:
+    """
+    Read a zone.
+
+    @param source: what a file holds, or the path of one.
+    @param apex: the zone's name, which is the origin at first as well.
+    @param path: how a source that is given as octets is called in complaints; $INCLUDE finds files beside it, and is refused where
+        it is empty.
+    @param ttl: seconds, for records before any $TTL that say none.
+    @param quick: take the fast path where that is possible; what is read is the same.
+    """
+    reader = Reader(apex, ttl, quick)
+    reader.read(source, path)
+    return reader.reading
+
+
+class Reader:
+    """
+    One pass through a master file and all that it includes.
+
+    @ivar apex: the zone's name, folded.
+    @ivar origin: where names without a final dot belong.
+    @ivar tail: the origin's labels above the apex; L{None} where it lies outside of the zone.
+    @ivar owner: the labels above the apex of the owner named last; L{None} where nobody knows.
+    @ivar outside: whether that owner lies outside of the zone.
+    @ivar ttl: what $TTL said.
+    @ivar lastTTL: what the last record said that said any.
+    @ivar forms: what words between owner and rdata come to, as long as origin and $TTL stay as they are.
+    @ivar owners: labels of owners, likewise.
+    @ivar names: names in rdata, likewise.
+    """
+
+    __slots__ = (
+        "apex", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks", "mixed",
+        "reading", "quick", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
+    )  # fmt: skip
+
+    def __init__(self, apex: bytes, ttl: int | None, quick: bool) -> None:
+        builder = ImageBuilder(apex)
+        self.reading = Reading(builder)
+        self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
+        self.apex = apex.lower()
+        self.owner: bytes | None = None
+        self.outside = False
+        self.ttl = ttl
+        self.lastTTL: int | None = None
+        self.forms: dict[tuple[bytes, ...], Form] = {}
+        self.owners: dict[bytes, bytes] = {}
+        self.names: dict[bytes, bytes] = {}
+        self.quick = quick
+        self._path = ""
+        self._line = 0
+        self._opened: list[tuple[int, int]] = []
+        self._octets = self._generated = self._fatal = self._warnings = self._unclosed = 0
+        self._setOrigin(apex)
+
+    def read(self, source: bytes | str, path: str = "") -> None:
+        """
+        Read a whole file, and what it includes.
+        """
+        try:
+            if isinstance(source, str):
+                self._path = source
+                data = self._opening(source)
+                if data is None:
+                    return
+            else:
+                self._path = path
+                data = source
+            self._file(data)
+        except BadRecord as error:
+            self._complain(0, 0, error.text)
+        except _Enough:
+            pass
+
+    # -- what directives and records change
+
+    def _setOrigin(self, origin: bytes) -> None:
+        self.origin = origin
+        folded = origin.lower()
+        self.tail = origin[: len(origin) - len(self.apex)] if isBelow(folded, self.apex) else None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.forms.clear()
+        self.owners.clear()
+        self.names.clear()
+        self.names[b"."] = b"\x00"
+        self.names[b"@"] = self.origin
+
+    def place(self, labels: bytes, rrType: int, record: bytes) -> None:
+        """
+        @param labels: the owner's above the apex, as written.
+        @param record: as images hold it.
+        """
+        key = labels.lower()
+        mark = SAYING.get(rrType)
+        if mark:
+            self.marks[key] = self.marks.get(key, 0) | mark
+        before = self.nodes.get(key)
+        if not before:
+            self.nodes[key] = record
+            return
+        self.nodes[key] = before + record
+        count = self.counts.get(key, 1)
+        self.counts[key] = count + 1
+        if key not in self.mixed and _has(before, len(key), record):
+            self.mixed.add(key)
+
+    # -- complaints
+
+    def _complain(self, line: int, column: int, text: str, fatal: bool = True) -> None:
+        most = MASTER_COMPLAINTS.default
+        reading = self.reading
+        if fatal:
+            self._fatal += 1
+            if self._fatal > most:
+                reading.unsaid += 1
+                reading.complaints.append(Complaint(self._path, line, column, "so much is wrong that reading ends here"))
+                raise _Enough
+        else:
+            self._warnings += 1
+            if self._warnings > most:
+                reading.unsaid += 1
+                return
+        reading.complaints.append(Complaint(self._path, line, column, text, fatal))
+
+    def _complainOf(self, error: BadRecord, text: str, line: int, fatal: bool = True) -> None:
+        """
+        @param text: the entry, at one column of which something is wrong.
+        @param line: where it begins.
+        """
+        before = text[: max(error.column - 1, 0)]
+        place = line + before.count("\n")
+        self._complain(place, len(before) - before.rfind("\n"), error.text.removeprefix(f"column {error.column}: "), fatal)
+
+    # -- files
+
+    def _opening(self, path: str) -> bytes | None:
+        """
+        @return: what the file holds, or L{None} where it cannot be read, which has been said.
+
+        @raise BadRecord: it may not be read.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            with open(descriptor, "rb", buffering=0) as file:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise badRecord(f"{path} is no file")
+                if (status.st_dev, status.st_ino) in self._opened:
+                    raise badRecord(f"{path} includes itself")
+                self._octets += status.st_size
+                if self._octets > MASTER_OCTETS.default:
+                    raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
+                self._opened.append((status.st_dev, status.st_ino))
+                self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
+                return file.read(status.st_size + 1)
+        except (OSError, ValueError) as error:
+            if isinstance(error, BadRecord):
+                raise
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise badRecord(f"{path!r} cannot be read: {why}") from None
+
+    def _file(self, data: bytes) -> None:
+        data, foreign = normalized(data)
+        if foreign:
+            self._complain(0, 0, f"the file is {foreign}; text in ASCII or UTF-8 was expected")
+            return
+        quick = self.quick
+        if b"\x0b" in data or b"\x0c" in data:
+            # For bytes.split() these are blanks; in master files they are not.
+            self.quick = False
+        position, number = 0, 1
+        while position < len(data):
+            position, number = self._chunk(data, position, number)
+        self.quick = quick
+
+    def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
+        """
+        @param number: of the line at C{position}.
+
+        @return: the same for what comes behind.
+        """
+        end = position + _CHUNK
+        if end < len(data):
+            end = data.rfind(b"\n", position, end) + 1 or data.find(b"\n", end) + 1 or len(data)
+        lines = data[position:end].split(b"\n")
+        count = len(lines)
+        iterator = iter(lines)
+        seen = 0
+        while (line := skim(self, iterator)) is not None:
+            index = count - length_hint(iterator) - 1
+            position += sum(map(len, lines[seen:index])) + index - seen
+            number += index - seen
+            behind = self._entry(data, position, line, number)
+            more = data.count(b"\n", position, behind)
+            position, number, seen = behind, number + more, index + more
+            if seen >= count - 1 or position > end:
+                return position, number
+            for _ in range(more - 1):
+                next(iterator)
+        return end, number + count - 1 - seen
+
+    def _entry(self, data: bytes, start: int, line: bytes, number: int) -> int:
+        """
+        Read one entry.
+
+        @param line: the first line of it.
+
+        @return: where the next one begins.
+        """
+        end = start + len(line) + 1
+        most = int(ENTRY_OCTETS.default)
+        self._line = number
+        if goesOn(line) or len(line) > most:
+            try:
+                end = entryEnd(data, start, most)
+            except Unclosed as error:
+                before = data[start : error.offset]
+                column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+                self._complain(number + before.count(b"\n"), column, error.text)
+                self._unclosed += 1
+                if self._unclosed > ENTRIES_UNCLOSED.default:
+                    raise _Enough from None
+                return _afterwards(data, data.find(b"\n", error.offset) + 1)
+        text = data[start:end].decode("utf-8", "surrogateescape").removesuffix("\n")
+        try:
+            tokens = Tokens(text, self.origin)
+            if tokens.more():
+                if text[0] not in " \t" and tokens.peek().startswith("$"):
+                    self._directive(tokens)
+                else:
+                    self._record(tokens, text, number)
+        except BadRecord as error:
+            self._complainOf(error, text, number)
+        return end
+
+    # -- entries
+
+    def _record(self, tokens: Tokens, text: str, number: int) -> None:
+        from twisted_ext.wire.rdata.kinds import nameFromToken
+
+        if text[0] not in " \t":
+            word = tokens.take("the owner's name")
+            self.owner = None
+            self._own(nameFromToken(tokens, word))
+        elif self.owner is None:
+            tokens.take("")
+            raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
+        rrClass, ttl, rrType = headFromTokens(tokens)
+        if rrClass not in (None, IN):
+            raise badRecord(f"class {className(rrClass or 0)} where IN was expected, the one class of zones here", tokens.column)
+        if isMeta(rrType):
+            raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
+        column = tokens.column
+        rdata = declarationOf(rrType).fromTokens(tokens).wire
+        seconds = self._lifetime(ttl, rrType, rdata, column)
+        remarks = tokens.remarks
+        if seconds > MOST_TTL:
+            remarks.append(badRecord(f"a TTL of {seconds}; more than {MOST_TTL} counts as 0 (RFC 2181, section 8)", column))
+        if self.outside:
+            remarks.append(badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1))
+        for remark in remarks:
+            self._complainOf(remark, text, number, False)
+        if self.outside:
+            return
+        labels = self.owner or b""
+        self.place(labels, rrType, labels + _head(_TO_APEX, rrType, IN, seconds, len(rdata)) + rdata)
+
+    def _own(self, name: bytes) -> None:
+        self.outside = not isBelow(name.lower(), self.apex)
+        self.owner = name if self.outside else name[: len(name) - len(self.apex)]
+
+    def _lifetime(self, ttl: int | None, rrType: int, rdata: bytes, column: int) -> int:
+        if ttl is not None:
+            self.lastTTL = ttl
+            return ttl
+        seconds = self.lastTTL if self.ttl is None else self.ttl
+        if seconds is None:
+            if rrType != SOA:
+                raise badRecord("no TTL; one was expected here, in a record before, or in $TTL", column)
+            # What the field meant before RFC 2308, section 4.
+            seconds = self.lastTTL = int.from_bytes(rdata[-4:], "big")
+        return seconds
+
+    def _directive(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.kinds import nameFromToken
+
+        word = tokens.take("")
+        kinds: dict[str, Callable[[Tokens], None]] = {"$TTL": self._setTTL, "$INCLUDE": self._include, "$GENERATE": self._generate}
+        directive = kinds.get(word.upper())
+        if directive is not None:
+            directive(tokens)
+        elif word.upper() == "$ORIGIN":
+            text = tokens.take("a name")
+            name = nameFromToken(tokens, text)
+            tokens.end()
+            self._remark(tokens, text)
+            self._setOrigin(name)
+        else:
+            raise tokens.bad(word, "$ORIGIN, $TTL, $INCLUDE or $GENERATE")
+
+    def _remark(self, tokens: Tokens, origin: str) -> None:
+        if not origin.endswith(".") and origin != "@":
+            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; a dot at its end says that it is not"
+            tokens.remarks.append(badRecord(what, tokens.column))
+        for remark in tokens.remarks:
+            self._complain(self._line, remark.column, remark.text.removeprefix(f"column {remark.column}: "), False)
+
+    def _setTTL(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.times import secondsFromDuration
+
+        expected = "a TTL in seconds, or as 1h30m,"
+        word = tokens.take(expected)
+        try:
+            seconds = secondsFromDuration(word)
+        except ValueError:
+            raise tokens.bad(word, expected) from None
+        tokens.end()
+        self.ttl = seconds
+        self.forms.clear()
+
+    def _include(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.kinds import nameFromToken
+
+        path = os.fsdecode(tokens.octets("the path of a file"))
+        column = tokens.column
+        origin = self.origin
+        if tokens.more():
+            text = tokens.take("a name")
+            origin = nameFromToken(tokens, text)
+            self._remark(tokens, text)
+        tokens.end()
+        if not self._path:
+            raise badRecord("$INCLUDE where there is no file beside which the other one could be", column)
+        if len(self._opened) > INCLUDE_DEPTH.default:
+            raise badRecord(f"files include each other {len(self._opened)} deep; {int(INCLUDE_DEPTH.default)} is the most", column)
+        if len(self.reading.sources) > INCLUDED_FILES.default:
+            raise badRecord(f"{len(self.reading.sources)} files are read; {int(INCLUDED_FILES.default)} are the most", column)
+        before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl, self.lastTTL)
+        opened = len(self._opened)
+        path = os.path.join(os.path.dirname(self._path), path)
+        try:
+            data = self._opening(path)
+        except BadRecord as error:
+            raise badRecord(error.text, column) from None
+        if data is None:
+            return
+        self._path = path
+        self._setOrigin(origin)
+        self._file(data)
+        del self._opened[opened:]
+        self._path, self._line, origin, self.owner, self.outside, self.ttl, self.lastTTL = before
+        self._setOrigin(origin)
+
+    def _generate(self, tokens: Tokens) -> None:
+        from twisted_ext.zone.generating import Template, numbersOf, texts
+
+        word = tokens.take("a range such as 1-254")
+        column = tokens.column
+        numbers = numbersOf(word, column)
+        self._generated += len(numbers)
+        if self._generated > RECORDS_GENERATED.default:
+            raise badRecord(f"{self._generated} records are generated; {int(RECORDS_GENERATED.default)} are the most", column)
+        owner = Template(tokens.take("the owner's name"), tokens.column)
+        rrClass, ttl, rrType = headFromTokens(tokens)
+        head = " ".join([*([str(ttl)] if ttl is not None else []), className(IN if rrClass is None else rrClass), typeName(rrType)])
+        parts = [tokens.take("the rdata")]
+        begin = tokens.column
+        while tokens.more():
+            parts.append(tokens.take(""))
+        rest = Template(" ".join(parts), begin)
+        before = self.owner, self.outside
+        for text in texts(numbers, owner, head, rest):
+            if skim(self, iter([text.encode("utf-8", "surrogateescape")])) is None:
+                continue
+            try:
+                self._record(Tokens(text, self.origin), text, self._line)
+            except BadRecord as error:
+                raise badRecord(f"{text[:80]!r}: {error.text}", column) from None
+        self.owner, self.outside = before
+
+
+def _has(octets: bytes, length: int, record: bytes) -> bool:
+    """
+    @param length: octets of the owner's labels, the same in all of them.
+
+    @return: whether there is a record of the same type among these; of signatures, one that covers the same type.
+    """
+    kind = record[length + 2 : length + 4]
+    covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""
+    position = length
+    while position < len(octets):
+        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + _BETWEEN):
+            return True
+        position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
+    return False
+
+
+def _afterwards(data: bytes, position: int) -> int:
+    """
+    @return: where a line begins that looks like a new entry, at C{position} or behind it.
+    """
+    if not position:
+        return len(data)
+    while position < len(data) and data[position : position + 1] in b" \t\n)":
+        position = data.find(b"\n", position) + 1 or len(data)
+    return position

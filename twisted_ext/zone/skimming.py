@@ -1,0 +1,299 @@
+"""
+The fast path through master files: lines that are one record each, without quotes, escapes and parentheses. Whatever is not quite as
+usual is left to L{reading<twisted_ext.zone.reading>}, which says what is wrong with it where something is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from socket import AF_INET, AF_INET6, inet_pton
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import MOST_OCTETS, isBelow
+from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rrtypes import isMeta
+from twisted_ext.wire.text import headFromTokens
+from twisted_ext.wire.tokens import Tokens
+from twisted_ext.zone.building import SAYING
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.reading import Reader
+
+__all__ = ["Form", "MOST_TTL", "skim"]
+
+#: What the words between owner and rdata come to: the octets behind a relative owner's own labels up to the rdata (its length
+#: included where it is fixed), the same behind an owner's labels down to the apex, how rdata are read, the type, the TTL if it is said.
+Form = tuple[bytes, bytes, int, int, int | None]
+
+_LENGTHS: Final = [bytes([number]) for number in range(64)]
+
+_PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
+
+_SPECIAL: Final = re.compile(rb'["();\\]')
+
+#: Seconds that a TTL may have (RFC 2181, section 8).
+MOST_TTL: Final = 0x7FFFFFFF
+
+#: Kinds of rdata: an address of either family, one name, all others.
+_A: Final = 0
+_AAAA: Final = 1
+_NAME: Final = 2
+_OTHER: Final = 3
+
+_KINDS: Final = {1: _A, 28: _AAAA, 2: _NAME, 5: _NAME, 12: _NAME, 39: _NAME}
+
+_head: Final = Struct(">HHHI").pack
+_short: Final = Struct(">H").pack
+_numbers: Final = Struct(">IIIII").pack
+
+_TO_APEX: Final = 0xC00C
+_BLANK: Final = 0x20
+_COMMENT: Final = 0x3B
+_MX: Final = 15
+_SOA: Final = 6
+_TXT: Final = 16
+
+#: Forms and names that are remembered; files in which they vary without end are slower, no more.
+_REMEMBERED: Final = 8192
+
+#: Octets that the origin may have for owners of one label to be certain of having room.
+_ROOMY: Final = 190
+
+
+def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
+    """
+    Take records up to a line that is none, or none of the usual kind.
+
+    @return: that line, or L{None} where there are no more.
+    """
+    tail = reader.tail
+    if tail is None or len(reader.origin) > _ROOMY or not reader.quick:
+        return next(lines, None)
+    forms, nodes, counts, mixed = reader.forms, reader.nodes, reader.counts, reader.mixed
+    usual, get, pton, lengths = forms.get, nodes.get, inet_pton, _LENGTHS
+    last: bytes | None = None
+    said: Form | None = None
+    for line in lines:
+        words = line.split()
+        try:
+            owner, one, two, rdata = words
+            form = usual((one, two))
+            if form is not None and form[2] < _OTHER and line[0] > _BLANK and owner.isalnum():
+                label = lengths[len(owner)] + owner
+                key = (label + tail).lower()
+                kind = form[2]
+                if kind == _A:
+                    record = label + form[0] + pton(AF_INET, rdata.decode())
+                elif kind == _AAAA:
+                    record = label + form[0] + pton(AF_INET6, rdata.decode())
+                else:
+                    name = _name(reader, rdata)
+                    record = label + form[0] + _short(len(name)) + name
+                    mark = SAYING.get(form[3])
+                    if mark:
+                        reader.marks[key] = reader.marks.get(key, 0) | mark
+                last = owner
+                said = form
+                before = get(key)
+                if not before:
+                    nodes[key] = record
+                    continue
+                nodes[key] = before + record
+                if counts.get(key, 1) > 1:
+                    counts[key] += 1
+                    mixed.add(key)
+                else:
+                    counts[key] = 2
+                    place = len(key) + 2
+                    if before[place : place + 2] == record[place : place + 2]:
+                        mixed.add(key)
+                continue
+        except (ValueError, OSError, LookupError):
+            pass
+        if not words or line[0] == _COMMENT:
+            continue
+        if last is not None:
+            _settle(reader, last, said)
+            last = None
+        if not _other(reader, line, words):
+            return line
+    if last is not None:
+        _settle(reader, last, said)
+    return None
+
+
+def _settle(reader: Reader, owner: bytes, form: Form | None) -> None:
+    """
+    Tell the reader what the record that was taken last says for those behind it.
+    """
+    reader.owner = _LENGTHS[len(owner)] + owner + (reader.tail or b"")
+    reader.outside = False
+    if form is not None and form[4] is not None:
+        reader.lastTTL = form[4]
+
+
+def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
+    """
+    Take a record of any form and type.
+
+    @return: whether it could be taken.
+    """
+    special = _SPECIAL.search(line)
+    if special is not None:
+        if special[0] == b";":
+            line = line[: special.start()]
+            words = line.split()
+            if not words:
+                return True
+        elif special[0] != b'"':
+            return False
+    labels: bytes | None
+    if line[0] > _BLANK:
+        labels = _labels(reader, words[0])
+        at = 1
+    else:
+        labels = reader.owner if line[0] in b" \t" and not reader.outside else None
+        at = 0
+    if labels is None:
+        return False
+    usual = reader.forms.get
+    form = usual(tuple(words[at : at + 2]))
+    behind = at + 2
+    if form is None:
+        form = usual(tuple(words[at : at + 1]))
+        behind = at + 1
+        if form is None:
+            form = usual(tuple(words[at : at + 3]))
+            behind = at + 3
+            if form is None:
+                behind, form = _learned(reader, words, at)
+                if form is None:
+                    return False
+    values = words[behind:]
+    rrType = form[3]
+    try:
+        if special is not None and special[0] == b'"':
+            rdata = _string(line, special.start()) if rrType == _TXT and len(values) and values[0][:1] == b'"' else None
+        else:
+            rdata = _rdata(reader, form, values)
+    except (CallerFault, ValueError, OSError, LookupError):
+        return False
+    if rdata is None:
+        return False
+    record = labels + form[1] + (rdata if form[2] < _NAME else _short(len(rdata)) + rdata)
+    reader.place(labels, rrType, record)
+    reader.owner = labels
+    reader.outside = False
+    if form[4] is not None:
+        reader.lastTTL = form[4]
+    return True
+
+
+def _string(line: bytes, start: int) -> bytes | None:
+    """
+    @return: the rdata of one quoted string that ends its line.
+    """
+    text = line[start:].rstrip()
+    inside = text[1:-1]
+    if len(text) < 2 or text[-1:] != b'"' or b'"' in inside or b"\\" in inside or len(inside) > 255:
+        return None
+    return bytes([len(inside)]) + inside
+
+
+def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
+    kind, rrType = form[2], form[3]
+    if kind < _OTHER:
+        (value,) = values
+        if kind == _NAME:
+            return _name(reader, value)
+        return inet_pton(AF_INET if kind == _A else AF_INET6, value.decode())
+    if rrType == _MX and len(values) == 2 and values[0].isdigit() and len(values[0]) < 6:
+        number = int(values[0])
+        return _short(number) + _name(reader, values[1]) if number <= 0xFFFF else None
+    if rrType == _SOA and len(values) == 7 and b"".join(values[2:]).isdigit():
+        numbers = [int(value) for value in values[2:] if len(value) <= 10]
+        if len(numbers) == 5 and max(numbers) <= 0xFFFFFFFF:
+            return _name(reader, values[0]) + _name(reader, values[1]) + _numbers(*numbers)
+        return None
+    tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
+    rdata = declarationOf(rrType).fromTokens(tokens).wire
+    return None if tokens.remarks else rdata
+
+
+def _labels(reader: Reader, word: bytes) -> bytes | None:
+    """
+    @return: the owner's labels above the apex, or L{None} where these are not certain.
+    """
+    labels = reader.owners.get(word)
+    if labels is not None:
+        return labels
+    tail = reader.tail or b""
+    if word == b"@":
+        labels = tail
+    elif not _PLAIN.fullmatch(word):
+        return None
+    elif word[-1:] == b".":
+        name = _wire(word[:-1]) + b"\x00"
+        if len(name) > MOST_OCTETS or not isBelow(name.lower(), reader.apex):
+            return None
+        labels = name[: len(name) - len(reader.apex)]
+    else:
+        labels = _wire(word) + tail
+        if len(labels) + len(reader.apex) > MOST_OCTETS:
+            return None
+    if len(reader.owners) >= _REMEMBERED:
+        reader.owners.clear()
+    reader.owners[word] = labels
+    return labels
+
+
+def _wire(word: bytes) -> bytes:
+    return b"".join([_LENGTHS[len(label)] + label for label in word.split(b".")])
+
+
+def _name(reader: Reader, word: bytes) -> bytes:
+    """
+    @raise ValueError: the word is no name of the usual kind.
+    """
+    name = reader.names.get(word)
+    if name is not None:
+        return name
+    if not _PLAIN.fullmatch(word):
+        raise ValueError(word)
+    name = _wire(word[:-1]) + b"\x00" if word[-1:] == b"." else _wire(word) + reader.origin
+    if len(name) > MOST_OCTETS:
+        raise ValueError(word)
+    if len(reader.names) >= _REMEMBERED:
+        reader.names.clear()
+    reader.names[word] = name
+    return name
+
+
+def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
+    """
+    Look at the words between owner and rdata for the first time.
+
+    @return: which word is the first one of the rdata, and what those before it come to; L{None} where they are for others to read.
+    """
+    for behind in range(at + 1, min(at + 4, len(words) + 1)):
+        try:
+            tokens = Tokens.ofWords([word.decode("ascii") for word in words[at:behind]], None)
+            rrClass, ttl, rrType = headFromTokens(tokens)
+        except (CallerFault, ValueError):
+            continue
+        seconds = reader.ttl if ttl is None else ttl
+        if tokens.more() or rrClass not in (None, IN) or isMeta(rrType) or seconds is None or seconds > MOST_TTL:
+            break
+        kind = _KINDS.get(rrType, _OTHER)
+        head = _head(_TO_APEX, rrType, IN, seconds)
+        if kind < _NAME:
+            head += b"\x00\x04" if kind == _A else b"\x00\x10"
+        if len(reader.forms) >= _REMEMBERED:
+            reader.forms.clear()
+        form = reader.forms[tuple(words[at:behind])] = ((reader.tail or b"") + head, head, kind, rrType, ttl)
+        return behind, form
+    return 0, None
