@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, repeat
+from operator import and_
 from struct import Struct
 from typing import Final
 from zlib import crc32
@@ -15,7 +16,8 @@ from zlib import crc32
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.images import Header, abridged, hashOf
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.images import Header, abridged, digested
 from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
 from twisted_ext.zone.nodes import (
     CNAME,
@@ -25,18 +27,21 @@ from twisted_ext.zone.nodes import (
     HASHED,
     OCCLUDED,
     SIGNED,
+    SOA_OCTETS,
+    STAR,
     WILDCARD,
     decoded,
+    flagsOf,
     keyBelow,
-    rendered,
+    recordsOf,
     sortKey,
-)
+)  # fmt: skip
+from twisted_ext.zone.serials import serialIn
 
 __all__ = ["ImageBuilder", "SAYING"]
 
-_SOA: Final = 6
-_RRSIG: Final = 46
-_NSEC3: Final = 50
+#: What sorts names, and the numbers of their nodes.
+_Chain = list[tuple[bytes, int]]
 
 #: Marks of a name, by the types that there are: who fills C{nodes} directly says these for every name that has one of them. (At the apex
 #: C{CUT} is not said.)
@@ -110,10 +115,12 @@ class ImageBuilder:
         """
         return b"".join(self._parts(fingerprint))
 
-    def finishTo(self, path: str, fingerprint: bytes = b"") -> None:
+    def finishTo(self, path: str, fingerprint: bytes = b"", *, durable: bool = True) -> None:
         """
-        Write the image to a file. Whoever opens the path meanwhile gets what was there before, or all of the new one, even if the machine
-        stops at any moment.
+        Write the image to a file. Whoever opens the path meanwhile gets what was there before, or all of the new one.
+
+        @param durable: wait for the disk, so that the new one is there even if the machine stops at the next moment. Who can build it
+            again may save the time: half a file is noticed when it is opened.
 
         @raise BadZone: see L{finish}.
         @raise OSError: it cannot be written.
@@ -127,139 +134,168 @@ class ImageBuilder:
                     view = memoryview(part).cast("B")
                     while view:
                         view = view[file.write(view) :]
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(descriptor)
             os.rename(beside, path)
         except BaseException:
             os.unlink(beside)
             raise
-        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if durable:
+            folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def _parts(self, fingerprint: bytes) -> list[bytes | array[int]]:
-        nodes, counts, marks = self.nodes, self.counts, self.marks
+        nodes, counts = self.nodes, self.counts
+        if next(iter(nodes), None) != b"":
+            # The apex is node 0.
+            self.nodes = nodes = {b"": nodes.pop(b"", b""), **nodes}
         self._settle()
         serial = self._startOfAuthority()
-        children = self._climb()
-        flags = bytearray(len(nodes))
-        cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME if key else DNAME)}
-        chain = []
-        hashed = []
-        for index, key in enumerate(nodes):
-            flag = marks.get(key, 0)
-            if not key:
-                flag &= ~CUT
-            if flag & HASHED and not self._onlyHashed(key):
-                flag &= ~HASHED
-            if not nodes[key] and key:
-                flag |= EMPTY
-            if key and b"\x01*" + key in nodes or not key and b"\x01*" in nodes:
-                flag |= WILDCARD
-            if cuts and self._below(key, cuts):
-                flag |= OCCLUDED
-            if flag & SIGNED and not flag & OCCLUDED:
-                chain.append((sortKey(key), index))
-            if marks.get(key, 0) & HASHED and not flag & OCCLUDED and key[0] + 1 == len(key):
-                hashed.append((key[1:], index))
-            flags[index] = flag
-        chain.sort()
-        hashed.sort()
-        total = sum([counts.get(key, 1) if blob else 0 for key, blob in nodes.items()])
-        slots, digest = self._placed()
-        records = array("I", accumulate(map(len, nodes.values()), initial=0))
-        tallies = array("I", accumulate([counts.get(key, 1) if blob else 0 for key, blob in nodes.items()], initial=0))
-        names = array("I", accumulate(map(len, nodes), initial=0))
-        order = array("Q", [abridged(each) for each, _ in chain + hashed])
-        nodesInOrder = array("I", [index for _, index in chain + hashed])
-        keys = b"".join(nodes)
+        children, wild = self._climb()
+        keys = list(nodes)
+        marked = {**self.marks, **children}
+        places = {key: index for index, key in enumerate(keys) if key in marked}
+        below = array("I", bytes(4 * len(keys)))
+        for key, number in children.items():
+            below[places[key]] = number
+        flags, chain, hashed = self._flags(places, wild)
+        slots, digest = _placed(keys)
+        tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
         area = b"".join(nodes.values())
+        names = b"".join(keys)
+        linked = chain + hashed
         body: list[bytes | array[int]] = [
-            order, records, tallies, names, array("I", [children.get(key, 0) for key in nodes]), slots,
-            nodesInOrder, bytes(flags), keys, area,
-        ]  # fmt: skip
+            array("Q", [abridged(order) for order, _ in linked]),
+            array("I", accumulate(map(len, nodes.values()), initial=0)),
+            tallies,
+            array("I", accumulate(map(len, keys), initial=0)),
+            below,
+            slots,
+            array("I", [index for _, index in linked]),
+            bytes(flags),
+            names,
+            area,
+        ]
         summed = 0
         for part in body:
             summed = crc32(part, summed)
         header = Header(
-            nodes=len(nodes), records=total, slots=len(slots), digest=digest, chain=len(chain), hashed=len(hashed), names=len(keys),
+            nodes=len(keys), records=tallies[-1], slots=len(slots), digest=digest, chain=len(chain), hashed=len(hashed), names=len(names),
             area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
         )  # fmt: skip
-        if header.size > IMAGE_OCTETS.most:
-            raise BadZone(f"{nameToText(self.apexName)} would take {header.size} octets; an image has {IMAGE_OCTETS.most} at most")
-        end = header.places()[-2] + len(area)
-        return [header.packed(self.apexName, fingerprint), *body, bytes(-end % 8)]
+        return [header.packed(self.apexName, fingerprint), *body, bytes(-(header.places()[-2] + len(area)) % 8)]
 
     def _settle(self) -> None:
         """
         Make equal records one, and TTLs of a set equal; put the SOA first.
         """
+        nodes, counts, apexName = self.nodes, self.counts, self.apexName
         for key in {b"", *self.mixed}:
-            sets = decoded(self.nodes[key], len(key), self.apexName)
-            records = []
-            for rrset in sorted(sets, key=lambda each: each.rrType != _SOA):
-                records += rendered(rrset, len(key))
-            self.nodes[key] = b"".join(records)
-            self.counts[key] = len(records)
+            records = recordsOf(decoded(nodes[key], len(key), apexName), len(key))
+            nodes[key] = b"".join(records)
+            counts[key] = len(records)
         self.mixed.clear()
+        if sum(map(len, nodes.values())) > IMAGE_OCTETS.most:
+            raise BadZone(f"{nameToText(apexName)} has more octets of records than an image has room for, {IMAGE_OCTETS.most:.0f}")
 
     def _startOfAuthority(self) -> int:
-        soas = [each for each in decoded(self.nodes[b""], 0, self.apexName) if each.rrType == _SOA]
-        if len(soas) != 1 or len(soas[0].rdatas) != 1 or len(soas[0].rdatas[0]) < 22:
-            raise BadZone(f"{nameToText(self.apexName)} has no SOA record, or more than one; a zone has exactly one at its apex")
-        return int.from_bytes(soas[0].rdatas[0][-20:-16], "big")
+        for rrset in decoded(self.nodes[b""], 0, self.apexName):
+            if rrset.rrType == SOA and len(rrset.rdatas) == 1 and len(rrset.rdatas[0]) >= SOA_OCTETS:
+                return serialIn(rrset.rdatas[0])
+        raise BadZone(f"{nameToText(self.apexName)} has no SOA record, or more than one; a zone has exactly one at its apex")
 
-    def _climb(self) -> dict[bytes, int]:
+    def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:
         """
         Add empty non-terminals.
 
-        @return: how many names are directly below each.
+        @return: how many names are directly below each that has any, and those which have a wildcard there.
         """
-        nodes = self.nodes
-        children: dict[bytes, int] = {}
-        for key in list(nodes):
+        nodes, counts = self.nodes, self.counts
+        deep = [key for key in nodes if key and key[0] + 1 != len(key)]
+        children = {b"": len(nodes) - 1 - len(deep)}
+        wild: set[bytes] = {b""} if STAR in nodes else set()
+        for key in deep:
             while key:
                 parent = key[key[0] + 1 :]
                 children[parent] = children.get(parent, 0) + 1
+                if key[0] == 1 and key[1] == 42:
+                    wild.add(parent)
                 if parent in nodes:
                     break
                 nodes[parent] = b""
+                counts[parent] = 0
                 key = parent
-        return children
+        return children, wild
 
-    @staticmethod
-    def _below(key: bytes, cuts: set[bytes]) -> bool:
-        while key:
-            key = key[key[0] + 1 :]
-            if key in cuts:
-                return True
-        return False
+    def _flags(self, places: dict[bytes, int], wild: set[bytes]) -> tuple[bytearray, _Chain, _Chain]:
+        """
+        @param places: the numbers of the nodes that have marks or names below them.
 
-    def _onlyHashed(self, key: bytes) -> bool:
-        sets = decoded(self.nodes[key], len(key), self.apexName)
-        return all(each.rrType in (_NSEC3, _RRSIG) for each in sets)
+        @return: the flags of all nodes, the NSEC chain and the NSEC3 chain.
+        """
+        nodes, marks = self.nodes, self.marks
+        flags = bytearray(len(nodes))
+        if marks.get(b"", 0) & CUT:
+            marks[b""] &= ~CUT
+        cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME)}
+        if cuts:
+            for index, key in enumerate(nodes):
+                if key and (b"" in cuts or key[0] + 1 != len(key)) and _isBelow(key, cuts):
+                    flags[index] = OCCLUDED
+        chain: _Chain = []
+        hashed: _Chain = []
+        for key, index in places.items():
+            flag = marks.get(key, 0)
+            occluded = flags[index]
+            if flag & HASHED:
+                sets = decoded(nodes[key], len(key), self.apexName)
+                if key[:1] == bytes([len(key) - 1]):
+                    hashed.append((key[1:], index))
+                flag = flag & ~HASHED | flagsOf(key, sets) & HASHED
+            if flag & SIGNED and not occluded:
+                chain.append((sortKey(key), index))
+            if key and not nodes[key]:
+                flag |= EMPTY
+            if key in wild:
+                flag |= WILDCARD
+            flags[index] = flag | occluded
+        chain.sort()
+        hashed.sort()
+        return flags, chain, hashed
 
-    def _placed(self) -> tuple[array[int], bool]:
-        size = 1 << (len(self.nodes) * 2 - 1).bit_length()
-        for digest in (False, True):
-            slots = self._place(size, digest)
-            if slots is not None:
-                break
-        else:
-            raise BadZone("names cannot be placed")
-        return slots, digest
 
-    def _place(self, size: int, digest: bool) -> array[int] | None:
-        mask = size - 1
-        slots = array("I", bytes(4 * size))
-        most = PROBES.default
-        for number, key in enumerate(self.nodes, 1):
-            slot = hashOf(key, digest) & mask
+def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
+    while key:
+        key = key[key[0] + 1 :]
+        if key in cuts:
+            return True
+    return False
+
+
+def _placed(keys: list[bytes]) -> tuple[array[int], bool]:
+    """
+    @return: the slots, and whether keys are placed in them by a digest.
+    """
+    size = 1 << (len(keys) * 2 - 1).bit_length()
+    for digest, numbers in ((False, map(crc32, keys)), (True, map(digested, keys))):
+        slots = _place(numbers, size, None if digest else int(PROBES.default))
+        if slots is not None:
+            return array("I", slots), digest
+    raise AssertionError("twice as many slots as names have room for all of them")
+
+
+def _place(numbers: Iterable[int], size: int, most: int | None) -> list[int] | None:
+    slots = [0] * size
+    mask = size - 1
+    for number, slot in enumerate(map(and_, numbers, repeat(mask)), 1):
+        if slots[slot]:
             begin = slot
             while slots[slot]:
-                slot = (slot + 1) & mask
-                if (slot - begin & mask) > most and not digest:
-                    return None
-            slots[slot] = number
-        return slots
+                slot = slot + 1 & mask
+            if most is not None and (slot - begin & mask) >= most:
+                return None
+        slots[slot] = number
+    return slots

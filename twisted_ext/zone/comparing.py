@@ -5,20 +5,23 @@ Going through all that a version holds: against another one, for a transfer, for
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.building import ImageBuilder
-from twisted_ext.zone.nodes import Node, rendered
+from twisted_ext.zone.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
 
 if TYPE_CHECKING:
     from twisted_ext.zone.differences import Difference
     from twisted_ext.zone.versions import Version
 
 __all__ = ["builderOf", "difference", "stretches"]
+
+#: Flags that a node's own records decide.
+MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
 
 
 def difference(before: Version, after: Version) -> Difference:
@@ -38,14 +41,20 @@ def difference(before: Version, after: Version) -> Difference:
 
 
 def _candidates(before: Version, after: Version) -> Iterator[bytes]:
+    """
+    @return: the names at which the two may differ.
+    """
+    yield from {**before.overlay, **after.overlay}
     if before.image is after.image:
-        yield from {**before.overlay, **after.overlay}
         return
-    for node in before.nodes():
-        yield node.key
-    for node in after.nodes():
-        if before.find(node.key) is None:
-            yield node.key
+    changed = before.overlay.keys() | after.overlay.keys()
+    for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
+        for index in range(image.nodes):
+            key = image.key(index)
+            if key not in changed:
+                there = other.find(key)
+                if there < 0 or both and image.rendered(index) != other.rendered(there):
+                    yield key
 
 
 def _compare(old: tuple[RRSet, ...], new: tuple[RRSet, ...], removed: list[RRSet], added: list[RRSet]) -> None:
@@ -67,46 +76,62 @@ def stretches(version: Version, limit: int) -> Iterator[tuple[bytes | memoryview
     """
     image = version.image
     overlay = version.overlay
-    changed = sorted([index for key in overlay if (index := image.find(key)) >= 0] + [image.nodes])
-    yield from _pieces(version.top, limit)
+    yield from _pieces([version.top], limit)
     first = 1
-    for stop in changed:
+    for stop in sorted([index for key in overlay if (index := image.find(key)) > 0] + [image.nodes]):
         while first < stop:
             view, records, following = image.stretches(first, limit, stop)
             if len(view) > limit:
-                yield from _pieces(image.node(first), limit)
+                yield from _pieces([image.node(first)], limit)
             elif records:
                 yield view, records
             first = following
-        first = max(first, stop + 1)
-    for key, node in overlay.items():
-        if key and node is not None and node.sets:
-            yield from _pieces(node, limit)
+        first = stop + 1
+    yield from _pieces([node for key, node in overlay.items() if key and node is not None], limit)
 
 
-def _pieces(node: Node, limit: int) -> Iterator[tuple[bytes, int]]:
+def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
     records: list[bytes] = []
     size = 0
-    for record in _recordsOf(node):
-        if size + len(record) > limit and records:
-            yield b"".join(records), len(records)
-            records, size = [], 0
-        records.append(record)
-        size += len(record)
+    for node in nodes:
+        for record in recordsOf(node.sets, len(node.key)):
+            if size + len(record) > limit and records:
+                yield b"".join(records), len(records)
+                records, size = [], 0
+            records.append(record)
+            size += len(record)
     if records:
         yield b"".join(records), len(records)
-
-
-def _recordsOf(node: Node) -> list[bytes]:
-    labels = len(node.key)
-    return [record for rrset in sorted(node.sets, key=lambda each: each.rrType != SOA) for record in rendered(rrset, labels)]
 
 
 def builderOf(version: Version) -> ImageBuilder:
     """
     @return: what builds the next image from a version.
     """
+    image = version.image
+    overlay = version.overlay
     builder = ImageBuilder(version.apexName)
-    for node in version.nodes():
-        builder.addSets(node.sets)
+    nodes, counts, marks = builder.nodes, builder.counts, builder.marks
+    if b"" not in overlay:
+        builder.addSets(version.top.sets)
+    for index in range(1, image.nodes):
+        flags = image.flags(index)
+        if flags & EMPTY:
+            continue
+        key = image.key(index)
+        if overlay and key in overlay:
+            continue
+        nodes[key] = image.rendered(index)
+        count = image.tally(index)
+        if count > 1:
+            counts[key] = count
+        if flags & MARKS:
+            marks[key] = flags & MARKS
+    for place in range(image.hashes):
+        key = image.key(image.inHashes(place))
+        if key not in overlay:
+            marks[key] = marks.get(key, 0) | HASHED
+    for node in overlay.values():
+        if node is not None:
+            builder.addSets(node.sets)
     return builder

@@ -34,7 +34,7 @@ from zlib import crc32
 from twisted_ext.errors import BadImage
 from twisted_ext.zone.nodes import Node, decoded, sortKey
 
-__all__ = ["Image", "Header", "MAGIC", "abridged", "hashOf"]
+__all__ = ["Image", "Header", "MAGIC", "abridged", "digested"]
 
 #: What an image begins with; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -119,11 +119,11 @@ class Header:
         return said + bytes(-len(said) % 8)
 
 
-def hashOf(key: bytes, digest: bool) -> int:
+def digested(key: bytes) -> int:
     """
-    @return: the number by which a key is placed.
+    @return: the number by which a key is placed where names were chosen to meet in CRC-32.
     """
-    return int.from_bytes(blake2b(key, digest_size=4).digest(), "little") if digest else crc32(key)
+    return int.from_bytes(blake2b(key, digest_size=4).digest(), "little")
 
 
 def abridged(order: bytes) -> int:
@@ -146,8 +146,9 @@ class Image:
     """
 
     __slots__ = (
-        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes", "_buffer", "_words", "_mask",
-        "_digest", "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
+        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes",
+        "_buffer", "_words", "_mask", "_digest", "_summed", "_octets",
+        "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes | mmap, start: int = 0, words: memoryview | None = None) -> None:
@@ -201,25 +202,47 @@ class Image:
         self._flags = start + places[7]
         self._keys = start + places[8]
         self._area = start + places[9]
+        self._octets: int = area
+        self._summed: int = summed
 
     @classmethod
-    def open(cls, path: str) -> Image:
+    def open(cls, path: str, *, checked: bool = True) -> Image:
         """
         Map a file.
+
+        @param checked: sum all of it up, at some 3 GB a second. Only who has just seen it written may go without.
 
         @raise BadImage: it is no image, or not as it was written.
         @raise OSError: it cannot be read.
         """
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             if not fstat(file.fileno()).st_size:
                 raise BadImage(f"{path}: an empty file is no image of a zone")
             buffer = mmap(file.fileno(), 0, access=ACCESS_READ)
-        try:
-            image = cls(buffer)
-        except BadImage as wrong:
-            raise BadImage(f"{path}: {wrong}") from None
-        image.path = path
+            try:
+                image = cls(buffer)
+            except BadImage as wrong:
+                raise BadImage(f"{path}: {wrong}") from None
+            image.path = path
+            if checked:
+                # Read rather than mapped, so that all of the file does not count as this process's memory.
+                file.seek(image._order)
+                left = image._area + image._octets - image._order
+                chunk = memoryview(bytearray(min(_CHUNK, left)))
+                summed = 0
+                while left > 0 and (count := file.readinto(chunk[: min(len(chunk), left)])):
+                    summed = crc32(chunk[:count], summed)
+                    left -= count
+                if left or summed != image._summed:
+                    raise BadImage(f"{path}: the image is not as it was written")
         return image
+
+    @property
+    def sound(self) -> bool:
+        """
+        Whether the octets are those that were written.
+        """
+        return crc32(memoryview(self._buffer)[self._order : self._area + self._octets]) == self._summed
 
     def find(self, key: bytes) -> int:
         """
@@ -229,19 +252,25 @@ class Image:
         buffer = self._buffer
         mask = self._mask
         slots = self._slots
-        names = self._names
+        names = self._names - 1
         keys = self._keys
-        slot = hashOf(key, True) if self._digest else crc32(key)
-        for _ in range(1024):
-            found = words[slots + (slot & mask)]
-            if not found:
-                return -1
+        slot = digested(key) if self._digest else crc32(key)
+        while found := words[slots + (slot & mask)]:
             place = names + found
-            if buffer[keys + words[place - 1] : keys + words[place]] == key:
+            if buffer[keys + words[place] : keys + words[place + 1]] == key:
                 number: int = found - 1
                 return number
             slot += 1
         return -1
+
+    def at(self, key: bytes) -> Node | None:
+        """
+        @return: the node of this name, if there is one.
+
+        @raise BadImage: its records are not as they were written.
+        """
+        index = self.find(key)
+        return None if index < 0 else self._node(index, key)
 
     def key(self, index: int) -> bytes:
         """
@@ -266,16 +295,15 @@ class Image:
         """
         @raise BadImage: its records are not as they were written.
         """
+        return self._node(index, self.key(index))
+
+    def _node(self, index: int, key: bytes) -> Node:
         words = self._words
         buffer = self._buffer
-        place = self._names + index
-        keys = self._keys
-        key = buffer[keys + words[place] : keys + words[place + 1]]
         place = self._records + index
         area = self._area
-        records = buffer[area + words[place] : area + words[place + 1]]
         try:
-            sets = decoded(records, len(key), self.apexName)
+            sets = decoded(buffer[area + words[place] : area + words[place + 1]], len(key), self.apexName)
         except (IndexError, StructError):
             raise BadImage(f"{self.path}: the records of node {index} are damaged") from None
         return Node(key, sets, buffer[self._flags + index], words[self._children + index])
@@ -326,10 +354,10 @@ class Image:
         return self._before(label, self.signed, self.signed + self.hashes)
 
     def _before(self, order: bytes, first: int, end: int) -> int:
-        words = memoryview(self._buffer)[self._order : self._order + 8 * (self.signed + self.hashes)].cast("Q")
+        numbers = memoryview(self._buffer)[self._order : self._order + 8 * (self.signed + self.hashes)].cast("Q")
         number = abridged(order)
-        low = bisect_left(words, number, first, end)
-        high = bisect_right(words, number, low, end)
+        low = bisect_left(numbers, number, first, end)
+        high = bisect_right(numbers, number, low, end)
         while low < high:
             middle = (low + high) // 2
             if self._sorted(middle) <= order:

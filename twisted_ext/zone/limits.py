@@ -9,7 +9,7 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "STRETCH_OCTETS", "CHAIN_LINKS",
+    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
     "NSEC3_ITERATIONS", "NSEC3_HASHES", "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
     "UPDATES_WAITING",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS",
@@ -31,6 +31,9 @@ PROBES: Final = Limit(default=64, least=8, most=1024)
 #: Names that differ from the image below before the zone is due for its next image. Each edit copies
 #: the table of them: 0.1 ms at the default.
 OVERLAY_NODES: Final = Limit(default=8192, least=16, most=65536)
+
+#: Records of other NSEC3 chains that are passed over for one of the chain in use, while a zone goes from one to the other.
+NSEC3_STEPS: Final = Limit(default=256, least=16, most=4096)
 
 #: Octets of the records at these names.
 OVERLAY_OCTETS: Final = Limit(default=16_000_000, least=65536, most=256_000_000)

@@ -15,7 +15,7 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = [
     "CUT", "DNAME", "CNAME", "OCCLUDED", "EMPTY", "WILDCARD", "SIGNED", "HASHED", "Node", "keyBelow", "parentKey", "sortKey",
-    "flagsOf", "gathered", "decoded", "rendered",
+    "flagsOf", "hashingOf", "isHashed", "gathered", "decoded", "rendered", "recordsOf", "STAR", "SOA_OCTETS",
 ]
 
 #: A delegation: NS records at another name than the apex.
@@ -45,9 +45,17 @@ HASHED: Final = 128
 _NS: Final = 2
 _CNAME: Final = 5
 _DNAME: Final = 39
+_SOA: Final = 6
 _RRSIG: Final = 46
 _NSEC: Final = 47
 _NSEC3: Final = 50
+_NSEC3PARAM: Final = 51
+
+#: The first label of a wildcard (RFC 4592, section 2.1.1).
+STAR: Final = b"\x01*"
+
+#: Octets of the shortest rdata of an SOA: two names and five numbers.
+SOA_OCTETS: Final = 22
 
 #: What types say of a node.
 _SAYING: Final = {_NS: CUT, _CNAME: CNAME, _DNAME: DNAME, _NSEC: SIGNED}
@@ -195,6 +203,34 @@ def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
     return flags | HASHED if hashed and not others else flags
 
 
+def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
+    """
+    @param top: the sets of the apex.
+
+    @return: the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
+    """
+    for rrset in top:
+        if rrset.rrType == _NSEC3PARAM:
+            for rdata in rrset.rdatas:
+                if len(rdata) >= 5 and rdata[0] == 1 and not rdata[1]:
+                    return 1, int.from_bytes(rdata[2:4], "big"), rdata[5 : 5 + rdata[4]]
+    return None
+
+
+def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] | None) -> bool:
+    """
+    @return: whether there is an NSEC3 record of the chain in use: made with its parameters, at one label below the apex.
+    """
+    if hashing is None or not key or key[0] + 1 != len(key):
+        return False
+    algorithm, iterations, salt = hashing
+    said = iterations.to_bytes(2, "big") + bytes([len(salt)]) + salt
+    for rrset in sets:
+        if rrset.rrType == _NSEC3:
+            return any(rdata[0] == algorithm and rdata[2 : 2 + len(said)] == said for rdata in rrset.rdatas)
+    return False
+
+
 def _order(rrset: RRSet) -> tuple[int, int]:
     rrType = rrset.rrType
     if rrType == _RRSIG:
@@ -254,6 +290,8 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
         name = records[position:fixed] + apexName
         position = rdata + length
         sets.append(RRSet(name, rrType, rrClass, ttl, (records[rdata:position],)))
+    if position != end:
+        raise IndexError("a record runs out of its node")
     return tuple(sets) if len(sets) == 1 else gathered(sets)
 
 
@@ -266,3 +304,14 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
     return [owner + _pack(_TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
+
+
+def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
+    """
+    @return: the records of a node as L{rendered} has them, the SOA first.
+    """
+    return [record for rrset in sorted(sets, key=_afterSOA) for record in rendered(rrset, labels)]
+
+
+def _afterSOA(rrset: RRSet) -> bool:
+    return rrset.rrType != _SOA

@@ -12,8 +12,21 @@ from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.images import Image
-from twisted_ext.zone.limits import OVERLAY_NODES, OVERLAY_OCTETS, STRETCH_OCTETS
-from twisted_ext.zone.nodes import CUT, DNAME, OCCLUDED, SIGNED, Node, keyBelow, sortKey
+from twisted_ext.zone.limits import NSEC3_STEPS, OVERLAY_NODES, OVERLAY_OCTETS, STRETCH_OCTETS
+from twisted_ext.zone.nodes import (
+    CUT,
+    DNAME,
+    OCCLUDED,
+    SIGNED,
+    SOA_OCTETS,
+    Node,
+    hashingOf,
+    isHashed,
+    keyBelow,
+    parentKey,
+    sortKey,
+)
+from twisted_ext.zone.overlays import UNCHANGED, Editing, Overlay, byOrder, standing
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Origin
@@ -22,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Version"]
 
 _SOA: Final = 6
-_NSEC3PARAM: Final = 51
 
 
 class Version:
@@ -33,43 +45,56 @@ class Version:
     @ivar overlay: the names at which something is otherwise than there; L{None} for those that are gone.
     @ivar apex: the apex, folded.
     @ivar apexName: the apex as it is written.
-    @ivar top: the node of the apex.
-    @ivar soa: its SOA.
-    @ivar serial: the serial number in it.
+    @ivar serial: the serial number in its SOA.
     @ivar origin: where answers come from that are given from it; set by whoever puts it in force.
     @ivar denial: what goes along with every denial, and C{signedDenial} the same with signatures: kept by L{twisted_ext.zone.answering}.
     """
 
     __slots__ = (
-        "image", "overlay", "apex", "apexName", "top", "soa", "serial", "origin", "denial", "signedDenial",
-        "_weight", "_added", "_removed", "_chain", "_hashes",
+        "image", "overlay", "apex", "apexName", "serial", "origin", "denial", "signedDenial",
+        "_changes", "_top", "_soa", "_hashing", "_recut",
     )  # fmt: skip
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
+        """
+        @raise BadChange: what has changed leaves no SOA, or more than one.
+        """
         self.image = image
         self.apex = image.apex
         self.apexName = image.apexName
-        self.overlay: dict[bytes, Node | None] = {}
-        #: Octets of the overlay's records.
-        self._weight = 0
-        #: Names that are cuts or have a DNAME and do not in the image, and the other way round.
-        self._added: frozenset[bytes] = frozenset()
-        self._removed: frozenset[bytes] = frozenset()
-        #: Names of the overlay with NSEC, and with NSEC3, each as it sorts and its key.
-        self._chain: list[tuple[bytes, bytes]] = []
-        self._hashes: list[tuple[bytes, bytes]] = []
-        self._crown(image.node(0))
-
-    def _crown(self, top: Node) -> None:
-        soa = top.of(_SOA)
-        if soa is None or len(soa.rdatas) != 1 or len(soa.rdatas[0]) < 22:
-            raise BadChange(f"{nameToText(self.apex)} would not have one SOA any more")
-        self.top = top
-        self.soa = soa
-        self.serial = int.from_bytes(soa.rdatas[0][-20:-16], "big")
+        self.overlay = changes.nodes
+        self._changes = changes
+        self._recut = bool(changes.cuts or changes.uncut)
+        self._top = self.overlay.get(b"")
+        self._soa: RRSet | None = None
+        self._hashing: tuple[int, int, bytes] | None = None
         self.origin: Origin | None = None
         self.denial: tuple[RRSet, ...] | None = None
         self.signedDenial: tuple[RRSet, ...] | None = None
+        self.serial = image.serial if self._top is None else int.from_bytes(self.soa.rdatas[0][-20:-16], "big")
+
+    @property
+    def top(self) -> Node:
+        """
+        The node of the apex.
+        """
+        top = self._top
+        if top is None:
+            top = self._top = self.image.node(0)
+        return top
+
+    @property
+    def soa(self) -> RRSet:
+        """
+        The zone's SOA.
+        """
+        soa = self._soa
+        if soa is None:
+            soa = self.top.of(_SOA)
+            if soa is None or len(soa.rdatas) != 1 or len(soa.rdatas[0]) < SOA_OCTETS:
+                raise BadChange(f"{nameToText(self.apex)} would have no SOA any more, or more than one")
+            self._soa = soa
+        return soa
 
     def keyOf(self, name: bytes) -> bytes | None:
         """
@@ -84,39 +109,26 @@ class Version:
         @return: the node of this name, if there is one. Names without records have nodes too where there are names below them.
         """
         overlay = self.overlay
-        if key in overlay:
-            node = overlay[key]
-            if node is None:
-                return None
-        else:
-            index = self.image.find(key)
-            if index < 0:
-                return None
-            node = self.image.node(index)
-        if self._added or self._removed:
-            return self._seen(node)
-        return node
+        node = overlay[key] if overlay and key in overlay else self.image.at(key)
+        return node if node is None or not self._recut else self._seen(node)
 
     def _seen(self, node: Node) -> Node:
         """
         @return: the node, with the L{OCCLUDED} that cuts made or undone since the image give it.
         """
+        changes = self._changes
+        image = self.image
         flags = node.flags & ~OCCLUDED
         key = node.key
         while key:
-            key = key[key[0] + 1 :]
-            if self._cutAt(key):
+            key = parentKey(key)
+            if key in changes.cuts:
+                flags |= OCCLUDED
+                break
+            if key not in changes.uncut and (index := image.find(key)) >= 0 and image.flags(index) & (CUT | DNAME):
                 flags |= OCCLUDED
                 break
         return node if flags == node.flags else Node(node.key, node.sets, flags, node.children)
-
-    def _cutAt(self, key: bytes) -> bool:
-        if key in self._added:
-            return True
-        if key in self._removed:
-            return False
-        index = self.image.find(key)
-        return index >= 0 and bool(self.image.flags(index) & (CUT | DNAME))
 
     @property
     def nodeCount(self) -> int:
@@ -153,7 +165,7 @@ class Version:
         """
         Whether so much differs from the image that it is time to build the next one.
         """
-        return len(self.overlay) > OVERLAY_NODES.default or self._weight > OVERLAY_OCTETS.default
+        return len(self.overlay) > OVERLAY_NODES.default or self._changes.octets > OVERLAY_OCTETS.default
 
     def nodes(self) -> Iterator[Node]:
         """
@@ -162,37 +174,15 @@ class Version:
         yield self.top
         overlay = self.overlay
         image = self.image
-        changed = bool(self._added or self._removed)
+        recut = self._recut
         for index in range(1, image.nodes):
             if overlay and image.key(index) in overlay:
                 continue
             node = image.node(index)
-            yield self._seen(node) if changed else node
-        for key, changedNode in overlay.items():
-            if key and changedNode is not None:
-                yield self._seen(changedNode) if changed else changedNode
-
-    def _successor(
-        self,
-        overlay: dict[bytes, Node | None],
-        weight: int,
-        added: frozenset[bytes],
-        removed: frozenset[bytes],
-        chain: list[tuple[bytes, bytes]],
-        hashes: list[tuple[bytes, bytes]],
-    ) -> Version:
-        after = Version.__new__(Version)
-        after.image = self.image
-        after.apex = self.apex
-        after.apexName = self.apexName
-        after.overlay = overlay
-        after._weight = weight
-        after._added = added
-        after._removed = removed
-        after._chain = chain
-        after._hashes = hashes
-        after._crown(overlay.get(b"") or self.top)
-        return after
+            yield self._seen(node) if recut else node
+        for key, changed in overlay.items():
+            if key and changed is not None:
+                yield self._seen(changed) if recut else changed
 
     # -- chains
 
@@ -201,32 +191,24 @@ class Version:
         @return: the node whose NSEC matches or covers this name: the last one with NSEC that does not come after it.
         """
         order = sortKey(key)
-        image, overlay = self.image, self.overlay
-        place = image.chainBefore(order)
-        index = -1
-        while place >= 0:
-            index = image.inChain(place)
-            if not overlay or image.key(index) not in overlay:
-                break
-            place -= 1
-        inImage = image.key(index) if place >= 0 else None
-        behind = bisect_right(self._chain, (order, b"\xff" * 256))
-        inOverlay = self._chain[behind - 1] if behind else None
-        if inOverlay is not None and (inImage is None or inOverlay[0] > sortKey(inImage)):
-            return self.find(inOverlay[1])
-        return None if inImage is None else self.find(inImage)
+        image, changes = self.image, self._changes
+        place = standing(changes.chainGone, image.chainBefore(order))
+        found = image.key(image.inChain(place)) if place >= 0 else None
+        behind = bisect_right(changes.chain, order, key=byOrder)
+        if behind:
+            order, changed = changes.chain[behind - 1]
+            if found is None or order > sortKey(found):
+                found = changed
+        return None if found is None else self.find(found)
 
     @property
     def nsec3Parameters(self) -> tuple[int, int, bytes] | None:
         """
-        The hash algorithm, the further iterations and the salt of the NSEC3 chain (RFC 5155, section 4), if there is one.
+        The hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
         """
-        rrset = self.top.of(_NSEC3PARAM)
-        if rrset is not None:
-            for rdata in rrset.rdatas:
-                if len(rdata) >= 5 and not rdata[1]:
-                    return rdata[0], int.from_bytes(rdata[2:4], "big"), rdata[5 : 5 + rdata[4]]
-        return None
+        if self._hashing is None:
+            self._hashing = hashingOf(self.top.sets)
+        return self._hashing
 
     def nsec3For(self, label: bytes) -> tuple[Node, bool] | None:
         """
@@ -234,28 +216,33 @@ class Version:
 
         @return: the node whose NSEC3 matches or covers it, and whether it matches; L{None} where there is no chain.
         """
-        best = self._hashBefore(label)
-        if best is None:
-            best = self._hashBefore(b"\xff")
-        if best is None:
+        hashing = self.nsec3Parameters
+        if hashing is None:
             return None
-        node = self.find(best)
-        return None if node is None else (node, best[1:] == label)
-
-    def _hashBefore(self, label: bytes) -> bytes | None:
-        image, overlay = self.image, self.overlay
-        place = image.hashBefore(label)
-        key = b""
-        while place >= 0:
-            key = image.key(image.inHashes(place))
-            if not overlay or key not in overlay:
-                break
-            place -= 1
-        behind = bisect_right(self._hashes, (label, b"\xff" * 256))
-        inOverlay = self._hashes[behind - 1] if behind else None
-        if inOverlay is not None and (place < 0 or inOverlay[0] > key[1:]):
-            return inOverlay[1]
-        return key if place >= 0 else None
+        image, changes = self.image, self._changes
+        gone, changed = changes.hashesGone, changes.hashes
+        place = standing(gone, image.hashBefore(label))
+        last = bisect_right(changed, label) - 1
+        wrapped = False
+        # Records of another chain, which is to come or to go, may lie between.
+        for _ in range(int(NSEC3_STEPS.default)):
+            if place < 0 and last < 0:
+                if wrapped:
+                    break
+                # What comes before the first hash is covered by the last one.
+                wrapped = True
+                place, last = standing(gone, image.hashes - 1), len(changed) - 1
+                continue
+            found = image.key(image.inHashes(place))[1:] if place >= 0 else b""
+            if last >= 0 and changed[last] > found:
+                found = changed[last]
+                last -= 1
+            else:
+                place = standing(gone, place - 1)
+            node = self.find(bytes([len(found)]) + found)
+            if node is not None and isHashed(node.key, node.sets, hashing):
+                return node, found == label
+        return None
 
     # -- changes
 
@@ -268,9 +255,7 @@ class Version:
         @raise BadChange: the zone would have no SOA, or more than one.
         @raise BudgetSpent: more would differ from the image than may. Let there be a new image first.
         """
-        from twisted_ext.zone.editing import Editing
-
-        return Editing(self).finish(changes)
+        return Version(self.image, Editing(self.image, self._changes).finish(changes))
 
     def difference(self, other: Version) -> Difference:
         """
