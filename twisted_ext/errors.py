@@ -97,7 +97,11 @@ class BadDescription(CallerFault):
 class BadZone(CallerFault):
     """
     Records that make no zone: no SOA at the apex, or more than one; a name that lies outside.
+
+    @ivar complaints: all that is wrong, a line each, where it was read from a text.
     """
+
+    complaints: tuple[str, ...] = ()
 
 
 class BadImage(CallerFault):

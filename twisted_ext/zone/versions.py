@@ -291,5 +291,14 @@ class Version:
 
         builderOf(self).finishTo(path, fingerprint)
 
+    def settled(self) -> Version:
+        """
+        @return: the same with an image of its own in memory and nothing that differs from it. For zones that are small enough for this
+            process to build it.
+        """
+        from twisted_ext.zone.comparing import builderOf
+
+        return Version(Image(builderOf(self).finish(self.image.fingerprint)))
+
     def __repr__(self) -> str:
         return f"<Version {self.serial} of {nameToText(self.apex)}, {self.image.nodes} names and {len(self.overlay)} changed>"
