@@ -32,7 +32,7 @@ from twisted_ext.zone.limits import (
     RECORDS_GENERATED,
 )
 from twisted_ext.zone.scanning import Unclosed, entryEnd, goesOn, normalized
-from twisted_ext.zone.skimming import MOST_TTL, Form, skim
+from twisted_ext.zone.skimming import MOST_TTL, Form, gathered, skim
 
 __all__ = ["Reader", "readMaster"]
 
@@ -105,7 +105,8 @@ class Reader:
         self._line = 0
         self._opened: list[tuple[int, int]] = []
         self._octets = self._generated = self._fatal = self._warnings = self._unclosed = 0
-        self._setOrigin(apex)
+        self.origin = b""
+        self.setOrigin(apex)
 
     def read(self, source: bytes | str, path: str = "") -> None:
         """
@@ -128,7 +129,12 @@ class Reader:
 
     # -- what directives and records change
 
-    def _setOrigin(self, origin: bytes) -> None:
+    def setOrigin(self, origin: bytes) -> None:
+        """
+        Have names without a final dot belong elsewhere.
+        """
+        if origin == self.origin:
+            return
         self.origin = origin
         folded = origin.lower()
         self.tail = origin[: len(origin) - len(self.apex)] if isBelow(folded, self.apex) else None
@@ -140,6 +146,13 @@ class Reader:
         self.names.clear()
         self.names[b"."] = b"\x00"
         self.names[b"@"] = self.origin
+
+    def setTTL(self, ttl: int | None) -> None:
+        """
+        Say what TTL records have that say none.
+        """
+        self.ttl = ttl
+        self.forms.clear()
 
     def place(self, labels: bytes, rrType: int, record: bytes) -> None:
         """
@@ -267,6 +280,8 @@ class Reader:
         most = int(ENTRY_OCTETS.default)
         self._line = number
         if goesOn(line) or len(line) > most:
+            if b"(" in line and (behind := gathered(self, data, start)):
+                return behind
             try:
                 end = entryEnd(data, start, most)
             except Unclosed as error:
@@ -341,7 +356,7 @@ class Reader:
         from twisted_ext.wire.rdata.kinds import nameFromToken
 
         word = tokens.take("")
-        kinds: dict[str, Callable[[Tokens], None]] = {"$TTL": self._setTTL, "$INCLUDE": self._include, "$GENERATE": self._generate}
+        kinds: dict[str, Callable[[Tokens], None]] = {"$TTL": self._lifetimes, "$INCLUDE": self._include, "$GENERATE": self._generate}
         directive = kinds.get(word.upper())
         if directive is not None:
             directive(tokens)
@@ -350,7 +365,7 @@ class Reader:
             name = nameFromToken(tokens, text)
             tokens.end()
             self._remark(tokens, text)
-            self._setOrigin(name)
+            self.setOrigin(name)
         else:
             raise tokens.bad(word, "$ORIGIN, $TTL, $INCLUDE or $GENERATE")
 
@@ -361,7 +376,7 @@ class Reader:
         for remark in tokens.remarks:
             self._complain(self._line, remark.column, remark.text.removeprefix(f"column {remark.column}: "), False)
 
-    def _setTTL(self, tokens: Tokens) -> None:
+    def _lifetimes(self, tokens: Tokens) -> None:
         from twisted_ext.wire.rdata.times import secondsFromDuration
 
         expected = "a TTL in seconds, or as 1h30m,"
@@ -371,8 +386,7 @@ class Reader:
         except ValueError:
             raise tokens.bad(word, expected) from None
         tokens.end()
-        self.ttl = seconds
-        self.forms.clear()
+        self.setTTL(seconds)
 
     def _include(self, tokens: Tokens) -> None:
         from twisted_ext.wire.rdata.kinds import nameFromToken
@@ -401,11 +415,12 @@ class Reader:
         if data is None:
             return
         self._path = path
-        self._setOrigin(origin)
+        self.setOrigin(origin)
         self._file(data)
         del self._opened[opened:]
         self._path, self._line, origin, self.owner, self.outside, self.ttl, self.lastTTL = before
-        self._setOrigin(origin)
+        self.setOrigin(origin)
+        self.forms.clear()
 
     def _generate(self, tokens: Tokens) -> None:
         from twisted_ext.zone.generating import Template, numbersOf, texts

@@ -15,6 +15,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
@@ -23,7 +24,7 @@ from twisted_ext.zone.building import SAYING
 if TYPE_CHECKING:
     from twisted_ext.zone.reading import Reader
 
-__all__ = ["Form", "MOST_TTL", "skim"]
+__all__ = ["Form", "MOST_TTL", "gathered", "skim"]
 
 #: What the words between owner and rdata come to: the octets behind a relative owner's own labels up to the rdata (its length
 #: included where it is fixed), the same behind an owner's labels down to the apex, how rdata are read, the type, the TTL if it is said.
@@ -34,6 +35,10 @@ _LENGTHS: Final = [bytes([number]) for number in range(64)]
 _PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
 
 _SPECIAL: Final = re.compile(rb'["();\\]')
+
+_REMARK: Final = re.compile(rb";[^\n]*")
+
+_UNBRACED: Final = bytes.maketrans(b"()", b"  ")
 
 #: Seconds that a TTL may have (RFC 2181, section 8).
 MOST_TTL: Final = 0x7FFFFFFF
@@ -53,6 +58,7 @@ _numbers: Final = Struct(">IIIII").pack
 _TO_APEX: Final = 0xC00C
 _BLANK: Final = 0x20
 _COMMENT: Final = 0x3B
+_DOLLAR: Final = 0x24
 _MX: Final = 15
 _SOA: Final = 6
 _TXT: Final = 16
@@ -71,7 +77,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     @return: that line, or L{None} where there are no more.
     """
     tail = reader.tail
-    if tail is None or len(reader.origin) > _ROOMY or not reader.quick:
+    if tail is None or not _usable(reader):
         return next(lines, None)
     forms, nodes, counts, mixed = reader.forms, reader.nodes, reader.counts, reader.mixed
     usual, get, pton, lengths = forms.get, nodes.get, inet_pton, _LENGTHS
@@ -121,9 +127,20 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
             last = None
         if not _other(reader, line, words):
             return line
+        if reader.tail is not tail:
+            tail = reader.tail
+            if tail is None or not _usable(reader):
+                return next(lines, None)
     if last is not None:
         _settle(reader, last, said)
     return None
+
+
+def _usable(reader: Reader) -> bool:
+    """
+    @return: whether every owner of one label is a name of the zone.
+    """
+    return reader.tail is not None and len(reader.origin) <= _ROOMY and reader.quick
 
 
 def _settle(reader: Reader, owner: bytes, form: Form | None) -> None:
@@ -138,10 +155,12 @@ def _settle(reader: Reader, owner: bytes, form: Form | None) -> None:
 
 def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
     """
-    Take a record of any form and type.
+    Take a record of any form and type, or a directive.
 
     @return: whether it could be taken.
     """
+    if line[0] == _DOLLAR:
+        return _directive(reader, words)
     special = _SPECIAL.search(line)
     if special is not None:
         if special[0] == b";":
@@ -149,8 +168,50 @@ def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
             words = line.split()
             if not words:
                 return True
+            special = None
         elif special[0] != b'"':
             return False
+    return _taken(reader, line, words, 0 if special is None else special.start())
+
+
+def gathered(reader: Reader, data: bytes, start: int) -> int:
+    """
+    Take a record that goes over several lines in parentheses, and has no quotes and escapes.
+
+    @return: where it ends, or 0 where it could not be taken.
+    """
+    end = data.find(b"\n", data.find(b")", start)) + 1
+    text = data[start:end]
+    if end and reader.quick and reader.tail is not None and b'"' not in text and b"\\" not in text:
+        if b";" in text:
+            text = _REMARK.sub(b"", text)
+        if text.count(b"(") == 1 == text.count(b")") and text.rfind(b")") > text.rfind(b"\n", 0, -1) and b"(" in text[: text.find(b"\n")]:
+            words = text.translate(_UNBRACED).split()
+            if words and _taken(reader, text, words, 0):
+                return end
+    return 0
+
+
+def _directive(reader: Reader, words: list[bytes]) -> bool:
+    if len(words) == 2 and words[0] == b"$TTL":
+        try:
+            reader.setTTL(secondsFromDuration(words[1].decode("ascii")))
+        except ValueError:
+            return False
+        return True
+    if len(words) == 2 and words[0] == b"$ORIGIN" and words[1][-1:] == b".":
+        try:
+            reader.setOrigin(_name(reader, words[1]))
+        except ValueError:
+            return False
+        return True
+    return False
+
+
+def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
+    """
+    @param quote: where in the line the first quote is, or 0.
+    """
     labels: bytes | None
     if line[0] > _BLANK:
         labels = _labels(reader, words[0])
@@ -176,8 +237,8 @@ def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
     values = words[behind:]
     rrType = form[3]
     try:
-        if special is not None and special[0] == b'"':
-            rdata = _string(line, special.start()) if rrType == _TXT and len(values) and values[0][:1] == b'"' else None
+        if quote:
+            rdata = _string(line, quote) if rrType == _TXT and len(values) and values[0][:1] == b'"' else None
         else:
             rdata = _rdata(reader, form, values)
     except (CallerFault, ValueError, OSError, LookupError):
@@ -214,11 +275,9 @@ def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
     if rrType == _MX and len(values) == 2 and values[0].isdigit() and len(values[0]) < 6:
         number = int(values[0])
         return _short(number) + _name(reader, values[1]) if number <= 0xFFFF else None
-    if rrType == _SOA and len(values) == 7 and b"".join(values[2:]).isdigit():
-        numbers = [int(value) for value in values[2:] if len(value) <= 10]
-        if len(numbers) == 5 and max(numbers) <= 0xFFFFFFFF:
-            return _name(reader, values[0]) + _name(reader, values[1]) + _numbers(*numbers)
-        return None
+    if rrType == _SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
+        times = [secondsFromDuration(value.decode("ascii")) for value in values[3:]]
+        return _name(reader, values[0]) + _name(reader, values[1]) + _numbers(int(values[2]), *times)
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
     rdata = declarationOf(rrType).fromTokens(tokens).wire
     return None if tokens.remarks else rdata
@@ -280,13 +339,17 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
     @return: which word is the first one of the rdata, and what those before it come to; L{None} where they are for others to read.
     """
     for behind in range(at + 1, min(at + 4, len(words) + 1)):
-        try:
-            tokens = Tokens.ofWords([word.decode("ascii") for word in words[at:behind]], None)
-            rrClass, ttl, rrType = headFromTokens(tokens)
-        except (CallerFault, ValueError):
+        said = tuple(words[at:behind])
+        if said not in _heads:
+            if len(_heads) >= _REMEMBERED:
+                _heads.clear()
+            _heads[said] = _understood(said)
+        known = _heads[said]
+        if known is None:
             continue
+        ttl, rrType = known
         seconds = reader.ttl if ttl is None else ttl
-        if tokens.more() or rrClass not in (None, IN) or isMeta(rrType) or seconds is None or seconds > MOST_TTL:
+        if seconds is None or seconds > MOST_TTL:
             break
         kind = _KINDS.get(rrType, _OTHER)
         head = _head(_TO_APEX, rrType, IN, seconds)
@@ -294,6 +357,19 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
             head += b"\x00\x04" if kind == _A else b"\x00\x10"
         if len(reader.forms) >= _REMEMBERED:
             reader.forms.clear()
-        form = reader.forms[tuple(words[at:behind])] = ((reader.tail or b"") + head, head, kind, rrType, ttl)
+        form = reader.forms[said] = ((reader.tail or b"") + head, head, kind, rrType, ttl)
         return behind, form
     return 0, None
+
+
+#: Words between owner and rdata of any zone: the TTL, if it is said, and the type; L{None} where they are not all there is between them.
+_heads: Final[dict[tuple[bytes, ...], tuple[int | None, int] | None]] = {}
+
+
+def _understood(words: tuple[bytes, ...]) -> tuple[int | None, int] | None:
+    try:
+        tokens = Tokens.ofWords([word.decode("ascii") for word in words], None)
+        rrClass, ttl, rrType = headFromTokens(tokens)
+    except (CallerFault, ValueError):
+        return None
+    return (ttl, rrType) if not tokens.more() and rrClass in (None, IN) and not isMeta(rrType) else None
