@@ -1,0 +1,290 @@
+"""
+Changing a zone while it is served: a change is made at once, and in force when the disk has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import DNSFault, StorageFault
+from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.differences import Difference, applied
+from twisted_ext.zone.limits import UPDATES_WAITING
+from twisted_ext.zone.versions import Version
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.zone.images import Image
+    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.zones import Zone
+
+__all__ = ["Changing", "Elsewhere", "Made"]
+
+#: What comes of a change: the next version, and what makes the difference; or nothing.
+Made = tuple[Version, Difference] | None
+
+#: Has something done by somebody who may wait for disks.
+Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
+
+#: How many differences are put onto a new image before others have their turn: 5 ms of work.
+_STEP: Final = 64
+
+_log: Final = Logger()
+
+
+class _Change:
+    __slots__ = ("version", "difference", "result")
+
+    def __init__(self, version: Version, difference: Difference | None) -> None:
+        self.version = version
+        self.difference = difference
+        self.result: Deferred[Version] = Deferred()
+
+
+class Changing:
+    """
+    The changes of one zone.
+
+    Each is made onto the one before, whether or not the disk has that already; all that have come while the disk was busy are written
+    together. Nobody is told that his is done, and nobody sees it, before it would survive the end of this process.
+
+    @ivar zone: what is changed.
+    @ivar journal: where changes are kept; L{None} for a zone that lives as long as this process.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        zone: Zone,
+        journal: Journal | None,
+        elsewhere: Elsewhere,
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        compact: Callable[[Version], Deferred[Image]] | None = None,
+        most: int | None = None,
+    ) -> None:
+        """
+        @param changed: called whenever another version is in force.
+        @param compact: builds the image of a version, in a process of its own; L{None} where that is never done.
+        @param most: changes that may wait for the disk.
+        """
+        self.zone = zone
+        self.journal = journal
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._changed = changed
+        self._compact = compact
+        self._most = int(UPDATES_WAITING.pick(most))
+        self._base = self._tip = zone.current
+        self._waiting: list[_Change] = []
+        self._flushing: list[_Change] = []
+        # Differences in force that the image in the making will not have; L{None} while none is made.
+        self._since: list[Difference] | None = None
+        self._imaged: int | None = None
+        self._idle: list[Deferred[None]] = []
+        self._superseded = False
+        self._closed = False
+
+    # -- changes
+
+    def change(self, make: Callable[[Version], Made]) -> Deferred[Version]:
+        """
+        Change the zone.
+
+        @param make: gives the next version of the one that it is called with, or L{None} where there is nothing to change.
+
+        @return: fires with the version that has the change, once it is in force and on disk. Fails with whatever C{make} raises, and with
+            L{StorageFault} where the change could not be kept: then it is as if nobody had asked for it.
+        """
+        if self._closed:
+            return fail(StorageFault(f"{nameToText(self.zone.apex)} is changed no more"))
+        if len(self._waiting) >= self._most:
+            return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
+        busy = bool(self._flushing)
+        if not busy:
+            # Somebody else may have put another version in force.
+            self._base = self._tip = self.zone.current
+        try:
+            made = make(self._tip)
+        except Exception:
+            return fail()
+        if made is None and not busy:
+            return succeed(self._tip)
+        # Whoever has nothing to change because of a change that the disk does not have yet waits for that.
+        change = _Change(self._tip, None) if made is None else _Change(*made)
+        self._tip = change.version
+        self._waiting.append(change)
+        if not busy:
+            self._flush()
+        return change.result
+
+    @property
+    def busy(self) -> bool:
+        """
+        Whether something is being written.
+        """
+        return bool(self._flushing)
+
+    def supersede(self) -> None:
+        """
+        A version that has nothing to do with these changes is about to be put in force: they are to be forgotten.
+
+        @raise StorageFault: that cannot be written.
+        """
+        if self._flushing:
+            self._superseded = True
+        elif self.journal is not None:
+            self.journal.clear()
+
+    def _flush(self) -> None:
+        self._flushing, self._waiting = self._waiting, []
+        journal = self.journal
+        differences = [change.difference for change in self._flushing if change.difference is not None]
+        if journal is None or not differences:
+            self._flushed(None)
+            return
+        kept = journal
+        self._elsewhere(lambda: kept.append(differences)).addCallbacks(self._flushed, self._unkept)
+
+    def _flushed(self, ignored: object) -> None:
+        done, self._flushing = self._flushing, []
+        if self.zone.current is not self._base:
+            # Another version was put in force meanwhile, by somebody who has read the zone anew. What was changed is not in it.
+            self._fail(done, StorageFault(f"{nameToText(self.zone.apex)} was loaded anew"))
+            return
+        differences = [change.difference for change in done if change.difference is not None]
+        if differences:
+            self._put(done[-1].version)
+            if self._since is not None:
+                self._since += differences
+        for change in done:
+            change.result.callback(change.version)
+        self._next()
+
+    def _put(self, version: Version) -> None:
+        self._base = version
+        self.zone.replace(version)
+        try:
+            self._changed(version)
+        except Exception:
+            _log.failure("nobody could be told that {zone} has changed", zone=nameToText(self.zone.apex))
+
+    def _unkept(self, failure: Failure) -> None:
+        fault = failure.value
+        if not isinstance(fault, DNSFault):
+            _log.failure("changes of {zone} cannot be kept", failure, zone=nameToText(self.zone.apex))
+            fault = StorageFault("internal error")
+        else:
+            _log.error("changes of {zone} cannot be kept: {fault}", zone=nameToText(self.zone.apex), fault=fault)
+        done, self._flushing = self._flushing, []
+        self._fail(done, fault)
+
+    def _fail(self, done: list[_Change], fault: DNSFault) -> None:
+        # Those that wait are made onto these.
+        done += self._waiting
+        self._waiting = []
+        self._base = self._tip = self.zone.current
+        for change in done:
+            change.result.errback(fault)
+        self._next()
+
+    def _next(self) -> None:
+        if self._flushing:
+            return
+        if self._waiting:
+            self._flush()
+            return
+        journal, imaged = self.journal, self._imaged
+        if journal is not None and self._superseded:
+            self._superseded = False
+            self._upkeep(journal.clear)
+        elif journal is not None and imaged is not None:
+            self._imaged = None
+            self._upkeep(lambda: journal.trim(imaged))
+        else:
+            self._rest()
+
+    def _upkeep(self, work: Callable[[], object]) -> None:
+        """
+        Have something done to the journal, while nobody writes there.
+        """
+        self._flushing = [_Change(self._tip, None)]
+        self._flushing[0].result.addErrback(lambda failure: None)
+        self._elsewhere(work).addCallbacks(self._flushed, self._unkept)
+
+    def _rest(self) -> None:
+        if self._compact is not None and self._since is None and self.zone.current.crowded and not self._closed:
+            self._begin(self._compact)
+        idle, self._idle = self._idle, []
+        for waiter in idle:
+            waiter.callback(None)
+
+    # -- images
+
+    def _begin(self, compact: Callable[[Version], Deferred[Image]]) -> None:
+        self._since = []
+        compact(self.zone.current).addCallback(self._rebase).addErrback(self._unbuilt)
+
+    def _rebase(self, image: Image) -> None:
+        self._imaged = image.serial
+        self._follow(Version(image))
+
+    def _follow(self, version: Version) -> None:
+        """
+        Take a version from its image to where the zone is by now, some steps at a time.
+        """
+        since = self._since
+        if since is None or self._closed:
+            return
+        try:
+            version = applied(version, since[:_STEP])
+        except DNSFault as fault:
+            self._since = None
+            _log.error("the new image of {zone} is of no use: {fault}", zone=nameToText(self.zone.apex), fault=fault)
+            return
+        del since[:_STEP]
+        if since:
+            self._clock.callLater(0, self._follow, version)
+            return
+        self._since = None
+        if self.zone.current is not self._base or version.serial != self._base.serial:
+            # Loaded anew meanwhile.
+            return
+        self._put(version)
+        for change in (*self._flushing, *self._waiting):
+            if change.difference is not None:
+                version = applied(version, (change.difference,))
+            change.version = version
+        self._tip = version
+        self._next()
+
+    def _unbuilt(self, failure: Failure) -> None:
+        self._since = None
+        _log.error("the next image of {zone} cannot be built: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
+
+    # -- the end
+
+    def close(self) -> Deferred[None]:
+        """
+        Take no more changes.
+
+        @return: fires when those that there are have been kept, and the journal is closed.
+        """
+        self._closed = True
+        done: Deferred[None] = Deferred()
+        done.addCallback(self._close)
+        if self._flushing:
+            self._idle.append(done)
+        else:
+            done.callback(None)
+        return done
+
+    def _close(self, ignored: None) -> None:
+        if self.journal is not None:
+            self.journal.close()
