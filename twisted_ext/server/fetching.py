@@ -1,0 +1,178 @@
+"""
+One transfer from a primary, over a connection of its own, with its time bounded and its signatures checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import DNSFault, TimedOut, Unreachable
+from twisted_ext.server.keys import RemoteServer
+from twisted_ext.server.limits import TRANSFER_SECONDS, TRANSFER_WAIT
+from twisted_ext.transport.drawing import Draw
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.framing import StreamBuffer, frame
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.wire.tsig import sign
+from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.zone.receiving import Receiving
+from twisted_ext.zone.serials import serialIn
+
+__all__ = ["fetch"]
+
+_draw: Final = Draw()
+
+#: Seconds for a connection to come about.
+_CONNECT: Final = 10
+
+
+class _Fetch(ClientFactory):
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        label: str,
+        query: bytes,
+        receiving: Receiving,
+        today: Callable[[], float],
+        wait: float,
+        seconds: float,
+    ) -> None:
+        self.deferred: Deferred[Receiving] | None = Deferred(self._cancel)
+        self.query = query
+        self.receiving = receiving
+        self.today = today
+        self.label = label
+        self.transport: ITCPTransport | None = None
+        self.connector: IConnector | None = None
+        self._wait = wait
+        self._idle: IDelayedCall | None = clock.callLater(wait + _CONNECT, self._late)
+        self._whole: IDelayedCall | None = clock.callLater(seconds, self._late)
+
+    def _late(self) -> None:
+        self.finish(TimedOut(f"{self.label} took too long for a transfer", server=self.label))
+
+    def heard(self) -> None:
+        """
+        Something has come.
+        """
+        if self._idle is not None and self._idle.active():
+            self._idle.reset(self._wait)
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Transfer(self)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.finish(Unreachable(f"{self.label} cannot be reached by TCP: {reason.getErrorMessage()}", server=self.label))
+
+    def finish(self, fault: BaseException | None = None) -> None:
+        """
+        It is all there, or nothing will come of it.
+        """
+        deferred, self.deferred = self.deferred, None
+        for timer in (self._idle, self._whole):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._idle = self._whole = None
+        if self.transport is not None:
+            self.transport.abortConnection()
+        elif self.connector is not None and fault is not None:
+            self.connector.disconnect()
+        if deferred is None:
+            return
+        if fault is None:
+            deferred.callback(self.receiving)
+        else:
+            deferred.errback(fault)
+
+    def _cancel(self, deferred: Deferred[Receiving]) -> None:
+        self.deferred = None
+        self.finish(TimedOut("cancelled"))
+
+
+class _Transfer(Protocol):
+    transport: ITCPTransport
+
+    def __init__(self, fetch: _Fetch) -> None:
+        self._fetch = fetch
+        self._buffer = StreamBuffer()
+
+    def connectionMade(self) -> None:
+        self._fetch.transport = self.transport
+        if self._fetch.deferred is None:
+            self.transport.abortConnection()
+        else:
+            self.transport.write(self._fetch.query)
+
+    def dataReceived(self, data: bytes) -> None:
+        fetch = self._fetch
+        fetch.heard()
+        try:
+            for octets in self._buffer.feed(data):
+                if fetch.deferred is None:
+                    return
+                fetch.receiving.take(octets, fetch.today())
+        except (DNSFault, OSError) as fault:
+            # The disk may be full as well.
+            fetch.finish(fault)
+            return
+        if fetch.receiving.done:
+            fetch.finish()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        fetch = self._fetch
+        fetch.transport = None
+        fetch.finish(Unreachable(f"{fetch.label} closed the connection before the end of the zone", server=fetch.label))
+
+
+def fetch(
+    reactor: IReactorTime,
+    remote: RemoteServer,
+    zone: bytes,
+    keep: Callable[[bytes], object],
+    *,
+    soa: RRSet | None = None,
+    today: Callable[[], float],
+    most: float | None = None,
+    wait: float | None = None,
+    seconds: float | None = None,
+) -> Deferred[Receiving]:
+    """
+    Ask for a zone.
+
+    @param reactor: provides L{IReactorTCP} as well.
+    @param keep: is given the messages of a whole zone.
+    @param soa: what we have, so that changes will do.
+    @param today: gives seconds since 1970.
+    @param most: octets that the zone may take.
+    @param wait: seconds for the next octets.
+    @param seconds: for all of it.
+
+    @return: what has come, whole and with every signature right. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
+    """
+    label = remote.server.label
+    id = int.from_bytes(_draw.take(2), "big")
+    question = Question(zone, AXFR if soa is None else IXFR)
+    query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,)))
+    verifying: StreamVerifying | None = None
+    if remote.key is not None:
+        query, mac = sign(query, remote.key, today())
+        verifying = StreamVerifying({remote.key.name: remote.key}, mac)
+    serial = None if soa is None else serialIn(soa.rdatas[0])
+    receiving = Receiving(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
+    made = _Fetch(
+        reactor, label, frame(query), receiving, today, TRANSFER_WAIT.pick(wait), TRANSFER_SECONDS.pick(seconds)
+    )
+    deferred = made.deferred
+    assert deferred is not None
+    made.connector = IReactorTCP(reactor).connectTCP(remote.server.address, remote.server.port, made, timeout=_CONNECT)
+    return deferred

@@ -1,0 +1,216 @@
+"""
+What a secondary keeps of a zone on disk: its image, what has changed since, and when a primary last confirmed it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Final
+
+from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
+from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.gathering import gathered
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.limits import GATHERED_OCTETS
+from twisted_ext.zone.versions import Version
+
+__all__ = ["Held", "Holding", "Spool"]
+
+#: Characters of a file's name.
+_MOST_NAME: Final = 200
+
+
+class Held:
+    """
+    What was found on disk.
+
+    @ivar version: the zone.
+    @ivar refreshedAt: when a primary last confirmed it, in seconds since 1970.
+    @ivar expiresAt: until when it may be served.
+    """
+
+    __slots__ = ("version", "refreshedAt", "expiresAt")
+
+    def __init__(self, version: Version, refreshedAt: float, expiresAt: float) -> None:
+        self.version = version
+        self.refreshedAt = refreshedAt
+        self.expiresAt = expiresAt
+
+
+class Spool:
+    """
+    The messages of a transfer: in memory while they are few, in a file else.
+
+    @ivar path: the file, or C{""} while there is none.
+    @ivar messages: those in memory.
+    """
+
+    def __init__(self, path: str, most: int | None = None) -> None:
+        """
+        @param path: where a file would be.
+        @param most: octets that are kept in memory.
+        """
+        self.path = ""
+        self.messages: list[bytes] = []
+        self._wanted = path
+        self._most = GATHERED_OCTETS.pick(most)
+        self._octets = 0
+        self._file: int | None = None
+
+    def keep(self, message: bytes) -> None:
+        """
+        @raise OSError: the disk does not take it.
+        """
+        self._octets += len(message)
+        if self._file is None:
+            self.messages.append(message)
+            if self._octets <= self._most:
+                return
+            self._file = os.open(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            self.path = self._wanted
+            messages, self.messages = self.messages, []
+        else:
+            messages = [message]
+        octets = memoryview(b"".join([len(each).to_bytes(2, "big") + each for each in messages]))
+        while octets:
+            octets = octets[os.write(self._file, octets) :]
+
+    def close(self) -> None:
+        """
+        It is all there. The file stays until L{drop}.
+        """
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def drop(self) -> None:
+        """
+        Nobody wants it any more.
+        """
+        self.close()
+        self.messages.clear()
+        if self.path:
+            with suppress(OSError):
+                os.unlink(self.path)
+            self.path = ""
+
+
+class Holding:
+    """
+    The files of one zone. What a crash leaves half written is never taken for whole.
+
+    @ivar imagePath: the image.
+    @ivar spoolPath: where a transfer may be put while it comes.
+    @ivar journal: what has changed since the image, once L{restore} was called.
+    """
+
+    def __init__(self, folder: str, apexName: bytes) -> None:
+        """
+        @param folder: is there already.
+        """
+        name = nameToText(apexName.lower(), final=False).replace("%", "%25").replace("/", "%2F") or "root"
+        if len(name) > _MOST_NAME or name.startswith("."):
+            name = blake2b(apexName.lower(), digest_size=16).hexdigest()
+        stem = f"{folder}/{name}"
+        self.imagePath = f"{stem}.image"
+        self.spoolPath = f"{stem}.transfer"
+        self.journal: Journal | None = None
+        self._journalPath = f"{stem}.changes"
+        self._timesPath = f"{stem}.times"
+        self._apexName = apexName
+
+    def restore(self) -> Held | None:
+        """
+        @return: what is there and whole; L{None} where that is nothing.
+
+        @raise StorageFault: the files cannot be used at all.
+        """
+        with suppress(OSError):
+            os.unlink(self.spoolPath)
+        self.journal = self._openJournal()
+        try:
+            version = Version(Image.open(self.imagePath))
+            with open(self._timesPath, encoding="utf-8") as file:
+                times = json.load(file)
+            refreshedAt, expiresAt = float(times["refreshed"]), float(times["expires"])
+        except (OSError, BadImage, ValueError, KeyError, TypeError):
+            self._forget()
+            return None
+        if version.apex != self._apexName.lower():
+            self._forget()
+            return None
+        try:
+            version = self.journal.replayed(version)
+        except (StorageFault, BudgetSpent):
+            # The image is newer than the changes, which was meant to be.
+            self._forget()
+        return Held(version, refreshedAt, expiresAt)
+
+    def _openJournal(self) -> Journal:
+        try:
+            return Journal(self._journalPath, self._apexName)
+        except StorageFault:
+            os.unlink(self._journalPath)
+            return Journal(self._journalPath, self._apexName)
+
+    def _forget(self) -> None:
+        if self.journal is not None and len(self.journal):
+            self.journal.clear()
+
+    def build(self, messages: Sequence[bytes]) -> None:
+        """
+        Make the image of a small transfer.
+
+        @raise BadZone: it is no zone.
+        @raise OSError: the disk does not take it.
+        """
+        gathered(self._apexName, list(messages)).finishTo(self.imagePath)
+
+    def adopt(self) -> Version:
+        """
+        Take the image that was built, and forget what had changed since the one before.
+
+        @raise BadImage: there is none.
+        """
+        version = Version(Image.open(self.imagePath))
+        self._forget()
+        return version
+
+    def change(self, differences: Sequence[Difference], imaged: int) -> None:
+        """
+        Write changes down.
+
+        @param imaged: the serial number of the image.
+
+        @raise StorageFault: the disk does not take them.
+        """
+        if self.journal is not None:
+            self.journal.append(differences)
+            self.journal.trim(imaged)
+
+    def confirm(self, refreshedAt: float, expiresAt: float) -> None:
+        """
+        Write down when a primary confirmed what is held.
+
+        @raise OSError: the disk does not take it.
+        """
+        beside = f"{self._timesPath}.new"
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump({"refreshed": refreshedAt, "expires": expiresAt}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, self._timesPath)
+
+    def close(self) -> None:
+        """
+        Leave the files to others.
+        """
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            journal.close()

@@ -1,0 +1,426 @@
+"""
+Zones that are another server's: fetched from it, kept in step with it, and given up when it has not been heard of for too long.
+
+L{twisted_ext.zone.refreshing} decides; here is done what it decides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from random import random
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
+from twisted_ext.server.children import inThread, runModule
+from twisted_ext.server.exchanging import exchange
+from twisted_ext.server.fetching import fetch
+from twisted_ext.server.holding import Holding, Spool
+from twisted_ext.server.keys import Grants, RemoteServer
+from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBE_TRIES, PROBE_WAIT, TRANSFERS_IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.differences import applied
+from twisted_ext.zone.receiving import Received, Receiving
+from twisted_ext.zone.refreshing import Refreshing, Step
+from twisted_ext.zone.serials import isNewer, serialIn
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Install", "Secondaries", "Secondary"]
+
+#: The EDNS option that asks for how long a zone still holds (RFC 7314).
+_EXPIRE: Final = 9
+
+#: Seconds after which the clock is looked at again, which may have been set meanwhile.
+_LONGEST: Final = 3600.0
+
+_log: Final = Logger()
+
+#: Puts a version of a zone into service, given its name as written; or takes the zone out of it, with L{None}.
+Install = Callable[[bytes, "Version | None"], object]
+
+
+class Secondary:
+    """
+    One zone.
+
+    @ivar apexName: its name.
+    @ivar refreshing: what it is about, and until when it holds.
+    @ivar version: what is held, served or not; L{None} while that is nothing.
+    @ivar said: what went wrong last, or C{""}.
+    """
+
+    def __init__(self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants) -> None:
+        self.apexName = apexName
+        self.version: Version | None = None
+        self.said = ""
+        self.text = nameToText(apexName)
+        self.primaries = list(primaries)
+        self.grants = grants
+        self._all = all_
+        self._today = all_.today
+        self._holding = Holding(all_.folder, apexName)
+        self.refreshing = Refreshing(len(self.primaries), all_.draw, self._today())
+        self._timer: IDelayedCall | None = None
+        self._flight: Deferred[None] | None = None
+        self._noticed = 0.0
+        self._stopped = False
+
+    @property
+    def journal(self) -> Journal | None:
+        """
+        What has changed, as long as that is known.
+        """
+        return self._holding.journal
+
+    @property
+    def expires(self) -> float:
+        """
+        Seconds for which it still holds.
+        """
+        return max(0.0, self.refreshing.expiresAt - self._today())
+
+    # -- beginning and end
+
+    def start(self) -> None:
+        """
+        Serve what is held, if that is still good, and look for what is new.
+        """
+        now = self._today()
+        try:
+            held = self._holding.restore()
+        except (StorageFault, OSError) as fault:
+            self._complain("{zone}: what was kept cannot be read: {fault}", fault)
+            held = None
+        if held is not None:
+            self.version = held.version
+            self.refreshing.restore(held.version.soa.rdatas[0], held.refreshedAt, held.expiresAt, now)
+            if self.refreshing.serving:
+                self._all.install(self.apexName, held.version)
+            else:
+                self._giveUp()
+        self._look()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way any more.
+        """
+        self._stopped = True
+        self._disarm()
+        flight = self._flight
+        done: Deferred[None] = Deferred()
+        if flight is not None:
+            flight.addBoth(lambda _: done.callback(None))
+            flight.cancel()
+        else:
+            done.callback(None)
+        return done.addCallback(lambda _: self._holding.close())
+
+    # -- notices
+
+    def mayNotify(self, client: str, keyName: bytes) -> bool:
+        """
+        @see: L{Watched<twisted_ext.server.notifying.Watched>}
+        """
+        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName)
+
+    def _primaryAt(self, client: str, keyName: bytes) -> int | None:
+        for number, remote in enumerate(self.primaries):
+            if remote.server.address == client and (remote.key is None or remote.key.name == keyName):
+                return number
+        return None
+
+    def notified(self, client: str, serial: int | None) -> None:
+        """
+        @see: L{Watched<twisted_ext.server.notifying.Watched>}
+        """
+        now = self._today()
+        if self._stopped:
+            return
+        if now - self._noticed < self._all.noticeWait:
+            # One look for all of them, in a moment.
+            if not self.refreshing.serving or serial is None or isNewer(serial, self.refreshing.serial):
+                self.refreshing.nextAt = min(self.refreshing.nextAt, self._noticed + self._all.noticeWait)
+                self._arm()
+            return
+        primary = next((n for n, remote in enumerate(self.primaries) if remote.server.address == client), None)
+        step = self.refreshing.notified(now, primary, serial)
+        if step is not None:
+            self._noticed = now
+            self._take(step)
+
+    def refreshNow(self) -> None:
+        """
+        Look for what is new, whatever the time.
+        """
+        step = self.refreshing.notified(self._today())
+        if step is not None:
+            self._take(step)
+
+    # -- time
+
+    def _look(self) -> None:
+        """
+        See what is due, and come back when something will be.
+        """
+        self._timer = None
+        if self._stopped:
+            return
+        serving = self.refreshing.serving
+        step = self.refreshing.wake(self._today())
+        if serving and not self.refreshing.serving:
+            self._giveUp()
+        if step is not None:
+            self._take(step)
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        at = self.refreshing.wakeAt()
+        if at is not None and not self._stopped:
+            wait = min(max(0.0, at - self._today()), _LONGEST)
+            self._timer = self._all.reactor.callLater(wait, self._look)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _giveUp(self) -> None:
+        _log.warn("zone {zone} has expired: no primary has confirmed it", zone=self.text)
+        self._all.install(self.apexName, None)
+
+    def _complain(self, format: str, fault: object) -> None:
+        self.said = str(fault)
+        _log.warn(format, zone=self.text, fault=self.said)
+
+    # -- steps
+
+    def _take(self, step: Step) -> None:
+        """
+        Do what has been decided, and what that leads to, one after the other.
+        """
+        if self._flight is None and not self._stopped:
+            flight = Deferred.fromCoroutine(self._run(step))
+            if not flight.called:
+                self._flight = flight
+            flight.addErrback(lambda failure: None if isinstance(failure.value, CancelledError) else _log.failure("a bug", failure))
+        self._arm()
+
+    async def _run(self, first: Step) -> None:
+        step: Step | None = first
+        try:
+            while step is not None and not self._stopped:
+                remote = self.primaries[step.primary]
+                # The zone may expire meanwhile.
+                self._arm()
+                step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
+        finally:
+            self._flight = None
+        self._arm()
+
+    async def _probe(self, remote: RemoteServer) -> Step | None:
+        question = Question(self.apexName, SOA)
+        try:
+            reply = await exchange(
+                self._all.reactor, remote, question, options=((_EXPIRE, b""),), wait=PROBE_WAIT.default,
+                tries=int(PROBE_TRIES.default), today=self._today,
+            )  # fmt: skip
+            expire = None if reply.edns is None else reply.edns.option(_EXPIRE)
+            for rrset in reply.answer:
+                if rrset.rrType == SOA and rrset.name.lower() == self.apexName.lower() and len(rrset.rdatas[0]) >= 22:
+                    seconds = int.from_bytes(expire, "big") if expire is not None and len(expire) == 4 else None
+                    step = self.refreshing.probed(self._today(), serialIn(rrset.rdatas[0]), seconds)
+                    if step is None:
+                        await self._confirm()
+                    return step
+            raise BadMessage(f"{remote.server.label} does not say what the SOA of {self.text} is")
+        except DNSFault as fault:
+            self._complain("zone {zone} could not be refreshed: {fault}", fault)
+        return self.refreshing.failed(self._today())
+
+    async def _fetch(self, step: Step, remote: RemoteServer) -> Step | None:
+        spool = Spool(self._holding.spoolPath)
+        slots = self._all.slots
+        version = self.version if step.serial is not None else None
+        try:
+            await slots.acquire()
+            try:
+                soa = None if version is None else version.soa
+                receiving = await fetch(self._all.reactor, remote, self.apexName, spool.keep, soa=soa, today=self._today)
+                spool.close()
+                return await self._received(receiving, spool, remote)
+            finally:
+                slots.release()
+        except (DNSFault, OSError) as fault:
+            self._complain("zone {zone} could not be fetched: {fault}", fault)
+            return self.refreshing.failed(self._today())
+        finally:
+            spool.drop()
+
+    async def _received(self, receiving: Receiving, spool: Spool, remote: RemoteServer) -> Step | None:
+        refreshing = self.refreshing
+        current = self.version
+        if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
+            # Nothing is to go back in time, whatever way it came.
+            step = refreshing.unchanged(self._today())
+            await self._confirm()
+            return step
+        if receiving.kind is Received.CURRENT:
+            raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
+        if receiving.kind is Received.CHANGES:
+            assert current is not None
+            version = applied(current, receiving.differences)
+            if version.crowded:
+                # The next image is due; what comes whole is one.
+                raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
+            imaged = current.image.serial
+            await inThread(self._all.reactor, lambda: self._holding.change(receiving.differences, imaged))
+        else:
+            version = await self._built(spool)
+            if version.serial != receiving.serial or version.apex != self.apexName.lower():
+                raise BadImage(f"the image of {self.text} is of something else")
+        self.version = version
+        self.said = ""
+        step = refreshing.received(self._today(), version.soa.rdatas[0])
+        _log.info(
+            "zone {zone} {serial} from {server}: {octets} octets of {kind}",
+            zone=self.text,
+            serial=version.serial,
+            server=remote.server.label,
+            octets=receiving.octets,
+            kind=receiving.kind.value,
+        )
+        self._all.install(self.apexName, version)
+        await self._confirm()
+        return step
+
+    async def _built(self, spool: Spool) -> Version:
+        reactor = self._all.reactor
+        holding = self._holding
+        if not spool.path:
+            messages = spool.messages
+            await inThread(reactor, lambda: holding.build(messages))
+        else:
+            await self._all.gather(self.apexName, spool.path, holding.imagePath)
+        return await inThread(reactor, holding.adopt)
+
+    async def _confirm(self) -> None:
+        refreshing = self.refreshing
+        at, until = refreshing.refreshedAt, refreshing.expiresAt
+        try:
+            await inThread(self._all.reactor, lambda: self._holding.confirm(at, until))
+        except OSError as error:
+            self._complain("zone {zone}: when it expires cannot be kept: {fault}", error)
+
+    def __repr__(self) -> str:
+        return f"<Secondary {self.text} {self.refreshing.state.value}>"
+
+
+class Secondaries:
+    """
+    All zones of a server that are another server's.
+
+    @ivar reactor: the reactor.
+    @ivar folder: where they are kept.
+    @ivar install: puts a version into service.
+    @ivar today: gives seconds since 1970.
+    @ivar draw: gives a number from 0 to 1 at random.
+    @ivar slots: for transfers under way.
+    @ivar noticeWait: seconds between two looks that notices of a zone can cause.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        folder: str,
+        install: Install,
+        *,
+        today: Callable[[], float] = time,
+        draw: Callable[[], float] = random,
+        most: int | None = None,
+        noticeWait: float | None = None,
+    ) -> None:
+        """
+        @param folder: made if it is not there.
+        @param most: transfers under way at a time.
+
+        @raise OSError: it cannot be made.
+        """
+        os.makedirs(folder, 0o750, exist_ok=True)
+        self.reactor = reactor
+        self.folder = folder
+        self.install = install
+        self.today = today
+        self.draw = draw
+        self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
+        self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
+        self._zones: dict[bytes, Secondary] = {}
+        self._running = False
+
+    def __len__(self) -> int:
+        return len(self._zones)
+
+    def at(self, apex: bytes) -> Secondary | None:
+        """
+        @param apex: a folded name.
+        """
+        return self._zones.get(apex)
+
+    def add(self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None) -> Secondary:
+        """
+        Keep a zone in step with its primaries.
+
+        @param grants: who else may say that it has changed.
+        """
+        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants())
+        if self._running:
+            zone.start()
+        return zone
+
+    def remove(self, apex: bytes) -> Deferred[None]:
+        """
+        Leave a zone alone from now on. What is kept of it stays on disk.
+
+        @return: fires when nothing is under way.
+        """
+        zone = self._zones.pop(apex)
+        return zone.stop()
+
+    def start(self) -> None:
+        """
+        Begin with all of them.
+        """
+        self._running = True
+        for zone in list(self._zones.values()):
+            zone.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way.
+        """
+        self._running = False
+        return gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True).addCallback(lambda _: None)
+
+    async def gather(self, apexName: bytes, spool: str, image: str) -> None:
+        """
+        Make the image of a large transfer, in a process of its own.
+
+        @raise OSError: it cannot be made, or the transfer is none of a zone.
+        """
+        import json
+
+        said = await runModule(self.reactor, "twisted_ext.zone.gathering", [apexName.hex(), spool, image])
+        fault = json.loads(said).get("fault")
+        if fault:
+            raise BadMessage(str(fault))
