@@ -44,6 +44,12 @@ class Complaint:
         self.text = text
         self.fatal = fatal
 
+    def toJSON(self) -> dict[str, object]:
+        """
+        @return: all of it as values of JSON.
+        """
+        return {"path": self.path, "line": self.line, "column": self.column, "text": self.text, "fatal": self.fatal}
+
     def __str__(self) -> str:
         place = ":".join([self.path or "zone", *[str(number) for number in (self.line, self.column) if number]])
         return f"{place}: {self.text}" if self.fatal else f"{place}: warning: {self.text}"

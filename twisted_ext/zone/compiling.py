@@ -1,0 +1,183 @@
+"""
+The program of the child process that makes images of master files: C{python -m twisted_ext.zone.compiling}.
+
+Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs::
+
+    {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such
+    {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image"}
+    {"name": "example.net.", "path": "/zones/example.net"}
+
+What comes back for a zone that could be built, and for one that could not::
+
+    {"name": …, "image": …, "offset": 0, "octets": …, "serial": …, "records": …, "nodes": …, "sources": [[path, octets, mtime], …],
+     "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
+    {"name": …, "sources": […], "complaints": […], "unsaid": 0}
+
+At the end of the input the pack is synchronized, which C{{"done": true}} says: only then its images last. Images of their own are
+synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import BinaryIO, Final
+
+__all__ = ["Compiling", "fingerprintOf", "main"]
+
+#: Images in a pack begin at multiples of this.
+_ALIGNED: Final = 8
+
+#: How many objects may be made, beyond those that are gone, before circles are looked for.
+_MADE: Final = 100_000
+
+
+def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
+    """
+    @param sources: path, octets and time of change of each file that a zone is made of.
+
+    @return: what an image says of its sources: equal as long as none of them changes.
+    """
+    return json.dumps([list(source) for source in sources], separators=(",", ":")).encode("utf-8", "surrogateescape")
+
+
+class Compiling:
+    """
+    Does one job after the other.
+    """
+
+    def __init__(self) -> None:
+        self._pack: BinaryIO | None = None
+        self._path = ""
+        self._offset = 0
+
+    def perform(self, line: bytes) -> dict[str, object]:
+        """
+        @param line: a job.
+
+        @return: what came of it.
+        """
+        try:
+            job = json.loads(line)
+            name = job.get("name")
+            if "pack" in job:
+                return self._begin(job["pack"])
+            return self._compile(str(name), str(job["path"]), job.get("image"))
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
+
+    def _begin(self, path: str) -> dict[str, object]:
+        try:
+            self._pack = open(path, "wb")  # noqa: SIM115
+        except OSError as error:
+            return {"pack": path, "complaints": [_said(f"{path!r} cannot be written: {error.strerror}")]}
+        self._path, self._offset = path, 0
+        return {"pack": path, "complaints": []}
+
+    def _compile(self, name: str, path: str, image: str | None) -> dict[str, object]:
+        from twisted_ext.errors import BadName, BadZone
+        from twisted_ext.wire.names import nameFromText
+        from twisted_ext.zone.images import Image
+        from twisted_ext.zone.reading import readMaster
+
+        result: dict[str, object] = {"name": name, "sources": [], "complaints": [], "unsaid": 0}
+        try:
+            reading = readMaster(path, nameFromText(name))
+            result["sources"] = [list(source) for source in reading.sources]
+            result["complaints"] = [complaint.toJSON() for complaint in reading.complaints]
+            result["unsaid"] = reading.unsaid
+            if reading.sound:
+                builder = reading.builder
+                fingerprint = fingerprintOf(reading.sources)
+                if image is None:
+                    octets = builder.finish(fingerprint)
+                    place, offset, size = self._path, self._offset, self._packed(octets)
+                    built = Image(octets)
+                else:
+                    builder.finishTo(image, fingerprint)
+                    place, offset, size = image, 0, os.path.getsize(image)
+                    built = Image.open(image, checked=False)
+                result |= {"image": place, "offset": offset, "octets": size}
+                result |= {"serial": built.serial, "records": built.records, "nodes": built.nodes}
+        except BadName as error:
+            result["complaints"] = [_said(f"the zone's name: {error}", path)]
+        except BadZone as error:
+            self._add(result, _said(str(error), path))
+        except OSError as error:
+            self._add(result, _said(f"the image cannot be written: {error.strerror or error}", path))
+        except MemoryError:
+            self._add(result, _said("there is not enough memory for this zone", path))
+        return result
+
+    @staticmethod
+    def _add(result: dict[str, object], complaint: dict[str, object]) -> None:
+        complaints = result["complaints"]
+        assert isinstance(complaints, list)
+        complaints.append(complaint)
+
+    def _packed(self, image: bytes) -> int:
+        """
+        @return: how many octets the pack has more.
+
+        @raise OSError: there is none, or it cannot be written.
+        """
+        if self._pack is None:
+            raise OSError("there is no pack for images without a file of their own")
+        octets = len(image) + -len(image) % _ALIGNED
+        try:
+            self._pack.write(image.ljust(octets, b"\x00"))
+        except OSError:
+            # What did get there of it is written over by the next one.
+            self._pack.seek(self._offset)
+            raise
+        self._offset += octets
+        return octets
+
+    def flush(self) -> None:
+        """
+        Hand over to the system what the pack has, so that others may map it.
+        """
+        if self._pack is not None:
+            self._pack.flush()
+
+    def end(self) -> dict[str, object]:
+        """
+        @return: whether all that was packed is on the disk.
+        """
+        try:
+            if self._pack is not None:
+                self._pack.flush()
+                os.fsync(self._pack.fileno())
+                self._pack.close()
+        except OSError as error:
+            return {"done": False, "complaints": [_said(f"{self._path!r} cannot be written: {error.strerror}")]}
+        return {"done": True, "pack": self._path, "octets": self._offset}
+
+
+def _said(text: str, path: str = "") -> dict[str, object]:
+    return {"path": path, "line": 0, "column": 0, "text": text, "fatal": True}
+
+
+def main(lines: BinaryIO, results: BinaryIO) -> None:
+    """
+    Do all jobs.
+    """
+    gc.freeze()
+    gc.set_threshold(_MADE)
+    compiling = Compiling()
+    for line in lines:
+        if line.strip():
+            result = compiling.perform(line)
+            if result.get("image") == compiling._path:
+                compiling.flush()
+            results.write(json.dumps(result, separators=(",", ":")).encode("ascii") + b"\n")
+            results.flush()
+    results.write(json.dumps(compiling.end()).encode("ascii") + b"\n")
+    results.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)
