@@ -140,7 +140,8 @@ def verify(version: Version, progress: Callable[[int], object] = lambda count: N
         for algorithm, value in known.items():
             if made[algorithm] == value:
                 return Digested(Verdict.VERIFIED, f"the zone is what its {ALGORITHMS[algorithm]} digest says")
-            reasons.append(f"the zone's {ALGORITHMS[algorithm]} digest is {_short(made[algorithm])}, its ZONEMD record says {_short(value)}")
+            right = f"the zone's {ALGORITHMS[algorithm]} digest is {_short(made[algorithm])}"
+            reasons.append(f"{right}, its ZONEMD record says {_short(value)}")
     if reasons or not unknown:
         return Digested(Verdict.FAILED, "; ".join(reasons))
     return Digested(Verdict.UNSUPPORTED, f"only digests of unknown kinds: {', '.join(unknown)}")

@@ -15,7 +15,7 @@ __all__ = [
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED",
-    "FINDINGS_KEPT", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
+    "FINDINGS_KEPT", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
 # -- images
@@ -113,6 +113,9 @@ ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
 
 #: Findings of one check that are kept; the others are counted.
 FINDINGS_KEPT: Final = Limit(default=100, least=1, most=100_000)
+
+#: Octets of a master file up to which it is read again to say in which lines what was found stands: some seconds for the largest.
+LOCATED_OCTETS: Final = Limit(default=16 << 20, least=0, most=2**34)
 
 #: Aliases that are followed to see whether they lead anywhere.
 CHECKED_ALIASES: Final = Limit(default=16, least=1, most=64)

@@ -1,0 +1,179 @@
+"""
+What is wrong with a zone, and how wrong that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.limits import FINDINGS_KEPT
+
+__all__ = ["CHECKS", "FATAL", "WARNING", "Finding", "Report"]
+
+#: The zone cannot be served.
+FATAL: Final = "fatal"
+
+#: It can, but somebody will miss something.
+WARNING: Final = "warning"
+
+#: All checks: the level of what they find, and what would be right.
+CHECKS: Final = {
+    "syntax": (FATAL, "every line of a master file can be read"),
+    "soa": (FATAL, "the apex has exactly one SOA record, and no other name has any"),
+    "ns": (FATAL, "the apex has NS records"),
+    "cname-several": (FATAL, "a name has one CNAME record at most (RFC 2181, section 10.1)"),
+    "cname-others": (FATAL, "a name with a CNAME record has no others but those of DNSSEC (RFC 2181, section 10.1)"),
+    "dname-several": (FATAL, "a name has one DNAME record at most (RFC 6672, section 2.4)"),
+    "dname-ns": (WARNING, "a delegation has no DNAME record (RFC 6672, section 2.4)"),
+    "dname-below": (WARNING, "nothing is below a DNAME record: it would not be found (RFC 6672, section 2.4)"),
+    "occluded": (WARNING, "below a delegation there are addresses of its servers only: nothing else is found"),
+    "glue-missing": (WARNING, "a server inside the delegated zone has its addresses here (RFC 1034, section 4.2.1)"),
+    "glue-extra": (WARNING, "addresses below a delegation are those of servers of this zone's delegations"),
+    "target-missing": (WARNING, "a host that NS, MX or SRV records name is there, and has an address"),
+    "target-alias": (WARNING, "a host that NS, MX or SRV records name is no alias (RFC 2181, section 10.3; RFC 2782)"),
+    "target-address": (WARNING, "NS, MX and SRV records name hosts, not addresses (RFC 1035, section 3.3)"),
+    "cname-dangling": (WARNING, "an alias leads to a name that exists"),
+    "cname-loop": (WARNING, "aliases end somewhere"),
+    "ns-wildcard": (WARNING, "a wildcard has no NS records (RFC 4592, section 4.2)"),
+    "ttl-mixed": (WARNING, "records of one name and type have one TTL (RFC 2181, section 5.2)"),
+    "repeated": (WARNING, "no record stands there twice (RFC 2181, section 5)"),
+    "outside": (WARNING, "all names are in the zone"),
+    "reading": (WARNING, "every line says what its writer meant"),
+    "soa-values": (WARNING, "secondaries ask again within sensible times (RFC 1912, section 2.2), and somebody can be written to"),
+    "ds-place": (WARNING, "DS records stand at delegations only (RFC 4035, section 2.4)"),
+    "dnskey-place": (WARNING, "DNSKEY records stand at the apex only (RFC 4035, section 2.1)"),
+    "dnskey-missing": (WARNING, "a signed zone has its keys at the apex (RFC 4035, section 2.1)"),
+    "dnskey-values": (WARNING, "keys are for zones, of protocol 3, of an algorithm that is in use (RFC 4034, section 2.1; RFC 8624)"),
+    "rrsig-missing": (WARNING, "everything that the zone has authority for is signed (RFC 4035, section 2.2)"),
+    "rrsig-extra": (WARNING, "nothing else is signed (RFC 4035, section 2.2)"),
+    "rrsig-expired": (WARNING, "signatures have not ended"),
+    "rrsig-early": (WARNING, "signatures have begun"),
+    "rrsig-ending": (WARNING, "signatures do not end within days"),
+    "rrsig-values": (WARNING, "signatures are of one of the zone's keys and say what they sign (RFC 4034, section 3.1)"),
+    "nsec-missing": (WARNING, "every name is in the chain of NSEC or NSEC3 records (RFC 4035, section 2.3; RFC 5155, section 7.1)"),
+    "nsec-chain": (WARNING, "each NSEC or NSEC3 record leads to the next one, and the last one back"),
+    "nsec-types": (WARNING, "NSEC and NSEC3 records list the types that a name has"),
+    "nsec-extra": (WARNING, "the chain has no names that do not exist"),
+    "nsec3-values": (WARNING, "NSEC3 hashes are of SHA-1, without further iterations (RFC 9276, section 3.1)"),
+    "zonemd": (WARNING, "the zone is what its ZONEMD record says (RFC 8976)"),
+}
+
+
+class Finding:
+    """
+    One thing that is wrong.
+
+    @ivar check: which of L{CHECKS} found it.
+    @ivar level: L{FATAL} or L{WARNING}.
+    @ivar owner: where in the zone, an absolute name; C{b""} where it is the file that is wrong.
+    @ivar rrType: of which records; 0 where it is not about one type.
+    @ivar text: what, and what would be right, without the owner.
+    @ivar path: the file, where known.
+    @ivar line: the line in it, the first being 1; 0 where unknown.
+    """
+
+    __slots__ = ("check", "level", "owner", "rrType", "text", "path", "line")
+
+    def __init__(self, check: str, owner: bytes, text: str, rrType: int = 0, *, level: str = "", path: str = "", line: int = 0) -> None:
+        self.check = check
+        self.level = level or CHECKS[check][0]
+        self.owner = owner
+        self.rrType = rrType
+        self.text = text
+        self.path = path
+        self.line = line
+
+    @property
+    def place(self) -> str:
+        """
+        The file and the line, as compilers write them; nothing where unknown.
+        """
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    @property
+    def subject(self) -> str:
+        """
+        The name and the type of the records that it is about.
+        """
+        words = [nameToText(self.owner)] if self.owner else []
+        return " ".join([*words, typeName(self.rrType)] if self.rrType else words)
+
+    def toJSON(self) -> dict[str, object]:
+        """
+        @return: all of it as values of JSON.
+        """
+        said: dict[str, object] = {"check": self.check, "level": self.level, "text": self.text}
+        if self.owner:
+            said["name"] = nameToText(self.owner)
+        if self.rrType:
+            said["type"] = typeName(self.rrType)
+        if self.path:
+            said["path"] = self.path
+        if self.line:
+            said["line"] = self.line
+        return said
+
+    def __str__(self) -> str:
+        return ": ".join([each for each in (self.place, f"{self.level} [{self.check}]", self.subject, self.text) if each])
+
+    def __repr__(self) -> str:
+        return f"<Finding {self}>"
+
+
+class Report:
+    """
+    All that was found.
+
+    @ivar findings: in the order of their finding; of each check so many are kept.
+    @ivar counts: how many there were of each check.
+    """
+
+    def __init__(self, findings: Iterable[Finding] = ()) -> None:
+        self.findings: list[Finding] = []
+        self.counts: dict[str, int] = {}
+        self._fatal = self._warnings = 0
+        for finding in findings:
+            self.add(finding)
+
+    def add(self, finding: Finding) -> None:
+        """
+        Put down what was found.
+        """
+        count = self.counts[finding.check] = self.counts.get(finding.check, 0) + 1
+        if finding.level == FATAL:
+            self._fatal += 1
+        else:
+            self._warnings += 1
+        if count <= FINDINGS_KEPT.default:
+            self.findings.append(finding)
+
+    def say(self, check: str, owner: bytes, text: str, rrType: int = 0) -> None:
+        """
+        Put down what a check found.
+        """
+        self.add(Finding(check, owner, text, rrType))
+
+    @property
+    def fatal(self) -> int:
+        """
+        How many findings keep the zone from being served.
+        """
+        return self._fatal
+
+    @property
+    def warnings(self) -> int:
+        """
+        How many do not.
+        """
+        return self._warnings
+
+    @property
+    def omitted(self) -> dict[str, int]:
+        """
+        How many are not among the findings, by check.
+        """
+        most = int(FINDINGS_KEPT.default)
+        return {check: count - most for check, count in self.counts.items() if count > most}
