@@ -249,19 +249,18 @@ class ImageBuilder:
         hashed: _Chain = []
         for key, index in places.items():
             flag = marks.get(key, 0)
-            occluded = flags[index]
             if flag & HASHED:
                 sets = decoded(nodes[key], len(key), self.apexName)
                 if key[:1] == bytes([len(key) - 1]):
                     hashed.append((key[1:], index))
                 flag = flag & ~HASHED | flagsOf(key, sets) & HASHED
-            if flag & SIGNED and not occluded:
+            if flag & SIGNED:
                 chain.append((sortKey(key), index))
             if key and not nodes[key]:
                 flag |= EMPTY
             if key in wild:
                 flag |= WILDCARD
-            flags[index] = flag | occluded
+            flags[index] |= flag
         chain.sort()
         hashed.sort()
         return flags, chain, hashed

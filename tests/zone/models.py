@@ -1,0 +1,202 @@
+"""
+A zone as plainly as it can be said, which the real thing is compared with; and zones to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from hypothesis import strategies as st
+
+from twisted_ext.wire.names import canonicalKey, nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, TXT, A, typeNumber
+from twisted_ext.zone import nodes
+from twisted_ext.zone.nodes import Node, gathered
+
+__all__ = ["APEX", "KEYS", "SOA_SET", "Contents", "Model", "contents", "edits", "record"]
+
+APEX: Final = nameFromText("Example.test.")
+
+#: What the nodes of a zone hold, and nothing that follows from it.
+Contents = dict[bytes, tuple[RRSet, ...]]
+
+
+def record(text: str) -> RRSet:
+    """
+    @param text: owner, TTL, type and rdata.
+    """
+    owner, ttl, rrType, rdata = text.split(None, 3)
+    number = typeNumber(rrType) or 0
+    return RRSet(nameFromText(owner, APEX), number, 1, int(ttl), (rdataFromText(number, rdata, APEX),))
+
+
+SOA_SET: Final = record("Example.test. 3600 SOA ns1 admin 7 3600 900 604800 300")
+
+#: The labels of the zones: a wildcard; octets that could be taken for what stands between labels; what sorts closely.
+_LABELS: Final = (b"a", b"b", b"*", b"\x00", b"a\x00", b"a\x01", b"aa", b"_\xff")
+
+
+def _keys() -> tuple[bytes, ...]:
+    ones = [bytes([len(label)]) + label for label in _LABELS]
+    few = ones[:4]
+    return (*ones, *[two + one for two in ones for one in few], *[three + two + one for three in few[:3] for two in few for one in few[:3]])
+
+
+#: Names of which the zones are made.
+KEYS: Final = _keys()
+
+_SALTS: Final = (b"", b"\xab")
+
+
+def _sets(key: bytes, kinds: Iterable[tuple[int, int, int]], shouted: bool) -> tuple[RRSet, ...]:
+    name = (key.upper() if shouted else key) + APEX
+    sets = []
+    for rrType, choice, ttl in kinds:
+        if rrType == A:
+            rdatas = tuple([bytes([192, 0, 2, number]) for number in range(choice + 1)])
+        elif rrType in (NS, CNAME, DNAME):
+            rdatas = (KEYS[choice] + APEX,)
+        elif rrType == NSEC:
+            rdatas = (KEYS[choice] + APEX + b"\x00\x01\x40",)
+        elif rrType == NSEC3:
+            rdatas = (b"\x01\x00\x00\x00" + bytes([len(_SALTS[choice % 2])]) + _SALTS[choice % 2] + b"\x01\x00\x00\x01\x40",)
+        elif rrType == RRSIG:
+            rdatas = tuple([covered.to_bytes(2, "big") + bytes(16) + APEX + b"signed" for covered in (A, NSEC)[: choice % 2 + 1]])
+        else:
+            rdatas = (bytes([1, choice]),)
+        sets.append(RRSet(name, rrType, 1, ttl, rdatas))
+    return tuple(sets)
+
+
+_kinds: Final = st.tuples(st.sampled_from((A, A, NS, CNAME, DNAME, NSEC, NSEC3, RRSIG, TXT)), st.integers(0, 3), st.sampled_from((60, 300)))
+
+_keysOfZones: Final = st.sampled_from(KEYS)
+
+_setsAt: Final = st.tuples(st.lists(_kinds, max_size=3, unique_by=lambda kind: kind[0]), st.booleans())
+
+
+def _at(key: bytes, drawn: tuple[list[tuple[int, int, int]], bool]) -> tuple[RRSet, ...]:
+    return _sets(key, *drawn)
+
+
+def _apex(drawn: tuple[int, bool, bool, int]) -> tuple[RRSet, ...]:
+    serial, signed, renamed, salt = drawn
+    rdata = SOA_SET.rdatas[0][:-20] + serial.to_bytes(4, "big") + SOA_SET.rdatas[0][-16:]
+    sets = [RRSet(APEX, SOA, 1, 3600, (rdata,)), RRSet(APEX, NS, 1, 3600, (KEYS[0] + APEX,))]
+    if signed:
+        sets += _sets(b"", [(NSEC, 0, 300)], False)
+    if renamed:
+        sets += _sets(b"", [(DNAME, 0, 300)], False)
+    if salt < 2:
+        sets.append(RRSet(APEX, NSEC3PARAM, 1, 0, (b"\x01\x00\x00\x00" + bytes([len(_SALTS[salt])]) + _SALTS[salt],)))
+    return tuple(sets)
+
+
+def _made(drawn: tuple[dict[bytes, tuple[list[tuple[int, int, int]], bool]], tuple[int, bool, bool, int]]) -> Contents:
+    names, top = drawn
+    return {b"": _apex(top), **{key: sets for key, given in names.items() if (sets := _at(key, given))}}
+
+
+_tops: Final = st.tuples(st.integers(1, 0xFFFFFFFF), st.booleans(), st.sampled_from((False, False, False, True)), st.integers(0, 2))
+
+#: Zones.
+contents: Final = st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=14), _tops).map(_made)
+
+
+def _changed(drawn: tuple[dict[bytes, tuple[list[tuple[int, int, int]], bool]], tuple[int, bool, bool, int] | None]) -> Contents:
+    names, top = drawn
+    changes = {key: _at(key, given) for key, given in names.items()}
+    return changes if top is None else {b"": _apex(top), **changes}
+
+
+#: Changes to zones: names, and what they have from then on.
+edits: Final = st.lists(st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=5), st.none() | _tops).map(_changed), max_size=6)
+
+
+def _above(key: bytes) -> list[bytes]:
+    found = []
+    while key:
+        key = key[key[0] + 1 :]
+        found.append(key)
+    return found
+
+
+class Model:
+    """
+    What a zone of these contents has to say. Everything is found by going through all of it.
+    """
+
+    def __init__(self, held: Contents) -> None:
+        self.held = {key: gathered(sets) for key, sets in held.items() if sets}
+        self.keys = set(self.held)
+        for key in self.held:
+            self.keys.update(_above(key))
+
+    def find(self, key: bytes) -> Node | None:
+        """
+        @return: what L{Version.find<twisted_ext.zone.versions.Version.find>} gives.
+        """
+        if key not in self.keys:
+            return None
+        sets = self.held.get(key, ())
+        types = {rrset.rrType for rrset in sets}
+        flags = 0 if sets else nodes.EMPTY
+        for rrType, flag in ((CNAME, nodes.CNAME), (DNAME, nodes.DNAME), (NSEC, nodes.SIGNED)):
+            if rrType in types:
+                flags |= flag
+        if key and NS in types:
+            flags |= nodes.CUT
+        if NSEC3 in types and types <= {NSEC3, RRSIG}:
+            flags |= nodes.HASHED
+        for above in _above(key):
+            others = {rrset.rrType for rrset in self.held.get(above, ())}
+            if DNAME in others or above and NS in others:
+                flags |= nodes.OCCLUDED
+        below = [other for other in self.keys if other and other[other[0] + 1 :] == key]
+        if b"\x01*" + key in below:
+            flags |= nodes.WILDCARD
+        return Node(key, sets, flags, len(below))
+
+    def nsecBefore(self, key: bytes) -> bytes | None:
+        """
+        @return: the key of the last name with NSEC that does not come after this one.
+        """
+        order = canonicalKey(key + APEX)
+        before = [other for other in self._having(NSEC) if canonicalKey(other + APEX) <= order]
+        return max(before, key=lambda other: canonicalKey(other + APEX), default=None)
+
+    def nsec3For(self, label: bytes) -> tuple[bytes, bool] | None:
+        """
+        @return: the key of the name whose NSEC3 matches or covers a hash, and whether it matches.
+        """
+        parameters = [rrset.rdatas[0] for rrset in self.held[b""] if rrset.rrType == NSEC3PARAM]
+        if not parameters:
+            return None
+        labels = []
+        for key in self._having(NSEC3):
+            rdata = next(rrset.rdatas[0] for rrset in self.held[key] if rrset.rrType == NSEC3)
+            if key[0] + 1 == len(key) and rdata.startswith(parameters[0]):
+                labels.append(key[1:])
+        if not labels:
+            return None
+        found = max([each for each in labels if each <= label], default=max(labels))
+        return bytes([len(found)]) + found, found == label
+
+    def _having(self, rrType: int) -> list[bytes]:
+        return [key for key, sets in self.held.items() if any(rrset.rrType == rrType for rrset in sets)]
+
+    @property
+    def records(self) -> set[tuple[bytes, int, int, bytes]]:
+        """
+        Every record but the SOA, each as its folded owner, type, TTL and rdata.
+        """
+        return {
+            (rrset.name.lower(), rrset.rrType, rrset.ttl, rdata)
+            for sets in self.held.values()
+            for rrset in sets
+            for rdata in rrset.rdatas
+            if rrset.rrType != SOA
+        }
