@@ -21,6 +21,7 @@ __all__ = [
     "COUNT",
     "DESCRIPTION",
     "FLAG",
+    "GRANT",
     "HTTP_ADDRESS",
     "NAME",
     "PATH",
@@ -28,6 +29,7 @@ __all__ = [
     "PREFIX",
     "READABLE",
     "RECORD",
+    "REMOTE",
     "ROLE",
     "ROUTE",
     "SECRET",
@@ -313,6 +315,21 @@ def _role(text: str) -> str:
     return text
 
 
+def _granted(text: str) -> str:
+    from twisted_ext.server.keys import Grants
+
+    Grants.fromTexts((text,))
+    return text
+
+
+def _remote(text: str) -> str:
+    words = text.split()
+    if not words or any(not word.startswith("key=") for word in words[1:]):
+        raise BadDescription(f"{text!r} is none")
+    Server.fromText(words[0])
+    return text
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -328,4 +345,6 @@ RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 ROLE: Final = Text("forward or serve", _role)
 ZONE: Final = Zone()
+GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
+REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

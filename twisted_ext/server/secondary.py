@@ -158,6 +158,17 @@ class Secondary:
             self._noticed = now
             self._take(step)
 
+    def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
+        """
+        Go over to other primaries.
+        """
+        before = [(remote.server, remote.key) for remote in self.primaries]
+        self.grants = grants
+        if [(remote.server, remote.key) for remote in primaries] != before:
+            self.primaries = list(primaries)
+            self.refreshing.follow(len(self.primaries), self._today())
+            self._arm()
+
     def refreshNow(self) -> None:
         """
         Look for what is new, whatever the time.
@@ -221,7 +232,7 @@ class Secondary:
         step: Step | None = first
         try:
             while step is not None and not self._stopped:
-                remote = self.primaries[step.primary]
+                remote = self.primaries[step.primary % len(self.primaries)]
                 # The zone may expire meanwhile.
                 self._arm()
                 step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))

@@ -124,6 +124,15 @@ def _settings() -> Iterable[Setting]:
         live=False,
     )
     yield Setting("watch", kinds.FLAG, True, "Load master files again when they have changed", group=serving)
+    yield Setting(
+        "key-file",
+        kinds.READABLE,
+        "",
+        "TSIG keys that are shared with other servers: one on each line as NAME:SECRET or hmac-sha512:NAME:SECRET, or as tsig-keygen "
+        "writes them",
+        group=serving,
+    )
+    yield Setting("weak-keys", kinds.FLAG, False, "Take keys for hmac-md5 and hmac-sha1 too", group=serving)
     asking = "Whom to ask"
     yield Setting(
         "recursive", kinds.FLAG, True, "Ask others for what is not known here", short="r", group=asking
@@ -271,6 +280,8 @@ class Settings:
     zone: tuple[str, ...]
     zones: tuple[str, ...]
     state: str
+    keyFile: str
+    weakKeys: bool
     watch: bool
     recursive: bool
     upstream: tuple[str, ...]

@@ -28,6 +28,12 @@ _ENDINGS: Final = (".zone", ".db", ".txt")
 def _zoneSettings() -> Iterable[Setting]:
     yield Setting("name", kinds.NAME, "", "The zone's name, its apex")
     yield Setting("file", kinds.PATH, "", "Its master file")
+    yield Setting(
+        "primaries", kinds.REMOTE, (), "Servers to fetch it from, in place of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
+    )
+    yield Setting("allow-transfer", kinds.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
+    yield Setting("notify", kinds.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
+    yield Setting("allow-notify", kinds.GRANT, (), "Who, beside its primaries, may say that it has changed")
 
 
 #: The table. Who teaches servers something about zones adds to it.
@@ -63,6 +69,20 @@ class ZoneSettings:
         """
         found = self.values.get(name)
         return _BY_NAME[name].default if found is None else found
+
+    @property
+    def apexName(self) -> bytes:
+        """
+        The apex as it was written, in wire form.
+        """
+        return nameFromText(self.text)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """
+        @return: all values of a setting of the table that may have several.
+        """
+        value = self.value(name)
+        return value if isinstance(value, tuple) else (str(value),)
 
     @classmethod
     def fromText(cls, text: str) -> ZoneSettings:

@@ -205,6 +205,15 @@ class Refreshing:
             self.state = State.CURRENT
             self.nextAt = max(now, self.refreshedAt + self._timers.refresh)
 
+    def follow(self, primaries: int, now: float) -> None:
+        """
+        There are other primaries from now on: look at them soon.
+        """
+        self._primaries = primaries
+        self._primary = self._left = 0
+        self._again = self.state not in _WAITING
+        self.nextAt = now
+
     def _hold(self, soa: bytes) -> None:
         self.serial = serialIn(soa)
         self.serving = True

@@ -1,0 +1,193 @@
+"""
+A server's zones among other servers: who may have them, who is told of their changes, and which ones come from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.authority import EXPIRED
+from twisted_ext.server.errands import Errand, errandKey
+from twisted_ext.server.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.notifying import Noticing, Notifying
+from twisted_ext.server.secondary import Secondaries, Secondary
+from twisted_ext.server.transferring import Offer, Transferring
+from twisted_ext.wire.codes import Opcode
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
+
+if TYPE_CHECKING:
+    from twisted_ext.server.authority import Zones
+    from twisted_ext.server.settings import Settings
+    from twisted_ext.server.zonesettings import ZoneSettings
+    from twisted_ext.zone.sending import Differences
+
+__all__ = ["Replication", "checkZone", "keysOf"]
+
+_NOBODY: Final = Grants()
+
+
+def keysOf(settings: Settings) -> Keys:
+    """
+    @return: the keys that a server shares with others.
+
+    @raise BadDescription: one of them cannot be used; says which.
+    """
+    return Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
+
+
+class _Terms:
+    """
+    What was said of one zone.
+    """
+
+    __slots__ = ("primaries", "transfer", "notify", "notices")
+
+    def __init__(self, zone: ZoneSettings, keys: Keys) -> None:
+        try:
+            self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
+            self.transfer = Grants.fromTexts(zone.texts("allow-transfer"))
+            self.notify = [RemoteServer.fromText(text, keys) for text in zone.texts("notify")]
+            self.notices = Grants.fromTexts(zone.texts("allow-notify"))
+        except BadDescription as fault:
+            raise BadDescription(f"zone {zone.text}: {fault}") from None
+        if self.primaries and zone.file:
+            raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
+
+
+def checkZone(zone: ZoneSettings, keys: Keys) -> None:
+    """
+    @raise BadDescription: what is said of a zone's transfers and notices cannot be used.
+    """
+    _Terms(zone, keys)
+
+
+class Replication:
+    """
+    All transfers and notices of a server, in and out.
+
+    @ivar errands: what is to see to requests for them, for L{Responder<twisted_ext.server.respond.Responder>}.
+    @ivar secondaries: the zones that come from elsewhere; L{None} without a folder to keep them in.
+    @ivar notifying: who is told of changes.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        zones: Zones,
+        folder: str,
+        *,
+        journal: Callable[[bytes], Differences | None] = lambda apex: None,
+        today: Callable[[], float] = time,
+    ) -> None:
+        """
+        @param folder: where zones that come from elsewhere are kept, or C{""}.
+        @param journal: gives what has changed in a zone of our own.
+        @param today: gives seconds since 1970.
+
+        @raise OSError: the folder cannot be made.
+        """
+        self._zones = zones
+        self._journal = journal
+        self._today = today
+        self._terms: dict[bytes, _Terms] = {}
+        self.notifying = Notifying(reactor, today=today)
+        self.secondaries = Secondaries(reactor, folder, self._install, today=today) if folder else None
+        transferring = Transferring(self._offer, today=today)
+        self.transferring = transferring
+        self.errands: dict[int, Errand] = {
+            errandKey(Opcode.QUERY, AXFR): transferring,
+            errandKey(Opcode.QUERY, IXFR): transferring,
+            errandKey(Opcode.NOTIFY): Noticing(self._watched),
+        }
+
+    def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
+        """
+        Go over to what is said of zones now. Those that come from elsewhere begin to come, or end.
+
+        @raise BadDescription: something cannot be used; nothing has changed then.
+        """
+        wanted = {zone.name: (zone, _Terms(zone, keys)) for zone in zones}
+        fetched = {apex for apex, (_, terms) in wanted.items() if terms.primaries}
+        if fetched and self.secondaries is None:
+            raise BadDescription(f"zone {nameToText(min(fetched))}: a folder is needed to keep it in; say which with state")
+        before, self._terms = self._terms, {apex: terms for apex, (_, terms) in wanted.items()}
+        for apex in {*before, *wanted}:
+            self.notifying.targets(apex, wanted[apex][1].notify if apex in wanted else ())
+        secondaries = self.secondaries
+        if secondaries is None:
+            return
+        for apex in [apex for apex, terms in before.items() if terms.primaries and apex not in fetched]:
+            secondaries.remove(apex)
+            if apex not in wanted:
+                self._zones.remove(apex)
+        for apex in sorted(fetched):
+            terms = wanted[apex][1]
+            known = secondaries.at(apex)
+            if known is None:
+                self._zones.expect(apex)
+                secondaries.add(wanted[apex][0].apexName, terms.primaries, terms.notices)
+            else:
+                known.follow(terms.primaries, terms.notices)
+
+    def changed(self, version: Version) -> None:
+        """
+        Another version of a zone is in force: tell those who are to know.
+        """
+        self.notifying.changed(version.apex, version.soa)
+
+    def start(self) -> None:
+        """
+        Begin to fetch.
+        """
+        if self.secondaries is not None:
+            self.secondaries.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way any more.
+        """
+        stopping = [self.notifying.stop()]
+        if self.secondaries is not None:
+            stopping.append(self.secondaries.stop())
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+    def _install(self, apexName: bytes, version: Version | None) -> None:
+        apex = apexName.lower()
+        if version is None:
+            self._zones.fail(apex, "no primary has confirmed it for too long", EXPIRED)
+            return
+        place = self._zones.at(apex)
+        if place is not None and place.zone is not None:
+            place.zone.replace(version)
+            zone = place.zone
+        else:
+            zone = Zone(version)
+        self._zones.put(zone, now=self._today())
+        self.changed(version)
+
+    def _watched(self, apex: bytes) -> Secondary | None:
+        return None if self.secondaries is None else self.secondaries.at(apex)
+
+    def _offer(self, apex: bytes) -> Offer | None:
+        place = self._zones.at(apex)
+        if place is None:
+            return None
+        terms = self._terms.get(apex)
+        grants = _NOBODY if terms is None else terms.transfer
+        if not grants:
+            return Offer(None, grants)
+        zone = place.served()
+        version = None if zone is None or place.state == EXPIRED else zone.current
+        secondary = self._watched(apex)
+        if secondary is not None:
+            return Offer(version, grants, secondary.journal, secondary.expires)
+        return Offer(version, grants, self._journal(apex))
