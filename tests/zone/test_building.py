@@ -1,0 +1,184 @@
+"""
+Tests of how the image of a zone is built.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zlib import crc32
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.models import APEX, SOA_SET, record
+from twisted_ext.errors import BadZone
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA, A
+from twisted_ext.zone import building
+from twisted_ext.zone.building import SAYING, ImageBuilder
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.limits import PROBES
+from twisted_ext.zone.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SIGNED
+
+
+def builder(*lines: str) -> ImageBuilder:
+    made = ImageBuilder(APEX)
+    made.addSets([SOA_SET, *[record(line) for line in lines]])
+    return made
+
+
+def meeting(count: int, mask: int = 0xFFFF) -> list[bytes]:
+    """
+    @return: keys that meet in the low bits of CRC-32, as whoever may choose names could choose them.
+    """
+    found: list[bytes] = []
+    number = 0
+    while len(found) < count:
+        key = b"\x07" + b"%07x" % number
+        if not crc32(key) & mask:
+            found.append(key)
+        number += 1
+    return found
+
+
+class ImageBuilderTests(SynchronousTestCase):
+    """
+    Tests for L{ImageBuilder}.
+    """
+
+    def test_settles(self) -> None:
+        """
+        Equal records are in the image once, in whatever case their owners are written, and the TTL of a set is the least.
+        """
+        made = builder("a 60 A 192.0.2.1", "A 30 A 192.0.2.1", "a 60 A 192.0.2.2", "a 60 TXT \"x\"")
+        image = Image(made.finish())
+        self.assertEqual(image.records, 4)
+        node = image.at(b"\x01a")
+        assert node is not None
+        self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 30, 2), (16, 60, 1)])
+        self.assertEqual(image.tally(image.find(b"\x01a")), 3)
+
+    def test_flags(self) -> None:
+        """
+        What the types at a name say of it is said by its flags.
+        """
+        made = builder(
+            "cut 60 NS ns.cut", "ns.cut 60 A 192.0.2.1", "gone 60 DNAME elsewhere.", "x.gone 60 A 192.0.2.1", "alias 60 CNAME cut",
+            "alias 60 NSEC cut CNAME", "aaaa 60 NSEC3 1 0 0 - aaaaaaaa A", "bbbb 60 NSEC3 1 0 0 - aaaaaaaa A", "bbbb 60 A 192.0.2.1",
+            "Example.test. 60 NS ns.cut",
+        )  # fmt: skip
+        image = Image(made.finish())
+        flags = {key: image.flags(image.find(key)) for key in map(image.key, range(image.nodes))}
+        self.assertEqual(
+            flags,
+            {
+                b"": 0, b"\x03cut": CUT, b"\x02ns\x03cut": OCCLUDED, b"\x04gone": DNAME, b"\x01x\x04gone": OCCLUDED,
+                b"\x05alias": CNAME | SIGNED, b"\x04aaaa": HASHED, b"\x04bbbb": 0,
+            },
+        )  # fmt: skip
+        self.assertEqual((image.signed, image.hashes), (1, 2))
+
+    def test_apexFirst(self) -> None:
+        """
+        The apex is the first node and its SOA the first record, in whatever order they come, and by whatever way they are filled in.
+        """
+        made = ImageBuilder(APEX)
+        made.nodes = {b"\x01a": b"\x01a\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"}
+        made.addSets([record("Example.test. 60 A 192.0.2.1"), SOA_SET, record("Example.test. 60 NS a")])
+        image = Image(made.finish())
+        self.assertEqual(image.key(0), b"")
+        self.assertEqual(image.rendered(0)[2:4], b"\x00\x06")
+        self.assertEqual((image.records, image.serial, image.children(0)), (4, 7, 1))
+
+    def test_needsSOA(self) -> None:
+        """
+        Records without one SOA at their apex are no zone, and none is made of them.
+        """
+        made = ImageBuilder(APEX)
+        self.assertRaises(BadZone, made.finish)
+        made.add(b"", A, 60, b"\x7f\x00\x00\x01")
+        self.assertRaises(BadZone, made.finish)
+        made.add(b"", SOA, 60, b"\x00\x00")
+        self.assertRaises(BadZone, made.finish)
+        twice = builder()
+        twice.addSets([RRSet(APEX, SOA, 1, 60, (SOA_SET.rdatas[0][:-1] + b"\x00",))])
+        self.assertRaises(BadZone, twice.finish)
+
+    def test_outside(self) -> None:
+        """
+        Records of another zone are none of this one's.
+        """
+        self.assertRaises(BadZone, builder, "www.example.org. 60 A 192.0.2.1")
+
+    def test_chosenNames(self) -> None:
+        """
+        Names that were chosen to meet in one slot are placed by another measure, so that none costs more to find than any other.
+        """
+        chosen = meeting(100, 0xFFF)
+        image = Image(self.filled(chosen).finish())
+        self.assertTrue(image._digest)
+        for key in chosen:
+            self.assertEqual(image.key(image.find(key)), key)
+        self.assertEqual(image.find(b"\x04none"), -1)
+        self.assertLess(self.longest(image), 20)
+        self.patch(building, "PROBES", type(PROBES)(1024, 8, 1024))
+        self.assertGreaterEqual(self.longest(Image(self.filled(chosen).finish())), 100)
+
+    def filled(self, keys: list[bytes]) -> ImageBuilder:
+        made = builder()
+        for key in keys:
+            made.add(key, A, 60, b"\x7f\x00\x00\x01")
+        return made
+
+    def longest(self, image: Image) -> int:
+        """
+        @return: how many slots in a row are taken.
+        """
+        longest = row = 0
+        for slot in range(image._mask + 1):
+            row = row + 1 if image._words[image._slots + slot] else 0
+            longest = max(longest, row)
+        return longest
+
+    def test_tooLarge(self) -> None:
+        """
+        More records than an image has room for are refused before it is written.
+        """
+        self.patch(building, "IMAGE_OCTETS", type(PROBES)(100, 1, 100))
+        self.assertRaises(BadZone, builder("a 60 A 192.0.2.1", "b 60 A 192.0.2.1").finish)
+
+    def test_file(self) -> None:
+        """
+        A file holds what the octets do, belongs to whoever made it, and nothing is left beside it.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "zone.image")
+            for durable in (True, False):
+                builder("a 60 A 192.0.2.1").finishTo(str(path), b"said", durable=durable)
+                self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish(b"said"))
+                self.assertEqual(path.stat().st_mode & 0o777 & ~0o640, 0)
+                self.assertEqual(os.listdir(folder), ["zone.image"])
+
+    def test_fileThatCannotBe(self) -> None:
+        """
+        Where a file cannot be written, the one of before stays as it was, and nothing is left beside it.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "zone.image")
+            builder("a 60 A 192.0.2.1").finishTo(str(path))
+            before = path.read_bytes()
+
+            def full(descriptor: int) -> None:
+                raise OSError(28, "No space left on device")
+
+            self.patch(os, "fsync", full)
+            self.assertRaises(OSError, builder("b 60 A 192.0.2.1").finishTo, str(path))
+            self.assertEqual(path.read_bytes(), before)
+            self.assertEqual(os.listdir(folder), ["zone.image"])
+
+    def test_saying(self) -> None:
+        """
+        The types that say something of a name are those which the flags are for.
+        """
+        self.assertEqual(SAYING, {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED})
