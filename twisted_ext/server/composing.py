@@ -24,6 +24,11 @@ _MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
 _ASKED: Final = 12
 _POINTER: Final = b"\xc0\x0c"
 
+#: Offsets that fourteen bits can say.
+_REACH: Final = 0x4000
+
+_DNAME: Final = 39
+
 _fixed: Final = Struct(">HHIH").pack
 _counts: Final = Struct(">HHHHH").pack_into
 
@@ -137,6 +142,8 @@ class _Writer:
             ttls.append((len(octets) + 4, ttl))
             octets += _fixed(rrType, rrset.rrClass, ttl, len(rdata))
             if layout is None or not rdata:
+                if rrType == _DNAME and rdata:
+                    self._note(rdata)
                 octets += rdata
             else:
                 self._rdata(rdata, layout)
@@ -150,6 +157,19 @@ class _Writer:
                         self._offsets = None
                 return False
         return True
+
+    def _note(self, name: bytes) -> None:
+        """
+        A name follows that may not be compressed, but pointed to: that of a DNAME record, in which the aliases end that are made from it.
+        """
+        octets = self.octets
+        offsets = self._known()
+        here = len(octets)
+        position = 0
+        folded = name.lower()
+        while (length := folded[position]) and here + position < _REACH:
+            offsets.setdefault(folded[position:], here + position)
+            position += length + 1
 
     def _rdata(self, rdata: bytes, layout: tuple[int, int]) -> None:
         octets = self.octets
@@ -170,6 +190,12 @@ class _Writer:
         """
         Append a name, pointing to an earlier one where its end stands there already.
         """
+        self._budget = appendName(self.octets, self._offsets or self._known(), name, folded, self._budget)
+
+    def _known(self) -> dict[bytes, int]:
+        """
+        @return: where names stand, those of the question first.
+        """
         offsets = self._offsets
         if offsets is None:
             offsets = self._offsets = {}
@@ -178,4 +204,4 @@ class _Writer:
             while length := asked[position]:
                 offsets[asked[position:]] = _ASKED + position
                 position += length + 1
-        self._budget = appendName(self.octets, offsets, name, folded, self._budget)
+        return offsets
