@@ -1,0 +1,194 @@
+"""
+Servers with zones on a memory network, primaries and secondaries of each other.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from shutil import rmtree
+
+from tests.networks import NetworkTestCase
+from tests.zone.changing import APEX, ZONE, record, records
+from twisted_ext.answers import QueryContext
+from twisted_ext.errors import DNSFault
+from twisted_ext.server.access import Access
+from twisted_ext.server.authority import Alone, Zones
+from twisted_ext.server.errands import opcodesOf, transfersIn
+from twisted_ext.server.gates import standardGates
+from twisted_ext.server.keys import Keys
+from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.replication import Replication
+from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.serials import serialIn, withSerial
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.zones import Zone
+
+__all__ = ["KEYS", "PRIMARY", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "soaOf"]
+
+PRIMARY, SECONDARY = "192.0.2.53", "192.0.2.54"
+
+#: Keys by the names of L{Keys}.
+KEYS = Keys.fromTexts(("hmac-sha256:one.key:c2VjcmV0IG9uZQ==", "hmac-sha512:two.key:c2VjcmV0IHR3bw=="))
+
+
+def soaOf(serial: int, *, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> RRSet:
+    """
+    @return: an SOA for the zone of these tests.
+    """
+    return record(f"@ 3600 SOA ns1 hostmaster {serial} {refresh} {retry} {expire} 300")
+
+
+class Changes:
+    """
+    A journal in memory.
+
+    @ivar differences: all of them, in order.
+    """
+
+    def __init__(self) -> None:
+        self.differences: list[Difference] = []
+
+    def since(self, serial: int) -> list[Difference] | None:
+        for index, difference in enumerate(self.differences):
+            if difference.oldSerial == serial:
+                return self.differences[index:]
+        return None
+
+
+class Host:
+    """
+    A server with zones.
+
+    @ivar zones: what it serves.
+    @ivar replication: its transfers and notices.
+    @ivar changes: what has changed in the zone of these tests.
+    """
+
+    def __init__(self, network: MemoryNetwork, address: str, folder: str = "") -> None:
+        self.address = address
+        self.reactor = network.reactor(address)
+        self.folder = folder
+        self.changes = Changes()
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Start, again after L{end}.
+        """
+        reactor = self.reactor
+        self.zones = Zones()
+        self.replication = Replication(
+            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=reactor.seconds
+        )
+        errands = self.replication.errands
+        gates = standardGates(
+            keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=reactor.seconds
+        )
+        self.responder = Responder(
+            Alone(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
+        )
+        self.datagrams = DatagramListener(reactor, self.responder, self.address, 53)
+        self.datagrams.start()
+        self.servings = StreamServings(Responding(self.responder), reactor)
+        self.streams = StreamListener(reactor, self.responder, self.address, 53, servings=self.servings)
+        self.streams.start()
+        self.replication.start()
+
+    def adopt(self, **said: Iterable[str]) -> None:
+        """
+        Say of the zone of these tests what its table would, with C{_} for each hyphen.
+        """
+        values: dict[str, object] = {"name": "example.org"}
+        values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
+        self.replication.adopt([ZoneSettings.fromTable(values)], KEYS)
+
+    def serve(self, text: str = ZONE) -> None:
+        """
+        Serve the zone of these tests.
+        """
+        self.zones.put(Zone.fromRecords(APEX, records(text)))
+
+    def change(self, *lines: str, remove: Iterable[str] = ()) -> None:
+        """
+        Add records to it and take some away.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        transaction = Transaction(place.zone.current)
+        for line in remove:
+            transaction.remove(record(line))
+        for line in lines:
+            transaction.add(record(line))
+        done = transaction.commit()
+        assert done is not None
+        version, difference = done
+        self.changes.differences.append(difference)
+        place.zone.replace(version)
+        self.replication.changed(version)
+
+    def serialTo(self, serial: int) -> None:
+        """
+        Give the zone another serial number.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        soa = place.zone.current.soa
+        transaction = Transaction(place.zone.current)
+        transaction.replace(RRSet(soa.name, SOA, 1, soa.ttl, (withSerial(soa.rdatas[0], serial),)))
+        done = transaction.commit()
+        assert done is not None
+        place.zone.replace(done[0])
+        self.changes.differences.append(done[1])
+
+    def serial(self) -> int | str:
+        """
+        @return: the serial number that clients are told, or what is wrong.
+        """
+        try:
+            answer = Alone(self.zones).answerNow(Question(APEX, SOA), QueryContext(self.reactor.seconds() + 5))
+        except DNSFault as fault:
+            return fault.ede[0][1] if fault.ede else str(fault)
+        assert answer is not None
+        return serialIn(answer.answer[0].rdatas[0])
+
+    def end(self) -> None:
+        """
+        Stop, as far as that is done at once.
+        """
+        self.replication.stop()
+        self.datagrams.stop()
+        self.streams.stop()
+        self.servings.close()
+        self.responder.close()
+
+
+class ReplicaTestCase(NetworkTestCase):
+    """
+    A primary and a secondary.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.clock.advance(1_700_000_000)
+        self.network.shape(delay=0.001)
+        self.folder = tempfile.mkdtemp(prefix="txdns-secondary-")
+        self.addCleanup(rmtree, self.folder)
+        self.primary = Host(self.network, PRIMARY)
+        self.secondary = Host(self.network, SECONDARY, os.path.join(self.folder, "state"))
+
+    def tearDown(self) -> None:
+        for host in (self.primary, self.secondary):
+            host.end()
+        self.network.advance(1)
+        for host in (self.primary, self.secondary):
+            self.assertEqual(host.reactor.pending(), [])
+        super().tearDown()

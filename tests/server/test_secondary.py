@@ -1,0 +1,301 @@
+"""
+Tests of keeping a zone in step with its primaries.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from unittest.mock import patch
+
+from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase
+from tests.zone.changing import APEX, ZONE, textsOf
+from twisted_ext.server import secondary as module
+from twisted_ext.server.requests import Request
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.refreshing import State
+from twisted_ext.zone.sending import messages, recordsOfChanges
+
+#: The zone with short times.
+QUICK = ZONE.replace("10 3600 600 86400", "10 300 60 1000")
+
+
+class SecondaryTests(ReplicaTestCase):
+    """
+    Tests for L{Secondaries}.
+    """
+
+    def same(self) -> None:
+        """
+        Assert that both have the same records.
+        """
+        held = [host.zones.at(APEX) for host in (self.primary, self.secondary)]
+        texts = [textsOf(place.zone.current) for place in held if place is not None and place.zone is not None]
+        self.assertEqual(len(texts), 2)
+        self.assertEqual(texts[0], texts[1])
+
+    def begin(self, text: str = ZONE, **said: list[str]) -> None:
+        """
+        Have the zone fetched.
+        """
+        self.primary.serve(text)
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
+        self.secondary.adopt(primaries=[PRIMARY], **said)
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def kinds(self) -> list[int]:
+        """
+        @return: what is recorded from here on: the types of transfers that the primary is asked for.
+        """
+        asked: list[int] = []
+        transferring = self.primary.replication.transferring
+
+        def watching(request: Request) -> object:
+            asked.append(request.question.rrType)
+            return transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = watching  # type: ignore[assignment]
+        return asked
+
+    @property
+    def state(self) -> State:
+        """
+        What the secondary is about.
+        """
+        assert self.secondary.replication.secondaries is not None
+        zone = self.secondary.replication.secondaries.at(APEX)
+        assert zone is not None
+        return zone.refreshing.state
+
+    def test_fetched(self) -> None:
+        """
+        A zone is there soon after it is configured, with all of its records; until then those who ask are told to come back.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.same()
+
+    def test_notified(self) -> None:
+        """
+        A change is there as soon as the primary has told of it, as changes alone; several in a row are fetched together.
+        """
+        self.begin()
+        asked = self.kinds()
+        self.primary.change("new 300 A 192.0.2.9", remove=["mail 300 A 192.0.2.3"])
+        self.primary.change("new 300 A 192.0.2.10")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 12)
+        self.same()
+        self.assertEqual(asked, [IXFR])
+
+    def test_refreshed(self) -> None:
+        """
+        Without a notice it is there when the SOA's refresh has passed, and not long before.
+        """
+        self.begin(QUICK)
+        self.primary.replication.notifying.targets(APEX, ())
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(250)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 11)
+
+    def test_expired(self) -> None:
+        """
+        While no primary can be reached, the zone is served until it expires and not longer; when one is back, so is the zone.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        self.network.advance(800)
+        self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
+        self.network.advance(500)
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+        self.primary.begin()
+        self.primary.serve(QUICK)
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.network.advance(1000)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def test_restarted(self) -> None:
+        """
+        After a restart the zone is served at once, with the changes that had come, also where no primary can be reached; and it expires
+        when it would have without the restart.
+        """
+        self.begin(QUICK)
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        self.primary.end()
+        self.network.advance(500)
+        self.secondary.end()
+        self.network.advance(300)
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), 11)
+        self.same()
+        self.network.advance(300)
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+
+    def test_restartedTooLate(self) -> None:
+        """
+        What has expired meanwhile is not served.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        self.secondary.end()
+        self.network.advance(2000)
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+
+    def test_damagedFiles(self) -> None:
+        """
+        Whatever has happened to the files that were kept, the zone is fetched again, and nothing damaged is served.
+        """
+        self.begin()
+        state = os.path.join(self.folder, "state")
+        for name in sorted(os.listdir(state)):
+            self.secondary.end()
+            path = os.path.join(state, name)
+            with open(path, "rb") as file:
+                octets = file.read()
+            with open(path, "wb") as file:
+                file.write(octets[: len(octets) // 2])
+            self.secondary.begin()
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(1)
+            self.assertEqual(self.secondary.serial(), 10, name)
+            self.same()
+
+    def test_nextPrimary(self) -> None:
+        """
+        Where one primary is gone, or refuses, the next one is asked.
+        """
+        third = Host(self.network, "192.0.2.55")
+        third.serve()
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=["192.0.2.99", "192.0.2.55", PRIMARY])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10)
+        third.end()
+
+    def test_cut(self) -> None:
+        """
+        A transfer that is cut anywhere leaves the old zone in service, and the next one brings the new one.
+        """
+        self.begin(QUICK)
+        transferring = self.primary.replication.transferring
+        whole = list(self.pieces(1))
+        for kept in range(len(whole)):
+
+            def cut(request: Request, kept: int = kept) -> object:
+                yield from list(self.pieces(request.id))[:kept]
+                raise RuntimeError("cut")
+
+            self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut  # type: ignore[assignment]
+            self.primary.change(f"new{kept} 300 A 192.0.2.9")
+            self.network.advance(2)
+            self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
+            # For changes and for the whole zone.
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = transferring
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10 + len(whole))
+        self.same()
+
+    def pieces(self, id: int) -> Iterator[bytes]:
+        """
+        @return: a transfer of the zone in small messages.
+        """
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        version = place.zone.current
+        records = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
+        return messages(id, 0, APEX + b"\x00\xfc\x00\x01", records, most=200)
+
+    def test_nonsense(self) -> None:
+        """
+        Changes that do not fit make the secondary fetch the whole zone, once, from the same primary.
+        """
+        self.begin()
+        asked = self.kinds()
+        self.primary.change("new 300 A 192.0.2.9")
+        difference = self.primary.changes.differences[0]
+        difference.removed = difference.added
+        self.network.advance(2)
+        self.assertEqual((self.secondary.serial(), asked), (11, [IXFR, AXFR]))
+        self.same()
+
+    def test_backward(self) -> None:
+        """
+        A primary whose serial number has gone back changes nothing, by whatever way it says so (RFC 1982).
+        """
+        self.begin()
+        self.primary.serve(ZONE.replace(" 10 3600", " 4294967290 3600"))
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        self.primary.replication.changed(place.zone.current)
+        self.network.advance(10)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.network.advance(7200)
+        self.assertEqual((self.secondary.serial(), self.state), (10, State.CURRENT))
+
+    def test_signed(self) -> None:
+        """
+        With a key everything is signed, both ways; without it nothing comes.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=two.key"])
+        self.secondary.adopt(primaries=[f"{PRIMARY}"])
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=two.key"])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"], allow_notify=["key=two.key"])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        self.assertEqual(self.primary.replication.notifying.confirmed, 1)
+
+    def test_large(self) -> None:
+        """
+        What is large goes through a file, and comes out the same.
+        """
+        hosts = "\n".join([f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(3000)])
+        built: list[str] = []
+
+        async def gather(self: object, apexName: bytes, spool: str, image: str) -> None:
+            from twisted_ext.zone.gathering import main
+
+            built.append(spool)
+            assert main([apexName.hex(), spool, image]) == 0
+
+        with patch("twisted_ext.server.holding.GATHERED_OCTETS.default", 4096), patch.object(module.Secondaries, "gather", gather):
+            self.begin(ZONE + hosts)
+        self.same()
+        self.assertEqual(len(built), 1)
+        self.assertFalse(os.path.exists(built[0]))
+
+    def test_stopped(self) -> None:
+        """
+        A server that stops in the middle of a transfer leaves nothing behind.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(0.003)
+        self.secondary.end()
+        self.network.advance(1)
+        self.assertEqual(self.secondary.reactor.pending(), [])
+        self.assertNotIn("example.org.transfer", os.listdir(os.path.join(self.folder, "state")))
