@@ -16,6 +16,7 @@ from twisted_ext.zone.complaints import Complaint, Reading
 from twisted_ext.zone.findings import FATAL, WARNING, Finding, Report
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.limits import LOCATED_OCTETS
+from twisted_ext.zone.locating import Locating
 from twisted_ext.zone.nodes import keyBelow
 from twisted_ext.zone.reading import Reader
 from twisted_ext.zone.versions import Version
@@ -85,6 +86,7 @@ def vet(
         for finding in check(version, now=now, progress=progress).findings:
             report.add(finding)
     locate(source, apex, report, path)
+    report.findings.sort(key=lambda finding: (finding.path, finding.line))
     return Vetted(report, version, image, reading)
 
 
@@ -120,27 +122,7 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
                 said = ", ".join([str(ttl) for ttl in sorted(several)])
                 report.say("ttl-mixed", owner, f"TTLs of {said} s; {min(several)} s is taken for all", rrType)
         for rrType in sorted(twice):
-            report.say("repeated", owner, f"a {typeName(rrType)} record stands there more than once", rrType)
-
-
-class _Locating(Reader):
-    """
-    Notes where the records of some names stand.
-    """
-
-    __slots__ = ("wanted", "places")
-
-    def __init__(self, apex: bytes, wanted: set[bytes]) -> None:
-        super().__init__(apex, None, False)
-        self.wanted = wanted
-        self.places: dict[tuple[bytes, int], tuple[str, int]] = {}
-
-    def place(self, labels: bytes, rrType: int, record: bytes) -> None:
-        key = labels.lower()
-        if key in self.wanted:
-            where = (self._path, self._line)
-            self.places.setdefault((key, rrType), where)
-            self.places.setdefault((key, 0), where)
+            report.say("repeated", owner, f"the same {typeName(rrType)} record stands there more than once", rrType)
 
 
 def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> None:
@@ -170,7 +152,7 @@ def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> 
         size = len(source)
     if size > LOCATED_OCTETS.default:
         return
-    locating = _Locating(apex, set(wanted.values()))
+    locating = Locating(apex, set(wanted.values()))
     locating.read(source, path)
     for finding, key in wanted.items():
         found = locating.places.get((key, finding.rrType)) or locating.places.get((key, 0))

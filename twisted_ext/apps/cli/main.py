@@ -44,6 +44,7 @@ COMMANDS: Final = (
     Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
+    Command("zone", "twisted_ext.apps.cli.zone", "main", "check, format, compare and change zones in files"),
     Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
     Command("control", "twisted_ext.apps.cli.control", "main", "look at a running server, and tell it what to do"),
     Command("top", "twisted_ext.apps.cli.top", "main", "watch a running server live"),

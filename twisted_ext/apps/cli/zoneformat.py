@@ -1,0 +1,102 @@
+"""
+C{txdns zone format}: writes a zone in canonical order, or to be read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.zonewords import ZoneWord, wordsOf
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["main", "replaceFile", "written"]
+
+HELP: Final = """\
+Usage: txdns zone format [NAME=]FILE [--readable] [--zonemd] [--output FILE]
+
+Writes all records of a zone, from a master file or an image: by default one on each line with
+its whole name, TTL and class, in canonical order, so that equal zones give equal files.
+
+  txdns zone format example.org.zone
+  txdns zone format example.org=/var/lib/txdns/example.org.image --readable
+  txdns zone format example.org.zone --readable --output example.org.zone
+
+  --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments and
+               directives of the original are gone
+  --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); no signature is made for it
+  --output     write to this file, all of it or nothing
+
+Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot be
+read or written.
+"""
+
+_USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns zone format}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    given = wordsOf(words, ("readable", "zonemd"), {"output": "a file"}, _USAGE)
+    if len(given.bare) != 1:
+        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+    version = ZoneWord(given.bare[0]).version()
+    if given.has("zonemd"):
+        from twisted_ext.zone.digests import withDigests
+
+        version = withDigests(version)
+    lines = written(version, given.has("readable"))
+    if given.has("output"):
+        replaceFile(given.values["output"], "".join([f"{line}\n" for line in lines]).encode("utf-8", "surrogateescape"))
+        return OK
+    write = sys.stdout.write
+    for line in lines:
+        write(line + "\n")
+    sys.stdout.flush()
+    return OK
+
+
+def written(version: Version, readable: bool = False) -> Iterator[str]:
+    """
+    @return: the lines of a master file.
+    """
+    from twisted_ext.zone.ordering import orderedNodes
+    from twisted_ext.zone.writing import canonicalFile, readableFile
+
+    if readable:
+        yield from readableFile([rrset for node in version.nodes() for rrset in node.sets], version.apexName)
+        return
+    for node in orderedNodes(version):
+        yield from canonicalFile(node.sets)
+
+
+def replaceFile(path: str, octets: bytes) -> None:
+    """
+    Put other octets into a file, all of them or none, and leave its permissions as they are.
+
+    @raise Ending: that cannot be done.
+    """
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        mode = os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o644
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, mode)
+        os.replace(beside, os.path.realpath(path))
+    except OSError as error:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
