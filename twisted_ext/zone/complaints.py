@@ -85,7 +85,8 @@ class Reading:
 
     def records(self) -> Iterator[Line]:
         """
-        @return: the records name by name, in the order in which the names came; equal ones as often as they were written.
+        @return: the records name by name, the apex first, others in the order in which they came; equal ones as often as they were
+            written.
         """
         apex = self.builder.apexName
         for key, octets in self.builder.nodes.items():

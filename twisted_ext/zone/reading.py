@@ -116,8 +116,6 @@ class Reader:
             if isinstance(source, str):
                 self._path = source
                 data = self._opening(source)
-                if data is None:
-                    return
             else:
                 self._path = path
                 data = source
@@ -198,35 +196,35 @@ class Reader:
         """
         before = text[: max(error.column - 1, 0)]
         place = line + before.count("\n")
-        self._complain(place, len(before) - before.rfind("\n"), error.text.removeprefix(f"column {error.column}: "), fatal)
+        self._complain(place, len(before) - before.rfind("\n"), _plain(error), fatal)
 
     # -- files
 
-    def _opening(self, path: str) -> bytes | None:
+    def _opening(self, path: str) -> bytes:
         """
-        @return: what the file holds, or L{None} where it cannot be read, which has been said.
-
-        @raise BadRecord: it may not be read.
+        @raise BadRecord: the file cannot be read, or may not.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-            with open(descriptor, "rb", buffering=0) as file:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise badRecord(f"{path} is no file")
-                if (status.st_dev, status.st_ino) in self._opened:
-                    raise badRecord(f"{path} includes itself")
-                self._octets += status.st_size
-                if self._octets > MASTER_OCTETS.default:
-                    raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
-                self._opened.append((status.st_dev, status.st_ino))
-                self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
-                return file.read(status.st_size + 1)
         except (OSError, ValueError) as error:
-            if isinstance(error, BadRecord):
-                raise
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise badRecord(f"{path!r} cannot be read: {why}") from None
+            raise _unreadable(path, error) from None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise badRecord(f"{path} is no file")
+            if (status.st_dev, status.st_ino) in self._opened:
+                raise badRecord(f"{path} includes itself")
+            self._octets += status.st_size
+            if self._octets > MASTER_OCTETS.default:
+                raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
+            self._opened.append((status.st_dev, status.st_ino))
+            self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        finally:
+            os.close(descriptor)
 
     def _file(self, data: bytes) -> None:
         data, foreign = normalized(data)
@@ -251,6 +249,10 @@ class Reader:
         end = position + _CHUNK
         if end < len(data):
             end = data.rfind(b"\n", position, end) + 1 or data.find(b"\n", end) + 1 or len(data)
+        if end - position > ENTRY_OCTETS.default:
+            # One line, as there are none in between: nobody shall cut it into words.
+            behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
+            return behind, number + data.count(b"\n", position, behind)
         lines = data[position:end].split(b"\n")
         count = len(lines)
         iterator = iter(lines)
@@ -280,7 +282,7 @@ class Reader:
         most = int(ENTRY_OCTETS.default)
         self._line = number
         if goesOn(line) or len(line) > most:
-            if b"(" in line and (behind := gathered(self, data, start)):
+            if b"(" in line and (behind := gathered(self, data, start, most)):
                 return behind
             try:
                 end = entryEnd(data, start, most)
@@ -302,6 +304,9 @@ class Reader:
                     self._record(tokens, text, number)
         except BadRecord as error:
             self._complainOf(error, text, number)
+            if text[:4].upper() == "$TTL" and self.ttl is None:
+                # Not to be missed once more by every record.
+                self.setTTL(0)
         return end
 
     # -- entries
@@ -374,7 +379,7 @@ class Reader:
             what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; a dot at its end says that it is not"
             tokens.remarks.append(badRecord(what, tokens.column))
         for remark in tokens.remarks:
-            self._complain(self._line, remark.column, remark.text.removeprefix(f"column {remark.column}: "), False)
+            self._complain(self._line, remark.column, _plain(remark), False)
 
     def _lifetimes(self, tokens: Tokens) -> None:
         from twisted_ext.wire.rdata.times import secondsFromDuration
@@ -412,8 +417,6 @@ class Reader:
             data = self._opening(path)
         except BadRecord as error:
             raise badRecord(error.text, column) from None
-        if data is None:
-            return
         self._path = path
         self.setOrigin(origin)
         self._file(data)
@@ -446,8 +449,20 @@ class Reader:
             try:
                 self._record(Tokens(text, self.origin), text, self._line)
             except BadRecord as error:
-                raise badRecord(f"{text[:80]!r}: {error.text}", column) from None
+                raise badRecord(f"{text[:80]!r}: {_plain(error)}", column) from None
         self.owner, self.outside = before
+
+
+def _plain(error: BadRecord) -> str:
+    """
+    @return: what is wrong, without the place in a text that nobody knows.
+    """
+    return error.text.removeprefix(f"column {error.column}: ")
+
+
+def _unreadable(path: str, error: Exception) -> BadRecord:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return badRecord(f"{path!r} cannot be read: {why}")
 
 
 def _has(octets: bytes, length: int, record: bytes) -> bool:

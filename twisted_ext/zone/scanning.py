@@ -88,9 +88,9 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
         else:
             if whole:
                 if opened:
-                    raise Unclosed(start + opened[-1], "a parenthesis is opened and never closed")
+                    raise Unclosed(start + opened[0], "a parenthesis is opened and never closed")
                 return len(data)
         if size == most:
-            place = opened[-1] if opened else 0
+            place = opened[0] if opened else 0
             raise Unclosed(start + place, f"what begins here does not end within {most} octets")
         size *= 8

@@ -174,15 +174,18 @@ def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
     return _taken(reader, line, words, 0 if special is None else special.start())
 
 
-def gathered(reader: Reader, data: bytes, start: int) -> int:
+def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     """
     Take a record that goes over several lines in parentheses, and has no quotes and escapes.
 
+    @param most: octets that it may have.
+
     @return: where it ends, or 0 where it could not be taken.
     """
-    end = data.find(b"\n", data.find(b")", start)) + 1
+    close = data.find(b")", start, start + most)
+    end = data.find(b"\n", close, start + most) + 1
     text = data[start:end]
-    if end and reader.quick and reader.tail is not None and b'"' not in text and b"\\" not in text:
+    if close > 0 and end and reader.quick and reader.tail is not None and b'"' not in text and b"\\" not in text:
         if b";" in text:
             text = _REMARK.sub(b"", text)
         if text.count(b"(") == 1 == text.count(b")") and text.rfind(b")") > text.rfind(b"\n", 0, -1) and b"(" in text[: text.find(b"\n")]:

@@ -1,0 +1,36 @@
+"""
+What tests ask of master files.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.complaints import Reading
+from twisted_ext.zone.reading import readMaster
+
+__all__ = ["linesOf", "readText", "setsOf"]
+
+
+def readText(text: str | bytes, apex: str = "example.", *, quick: bool = True, ttl: int | None = None, path: str = "") -> Reading:
+    """
+    Read a zone whose text the test has.
+    """
+    octets = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return readMaster(octets, nameFromText(apex), quick=quick, ttl=ttl, path=path)
+
+
+def linesOf(reading: Reading) -> list[str]:
+    """
+    @return: each record as owner, TTL, type and rdata, absolute.
+    """
+    return [f"{nameToText(owner)} {ttl} {typeName(rrType)} {rdataToText(rrType, rdata)}" for owner, rrType, ttl, rdata in reading.records()]
+
+
+def setsOf(reading: Reading) -> list[RRSet]:
+    """
+    @return: each record as a set of its own.
+    """
+    return [RRSet(owner, rrType, 1, ttl, (rdata,)) for owner, rrType, ttl, rdata in reading.records()]

@@ -1,0 +1,158 @@
+"""
+Tests of $INCLUDE.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.masters import linesOf, readText
+from twisted_ext.limits import Limit
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone import reading as module
+from twisted_ext.zone.complaints import Reading
+from twisted_ext.zone.reading import readMaster
+
+
+class IncludeTests(SynchronousTestCase):
+    """
+    Tests with files that include others.
+    """
+
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        os.makedirs(os.path.join(self.folder, "sub"))
+
+    def write(self, **files: str) -> str:
+        """
+        @param files: what each holds; two underscores stand for a slash.
+
+        @return: the path of the first.
+        """
+        paths = [os.path.join(self.folder, name.replace("__", "/")) for name in files]
+        for path, text in zip(paths, files.values(), strict=True):
+            with open(path, "w") as file:
+                file.write(text)
+        return paths[0]
+
+    def read(self, **files: str) -> Reading:
+        """
+        Read the first of these files.
+        """
+        return readMaster(self.write(**files), nameFromText("example."))
+
+    def complaints(self, **files: str) -> list[str]:
+        """
+        @return: what is wrong with the first of these files.
+        """
+        return [str(each).removeprefix(self.folder + "/") for each in self.read(**files).complaints]
+
+    def test_included(self) -> None:
+        """
+        Paths are beside the including file; another origin holds inside only; owner, origin and $TTL are afterwards what they were.
+        """
+        reading = self.read(
+            zone="$TTL 1\n$ORIGIN a.example.\nx A 192.0.2.1\n$INCLUDE sub/one b.example. ; all\n TXT x\ny A 192.0.2.2\n"
+            '$include "sub/two"\nz TXT x\n',
+            sub__one="$TTL 2\n@ A 192.0.2.3\n$ORIGIN c\nd A 192.0.2.4\n$INCLUDE two\n",
+            sub__two=" A 192.0.2.5\n@ A 192.0.2.6\n",
+        )
+        self.assertEqual([str(each).partition(": ")[2] for each in reading.complaints if each.fatal], [])
+        self.assertEqual(
+            linesOf(reading),
+            [
+                "x.a.example. 1 A 192.0.2.1",
+                'x.a.example. 1 TXT "x"',
+                "b.example. 2 A 192.0.2.3",
+                "d.c.b.example. 2 A 192.0.2.4",
+                "d.c.b.example. 2 A 192.0.2.5",
+                "c.b.example. 2 A 192.0.2.6",
+                "y.a.example. 1 A 192.0.2.2",
+                "y.a.example. 1 A 192.0.2.5",
+                "a.example. 1 A 192.0.2.6",
+                'z.a.example. 1 TXT "x"',
+            ],
+        )
+        self.assertEqual([os.path.basename(path) for path, _, _ in reading.sources], ["zone", "one", "two", "two"])
+        for path, size, changed in reading.sources:
+            status = os.stat(path)
+            self.assertEqual((size, changed), (status.st_size, status.st_mtime_ns))
+
+    def test_places(self) -> None:
+        """
+        What is wrong in an included file is said with that file's name and lines, and what comes behind with the others.
+        """
+        self.assertEqual(
+            self.complaints(zone="$TTL 1\n\n$INCLUDE sub/one\nx A x\n", sub__one="\nx A y\n$ORIGIN\n"),
+            [
+                "sub/one:2:5: 'y' where an IPv4 address such as 192.0.2.1 was expected",
+                "sub/one:3:8: the record ends where a name was expected",
+                "zone:4:5: 'x' where an IPv4 address such as 192.0.2.1 was expected",
+            ],
+        )
+
+    def test_missing(self) -> None:
+        """
+        A file that cannot be read is said where it is named; only files are read, so that nothing waits for a pipe or a device.
+        """
+        os.mkfifo(os.path.join(self.folder, "pipe"))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.join(self.folder, "socket"))
+        words = "", " none", " sub", " pipe", " socket", " /dev/zero", " a\\000b", " sub a..b", " a b c"
+        found = self.complaints(zone="".join([f"$INCLUDE{each}\n" for each in words]))
+        places = [each.split(": ")[0] for each in found if "warning" not in each]
+        self.assertEqual(places, [f"zone:{line}:{column}" for line, column in enumerate((9, 10, 10, 10, 10, 10, 10, 14, 14), 1)])
+        self.assertIn("No such file", found[1])
+        self.assertIn("is no file", found[3])
+        (complaint,) = readMaster(self.folder, b"\x00").complaints
+        self.assertEqual(complaint.text, f"{self.folder} is no file")
+
+    def test_circles(self) -> None:
+        """
+        A file that includes itself, or one that includes it, is not read again.
+        """
+        zone = "$TTL 1\n$INCLUDE sub/one\na A 192.0.2.1\n$INCLUDE zone\n"
+        found = self.complaints(zone=zone, sub__one="b A 192.0.2.1\n$INCLUDE ../zone\n")
+        self.assertEqual([each.split(": ")[0] for each in found], ["sub/one:2:10", "zone:4:10"])
+        self.assertTrue(all(each.endswith("zone includes itself") for each in found))
+
+    def test_depth(self) -> None:
+        """
+        Files include each other to a certain depth, and no deeper.
+        """
+        files = {f"f{number}": f"$INCLUDE f{number + 1}\n" for number in range(20)}
+        (found,) = self.complaints(**files)
+        self.assertEqual(found, "f10:1:10: files include each other 11 deep; 10 is the most")
+        with patch.object(module, "INCLUDE_DEPTH", Limit(12, 0, 50)):
+            self.assertTrue(self.complaints(**files)[0].startswith("f12:"))
+
+    def test_number(self) -> None:
+        """
+        A few files that include each other many times are read so often and no more.
+        """
+        files = {f"f{number}": f"$INCLUDE f{number + 1}\n" * 10 for number in range(8)} | {"f8": ""}
+        with patch.object(module, "INCLUDED_FILES", Limit(200, 0, 300)):
+            reading = self.read(**files)
+        self.assertEqual(len(reading.sources), 201)
+        self.assertLessEqual(len(reading.complaints), 101)
+        self.assertIn("200 are the most", reading.complaints[0].text)
+
+    def test_octets(self) -> None:
+        """
+        Files of more octets than a zone may have are not read.
+        """
+        with patch.object(module, "MASTER_OCTETS", Limit(5000, 0, 5000)):
+            (found,) = self.complaints(zone="$INCLUDE sub/one\n$INCLUDE sub/two\n", sub__one=";" * 4000, sub__two=";" * 4000)
+        self.assertTrue(found.startswith("zone:2:10: with "))
+        self.assertTrue(found.endswith("5000 are the most"))
+
+    def test_text(self) -> None:
+        """
+        Text that is in no file includes none.
+        """
+        (found,) = readText("$INCLUDE /etc/passwd\n").complaints
+        self.assertEqual(str(found), "zone:1:10: $INCLUDE where there is no file beside which the other one could be")
