@@ -32,7 +32,9 @@ __all__ = [
     "REMOTE",
     "ROLE",
     "ROUTE",
+    "RULE",
     "SECRET",
+    "SERIALS",
     "TEXT",
     "ZONE",
     "Flag",
@@ -330,6 +332,21 @@ def _remote(text: str) -> str:
     return text
 
 
+def _rule(text: str) -> str:
+    from twisted_ext.zone.policies import Rule
+
+    Rule.fromText(text)
+    return text
+
+
+def _serials(text: str) -> str:
+    from twisted_ext.zone.serials import SERIALS
+
+    if text not in SERIALS:
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -347,4 +364,6 @@ ROLE: Final = Text("forward or serve", _role)
 ZONE: Final = Zone()
 GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
 REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
+RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
+SERIALS: Final = Text("increment, unixtime or dateserial", _serials)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

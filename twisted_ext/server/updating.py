@@ -5,21 +5,32 @@ Dynamic updates by their way into a server (RFC 2136): whose they are, which zon
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadImage, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.errors import (
+    BadDescription,
+    BadImage,
+    BadMessage,
+    BadUpdate,
+    BadZone,
+    BudgetSpent,
+    DNSFault,
+    StorageFault,
+)
 from twisted_ext.server.changing import Changing, Elsewhere
-from twisted_ext.server.errands import Outcome
+from twisted_ext.server.errands import Errand, Outcome, errandKey
 from twisted_ext.server.requests import Refusal, Request
-from twisted_ext.wire.codes import IN, Rcode
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.codes import IN, Opcode, Rcode
+from twisted_ext.wire.names import ROOT, nameToText
 from twisted_ext.zone.journal import Journal
 from twisted_ext.zone.policies import Policy
 from twisted_ext.zone.serials import isNewer
@@ -28,17 +39,22 @@ from twisted_ext.zone.updates import Update, updated
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.server.authority import Zones
+    from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.zone.images import Image
     from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Updating"]
+__all__ = ["Updating", "policyOf"]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
 _NOT_READY: Final = 14
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
+
+#: Characters of a file's name before what is put behind it.
+_MOST_NAME: Final = 200
 
 _log: Final = Logger()
 
@@ -82,7 +98,8 @@ class Updating:
         *,
         exists: Callable[[bytes], bool] | None = None,
         changed: Callable[[Version], object] = lambda version: None,
-        compact: Callable[[Version, str], Deferred[Image]] | None = None,
+        folder: str = "",
+        compact: Callable[[Version, str, str], Deferred[Image]] | None = None,
         today: Callable[[], float] | None = None,
     ) -> None:
         """
@@ -90,7 +107,8 @@ class Updating:
         @param elsewhere: has something done by a thread.
         @param exists: whether there is a zone of this name at all.
         @param changed: called whenever another version of a zone is in force.
-        @param compact: builds the image of a version in a file.
+        @param folder: where journals are, for L{adopt}.
+        @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.compacting}.
         @param today: gives seconds since 1970.
         """
         from time import time
@@ -102,11 +120,86 @@ class Updating:
         self._elsewhere = elsewhere
         self._exists = exists or (lambda apex: find(apex) is not None)
         self._changed = changed
+        self._folder = folder
         self._compact = compact
         self._today = today or time
         self._wards: dict[bytes, _Ward] = {}
 
+    @classmethod
+    def among(
+        cls,
+        reactor: IReactorTime,
+        zones: Zones,
+        folder: str = "",
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        today: Callable[[], float] | None = None,
+    ) -> Updating:
+        """
+        See to the updates of a server's zones.
+
+        @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
+            L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
+        @param folder: where journals are kept; without one changes are forgotten with this process.
+        @param changed: called whenever another version of a zone is in force.
+        """
+        from twisted.internet.interfaces import IReactorThreads
+        from twisted.internet.threads import deferToThreadPool
+
+        from twisted_ext.server.authority import SERVING
+        from twisted_ext.server.compacting import Compacting
+
+        def find(apex: bytes) -> Zone | None:
+            place = zones.at(apex)
+            return place.served() if place is not None and place.state == SERVING else None
+
+        def elsewhere(work: Callable[[], object]) -> Deferred[object]:
+            threads = IReactorThreads(reactor)
+            return deferToThreadPool(threads, threads.getThreadPool(), work)
+
+        return cls(
+            reactor,
+            find,
+            elsewhere,
+            exists=lambda apex: zones.at(apex) is not None,
+            changed=changed,
+            folder=folder,
+            compact=Compacting(reactor, elsewhere),
+            today=today,
+        )
+
+    @property
+    def errands(self) -> dict[int, Errand]:
+        """
+        What is to see to requests, for L{Responder<twisted_ext.server.respond.Responder>}.
+        """
+        return {errandKey(Opcode.UPDATE): self}
+
     # -- zones
+
+    def adopt(self, zones: Iterable[ZoneSettings], keys: Iterable[bytes]) -> None:
+        """
+        Go over to what is said of zones now.
+
+        @param keys: the names of the keys that there are.
+
+        @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
+        """
+        wanted: dict[bytes, tuple[ZoneSettings, Policy]] = {}
+        for zone in zones:
+            policy = policyOf(zone, keys)
+            if policy.rules:
+                wanted[zone.name] = zone, policy
+        if wanted and self._folder:
+            try:
+                os.makedirs(self._folder, 0o750, exist_ok=True)
+            except OSError as error:
+                raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
+        for apex in [apex for apex in self._wards if apex not in wanted]:
+            self.forbid(apex)
+        for apex, (zone, policy) in wanted.items():
+            path = f"{self._folder}/{_fileName(apex)}" if self._folder else ""
+            self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=_octets(zone.value("journal-size")))
 
     def permit(
         self, apex: bytes, policy: Policy, *, serials: str = "increment", path: str = "", most: float | None = None
@@ -148,12 +241,10 @@ class Updating:
 
         @raise StorageFault: the journal cannot be read, or knows nothing of this version although it is not newer.
         @raise BadZone: the zone is served and was changed, and what was read has no newer serial number.
-        @raise BudgetSpent: more has changed than fits onto the image; see L{twisted_ext.zone.compacting}.
         """
         ward = self._wards.get(version.apex)
         if ward is None or not ward.path:
             return version
-        first = ward.journal is None
         if ward.journal is None:
             ward.journal = Journal(ward.path, version.apexName, most=ward.most)
             if ward.journal.said:
@@ -163,9 +254,9 @@ class Updating:
         if newest is None:
             return version
         base = self._compacted(ward, version)
-        if first and journal.since(base.serial) is not None:
-            return journal.replayed(base)
-        zone = None if first else self._find(version.apex)
+        zone = self._find(version.apex)
+        if zone is None and journal.octetsSince(base.serial) is not None:
+            return _replayed(journal, base)
         if zone is not None and base.image.fingerprint == zone.current.image.fingerprint and base.image.fingerprint:
             return zone.current
         if not isNewer(version.serial, newest):
@@ -173,7 +264,7 @@ class Updating:
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
                 f" give it a newer one, or remove {ward.path}"
             )
-            raise StorageFault(text) if first else BadZone(text)
+            raise StorageFault(text) if zone is None else BadZone(text)
         _log.info(
             "{zone}: serial {serial} is newer than {newest}, to which the zone was changed, and takes its place",
             zone=nameToText(version.apex),
@@ -228,7 +319,7 @@ class Updating:
         if compact is None or not ward.path:
             return None
         chosen = compact
-        return lambda version: chosen(version, self._imagePath(ward))
+        return lambda version: chosen(version, ward.path, self._imagePath(ward))
 
     # -- requests
 
@@ -303,6 +394,46 @@ class Updating:
         """
         wards, self._wards = self._wards, {}
         return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
+
+
+def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
+    """
+    @param keys: the names of the keys that there are.
+
+    @raise BadDescription: what is said of a zone's updates cannot be used.
+    """
+    try:
+        policy = Policy.fromTexts(zone.texts("update"), zone.apexName)
+    except BadDescription as fault:
+        raise BadDescription(f"zone {zone.text}: {fault}") from None
+    missing = policy.keysMissing(keys)
+    if missing:
+        raise BadDescription(f"zone {zone.text}: update: there is no TSIG key {missing[0]!r}; key-file names the file that has it")
+    if policy.rules and zone.texts("primaries"):
+        raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
+    return policy
+
+
+def _octets(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value else None
+
+
+def _fileName(apex: bytes) -> str:
+    """
+    @return: what the journal of a zone is called: the zone's name, as far as files can be called so.
+    """
+    text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
+    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
+
+
+def _replayed(journal: Journal, version: Version) -> Version:
+    try:
+        return journal.replayed(version)
+    except BudgetSpent:
+        # The image that had most of it is gone.
+        from twisted_ext.zone.compacting import brought
+
+        return brought(version, journal.since(version.serial) or ())
 
 
 def _isProven(request: Request) -> bool:

@@ -14,6 +14,7 @@ from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.server import kinds
 from twisted_ext.server.settings import Setting, shown
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.zone.limits import JOURNAL_OCTETS
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
@@ -34,6 +35,9 @@ def _zoneSettings() -> Iterable[Setting]:
     yield Setting("allow-transfer", kinds.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
     yield Setting("notify", kinds.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
     yield Setting("allow-notify", kinds.GRANT, (), "Who, beside its primaries, may say that it has changed")
+    yield Setting("update", kinds.RULE, (), "Who may change what of it (RFC 2136): key NAME subtree dyn A AAAA; the first that fits")
+    yield Setting("serial", kinds.SERIALS, "increment", "How a change chooses the next serial number")
+    yield Setting("journal-size", kinds.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "What is kept of its changes, for IXFR")
 
 
 #: The table. Who teaches servers something about zones adds to it.

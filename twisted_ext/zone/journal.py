@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterator, Sequence
 from fcntl import LOCK_EX, LOCK_NB, flock
 from struct import Struct
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -40,6 +39,42 @@ _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 
 #: How many octets of a file are read at a time.
 _PIECE: Final = 2**20
+
+
+class _File:
+    """
+    An open file, which is closed when nobody needs it any more: one may still be read from when another has taken its place.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def close(self) -> None:
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _Pages:
+    """
+    A file and what is in it, together, so that a thread that reads has both of one kind.
+    """
+
+    __slots__ = ("file", "entries", "places")
+
+    def __init__(self, file: _File) -> None:
+        self.file = file
+        self.entries: list[_Entry] = []
+        self.places: dict[int, int] = {}
+
+    def note(self, entry: _Entry) -> None:
+        self.entries.append(entry)
+        self.places[entry.old] = len(self.entries) - 1
 
 
 class _Entry:
@@ -92,26 +127,16 @@ class Journal:
         self._apexName = apexName
         self._header = _MAGIC + bytes([len(apexName)]) + apexName.lower()
         self._most = int(JOURNAL_OCTETS.pick(most))
-        self._entries: list[_Entry] = []
-        self._places: dict[int, int] = {}
         self._broken = False
         self._readOnly = readOnly
-        # Of what files, entries and places are, for whoever reads while a thread writes the file anew.
-        self._lock = Lock()
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise self._fault(error) from error
-        try:
+            file = _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            self._pages = _Pages(file)
             if not readOnly:
-                self._claim(self._file)
+                self._claim(file.number)
             self._read()
         except OSError as error:
-            os.close(self._file)
             raise self._fault(error) from error
-        except StorageFault:
-            os.close(self._file)
-            raise
 
     def _fault(self, error: OSError) -> StorageFault:
         return StorageFault(f"{self.path}: {error.strerror or error}")
@@ -128,9 +153,9 @@ class Journal:
             raise StorageFault(f"{self.path}: another server has it open") from None
 
     def _read(self) -> None:
-        size = os.fstat(self._file).st_size
+        size = os.fstat(self._pages.file.number).st_size
         header = self._header
-        start = os.pread(self._file, len(header), 0)
+        start = os.pread(self._pages.file.number, len(header), 0)
         if start != header:
             if not header.startswith(start):
                 raise StorageFault(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
@@ -144,19 +169,19 @@ class Journal:
             reason, entry = self._entryAt(position, size)
             if entry is None:
                 break
-            if self._entries and entry.old != self._entries[-1].new:
+            if self.newest is not None and entry.old != self.newest:
                 reason = f"the difference at octet {position} does not follow the one before"
                 break
-            self._note(entry)
+            self._pages.note(entry)
             position += entry.length
         if position < size and not self._readOnly:
             self._cut(position, size, reason)
         self.octets = position
 
     def _begin(self) -> None:
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, self._header, 0)
-        os.fsync(self._file)
+        os.ftruncate(self._pages.file.number, 0)
+        os.pwrite(self._pages.file.number, self._header, 0)
+        os.fsync(self._pages.file.number)
         _syncFolder(self.path)
         self.octets = len(self._header)
 
@@ -164,7 +189,7 @@ class Journal:
         """
         @return: why there is none, and the entry.
         """
-        head = os.pread(self._file, _ENTRY.size, position)
+        head = os.pread(self._pages.file.number, _ENTRY.size, position)
         if len(head) < _ENTRY.size:
             return f"octet {position} begins a difference that was not written to its end", None
         length, checksum, old, new, gone = _ENTRY.unpack(head)
@@ -174,7 +199,7 @@ class Journal:
         found = crc32(head[_LENGTH.size :])
         at, left = position + _ENTRY.size, length
         while left:
-            piece = os.pread(self._file, min(left, _PIECE), at)
+            piece = os.pread(self._pages.file.number, min(left, _PIECE), at)
             if not piece:
                 return f"the difference at octet {position} cannot be read to its end", None
             found = crc32(piece, found)
@@ -194,23 +219,19 @@ class Journal:
             kept = self.path + ".damaged"
             with open(kept, "wb") as copy:
                 at = 0
-                while piece := os.pread(self._file, _PIECE, at):
+                while piece := os.pread(self._pages.file.number, _PIECE, at):
                     copy.write(piece)
                     at += len(piece)
             self.said += f", and changes with them that had been acknowledged; all of it is kept in {kept}"
-        os.ftruncate(self._file, position)
-        os.fsync(self._file)
+        os.ftruncate(self._pages.file.number, position)
+        os.fsync(self._pages.file.number)
 
     def _isFollowed(self, position: int, size: int) -> bool:
-        head = os.pread(self._file, _ENTRY.size, position)
+        head = os.pread(self._pages.file.number, _ENTRY.size, position)
         if len(head) < _ENTRY.size:
             return False
         behind = position + _ENTRY.size + int(_ENTRY.unpack(head)[0])
         return behind < size and self._entryAt(behind, size)[1] is not None
-
-    def _note(self, entry: _Entry) -> None:
-        self._places[entry.old] = len(self._entries)
-        self._entries.append(entry)
 
     # -- what is there
 
@@ -219,17 +240,19 @@ class Journal:
         """
         The serial number that the first difference begins at.
         """
-        return self._entries[0].old if self._entries else None
+        entries = self._pages.entries
+        return entries[0].old if entries else None
 
     @property
     def newest(self) -> int | None:
         """
         The serial number that the last one leads to.
         """
-        return self._entries[-1].new if self._entries else None
+        entries = self._pages.entries
+        return entries[-1].new if entries else None
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._pages.entries)
 
     def since(self, serial: int) -> list[Difference] | None:
         """
@@ -237,11 +260,11 @@ class Journal:
 
         @raise StorageFault: the file cannot be read.
         """
-        with self._lock:
-            if serial == self.newest:
-                return []
-            start = self._places.get(serial)
-            return None if start is None else list(self._load(self._entries[start:]))
+        if serial == self.newest:
+            return []
+        pages = self._pages
+        start = pages.places.get(serial)
+        return None if start is None else list(self._load(pages, start))
 
     def condensedSince(self, serial: int) -> Difference | None:
         """
@@ -256,13 +279,13 @@ class Journal:
         """
         if serial == self.newest:
             return 0
-        start = self._places.get(serial)
-        return None if start is None else self.octets - self._entries[start].offset
+        start = self._pages.places.get(serial)
+        return None if start is None else self.octets - self._pages.entries[start].offset
 
-    def _load(self, entries: Sequence[_Entry]) -> Iterator[Difference]:
-        for entry in entries:
+    def _load(self, pages: _Pages, start: int) -> Iterator[Difference]:
+        for entry in pages.entries[start:]:
             try:
-                octets = os.pread(self._file, entry.length, entry.offset)
+                octets = os.pread(pages.file.number, entry.length, entry.offset)
             except OSError as error:
                 raise self._fault(error) from error
             try:
@@ -286,19 +309,18 @@ class Journal:
             read.
         @raise BudgetSpent: more would differ from the image than may; L{twisted_ext.zone.compacting} makes a new image of both.
         """
-        if not self._entries:
-            return version
         serial = version.serial
-        if serial == self.newest:
+        pages = self._pages
+        if not pages.entries or serial == self.newest:
             return version
-        start = self._places.get(serial)
+        start = pages.places.get(serial)
         if start is None:
             raise StorageFault(
                 f"{self.path}: leads from serial {self.oldest} to {self.newest}, and the zone has {serial}; where the zone's file is right,"
                 " remove the journal"
             )
         try:
-            return applied(version, self._load(self._entries[start:]))
+            return applied(version, self._load(pages, start))
         except BadChange as error:
             raise StorageFault(f"{self.path}: {error}") from error
 
@@ -331,32 +353,32 @@ class Journal:
             self._undo()
             raise self._fault(error) from error
         for entry in entries:
-            self._note(entry)
+            self._pages.note(entry)
         self.octets = position
 
     def _write(self, octets: bytes) -> None:
         view = memoryview(octets)
         at = self.octets
         while view:
-            written = os.pwrite(self._file, view, at)
+            written = os.pwrite(self._pages.file.number, view, at)
             at += written
             view = view[written:]
-        os.fdatasync(self._file)
+        os.fdatasync(self._pages.file.number)
 
     def _undo(self) -> None:
         """
         Take back what may have come of it. Where not even that can be done, nothing more is written until it can.
         """
         try:
-            os.ftruncate(self._file, self.octets)
-            os.fsync(self._file)
+            os.ftruncate(self._pages.file.number, self.octets)
+            os.fsync(self._pages.file.number)
         except OSError:
             self._broken = True
 
     def _mend(self) -> None:
         try:
-            os.ftruncate(self._file, self.octets)
-            os.fsync(self._file)
+            os.ftruncate(self._pages.file.number, self.octets)
+            os.fsync(self._pages.file.number)
         except OSError as error:
             raise self._fault(error) from error
         self._broken = False
@@ -373,16 +395,17 @@ class Journal:
 
         @raise StorageFault: it cannot be written; then all is as it was.
         """
-        keep = self._places.get(imaged, len(self._entries) if imaged == self.newest else 0)
+        entries = self._pages.entries
+        keep = self._pages.places.get(imaged, len(entries) if imaged == self.newest else 0)
         start = 0
         octets = self.octets
         # Down to half of it, or the next change would have to do it again.
         while start < keep and octets > (self._most if not start else self._most // 2):
-            octets -= self._entries[start].length
+            octets -= entries[start].length
             start += 1
         if not start:
             return False
-        self._rewrite(self._entries[start:])
+        self._rewrite(entries[start:])
         return True
 
     def clear(self) -> None:
@@ -396,43 +419,31 @@ class Journal:
     def _rewrite(self, entries: list[_Entry]) -> None:
         beside = self.path + ".new"
         try:
-            file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise self._fault(error) from error
-        try:
-            kept: list[_Entry] = []
-            self._claim(file)
-            position = os.pwrite(file, self._header, 0)
+            file = _File(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+            self._claim(file.number)
+            pages = _Pages(file)
+            position = os.pwrite(file.number, self._header, 0)
             for entry in entries:
-                octets = os.pread(self._file, entry.length, entry.offset)
-                kept.append(_Entry(position, entry.length, entry.old, entry.new))
+                octets = os.pread(self._pages.file.number, entry.length, entry.offset)
+                pages.note(_Entry(position, entry.length, entry.old, entry.new))
                 while octets:
-                    written = os.pwrite(file, octets, position)
+                    written = os.pwrite(file.number, octets, position)
                     position += written
                     octets = octets[written:]
-            os.fsync(file)
+            os.fsync(file.number)
             os.rename(beside, self.path)
             _syncFolder(self.path)
         except OSError as error:
-            os.close(file)
             raise self._fault(error) from error
-        with self._lock:
-            os.close(self._file)
-            self._file = file
-            self.octets = position
-            self._broken = False
-            self._entries = []
-            self._places = {}
-            for entry in kept:
-                self._note(entry)
+        self._pages = pages
+        self.octets = position
+        self._broken = False
 
     def close(self) -> None:
         """
         Let go of the file. Closing again does nothing.
         """
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._pages.file.close()
 
 
 def _syncFolder(path: str) -> None:

@@ -11,7 +11,8 @@ One rule a line, in words::
 
 C{allow} or C{deny} may stand first; C{allow} goes without saying. Then who: a TSIG key, an address prefix, or both, which have to be right
 both. Then what: C{zone} is everything, C{name} one name, C{subtree} a name and all below it, C{self} the name that the key has,
-C{selfsub} that and all below it. Then types; without any, all but those that hold the zone together: SOA, NS and DNSSEC's. C{ANY} is all.
+C{selfsub} that and all below it; names may leave out the zone's. Then types; without any, all but those that hold the zone together:
+SOA, NS and DNSSEC's. C{ANY} is all.
 
 The first rule that fits a record decides; where none does, it may not be changed.
 """
@@ -64,7 +65,7 @@ class Rule:
     @classmethod
     def fromText(cls, text: str, origin: bytes | None = None) -> Rule:
         """
-        @param origin: where names without a final dot belong that are not the keys'; L{None} takes all as absolute.
+        @param origin: the zone, which names of places may leave out.
 
         @raise BadDescription: the line is no rule.
         """
@@ -95,7 +96,7 @@ class Rule:
         if place in ("name", "subtree"):
             if not words:
                 raise _bad(text, f"{place!r} takes a name")
-            name = _name(text, words.pop(0), origin)
+            name = _placed(text, words.pop(0), origin)
         elif place != "zone" and key is None:
             raise _bad(text, f"{place!r} means the key's name, and no key is named")
         return cls(allows, key, network, place, name, _types(text, words))
@@ -192,6 +193,18 @@ def _name(text: str, value: str, origin: bytes | None) -> bytes:
         return nameFromText(value, origin).lower()
     except BadName as error:
         raise _bad(text, str(error)) from None
+
+
+def _placed(text: str, value: str, origin: bytes | None) -> bytes:
+    """
+    @return: a name in the zone: as it stands, if that is in the zone already.
+    """
+    name = _name(text, value, None)
+    if origin is None or isBelow(name, origin.lower()):
+        return name
+    if value.endswith("."):
+        raise _bad(text, f"{value} is not in the zone {nameToText(origin)}")
+    return _name(text, value, origin)
 
 
 def _types(text: str, words: list[str]) -> frozenset[int] | None:

@@ -4,7 +4,7 @@ Serial numbers of zones: which of two is the newer one, and which comes next (RF
 
 from __future__ import annotations
 
-from time import gmtime
+from datetime import UTC, datetime
 from typing import Final
 
 from twisted_ext.errors import BadDescription
@@ -40,8 +40,8 @@ def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
     if how == "unixtime":
         wanted = int(now) & _MASK
     elif how == "dateserial":
-        day = gmtime(now)
-        wanted = ((day.tm_year * 100 + day.tm_mon) * 100 + day.tm_mday) * 100
+        day = datetime.fromtimestamp(now, UTC)
+        wanted = ((day.year * 100 + day.month) * 100 + day.day) * 100
     elif how == "increment":
         wanted = serial
     else:

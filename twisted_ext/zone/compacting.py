@@ -1,0 +1,86 @@
+"""
+The next image of a zone that has changed much, and the program of the process that makes it:
+C{python -m twisted_ext.zone.compacting IMAGE JOURNAL SERIAL TARGET}.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
+from twisted_ext.zone.comparing import builderOf
+from twisted_ext.zone.differences import Difference, applied
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.versions import Version
+
+__all__ = ["brought", "compact", "main"]
+
+#: Differences that are put onto a version at a time.
+_STEP: Final = 256
+
+
+def brought(version: Version, differences: Iterable[Difference]) -> Version:
+    """
+    Take a version further, however far that is: where more would differ from its image than may, there is a new one, in memory.
+
+    @raise BadChange: a difference does not fit.
+    """
+    following = iter(differences)
+    while some := list(islice(following, _STEP)):
+        try:
+            version = applied(version, some)
+        except BudgetSpent:
+            version = Version(Image(builderOf(version).finish(version.image.fingerprint)))
+            version = applied(version, some)
+    return version
+
+
+def compact(image: str, journal: str, serial: int, target: str) -> None:
+    """
+    Build the image of a zone at a serial number.
+
+    @param image: the file with an earlier image, which says of what sources it is.
+    @param journal: the file with what has changed since.
+    @param target: the file to be written. It takes the place of what is there at once.
+
+    @raise DNSFault: they do not lead there.
+    @raise OSError: a file cannot be read or written.
+    """
+    version = Version(Image.open(image))
+    kept = Journal(journal, version.apexName, readOnly=True)
+    try:
+        differences = kept.since(version.serial)
+    finally:
+        kept.close()
+    if differences is None:
+        raise StorageFault(f"{journal}: has nothing on serial {version.serial}, which {image} has")
+    # More may have come meanwhile.
+    ends = [difference.newSerial for difference in differences]
+    if serial != version.serial:
+        if serial not in ends:
+            raise StorageFault(f"{journal}: does not lead from serial {version.serial} to {serial}")
+        version = brought(version, differences[: ends.index(serial) + 1])
+    version.compacted(target, version.image.fingerprint)
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: image, journal, serial number, target.
+
+    @return: the exit code.
+    """
+    try:
+        image, journal, serial, target = words
+        compact(image, journal, int(serial), target)
+    except (DNSFault, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
