@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.collecting import collectLess
+from twisted_ext.server.placing import obey
 from twisted_ext.server.services import ForwardService
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.sockets import Bound
@@ -102,6 +103,9 @@ class Obeying(Protocol):
             return None
         service = self.service
         assert service is not None
+        if do == "zones":
+            obey(service.zoned.placing, cast("list[JSON]", said["said"]))
+            return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
         return _ASKED[do](service.sight, said)
@@ -116,7 +120,7 @@ class Obeying(Protocol):
                     os.set_inheritable(each.fileno(), False)
             bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1]))
         settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
-        self.service = ForwardService(self._reactor, settings, bound, bytes.fromhex(str(said["secret"])))
+        self.service = ForwardService(self._reactor, settings, bound, bytes.fromhex(str(said["secret"])), zoned=bool(said.get("zoned")))
         self.service.startService()
         collectLess()
         self._say(ready=True)

@@ -24,7 +24,20 @@ if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["EXPIRED", "FAILED", "LOADING", "SERVING", "Alone", "AuthoritySource", "Leading", "Place", "Zones", "isReferral"]
+__all__ = [
+    "EXPIRED",
+    "FAILED",
+    "LOADING",
+    "SERVING",
+    "Alone",
+    "AuthoritySource",
+    "Leading",
+    "Place",
+    "Zones",
+    "countsOf",
+    "isReferral",
+    "zoneFigures",
+]
 
 #: States of a zone: it is being made ready for the first time; it is answered from; it cannot be had; it was had, and has expired.
 LOADING: Final = "loading"
@@ -279,6 +292,26 @@ class Zones:
         self.changed()
 
 
+def countsOf(zones: Zones) -> dict[str, int]:
+    """
+    @return: how many zones there are, under C{"all"}; how many in each state; and under C{"wrong"} how many something is wrong with.
+    """
+    counts = {"all": len(zones), SERVING: 0, "wrong": 0}
+    for place in zones:
+        counts[place.state] = counts.get(place.state, 0) + 1
+        if place.said:
+            counts["wrong"] += 1
+    return counts
+
+
+def zoneFigures(zones: Zones) -> dict[str, int]:
+    """
+    @return: the same as figures for L{Figures<twisted_ext.metrics.figures.Figures>}.
+    """
+    counts = countsOf(zones)
+    return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"]}
+
+
 @implementer(IAnswerSource)
 class AuthoritySource:
     """
@@ -373,12 +406,13 @@ class Leading:
         @param others: who is asked.
         """
         self._authority = authority
+        self._zones = authority.zones
         self._others = others
         self._first = authority.answerNow
         self._then = others.answerNow
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._first(question, context)
+        answer = self._first(question, context) if self._zones else None
         if answer is None:
             return self._then(question, context)
         if not context.recursionDesired:

@@ -6,6 +6,8 @@ Control of a running server: HTTP with JSON over a Unix socket that only its own
     POST /cache/flush[?name=NAME[&subtree=1]]
     POST /cache/load                 the file is the body
     POST /reload
+    GET  /zones/[?name=NAME]
+    POST /zones/reload?name=NAME
     GET  /explain?name=NAME[&type=TYPE]
     POST /trace?on=1[&name=NAME]     POST /trace?on=0
 
@@ -216,6 +218,16 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         assert request.content is not None
         return operations.load(linesIn(request.content)).addCallback(lambda count: {"loaded": count})
 
+    def served(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        return operations.served(nameFromText(name).lower() if name else None).addCallback(lambda zones: {"zones": zones})
+
+    def reloadZone(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        if not name:
+            raise CallerFault("which zone? write zones/reload?name=NAME")
+        return operations.reloadZone(nameFromText(name).lower()).addCallback(lambda lines: {"said": [*lines]})
+
     def explain(request: Request) -> Deferred[JSON]:
         return operations.explain(_question(request)).addCallback(_whole)
 
@@ -235,6 +247,10 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     post(cache, "flush", flush)
     post(cache, "load", load)
     root.putChild(b"cache", cache)
+    zones = _Branch()
+    zones.putChild(b"", _Command(b"GET", served))
+    post(zones, "reload", reloadZone)
+    root.putChild(b"zones", zones)
     return root
 
 

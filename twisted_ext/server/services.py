@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.authority import Zones
 from twisted_ext.server.cookies import SECRET_OCTETS
 from twisted_ext.server.descriptors import raiseDescriptors
 from twisted_ext.server.kinds import readSecret
@@ -23,9 +24,10 @@ from twisted_ext.server.readiness import notify, watchdogSeconds
 from twisted_ext.server.serving import KeptReplies, Serving, gatesOf
 from twisted_ext.server.sight import Sight
 from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receivedSockets
-from twisted_ext.server.stacks import ForwardStack
+from twisted_ext.server.stacks import stackFor
 from twisted_ext.server.upstreams import Listening
 from twisted_ext.server.workers import Workforce
+from twisted_ext.server.zoned import Zoned, zonesIn
 
 if TYPE_CHECKING:
     from twisted_ext.server.settings import Setting, Settings
@@ -39,9 +41,10 @@ _EVERY: Final = 1.0
 
 class ForwardService(Service):
     """
-    One process that forwards: sockets, what answers, and what is counted.
+    One process that answers: sockets, what it answers from, and what is counted.
 
     @ivar settings: those in force.
+    @ivar zoned: the zones that it serves.
     @ivar stack: what it answers from.
     @ivar counters: what it counts.
     @ivar sight: what can be seen of it and done to it.
@@ -57,11 +60,13 @@ class ForwardService(Service):
         secret: bytes,
         *,
         reread: Callable[[], Settings] | None = None,
+        zoned: bool = False,
     ) -> None:
         """
         @param bound: the sockets to listen on, which are this one's from now on.
         @param secret: for cookies.
         @param reread: gives the settings as they are to be after a reload.
+        @param zoned: whether somebody else has zones put there.
 
         @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
         """
@@ -71,17 +76,23 @@ class ForwardService(Service):
         self._reread = reread
         addresses = tuple(dict.fromkeys([each.address for each in bound]))
         listening = Listening(addresses, bound[0].port) if bound else None
-        self.stack = ForwardStack(reactor, settings, listening=listening, changed=self._changed)
+        # A worker's settings say nothing of zones: its parent loads them.
+        self.zoned = Zoned(reactor, settings, self._changed)
+        self.stack = stackFor(reactor, settings, self.zoned.zones, listening=listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = Sight(reactor, self.counters)
         sight.source = self.stack
         sight.caching = self.stack.caching
+        if not zoned:
+            sight.zones = self.zoned.zones
+            sight.reloadingZone = self.zoned.reloadZone
         sight.flushed = self._changed
         sight.reloading = self.reload
         sight.listening = tuple([label for each in bound for label in each.labels])
         self._serving: Serving | None = None
         try:
-            self._serving = Serving(reactor, settings, self.stack, self.counters, secret)
+            large = zoned or self.zoned.any or settings.role == "serve"
+            self._serving = Serving(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
         except BaseException:
             self.stack.close()
             raise
@@ -106,6 +117,7 @@ class ForwardService(Service):
         """
         self.running = 1
         self.sight.startService()
+        self.zoned.begin()
         self._parts.listen(self._bound)
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
@@ -120,6 +132,7 @@ class ForwardService(Service):
         self.running = 0
         if self._looking.running:
             self._looking.stop()
+        self.zoned.close()
         stopping = [
             maybeDeferred(self.sight.stopService),
             self._parts.stop(),
@@ -136,9 +149,12 @@ class ForwardService(Service):
         if self._reread is None:
             return fail(BadDescription("this server has no settings to read again"))
         try:
-            return succeed(self.goOverTo(self._reread()))
+            settings = self._reread()
+            lines = self.goOverTo(settings)
+            zones = self.zoned.reload(settings)
         except DNSFault as fault:
             return fail(fault)
+        return zones.addCallback(lambda more: [*[line for line in lines if not more or line != _NOTHING], *more])
 
     def goOverTo(self, settings: Settings) -> list[str]:
         """
@@ -150,6 +166,7 @@ class ForwardService(Service):
         """
         before = self.settings
         inForce = before.goingOverTo(settings)
+        zonesIn(inForce)
         # Whatever can be wrong with the rest is found before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)
@@ -159,6 +176,10 @@ class ForwardService(Service):
         return _told(before, settings)
 
 
+#: What there is to tell where there is nothing.
+_NOTHING: Final = "nothing has changed"
+
+
 def _told(before: Settings, after: Settings) -> list[str]:
     """
     @return: what has changed, and, each time anew, what would have but for a restart.
@@ -166,7 +187,7 @@ def _told(before: Settings, after: Settings) -> list[str]:
     lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
     if lines:
         return lines
-    return ["no setting has changed; the files of records were read again" if after.localFile else "nothing has changed"]
+    return ["no setting has changed; the files of records were read again" if after.localFile else _NOTHING]
 
 
 def _line(setting: Setting, before: str, after: str) -> str:
@@ -274,11 +295,12 @@ def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], S
             def check(settings: Settings) -> None:
                 gatesOf(settings, secret)
                 addresses = tuple([each.address for each in sets[0]])
-                ForwardStack(reactor, settings, listening=Listening(addresses, sets[0][0].port)).close()
+                stackFor(reactor, settings, Zones(), listening=Listening(addresses, sets[0][0].port)).close()
 
             # What workers cannot build is found before there are any.
             check(settings)
-            force = Workforce(reactor, settings, sets, secret, reread=reread, check=check, ready=lambda: notify("READY=1"))
+            zoned = Zoned(reactor, settings) if settings.role == "serve" or zonesIn(settings) else None
+            force = Workforce(reactor, settings, sets, secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
             return Server(reactor, force)
         except BaseException:
             for each in sets:
@@ -298,7 +320,10 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
 
     @raise BadDescription: they cannot be used.
     """
-    stack = ForwardStack(reactor, settings, listening=Listening(settings.interface, settings.port))
+    zones = Zones()
+    for zone in zonesIn(settings):
+        zones.expect(zone.name, zone.file)
+    stack = stackFor(reactor, settings, zones, listening=Listening(settings.interface, settings.port))
     try:
         lines = ["fast lane: what was answered before, from its octets"] if not (settings.queryLog or settings.verbose) else []
         lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]

@@ -163,9 +163,11 @@ class Serving:
         secret: bytes,
         *,
         zones: Zones | None = None,
+        large: bool = False,
     ) -> None:
         """
         @param zones: those that everybody may ask for, if there are any.
+        @param large: whether there is much to be answered from them, so that much is to be remembered.
 
         @raise BadDescription: settings that contradict each other.
         """
@@ -181,8 +183,8 @@ class Serving:
             self._rates,
             self._cookies,
             limiting=self._limiting,
-            octets=None if zones is None else ZONE_LANE_BYTES.default,
-            sights=None if zones is None else int(ZONE_LANE_SIGHTS.default),
+            octets=ZONE_LANE_BYTES.default if large else None,
+            sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
         )
         self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]

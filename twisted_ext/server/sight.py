@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ from twisted_ext.server.tracing import Followed, Tracing
 if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.explaining import Explanation
+    from twisted_ext.server.authority import Zones
 
 __all__ = ["Asking", "Keeping", "Operations", "Sight", "upstreamsOf"]
 
@@ -89,6 +91,22 @@ class Operations(Protocol):
         @return: lines that say what came of it. Fails with a L{CallerFault} where they cannot be used and the old ones stay in force.
         """
 
+    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
+        """
+        @param apex: a folded name, or L{None} for all zones, of which there may be more than are told.
+
+        @return: zones, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} where something is wrong.
+        """
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Have a zone made ready again.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with a L{CallerFault} where there is no such zone.
+        """
+
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
         """
         @return: the steps to the answer, as C{txdns explain +json} has them.
@@ -139,6 +157,8 @@ class Sight(Service):
     @ivar source: what answers, or L{None} before it has been built.
     @ivar caching: the cache in it, if there is one.
     @ivar lane: the fast lane, if there is one.
+    @ivar zones: those that are served, if there are any.
+    @ivar reloadingZone: has a zone of this folded name made ready again.
     @ivar flushed: called when the cache has forgotten something: voids what the fast lane has.
     @ivar reloading: reads the settings again.
     @ivar responder: whose C{source} look-ups go through, so that they can be followed; L{None} where they cannot be.
@@ -155,6 +175,8 @@ class Sight(Service):
         self.source: IAnswerSource | None = None
         self.caching: Caching | None = None
         self.lane: Keeping | None = None
+        self.zones: Zones | None = None
+        self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
         self.flushed: Callable[[], object] = _nothing
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
         self.responder: Asking | None = None
@@ -200,8 +222,10 @@ class Sight(Service):
     # -- seeing
 
     def status(self) -> Deferred[dict[str, JSON]]:
+        zones: dict[str, JSON] = {} if not self.zones else {"zones": {**_countsOf(self.zones)}}
         return succeed(
-            {
+            zones
+            | {
                 "version": __version__,
                 "process": os.getpid(),
                 "user": os.geteuid(),
@@ -229,6 +253,10 @@ class Sight(Service):
             numbers["cacheFailures"] = counted.failures
             numbers["cachePrefetches"] = counted.prefetches
             numbers["cacheEvictions"] = counted.evictions
+        if self.zones:
+            from twisted_ext.server.authority import zoneFigures
+
+            numbers.update(zoneFigures(self.zones))
         if self.lane is not None:
             numbers["laneEntries"] = len(self.lane)
             numbers["laneOctets"] = self.lane.octets
@@ -257,7 +285,15 @@ class Sight(Service):
     def traces(self) -> Deferred[list[JSON]]:
         return succeed(self.tracing.kept())
 
+    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
+        return succeed([] if self.zones is None else shownZones(self.zones, apex))
+
     # -- doing
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        if self.reloadingZone is None:
+            return fail(CallerFault("this server has no zones"))
+        return self.reloadingZone(apex)
 
     def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
         if self.caching is None:
@@ -301,6 +337,26 @@ class Sight(Service):
             responder.source = inner
             self.tracing.turnOff()
         return succeed(None)
+
+
+def _countsOf(zones: Zones) -> dict[str, int]:
+    from twisted_ext.server.authority import countsOf
+
+    return countsOf(zones)
+
+
+def shownZones(zones: Zones, apex: bytes | None) -> list[JSON]:
+    """
+    @param apex: a folded name, or L{None} for all.
+
+    @return: what is known of them, those with something wrong first, and no more than may be told.
+    """
+    if apex is not None:
+        place = zones.at(apex)
+        return [] if place is None else [place.toJSON()]
+    wrong = [place for place in zones if place.said or place.state != "serving"]
+    others = islice((place for place in zones if not place.said and place.state == "serving"), int(CONTROL_SHOWN.default))
+    return [place.toJSON() for place in [*wrong, *others][: int(CONTROL_SHOWN.default)]]
 
 
 T = TypeVar("T")

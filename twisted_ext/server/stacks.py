@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.authority import Zones
     from twisted_ext.server.settings import Settings
 
-__all__ = ["ForwardStack", "ZoneStack", "described"]
+__all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
 _LOCAL: Final = nameFromText("local")
 
@@ -183,6 +183,7 @@ class ForwardStack:
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
         if self._zones is not None:
+            # Those may come that are not there yet.
             from twisted_ext.server.authority import AuthoritySource, Leading
 
             source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny), source)
@@ -278,7 +279,7 @@ class ForwardStack:
         """
         settings = self.settings
         lines: list[str] = []
-        if self._zones is not None:
+        if self._zones:
             lines.append(f"zones: {_counted(len(self._zones))}")
         if self._watch is not None:
             lines.append("loop detection: questions of our own that come back")
@@ -314,6 +315,24 @@ class ForwardStack:
 
 def _counted(zones: int) -> str:
     return "1 zone" if zones == 1 else f"{zones} zones"
+
+
+def stackFor(
+    reactor: IReactorTime,
+    settings: Settings,
+    zones: Zones,
+    *,
+    listening: Listening | None = None,
+    changed: Callable[[], object] = lambda: None,
+) -> ForwardStack | ZoneStack:
+    """
+    @return: what a server with these settings answers from; see L{ForwardStack}.
+
+    @raise BadDescription: they ask for what cannot be built.
+    """
+    if settings.role == "serve":
+        return ZoneStack(settings, zones, changed)
+    return ForwardStack(reactor, settings, listening=listening, changed=changed, zones=zones)
 
 
 @implementer(IAnswerSource)

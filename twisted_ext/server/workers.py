@@ -8,20 +8,16 @@ C{{"id", "error"}} back.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -29,20 +25,26 @@ from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault, DNSFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
-from twisted_ext.server.limits import WORKER_ENDING, WORKER_LINE, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
+from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.sockets import Bound, closeSockets
+from twisted_ext.server.worker import Lines, Worker
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from twisted_ext.server.placing import Told
     from twisted_ext.server.settings import Settings
+    from twisted_ext.server.zoned import Zoned
     from twisted_ext.wire.message import Question
 
 __all__ = ["Lines", "Workforce"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
+
+#: What became of zones that is passed on in one line.
+_TOLD: Final = 500
 
 #: Seconds between two looks at the figures of all.
 _EVERY: Final = 1.0
@@ -52,129 +54,6 @@ _GAUGES: Final = frozenset(("pending", "tcpOpen"))
 
 #: Other figures that only grow.
 _GROWING: Final = frozenset(("cacheHits", "cacheMisses", "cacheStale", "cacheFailures", "cachePrefetches", "cacheEvictions", "cpuSeconds"))
-
-
-class Lines:
-    """
-    Puts lines together from what arrives of them.
-    """
-
-    def __init__(self, took: Callable[[dict[str, JSON]], object]) -> None:
-        """
-        @param took: called with what each line says.
-        """
-        self._took = took
-        self._left = b""
-
-    def feed(self, data: bytes) -> None:
-        """
-        @raise ValueError: this is no line of ours.
-        """
-        *lines, self._left = (self._left + data).split(b"\n")
-        if len(self._left) > WORKER_LINE.default:
-            raise ValueError("a line without an end")
-        for line in lines:
-            said = json.loads(line)
-            if not isinstance(said, dict):
-                raise ValueError("a line that is no object")
-            self._took(said)
-
-
-class _Worker(ProcessProtocol):
-    """
-    One process, from its start to its end.
-
-    @ivar ready: whether it has said that it serves.
-    @ivar since: when it was started.
-    @ivar figures: what it counted, as it was when last asked.
-    """
-
-    def __init__(self, force: Workforce, number: int, since: float) -> None:
-        self.number = number
-        self.since = since
-        self.ready = False
-        self.figures: Figures | None = None
-        self._force = force
-        self._lines = Lines(self._took)
-        self._waiting: dict[int, Deferred[JSON]] = {}
-        self._count = 0
-        self._said = b""
-
-    transport: IProcessTransport
-
-    @property
-    def process(self) -> int | None:
-        """
-        Its number, for the system.
-        """
-        found: int | None = getattr(self.transport, "pid", None)
-        return found
-
-    def tell(self, do: str, **details: object) -> None:
-        """
-        Write a line that gets no reply.
-        """
-        self._write({"id": 0, "do": do, **details})
-
-    def ask(self, do: str, **details: object) -> Deferred[JSON]:
-        """
-        @return: what it says to that. Fails where it says nothing in time.
-        """
-        self._count += 1
-        number = self._count
-
-        def forget(_: object) -> None:
-            self._waiting.pop(number, None)
-
-        asked: Deferred[JSON] = Deferred(forget)
-        self._waiting[number] = asked
-        self._write({"id": number, "do": do, **details})
-        asked.addTimeout(WORKER_REPLY.default, self._force.clock)
-        return asked
-
-    def _write(self, said: dict[str, object]) -> None:
-        # Where its pipe is gone it is as good as ended, and that is noticed next.
-        with suppress(KeyError):
-            self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
-
-    def _took(self, said: dict[str, JSON]) -> None:
-        if said.get("ready"):
-            self.ready = True
-            self._force.serves(self)
-            return
-        number = said.get("id")
-        asked = self._waiting.pop(number, None) if isinstance(number, int) else None
-        if asked is None:
-            return
-        if "error" in said:
-            asked.errback(CallerFault(str(said["error"])))
-        else:
-            asked.callback(said.get("value"))
-
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        if childFD == 1:
-            try:
-                self._lines.feed(data)
-            except ValueError as error:
-                self._force.log.error("worker {number} says what nobody understands: {error}", number=self.number, error=error)
-                self.kill("KILL")
-        else:
-            *lines, self._said = (self._said + data[-65536:]).split(b"\n")
-            for line in lines:
-                self._force.log.info("worker {number}: {line}", number=self.number, line=line.decode("utf-8", "backslashreplace"))
-
-    def kill(self, signal: str) -> None:
-        """
-        End it.
-        """
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(signal)
-
-    def processEnded(self, reason: Failure) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for asked in waiting.values():
-            asked.errback(CallerFault(f"worker {self.number} has ended"))
-        self._force.ended(self, reason)
 
 
 class Workforce(Service):
@@ -198,6 +77,7 @@ class Workforce(Service):
         reread: Callable[[], Settings] | None = None,
         check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
+        zoned: Zoned | None = None,
     ) -> None:
         """
         @param bound: the sockets of each worker.
@@ -205,6 +85,7 @@ class Workforce(Service):
         @param reread: gives the settings as they are to be after a reload.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
         @param ready: called when all workers serve.
+        @param zoned: the zones that workers serve, by default none.
         """
         self.clock = reactor
         self.settings = settings
@@ -215,7 +96,7 @@ class Workforce(Service):
         self._reread = reread
         self._check = check
         self._ready: Callable[[], object] | None = ready
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
         self._pauses: dict[int, float] = {}
         self._timers: dict[int, IDelayedCall] = {}
         self._former = Figures()
@@ -223,6 +104,11 @@ class Workforce(Service):
         self._looking: LoopingCall | None = None
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
+        self._told: list[JSON] = []
+        self._telling: IDelayedCall | None = None
+        self.zoned = zoned
+        if zoned is not None:
+            zoned.tell = self._tell
 
     # -- workers come and go
 
@@ -231,6 +117,8 @@ class Workforce(Service):
         Start the workers.
         """
         self.running = 1
+        if self.zoned is not None:
+            self.zoned.begin()
         for number in range(len(self._bound)):
             try:
                 self._start(number)
@@ -243,7 +131,7 @@ class Workforce(Service):
 
     def _start(self, number: int) -> None:
         self._timers.pop(number, None)
-        worker = _Worker(self, number, self.clock.seconds())
+        worker = Worker(self, number, self.clock.seconds())
         descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r"}
         told: list[dict[str, object]] = []
         for bound in self._bound[number]:
@@ -270,7 +158,29 @@ class Workforce(Service):
         finally:
             pthread_sigmask(SIG_SETMASK, blocked)
         self._workers[number] = worker
-        worker.tell("serve", settings=self.settings.toJSON(), bound=told, secret=self._secret.hex())
+        zoned = self.zoned is not None
+        worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=zoned)
+        if self.zoned is not None:
+            for some in self.zoned.placing.everything():
+                worker.tell("zones", said=some)
+
+    def _tell(self, told: Told) -> None:
+        """
+        Pass on what has become of a zone, together with what becomes of others in the same turn.
+        """
+        self._told.append(told.toList())
+        if len(self._told) >= _TOLD:
+            self._pass()
+        elif self._telling is None:
+            self._telling = self.clock.callLater(0, self._pass)
+
+    def _pass(self) -> None:
+        if self._telling is not None and self._telling.active():
+            self._telling.cancel()
+        self._telling = None
+        told, self._told = self._told, []
+        for worker in self._workers.values():
+            worker.tell("zones", said=told)
 
     def _startAgain(self, number: int) -> None:
         try:
@@ -279,7 +189,7 @@ class Workforce(Service):
             self.log.error("{fault}", fault=fault)
             self._timers[number] = self.clock.callLater(WORKER_PAUSE.most, self._startAgain, number)
 
-    def serves(self, worker: _Worker) -> None:
+    def serves(self, worker: Worker) -> None:
         """
         A worker serves now.
         """
@@ -288,7 +198,7 @@ class Workforce(Service):
             ready, self._ready = self._ready, None
             ready()
 
-    def ended(self, worker: _Worker, reason: Failure) -> None:
+    def ended(self, worker: Worker, reason: Failure) -> None:
         """
         A worker is no more. Unless all of them are to end, another one takes its sockets.
         """
@@ -320,6 +230,10 @@ class Workforce(Service):
         @return: fires when none is left.
         """
         self.running = 0
+        if self.zoned is not None:
+            self.zoned.close()
+        if self._telling is not None and self._telling.active():
+            self._telling.cancel()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         for timer in self._timers.values():
@@ -367,7 +281,7 @@ class Workforce(Service):
 
         return gatherResults([each.addErrback(silent) for each in asked], consumeErrors=True).addErrback(_firstOf)
 
-    def _keep(self, worker: _Worker) -> None:
+    def _keep(self, worker: Worker) -> None:
         """
         What a worker counted goes on counting when it is gone.
         """
@@ -384,11 +298,14 @@ class Workforce(Service):
     def figures(self) -> Deferred[Figures]:
         workers = [worker for worker in self._workers.values() if worker.ready]
 
-        def told(value: JSON, worker: _Worker) -> None:
+        def told(value: JSON, worker: Worker) -> None:
             worker.figures = Figures.fromJSON(value)
 
         def add(_: object) -> Figures:
-            return sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
+            figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
+            if self.zoned is not None:
+                figures.numbers.update(self.zoned.figures())
+            return figures
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
         return gatherResults(asked, consumeErrors=True).addCallback(add)
@@ -404,8 +321,10 @@ class Workforce(Service):
             }
             for worker in self._workers.values()
         ]
+        zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**self.zoned.counts()}}
         return succeed(
-            {
+            zones
+            | {
                 "version": __version__,
                 "process": os.getpid(),
                 "user": os.geteuid(),
@@ -441,6 +360,7 @@ class Workforce(Service):
         try:
             settings = self._reread()
             self._check(settings)
+            again = succeed([]) if self.zoned is None else self.zoned.reload(settings)
         except DNSFault as fault:
             return fail(fault)
         # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
@@ -449,7 +369,16 @@ class Workforce(Service):
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        return self._all("reload", starting=True, settings=settings.toJSON()).addCallback(done)
+        told = self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
+        return told.addCallback(lambda lines: again.addCallback(lambda more: _with(lines, more)))
+
+    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
+        return succeed([] if self.zoned is None else self.zoned.shown(apex))
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        if self.zoned is None:
+            return fail(CallerFault("this server has no zones"))
+        return self.zoned.reloadZone(apex)
 
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
         worker = next((each for each in self._workers.values() if each.ready), None)
@@ -463,6 +392,17 @@ class Workforce(Service):
 
     def traces(self) -> Deferred[list[JSON]]:
         return self._all("traces").addCallback(_joined)
+
+
+def _forWorkers(settings: Settings) -> dict[str, object]:
+    """
+    @return: the settings as workers get them: of zones they are told otherwise.
+    """
+    return {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "state", "watch")}
+
+
+def _with(lines: list[str], more: list[str]) -> list[str]:
+    return [*[line for line in lines if not more or line != "nothing has changed"], *more]
 
 
 def _joined(lists: list[JSON]) -> list[JSON]:

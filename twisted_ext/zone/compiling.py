@@ -6,6 +6,7 @@ Standard input has one JSON object a line, standard output one for each, as soon
     {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image"}
     {"name": "example.net.", "path": "/zones/example.net"}
+    {"seal": true}                                  the pack is whole; another one may follow
 
 What comes back for a zone that could be built, and for one that could not::
 
@@ -13,8 +14,8 @@ What comes back for a zone that could be built, and for one that could not::
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
 
-At the end of the input the pack is synchronized, which C{{"done": true}} says: only then its images last. Images of their own are
-synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
+With C{{"seal": true}}, or at the end of the input, the pack is synchronized, which C{{"done": true}} says: only then its images last.
+Images of their own are synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Compiling:
             name = job.get("name")
             if "pack" in job:
                 return self._begin(job["pack"])
+            if "seal" in job:
+                return self.end()
             return self._compile(str(name), str(job["path"]), job.get("image"))
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
@@ -147,11 +150,12 @@ class Compiling:
         """
         @return: whether all that was packed is on the disk.
         """
+        pack, self._pack = self._pack, None
         try:
-            if self._pack is not None:
-                self._pack.flush()
-                os.fsync(self._pack.fileno())
-                self._pack.close()
+            if pack is not None:
+                pack.flush()
+                os.fsync(pack.fileno())
+                pack.close()
         except OSError as error:
             return {"done": False, "complaints": [_said(f"{self._path!r} cannot be written: {error.strerror}")]}
         return {"done": True, "pack": self._path, "octets": self._offset}

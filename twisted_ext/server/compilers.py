@@ -1,0 +1,236 @@
+"""
+Processes that make images of zones, so that the one which answers does not have to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+
+from twisted_ext.server.limits import COMPILER_LINE, COMPILERS
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.metrics.figures import JSON
+
+__all__ = ["Compilers", "Job"]
+
+#: The module that such a process runs.
+_MODULE: Final = "twisted_ext.zone.compiling"
+
+_log: Final = Logger()
+
+Result = dict[str, "JSON"]
+
+
+class Job:
+    """
+    Zones to be made ready in one go.
+
+    @ivar image: the file to be written, for one of them or for all.
+    @ivar zones: for each its name and its master file.
+    @ivar left: those that nothing has been said of yet.
+    """
+
+    __slots__ = ("image", "zones", "left")
+
+    def __init__(self, image: str, zones: list[tuple[str, str]]) -> None:
+        self.image = image
+        self.zones = zones
+        self.left = dict(zones)
+
+    def lines(self) -> bytes:
+        """
+        @return: what the process is told.
+        """
+        if len(self.zones) == 1:
+            zone, path = self.zones[0]
+            said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image}]
+        else:
+            said = [{"pack": self.image}]
+            said += [{"name": zone, "path": path} for zone, path in self.zones]
+            said.append({"seal": True})
+        return b"".join([json.dumps(each).encode("ascii") + b"\n" for each in said])
+
+    def failed(self, said: str) -> list[Result]:
+        """
+        @return: that nothing came of those that are left.
+        """
+        complaint: JSON = {"path": "", "line": 0, "column": 0, "text": said, "fatal": True}
+        return [{"name": zone, "complaints": [complaint]} for zone in self.left]
+
+
+class _Compiler(ProcessProtocol):
+    """
+    One process with one job, or with one after the other.
+    """
+
+    transport: IProcessTransport
+
+    def __init__(self, compilers: Compilers) -> None:
+        self.job: Job | None = None
+        self._compilers = compilers
+        self._left = b""
+        self._complained = b""
+        self._results: list[Result] = []
+
+    def begin(self, job: Job) -> None:
+        """
+        Have it do a job.
+        """
+        self.job = job
+        with suppress(KeyError):
+            self.transport.writeToChild(0, job.lines())
+
+    def finish(self) -> None:
+        """
+        There are no more jobs for it.
+        """
+        with suppress(KeyError):
+            self.transport.closeChildFD(0)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        if childFD != 1:
+            self._complained = (self._complained + data)[-2000:]
+            return
+        *lines, self._left = (self._left + data).split(b"\n")
+        if len(self._left) > COMPILER_LINE.default:
+            self.kill()
+            return
+        for line in lines:
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(said, dict) and self.job is not None:
+                self._said(self.job, said)
+
+    def _said(self, job: Job, said: Result) -> None:
+        if "name" in said:
+            if job.left.pop(str(said["name"]), None) is not None:
+                self._results.append(said)
+            if len(job.zones) > 1 or job.left:
+                return
+        elif "done" not in said:
+            return
+        self.job = None
+        results, self._results = self._results, []
+        if said.get("done") is False:
+            # Nothing that was packed is sure to stay.
+            job.left = dict(job.zones)
+            results = job.failed("the images could not be written")
+        self._compilers.took([*results, *job.failed("nothing was said of it")])
+        self._compilers.idle(self)
+
+    def kill(self) -> None:
+        """
+        End it.
+        """
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
+
+    def processEnded(self, reason: Failure) -> None:
+        job, self.job = self.job, None
+        if job is not None:
+            words = self._complained.decode("utf-8", "replace").strip().splitlines()
+            job.left = dict(job.zones)
+            why = words[-1] if words else reason.getErrorMessage()
+            self._compilers.took(job.failed(f"the process that made it ready has ended: {why}"))
+        self._compilers.ended(self)
+
+
+class Compilers:
+    """
+    Those processes, and the jobs that wait for one.
+    """
+
+    def __init__(self, reactor: IReactorTime, took: Callable[[list[Result]], object], *, most: int | None = None) -> None:
+        """
+        @param took: called with what came of zones: C{zone}, C{built}...
+        @param most: how many processes there may be.
+        """
+        self.took = took
+        self._reactor = reactor
+        self._most = int(COMPILERS.pick(most)) if most else max(1, min(int(COMPILERS.default), os.cpu_count() or 1))
+        self._jobs: deque[Job] = deque()
+        self._running: list[_Compiler] = []
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """
+        Whether there is anything that is not done yet.
+        """
+        return bool(self._jobs) or any(each.job is not None for each in self._running)
+
+    def add(self, job: Job) -> None:
+        """
+        Do this when there is a process for it.
+        """
+        self._jobs.append(job)
+        self._go()
+
+    def _go(self) -> None:
+        while self._jobs and len(self._running) < self._most and not self._closed:
+            job = self._jobs.popleft()
+            compiler = _Compiler(self)
+            self._running.append(compiler)
+            try:
+                self._spawn(compiler)
+            except OSError as error:
+                self._running.remove(compiler)
+                self.took(job.failed(f"no process can be started: {error.strerror or error}"))
+                continue
+            compiler.begin(job)
+
+    def _spawn(self, compiler: _Compiler) -> None:
+        # Wherever this process found its modules, the other one finds the same.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
+        environment.pop("NOTIFY_SOCKET", None)
+        command = [sys.executable, "-m", _MODULE]
+        # Whoever presses Ctrl-C means this process, which sees to the other.
+        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP))
+        try:
+            IReactorProcess(self._reactor).spawnProcess(
+                compiler, sys.executable, command, environment, None, childFDs={0: "w", 1: "r", 2: "r"}
+            )
+        finally:
+            pthread_sigmask(SIG_SETMASK, blocked)
+
+    def idle(self, compiler: _Compiler) -> None:
+        """
+        A process has done its job.
+        """
+        if self._jobs and not self._closed:
+            compiler.begin(self._jobs.popleft())
+        else:
+            compiler.finish()
+
+    def ended(self, compiler: _Compiler) -> None:
+        """
+        A process is no more.
+        """
+        self._running.remove(compiler)
+        self._go()
+
+    def close(self) -> None:
+        """
+        End all of them.
+        """
+        self._closed = True
+        self._jobs.clear()
+        for compiler in self._running:
+            compiler.job = None
+            compiler.kill()

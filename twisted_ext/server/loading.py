@@ -1,0 +1,485 @@
+"""
+Zones from master files: made ready by other processes, found again at the next start, followed when their files change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.server.compilers import Compilers, Job, Result
+from twisted_ext.server.images import Built, Images, Source, statusOf
+from twisted_ext.server.limits import BATCH_OCTETS, BATCH_ZONES, LOADING_COMPLAINTS, WATCH_FILES, WATCH_SECONDS
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.settings import Settings
+    from twisted_ext.server.zonesettings import ZoneSettings
+
+__all__ = ["Loading", "Sink", "stateFolder"]
+
+_log: Final = Logger()
+
+#: Of a file that is not there.
+_ABSENT: Final = (-1, -1)
+
+_MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
+
+
+def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
+    """
+    @return: where the server keeps what is to be found again, C{""} for nowhere.
+    """
+    # With several folders systemd writes colons between them.
+    return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
+
+
+class Sink(Protocol):
+    """
+    What is told of zones.
+    """
+
+    def expect(self, apex: bytes, file: str) -> object:
+        """
+        There is to be a zone, for which nothing is known yet.
+        """
+
+    def loaded(self, apex: bytes, file: str, built: Built) -> object:
+        """
+        There is an image of a zone.
+
+        @raise DNSFault: it cannot be used.
+        @raise OSError: likewise.
+        """
+
+    def fail(self, apex: bytes, said: str) -> object:
+        """
+        There is none, or no newer one.
+        """
+
+    def remove(self, apex: bytes) -> object:
+        """
+        There is no such zone any more.
+        """
+
+
+class _Wanted:
+    """
+    A zone that is to be served from a master file.
+
+    @ivar serial: of what is served, L{None} where that is nothing.
+    @ivar sources: the files of the last attempt, as they were then.
+    @ivar pending: whether it is being made ready.
+    @ivar again: whether it is to be made ready once more after that.
+    @ivar reloads: who waits for that.
+    """
+
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "reloads")
+
+    def __init__(self, zone: ZoneSettings) -> None:
+        self.zone = zone.text
+        self.apex = zone.name
+        self.file = zone.file
+        self.serial: int | None = None
+        self.sources: tuple[Source, ...] = ((zone.file, *_ABSENT),)
+        self.pending = False
+        self.again = False
+        self.reloads: list[_Reload] = []
+
+    @property
+    def status(self) -> tuple[tuple[int, int], ...]:
+        """
+        How its files are now.
+        """
+        return tuple([statusOf(path) or _ABSENT for path, _, _ in self.sources])
+
+    @property
+    def current(self) -> bool:
+        """
+        Whether its files are as they were at the last attempt.
+        """
+        return all((statusOf(path) or _ABSENT) == (size, changed) for path, size, changed in self.sources)
+
+
+class _Reload:
+    """
+    Somebody waits for zones.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.lines: list[str] = []
+        self.unsaid = 0
+        self.done: Deferred[list[str]] = Deferred()
+        self.begun = False
+
+    def say(self, line: str) -> None:
+        """
+        Tell something.
+        """
+        if len(self.lines) < _MOST_LINES:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def settle(self) -> None:
+        """
+        Tell all, if there is nothing left to wait for.
+        """
+        if self.begun and not self.left and not self.done.called:
+            more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []
+            self.done.callback([*self.lines, *more])
+
+
+class Loading:
+    """
+    Has zones made ready and tells a sink of them.
+
+    @ivar images: the images that there are.
+    @ivar settled: fires once, when all zones of the beginning have been tried, with how many there are and how many are served.
+    """
+
+    def __init__(self, reactor: IReactorTime, sink: Sink, folder: str = "", *, watch: bool = True) -> None:
+        """
+        @param folder: for images; C{""} for one that ends with this.
+        @param watch: make zones ready again when their files have changed.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        self._reactor = reactor
+        self._sink = sink
+        self._own = "" if folder else tempfile.mkdtemp(prefix="txdns-")
+        self.images = Images(f"{folder or self._own}/zones")
+        self._compilers = Compilers(reactor, self._took)
+        self._wanted: dict[str, _Wanted] = {}
+        self._order: Iterator[_Wanted] = iter(())
+        self._resting: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._watch = watch
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = reactor
+        self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+        self._logged = 0
+        self.settled: Deferred[tuple[int, int]] = Deferred()
+        self._starting: _Reload | None = None
+
+    # -- from the beginning to the end
+
+    def begin(self, zones: Iterable[ZoneSettings]) -> None:
+        """
+        Tell of all zones that there are images of, and have the others made ready.
+        """
+        starting = self._starting = _Reload()
+        stale: list[_Wanted] = []
+        for zone in zones:
+            if not zone.file:
+                continue
+            wanted = self._wanted[zone.text] = _Wanted(zone)
+            self._sink.expect(wanted.apex, wanted.file)
+            if not self._found(wanted):
+                stale.append(wanted)
+        for known in [built.zone for built in self.images if built.zone not in self._wanted]:
+            self.images.forget(known)
+        self._make(stale, starting)
+        starting.begun = True
+        starting.done.addCallback(self._started)
+        starting.settle()
+        self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
+            lambda failure: _log.failure("while looking at master files", failure=failure)
+        )
+
+    def _started(self, _: list[str]) -> None:
+        self._starting = None
+        served = sum([wanted.serial is not None for wanted in self._wanted.values()])
+        _log.info("{served} of {all} zones are served", served=served, all=len(self._wanted))
+        self.settled.callback((len(self._wanted), served))
+
+    def _found(self, wanted: _Wanted) -> bool:
+        """
+        @return: whether there is an image that is of late.
+        """
+        built = self.images.of(wanted.zone)
+        if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
+            return False
+        try:
+            self._sink.loaded(wanted.apex, wanted.file, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: the image is made anew: {fault}", zone=wanted.zone, fault=fault)
+            self.images.forget(wanted.zone)
+            return False
+        wanted.serial = built.serial
+        wanted.sources = built.sources
+        return True
+
+    def close(self) -> None:
+        """
+        Make no more zones ready.
+        """
+        if self._looking.running:
+            self._looking.stop()
+        self._cooperator.stop()
+        self._compilers.close()
+        self.images.close()
+        if self._own:
+            shutil.rmtree(self._own, ignore_errors=True)
+
+    # -- making zones ready
+
+    def _make(self, several: Sequence[_Wanted], reload: _Reload | None = None) -> None:
+        """
+        Have zones made ready: large ones each by a process of its own, small ones many at a time.
+        """
+        batch: list[_Wanted] = []
+        octets = 0
+        for wanted in several:
+            if reload is not None:
+                wanted.reloads.append(reload)
+                reload.left += 1
+            if wanted.pending:
+                wanted.again = True
+                continue
+            wanted.pending = True
+            status = statusOf(wanted.file) or _ABSENT
+            wanted.sources = ((wanted.file, *status),)
+            size = status[0]
+            if size > BATCH_OCTETS.default:
+                self._job([wanted])
+                continue
+            batch.append(wanted)
+            octets += size
+            if len(batch) >= BATCH_ZONES.default or octets > BATCH_OCTETS.default:
+                self._job(batch)
+                batch, octets = [], 0
+        if batch:
+            self._job(batch)
+
+    def _job(self, several: list[_Wanted]) -> None:
+        self._compilers.add(Job(self.images.path(), [(wanted.zone, wanted.file) for wanted in several]))
+
+    def _took(self, results: list[Result]) -> None:
+        made: list[Built] = []
+        for result in results:
+            wanted = self._wanted.get(str(result.get("name")))
+            sources = _sourcesOf(result)
+            if wanted is None or (sources and wanted.file != sources[0][0]):
+                # It was to be served from elsewhere, or not at all, before it was ready.
+                continue
+            self._result(wanted, result, made)
+        if made:
+            self.images.note(made)
+
+    def _result(self, wanted: _Wanted, result: Result, made: list[Built]) -> None:
+        wanted.pending = False
+        complaints = _complaintsOf(result)
+        sources = _sourcesOf(result)
+        if sources:
+            wanted.sources = sources
+        first = next((line for line, fatal in complaints if fatal), "")
+        if result.get("image"):
+            built = Built(
+                wanted.zone,
+                str(result.get("image")),
+                _number(result, "offset"),
+                _number(result, "octets"),
+                _number(result, "serial"),
+                _number(result, "records"),
+                sources,
+            )
+            try:
+                self._sink.loaded(wanted.apex, wanted.file, built)
+                made.append(built)
+            except (DNSFault, OSError) as fault:
+                first = str(fault)
+                complaints.append((f"{wanted.file}: {fault}", True))
+            else:
+                self._tell(wanted, complaints, self._news(wanted, built))
+                wanted.serial = built.serial
+        if first or not result.get("image"):
+            first = first or f"{wanted.file}: there is no zone in it"
+            self._sink.fail(wanted.apex, first)
+            outcome = "nothing is served" if wanted.serial is None else f"serial {wanted.serial} stays in force"
+            self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}: {first}")
+        reloads, wanted.reloads = wanted.reloads, []
+        if wanted.again:
+            wanted.again = False
+            self._make([wanted])
+            wanted.reloads = reloads
+            return
+        for reload in reloads:
+            reload.left -= 1
+            reload.settle()
+
+    def _news(self, wanted: _Wanted, built: Built) -> str:
+        if wanted.serial is None:
+            return f"{wanted.zone}: serial {built.serial}, {built.records} records"
+        if built.serial == wanted.serial:
+            return f"{wanted.zone}: serial {built.serial} as before, {built.records} records"
+        # RFC 1982, section 3.2.
+        older = 0 < (wanted.serial - built.serial) % (1 << 32) < 1 << 31
+        remark = "; it went back, so secondaries will not take it" if older else ""
+        return f"{wanted.zone}: serial {wanted.serial} is now {built.serial}, {built.records} records{remark}"
+
+    def _tell(self, wanted: _Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+        """
+        Log what came of a zone, and tell those who wait for it.
+        """
+        if self._starting is None or self._logged < _MOST_LINES:
+            for line, fatal in complaints[:_MOST_LINES]:
+                self._logged += 1
+                (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
+            self._logged += 1
+            _log.info("{outcome}", outcome=outcome)
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.say(outcome)
+
+    # -- following changes
+
+    def look(self) -> None:
+        """
+        See whether files have changed. What has is made ready once it has stayed the same from one look to the next, for whoever writes
+        it may not be done.
+        """
+        if not self._watch:
+            return
+        ready: list[_Wanted] = []
+        for zone, status in list(self._resting.items()):
+            wanted = self._wanted.get(zone)
+            del self._resting[zone]
+            if wanted is None or wanted.pending:
+                continue
+            now = wanted.status
+            if now == status:
+                ready.append(wanted)
+            else:
+                self._resting[zone] = now
+        for wanted in self._some(int(WATCH_FILES.default)):
+            if not wanted.pending and wanted.zone not in self._resting and wanted not in ready and not wanted.current:
+                self._resting[wanted.zone] = wanted.status
+        # A file that is gone for a moment while it is replaced is not the end of its zone.
+        self._make([wanted for wanted in ready if not wanted.current])
+
+    def _some(self, count: int) -> list[_Wanted]:
+        """
+        @return: the next so many zones, all of them in turn.
+        """
+        some = list(islice(self._order, count))
+        if len(some) < min(count, len(self._wanted)):
+            self._order = iter(list(self._wanted.values()))
+            some += list(islice(self._order, min(count, len(self._wanted)) - len(some)))
+        return [wanted for wanted in some if self._wanted.get(wanted.zone) is wanted]
+
+    def follow(self, watch: bool) -> None:
+        """
+        Make zones ready again when their files have changed, or not.
+        """
+        self._watch = watch
+        if not watch:
+            self._resting.clear()
+
+    # -- when somebody says so
+
+    def reload(self, zones: Iterable[ZoneSettings]) -> Deferred[list[str]]:
+        """
+        Go over to these zones, and have those made ready again whose files have changed.
+
+        @return: lines that say what came of it, when all is done.
+        """
+        reload = _Reload()
+
+        def step() -> Iterator[None]:
+            seen: set[str] = set()
+            changed: list[_Wanted] = []
+            for zone in zones:
+                if not zone.file:
+                    continue
+                seen.add(zone.text)
+                wanted = self._wanted.get(zone.text)
+                if wanted is None or wanted.file != zone.file:
+                    wanted = self._wanted[zone.text] = _Wanted(zone)
+                    self._sink.expect(wanted.apex, wanted.file)
+                    if not self._found(wanted):
+                        changed.append(wanted)
+                elif not wanted.current:
+                    changed.append(wanted)
+                yield
+            for text in [text for text in self._wanted if text not in seen]:
+                gone = self._wanted.pop(text)
+                self._sink.remove(gone.apex)
+                self.images.forget(text)
+                reload.say(f"{text}: is served no more")
+                for other in gone.reloads:
+                    other.left -= 1
+                    other.settle()
+                yield
+            self._make(changed, reload)
+
+        def over(_: object) -> None:
+            reload.begun = True
+            reload.settle()
+
+        self._cooperator.cooperate(step()).whenDone().addCallbacks(over, reload.done.errback)
+        return reload.done
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Make a zone ready again, whether its file has changed or not.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        """
+        reload = _Reload()
+        wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
+        if wanted is None:
+            reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
+            return reload.done
+        self._make([wanted], reload)
+        reload.begun = True
+        return reload.done
+
+
+def _complaintsOf(result: Result) -> list[tuple[str, bool]]:
+    """
+    @return: lines C{file:line:column: text}, each with whether there is no zone because of it.
+    """
+    said = result.get("complaints")
+    lines: list[tuple[str, bool]] = []
+    for each in said if isinstance(said, list) else []:
+        if not isinstance(each, dict):
+            continue
+        place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
+        fatal = bool(each.get("fatal"))
+        lines.append((f"{place}: {'' if fatal else 'warning: '}{each.get('text')}", fatal))
+    return lines
+
+
+def _sourcesOf(result: Result) -> tuple[Source, ...]:
+    said = result.get("sources")
+    found: list[Source] = []
+    for each in said if isinstance(said, list) else []:
+        if isinstance(each, list) and len(each) == 3:
+            found.append((str(each[0]), int(str(each[1])), int(str(each[2]))))
+    return tuple(found)
+
+
+def _number(result: Result, key: str) -> int:
+    value = result.get(key)
+    return value if isinstance(value, int) else 0
+
+
+def nothing() -> Deferred[list[str]]:
+    """
+    @return: that there is nothing to tell.
+    """
+    return succeed([])
