@@ -32,6 +32,7 @@ _SOA: Final = 6
 _DNAME: Final = 39
 _DS: Final = 43
 _RRSIG: Final = 46
+_NSEC: Final = 47
 _ANY: Final = 255
 
 #: Nodes at which a type's records may not be all that there is to say.
@@ -39,6 +40,9 @@ _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
 
 #: Nodes at or below which the zone says nothing of its own.
 _BEYOND: Final = CUT | DNAME | OCCLUDED
+
+#: Types that an alias may have of its own, so that a question for one is not for its target (RFC 4035, section 2.5).
+_BESIDE: Final = (_RRSIG, _NSEC)
 
 _WILDCARD: Final = b"\x01*"
 
@@ -99,7 +103,7 @@ def aliasTarget(found: Answer) -> bytes | None:
     if found.outcome is not Outcome.NODATA or found.rcode or found.authority or not found.answer:
         return None
     targets = {rrset.name.lower(): rrset.rdatas[0] for rrset in found.answer if rrset.rrType == _CNAME}
-    if not targets or len(targets) > _MOST_LINKS:
+    if not targets or len(targets) >= _MOST_LINKS:
         return None
     target = list(targets.values())[-1]
     return None if target.lower() in targets else target
@@ -278,7 +282,7 @@ class _Walk:
             found = [rrset for rrset in node.sets if rrset.rrType != _RRSIG or self.dnssecOk]
         else:
             found = [rrset for rrset in node.sets if rrset.rrType == rrType]
-        alias = not found and bool(node.flags & CNAME)
+        alias = not found and bool(node.flags & CNAME) and rrType not in _BESIDE
         if alias:
             found = [rrset for rrset in node.sets if rrset.rrType == _CNAME]
         if not found:
