@@ -27,7 +27,7 @@ from typing import Final, Self
 
 from tests.requirements import missing
 
-__all__ = ["LivePeer", "bind", "freePort", "knot", "living", "nsd", "peer", "unbound"]
+__all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "unbound"]
 
 #: Folders with servers in them that an ordinary user's PATH leaves out.
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -425,51 +425,6 @@ def bind(
         return "\n".join([*lines, ""])
 
     return LivePeer("named", ["-g", "-n", "1"], configure, address, served)
-
-
-def knot(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "", zoneExtra: str = "") -> LivePeer:
-    """
-    Knot DNS as an authoritative server. Transfers are open to everyone on loopback.
-
-    @param zones: master files by the names of their zones.
-    @param extra: further sections of its configuration, before its templates: keys, policies, remotes.
-    @param zoneExtra: further lines of every zone, such as C{dnssec-signing: on}.
-    """
-
-    def configure(server: LivePeer) -> str:
-        lines = [
-            "server:",
-            f'  rundir: "{server.folder}"',
-            f"  listen: {address}@{server.port}",
-            "  udp-workers: 1",
-            "  tcp-workers: 1",
-            "  background-workers: 1",
-            "database:",
-            f'  storage: "{server.folder}"',
-            # What it maps beforehand counts against limits of containers.
-            "  journal-db-max-size: 64M",
-            "  kasp-db-max-size: 32M",
-            "  timer-db-max-size: 8M",
-            "log:",
-            "  - target: stderr",
-            "    any: warning",
-            "acl:",
-            "  - id: loopback",
-            "    address: [127.0.0.0/8, ::1]",
-            "    action: transfer",
-            *extra.splitlines(),
-            "template:",
-            "  - id: default",
-            f'    storage: "{server.folder}"',
-            "    acl: loopback",
-            *(f"    {line.strip()}" for line in zoneExtra.splitlines()),
-            "zone:",
-        ]
-        for name in zones:
-            lines += [f'  - domain: "{name}"', f'    file: "{server.zoneFile(name)}"']
-        return "\n".join([*lines, ""])
-
-    return LivePeer("knotd", [], configure, address, zones)
 
 
 def unbound(

@@ -14,7 +14,8 @@ from unittest import mock
 import pytest
 
 from tests import peers
-from tests.peers import LivePeer, bind, freePort, knot, living, nsd, peer, unbound
+from tests.knots import knot
+from tests.peers import LivePeer, bind, freePort, living, nsd, peer, unbound
 
 ZONE = """\
 $ORIGIN example.org.
