@@ -15,7 +15,7 @@ from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.kinds import Name
 from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import SOA, typeName
 
 __all__ = ["canonicalFile", "ordered", "readableFile"]
 
@@ -26,31 +26,22 @@ _TIMES: Final = ("serial", "refresh", "retry", "expire", "least TTL, for denials
 _WIDEST: Final = 32
 
 
-def ordered(sets: Iterable[RRSet]) -> list[RRSet]:
+def ordered(sets: Iterable[RRSet]) -> list[tuple[RRSet, bytes]]:
     """
-    @return: the sets as names sort (RFC 4034, section 6.1), those of one name by type, an SOA record first.
+    @return: each record's set and rdata, as names sort, then by type, an SOA record first, then as rdata sort (RFC 4034, section 6).
     """
-    return sorted(sets, key=_order)
+    records = [(rrset, rdata) for rrset in sets for rdata in rrset.rdatas]
+    records.sort(key=_order)
+    return records
 
 
-def _order(rrset: RRSet) -> tuple[tuple[bytes, ...], bool, int, bytes]:
-    covers = rrset.rdatas[0][:2] if rrset.rrType == RRSIG and rrset.rdatas else b""
-    return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, covers
-
-
-def _sorted(rrset: RRSet) -> list[bytes]:
-    """
-    @return: the set's rdata as they sort (RFC 4034, section 6.3).
-    """
-    if len(rrset.rdatas) < 2:
-        return list(rrset.rdatas)
-    keyed: list[tuple[bytes, bytes]] = []
-    for rdata in rrset.rdatas:
-        try:
-            keyed.append((canonicalRdata(rrset.rrType, rdata), rdata))
-        except BadMessage:
-            keyed.append((rdata, rdata))
-    return [rdata for _, rdata in sorted(keyed)]
+def _order(record: tuple[RRSet, bytes]) -> tuple[tuple[bytes, ...], bool, int, bytes]:
+    rrset, rdata = record
+    try:
+        octets = canonicalRdata(rrset.rrType, rdata)
+    except BadMessage:
+        octets = rdata
+    return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, octets
 
 
 def canonicalFile(sets: Iterable[RRSet]) -> Iterator[str]:
@@ -59,10 +50,9 @@ def canonicalFile(sets: Iterable[RRSet]) -> Iterator[str]:
 
     @return: the lines.
     """
-    for rrset in ordered(sets):
+    for rrset, rdata in ordered(sets):
         head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)} "
-        for rdata in _sorted(rrset):
-            yield head + rdataToText(rrset.rrType, rdata)
+        yield head + rdataToText(rrset.rrType, rdata)
 
 
 def readableFile(sets: Iterable[RRSet], origin: bytes) -> Iterator[str]:
@@ -72,27 +62,24 @@ def readableFile(sets: Iterable[RRSet], origin: bytes) -> Iterator[str]:
 
     @return: the lines.
     """
-    zone = ordered(sets)
-    tally = Counter([rrset.ttl for rrset in zone for _ in rrset.rdatas])
+    records = ordered(sets)
+    tally = Counter([rrset.ttl for rrset, _ in records])
     usual = min(tally, key=lambda ttl: (-tally[ttl], ttl), default=0)
     yield f"$ORIGIN {nameToText(origin)}"
     yield f"$TTL {usual}"
-    owners = [_relative(rrset.name, origin) for rrset in zone]
+    owners = [_relative(rrset.name, origin) for rrset, _ in records]
     width = max([len(owner) for owner in owners if len(owner) <= _WIDEST], default=1)
-    lifetimes = max([len(str(rrset.ttl)) for rrset in zone if rrset.ttl != usual], default=0)
+    lifetimes = max([len(str(ttl)) for ttl in tally if ttl != usual], default=0)
     last = ""
-    for rrset, owner in zip(zone, owners, strict=True):
+    for (rrset, rdata), owner in zip(records, owners, strict=True):
         ttl = "" if rrset.ttl == usual else str(rrset.ttl)
         words = [*([ttl.ljust(lifetimes)] if lifetimes else []), className(rrset.rrClass), typeName(rrset.rrType).ljust(5)]
-        middle = " ".join(words)
-        for rdata in _sorted(rrset):
-            shown = "" if owner == last else owner
-            last = owner
-            head = f"{shown.ljust(width)} {middle} "
-            if rrset.rrType == SOA:
-                yield from _startOfAuthority(head, rdata, origin)
-            else:
-                yield head + _rdata(rrset.rrType, rdata, origin)
+        head = f"{('' if owner == last else owner).ljust(width)} {' '.join(words)} "
+        last = owner
+        if rrset.rrType == SOA:
+            yield from _startOfAuthority(head, rdata, origin)
+        else:
+            yield head + _rdata(rrset.rrType, rdata, origin)
 
 
 def _relative(name: bytes, origin: bytes) -> str:
@@ -110,7 +97,7 @@ def _rdata(rrType: int, rdata: bytes, origin: bytes) -> str:
     """
     kind = declarationOf(rrType)
     own = any("words" in each.__dict__ for each in kind.__mro__ if each is not Rdata)
-    if own or not any(isinstance(field, Name) for field in kind.fields):
+    if own or not any(type(field) is Name for field in kind.fields):
         return rdataToText(rrType, rdata)
     try:
         values = kind.fromWire(rdata).values
@@ -118,7 +105,7 @@ def _rdata(rrType: int, rdata: bytes, origin: bytes) -> str:
         return rdataToText(rrType, rdata)
     words: list[str] = []
     for field, value in zip(kind.fields, values, strict=True):
-        text = _relative(value, origin) if isinstance(field, Name) and isinstance(value, bytes) else field.toText(value, values)
+        text = _relative(value, origin) if type(field) is Name and isinstance(value, bytes) else field.toText(value, values)
         if text is None:
             return rdataToText(rrType, rdata)
         if text:
