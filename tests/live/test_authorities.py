@@ -1,0 +1,167 @@
+"""
+The same zone and the same questions for us, NSD, BIND and Knot DNS.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.knots import knot
+from tests.live.agreeing import Said, unexplained
+from tests.live.authorities import ORIGIN, ZONE, Asked, questions, signedByBIND, signedByKnot
+from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.peers import bind, nsd
+from tests.queries import optOf, queryOf
+from twisted_ext.wire.codes import DO, Rcode
+from twisted_ext.wire.framing import frame
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.nodes import keyBelow
+from twisted_ext.zone.zones import Zone
+
+#: How many questions there are for all zones together: few where every change is tested, many before a release.
+QUESTIONS: Final = int(os.environ.get("TXDNS_AUTHORITY_QUESTIONS", "2000"))
+
+#: From which number the questions are made: another one gives others.
+SEED: Final = int(os.environ.get("TXDNS_AUTHORITY_SEED", "1"))
+
+#: Questions that are under way at a time.
+_WINDOW: Final = 32
+
+#: Seconds to wait for a reply by UDP before the question is sent again.
+_WAIT: Final = 2.0
+
+_BIND: Final = "minimal-responses yes; zero-no-soa-ttl no; check-names primary ignore; rrset-order { order none; };"
+
+_SIGNERS: Final[dict[str, Callable[[Path], str]]] = {
+    "unsigned": lambda folder: ZONE,
+    "nsec": signedByBIND,
+    "nsec3": lambda folder: signedByKnot(False),
+    "opt-out": lambda folder: signedByKnot(True),
+    "opt-out-by-bind": lambda folder: signedByBIND(folder, "-3", "AABB", "-H", "2", "-A"),
+}
+
+
+def askedOf(asked: Asked, number: int) -> bytes:
+    """
+    @return: a question as a query.
+    """
+    opt = optOf(asked.size, flags=DO if asked.dnssecOk else 0) if asked.size else b""
+    return queryOf(asked.name, asked.rrType, id=number & 0xFFFF, flags=0, opt=opt)
+
+
+def repliesOf(server: tuple[str, int], queries: list[bytes]) -> list[bytes]:
+    """
+    Ask by UDP, some questions at a time, again and again until there is a reply to each.
+    """
+    replies: list[bytes] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(server)
+        asking.settimeout(_WAIT)
+        for start in range(0, len(queries), _WINDOW):
+            open_ = {query[:2]: query for query in queries[start : start + _WINDOW]}
+            found: dict[bytes, bytes] = {}
+            for _ in range(int(PATIENCE / _WAIT) + 1):
+                for key, query in open_.items():
+                    if key not in found:
+                        asking.send(query)
+                try:
+                    while len(found) < len(open_):
+                        reply = asking.recv(65535)
+                        found[reply[:2]] = reply
+                except TimeoutError:
+                    continue
+                break
+            replies += [found[query[:2]] for query in queries[start : start + _WINDOW]]
+    return replies
+
+
+def wholeOf(server: tuple[str, int], query: bytes) -> bytes:
+    """
+    @return: the reply by TCP, where there is room for all of it.
+    """
+    with socket.create_connection(server, timeout=PATIENCE) as stream, stream.makefile("rb") as reading:
+        stream.sendall(frame(query))
+        return reading.read(int.from_bytes(reading.read(2), "big"))
+
+
+@contextmanager
+def serving(folder: Path, text: str) -> Iterator[tuple[str, int]]:
+    """
+    @return: where a server of ours answers for the zone.
+    """
+    file = folder / "zone"
+    file.write_text(text)
+    server = Twistd(folder)
+    where = [
+        "--interface",
+        "127.0.0.1",
+        "--port",
+        str(server.port),
+        "--control",
+        "",
+        "--state",
+        str(folder / "state"),
+        "--response-rate",
+        "0",
+    ]
+    server.words = ["-n", "--pidfile", str(folder / "pid"), "txdns", "serve", *where, "--zone", f"{ORIGIN}={file}"]
+    with server:
+        address = ("127.0.0.1", server.port)
+        query = queryOf(nameFromText(ORIGIN), "SOA", flags=0)
+        wait(lambda: not Said(wholeOf(address, query)).rcode, server)
+        yield address
+
+
+@pytest.mark.parametrize("kind", sorted(_SIGNERS))
+def test_sameAnswers(kind: str, tmp_path: Path) -> None:
+    """
+    Whatever is asked, in whatever size, all say the same, but for what L{tests.live.agreeing} tells the reasons of.
+    """
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    text = _SIGNERS[kind](keys)
+    version = Zone.fromText(text, ORIGIN).current
+    apex = version.apex
+    names = sorted([node.key + apex for node in version.nodes()])
+    asked = list(questions(names, apex, max(QUESTIONS // len(_SIGNERS), 1), SEED))
+    queries = [askedOf(each, number) for number, each in enumerate(asked)]
+    wrong: list[str] = []
+    with ExitStack() as stack:
+        ourselves = stack.enter_context(serving(tmp_path, text))
+        peers = {
+            "nsd": stack.enter_context(nsd({ORIGIN: text})),
+            "bind": stack.enter_context(bind({ORIGIN: text}, extra=_BIND.replace("; ", ";\n"))),
+            "knot": stack.enter_context(knot({ORIGIN: text})),
+        }
+        ours = [Said(reply) for reply in repliesOf(ourselves, queries)]
+        theirs = {name: [Said(reply) for reply in repliesOf(server.server, queries)] for name, server in peers.items()}
+        for number, each in enumerate(asked):
+            here = ours[number]
+            inside = keyBelow(each.name, apex) is not None
+            if not inside and here.rcode != Rcode.REFUSED:
+                wrong.append(f"{nameToText(each.name)}: {here.rcode} for a name in no zone")
+            cut = here.cut or any(said[number].cut for said in theirs.values())
+            whole = Said(wholeOf(ourselves, queries[number])) if cut else here
+            for name, said in theirs.items():
+                there = said[number]
+                found = (
+                    unexplained(each, name, here, there, whole, apex)
+                    if inside
+                    else []
+                    if there.rcode == here.rcode
+                    else ["rcode"]
+                )
+                if found:
+                    wish = " DO" if each.dnssecOk else ""
+                    wrong.append(
+                        f"{nameToText(each.name)} {typeName(each.rrType)}{wish} {each.size}, {name}: {'; '.join(found)}"
+                    )
+    assert not wrong, f"{len(wrong)} differences:\n" + "\n".join(wrong[:20])
