@@ -8,13 +8,16 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["BATCH", "BROKEN_PIPE", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "USAGE", "Ending", "complain"]
+__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "USAGE", "Ending", "complain"]
 
 #: It went well. For a look-up: a reply came, whatever it says.
 OK: Final = 0
 
 #: The words of the command cannot be used.
 USAGE: Final = 1
+
+#: A server replied, and will not do what it was asked to.
+DECLINED: Final = 2
 
 #: A file of input cannot be read.
 BATCH: Final = 8

@@ -44,6 +44,7 @@ COMMANDS: Final = (
     Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
+    Command("update", "twisted_ext.apps.cli.update", "main", "change zones on the servers that have them, as nsupdate does"),
     Command("zone", "twisted_ext.apps.cli.zone", "main", "check, format, compare and change zones in files"),
     Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
     Command("control", "twisted_ext.apps.cli.control", "main", "look at a running server, and tell it what to do"),
@@ -68,8 +69,8 @@ To begin with:
 A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system,
 chain:(hosts):(udp:192.0.2.53).
 
-Exit codes: 0 a reply came, 1 wrong usage, 8 a file cannot be read, 9 no reply, 10 internal
-error, 130 interrupted.
+Exit codes: 0 a reply came, 1 wrong usage, 2 a server declined, 8 a file cannot be read,
+9 no reply, 10 internal error, 130 interrupted.
 """
 
 
