@@ -104,13 +104,19 @@ class Entry:
         self.epoch = reply.epoch
         self.value = reply.epoch.value
         self.plain = reply.plain
-        self._ttls = tuple([(offset - 2, ttl) for offset, ttl in reply.ttls])
+        ttls = reply.ttls
         self._learned = reply.learned
         self._said = reply.said
         self._ends = reply.ends
         self._question = reply.questionEnd - 2
-        self.until = min(reply.learned + reply.said + 1, reply.ends) if reply.ttls else reply.ends
-        self.octets = _ENTRY + len(key) + len(octets) + _TTL * len(self._ttls)
+        if ttls:
+            self._ttls = tuple([(offset - 2, ttl) for offset, ttl in ttls])
+            self.until = min(reply.learned + reply.said + 1, reply.ends)
+            self.octets = _ENTRY + len(key) + len(octets) + _TTL * len(ttls)
+        else:
+            self._ttls = ()
+            self.until = reply.ends
+            self.octets = _ENTRY + len(key) + len(octets)
 
     def truncated(self) -> bytes:
         """
@@ -133,6 +139,8 @@ class Entry:
         """
         if now >= self._ends or self.epoch.value != self.value:
             return False
+        if not self._ttls:
+            return True
         age = int(now - self._learned)
         if age < self._said:
             # A clock that went back.
@@ -155,7 +163,7 @@ class Table:
     @ivar octets: what the entries take.
     """
 
-    __slots__ = ("find", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "echo", "_stream")
+    __slots__ = ("find", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "echo", "_stream", "_shaped")
 
     def __init__(self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False) -> None:
         """
@@ -170,6 +178,8 @@ class Table:
         self._mask = slots - 1
         self.echo = echo
         self._stream = stream
+        # Whether anything was ever kept by its second shape: where not, there is no need to make it out.
+        self._shaped = False
         self._young: dict[bytes, Entry] = {}
         self._old: dict[bytes, Entry] = {}
         self._youngOctets = self._oldOctets = 0
@@ -201,7 +211,7 @@ class Table:
         entry = self._fresh(key, now)
         if entry is not None:
             return entry.reply
-        if not self.echo:
+        if not self._shaped:
             return None
         shape = shapeOf(datagram)
         if shape is None:
@@ -261,6 +271,7 @@ class Table:
         if varies and self.echo and reply.whole:
             shape = shapeOf(datagram)
             if shape is not None and (shape.cookie is not None) == personal:
+                self._shaped = True
                 self._admit(shape.key, reply)
                 return
         if not personal:

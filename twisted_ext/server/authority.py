@@ -351,6 +351,8 @@ class AuthoritySource:
         @return: whether more than one zone has said something of it.
         """
         find = self.zones.find
+        if len(self.zones) < 2:
+            return False
         last = answer.authority[-1] if answer.authority else answer.answer[-1]
         own = find(last.name.lower())
         return any(find(rrset.name.lower()) is not own for rrset in answer.answer)

@@ -455,7 +455,12 @@ def _isKnown(answer: Answer, name: bytes) -> bool:
     @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
         name that was asked for, as by wildcards, of which there is no end.
     """
-    return answer.outcome is Outcome.DATA and not any(rrset.name is name for rrset in answer.answer)
+    if answer.outcome is not Outcome.DATA:
+        return False
+    for rrset in answer.answer:
+        if rrset.name is name:
+            return False
+    return True
 
 
 def _isRemembered(answer: Answer) -> bool:
