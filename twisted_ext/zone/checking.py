@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from struct import Struct
+from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameToText
@@ -57,14 +58,21 @@ _times: Final = Struct(">IIIII").unpack_from
 _DAY: Final = 86400
 
 
-def check(version: Version, *, now: float | None = None, progress: Callable[[int, int], object] = lambda done, all: None) -> Report:
+def check(
+    version: Version,
+    *,
+    now: float | None = None,
+    report: Report | None = None,
+    progress: Callable[[int, int], object] = lambda done, all: None,
+) -> Report:
     """
     Find everything that is wrong with a zone.
 
     @param now: seconds since 1970, for signatures; L{None} to leave aside whether they hold at a time.
+    @param report: where to put down what is found; a new one by default.
     @param progress: called with the number of names done, and of all, every few thousand of them.
     """
-    report = Report()
+    report = Report() if report is None else report
     _Checking(version, report).run(progress)
     if _isSigned(version):
         from twisted_ext.zone.proving import prove
@@ -94,12 +102,12 @@ class _Checking:
 
     def run(self, progress: Callable[[int, int], object]) -> None:
         count = self.version.image.nodes
-        self._apex(self.version.top)
+        self._guarded(self._apex, self.version.top)
         for done, node in self._worthALook():
             if done % _STEP == 0:
                 progress(done, count)
             if node is not None:
-                self._look(node)
+                self._guarded(self._look, node)
         for key in self.glue:
             if key not in self.servers:
                 node = self.version.find(key)
@@ -107,6 +115,16 @@ class _Checking:
                 text = "no delegation of this zone names this host; take the address away"
                 self.say("glue-extra", node.sets[0].name, text, _A if node.of(_A) is not None else _AAAA)
         progress(count, count)
+
+    def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
+        """
+        Look at a name. Records that came by transfer need not have the form of their type.
+        """
+        try:
+            look(node)
+        except (IndexError, StructError):
+            types = _listed([typeName(rrType) for rrType in node.types])
+            self.say("rdata", node.sets[0].name, f"one of these records is not as it should be: {types}")
 
     def _worthALook(self) -> Iterator[tuple[int, Node | None]]:
         """

@@ -42,6 +42,7 @@ CHECKS: Final = {
     "repeated": (WARNING, "no record stands there twice (RFC 2181, section 5)"),
     "outside": (WARNING, "all names are in the zone"),
     "reading": (WARNING, "every line says what its writer meant"),
+    "rdata": (WARNING, "every record has the form of its type"),
     "soa-values": (WARNING, "secondaries ask again within sensible times (RFC 1912, section 2.2), and somebody can be written to"),
     "ds-place": (WARNING, "DS records stand at delegations only (RFC 4035, section 2.4)"),
     "dnskey-place": (WARNING, "DNSKEY records stand at the apex only (RFC 4035, section 2.1)"),

@@ -227,7 +227,12 @@ class _Proving:
                 self.say("nsec-chain", rrset.name, f"{len(rrset.rdatas)} NSEC records, where one is allowed", _NSEC)
             if before is not None and before[1] != owner:
                 self._leads(before[0], before[1], owner)
-            following, bitmap = _nsecParts(rrset.rdatas[0])
+            try:
+                following, bitmap = _nsecParts(rrset.rdatas[0])
+            except IndexError:
+                self.say("rdata", rrset.name, "the NSEC record is cut off", _NSEC)
+                before = None
+                continue
             before = (rrset.name, following)
             self._types(rrset.name, node, bitmap, _NSEC, _expected(node))
         if before is not None and before[1] != apex:
@@ -352,7 +357,7 @@ def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
     @return: the next name, folded, and the list of types.
     """
     position = 0
-    while position < len(rdata) and rdata[position]:
+    while rdata[position]:
         position += rdata[position] + 1
     return rdata[: position + 1].lower(), rdata[position + 1 :]
 

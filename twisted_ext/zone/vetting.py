@@ -83,8 +83,7 @@ def vet(
         if reading.sound:
             report.say("soa", apex, str(wrong))
     if version is not None:
-        for finding in check(version, now=now, progress=progress).findings:
-            report.add(finding)
+        check(version, now=now, report=report, progress=progress)
     locate(source, apex, report, path)
     report.findings.sort(key=lambda finding: (finding.path, finding.line))
     return Vetted(report, version, image, reading)

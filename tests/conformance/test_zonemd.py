@@ -1,0 +1,106 @@
+"""
+The ZONEMD test cases of Wessels and others, and the zones with ZONEMD records among the unit tests of Unbound: the verdicts are those that
+their authors say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.corpora import corpus
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.complaints import Reading
+from twisted_ext.zone.digests import Verdict, digests, verify
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.reading import readMaster
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.vetting import vet
+
+#: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, within sets of 999 s; by RFC 1035,
+#: section 5.1, they have the TTL that was stated last, as BIND reads them, and by RFC 2181, section 5.2, a set has one TTL.
+#: That of C{80-mixed-classes} is made of records of three classes; by RFC 1035, section 5.2, a file has one, and neither BIND nor NSD loads
+#: this one.
+EXCEPTED: Final = frozenset(("22-lots-rr-types", "80-mixed-classes"))
+
+#: Unbound's zones: the apex, and what comes of the digests in each. Those of C{example_a5} were not made anew when a server got other
+#: addresses; the others say in comments what is wrong with them.
+UNBOUND: Final = {
+    ("example.org.", Verdict.ABSENT): "example1",
+    ("example.com.", Verdict.VERIFIED): "example2 example5 example6 example9 example17",
+    ("example.com.", Verdict.FAILED): "example3 example4 example10 example15 example16",
+    ("example.com.", Verdict.ABSENT): "example7 example8 example11 example12 example13 example14",
+    ("example.", Verdict.VERIFIED): "example_a1 example_a2 example_a3",
+    ("uri.arpa.", Verdict.ABSENT): "example_a4",
+    ("root-servers.net.", Verdict.FAILED): "example_a5",
+}
+
+#: The digest of C{example_a4} with SHA-384: that of RFC 8976, appendix A.4, where the zone has it as a record.
+URI_ARPA: Final = "1291b78ddf7669b1a39d014d87626b709b55774c5d7d58fadc556439889a10eaf6f11d615900a4f996bd46279514e473"
+
+
+def readingOf(path: Path, origin: str) -> Reading:
+    """
+    @return: what stands in a file.
+    """
+    return readMaster(str(path), nameFromText(origin))
+
+
+def verdictOf(reading: Reading) -> Verdict:
+    """
+    @return: what comes of its digests.
+    """
+    return verify(Version(Image(reading.builder.finish()))).verdict
+
+
+class CasesTests(SynchronousTestCase):
+    """
+    Tests with C{zonemd-test-cases}.
+    """
+
+    def test_cases(self) -> None:
+        """
+        Each zone is verified or not, as its configuration says; records from outside of the zone count for nothing.
+        """
+        folder = corpus("zonemd-test-cases") / "zones"
+        tried = 0
+        for case in sorted(folder.iterdir()):
+            said = dict(line.split("=", 1) for line in (case / "config").read_text().split())
+            reading = readingOf(case / said["zonefile"], said["origin"])
+            with self.subTest(case.name):
+                right = verdictOf(reading) is Verdict.VERIFIED
+                self.assertEqual(right, (said["expected_result"] == "success") ^ (case.name in EXCEPTED), case.name)
+                tried += 1
+        self.assertEqual(tried, 28)
+
+    def test_unbound(self) -> None:
+        """
+        So is each zone of Unbound's tests.
+        """
+        folder = corpus("unbound-unitdata") / "testdata"
+        tried = 0
+        for (origin, verdict), names in UNBOUND.items():
+            for name in names.split():
+                self.assertIs(verdictOf(readingOf(folder / f"zonemd.{name}.zone", origin)), verdict, name)
+                tried += 1
+        self.assertEqual(tried, len(list(folder.glob("zonemd.*.zone"))))
+
+    def test_made(self) -> None:
+        """
+        A digest that is made is the one that others make.
+        """
+        folder = corpus("unbound-unitdata") / "testdata"
+        version = Version(Image(readingOf(folder / "zonemd.example_a4.zone", "uri.arpa.").builder.finish()))
+        self.assertEqual(digests(version, [1])[1].hex(), URI_ARPA)
+
+    def test_checks(self) -> None:
+        """
+        Of a whole signed root zone nothing is complained about at its time.
+        """
+        zone = corpus("zonemd-test-cases") / "zones" / "44-root-zone" / "root.zone.hashed"
+        result = vet(str(zone), b"\x00", now=1_611_100_800)
+        self.assertEqual([str(finding) for finding in result.report.findings], [])
+        assert result.version is not None
+        self.assertEqual(result.version.recordCount, 21_424)
