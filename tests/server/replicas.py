@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from shutil import rmtree
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
 
 from tests.networks import NetworkTestCase
 from tests.zone.changing import APEX, ZONE, record, records
@@ -23,7 +26,6 @@ from twisted_ext.server.listeners.stream import Responding, StreamListener, Stre
 from twisted_ext.server.replication import Replication
 from twisted_ext.server.respond import Responder, laneFor
 from twisted_ext.server.zonesettings import ZoneSettings
-from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
@@ -73,10 +75,17 @@ class Host:
     @ivar changes: what has changed in the zone of these tests.
     """
 
-    def __init__(self, network: MemoryNetwork, address: str, folder: str = "") -> None:
+    def __init__(
+        self, reactor: IReactorTime, address: str, folder: str = "", *, port: int = 53, today: Callable[[], float] | None = None
+    ) -> None:
+        """
+        @param today: gives seconds since 1970; those of the reactor by default.
+        """
         self.address = address
-        self.reactor = network.reactor(address)
+        self.port = port
+        self.reactor = reactor
         self.folder = folder
+        self.today = today or reactor.seconds
         self.changes = Changes()
         self.begin()
 
@@ -87,19 +96,19 @@ class Host:
         reactor = self.reactor
         self.zones = Zones()
         self.replication = Replication(
-            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=reactor.seconds
+            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=self.today
         )
         errands = self.replication.errands
         gates = standardGates(
-            keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=reactor.seconds
+            keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=self.today
         )
         self.responder = Responder(
             Alone(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
         )
-        self.datagrams = DatagramListener(reactor, self.responder, self.address, 53)
+        self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
         self.servings = StreamServings(Responding(self.responder), reactor)
-        self.streams = StreamListener(reactor, self.responder, self.address, 53, servings=self.servings)
+        self.streams = StreamListener(reactor, self.responder, self.address, self.port, servings=self.servings)
         self.streams.start()
         self.replication.start()
 
@@ -160,15 +169,15 @@ class Host:
         assert answer is not None
         return serialIn(answer.answer[0].rdatas[0])
 
-    def end(self) -> None:
+    def end(self) -> Deferred[list[None]]:
         """
-        Stop, as far as that is done at once.
+        Stop.
+
+        @return: fires when nothing is left.
         """
-        self.replication.stop()
-        self.datagrams.stop()
-        self.streams.stop()
-        self.servings.close()
         self.responder.close()
+        ending = [self.replication.stop(), self.datagrams.stop(), self.streams.stop(), self.servings.close()]
+        return gatherResults(ending)
 
 
 class ReplicaTestCase(NetworkTestCase):
@@ -182,13 +191,14 @@ class ReplicaTestCase(NetworkTestCase):
         self.network.shape(delay=0.001)
         self.folder = tempfile.mkdtemp(prefix="txdns-secondary-")
         self.addCleanup(rmtree, self.folder)
-        self.primary = Host(self.network, PRIMARY)
-        self.secondary = Host(self.network, SECONDARY, os.path.join(self.folder, "state"))
+        self.there = self.network.reactor(PRIMARY), self.network.reactor(SECONDARY)
+        self.primary = Host(self.there[0], PRIMARY)
+        self.secondary = Host(self.there[1], SECONDARY, os.path.join(self.folder, "state"))
 
     def tearDown(self) -> None:
         for host in (self.primary, self.secondary):
             host.end()
         self.network.advance(1)
-        for host in (self.primary, self.secondary):
-            self.assertEqual(host.reactor.pending(), [])
+        for reactor in self.there:
+            self.assertEqual(reactor.pending(), [])
         super().tearDown()

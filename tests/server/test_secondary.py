@@ -178,7 +178,7 @@ class SecondaryTests(ReplicaTestCase):
         """
         Where one primary is gone, or refuses, the next one is asked.
         """
-        third = Host(self.network, "192.0.2.55")
+        third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55")
         third.serve()
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])
@@ -297,5 +297,5 @@ class SecondaryTests(ReplicaTestCase):
         self.network.advance(0.003)
         self.secondary.end()
         self.network.advance(1)
-        self.assertEqual(self.secondary.reactor.pending(), [])
+        self.assertEqual(self.there[1].pending(), [])
         self.assertNotIn("example.org.transfer", os.listdir(os.path.join(self.folder, "state")))

@@ -33,6 +33,7 @@ _draw: Final = Draw()
 
 
 class _Exchange(DatagramProtocol):
+    noisy = False
     transport: IUDPTransport
 
     def __init__(

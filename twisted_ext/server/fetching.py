@@ -83,7 +83,10 @@ class _Fetch(ClientFactory):
             if timer is not None and timer.active():
                 timer.cancel()
         self._idle = self._whole = None
-        if self.transport is not None:
+        if self.transport is not None and fault is None:
+            # Whoever is cut off complains of it in his log.
+            self.transport.loseConnection()
+        elif self.transport is not None:
             self.transport.abortConnection()
         elif self.connector is not None and fault is not None:
             self.connector.disconnect()

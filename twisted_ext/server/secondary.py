@@ -27,7 +27,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.differences import applied
-from twisted_ext.zone.receiving import Received, Receiving
+from twisted_ext.zone.receiving import Received, Receiving, settled
 from twisted_ext.zone.refreshing import Refreshing, Step
 from twisted_ext.zone.serials import isNewer, serialIn
 
@@ -291,12 +291,13 @@ class Secondary:
             raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
         if receiving.kind is Received.CHANGES:
             assert current is not None
-            version = applied(current, receiving.differences)
+            differences = settled(current, receiving.differences)
+            version = applied(current, differences)
             if version.crowded:
                 # The next image is due; what comes whole is one.
                 raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
             imaged = current.image.serial
-            await inThread(self._all.reactor, lambda: self._holding.change(receiving.differences, imaged))
+            await inThread(self._all.reactor, lambda: self._holding.change(differences, imaged))
         else:
             version = await self._built(spool)
             if version.serial != receiving.serial or version.apex != self.apexName.lower():

@@ -7,9 +7,9 @@ what it is and where it ends. Changes are read here, for they are small or else 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
@@ -19,11 +19,14 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 from twisted_ext.wire.tsig import BADSIG
 from twisted_ext.wire.tsigstream import StreamVerifying
-from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.differences import Difference, kindOf
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
 from twisted_ext.zone.serials import isNewer, serialIn
 
-__all__ = ["BadTransfer", "Received", "Receiving"]
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["BadTransfer", "Received", "Receiving", "settled"]
 
 _OPCODE: Final = 0x7800
 
@@ -268,3 +271,40 @@ class Receiving:
                 self._removed = [soa]
             else:
                 raise self._bad("changes that do not follow each other, of")
+
+
+def settled(version: Version, differences: Sequence[Difference]) -> list[Difference]:
+    """
+    Leave out of changes what comes and is there already, as some servers send it: NSD where it compares files.
+
+    @param version: what they begin at.
+    """
+    sets: dict[tuple[bytes, int, int], tuple[int, set[bytes]]] = {}
+
+    def present(rrset: RRSet) -> tuple[int, set[bytes]]:
+        folded = rrset.name.lower()
+        place = (folded, *kindOf(rrset))
+        found = sets.get(place)
+        if found is None:
+            key = version.keyOf(folded)
+            node = None if key is None else version.find(key)
+            same = [] if node is None else [each for each in node.sets if kindOf(each) == place[1:]]
+            found = sets[place] = (same[0].ttl, set(same[0].rdatas)) if same else (rrset.ttl, set())
+        return found
+
+    after: list[Difference] = []
+    for difference in differences:
+        for rrset in difference.removed:
+            present(rrset)[1].difference_update(rrset.rdatas)
+        added: list[RRSet] = []
+        for rrset in difference.added:
+            ttl, there = present(rrset)
+            rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in there or ttl != rrset.ttl])
+            if len(rdatas) == len(rrset.rdatas):
+                added.append(rrset)
+            elif rdatas:
+                added.append(RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
+            there.update(rdatas)
+            sets[(rrset.name.lower(), *kindOf(rrset))] = (rrset.ttl, there)
+        after.append(Difference(difference.before, difference.removed, difference.after, added))
+    return after
