@@ -1,0 +1,138 @@
+"""
+Tests for L{twisted_ext.zone.skimming}: the fast path reads what the other one reads, and complains of the same.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.masters import readText
+from twisted_ext.zone import skimming
+from twisted_ext.zone.reading import Reader
+
+_WORDS = st.sampled_from(
+    r"""
+    @ a A b-c _s._tcp *.w x.example. X.Example. example. other. . .. a..b a. a_b.c www 1 60 1h 4294967295 99999999999 2147483648 IN in CH
+    ANY CLASS1 AAAA NS CNAME MX TXT SOA PTR DS TYPE1 TYPE65280 RRSIG AXFR 192.0.2.1 192.0.2.256 1.2.3 ::1 ::g 2001:db8::1.2.3.4 10 65536
+    070 " "" "a \. \ \032 \300 \# 4 c0000201 ; ;x ( ) a,b ü $ $TTL $ORIGIN
+    """.split()
+    + ['"x y"', "\udcff", "\x01", "\x00", "x" * 63, "x" * 64, ".".join(["y" * 60] * 3)]
+    + ["SOA a b 1 2 3 4 5", "MX 10 a", "A 192.0.2.1", "SOA a b ( 1 2", "3 4 5 )"]
+)
+
+_BLANKS = st.sampled_from([" ", " ", " ", "\t", "  ", "", "\n", "\n", "\r\n", " \x0c"])
+
+_LINES = st.sampled_from(
+    r"""$TTL 60
+$TTL 1h
+$ORIGIN example.
+$ORIGIN s.example.
+$ORIGIN a.b.example.
+$ORIGIN other.
+$ORIGIN up
+a A 192.0.2.1
+a 5 IN A 192.0.2.2
+ AAAA ::1
+    IN TXT "v=x; ("
+b CNAME a
+@ SOA a b 1 2 3 4 5
+@ 7 SOA a b ( 1 ; one
+  2h 3 4 5 )
+c NS a.b.
+d MX 10 @
+o.other. A 192.0.2.1
+e.Example. 9 PTR .
+f TXT x ; y
+g TXT "x" y
+h SRV 1 2 3 a
+i DS 1 8 2 00ff
+;
+
+j IN 3 DNAME a
+k TYPE65280 \# 1 ff
+l A ( 192.0.2.1 )
+m TXT "two
+lines"
+n.a NSEC b A NS""".split("\n")
+)
+
+_TEXTS = st.lists(st.tuples(_WORDS, _BLANKS).map("".join), max_size=30).map("".join) | st.lists(_LINES, max_size=12).map("\n".join)
+
+
+class EqualityTests(SynchronousTestCase):
+    """
+    Tests with the fast path and without it.
+    """
+
+    def assertEqualBothWays(self, text: str, apex: str = "example.") -> None:
+        """
+        Assert that a text gives the same records and the same complaints.
+        """
+        quick, slow = [readText(text, apex, quick=each) for each in (True, False)]
+        self.assertEqual([str(each) for each in quick.complaints], [str(each) for each in slow.complaints])
+        for name in ("nodes", "counts", "marks"):
+            self.assertEqual(getattr(quick.builder, name), getattr(slow.builder, name))
+        # To be generous there is allowed.
+        self.assertLessEqual(slow.builder.mixed, quick.builder.mixed)
+
+    @settings(max_examples=1000, deadline=None)
+    @given(_TEXTS, st.sampled_from(["example.", ".", "Example", "s.example."]))
+    def test_equal(self, text: str, apex: str) -> None:
+        """
+        Texts in which everything that may be written is mixed with what may not.
+        """
+        self.assertEqualBothWays(text, apex)
+
+    def test_chunks(self) -> None:
+        """
+        Records that lie across the places where files are cut are read as any others.
+        """
+        some = [f'h{number} TXT (\n a\n b )\nw{number} A 192.0.2.1\nv{number} TXT "x\ny"\n' for number in range(300)]
+        text = "$TTL 1\n" + "".join(some)
+        whole = readText(text).builder.nodes
+        for size in (1, 7, 50, 1000):
+            with patch("twisted_ext.zone.reading._CHUNK", size):
+                self.assertEqual(readText(text).builder.nodes, whole)
+                self.assertEqualBothWays(text + "x A x\n")
+
+    def test_remembered(self) -> None:
+        """
+        What is remembered of words and names is bounded, and may be forgotten at any time.
+        """
+        text = "".join([f"a{number} {number} CNAME b{number}.c\nx-{number} {number} IN MX {number} b\n" for number in range(500)])
+        with patch.object(skimming, "_REMEMBERED", 16):
+            self.assertEqualBothWays(text)
+            reader = Reader(b"\x07example\x00", None, True)
+            reader.read(text.encode())
+        for remembered in (reader.forms, reader.owners, reader.names):
+            self.assertLessEqual(len(remembered), 18)
+
+    def test_used(self) -> None:
+        """
+        The usual lines, with TTLs or without, relative or absolute, with comments or in parentheses, are read on the fast path.
+        """
+        text = """\
+$TTL 1h
+$ORIGIN example.
+@ SOA a b 1 1h 15m 1w 5m
+@ 60 IN SOA a.example. b.example. ( 1 ; serial
+    2 3 4 5 ) ; all
+ IN NS a
+a A 192.0.2.1
+a.example. 60 IN AAAA ::1
+b IN 60 CNAME a ; why
+@ TXT "v=spf1 -all"
+@ MX 10 a
+_s._tcp SRV 1 2 3 a
+a RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA
+; a comment
+
+     ; another
+"""
+        with patch.object(Reader, "_record", side_effect=AssertionError), patch.object(Reader, "_directive", side_effect=AssertionError):
+            reading = readText(text)
+        self.assertEqual((reading.complaints, sum(1 for _ in reading.records())), ([], 10))
