@@ -377,6 +377,8 @@ def makeService(options: Options) -> IService:
     try:
         settings = options.first()
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings)
+        if settings.role == "serve":
+            server.useless = _giveUp
         for service in _watching(settings, server.operations):
             server.add(service)
     except (DNSFault, OSError) as fault:
@@ -385,6 +387,25 @@ def makeService(options: Options) -> IService:
     _complainPlainly()
     reactor.callWhenRunning(collectLess)
     return cast("IService", server)
+
+
+def _giveUp(said: str) -> None:
+    """
+    End the server because there is nothing that it could do, and say so to the shell.
+    """
+    import atexit
+
+    from twisted.internet import reactor
+
+    def end() -> None:
+        # By now all is put away; what is left is the exit code, which twistd has no way to be told.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_WRONG)
+
+    print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
+    atexit.register(end)
+    reactor.stop()
 
 
 def _complainPlainly() -> None:

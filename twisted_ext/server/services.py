@@ -208,17 +208,27 @@ class Server(Service):
     The whole of C{twistd txdns}: one serving process, or a parent with several; and what is told to systemd.
 
     @ivar operations: for control, status page and manhole.
+    @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
     """
 
     log = Logger()
 
     def __init__(self, reactor: IReactorTime, inner: ForwardService | Workforce) -> None:
         self._inner = inner
+        zoned = inner.zoned
+        if zoned is not None:
+            zoned.useless = self._end
+        self.useless: Callable[[str], object] | None = None
         self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
         self._parts: list[Service] = [inner]
         self._alive = LoopingCall(notify, "WATCHDOG=1")
         self._alive.clock = reactor
         self._reactor = reactor
+
+    def _end(self, said: str) -> None:
+        self.log.critical("{said}", said=said)
+        if self.useless is not None:
+            self.useless(said)
 
     def add(self, service: Service) -> None:
         """

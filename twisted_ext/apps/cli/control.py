@@ -20,6 +20,7 @@ from twisted_ext.apps.cli.reporting import (
     statusLines,
     traceLines,
     upstreamLines,
+    zoneLines,
 )
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
@@ -39,7 +40,10 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   explain NAME [TYPE]       have the server look a name up, and tell how the answer came about
   trace on [NAME]           follow live queries, of this name and below it, or all
   trace show | off          what was followed; follow no more
-  reload                    read the settings again, keeping cache and sockets
+  zones [NAME]              the zones that it serves, those with something wrong first
+  zone reload NAME          have a zone loaded from its master file, changed or not
+  reload                    read the settings again, keeping cache and sockets, and zones whose
+                            files have changed
 
 The socket is the one that the server was given with --control. Without --socket it is what
 TXDNS_CONTROL says, or where servers have it by themselves: /run/txdns/control.sock where
@@ -53,7 +57,7 @@ Exit codes: 0 done, 1 wrong usage or the server declines, 8 a file cannot be rea
 written, 9 no server.
 """
 
-_COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, reload"
+_COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, reload"
 
 
 def main(words: list[str]) -> int:
@@ -106,6 +110,8 @@ class _Control:
             return self._explain(words[1:])
         if first == "trace":
             return self._trace(words[1:])
+        if first in ("zones", "zone"):
+            return self._zones(first, words[1:])
         if first not in ("status", "stats", "upstreams", "reload"):
             raise Ending(USAGE, f"no command is called {first!r}; there are {_COMMANDS}")
         self._none(words[1:], first)
@@ -117,6 +123,19 @@ class _Control:
         if first == "upstreams":
             return self._show(said, upstreamLines)
         return self._show(said, lambda value: statLines(Figures.fromJSON(value)))
+
+    def _zones(self, first: str, words: list[str]) -> int:
+        if first == "zone":
+            if len(words) != 2 or words[0] != "reload":
+                raise Ending(USAGE, "write: txdns control zone reload NAME")
+            said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
+            return self._show(said, lambda value: map(str, _list(value, "said")))
+        if len(words) > 1:
+            raise Ending(USAGE, "write: txdns control zones [NAME]")
+        said = self._channel.ask("GET", "zones/", {"name": words[0]} if words else {})
+        if words and not _list(said, "zones"):
+            raise Ending(USAGE, f"the server has no zone {words[0]}")
+        return self._show(said, zoneLines)
 
     def _cache(self, words: list[str]) -> int:
         what, *rest = words or [""]

@@ -21,6 +21,7 @@ __all__ = [
     "statusLines",
     "traceLines",
     "upstreamLines",
+    "zoneLines",
 ]
 
 _BAR: Final = 30
@@ -66,8 +67,29 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     for place in _list(said["listening"]):
         yield f"  listening: {place}"
     yield f"  queries: {said['perSecond']} a second"
+    zones = said.get("zones")
+    if isinstance(zones, dict):
+        served, wrong = zones.get("serving", 0), zones.get("wrong", 0)
+        yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", something is wrong with {wrong}" if wrong else "")
     if said.get("tracing"):
         yield "  following live queries"
+
+
+def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
+    """
+    @param said: what C{zones} gave.
+    """
+    zones = _list(said["zones"])
+    if not zones:
+        yield "there are no zones"
+    for zone in zones:
+        assert isinstance(zone, dict)
+        serial = f", serial {zone['serial']}, {zone['records']} records" if "serial" in zone else ""
+        yield f"{zone['zone']} {zone['state']}{serial}"
+        if zone.get("file"):
+            yield f"  from {zone['file']}"
+        if zone.get("said"):
+            yield f"  {zone['said']}"
 
 
 def statLines(figures: Figures) -> Iterator[str]:
