@@ -25,6 +25,8 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from io import FileIO
 from typing import BinaryIO, Final
 
 __all__ = ["Compiling", "fingerprintOf", "main"]
@@ -51,7 +53,7 @@ class Compiling:
     """
 
     def __init__(self) -> None:
-        self._pack: BinaryIO | None = None
+        self._pack: FileIO | None = None
         self._path = ""
         self._offset = 0
 
@@ -74,7 +76,7 @@ class Compiling:
 
     def _begin(self, path: str) -> dict[str, object]:
         try:
-            self._pack = open(path, "wb")  # noqa: SIM115
+            self._pack = open(path, "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
             return {"pack": path, "complaints": [_said(f"{path!r} cannot be written: {error.strerror}")]}
         self._path, self._offset = path, 0
@@ -130,21 +132,17 @@ class Compiling:
         if self._pack is None:
             raise OSError("there is no pack for images without a file of their own")
         octets = len(image) + -len(image) % _ALIGNED
+        left = memoryview(image.ljust(octets, b"\x00"))
         try:
-            self._pack.write(image.ljust(octets, b"\x00"))
+            while left:
+                left = left[self._pack.write(left) :]
         except OSError:
             # What did get there of it is written over by the next one.
-            self._pack.seek(self._offset)
+            with suppress(OSError):
+                self._pack.seek(self._offset)
             raise
         self._offset += octets
         return octets
-
-    def flush(self) -> None:
-        """
-        Hand over to the system what the pack has, so that others may map it.
-        """
-        if self._pack is not None:
-            self._pack.flush()
 
     def end(self) -> dict[str, object]:
         """
@@ -175,8 +173,6 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
     for line in lines:
         if line.strip():
             result = compiling.perform(line)
-            if result.get("image") == compiling._path:
-                compiling.flush()
             results.write(json.dumps(result, separators=(",", ":")).encode("ascii") + b"\n")
             results.flush()
     results.write(json.dumps(compiling.end()).encode("ascii") + b"\n")
