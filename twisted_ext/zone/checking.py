@@ -22,7 +22,7 @@ from twisted_ext.zone.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, ke
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
 
-__all__ = ["check"]
+__all__ = ["check", "owned"]
 
 _A: Final = 1
 _NS: Final = 2
@@ -95,6 +95,7 @@ class _Checking:
     def __init__(self, version: Version, report: Report) -> None:
         self.version = version
         self.apex = version.apex
+        self.report = report
         self.say = report.say
         # Hosts in this zone that its delegations name, and names below delegations that have addresses.
         self.servers: set[bytes] = set()
@@ -184,6 +185,8 @@ class _Checking:
             return
         if flags & HASHED or not node.sets:
             return
+        if flags & (CNAME | DNAME):
+            owned(node, self.report)
         if flags & CNAME:
             self._alias(node)
         if flags & DNAME:
@@ -219,11 +222,6 @@ class _Checking:
     def _alias(self, node: Node) -> None:
         rrset = node.of(_CNAME)
         assert rrset is not None
-        if len(rrset.rdatas) > 1:
-            self.say("cname-several", rrset.name, f"{len(rrset.rdatas)} CNAME records; leave one", _CNAME)
-        others = [typeName(rrType) for rrType in node.types if rrType not in _BESIDE_CNAME]
-        if others:
-            self.say("cname-others", rrset.name, f"an alias that has {_listed(others)} as well; leave either", _CNAME)
         seen = {node.key}
         target = rrset.rdatas[0]
         for _ in range(int(CHECKED_ALIASES.default)):
@@ -244,8 +242,6 @@ class _Checking:
     def _subtree(self, node: Node) -> None:
         rrset = node.of(_DNAME)
         assert rrset is not None
-        if len(rrset.rdatas) > 1:
-            self.say("dname-several", rrset.name, f"{len(rrset.rdatas)} DNAME records; leave one", _DNAME)
         if node.flags & CUT:
             self.say("dname-ns", rrset.name, "a delegation with a DNAME record; leave either", _DNAME)
 
@@ -323,6 +319,22 @@ class _Checking:
         if node.flags & CNAME:
             return "alias", node
         return ("address" if _hasAddress(node) else "bare"), node
+
+
+def owned(node: Node, report: Report) -> None:
+    """
+    Check a name with a CNAME or a DNAME record for what would give it two meanings.
+    """
+    aliases = node.of(_CNAME)
+    if aliases is not None:
+        if len(aliases.rdatas) > 1:
+            report.say("cname-several", aliases.name, f"{len(aliases.rdatas)} CNAME records; leave one", _CNAME)
+        others = [typeName(rrType) for rrType in node.types if rrType not in _BESIDE_CNAME]
+        if others:
+            report.say("cname-others", aliases.name, f"an alias that has {_listed(others)} as well; leave either", _CNAME)
+    subtrees = node.of(_DNAME)
+    if subtrees is not None and len(subtrees.rdatas) > 1:
+        report.say("dname-several", subtrees.name, f"{len(subtrees.rdatas)} DNAME records; leave one", _DNAME)
 
 
 #: What may stand at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, of which more is said elsewhere.

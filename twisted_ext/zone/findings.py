@@ -23,7 +23,7 @@ WARNING: Final = "warning"
 CHECKS: Final = {
     "syntax": (FATAL, "every line of a master file can be read"),
     "soa": (FATAL, "the apex has exactly one SOA record, and no other name has any"),
-    "ns": (FATAL, "the apex has NS records"),
+    "ns": (WARNING, "the apex has NS records"),
     "cname-several": (FATAL, "a name has one CNAME record at most (RFC 2181, section 10.1)"),
     "cname-others": (FATAL, "a name with a CNAME record has no others but those of DNSSEC (RFC 2181, section 10.1)"),
     "dname-several": (FATAL, "a name has one DNAME record at most (RFC 6672, section 2.4)"),

@@ -11,17 +11,17 @@ from typing import Final
 from twisted_ext.errors import BadChange, BadZone
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.building import ImageBuilder
-from twisted_ext.zone.checking import check
+from twisted_ext.zone.checking import check, owned
 from twisted_ext.zone.complaints import Complaint, Reading
 from twisted_ext.zone.findings import FATAL, WARNING, Finding, Report
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.limits import LOCATED_OCTETS
 from twisted_ext.zone.locating import Locating
-from twisted_ext.zone.nodes import keyBelow
+from twisted_ext.zone.nodes import CNAME, DNAME, Node, decoded, keyBelow
 from twisted_ext.zone.reading import Reader
 from twisted_ext.zone.versions import Version
 
-__all__ = ["Vetted", "locate", "unlike", "vet"]
+__all__ = ["Vetted", "locate", "refused", "unlike", "vet"]
 
 _RRSIG: Final = 46
 
@@ -93,6 +93,17 @@ def _finding(complaint: Complaint) -> Finding:
     check = "syntax" if complaint.fatal else "outside" if "lies outside" in complaint.text else "reading"
     level = FATAL if complaint.fatal else WARNING
     return Finding(check, b"", complaint.text, level=level, path=complaint.path, line=complaint.line)
+
+
+def refused(builder: ImageBuilder) -> Report:
+    """
+    Find what keeps a zone from being served, before there is an image of it: names that would have two meanings.
+    """
+    report = Report()
+    for key, mark in builder.marks.items():
+        if mark & (CNAME | DNAME):
+            owned(Node(key, decoded(builder.nodes[key], len(key), builder.apexName), mark, 0), report)
+    return report
 
 
 def unlike(builder: ImageBuilder, report: Report) -> None:
