@@ -16,7 +16,7 @@ from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, NSEC, NSEC3, NSEC3PARAM, 
 from twisted_ext.zone import nodes
 from twisted_ext.zone.nodes import Node, gathered
 
-__all__ = ["APEX", "KEYS", "SOA_SET", "Contents", "Model", "contents", "edits", "record"]
+__all__ = ["APEX", "KEYS", "SOA_SET", "Change", "Contents", "Model", "changed", "contents", "edits", "record"]
 
 APEX: Final = nameFromText("Example.test.")
 
@@ -36,17 +36,23 @@ def record(text: str) -> RRSet:
 SOA_SET: Final = record("Example.test. 3600 SOA ns1 admin 7 3600 900 604800 300")
 
 #: The labels of the zones: a wildcard; octets that could be taken for what stands between labels; what sorts closely.
-_LABELS: Final = (b"a", b"b", b"*", b"\x00", b"a\x00", b"a\x01", b"aa", b"_\xff")
+_LABELS: Final = (b"a", b"*", b"b", b"\x00", b"a\x00", b"a\x01")
 
 
 def _keys() -> tuple[bytes, ...]:
     ones = [bytes([len(label)]) + label for label in _LABELS]
-    few = ones[:4]
-    return (*ones, *[two + one for two in ones for one in few], *[three + two + one for three in few[:3] for two in few for one in few[:3]])
+    few = ones[:2]
+    return (*ones, *[two + one for two in ones[:4] for one in few], *[three + two + one for three in few for two in few for one in few])
 
 
 #: Names of which the zones are made.
 KEYS: Final = _keys()
+
+#: Types with numbers that choose among their records, and TTLs; and whether the owner is in capitals.
+_Given = tuple[list[tuple[int, int, int]], bool]
+
+#: Serial number; whether there is NSEC, and DNAME; which NSEC3PARAM.
+_Top = tuple[int, bool, bool, int]
 
 _SALTS: Final = (b"", b"\xab")
 
@@ -75,14 +81,14 @@ _kinds: Final = st.tuples(st.sampled_from((A, A, NS, CNAME, DNAME, NSEC, NSEC3, 
 
 _keysOfZones: Final = st.sampled_from(KEYS)
 
-_setsAt: Final = st.tuples(st.lists(_kinds, max_size=3, unique_by=lambda kind: kind[0]), st.booleans())
+_setsAt: Final = st.tuples(st.lists(_kinds, min_size=1, max_size=3, unique_by=lambda kind: kind[0]), st.booleans())
 
 
-def _at(key: bytes, drawn: tuple[list[tuple[int, int, int]], bool]) -> tuple[RRSet, ...]:
+def _at(key: bytes, drawn: _Given) -> tuple[RRSet, ...]:
     return _sets(key, *drawn)
 
 
-def _apex(drawn: tuple[int, bool, bool, int]) -> tuple[RRSet, ...]:
+def _apex(drawn: _Top) -> tuple[RRSet, ...]:
     serial, signed, renamed, salt = drawn
     rdata = SOA_SET.rdatas[0][:-20] + serial.to_bytes(4, "big") + SOA_SET.rdatas[0][-16:]
     sets = [RRSet(APEX, SOA, 1, 3600, (rdata,)), RRSet(APEX, NS, 1, 3600, (KEYS[0] + APEX,))]
@@ -95,7 +101,7 @@ def _apex(drawn: tuple[int, bool, bool, int]) -> tuple[RRSet, ...]:
     return tuple(sets)
 
 
-def _made(drawn: tuple[dict[bytes, tuple[list[tuple[int, int, int]], bool]], tuple[int, bool, bool, int]]) -> Contents:
+def _made(drawn: tuple[dict[bytes, _Given], _Top]) -> Contents:
     names, top = drawn
     return {b"": _apex(top), **{key: sets for key, given in names.items() if (sets := _at(key, given))}}
 
@@ -106,14 +112,32 @@ _tops: Final = st.tuples(st.integers(1, 0xFFFFFFFF), st.booleans(), st.sampled_f
 contents: Final = st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=14), _tops).map(_made)
 
 
-def _changed(drawn: tuple[dict[bytes, tuple[list[tuple[int, int, int]], bool]], tuple[int, bool, bool, int] | None]) -> Contents:
-    names, top = drawn
-    changes = {key: _at(key, given) for key, given in names.items()}
-    return changes if top is None else {b"": _apex(top), **changes}
+#: A change: names by number, with what they have from then on; numbers of names among those that there are, which lose everything; and
+#: what the apex has from then on, if that changes.
+Change = tuple[list[tuple[int, _Given]], list[int], _Top | None]
+
+#: Changes to zones.
+edits: Final = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.integers(0, len(KEYS) - 1), _setsAt), max_size=3),
+        st.lists(st.integers(0, 13), max_size=3),
+        st.none() | _tops,
+    ),
+    max_size=6,
+)
 
 
-#: Changes to zones: names, and what they have from then on.
-edits: Final = st.lists(st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=5), st.none() | _tops).map(_changed), max_size=6)
+def changed(held: Contents, change: Change) -> Contents:
+    """
+    @return: what a change means to a zone of these contents.
+    """
+    coming, going, top = change
+    there = sorted([key for key, sets in held.items() if key and sets])
+    changes: Contents = {there[number % len(there)]: () for number in going} if there else {}
+    changes.update({KEYS[number]: _at(KEYS[number], given) for number, given in coming})
+    if top is not None:
+        changes[b""] = _apex(top)
+    return changes
 
 
 def _above(key: bytes) -> list[bytes]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.models import APEX, KEYS, SOA_SET, Contents, Model, contents, edits, record
+from tests.zone.models import APEX, KEYS, SOA_SET, Change, Contents, Model, changed, contents, edits, record
 from twisted_ext.errors import BadChange, BudgetSpent
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import RRSIG, SOA
@@ -80,7 +80,7 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual({node.key: node for node in Version(Image(again.finish())).nodes()}, {node.key: node for node in version.nodes()})
 
     @given(contents, edits, st.integers(0, 7))
-    def test_agrees(self, held: Contents, changes: list[Contents], settling: int) -> None:
+    def test_agrees(self, held: Contents, changes: list[Change], settling: int) -> None:
         """
         Whatever is changed in a zone, and whenever its next image is built: names, flags, children, chains and transfers are what the
         records make them, and versions of before are what they were.
@@ -88,7 +88,8 @@ class ModelTests(SynchronousTestCase):
         version = versionOf(held)
         history = [(version, Model(held))]
         self.agree(*history[0])
-        for number, change in enumerate(changes):
+        for number, drawn in enumerate(changes):
+            change = changed(held, drawn)
             if number == settling:
                 version = version.settled()
             version = version.edited(change)
@@ -248,6 +249,20 @@ class VersionTests(SynchronousTestCase):
         self.assertIsNone(none.nsec3For(b"aaaa"))
         self.assertTrue(version.signed)
         self.assertFalse(none.signed)
+
+    def test_manyHashesGone(self) -> None:
+        """
+        Names that are gone from the NSEC3 chain since the image was built cost nothing when it is asked, however many they are in a row.
+        """
+        labels = [f"{number:08x}" for number in range(1000)]
+        version = made("Example.test. 0 NSEC3PARAM 1 0 0 -", *[f"{label} 60 NSEC3 1 0 0 - {'a' * 8} A" for label in labels])
+        gone = version.edited({b"\x08" + label.encode(): () for label in labels[1:]})
+        found = gone.nsec3For(b"000003e7")
+        assert found is not None
+        self.assertEqual((found[0].key, found[1]), (b"\x0800000000", False))
+        self.assertEqual(len(gone.overlay), 1000)
+        self.patch(versions, "standing", lambda gone, place: place)
+        self.assertIsNone(gone.nsec3For(b"000003e7"))
 
     def covering(self, version: Version) -> list[bytes]:
         found = [version.nsec3For(label) for label in (b"a", b"aaaa", b"bbbb", b"z")]
