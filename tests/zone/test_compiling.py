@@ -100,6 +100,19 @@ class CompilingTests(SynchronousTestCase):
             self.assertEqual(result["image"], self.at("pack"))
         self.assertEqual(end, {"done": True, "pack": self.at("pack"), "octets": len(pack)})
 
+    def test_sealed(self) -> None:
+        """
+        A pack that is sealed is done with, and another one may follow; not before.
+        """
+        job = {"name": "example.", "path": self.write("zone", ZONE.format(serial=5))}
+        one, two = {"pack": self.at("one")}, {"pack": self.at("two")}
+        _, again, first, sealed, _, second, end = self.perform(one, two, job, {"seal": True}, two, job)
+        self.assertEqual(len(self.texts(again)), 1)
+        self.assertEqual([each["image"] for each in (first, second)], [self.at("one"), self.at("two")])
+        self.assertEqual([each["offset"] for each in (first, second)], [0, 0])
+        self.assertEqual([each["pack"] for each in (sealed, end)], [self.at("one"), self.at("two")])
+        self.assertEqual([Image.open(self.at(name)).serial for name in ("one", "two")], [5, 5])
+
     def test_wrong(self) -> None:
         """
         Zones that cannot be built are complained about, jobs that are none as well, and those behind them are done. An image that was
@@ -138,7 +151,8 @@ class CompilingTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        Where the disk has no room for a pack, its zones are not built, and those with a file elsewhere are.
+        Where the disk has no room for a pack, its zones are not built, those with a file elsewhere are, and the end says that the
+        pack does not last.
         """
         path = self.write("zone", ZONE.format(serial=1))
         _, result, other, end = self.perform(
@@ -147,7 +161,7 @@ class CompilingTests(SynchronousTestCase):
         self.assertNotIn("image", result)
         self.assertIn("No space left on device", str(result["complaints"]))
         self.assertEqual(other["image"], self.at("image"))
-        self.assertEqual(end["octets"], 0)
+        self.assertFalse(end["done"])
 
     def test_program(self) -> None:
         """

@@ -75,6 +75,8 @@ class Compiling:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
 
     def _begin(self, path: str) -> dict[str, object]:
+        if self._pack is not None:
+            return {"pack": path, "complaints": [_said("the pack before is not sealed yet")]}
         try:
             self._pack = open(path, "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
@@ -149,13 +151,13 @@ class Compiling:
         @return: whether all that was packed is on the disk.
         """
         pack, self._pack = self._pack, None
-        try:
-            if pack is not None:
-                pack.flush()
+        if pack is not None:
+            try:
                 os.fsync(pack.fileno())
+            except OSError as error:
+                return {"done": False, "complaints": [_said(f"{self._path!r} cannot be written: {error.strerror}")]}
+            finally:
                 pack.close()
-        except OSError as error:
-            return {"done": False, "complaints": [_said(f"{self._path!r} cannot be written: {error.strerror}")]}
         return {"done": True, "pack": self._path, "octets": self._offset}
 
 
@@ -167,8 +169,6 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
     """
     Do all jobs.
     """
-    gc.freeze()
-    gc.set_threshold(_MADE)
     compiling = Compiling()
     for line in lines:
         if line.strip():
@@ -180,4 +180,6 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.set_threshold(_MADE)
     main(sys.stdin.buffer, sys.stdout.buffer)
