@@ -66,11 +66,11 @@ def referral(version: Version, cut: Node, dnssecOk: bool, minimal: bool) -> tupl
     authority: Sets = (servers,)
     if dnssecOk:
         signers = cut.of(_DS)
+        signatures = cut.signatures(_DS)
         if signers is None:
             authority += undelegated(version, cut.key)
-        else:
-            signatures = cut.signatures(_DS)
-            authority += (signers,) if signatures is None else (signers, signatures)
+        elif signatures is not None:
+            authority += (signers, signatures)
     apex = version.apex
     owner = cut.key + apex
     inside: list[RRSet] = []
