@@ -151,7 +151,7 @@ class SnoopingTests(WholeServerTestCase):
         """
         take = Responder.respond
 
-        def respondTo(responder: Responder, request: object, send: object) -> None:
+        def respondTo(responder: Responder, request: object, send: object, flow: object = None) -> None:
             request.flags |= RD  # type: ignore[attr-defined]
             take(responder, request, send)  # type: ignore[arg-type]
 

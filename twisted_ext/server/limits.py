@@ -203,12 +203,16 @@ TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
 #: Seconds for all of a transfer (BIND has the same number).
 TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
 
-#: Seconds that a server gets to say what serial number it has, doubled each time, and how often it is asked.
+#: Seconds that a server gets to say what serial number it has, doubled each time.
 PROBE_WAIT: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: How often it is asked.
 PROBE_TRIES: Final = Limit(default=3, least=1, most=10)
 
-#: Seconds that a server gets to confirm a notice, doubled each time (RFC 1996, section 3.6 has 60), and how often it is told.
+#: Seconds that a server gets to confirm a notice, doubled each time (RFC 1996, section 3.6 has 60).
 NOTIFY_WAIT: Final = Limit(default=3.0, least=0.1, most=600.0)
+
+#: How often it is told.
 NOTIFY_TRIES: Final = Limit(default=6, least=1, most=20)
 
 #: Notices that wait to be confirmed at a time; others come after them.

@@ -12,10 +12,10 @@ __all__ = [
     "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
     "NSEC3_ITERATIONS", "NSEC3_HASHES", "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
     "UPDATES_WAITING",
-    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS",
+    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED",
-    "FINDINGS_KEPT", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
+    "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
 # -- images
@@ -54,6 +54,15 @@ CHANGES_RECORDS: Final = Limit(default=8192, least=16, most=1_000_000)
 
 #: Octets of a transfer up to which it is not worth another process.
 GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)
+
+#: Seconds between two looks at a primary, whatever its SOA says.
+REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
+
+#: Seconds to the next look where that has failed. The default is the most for a zone of which nothing has come yet.
+RETRIES: Final = Limit(default=900, least=1, most=1_209_600)
+
+#: Seconds without a primary until a zone is given up.
+EXPIRES: Final = Limit(default=1_209_600, least=2, most=14_515_200)
 
 # -- answers
 
@@ -113,6 +122,10 @@ ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
 
 #: Findings of one check that are kept; the others are counted.
 FINDINGS_KEPT: Final = Limit(default=100, least=1, most=100_000)
+
+#: Names of a zone up to which all checks are done when a server loads it; of larger ones it looks for what is fatal, and the command does
+#: the rest. It takes a tenth of a second for this many.
+CHECKED_NODES: Final = Limit(default=20_000, least=0, most=2**32)
 
 #: Octets of a master file up to which it is read again to say in which lines what was found stands: some seconds for the largest.
 LOCATED_OCTETS: Final = Limit(default=16 << 20, least=0, most=2**34)

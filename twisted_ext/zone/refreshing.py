@@ -12,15 +12,10 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final
 
-from twisted_ext.limits import Limit
+from twisted_ext.zone.limits import EXPIRES, REFRESHES, RETRIES
 from twisted_ext.zone.serials import isNewer, serialIn
 
-__all__ = ["EXPIRES", "Event", "REFRESHES", "RETRIES", "Refreshing", "State", "Step", "TABLE", "Timers"]
-
-#: Seconds between two looks at a primary, whatever its SOA says; between two tries; and until a zone is given up.
-REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
-RETRIES: Final = Limit(default=900, least=1, most=1_209_600)
-EXPIRES: Final = Limit(default=1_209_600, least=2, most=14_515_200)
+__all__ = ["Event", "Refreshing", "State", "Step", "TABLE", "Timers"]
 
 #: Seconds to the second try for a zone of which nothing is held, doubled each time up to the default of L{RETRIES}.
 _FIRST_TRY: Final = 3.0
