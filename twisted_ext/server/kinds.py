@@ -23,6 +23,7 @@ __all__ = [
     "FLAG",
     "GRANT",
     "HTTP_ADDRESS",
+    "LISTING",
     "NAME",
     "PATH",
     "PORT",
@@ -248,6 +249,13 @@ def _readable(text: str) -> str:
     return text
 
 
+def _listing(text: str) -> str:
+    if os.path.isdir(_path(text)):
+        os.scandir(text).close()
+        return text
+    return _readable(text)
+
+
 def readSecret(path: str) -> bytes:
     """
     @return: the octets that a file has in hexadecimal digits.
@@ -358,6 +366,7 @@ PREFIX: Final = Text("an address with or without the length of a prefix, such as
 PATH: Final = Text("the path of a file", _path)
 SECRET: Final = Text("the path of a file with a secret", _secret)
 READABLE: Final = Text("the path of a file that can be read", _readable)
+LISTING: Final = Text("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 ROLE: Final = Text("forward or serve", _role)

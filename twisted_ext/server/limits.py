@@ -105,7 +105,7 @@ COMPILERS: Final = Limit(default=2, least=1, most=64)
 COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
 
 #: Small zones that are made ready in one go, into one file, and the octets of their master files.
-BATCH_ZONES: Final = Limit(default=250, least=1, most=100_000)
+BATCH_ZONES: Final = Limit(default=500, least=1, most=100_000)
 BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 
 #: What is wrong with the zones of one start or reload: lines in the log, and lines that are told to whoever asked for it.

@@ -109,7 +109,7 @@ def _settings() -> Iterable[Setting]:
     yield Setting("zone", kinds.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org", group=serving)
     yield Setting(
         "zones",
-        kinds.READABLE,
+        kinds.LISTING,
         (),
         "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
         group=serving,

@@ -4,7 +4,9 @@ The zones of a server as one thing: the table, what puts zones there, and what h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -36,6 +38,20 @@ def zonesIn(settings: Settings) -> list[ZoneSettings]:
     return zonesOf(settings)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """
+    Do not search for garbage while many things are made of which none is garbage.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Zoned:
     """
     A server's zones, loaded as its settings say.
@@ -55,7 +71,8 @@ class Zoned:
         """
         self._reactor = reactor
         self._settings = settings
-        self._beginning = zonesIn(settings)
+        with _uncollected():
+            self._beginning = zonesIn(settings)
         self.zones = Zones(changed)
         self.tell: Callable[[Told], object] | None = None
         self.placing = Placing(self.zones, tell=self._tell)
@@ -81,7 +98,8 @@ class Zoned:
         """
         if self._beginning:
             beginning, self._beginning = self._beginning, []
-            self._load(beginning)
+            with _uncollected():
+                self._load(beginning)
 
     def _load(self, zones: list[ZoneSettings]) -> Loading:
         from twisted_ext.server.loading import Loading, stateFolder

@@ -67,6 +67,25 @@ class ZoneSettings:
         self.name = nameFromText(self.text).lower()
         self.file = str(self.values.get("file", ""))
 
+    @classmethod
+    def of(cls, text: str, file: str) -> ZoneSettings:
+        """
+        @param text: the name as somebody wrote it.
+        @param file: an absolute path.
+
+        @raise BadDescription: this is no name.
+        """
+        self = cls.__new__(cls)
+        try:
+            wire = nameFromText(text)
+        except BadName as fault:
+            raise BadDescription(f"zone {text}: {fault}") from None
+        self.text = nameToText(wire)
+        self.name = wire.lower()
+        self.file = file
+        self.values = {"name": self.text, "file": file}
+        return self
+
     def value(self, name: str) -> Value:
         """
         @return: the value of a setting of the table, its default where nobody said one.
@@ -106,7 +125,7 @@ class ZoneSettings:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise BadDescription(f"{text!r} is no zone: write its name, an equals sign, and its master file")
-        return cls({"name": _apex(name), "file": _absolute(path)})
+        return cls.of(name, _absolute(path))
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object]) -> ZoneSettings:
@@ -188,14 +207,14 @@ def _inFolder(path: str) -> Iterator[ZoneSettings]:
     folder = os.path.abspath(path)
     try:
         with os.scandir(folder) as entries:
-            names = sorted([entry.name for entry in entries if not entry.name.startswith(".") and not entry.name.endswith("~")])
+            names = sorted([entry.name for entry in entries if entry.name[0] != "." and entry.name[-1] != "~" and entry.is_file()])
     except OSError as error:
         raise BadDescription(f"zones: {path}: {error.strerror or error}") from None
     for name in names:
-        stem = next((name[: -len(ending)] for ending in _ENDINGS if name.endswith(ending)), name)
-        file = f"{folder}/{name}"
-        if stem and os.path.isfile(file):
-            yield ZoneSettings({"name": _apex(stem), "file": file})
+        stem = name
+        if name.endswith(_ENDINGS):
+            stem = name.rpartition(".")[0]
+        yield ZoneSettings.of(stem, f"{folder}/{name}")
 
 
 def _inList(path: str) -> Iterator[ZoneSettings]:
@@ -211,7 +230,7 @@ def _inList(path: str) -> Iterator[ZoneSettings]:
                 if len(words) < 2:
                     raise BadDescription(f"{path}:{number}: write the name of a zone and its master file")
                 try:
-                    yield ZoneSettings({"name": _apex(words[0]), "file": _absolute(words[1].strip())})
+                    yield ZoneSettings.of(words[0], _absolute(words[1].strip()))
                 except BadDescription as fault:
                     raise BadDescription(f"{path}:{number}: {fault}") from None
     except (OSError, UnicodeDecodeError) as error:
