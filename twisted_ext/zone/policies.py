@@ -20,7 +20,8 @@ The first rule that fits a record decides; where none does, it may not be change
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from twisted_ext.errors import BadDescription, BadName
@@ -110,10 +111,8 @@ class Rule:
             return False
         if self.network is None:
             return True
-        try:
-            return ip_address(client.partition("%")[0]) in self.network
-        except ValueError:
-            return False
+        address = _addressOf(client)
+        return address is not None and address in self.network
 
     def fitsWhat(self, keyName: bytes, name: bytes, rrType: int) -> bool:
         """
@@ -182,6 +181,17 @@ class Policy:
             if rule.fitsWhat(keyName, folded, rrType) and rule.fitsWho(keyName, client):
                 return rule.allows
         return False
+
+
+@lru_cache(maxsize=256)
+def _addressOf(client: str) -> IPv4Address | IPv6Address | None:
+    """
+    @return: the address, without what may stand behind it; looked at once for all records of an update.
+    """
+    try:
+        return ip_address(client.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def _bad(text: str, what: str) -> BadDescription:

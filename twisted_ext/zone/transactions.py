@@ -249,23 +249,25 @@ class Transaction:
         """
         @raise BadChange: a zone cannot have this at one name.
         """
-        name = nameToText(key + self._apex)
         if not key and _NS not in sets:
-            raise BadChange(f"{name} would have no NS record; a zone has one at least")
+            raise self._bad(key, "no NS record; a zone has one at least")
         if len(sets) > NAME_TYPES.default:
-            raise BadChange(f"{name} would have {len(sets)} types of records; {NAME_TYPES.default:.0f} are the most")
+            raise self._bad(key, f"{len(sets)} types of records; {NAME_TYPES.default:.0f} are the most")
         for (rrType, _), rrset in sets.items():
             count = len(rrset.rdatas)
-            if count > SET_RECORDS.default:
-                raise BadChange(f"{name} would have {count} records of type {typeName(rrType)}; {SET_RECORDS.default:.0f} are the most")
-            if rrType in _SINGLE and count > 1:
-                raise BadChange(f"{name} would have {count} records of type {typeName(rrType)}; one is the most")
+            if count > 1:
+                most = 1 if rrType in _SINGLE else SET_RECORDS.default
+                if count > most:
+                    raise self._bad(key, f"{count} records of type {typeName(rrType)}; {most:.0f} {'is' if most == 1 else 'are'} the most")
             if rrType == SOA and key:
-                raise BadChange(f"{name} would have an SOA, which belongs at {nameToText(self._apex)}")
+                raise self._bad(key, f"an SOA, which belongs at {nameToText(self._apex)}")
         if (CNAME, 0) in sets:
             others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
             if others:
-                raise BadChange(f"{name} would have a CNAME and {typeName(others[0])} too; a CNAME stands alone (RFC 2181, section 10.1)")
+                raise self._bad(key, f"a CNAME and {typeName(others[0])} too; a CNAME stands alone (RFC 2181, section 10.1)")
+
+    def _bad(self, key: bytes, what: str) -> BadChange:
+        return BadChange(f"{nameToText(key + self._apex)} would have {what}")
 
 
 def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
