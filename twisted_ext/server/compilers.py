@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ProcessExitedAlready
@@ -57,7 +58,7 @@ class Job:
         """
         if len(self.zones) == 1:
             zone, path = self.zones[0]
-            said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image}]
+            said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image, "now": time()}]
         else:
             said = [{"pack": self.image}]
             said += [{"name": zone, "path": path} for zone, path in self.zones]

@@ -1,10 +1,11 @@
 """
 The program of the child process that makes images of master files: C{python -m twisted_ext.zone.compiling}.
 
-Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs::
+Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs, which say the
+time for signatures that may have ended::
 
     {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such
-    {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image"}
+    {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
     {"seal": true}                                  the pack is whole; another one may follow
 
@@ -27,7 +28,14 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from io import FileIO
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from twisted_ext.zone.nodes import CNAME, DNAME
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.complaints import Reading
+    from twisted_ext.zone.findings import Finding
+    from twisted_ext.zone.images import Image
 
 __all__ = ["Compiling", "fingerprintOf", "main"]
 
@@ -70,7 +78,8 @@ class Compiling:
                 return self._begin(job["pack"])
             if "seal" in job:
                 return self.end()
-            return self._compile(str(name), str(job["path"]), job.get("image"))
+            now = job.get("now")
+            return self._compile(str(name), str(job["path"]), job.get("image"), float(now) if now is not None else None)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
 
@@ -84,7 +93,7 @@ class Compiling:
         self._path, self._offset = path, 0
         return {"pack": path, "complaints": []}
 
-    def _compile(self, name: str, path: str, image: str | None) -> dict[str, object]:
+    def _compile(self, name: str, path: str, image: str | None, now: float | None) -> dict[str, object]:
         from twisted_ext.errors import BadName, BadZone
         from twisted_ext.wire.names import nameFromText
         from twisted_ext.zone.images import Image
@@ -96,7 +105,7 @@ class Compiling:
             result["sources"] = [list(source) for source in reading.sources]
             result["complaints"] = [complaint.toJSON() for complaint in reading.complaints]
             result["unsaid"] = reading.unsaid
-            if reading.sound:
+            if reading.sound and not self._refused(reading, result):
                 builder = reading.builder
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
@@ -107,6 +116,8 @@ class Compiling:
                     builder.finishTo(image, fingerprint)
                     place, offset, size = image, 0, os.path.getsize(image)
                     built = Image.open(image, checked=False)
+                if image is not None:
+                    self._checked(built, path, now, result)
                 result |= {"image": place, "offset": offset, "octets": size}
                 result |= {"serial": built.serial, "records": built.records, "nodes": built.nodes}
         except BadName as error:
@@ -118,6 +129,39 @@ class Compiling:
         except MemoryError:
             self._add(result, _said("there is not enough memory for this zone", path))
         return result
+
+    def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
+        """
+        @return: whether names of the zone would have two meanings, which is put down.
+        """
+        if not any(mark & (CNAME | DNAME) for mark in reading.builder.marks.values()):
+            return False
+        from twisted_ext.zone.vetting import locate, refused
+
+        report = refused(reading.builder)
+        if report.findings:
+            locate(reading.sources[0][0], reading.builder.apexName, report)
+        for finding in report.findings:
+            self._add(result, _found(finding))
+        return bool(report.fatal)
+
+    def _checked(self, built: Image, path: str, now: float | None, result: dict[str, object]) -> None:
+        """
+        Do all checks of a zone that is not too large for it, and put down what they find.
+        """
+        from twisted_ext.zone.limits import CHECKED_NODES
+
+        if built.nodes > CHECKED_NODES.default:
+            return
+        from twisted_ext.zone.checking import check
+        from twisted_ext.zone.versions import Version
+        from twisted_ext.zone.vetting import locate
+
+        report = check(Version(built), now=now)
+        if report.findings:
+            locate(path, built.apexName, report)
+        for finding in report.findings:
+            self._add(result, _found(finding))
 
     @staticmethod
     def _add(result: dict[str, object], complaint: dict[str, object]) -> None:
@@ -159,6 +203,11 @@ class Compiling:
             finally:
                 pack.close()
         return {"done": True, "pack": self._path, "octets": self._offset}
+
+
+def _found(finding: Finding) -> dict[str, object]:
+    text = f"{finding.subject}: {finding.text}" if finding.subject else finding.text
+    return {"path": finding.path, "line": finding.line, "column": 0, "text": text, "fatal": finding.level == "fatal"}
 
 
 def _said(text: str, path: str = "") -> dict[str, object]:

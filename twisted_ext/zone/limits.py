@@ -83,8 +83,9 @@ SET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 #: Types of records that a change may leave at one name (CVE-2024-1737).
 NAME_TYPES: Final = Limit(default=100, least=1, most=65535)
 
-#: Records of one UPDATE, prerequisites and changes together: what 65,535 octets have room for is 5,900.
-UPDATE_RECORDS: Final = Limit(default=5000, least=1, most=6000)
+#: Records of one UPDATE, prerequisites and changes together. So many take 20 ms, in which nobody else is answered; 65,535 octets would have
+#: room for 5,900.
+UPDATE_RECORDS: Final = Limit(default=2000, least=1, most=6000)
 
 #: Octets of a zone's journal; the oldest differences go when it has more and an image has them.
 JOURNAL_OCTETS: Final = Limit(default=2**26, least=65536, most=2**36)
