@@ -30,7 +30,8 @@ Commands:
 {commands}
 
 A zone is written FILE where the file is called like the zone (example.org, example.org.zone,
-example.org.db), else NAME=FILE. The file is a master file or an image of one; - is standard input.
+example.org.db), else NAME=FILE. The file is a master file or an image of one; - is standard
+input.
 
   txdns zone check example.org.zone
   txdns zone check example.org=/etc/zones/primary

@@ -32,8 +32,8 @@ checks; it serves no zone with anything fatal in it, and tells of the rest in it
   txdns zone check example.org=/etc/zones/primary --strict
   txdns zone check example.org.zone --json | jq .findings
 
-  --json      one object: zone, file, serial, records, fatal, warnings, findings (each with check,
-              level, text, and as known name, type, path, line), omitted
+  --json      one object: zone, file, serial, records, fatal, warnings, findings (each with
+              check, level, text, and as known name, type, path, line), omitted
   --strict    warnings count as well for the exit code
   --time      judge signatures at this time: seconds since 1970, or 20261231235959
   --no-time   do not ask whether signatures have ended

@@ -17,8 +17,8 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns zone compile [NAME=]FILE --output IMAGE
 
-Makes of a master file the image that a server maps instead of reading the file. A server does so by
-itself; images made beforehand can be checked, compared and looked at with the other commands.
+Makes of a master file the image that a server maps instead of reading the file. A server does so
+by itself; images made beforehand can be checked, compared and looked at with the other commands.
 
   txdns zone compile example.org.zone --output example.org.image
   txdns zone compile example.org=/etc/zones/primary --output /tmp/example.org.image
@@ -26,8 +26,8 @@ itself; images made beforehand can be checked, compared and looked at with the o
 
 The image is for machines with the same order of octets, and for this version of txdns.
 
-Exit codes: 0 it is made, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot be
-read or written.
+Exit codes: 0 it is made, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
+be read or written.
 """
 
 _USAGE: Final = "txdns zone compile [NAME=]FILE --output IMAGE"

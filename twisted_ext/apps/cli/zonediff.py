@@ -32,8 +32,8 @@ behind -, what has come behind +. A server behind @ is asked for the zone by AXF
   --quiet           nothing but the exit code
   --no-signatures   leave RRSIG, NSEC and NSEC3 records aside
 
-Exit codes: 0 they are equal, 1 they differ or wrong usage, 2 a file has no such zone, 8 a file cannot
-be read, 9 no server gave the zone.
+Exit codes: 0 they are equal, 1 they differ or wrong usage, 2 a file has no such zone, 8 a file
+cannot be read, 9 no server gave the zone.
 """
 
 _USAGE: Final = "txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER"

@@ -27,13 +27,13 @@ its whole name, TTL and class, in canonical order, so that equal zones give equa
   txdns zone format example.org=/var/lib/txdns/example.org.image --readable
   txdns zone format example.org.zone --readable --output example.org.zone
 
-  --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments and
-               directives of the original are gone
-  --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); no signature is made for it
+  --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments
+               and directives of the original are gone
+  --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); it is not signed
   --output     write to this file, all of it or nothing
 
-Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot be
-read or written.
+Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
+be read or written.
 """
 
 _USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"

@@ -21,21 +21,21 @@ __all__ = ["main", "raised"]
 HELP: Final = """\
 Usage: txdns zone serial [NAME=]FILE [--bump HOW] [--set NUMBER] [--json]
 
-Shows the serial number of a zone. With --bump or --set it is changed in the master file, where it
-stands, and nothing else is: comments and columns stay.
+Shows the serial number of a zone. With --bump or --set it is changed in the master file, where
+it stands, and nothing else is: comments and columns stay.
 
   txdns zone serial example.org.zone
   txdns zone serial example.org.zone --bump auto
   txdns zone serial example.org=/etc/zones/primary --set 2026112001
 
-  --bump   auto: as the number looks; increment: one more; dateserial: the day and two digits, such
-           as 2026112000; unixtime: seconds since 1970. One more in any case where that would not
+  --bump   auto: as the number looks; increment: one more; dateserial: the day and two digits,
+           such as 2026112000; unixtime: seconds since 1970. One more in any case where that would not
            be later (RFC 1982)
   --set    this number, whatever the old one is
   --json   one object: zone, serial, and before where it was changed
 
-Exit codes: 0 it is done, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot be
-read or written.
+Exit codes: 0 it is done, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot
+be read or written.
 """
 
 _USAGE: Final = "txdns zone serial [NAME=]FILE [--bump auto] [--set NUMBER]"

@@ -29,8 +29,8 @@ name and the largest set.
   txdns zone stats example.org.zone
   txdns zone stats example.org=/var/lib/txdns/example.org.image --json | jq .types
 
-Exit codes: 0 it is told, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot be
-read.
+Exit codes: 0 it is told, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot
+be read.
 """
 
 _USAGE: Final = "txdns zone stats [NAME=]FILE [--json]"
