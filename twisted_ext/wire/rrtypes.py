@@ -107,6 +107,7 @@ __all__ = [
     "IPN",
     "TA",
     "DLV",
+    "ALIAS",
     "TYPE_NAMES",
     "addMnemonic",
     "isMeta",
@@ -211,6 +212,9 @@ CLA: Final = 263
 IPN: Final = 264
 TA: Final = 32768
 DLV: Final = 32769
+
+#: PowerDNS's, with a number for private use: the addresses of another name, where no CNAME may be.
+ALIAS: Final = 65401
 
 #: Number to mnemonic. C{NSAP_PTR} is the one constant that has to be spelt otherwise than its type.
 TYPE_NAMES: Final[dict[int, str]] = {

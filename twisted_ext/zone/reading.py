@@ -323,7 +323,10 @@ class Reader:
             raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
         if rrClass not in (None, IN):
-            raise badRecord(f"class {className(rrClass or 0)} where IN was expected, the one class of zones here", tokens.column)
+            # All of a file should be of one class (RFC 1035, section 5.2); what rdata of another mean, nobody here knows.
+            wrong = badRecord(f"class {className(rrClass or 0)} where IN was expected; the record is left out", tokens.column)
+            self._complainOf(wrong, text, number, False)
+            return
         if isMeta(rrType):
             raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
         column = tokens.column

@@ -121,6 +121,7 @@ SAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "WALLET": ('"EXAMPLE" "01234567890abcdef"',),
     "CLA": ('"TCP-v4-v6"',),
     "IPN": ("18446744073709551615",),
+    "ALIAS": ("www.example.",),
     "TA": (f"60485 5 2 {_DIGEST}",),
     "DLV": (f"60485 5 2 {_DIGEST}",),
     "TYPE65280": ("\\# 3 abcdef",),

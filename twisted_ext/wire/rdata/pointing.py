@@ -9,6 +9,7 @@ from twisted_ext.wire.rdata.kinds import Name, Number
 
 __all__ = [
     "AFSDB",
+    "ALIAS",
     "CNAME",
     "DNAME",
     "KX",
@@ -209,4 +210,13 @@ class LP(Rdata):
 
     rrType = 107
     preference = Number()
+    target = Name()
+
+
+class ALIAS(Rdata):
+    """
+    A name whose addresses are those of the owner as well. No RFC has it; PowerDNS does, under this number.
+    """
+
+    rrType = 65401
     target = Name()
