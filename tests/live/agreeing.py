@@ -4,9 +4,10 @@ Whether two servers say the same, and which differences between them are known a
 =====================  ============================================================================================================
 what differs           why it is no fault
 =====================  ============================================================================================================
-name servers of the    Optional beside an answer (RFC 1034, section 4.3.2, leaves additional data to the server); we leave them out.
-zone, addresses that
-are no glue
+name servers of the    Optional beside an answer; we leave them out.
+zone, other addresses
+addresses of the       Referrals have whatever addresses are known (RFC 1034, section 4.3.2, step 3b): from us, NSD and Knot. BIND gives
+zone's own             glue alone.
 cut off                What stands in a reply with TC is to be fetched again (RFC 2181, section 9): it has to be a part of the
                        whole. We put in no part of a set; BIND does. How much fits depends on how well names are compressed.
 glue cut off           TC says so where glue for servers inside the delegated zone does not fit (RFC 9471, section 3.1); NSD and BIND
@@ -141,6 +142,8 @@ def unexplained(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said
     added = ours.additional - theirs.additional
     if server == "nsd" and asked.size <= 512:
         added = frozenset()
+    if server == "bind":
+        added &= ours.glue
     if added and theirs.size + sum([_RECORD + len(rdata) for _, _, _, rdata in added]) <= min(
         max(asked.size, 512), _MOST
     ):
@@ -206,7 +209,9 @@ def _cutOff(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said) ->
         wrong.append(f"{_shown(ours.everything - whole.everything)} is no part of the whole")
     if ours.cut and not theirs.cut:
         ofGlue = whole.glue > ours.glue and not ours.answer and server in ("nsd", "bind")
-        ofProofs = theirs.authority < whole.authority and (server == "nsd" or (server == "knot" and bool(theirs.answer)))
+        ofProofs = theirs.authority < whole.authority and (
+            server == "nsd" or (server == "knot" and bool(theirs.answer))
+        )
         ofSignatures = server == "bind" and all(record[2] == _RRSIG for record in whole.answer - theirs.answer)
         ofOthers = (server == "knot" and asked.rrType == _RRSIG) or (
             server != "nsd" and _isProvedOtherwise(asked, server, whole, theirs.authority)

@@ -152,13 +152,10 @@ def test_sameAnswers(kind: str, tmp_path: Path) -> None:
             whole = Said(wholeOf(ourselves, queries[number])) if cut else here
             for name, said in theirs.items():
                 there = said[number]
-                found = (
-                    unexplained(each, name, here, there, whole, apex)
-                    if inside
-                    else []
-                    if there.rcode == here.rcode
-                    else ["rcode"]
-                )
+                if inside:
+                    found = unexplained(each, name, here, there, whole, apex)
+                else:
+                    found = [f"rcode: {here.rcode} here, {there.rcode} there"] if here.rcode != there.rcode else []
                 if found:
                     wish = " DO" if each.dnssecOk else ""
                     wrong.append(

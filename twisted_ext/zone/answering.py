@@ -106,7 +106,12 @@ def aliasTarget(found: Answer) -> bytes | None:
     if not targets or len(targets) >= _MOST_LINKS:
         return None
     target = list(targets.values())[-1]
-    return None if target.lower() in targets else target
+    folded = target.lower()
+    if folded in targets or any(
+        rrset.rrType == _DNAME and isBelow(folded, rrset.name.lower()) for rrset in found.answer
+    ):
+        return None
+    return target
 
 
 def _authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
@@ -325,7 +330,7 @@ class _Walk:
         return self._redirect(above, name, key)
 
     def _refer(self, cut: Node) -> None:
-        authority, self.additional = referral(self.version, cut, self.dnssecOk, self.minimal)
+        authority, self.additional = referral(self.version, cut, self.dnssecOk)
         if not self.sets:
             self.flags = 0
         self.authority += authority

@@ -53,13 +53,13 @@ def cutAbove(version: Version, key: bytes) -> Node | None:
     return None
 
 
-def referral(version: Version, cut: Node, dnssecOk: bool, minimal: bool) -> tuple[Sets, Sets]:
+def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
     """
     Say who knows what lies below a cut.
 
     @return: the authority section, with DS records or the proof that there are none where C{dnssecOk} asks for them (RFC 4035, section
         3.1.4); and the additional section: glue for the servers inside the delegated zone first, which is required, then that for servers
-        in other delegated zones, which RFC 9471, section 3.2, recommends.
+        in other delegated zones, which RFC 9471, section 3.2, recommends, and last addresses that are the zone's own.
     """
     servers = cut.of(_NS)
     assert servers is not None
@@ -75,6 +75,7 @@ def referral(version: Version, cut: Node, dnssecOk: bool, minimal: bool) -> tupl
     owner = cut.key + apex
     inside: list[RRSet] = []
     beside: list[RRSet] = []
+    own: list[RRSet] = []
     for rdata in servers.rdatas:
         host = rdata.lower()
         if isBelow(host, owner):
@@ -84,9 +85,13 @@ def referral(version: Version, cut: Node, dnssecOk: bool, minimal: bool) -> tupl
         else:
             key = keyBelow(host, apex)
             node = None if key is None else version.find(key)
-            if node is not None and (node.flags & _GLUE if minimal else True) and _isVisible(version, node):
-                beside.extend(_addressesOf(node, dnssecOk and not minimal))
-    return authority, (*inside, *beside)
+            if node is None:
+                continue
+            if not node.flags & _GLUE:
+                own.extend(_addressesOf(node, dnssecOk))
+            elif _isVisible(version, node):
+                beside.extend(_addressesOf(node, False))
+    return authority, (*inside, *beside, *own)
 
 
 def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
