@@ -4,19 +4,28 @@ Tests of zones built by code.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.zone.models import record
+from twisted_ext.errors import BadChange, BadRecord, BadZone
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rdata.registry import rdataFromText
-from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone import Zone, versions
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.limits import OVERLAY_NODES
+from twisted_ext.zone.nodes import Node
+from twisted_ext.zone.versions import Version
 
-
-def record(text: str) -> RRSet:
-    owner, ttl, rrType, rdata = text.split(None, 3)
-    number = typeNumber(rrType) or 0
-    return RRSet(nameFromText(owner), number, 1, int(ttl), (rdataFromText(number, rdata),))
+TEXT = """
+$TTL 300
+@    SOA ns1 admin 1 3600 900 604800 300
+     NS  ns1
+ns1  A   192.0.2.1
+Www  A   192.0.2.2
+     A   192.0.2.3
+"""
 
 
 RECORDS = tuple(
@@ -64,3 +73,99 @@ class ZoneTests(SynchronousTestCase):
         self.assertEqual(zone.epoch.value, 1)
         self.assertEqual(zone.current.recordCount, 5)
         self.assertEqual(sum([count for _, count in zone.current.stretches()]), 5)
+
+    def text(self) -> Zone:
+        return Zone.fromText(TEXT, "Example.test")
+
+    def at(self, zone: Zone, name: str) -> Node | None:
+        key = zone.current.keyOf(nameFromText(name, zone.apex))
+        assert key is not None
+        return zone.current.find(key)
+
+    def test_fromText(self) -> None:
+        """
+        A zone is made of the text of a master file, be it characters or octets, its name text or as it is on the wire.
+        """
+        for zone in (self.text(), Zone.fromText(TEXT.encode(), nameFromText("Example.test"))):
+            self.assertEqual((zone.current.serial, zone.current.recordCount), (1, 5))
+            self.assertEqual((zone.name, zone.apex), (b"\x07Example\x04test\x00", b"\x07example\x04test\x00"))
+            node = self.at(zone, "www")
+            assert node is not None
+            self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 300, 2)])
+            self.assertEqual(node.sets[0].name, b"\x03Www\x07Example\x04test\x00")
+        self.assertEqual(repr(self.text()), "<Zone example.test. at 1>")
+
+    def test_wrongText(self) -> None:
+        """
+        A text that is no zone is refused with the first thing that is wrong, where it is, and all others beside.
+        """
+        fault = self.assertRaises(BadZone, Zone.fromText, TEXT + "x A 1.2.3\ny MOX 7\n", "example.test")
+        self.assertIn("8:", str(fault))
+        self.assertIn("1 more", str(fault))
+        self.assertEqual(len(fault.complaints), 2)
+        self.assertRaises(BadZone, Zone.fromText, "www 60 A 192.0.2.1\n", "example.test")
+        self.assertRaises(BadZone, Zone.fromText, "$INCLUDE /etc/hosts\n" + TEXT, "example.test")
+        self.assertRaises(BadZone, Zone.fromRecords, "example.org", RECORDS)
+
+    def test_add(self) -> None:
+        """
+        Records are added as lines or as sets, all at once; those who look at the zone see none or all, and that it is newer.
+        """
+        zone = self.text()
+        before = zone.current
+        zone.add("mail A 192.0.2.9", 'mail.Example.test. 60 TXT "x"', record("other 60 AAAA 2001:db8::1"))
+        self.assertEqual((zone.current.serial, zone.epoch.value, zone.current.recordCount), (2, 1, 8))
+        node = self.at(zone, "MAIL")
+        assert node is not None
+        self.assertEqual([(rrset.rrType, rrset.ttl) for rrset in node.sets], [(1, 300), (16, 60)])
+        self.assertEqual(before.recordCount, 5)
+        zone.add("mail A 192.0.2.9")
+        self.assertEqual((zone.current.serial, zone.epoch.value), (2, 1))
+
+    def test_addSOA(self) -> None:
+        """
+        An SOA takes the place of the one before.
+        """
+        zone = self.text()
+        zone.add("@ SOA ns1 other 2026112000 3600 900 604800 300")
+        self.assertEqual((zone.current.serial, zone.current.recordCount), (2026112000, 5))
+
+    def test_remove(self) -> None:
+        """
+        Records are taken away whatever TTL they are given, and names go with the last of theirs.
+        """
+        zone = self.text()
+        zone.remove("www 7 A 192.0.2.2", "ns1 A 192.0.2.77")
+        self.assertEqual((zone.current.serial, zone.current.recordCount), (2, 4))
+        zone.remove("www A 192.0.2.3")
+        self.assertIsNone(self.at(zone, "www"))
+        zone.remove("www A 192.0.2.3")
+        self.assertEqual(zone.current.serial, 3)
+
+    def test_refused(self) -> None:
+        """
+        What a zone cannot have is refused, and leaves it as it was.
+        """
+        zone = self.text()
+        self.assertRaises(BadRecord, zone.add, "www A 192.0.2")
+        self.assertRaises(BadChange, zone.add, "good A 192.0.2.1", "www.example.org. A 192.0.2.1")
+        self.assertRaises(BadChange, zone.add, "www CNAME ns1")
+        self.assertRaises(BadChange, zone.remove, "@ NS ns1")
+        self.assertRaises(BadZone, zone.replace, Zone.fromText(TEXT, "other.test").current)
+        self.assertEqual((zone.current.serial, zone.epoch.value), (1, 0))
+
+    def test_settles(self) -> None:
+        """
+        A zone built by code gets its next image by itself when enough has changed; one mapped from a file waits for others to do it.
+        """
+        self.patch(versions, "OVERLAY_NODES", type(OVERLAY_NODES)(5, 1, 5))
+        with TemporaryDirectory() as folder:
+            path = str(Path(folder, "zone.image"))
+            self.text().current.compacted(path, b"said")
+            for zone, settles in ((self.text(), True), (Zone(Version(Image.open(path))), False)):
+                for number in range(30):
+                    zone.add(f"h{number} A 192.0.2.1")
+                self.assertEqual((zone.current.serial, zone.current.recordCount), (31, 35))
+                self.assertEqual(not zone.current.crowded, settles)
+                self.assertEqual(zone.current.image.nodes > 20, settles)
+            self.assertEqual(zone.current.image.fingerprint, b"said")

@@ -126,7 +126,8 @@ class ImageBuilder:
         @raise OSError: it cannot be written.
         """
         parts = self._parts(fingerprint)
-        beside = f"{path}.{os.getpid()}.new"
+        stem, ending = os.path.splitext(path)
+        beside = f"{stem}.{os.getpid()}{ending}.new"
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             with open(descriptor, "wb", buffering=0) as file:
@@ -162,7 +163,7 @@ class ImageBuilder:
         for key, number in children.items():
             below[places[key]] = number
         flags, chain, hashed = self._flags(places, wild)
-        slots, digest = _placed(keys)
+        slots, salt = _placed(keys)
         tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
         area = b"".join(nodes.values())
         names = b"".join(keys)
@@ -183,7 +184,7 @@ class ImageBuilder:
         for part in body:
             summed = crc32(part, summed)
         header = Header(
-            nodes=len(keys), records=tallies[-1], slots=len(slots), digest=digest, chain=len(chain), hashed=len(hashed), names=len(names),
+            nodes=len(keys), records=tallies[-1], slots=len(slots), salt=salt, chain=len(chain), hashed=len(hashed), names=len(names),
             area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
         )  # fmt: skip
         return [header.packed(self.apexName, fingerprint), *body, bytes(-(header.places()[-2] + len(area)) % 8)]
@@ -274,19 +275,23 @@ def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
     return False
 
 
-def _placed(keys: list[bytes]) -> tuple[array[int], bool]:
+def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     """
-    @return: the slots, and whether keys are placed in them by a digest.
+    @return: the slots, and the salt with which keys are placed in them, if they are not by CRC-32.
     """
     size = 1 << (len(keys) * 2 - 1).bit_length()
-    for digest, numbers in ((False, map(crc32, keys)), (True, map(digested, keys))):
-        slots = _place(numbers, size, None if digest else int(PROBES.default))
-        if slots is not None:
-            return array("I", slots), digest
-    raise AssertionError("twice as many slots as names have room for all of them")
+    most = int(PROBES.default)
+    slots = _place(map(crc32, keys), size, most)
+    if slots is not None:
+        return array("I", slots), b""
+    # Nobody can choose names that meet under a salt that is drawn when they are all there.
+    salt = os.urandom(8)
+    slots = _place(map(digested, keys, repeat(salt)), size, size)
+    assert slots is not None, "twice as many slots as names have room for all of them"
+    return array("I", slots), salt
 
 
-def _place(numbers: Iterable[int], size: int, most: int | None) -> list[int] | None:
+def _place(numbers: Iterable[int], size: int, most: int) -> list[int] | None:
     slots = [0] * size
     mask = size - 1
     for number, slot in enumerate(map(and_, numbers, repeat(mask)), 1):
@@ -294,7 +299,7 @@ def _place(numbers: Iterable[int], size: int, most: int | None) -> list[int] | N
             begin = slot
             while slots[slot]:
                 slot = slot + 1 & mask
-            if most is not None and (slot - begin & mask) >= most:
+            if (slot - begin & mask) >= most:
                 return None
         slots[slot] = number
     return slots

@@ -42,7 +42,7 @@ MAGIC: Final = b"txdnsz01"
 #: Reads the same on machines of one order of octets only.
 _MARK: Final = 0x01020304
 
-_HEAD: Final = Struct("=8sIQIIIIIIIIIIIIII")
+_HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
 
 #: Octets at a time when a file is summed up.
 _CHUNK: Final = 1 << 20
@@ -52,11 +52,11 @@ class Header:
     """
     What an image says of itself, and where its parts are.
 
-    @ivar digest: whether keys are placed by BLAKE2b rather than by CRC-32.
+    @ivar salt: eight octets where keys are placed by BLAKE2b with them, none where it is done by CRC-32.
     """
 
     __slots__ = (
-        "size", "nodes", "records", "slots", "digest", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
+        "size", "nodes", "records", "slots", "salt", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
     )
 
     def __init__(
@@ -65,7 +65,7 @@ class Header:
         nodes: int,
         records: int,
         slots: int,
-        digest: bool,
+        salt: bytes,
         chain: int,
         hashed: int,
         names: int,
@@ -78,7 +78,7 @@ class Header:
         self.nodes = nodes
         self.records = records
         self.slots = slots
-        self.digest = digest
+        self.salt = salt
         self.chain = chain
         self.hashed = hashed
         self.names = names
@@ -112,18 +112,18 @@ class Header:
         @return: the header, apex and fingerprint, up to where the arrays begin.
         """
         head = _HEAD.pack(
-            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, self.digest, self.chain, self.hashed,
-            self.names, self.area, self.serial, self.apex, self.fingerprint, self.summed, 0, 0,
+            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt), self.chain, self.hashed,
+            self.names, self.area, self.serial, self.apex, self.fingerprint, self.summed, self.salt,
         )  # fmt: skip
         said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
         return said + bytes(-len(said) % 8)
 
 
-def digested(key: bytes) -> int:
+def digested(key: bytes, salt: bytes) -> int:
     """
     @return: the number by which a key is placed where names were chosen to meet in CRC-32.
     """
-    return int.from_bytes(blake2b(key, digest_size=4).digest(), "little")
+    return int.from_bytes(blake2b(key, digest_size=4, salt=salt).digest(), "little")
 
 
 def abridged(order: bytes) -> int:
@@ -147,7 +147,7 @@ class Image:
 
     __slots__ = (
         "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes",
-        "_buffer", "_words", "_mask", "_digest", "_summed", "_octets",
+        "_buffer", "_words", "_mask", "_salt", "_summed", "_octets",
         "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ class Image:
         """
         try:
             fields = _HEAD.unpack_from(buffer, start)
-            magic, mark, size, nodes, records, slots, digest, chain, hashed, names, area, serial, apex, prints, summed, _, _ = fields
+            magic, mark, size, nodes, records, slots, salted, chain, hashed, names, area, serial, apex, prints, summed, salt = fields
             place = start + _HEAD.size
             check = int.from_bytes(buffer[place : place + 4], "little")
             head = buffer[start:place]
@@ -172,7 +172,7 @@ class Image:
         if crc32(head + said) != check or len(said) != apex + prints:
             raise BadImage("the header of the image is damaged")
         header = Header(
-            nodes=nodes, records=records, slots=slots, digest=bool(digest), chain=chain, hashed=hashed, names=names, area=area,
+            nodes=nodes, records=records, slots=slots, salt=salt, chain=chain, hashed=hashed, names=names, area=area,
             serial=serial, apex=apex, fingerprint=prints, summed=summed,
         )  # fmt: skip
         places = header.places()
@@ -190,7 +190,7 @@ class Image:
         self._buffer = buffer
         self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
         self._mask = slots - 1
-        self._digest = bool(digest)
+        self._salt: bytes = salt if salted else b""
         self._order = start + places[0]
         self._records = start + places[1] >> 2
         self._counts = start + places[2] >> 2
@@ -254,7 +254,7 @@ class Image:
         slots = self._slots
         names = self._names - 1
         keys = self._keys
-        slot = digested(key) if self._digest else crc32(key)
+        slot = digested(key, self._salt) if self._salt else crc32(key)
         while found := words[slots + (slot & mask)]:
             place = names + found
             if buffer[keys + words[place] : keys + words[place + 1]] == key:

@@ -23,7 +23,7 @@ __all__ = [
 #: Octets of an image: its arrays count in 32 bits.
 IMAGE_OCTETS: Final = Limit(default=0xFFFFFFFF, least=4096, most=0xFFFFFFFF)
 
-#: Slots that are looked at for one name; when a checksum would need more, names were chosen for it and a keyless digest is used.
+#: Slots that are looked at for one name; when a checksum would need more, names were chosen for it and a salted digest is used.
 PROBES: Final = Limit(default=64, least=8, most=1024)
 
 # -- versions
