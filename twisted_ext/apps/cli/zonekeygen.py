@@ -22,7 +22,8 @@ Usage: txdns zone keygen [-a ALGORITHM] [-o FILE] NAME
 Makes a secret that two servers, or a server and who changes its zones, can share (TSIG), and
 writes it as servers read it: txdns with key-file, BIND, NSD's and Knot's tools.
 
-  -a ALGORITHM   {algorithms} (hmac-sha256)
+  -a ALGORITHM   {algorithms};
+                 hmac-sha256 by default
   -o FILE        write it there, readable to nobody else; an existing file stays as it is
 
   txdns zone keygen -o dhcp.key dhcp.example.org

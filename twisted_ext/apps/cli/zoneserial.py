@@ -29,8 +29,8 @@ it stands, and nothing else is: comments and columns stay.
   txdns zone serial example.org=/etc/zones/primary --set 2026112001
 
   --bump   auto: as the number looks; increment: one more; dateserial: the day and two digits,
-           such as 2026112000; unixtime: seconds since 1970. One more in any case where that would not
-           be later (RFC 1982)
+           such as 2026112000; unixtime: seconds since 1970. One more in any case where that
+           would not be later (RFC 1982)
   --set    this number, whatever the old one is
   --json   one object: zone, serial, and before where it was changed
 
