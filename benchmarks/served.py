@@ -369,8 +369,10 @@ def record(report: Report) -> None:
     """
     Keep the report, and say in the README what it says.
     """
-    RECORD.write_text(report.toJSON(), "utf-8")
-    _README.write_text(replaced(_README.read_text("utf-8"), block(report)), "utf-8")
+    written = report.toJSON()
+    RECORD.write_text(written, "utf-8")
+    # Of what stands there, which is rounded: whoever rounds twice may come to something else.
+    _README.write_text(replaced(_README.read_text("utf-8"), block(Report.fromJSON(written))), "utf-8")
 
 
 def _words(text: str) -> list[str]:
