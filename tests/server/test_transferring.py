@@ -1,0 +1,233 @@
+"""
+Tests of giving zones to those who may have them.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.internet.interfaces import IPushProducer
+
+from tests.queries import optOf
+from tests.server.askers import Asker, Datagrams, transferOf
+from tests.server.replicas import KEYS, PRIMARY, Host, ReplicaTestCase
+from tests.zone.changing import APEX, ZONE, record, textsOf
+from twisted_ext.server.transferring import Transferring
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.options import optionsOf
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.tsigstream import StreamVerifying
+
+#: A zone of some megabytes.
+LARGE = ZONE + "\n".join([f'host{number} 300 TXT "{"x" * 240}"' for number in range(12_000)])
+
+KEY = next(iter(KEYS.values()))
+
+
+class TransferringTests(ReplicaTestCase):
+    """
+    Tests for L{Transferring}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.askers: list[Asker] = []
+
+    def tearDown(self) -> None:
+        for each in self.askers:
+            each.transport.abortConnection()
+        self.network.advance(1)
+        self.assertEqual(self.transferring.running, 0)
+        super().tearDown()
+
+    @property
+    def transferring(self) -> Transferring:
+        """
+        What is tested.
+        """
+        return self.primary.replication.transferring
+
+    def connect(self) -> Asker:
+        """
+        @return: a new connection.
+        """
+        asker = Asker.at(self.network, self.here, PRIMARY)
+        self.askers.append(asker)
+        return asker
+
+    def asked(self, octets: bytes, seconds: float = 5.0) -> Asker:
+        """
+        @return: a connection on which this was asked, when the time has passed.
+        """
+        asker = self.connect()
+        asker.ask(octets)
+        self.network.advance(seconds)
+        return asker
+
+    def datagram(self, octets: bytes) -> Message:
+        """
+        @return: the reply to this by UDP.
+        """
+        socket = Datagrams()
+        port = self.here.listenUDP(0, socket)
+        port.write(octets, (PRIMARY, 53))
+        self.network.advance(1)
+        port.stopListening()
+        return Message.fromWire(socket.replies[0]).check()
+
+    def offer(self, text: str = ZONE, grants: tuple[str, ...] = ("any",)) -> None:
+        """
+        Serve the zone to these.
+        """
+        self.primary.serve(text)
+        self.primary.adopt(allow_transfer=grants)
+
+    def test_given(self) -> None:
+        """
+        Who may have the zone gets all of it, and may ask other things on the same connection.
+        """
+        self.offer(LARGE)
+        asker = self.asked(transferOf()[0])
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        sent = {(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in asker.records}
+        self.assertEqual(sent, textsOf(place.zone.current))
+        self.assertEqual((asker.records[0].rrType, asker.records[-1].rrType, asker.lost), (SOA, SOA, False))
+        asker.ask(transferOf(id=9)[0], transferOf(id=10)[0])
+        self.network.advance(5)
+        self.assertEqual({each[:2] for each in asker.messages}, {b"\x00\x07", b"\x00\x09", b"\x00\x0a"})
+
+    def test_denied(self) -> None:
+        """
+        Nobody gets anything who was not told of; other names are not served here.
+        """
+        self.primary.serve()
+        for grants in ((), ("198.51.100.0/24",), ("key=one.key",), ("198.51.100.0/24 key=one.key",)):
+            self.primary.adopt(allow_transfer=grants)
+            for octets in (transferOf()[0], transferOf(soa=record("@ 300 SOA a b 1 2 3 4 5"))[0]):
+                asker = self.asked(octets, 1)
+                self.assertEqual((asker.rcode, asker.records), (Rcode.REFUSED, []))
+        self.assertEqual(self.asked(transferOf(nameFromText("www.example.org"))[0], 1).rcode, Rcode.NOTAUTH)
+        self.offer()
+        self.assertEqual(self.asked(transferOf()[0], 1).rcode, 0)
+
+    def test_keys(self) -> None:
+        """
+        With the key it is given, every message of it signed.
+        """
+        self.offer(LARGE, ("key=one.key",))
+        now = self.here.seconds()
+        octets, mac = transferOf(key=KEY, now=now)
+        asker = self.asked(octets)
+        self.assertGreater(len(asker.messages), 10)
+        verifying = StreamVerifying({KEY.name: KEY}, mac)
+        for each in asker.messages:
+            self.assertTrue(verifying.feed(each, now).good)
+        octets, _ = transferOf(key=list(KEYS.values())[1], now=now)
+        self.assertEqual(self.asked(octets).rcode, Rcode.REFUSED)
+        octets, _ = transferOf(key=KEY, now=now - 4000)
+        self.assertEqual(self.asked(octets).rcode, Rcode.NOTAUTH)
+
+    def test_datagrams(self) -> None:
+        """
+        By UDP there are changes that fit, the SOA alone where they do not, and no whole zones (RFC 1995, section 2; RFC 5936, section 4.2).
+        """
+        self.offer()
+        self.assertEqual(self.datagram(transferOf()[0]).rcode, Rcode.FORMERR)
+        old = self.primary.zones.at(APEX)
+        assert old is not None and old.zone is not None
+        soa = old.zone.current.soa
+        self.primary.change("new 300 A 192.0.2.9")
+        reply = self.datagram(transferOf(soa=soa)[0])
+        self.assertEqual([each.rrType for each in reply.records()[0]], [SOA, SOA, SOA, 1, SOA])
+        self.primary.change(*[f"more{number} 300 A 192.0.2.9" for number in range(4)])
+        reply = self.datagram(transferOf(soa=soa)[0])
+        self.assertEqual([each.rrType for each in reply.records()[0]], [SOA, SOA, SOA] + [1] * 5 + [SOA])
+        self.primary.change(*[f'text{number} 300 TXT "{"x" * 100}"' for number in range(10)])
+        reply = self.datagram(transferOf(soa=soa)[0])
+        self.assertEqual([each.rrType for each in reply.records()[0]], [SOA])
+        malformed = bytearray(transferOf()[0])
+        malformed[-3] = 251
+        self.assertEqual(self.datagram(bytes(malformed)).rcode, Rcode.FORMERR)
+
+    def test_unread(self) -> None:
+        """
+        For a client that does not read no more is made than one message ahead, and in the end it is cut off; others are answered meanwhile.
+        """
+        self.offer(LARGE)
+        asker = self.connect()
+        paused = IPushProducer(asker.transport)
+        paused.pauseProducing()
+        made: list[int] = []
+        with patch("twisted_ext.server.transferring._Counted.__next__", _counting(made)):
+            asker.ask(transferOf()[0])
+            self.network.advance(3)
+            self.assertLess(sum(made), 400_000)
+            self.assertEqual(self.transferring.running, 1)
+            other = self.asked(transferOf()[0], 2)
+            self.assertEqual(other.records[-1].rrType, SOA)
+        self.network.advance(20)
+        self.assertEqual(self.transferring.running, 0)
+
+    def test_slowly(self) -> None:
+        """
+        A client that reads now and then gets everything.
+        """
+        self.offer(LARGE)
+        asker = self.connect()
+        paused = IPushProducer(asker.transport)
+        asker.ask(transferOf()[0])
+        for _ in range(200):
+            paused.pauseProducing()
+            self.network.advance(2)
+            paused.resumeProducing()
+            self.network.advance(0.01)
+        self.network.advance(1)
+        self.assertEqual(len(asker.records), 12_000 + 11 + 1)
+
+    def test_bounded(self) -> None:
+        """
+        Only so many transfers run at a time, in all and for one network; who is refused may come again.
+        """
+        with patch("twisted_ext.server.transferring.TRANSFERS_OUT_PER_PEER.default", 2):
+            self.primary.end()
+            self.network.advance(1)
+            self.primary = Host(self.there[0], PRIMARY)
+        self.offer(LARGE)
+        stuck = []
+        for _ in range(2):
+            asker = self.connect()
+            IPushProducer(asker.transport).pauseProducing()
+            asker.ask(transferOf()[0])
+            stuck.append(asker)
+        self.network.advance(1)
+        self.assertEqual(self.asked(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
+        # They are cut off after a while.
+        self.network.advance(15)
+        self.assertEqual(self.asked(transferOf()[0]).rcode, 0)
+
+    def test_expire(self) -> None:
+        """
+        Who asks is told for how long the zone still holds: of our own the SOA's time, of one from elsewhere what is left (RFC 7314).
+        """
+        self.offer()
+        octets = bytearray(transferOf()[0] + optOf(options=((9, b""),)))
+        octets[11] = 1
+        edns = Message.fromWire(self.asked(bytes(octets), 1).messages[0]).edns
+        assert edns is not None
+        self.assertEqual([option.seconds for option in optionsOf(edns)], [86400])  # type: ignore[attr-defined]
+
+
+def _counting(made: list[int]) -> object:
+    from twisted_ext.server.transferring import _Counted
+
+    take = _Counted.__next__
+
+    def counted(self: _Counted) -> bytes:
+        message = take(self)
+        made.append(len(message))
+        return message
+
+    return counted
