@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
@@ -149,10 +149,19 @@ class Loading:
     @ivar settled: fires once, when all zones of the beginning have been tried, with how many there are and how many are served.
     """
 
-    def __init__(self, reactor: IReactorTime, sink: Sink, folder: str = "", *, watch: bool = True) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        sink: Sink,
+        folder: str = "",
+        *,
+        watch: bool = True,
+        compilers: Callable[[IReactorTime, Callable[[list[Result]], object]], Compilers] = Compilers,
+    ) -> None:
         """
         @param folder: for images; C{""} for one that ends with this.
         @param watch: make zones ready again when their files have changed.
+        @param compilers: makes what has images made.
 
         @raise BadDescription: the folder cannot be used.
         """
@@ -160,7 +169,7 @@ class Loading:
         self._sink = sink
         self._own = "" if folder else tempfile.mkdtemp(prefix="txdns-")
         self.images = Images(f"{folder or self._own}/zones")
-        self._compilers = Compilers(reactor, self._took)
+        self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, _Wanted] = {}
         self._order: Iterator[_Wanted] = iter(())
         self._resting: dict[str, tuple[tuple[int, int], ...]] = {}
@@ -476,10 +485,3 @@ def _sourcesOf(result: Result) -> tuple[Source, ...]:
 def _number(result: Result, key: str) -> int:
     value = result.get(key)
     return value if isinstance(value, int) else 0
-
-
-def nothing() -> Deferred[list[str]]:
-    """
-    @return: that there is nothing to tell.
-    """
-    return succeed([])

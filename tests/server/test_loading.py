@@ -1,0 +1,446 @@
+"""
+Tests of L{twisted_ext.server.loading}, L{twisted_ext.server.images} and L{twisted_ext.server.placing}: zones from master files to what is
+served.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server.authority import Zones
+from twisted_ext.server.compilers import Compilers, Job, Result
+from twisted_ext.server.images import Images
+from twisted_ext.server.loading import Loading, stateFolder
+from twisted_ext.server.placing import Placing, Told, obey
+from twisted_ext.server.settings import Settings
+from twisted_ext.server.zonesettings import ZoneSettings, zonesOf
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.compiling import Compiling
+
+_TEXT: Final = "$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}"
+
+
+class Inside(Compilers):
+    """
+    Makes images in this process, when it is told to.
+    """
+
+    def __init__(self, reactor: IReactorTime, took: Callable[[list[Result]], object]) -> None:
+        super().__init__(reactor, took)
+        self.jobs: list[Job] = []
+        self.made = 0
+
+    def add(self, job: Job) -> None:
+        """
+        Keep it for later.
+        """
+        self.jobs.append(job)
+
+    def run(self) -> None:
+        """
+        Do all that is to be done.
+        """
+        while self.jobs:
+            job = self.jobs.pop(0)
+            compiling = Compiling()
+            results = [compiling.perform(line) for line in job.lines().splitlines()]
+            compiling.end()
+            self.made += len(job.zones)
+            self.took([json.loads(json.dumps(result)) for result in results if "name" in result])
+
+    def close(self) -> None:
+        """
+        Forget it.
+        """
+        self.jobs.clear()
+
+
+class LoadingTests(SynchronousTestCase):
+    """
+    Tests for L{Loading}.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.clock = Clock()
+        self.zones = Zones()
+        self.stamp = 1_000_000_000
+
+    def write(self, name: str, more: str = "", *, serial: int = 1) -> ZoneSettings:
+        """
+        Write a master file, not within the same moment as another time.
+        """
+        path = self.folder / name
+        path.write_text(_TEXT.format(serial=serial, more=more))
+        self.stamp += 1_000_000_000
+        os.utime(path, ns=(self.stamp, self.stamp))
+        return ZoneSettings.of(name, str(path))
+
+    def load(self, *zones: ZoneSettings, watch: bool = True, run: bool = True) -> Loading:
+        """
+        Begin, as a server does that is started.
+        """
+        made: list[Inside] = []
+
+        def make(reactor: IReactorTime, took: Callable[[list[Result]], object]) -> Compilers:
+            made.append(Inside(reactor, took))
+            return made[0]
+
+        self.placing = Placing(self.zones, today=lambda: 5.0)
+        loading = Loading(self.clock, self.placing, str(self.folder / "state"), watch=watch, compilers=make)
+        self.compilers = made[0]
+        self.addCleanup(self.close, loading)
+        loading.begin(zones)
+        if run:
+            self.compilers.run()
+        return loading
+
+    def close(self, loading: Loading) -> None:
+        """
+        End it, if that has not been done; nothing of it is left.
+        """
+        if loading not in self.closed:
+            self.closed.append(loading)
+            loading.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @property
+    def closed(self) -> list[Loading]:
+        """
+        Those that have been ended.
+        """
+        found: list[Loading] = self.__dict__.setdefault("_closed", [])
+        return found
+
+    def serial(self, name: str) -> int | None:
+        """
+        @return: of what is served.
+        """
+        place = self.zones.at(nameFromText(name))
+        zone = None if place is None else place.served()
+        return None if zone is None else zone.current.serial
+
+    def said(self, name: str) -> str:
+        """
+        @return: what is wrong with a zone.
+        """
+        place = self.zones.at(nameFromText(name))
+        assert place is not None
+        return place.said
+
+    def finish(self, waiting: Deferred[list[str]]) -> list[str]:
+        """
+        @return: what came of a reload.
+        """
+        for _ in range(20):
+            self.clock.advance(0.01)
+            self.compilers.run()
+        return self.successResultOf(waiting)
+
+    def test_loaded(self) -> None:
+        """
+        A zone is expected at once, and served when its image is ready.
+        """
+        loading = self.load(self.write("example.org"), run=False)
+        place = self.zones.at(nameFromText("example.org"))
+        assert place is not None
+        self.assertEqual((place.state, place.zone), ("loading", None))
+        self.assertNoResult(loading.settled)
+        self.compilers.run()
+        self.assertEqual((self.serial("example.org"), place.state, place.records, place.since), (1, "serving", 3, 5.0))
+        self.assertEqual(self.successResultOf(loading.settled), (1, 1))
+
+    def test_foundAgain(self) -> None:
+        """
+        The next start serves the image of a file that has not changed without reading that, and that of none that has.
+        """
+        zones = [self.write(name) for name in ("example.org", "example.net", "example.com")]
+        self.close(self.load(*zones))
+        self.write("example.com", serial=2)
+        self.zones = Zones()
+        loading = self.load(*zones, run=False)
+        self.assertEqual([self.serial(name) for name in ("example.org", "example.net", "example.com")], [1, 1, None])
+        self.compilers.run()
+        self.assertEqual((self.serial("example.com"), self.compilers.made), (2, 1))
+        self.assertEqual(self.successResultOf(loading.settled), (3, 3))
+
+    def test_included(self) -> None:
+        """
+        A file that a zone includes belongs to it: where that has changed, the image is of no use.
+        """
+        included = self.folder / "more"
+        included.write_text("www A 192.0.2.80\n")
+        os.utime(included, ns=(1, 1))
+        zone = self.write("example.org", "$INCLUDE more\n")
+        self.close(self.load(zone))
+        included.write_text("www A 192.0.2.81\n")
+        self.zones = Zones()
+        self.load(zone, run=False)
+        self.assertIsNone(self.serial("example.org"))
+
+    def test_damaged(self) -> None:
+        """
+        An image that is not as it was written is made anew, and so is one that is cut; an index with rubbish in it does no harm.
+        """
+        zone = self.write("example.org")
+        self.close(self.load(zone))
+        for cut in (100, 0, -9):
+            (image,) = (self.folder / "state" / "zones").glob("*.image")
+            octets = image.read_bytes()
+            image.chmod(0o600)
+            image.write_bytes(octets[:cut])
+            with open(self.folder / "state" / "zones" / "index", "a") as index:
+                index.write('["example.org.", 5]\n{\n[]\n\x00')
+            self.zones = Zones()
+            loading = self.load(zone, run=False)
+            self.assertIsNone(self.serial("example.org"), cut)
+            self.compilers.run()
+            self.assertEqual(self.serial("example.org"), 1)
+            self.close(loading)
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong with a master file is told with file, line and column. Other zones are served, and the wrong one once it is right.
+        """
+        bad = self.write("example.net", "www A 192.0.2.300\nwww MX\n")
+        loading = self.load(self.write("example.org"), bad)
+        self.assertEqual(self.successResultOf(loading.settled), (2, 1))
+        self.assertEqual((self.serial("example.org"), self.serial("example.net")), (1, None))
+        self.assertIn(f"{bad.file}:5:7: ", self.said("example.net"))
+        self.write("example.net")
+        for _ in range(3):
+            self.clock.advance(1)
+            self.compilers.run()
+        self.assertEqual((self.serial("example.net"), self.said("example.net")), (1, ""))
+
+    def test_missing(self) -> None:
+        """
+        A master file that is not there is told by its name, and served when it comes.
+        """
+        zone = ZoneSettings.of("example.org", str(self.folder / "example.org"))
+        self.load(zone)
+        self.assertIn(zone.file, self.said("example.org"))
+        self.write("example.org")
+        for _ in range(3):
+            self.clock.advance(1)
+            self.compilers.run()
+        self.assertEqual(self.serial("example.org"), 1)
+
+    def test_followed(self) -> None:
+        """
+        A file that has changed is loaded once it has stayed the same for a while: whoever writes it may not be done. What is wrong with it
+        leaves the old zone in force.
+        """
+        self.load(self.write("example.org"))
+        self.write("example.org", serial=2)
+        self.clock.advance(1)
+        self.write("example.org", serial=3)
+        self.clock.advance(1)
+        self.assertEqual(self.compilers.jobs, [])
+        self.clock.advance(1)
+        self.compilers.run()
+        self.assertEqual(self.serial("example.org"), 3)
+        self.write("example.org", "www A\n", serial=4)
+        for _ in range(3):
+            self.clock.advance(1)
+            self.compilers.run()
+        self.assertEqual(self.serial("example.org"), 3)
+        self.assertIn(":5:", self.said("example.org"))
+        self.assertEqual(self.compilers.made, 3)
+        self.clock.advance(10)
+        self.assertEqual(self.compilers.jobs, [])
+
+    def test_notFollowed(self) -> None:
+        """
+        Files are left alone where nobody wants them followed.
+        """
+        self.load(self.write("example.org"), watch=False)
+        self.write("example.org", serial=2)
+        for _ in range(5):
+            self.clock.advance(1)
+        self.assertEqual(self.compilers.jobs, [])
+
+    def test_reload(self) -> None:
+        """
+        A reload loads what has changed and what is new, and lets go of what is not wanted any more; it tells all of it.
+        """
+        one, two, three = self.write("example.org"), self.write("example.net"), self.write("example.com")
+        loading = self.load(one, two)
+        place = self.zones.at(nameFromText("example.org"))
+        assert place is not None and place.served() is not None
+        zone = place.zone
+        assert zone is not None
+        epoch = zone.epoch.value
+        self.write("example.org", serial=2)
+        lines = self.finish(loading.reload([one, three]))
+        self.assertEqual(
+            sorted(lines),
+            [
+                "example.com.: serial 1, 3 records",
+                "example.net.: is served no more",
+                "example.org.: serial 1 is now 2, 3 records",
+            ],
+        )
+        self.assertGreater(zone.epoch.value, epoch)
+        self.assertEqual([self.serial(name) for name in ("example.org", "example.net", "example.com")], [2, None, 1])
+        self.assertEqual(self.finish(loading.reload([one, three])), [])
+
+    def test_reloadZone(self) -> None:
+        """
+        One zone can be loaded whether its file has changed or not; whoever asks learns what is wrong with it, and a serial number that went
+        back is told.
+        """
+        loading = self.load(self.write("example.org", serial=7))
+        apex = nameFromText("example.org")
+        self.assertEqual(self.finish(loading.reloadZone(apex)), ["example.org.: serial 7 as before, 3 records"])
+        self.write("example.org", serial=6)
+        self.assertEqual(
+            self.finish(loading.reloadZone(apex)),
+            ["example.org.: serial 7 is now 6, 3 records; it went back, so secondaries will not take it"],
+        )
+        zone = self.write("example.org", "www A\n", serial=8)
+        first, second = self.finish(loading.reloadZone(apex))
+        self.assertIn(f"{zone.file}:5:", first)
+        self.assertTrue(second.startswith("example.org.: serial 6 stays in force: "), second)
+        self.failureResultOf(loading.reloadZone(nameFromText("example.net")), CallerFault)
+
+    def test_again(self) -> None:
+        """
+        Who asks for a zone while it is being loaded gets what the file says then, not what it said before.
+        """
+        loading = self.load(self.write("example.org"))
+        first = loading.reloadZone(nameFromText("example.org"))
+        self.write("example.org", serial=2)
+        second = loading.reloadZone(nameFromText("example.org"))
+        self.compilers.run()
+        self.assertIn("2", self.successResultOf(second)[-1])
+        self.successResultOf(first)
+        self.assertEqual(self.serial("example.org"), 2)
+
+    def test_room(self) -> None:
+        """
+        Images that no zone is served from any more are removed, and those that a crash has left as well.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone)
+        folder = self.folder / "state" / "zones"
+        for serial in range(2, 6):
+            self.write("example.org", serial=serial)
+            self.finish(loading.reloadZone(zone.name))
+        self.assertEqual(len(list(folder.glob("*.image"))), 1)
+        self.close(loading)
+        (folder / "77.image").write_bytes(b"left behind")
+        self.zones = Zones()
+        self.load(zone)
+        self.assertEqual(len(list(folder.glob("*.image"))), 1)
+        self.assertEqual(self.serial("example.org"), 5)
+
+    def test_oneServer(self) -> None:
+        """
+        A folder is one server's: a second one is told so.
+        """
+        self.load(self.write("example.org"))
+        with self.assertRaises(BadDescription) as caught:
+            Images(str(self.folder / "state" / "zones"))
+        self.assertIn("another server's", str(caught.exception))
+
+    def test_many(self) -> None:
+        """
+        Small zones are made ready many at a time, into one file; what is wrong with one of them is no matter to the others.
+        """
+        zones = [self.write(f"z{number}.example", "www A\n" if number == 7 else "") for number in range(40)]
+        loading = self.load(*zones)
+        self.assertEqual(self.successResultOf(loading.settled), (40, 39))
+        self.assertEqual(len(list((self.folder / "state" / "zones").glob("*.image"))), 1)
+        self.assertEqual([number for number in range(40) if self.serial(f"z{number}.example") != 1], [7])
+        self.write("z8.example", serial=2)
+        self.finish(loading.reloadZone(nameFromText("z8.example")))
+        self.assertEqual([self.serial(f"z{number}.example") for number in (6, 8)], [1, 2])
+
+    def test_workers(self) -> None:
+        """
+        Workers are told of all changes and map the same images; one that begins later is told of everything.
+        """
+        told: list[Told] = []
+        theirs = Zones()
+        worker = Placing(theirs)
+        zones = [self.write("example.org"), self.write("example.net", "www A\n")]
+        loading = self.load(run=False)
+        self.placing._tell = told.append
+        waiting = loading.reload(zones)
+        self.finish(waiting)
+        for each in told:
+            obey(worker, json.loads(json.dumps([each.toList()])))
+        late = Zones()
+        for some in self.placing.everything():
+            obey(Placing(late), json.loads(json.dumps(some)))
+        for table in (theirs, late):
+            place = table.at(nameFromText("example.org"))
+            assert place is not None and place.served() is not None and place.zone is not None
+            self.assertEqual(place.zone.current.serial, 1)
+            other = table.at(nameFromText("example.net"))
+            assert other is not None
+            self.assertEqual(other.state, "failed")
+        obey(worker, [["loaded", b"\x03org\x00".hex(), "", str(self.folder / "gone"), 0, 1, 1]])
+        place = theirs.at(b"\x03org\x00")
+        assert place is not None
+        self.assertEqual(place.state, "failed")
+        obey(worker, [["remove", nameFromText("example.org").hex()]])
+        self.assertIsNone(theirs.at(nameFromText("example.org")))
+
+
+class SettingsTests(SynchronousTestCase):
+    """
+    Tests of how servers are told of zones.
+    """
+
+    def test_folders(self) -> None:
+        """
+        Zones may be the files of a folder, or the lines of a list; what is said of one by itself goes before.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for name in ("example.org", "example.net.zone", ".hidden", "old~"):
+            (folder / name).write_text("")
+        listed = Path(self.mktemp())
+        listed.write_text("# two\nexample.com /zones/c\n\nExample.NET  /zones/n n\n")
+        settings = Settings.of(zone=["example.org=/own"], zones=[str(folder), str(listed)])
+        self.assertEqual(
+            {zone.text: zone.file for zone in zonesOf(settings)},
+            {"example.org.": "/own", "example.net.": f"{folder.absolute()}/example.net.zone", "example.com.": "/zones/c"},
+        )
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be is told with what would be right.
+        """
+        for wrong in ("example.org", "=x", "example.org=", f"{'a' * 64}.org=/x", {"file": "/x"}, {"name": "example.org", "fiel": "/x"}):
+            with self.assertRaises(BadDescription):
+                Settings.of(zone=[wrong])
+        with self.assertRaises(BadDescription) as caught:
+            zonesOf(Settings.of(zone=["example.org=/a", "Example.org=/b"]))
+        self.assertIn("twice", str(caught.exception))
+        listed = Path(self.mktemp())
+        listed.write_text("example.org\n")
+        with self.assertRaises(BadDescription) as caught:
+            zonesOf(Settings.of(zones=[str(listed)]))
+        self.assertIn(f"{listed}:1:", str(caught.exception))
+
+    def test_state(self) -> None:
+        """
+        What is to be found again lies where the setting says, or systemd.
+        """
+        self.assertEqual(stateFolder(Settings.of(state="/a"), {"STATE_DIRECTORY": "/b"}), "/a")
+        self.assertEqual(stateFolder(Settings(), {"STATE_DIRECTORY": "/b:/c"}), "/b")
+        self.assertEqual(stateFolder(Settings(), {}), "")
