@@ -14,8 +14,28 @@ from typing import Final
 from twisted_ext.wire.records import RRSet
 
 __all__ = [
-    "CUT", "DNAME", "CNAME", "OCCLUDED", "EMPTY", "WILDCARD", "SIGNED", "HASHED", "Node", "keyBelow", "parentKey", "sortKey",
-    "flagsOf", "hashingOf", "isHashed", "gathered", "decoded", "rendered", "recordsOf", "STAR", "SOA_OCTETS",
+    "CUT",
+    "DNAME",
+    "CNAME",
+    "OCCLUDED",
+    "EMPTY",
+    "WILDCARD",
+    "SIGNED",
+    "HASHED",
+    "Node",
+    "keyBelow",
+    "parentKey",
+    "sortKey",
+    "flagsOf",
+    "hashingOf",
+    "isHashed",
+    "isSettled",
+    "gathered",
+    "decoded",
+    "rendered",
+    "recordsOf",
+    "STAR",
+    "SOA_OCTETS",
 ]
 
 #: A delegation: NS records at another name than the apex.
@@ -231,11 +251,9 @@ def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] 
     return False
 
 
-def _order(rrset: RRSet) -> tuple[int, int]:
+def _order(rrset: RRSet) -> int:
     rrType = rrset.rrType
-    if rrType == _RRSIG:
-        return rrType, int.from_bytes(rrset.rdatas[0][:2], "big")
-    return rrType, 0
+    return rrType << 16 | int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == _RRSIG else rrType << 16
 
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
@@ -243,18 +261,19 @@ def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
     Put the sets of one node in order: types ascending, equal rdata once, one TTL for each set (RFC 2181, section 5),
     signatures apart by the type that they cover. Sets without records are left out.
     """
-    merged: dict[tuple[int, int], RRSet] = {}
+    groups: dict[int, list[RRSet]] = {}
     for rrset in sets:
         for part in _apart(rrset):
-            place = _order(part)
-            before = merged.get(place)
-            if before is None:
-                rdatas = part.rdatas if len(part.rdatas) == 1 else tuple(dict.fromkeys(part.rdatas))
-                merged[place] = part if rdatas is part.rdatas else RRSet(part.name, part.rrType, part.rrClass, part.ttl, rdatas)
-            else:
-                rdatas = tuple(dict.fromkeys(before.rdatas + part.rdatas))
-                merged[place] = RRSet(before.name, before.rrType, before.rrClass, min(before.ttl, part.ttl), rdatas)
-    return tuple([merged[place] for place in sorted(merged)])
+            groups.setdefault(_order(part), []).append(part)
+    return tuple([_merged(groups[place]) for place in sorted(groups)])
+
+
+def _merged(parts: list[RRSet]) -> RRSet:
+    first = parts[0]
+    if len(parts) == 1 and len(first.rdatas) == 1:
+        return first
+    rdatas = tuple(dict.fromkeys([rdata for part in parts for rdata in part.rdatas]))
+    return RRSet(first.name, first.rrType, first.rrClass, min([part.ttl for part in parts]), rdatas)
 
 
 def _apart(rrset: RRSet) -> Iterable[RRSet]:
@@ -280,19 +299,39 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
 
     @raise IndexError: the octets are no such records. So are L{struct.error<struct.error>} and L{ValueError}.
     """
-    sets: list[RRSet] = []
-    position = 0
     end = len(records)
+    if end:
+        # Most names have one record.
+        _, rrType, rrClass, ttl, length = _fixed(records, labels)
+        start = labels + _BETWEEN
+        if start + length == end:
+            return (RRSet(records[:labels] + apexName, rrType, rrClass, ttl, (records[start:],)),)
+    # Of each set its name, type and class, its TTLs, and its rdata.
+    groups: dict[int, tuple[bytes, int, int, list[int], list[bytes]]] = {}
+    position = 0
     while position < end:
         fixed = position + labels
         _, rrType, rrClass, ttl, length = _fixed(records, fixed)
-        rdata = fixed + _BETWEEN
-        name = records[position:fixed] + apexName
-        position = rdata + length
-        sets.append(RRSet(name, rrType, rrClass, ttl, (records[rdata:position],)))
+        start = fixed + _BETWEEN
+        rdata = records[start : start + length]
+        place = rrType << 16 | int.from_bytes(rdata[:2], "big") if rrType == _RRSIG else rrType << 16
+        group = groups.get(place)
+        if group is None:
+            groups[place] = (records[position:fixed] + apexName, rrType, rrClass, [ttl], [rdata])
+        else:
+            group[3].append(ttl)
+            group[4].append(rdata)
+        position = start + length
     if position != end:
         raise IndexError("a record runs out of its node")
-    return tuple(sets) if len(sets) == 1 else gathered(sets)
+    sets = []
+    for place in sorted(groups):
+        name, rrType, rrClass, ttls, rdatas = groups[place]
+        if len(rdatas) == 1:
+            sets.append(RRSet(name, rrType, rrClass, ttls[0], (rdatas[0],)))
+        else:
+            sets.append(RRSet(name, rrType, rrClass, min(ttls), tuple(dict.fromkeys(rdatas))))
+    return tuple(sets)
 
 
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
@@ -304,6 +343,27 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
     return [owner + _pack(_TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
+
+
+def isSettled(records: bytes, labels: int) -> bool:
+    """
+    @param records: the records of one node, as L{rendered} wrote them.
+
+    @return: whether each of them is a set of its own, so that no two can be equal or differ in their TTLs.
+    """
+    kinds = set()
+    position = 0
+    end = len(records)
+    while position < end:
+        fixed = position + labels
+        kind = records[fixed + 2 : fixed + 4]
+        if kind == b"\x00\x2e":
+            kind += records[fixed + _BETWEEN : fixed + _BETWEEN + 2]
+        if kind in kinds:
+            return False
+        kinds.add(kind)
+        position = fixed + _BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
+    return True
 
 
 def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
