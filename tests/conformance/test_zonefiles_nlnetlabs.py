@@ -1,0 +1,78 @@
+"""
+NLnet Labs' cases for master files: a text, and the records that it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.corpora import corpus
+from tests.zone.masters import readText
+from twisted_ext.wire.escapes import quoted
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
+from twisted_ext.wire.rrtypes import typeNumber
+
+#: Cases of which we read less, and why.
+EXCEPTED: Final = {
+    "mixedclass": "one file holds records of one class (RFC 1035, section 5.2)",
+    "defaultclass": "of classes there is IN (RFC 1035, section 3.2.4: the Internet); others are left out with a warning",
+    "unknown-zero-length": "TXT has one string or more (RFC 1035, section 3.3.14)",
+}
+
+_RESULT: Final = re.compile(r"  - owner: (\S+)\n    class: (\w+)\n    ttl: (\d+)\n    data: !(\w+)\n((?:      .*\n)*)")
+
+Record = tuple[bytes, int, int, bytes]
+
+
+def resultsOf(text: str) -> tuple[list[Record], set[str]]:
+    """
+    @return: the records of a case, of class IN, and the classes that there are.
+    """
+    found: list[Record] = []
+    classes: set[str] = set()
+    for owner, rrClass, ttl, kind, data in _RESULT.findall(text.rstrip() + "\n"):
+        classes.add(rrClass)
+        lines = [line.strip() for line in data.splitlines() if line.strip()]
+        values = [line.partition(": ")[2] if ": " in line else line.removeprefix("- ") for line in lines]
+        if kind == "Unknown":
+            kind = values[0]
+            digits = values[1] if len(values) > 1 and not values[1].endswith(":") else ""
+            values = ["\\#", str(len(digits) // 2), digits]
+        elif kind == "Txt":
+            values = [quoted(value.encode()) for value in values]
+        number = typeNumber(kind)
+        assert number is not None
+        if rrClass == "IN":
+            rdata = rdataFromText(number, " ".join(values)) if values != ["\\#", "0", ""] else b""
+            found.append((nameFromText(owner), number, int(ttl), rdata))
+    return found, classes
+
+
+class NLnetLabsTests(SynchronousTestCase):
+    """
+    Tests with these cases.
+    """
+
+    def test_cases(self) -> None:
+        """
+        Each text gives the records of its case, with the TTLs that it says or does not say.
+        """
+        paths = sorted(corpus("nlnet-domain/test-data/zonefiles").glob("*.yaml"))
+        self.assertGreater(len(paths), 12)
+        differing: list[str] = []
+        for path in paths:
+            head, _, results = path.read_text("utf-8").partition("\nresult:\n")
+            lines = head.partition("zonefile: |\n")[2].split("\n")
+            text = "".join([f"{line[2:]}\n" for line in lines])
+            wanted, classes = resultsOf(results)
+            self.assertTrue(wanted or classes == {"CH"}, path)
+            for quick in (True, False):
+                # One of the records is the root's.
+                reading = readText("$ORIGIN example.com.\n" + text, ".", quick=quick)
+                if not reading.sound or sorted(reading.records()) != sorted(wanted) or classes != {"IN"}:
+                    differing.append(path.stem)
+        self.assertEqual(set(differing), set(EXCEPTED))
