@@ -108,6 +108,9 @@ class Version:
         """
         @return: the node of this name, if there is one. Names without records have nodes too where there are names below them.
         """
+        if not key:
+            # It has more records than other names, and is asked for with every name that does not exist.
+            return self.top
         overlay = self.overlay
         node = overlay[key] if overlay and key in overlay else self.image.at(key)
         return node if node is None or not self._recut else self._seen(node)
