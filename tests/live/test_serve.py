@@ -1,0 +1,184 @@
+"""
+Tests of C{twistd txdns serve} as people run it: zones from files, changed while it answers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live.twistds import PATIENCE, Load, Twistd, exchange, twistd, wait, workersOf
+from tests.test_architecture import ROOT
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.codes import AA, RA, RD
+
+__all__ = ["text"]
+
+#: Names that L{Load} asks for, and more, so that a zone takes a moment to be made ready.
+_NAMES = 4000
+
+
+def text(serial: int = 1, more: str = "") -> str:
+    """
+    @return: a master file.
+    """
+    lines = [f"h{number} A 192.0.2.{number % 250}\n" for number in range(_NAMES)]
+    return f"$TTL 300\n@ SOA ns mail {serial} 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n{''.join(lines)}{more}"
+
+
+def put(folder: Path, octets: str, name: str = "example.org") -> str:
+    """
+    Put a master file in its place as whoever is careful does.
+
+    @return: its path.
+    """
+    beside = folder / f".{name}.new"
+    beside.write_text(octets)
+    beside.rename(folder / name)
+    return str(folder / name)
+
+
+def serialOf(server: Twistd, name: str = "example.org") -> int | None:
+    """
+    @return: the serial number that a server gives.
+    """
+    import socket
+
+    from twisted_ext.wire.message import Message
+
+    query = os.urandom(2) + buildQuery(RD, questionOf(name, "SOA").toWire(), b"")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.5)
+        asking.connect(("127.0.0.1", server.port))
+        try:
+            asking.send(query)
+            reply = Message.fromWire(asking.recv(4096))
+        except OSError:
+            return None
+    return int.from_bytes(reply.answer[0].rdatas[0][-20:-16], "big") if reply.answer else None
+
+
+def control(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """
+    @return: what C{txdns control} says.
+    """
+    command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "control", "--socket", str(folder / "c"), *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE)
+
+
+def test_serves(tmp_path: Path) -> None:
+    """
+    It answers for its zone by UDP and TCP, refuses all else, asks nobody, and leaves nothing when it ends; the next one has the zone from
+    its image, without a process to make it.
+    """
+    file = put(tmp_path, text())
+    words = ["serve", "--zone", f"example.org={file}", "--state", str(tmp_path / "state")]
+    for start in range(2):
+        with Twistd(tmp_path, *words) as server:
+            wait(lambda: server.ask() == ["192.0.2.80"], server)
+            assert server.ask("h17.example.org", stream=True) == ["192.0.2.17"]
+            assert exchange(server.port, "www.example.org").flags & (AA | RA) == AA
+            assert exchange(server.port, "www.example.net").flags & 15 == 5
+            assert exchange(server.port, "no.example.org").flags & 15 == 3
+            assert ("serial 1, 4004 records" in server.text()) == (start == 0), server.text()
+        assert "Traceback" not in server.text()
+
+
+def test_reloads(tmp_path: Path) -> None:
+    """
+    A zone changes under load, by SIGHUP and by control: no query is lost, none is answered wrong, and a file with errors
+    changes nothing.
+    """
+    file = put(tmp_path, text())
+    words = ["serve", "--zone", f"example.org={file}", "--no-watch", "--control", str(tmp_path / "c")]
+    with Twistd(tmp_path, *words) as server:
+        wait(lambda: serialOf(server) == 1, server)
+        with Load(server.port, wait=PATIENCE) as load:
+            put(tmp_path, text(2))
+            os.kill(server.pid, signal.SIGHUP)
+            wait(lambda: serialOf(server) == 2, server)
+            put(tmp_path, text(3))
+            done = control(tmp_path, "reload")
+            assert done.stdout == "example.org.: serial 2 is now 3, 4004 records\n", done
+            assert serialOf(server) == 3
+            put(tmp_path, text(4, "www A 192.0.2.300\n"))
+            done = control(tmp_path, "zone", "reload", "example.org")
+            assert f"{file}:4006:7: " in done.stdout, done
+            assert serialOf(server) == 3
+            shown = control(tmp_path, "zones").stdout
+            assert "example.org. serving, serial 3, 4004 records" in shown and ":4006:7: " in shown
+            put(tmp_path, text(5))
+            done = control(tmp_path, "zone", "reload", "EXAMPLE.org")
+            assert serialOf(server) == 5, done
+        assert (load.lost, load.wrong) == (0, 0)
+        assert load.asked > 50
+        assert "zones: 1 of 1 are served" in control(tmp_path, "status").stdout
+        assert control(tmp_path, "zone", "reload", "example.net").returncode == 1
+    assert "Traceback" not in server.text()
+
+
+def test_watched(tmp_path: Path) -> None:
+    """
+    A file that is written anew is loaded without anybody saying so.
+    """
+    file = put(tmp_path, text())
+    with Twistd(tmp_path, "serve", "--zone", f"example.org={file}") as server:
+        wait(lambda: serialOf(server) == 1, server)
+        put(tmp_path, text(2))
+        wait(lambda: serialOf(server) == 2, server)
+
+
+def test_workers(tmp_path: Path) -> None:
+    """
+    Several processes serve the same images, change over under load, and one that takes the place of another knows as much.
+    """
+    file = put(tmp_path, text())
+    words = ["serve", "--zone", f"example.org={file}", "--workers", "2", "--control", str(tmp_path / "c")]
+    with Twistd(tmp_path, *words) as server:
+        wait(lambda: len(workersOf(server)) >= 2 and all(serialOf(server) == 1 for _ in range(20)), server)
+        with Load(server.port, wait=PATIENCE) as load:
+            put(tmp_path, text(2))
+            control(tmp_path, "reload")
+            wait(lambda: all(serialOf(server) == 2 for _ in range(20)), server)
+        assert (load.lost, load.wrong) == (0, 0)
+        gone = workersOf(server)[0]
+        os.kill(gone, signal.SIGKILL)
+        wait(lambda: len(workersOf(server)) == 2 and gone not in workersOf(server), server)
+        wait(lambda: all(serialOf(server) == 2 for _ in range(20)), server)
+    assert "Traceback" not in server.text()
+
+
+def test_wrong(tmp_path: Path) -> None:
+    """
+    A server with one zone that is wrong serves the others; one that has no other gives up, and says to the shell where the error is.
+    """
+    good, bad = put(tmp_path, text()), put(tmp_path, text(1, "www MX\n"), "example.net")
+    with Twistd(tmp_path, "serve", "--zone", f"example.org={good}", "--zone", f"example.net={bad}") as server:
+        wait(lambda: server.ask() == ["192.0.2.80"], server)
+        wait(lambda: f"{bad}:4006:" in server.text(), server)
+        assert exchange(server.port, "www.example.net").flags & 15 == 2
+        put(tmp_path, text(), "example.net")
+        wait(lambda: server.ask("www.example.net") == ["192.0.2.80"], server)
+    put(tmp_path, text(1, "www MX\n"), "example.net")
+    command = twistd("-n", "--pidfile", "alone.pid", "txdns", "serve", "--control", "", "--port", "0", "--interface", "127.0.0.1")
+    done = subprocess.run(
+        [*command, "--zone", f"example.net={bad}"], cwd=tmp_path, capture_output=True, text=True, timeout=4 * PATIENCE
+    )
+    assert done.returncode == 1, done
+    assert done.stderr == "twistd txdns: the one zone that there is cannot be served\n"
+    assert f"{bad}:4006:" in done.stdout
+    assert not (tmp_path / "alone.pid").exists()
+
+
+def test_forwardsToo(tmp_path: Path) -> None:
+    """
+    A server that forwards answers for its zones first.
+    """
+    file = put(tmp_path, text())
+    with Twistd(tmp_path, "--upstream", "127.0.0.1:9", "--zone", f"example.org={file}") as server:
+        wait(lambda: server.ask() == ["192.0.2.80"], server)
+        assert exchange(server.port, "www.example.org").flags & (AA | RA) == AA | RA
