@@ -19,7 +19,7 @@ from twisted_ext.zone import building
 from twisted_ext.zone.building import SAYING, ImageBuilder
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.limits import PROBES
-from twisted_ext.zone.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SIGNED
+from twisted_ext.zone.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SIGNED, recordsOf
 
 
 def builder(*lines: str) -> ImageBuilder:
@@ -58,6 +58,20 @@ class ImageBuilderTests(SynchronousTestCase):
         assert node is not None
         self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 30, 2), (16, 60, 1)])
         self.assertEqual(image.tally(image.find(b"\x01a")), 3)
+
+    def test_settlesSignatures(self) -> None:
+        """
+        Signatures of one type are a set, with one TTL; those of different types are not.
+        """
+        signature = "a {} RRSIG {} 8 3 60 20300101000000 20200101000000 {} example.test. AAAA"
+        lines = [signature.format(*words) for words in ((60, "A", 1), (50, "NSEC", 1), (40, "A", 2), (60, "A", 1))]
+        for count, ttls in ((2, [60, 50]), (3, [40, 50]), (4, [40, 50])):
+            image = Image(builder(*lines[:count]).finish())
+            node = image.at(b"\x01a")
+            assert node is not None
+            self.assertEqual(image.rendered(image.find(b"\x01a")), b"".join(recordsOf(node.sets, 2)))
+            self.assertEqual([rrset.ttl for rrset in node.sets], ttls)
+            self.assertEqual(sum([len(rrset.rdatas) for rrset in node.sets]), min(count, 3))
 
     def test_flags(self) -> None:
         """

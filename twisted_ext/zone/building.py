@@ -32,6 +32,7 @@ from twisted_ext.zone.nodes import (
     WILDCARD,
     decoded,
     flagsOf,
+    isSettled,
     keyBelow,
     recordsOf,
     sortKey,
@@ -195,6 +196,8 @@ class ImageBuilder:
         """
         nodes, counts, apexName = self.nodes, self.counts, self.apexName
         for key in {b"", *self.mixed}:
+            if key and isSettled(nodes[key], len(key)):
+                continue
             records = recordsOf(decoded(nodes[key], len(key), apexName), len(key))
             nodes[key] = b"".join(records)
             counts[key] = len(records)
