@@ -1,0 +1,73 @@
+"""
+The scenario that a server with zones has to pass.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.corpora import corpus
+from tests.scenarios.reading import Entry, readScenario
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.server.authority import AuthoritySource, Zones
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.zones import Zone
+
+#: Where an entry has several packets one of which is to match, and in it records that another program does not write as master files do.
+_OTHERWISE: Final = "EXTRA_PACKET"
+
+
+def packetsOf(entry: Entry) -> list[Entry]:
+    """
+    @return: an entry for each of the packets that are as good as each other.
+    """
+    answer = entry.sections.get("ANSWER", [])
+    packets = []
+    while answer:
+        end = answer.index(_OTHERWISE) if _OTHERWISE in answer else len(answer)
+        packet = Entry(entry.line)
+        packet.sections = {**entry.sections, "ANSWER": answer[:end]}
+        packets.append(packet)
+        answer = answer[end + 1 :]
+    return packets or [entry]
+
+
+def recordsOf(sets: tuple[RRSet, ...]) -> set[tuple[bytes, int, bytes]]:
+    """
+    @return: records without TTLs, which the scenario leaves out as it likes.
+    """
+    return {(rrset.name.lower(), rrset.rrType, rdata.lower()) for rrset in sets for rdata in rrset.rdatas}
+
+
+def agrees(found: Answer, packet: Entry) -> bool:
+    """
+    @return: whether an answer is what the scenario wants.
+    """
+    sections = {"ANSWER": found.answer, "AUTHORITY": found.authority, "ADDITIONAL": found.additional}
+    return all(recordsOf(sets) == recordsOf(packet.records(section)) for section, sets in sections.items())
+
+
+def test_auth_zones() -> None:
+    """
+    A server with the zones of RFC 1034, section 6.1, answers as section 6.2 has it.
+    """
+    folder = corpus("nlnet-domain") / "test-data"
+    zones = Zones()
+    for name, origin in (("root", "."), ("edu", "EDU.")):
+        zones.put(Zone.fromText((folder / "zonefiles" / f"rfc1034-6-1-{name}.zone").read_text("ascii"), origin))
+    source = AuthoritySource(zones)
+    checked = 0
+    asked: Entry | None = None
+    for step in readScenario(folder / "server" / "auth_zones.rpl").steps:
+        assert step.entry is not None
+        if step.kind == "QUERY":
+            asked = step.entry
+            continue
+        assert step.kind == "CHECK_ANSWER" and asked is not None and asked.question is not None
+        found = source.answerNow(asked.question, QueryContext(0.0, recursionDesired=False))
+        assert found is not None
+        assert (found.rcode, bool(found.flags & AA)) == (step.entry.rcode, "AA" in step.entry.reply), step.number
+        assert any(agrees(found, packet) for packet in packetsOf(step.entry)), f"step {step.number}: {found!r}"
+        checked += 1
+    assert checked == 5
