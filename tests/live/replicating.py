@@ -19,11 +19,12 @@ from tests.server.replicas import KEYS, Host
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
-_output: Final = cast("Callable[..., Deferred[tuple[bytes, bytes, int]]]", getProcessOutputAndValue)
-
-__all__ = ["ADDRESS", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "run", "until"]
+__all__ = ["ADDRESS", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
 
 ADDRESS: Final = "127.0.0.1"
+
+#: Runs a program: gives what it wrote to its standard output and error, and its exit code.
+output: Final = cast("Callable[..., Deferred[tuple[bytes, bytes, int]]]", getProcessOutputAndValue)
 
 #: The key that both sides share.
 KEY: Final = "one.key"
@@ -76,7 +77,7 @@ async def run(program: str, *words: str) -> str:
 
     @return: what it printed.
     """
-    out, error, code = await _output(str(peer(program)), words, env={"LC_ALL": "C"})
+    out, error, code = await output(str(peer(program)), words, env={"LC_ALL": "C"})
     assert code == 0, (program, words, out, error)
     return out.decode()
 

@@ -4,14 +4,18 @@ Zones that BIND, Knot and NSD fetch from us, and follow; and what dig and kdig m
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import pytest_twisted
 
-from tests.live.replicating import ADDRESS, KEY, SECRET, bindBeside, hosting, knotBeside, nsdBeside, run, until
+from tests.live.replicating import ADDRESS, KEY, SECRET, bindBeside, hosting, knotBeside, nsdBeside, output, run, until
 from tests.live.test_secondaries import ZONE
 from tests.peers import LivePeer
 from tests.server.replicas import Host
-from tests.zone.changing import APEX
+from tests.zone.changing import APEX, textsOf
 from twisted_ext.server.errands import Outcome
 from twisted_ext.server.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
@@ -136,3 +140,54 @@ async def test_signedAnswers() -> None:
         for words in (["+notcp"], ["+tcp"]):
             out = await run("dig", f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED, *words, "mail.example.org", "A")
             assert "192.0.2.3" in out and "TSIG" in out and "WARNING" not in out, out
+
+
+async def commanded(*words: str, code: int = 0) -> tuple[str, str]:
+    """
+    @return: what C{txdns} wrote to its standard output and error.
+    """
+    out, error, ended = await output(sys.executable, ["-m", "twisted_ext.apps.cli.main", *words], env=dict(os.environ))
+    assert ended == code, (words, out, error)
+    return out.decode(), error.decode()
+
+
+@pytest_twisted.ensureDeferred
+async def test_commandTransfer(tmp_path: Path) -> None:
+    """
+    C{txdns transfer} writes a master file that is the zone, and what has changed in it.
+    """
+    async with hosting() as host:
+        offer(host)
+        place = host.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        before = textsOf(place.zone.current)
+        at = ["example.org", f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED]
+        out, error = await commanded("transfer", *at)
+        assert textsOf(Zone.fromText(out, APEX).current) == before
+        assert error.startswith("example.org. 10: all of the zone, ")
+        file = tmp_path / "zone"
+        file.write_text("before")
+        await commanded("transfer", *at[:-2], "-o", str(file), code=2)
+        assert file.read_text() == "before"
+        await commanded("transfer", *at, "-o", str(file))
+        assert textsOf(Zone.fromText(file.read_text(), APEX).current) == before
+        host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
+        out, error = await commanded("transfer", *at, "-i", "10")
+        assert [line.split()[:5:4] for line in out.splitlines()] == [["-", "SOA"], ["-", "AAAA"], ["+", "SOA"], ["+", "A"]]
+        out, error = await commanded("transfer", *at, "-i", "11")
+        assert (out, error.partition(",")[0]) == ("", "example.org. 11: nothing newer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_commandNotify() -> None:
+    """
+    C{txdns notify} says who has confirmed it, and who has not.
+    """
+    async with hosting(primaries=[f"{ADDRESS}:9 key={KEY}"]) as host:
+        at = ["example.org", f"@{ADDRESS}:{host.port}"]
+        out, _ = await commanded("notify", *at, "-y", _SIGNED, "-s", "11")
+        assert out == f"{ADDRESS}:{host.port} has confirmed it\n"
+        _, error = await commanded("notify", *at, "-s", "11", code=2)
+        assert "REFUSED" in error
+        _, error = await commanded("notify", "example.org", f"@{ADDRESS}:9", "-t", "1", code=9)
+        assert "does not answer" in error

@@ -44,6 +44,8 @@ COMMANDS: Final = (
     Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
+    Command("transfer", "twisted_ext.apps.cli.transfer", "main", "fetch a zone, or what has changed in it, from a server that has it"),
+    Command("notify", "twisted_ext.apps.cli.notify", "main", "tell servers that a zone has changed"),
     Command("update", "twisted_ext.apps.cli.update", "main", "change zones on the servers that have them, as nsupdate does"),
     Command("zone", "twisted_ext.apps.cli.zone", "main", "check, format, compare and change zones in files"),
     Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
