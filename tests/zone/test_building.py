@@ -5,7 +5,11 @@ Tests of how the image of a zone is built.
 from __future__ import annotations
 
 import os
+import random
+import subprocess
+import sys
 from pathlib import Path
+from struct import pack
 from tempfile import TemporaryDirectory
 from zlib import crc32
 
@@ -197,3 +201,41 @@ class ImageBuilderTests(SynchronousTestCase):
         The types that say something of a name are those which the flags are for.
         """
         self.assertEqual(SAYING, {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED})
+
+
+#: A program that builds one image after the other, each with the next serial number, and tells of each when it is there.
+BUILDING = """
+import sys
+from twisted_ext.zone.building import ImageBuilder
+for serial in range(1, 100000):
+    builder = ImageBuilder(b"\\x04test\\x00")
+    builder.add(b"", 6, 60, bytes(2) + serial.to_bytes(4, "big") + bytes(16))
+    for number in range(2000):
+        builder.add(b"\\x05" + b"%05d" % number, 16, 60, b"\\x04" + serial.to_bytes(4, "big"))
+    builder.finishTo(sys.argv[1])
+    sys.stdout.write(f"{serial}\\n")
+    sys.stdout.flush()
+"""
+
+
+class KilledTests(SynchronousTestCase):
+    """
+    What becomes of images when whoever builds them is killed.
+    """
+
+    def test_killed(self) -> None:
+        """
+        A builder may be killed at any moment: what it said it had built is there, or a later one, and it is whole.
+        """
+        drawing = random.Random(3)
+        with TemporaryDirectory() as folder:
+            path = str(Path(folder, "zone.image"))
+            for _ in range(6):
+                with subprocess.Popen([sys.executable, "-c", BUILDING, path], stdout=subprocess.PIPE) as child:
+                    assert child.stdout is not None
+                    for _ in range(drawing.randrange(1, 4)):
+                        said = int(child.stdout.readline())
+                    child.kill()
+                image = Image.open(path)
+                self.assertGreaterEqual(image.serial, said)
+                self.assertEqual({image.node(index).sets[0].rdatas[0][1:] for index in range(1, image.nodes)}, {pack(">I", image.serial)})
