@@ -1,0 +1,279 @@
+"""
+Tests of catalogs of zones.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.plain import versionOf
+from twisted_ext.errors import BadZone, CallerFault
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogSets, catalogVersion, uniqueLabel
+from twisted_ext.zone.checking import check
+from twisted_ext.zone.zones import Zone
+
+HEAD: Final = """\
+@ SOA invalid. invalid. 7 3600 600 86400 60
+@ NS invalid.
+"""
+
+ONE: Final = nameFromText("one.catalog.")
+TWO: Final = nameFromText("two.catalog.")
+
+
+def read(text: str) -> Catalog:
+    """
+    @return: a catalog of these records, that of the version among them.
+    """
+    return Catalog.fromVersion(versionOf(f"{HEAD}version TXT 2\n{text}", "one.catalog."))
+
+
+def listing(catalog: bytes, *members: Member) -> Catalog:
+    """
+    @return: a catalog with these zones.
+    """
+    return Catalog(catalog, 1, {member.apex: member for member in members})
+
+
+def member(name: str, label: str = "", groups: tuple[str, ...] = (), coo: bytes = b"") -> Member:
+    """
+    @return: a zone of a catalog.
+    """
+    return Member(nameFromText(name), (label or f"l-{name}").encode(), groups, coo)
+
+
+def told(steps: list[Step]) -> list[tuple[str, str, str]]:
+    """
+    @return: kind, zone and catalog of each.
+    """
+    return [(step.kind, nameToText(step.member.name), nameToText(step.catalog)) for step in steps]
+
+
+class ReadingTests(SynchronousTestCase):
+    """
+    Tests of reading.
+    """
+
+    def test_members(self) -> None:
+        """
+        A catalog's zones have a label each, perhaps groups and a future owner; what else there is does not matter.
+        """
+        catalog = read(
+            """
+            a.zones PTR Example.org.
+            b.zones PTR example.net.
+            group.b.zones TXT fast
+            group.b.zones TXT "of " "two parts"
+            coo.b.zones PTR Two.catalog.
+            primaries.ext.b.zones A 192.0.2.1
+            something.else TXT x
+            ext.zones TXT x
+            zones TXT x
+            group.c.zones TXT lonely
+            """
+        )
+        self.assertEqual(catalog.serial, 7)
+        self.assertEqual(
+            catalog.members,
+            {
+                nameFromText("example.org."): member("example.org.", "a"),
+                nameFromText("example.net."): member("example.net.", "b", ("fast", "of two parts"), TWO),
+            },
+        )
+        self.assertEqual(catalog.members[nameFromText("example.org.")].name, nameFromText("Example.org."))
+
+    def test_broken(self) -> None:
+        """
+        A catalog without a version, of another or several; one with two zones under a label, with one zone under two, or with itself; one
+        with too many: all of them are broken, which is told.
+        """
+        for text, said in (
+            ("", "one TXT record"),
+            ("version TXT 1", "'1' where 2"),
+            ('version TXT "2 "', "where 2"),
+            ("version TXT 2\nversion TXT 1", "one TXT record"),
+            ("version A 192.0.2.1", "one TXT record"),
+            ("version TXT 2\na.zones PTR x.\na.zones PTR y.", "2 zones under the label 'a'"),
+            ("version TXT 2\na.zones PTR x.\nb.zones PTR X.", "x. is listed twice"),
+            ("version TXT 2\na.zones PTR one.catalog.", "lists itself"),
+        ):
+            fault = self.assertRaises(BadZone, Catalog.fromVersion, versionOf(HEAD + text, "one.catalog."))
+            self.assertIn(said, str(fault).replace("X.", "x."))
+        version = versionOf(HEAD + "version TXT 2\na.zones PTR x.\nb.zones PTR y.", "one.catalog.")
+        self.assertRaises(BadZone, Catalog.fromVersion, version, most=1)
+
+    def test_ambiguous(self) -> None:
+        """
+        Of two future owners neither is one.
+        """
+        catalog = read("a.zones PTR x.\ncoo.a.zones PTR b.\ncoo.a.zones PTR c.")
+        self.assertEqual([each.coo for each in catalog.members.values()], [b""])
+
+
+class WritingTests(SynchronousTestCase):
+    """
+    Tests of catalogs that are made here.
+    """
+
+    def test_roundTrip(self) -> None:
+        """
+        What is written can be read again, and nothing is wrong with it.
+        """
+        members = [member("example.org.", "a", ("x", "y")), member("example.net.", "b", (), TWO), member("a.b.example.", "c")]
+        version = catalogVersion(ONE, 42, members)
+        catalog = Catalog.fromVersion(version)
+        self.assertEqual((catalog.serial, list(catalog.members.values())), (42, members))
+        self.assertEqual(check(version).counts, {})
+
+    def test_labels(self) -> None:
+        """
+        Zones without a label get one that stays the same, whatever the case of their names.
+        """
+        sets = catalogSets(ONE, 1, [Member(nameFromText("Example.org."), b"")])
+        label = uniqueLabel(nameFromText("example.org."))
+        self.assertEqual(sets[-1].name, b"\x20" + label + b"\x05zones" + ONE)
+        self.assertNotEqual(label, uniqueLabel(nameFromText("example.org."), b"again"))
+
+    def test_refused(self) -> None:
+        """
+        What would make a broken catalog is refused.
+        """
+        for members in (
+            [member("a."), member("A.", "other")],
+            [member("a.", "x"), member("b.", "X")],
+            [Member(nameFromText("a."), b"x" * 64)],
+            [member("one.catalog.")],
+            [member("a.", "x", ("g" * 256,))],
+            [member("a.", "x", ("",))],
+        ):
+            self.assertRaises(CallerFault, catalogSets, ONE, 1, members)
+        name = 3 * (b"\x3f" + 63 * b"a") + b"\x20" + 32 * b"a" + b"\x00"
+        self.assertRaises(CallerFault, catalogSets, name, 1, [Member(nameFromText("a."), b"")])
+
+
+class FollowingTests(SynchronousTestCase):
+    """
+    Tests of what follows from catalogs.
+    """
+
+    def setUp(self) -> None:
+        self.ours: set[bytes] = set()
+        self.catalogs = Catalogs(self.ours.__contains__)
+
+    def test_comeAndGo(self) -> None:
+        """
+        Zones come and go as a catalog lists them; with another label everything about a zone begins anew, with other groups nothing does.
+        """
+        follow = self.catalogs.follow
+        added = [("add", "a.", "one.catalog."), ("add", "b.", "one.catalog.")]
+        self.assertEqual(told(follow(listing(ONE, member("a."), member("b.")))), added)
+        self.assertEqual(follow(listing(ONE, member("a."), member("b."))), [])
+        self.assertEqual(told(follow(listing(ONE, member("b.", groups=("g",))))), [
+            ("remove", "a.", "one.catalog."), ("change", "b.", "one.catalog.")])
+        self.assertEqual(told(follow(listing(ONE, member("b.", "other")))), [("reset", "b.", "one.catalog.")])
+        self.assertEqual(told(self.catalogs.leave(ONE)), [("remove", "b.", "one.catalog.")])
+        self.assertEqual((len(self.catalogs), self.catalogs.leave(ONE)), (0, []))
+
+    def test_clash(self) -> None:
+        """
+        Nobody gets a zone that is another catalog's, or that there is by other means; who waits gets it when it is let go.
+        """
+        follow = self.catalogs.follow
+        self.ours.add(nameFromText("mine."))
+        follow(listing(ONE, member("a.")))
+        self.assertEqual(follow(listing(TWO, member("a."), member("mine."))), [])
+        self.assertEqual(sorted(self.catalogs.clashes), [nameFromText("a."), nameFromText("mine.")])
+        self.assertEqual(told(follow(listing(ONE))), [("remove", "a.", "one.catalog."), ("add", "a.", "two.catalog.")])
+        self.ours.clear()
+        self.assertEqual(told(self.catalogs.reconsider()), [("add", "mine.", "two.catalog.")])
+        self.assertEqual(self.catalogs.clashes, {})
+        self.ours.add(nameFromText("a."))
+        self.assertEqual(told(self.catalogs.reconsider()), [("remove", "a.", "two.catalog.")])
+        self.assertEqual(told(follow(listing(TWO))), [("remove", "mine.", "two.catalog.")])
+        self.assertEqual(self.catalogs.clashes, {})
+
+    def test_catalogsAreNoMembers(self) -> None:
+        """
+        A catalog that is followed cannot be taken over by being listed.
+        """
+        self.catalogs.follow(listing(TWO))
+        self.assertEqual(self.catalogs.follow(listing(ONE, member("two.catalog."))), [])
+
+    def test_changeOfOwnership(self) -> None:
+        """
+        A zone moves when its owner says so, whichever of the two is heard first; it keeps its records if it keeps its label.
+        """
+        for label, kind in (("l", "change"), ("other", "reset")):
+            for early in (True, False):
+                self.catalogs = Catalogs()
+                follow = self.catalogs.follow
+                follow(listing(ONE, member("a.", "l")))
+                releasing = listing(ONE, member("a.", "l", coo=TWO))
+                taking = listing(TWO, member("a.", label))
+                first, second = (releasing, taking) if early else (taking, releasing)
+                self.assertEqual(follow(first), [])
+                self.assertEqual(told(follow(second)), [(kind, "a.", "two.catalog.")])
+                self.assertEqual(follow(listing(ONE)), [])
+                self.assertEqual(told(self.catalogs.leave(TWO)), [("remove", "a.", "two.catalog.")])
+
+    def test_members(self) -> None:
+        """
+        It can be asked which zones a catalog has, and which catalog a zone is from.
+        """
+        self.catalogs.follow(listing(ONE, member("a."), member("b.")))
+        self.catalogs.follow(listing(TWO, member("b."), member("c.")))
+        self.assertEqual([nameToText(each.name) for each in self.catalogs.members(TWO)], ["c."])
+        owner = self.catalogs.ownerOf(nameFromText("b."))
+        assert owner is not None
+        self.assertEqual(owner[0], ONE)
+        self.assertIsNone(self.catalogs.ownerOf(nameFromText("d.")))
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([ONE, TWO]),
+                st.dictionaries(
+                    st.sampled_from(["a.", "b.", "c."]),
+                    st.tuples(st.sampled_from("xy"), st.sampled_from([(), ("g",)]), st.sampled_from([b"", ONE, TWO])),
+                ),
+            ),
+            max_size=12,
+        )
+    )
+    def test_agreement(self, versions: list[tuple[bytes, dict[str, tuple[str, tuple[str, ...], bytes]]]]) -> None:
+        """
+        Whatever catalogs say in whatever order: who does all steps has the zones that the catalogs have, each once; every zone that is
+        listed anywhere is there, as what a catalog says that lists it.
+        """
+        catalogs = Catalogs()
+        latest: dict[bytes, Catalog] = {}
+        served: dict[bytes, tuple[bytes, Member]] = {}
+        for name, zones in versions:
+            catalog = listing(name, *[member(zone, label, groups, coo) for zone, (label, groups, coo) in zones.items()])
+            latest[name] = catalog
+            for step in catalogs.follow(catalog):
+                apex = step.member.apex
+                self.assertEqual(apex in served, step.kind != "add")
+                if step.kind == "remove":
+                    del served[apex]
+                else:
+                    served[apex] = (step.catalog, step.member)
+            self.assertEqual(set(served), {apex for each in latest.values() for apex in each.members})
+            for apex, (owner, known) in served.items():
+                self.assertEqual(catalogs.ownerOf(apex), (owner, latest[owner].members[apex]))
+                self.assertEqual((known.label, known.groups), (latest[owner].members[apex].label, latest[owner].members[apex].groups))
+
+    def test_asAZone(self) -> None:
+        """
+        Records that others add for themselves are in nobody's way.
+        """
+        sets = catalogSets(ONE, 3, [member("a.", "x")])
+        sets.append(RRSet(b"\x03ext\x01x\x05zones" + ONE, 16, 1, 0, (b"\x01y",)))
+        catalog = Catalog.fromVersion(Zone.fromRecords(ONE, sets).current)
+        self.assertEqual(list(catalog.members.values()), [member("a.", "x")])

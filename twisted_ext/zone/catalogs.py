@@ -1,0 +1,402 @@
+"""
+Catalogs: zones that list zones, so that a fleet of servers learns from one what to serve (RFC 9432).
+
+A catalog is read whole or not at all: a broken one changes nothing. What follows from a new version of one is a list of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadZone, CallerFault
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
+from twisted_ext.zone.limits import CATALOG_GROUPS, CATALOG_MEMBERS
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Catalog", "Catalogs", "Member", "Step", "catalogSets", "catalogVersion", "uniqueLabel"]
+
+#: The version of the schema (RFC 9432, section 4.3.1).
+SCHEMA: Final = b"2"
+
+_VERSION: Final = b"\x07version"
+_ZONES: Final = b"\x05zones"
+_COO: Final = b"\x03coo"
+_GROUP: Final = b"\x05group"
+
+#: Seconds that records of a catalog are kept for: nobody asks for them (RFC 9432, section 4.1).
+_TTL: Final = 0
+
+#: Digits of the labels that are made here.
+_DIGITS: Final = 32
+
+#: Nobody serves a catalog to resolvers (RFC 9432, section 4.1).
+_NOBODY: Final = nameFromText("invalid.")
+
+
+class Member:
+    """
+    A zone of a catalog.
+
+    @ivar name: its apex, as the catalog writes it.
+    @ivar label: by which the catalog knows it: another one means that everything about the zone begins anew.
+    @ivar groups: words on how to treat it, in order; what they mean is for whoever reads them.
+    @ivar coo: the catalog that it is about to move to, folded; C{b""} for none (change of ownership, RFC 9432, section 4.4.1).
+    """
+
+    __slots__ = ("name", "label", "groups", "coo")
+
+    def __init__(self, name: bytes, label: bytes, groups: tuple[str, ...] = (), coo: bytes = b"") -> None:
+        self.name = name
+        self.label = label
+        self.groups = groups
+        self.coo = coo
+
+    @property
+    def apex(self) -> bytes:
+        """
+        The zone's name, folded.
+        """
+        return self.name.lower()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Member):
+            return NotImplemented
+        return (self.apex, self.label, self.groups, self.coo) == (other.apex, other.label, other.groups, other.coo)
+
+    def __hash__(self) -> int:
+        return hash((self.apex, self.label))
+
+    def __repr__(self) -> str:
+        return f"<Member {nameToText(self.name)} {self.label!r} {self.groups}>"
+
+
+class Catalog:
+    """
+    What one version of a catalog lists.
+
+    @ivar apex: the catalog's name, folded.
+    @ivar serial: its serial number.
+    @ivar members: by their names, folded.
+    """
+
+    __slots__ = ("apex", "serial", "members")
+
+    def __init__(self, apex: bytes, serial: int, members: Mapping[bytes, Member]) -> None:
+        self.apex = apex
+        self.serial = serial
+        self.members = members
+
+    @classmethod
+    def fromVersion(cls, version: Version, *, most: int | None = None) -> Catalog:
+        """
+        Read a catalog.
+
+        @param most: zones that it may list.
+
+        @raise BadZone: it is broken, and nothing in it may be followed (RFC 9432, section 5.1).
+        """
+        name = nameToText(version.apex)
+        bound = int(CATALOG_MEMBERS.pick(most))
+        node = version.find(_VERSION)
+        schema = None if node is None else node.of(TXT)
+        if schema is None or len(schema.rdatas) != 1:
+            raise BadZone(f"catalog {name}: version.{name} has to have one TXT record that says which kind of catalog this is")
+        if _joined(schema.rdatas[0]) != SCHEMA:
+            raise BadZone(f"catalog {name}: version {_shown(_joined(schema.rdatas[0]))} where 2 is the one that is known")
+        members: dict[bytes, Member] = {}
+        for node in version.nodes():
+            key = node.key
+            if not key.endswith(_ZONES) or len(key) != len(_ZONES) + 1 + key[0]:
+                continue
+            pointers = node.of(PTR)
+            if pointers is None:
+                continue
+            label = key[1 : 1 + key[0]]
+            if len(pointers.rdatas) > 1:
+                raise BadZone(f"catalog {name}: {len(pointers.rdatas)} zones under the label {_shown(label)}, where one may be")
+            zone = pointers.rdatas[0]
+            apex = zone.lower()
+            if apex in members:
+                raise BadZone(f"catalog {name}: {nameToText(zone)} is listed twice")
+            if apex == version.apex:
+                raise BadZone(f"catalog {name}: it lists itself")
+            if len(members) >= bound:
+                raise BadZone(f"catalog {name}: more than {bound} zones")
+            members[apex] = Member(zone, label, _groups(version, key), _owner(version, key))
+        return cls(version.apex, version.serial, members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __repr__(self) -> str:
+        return f"<Catalog {nameToText(self.apex)} {self.serial} with {len(self.members)} zones>"
+
+
+def _shown(octets: bytes) -> str:
+    return repr(octets.decode("utf-8", "backslashreplace"))
+
+
+def _joined(rdata: bytes) -> bytes:
+    """
+    @return: the octets of all strings of a TXT record.
+    """
+    parts: list[bytes] = []
+    position = 0
+    while position < len(rdata):
+        end = position + 1 + rdata[position]
+        parts.append(rdata[position + 1 : end])
+        position = end
+    return b"".join(parts)
+
+
+def _groups(version: Version, key: bytes) -> tuple[str, ...]:
+    node = version.find(_GROUP + key)
+    found = None if node is None else node.of(TXT)
+    if found is None:
+        return ()
+    words = sorted({_joined(rdata).decode("utf-8", "backslashreplace") for rdata in found.rdatas})
+    return tuple(words[: int(CATALOG_GROUPS.default)])
+
+
+def _owner(version: Version, key: bytes) -> bytes:
+    node = version.find(_COO + key)
+    found = None if node is None else node.of(PTR)
+    # Of two owners neither is one.
+    return found.rdatas[0].lower() if found is not None and len(found.rdatas) == 1 else b""
+
+
+class Step:
+    """
+    One thing to be done.
+
+    @ivar kind: C{"add"} a zone; C{"remove"} it, and forget all about it; C{"reset"} it: forget all about it and begin anew; C{"change"} how
+        it is treated: another catalog has it now, or its groups are other ones, and its records stay.
+    @ivar catalog: that lists it, folded; of a zone that goes, that did.
+    @ivar member: the zone.
+    """
+
+    __slots__ = ("kind", "catalog", "member")
+
+    def __init__(self, kind: str, catalog: bytes, member: Member) -> None:
+        self.kind = kind
+        self.catalog = catalog
+        self.member = member
+
+    def __repr__(self) -> str:
+        return f"<Step {self.kind} {self.member} of {nameToText(self.catalog)}>"
+
+
+class Catalogs:
+    """
+    All catalogs that a server follows, and which of them each zone is from.
+    """
+
+    def __init__(self, isOurs: Callable[[bytes], bool] = lambda apex: False) -> None:
+        """
+        @param isOurs: says of a folded name whether there is such a zone by other means, which no catalog may touch (RFC 9432, section
+            5.2).
+        """
+        self._isOurs = isOurs
+        self._catalogs: dict[bytes, Catalog] = {}
+        self._owned: dict[bytes, tuple[bytes, Member]] = {}
+        #: Zones that a catalog lists and that are somebody else's, by their names: the catalog, and why it does not get them.
+        self.clashes: dict[bytes, dict[bytes, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._owned)
+
+    def ownerOf(self, apex: bytes) -> tuple[bytes, Member] | None:
+        """
+        @return: the catalog that a zone is from, and what that says of it.
+        """
+        return self._owned.get(apex)
+
+    def members(self, catalog: bytes) -> list[Member]:
+        """
+        @return: the zones that a catalog has, those left out that are another one's.
+        """
+        return [member for owner, member in self._owned.values() if owner == catalog]
+
+    def follow(self, catalog: Catalog) -> list[Step]:
+        """
+        Go over to another version of a catalog, or take in its first.
+
+        @return: what is to be done, in order.
+        """
+        before = self._catalogs.get(catalog.apex)
+        self._catalogs[catalog.apex] = catalog
+        return self._settle(catalog, before)
+
+    def leave(self, apex: bytes) -> list[Step]:
+        """
+        Follow a catalog no more: its zones go.
+
+        @param apex: its name, folded.
+        """
+        before = self._catalogs.pop(apex, None)
+        return [] if before is None else self._settle(Catalog(apex, before.serial, {}), before)
+
+    def reconsider(self) -> list[Step]:
+        """
+        Look again at what could not be had, after zones of other means have come or gone.
+        """
+        steps: list[Step] = []
+        for apex, (catalog, member) in list(self._owned.items()):
+            if self._isOurs(apex):
+                # Whoever said so by hand has taken it over, records and all.
+                del self._owned[apex]
+                self._clash(apex, catalog, "there is such a zone already")
+                steps.append(Step("remove", catalog, member))
+        for apex in list(self.clashes):
+            steps += self._claims(apex)
+        return steps
+
+    def _settle(self, catalog: Catalog, before: Catalog | None) -> list[Step]:
+        steps: list[Step] = []
+        former = {} if before is None else before.members
+        released: list[bytes] = []
+        for apex, member in former.items():
+            if apex in catalog.members:
+                continue
+            self._unclash(apex, catalog.apex)
+            owned = self._owned.get(apex)
+            if owned is not None and owned[0] == catalog.apex:
+                del self._owned[apex]
+                steps.append(Step("remove", catalog.apex, member))
+                released.append(apex)
+        for member in catalog.members.values():
+            steps += self._want(catalog.apex, member)
+        for apex in released:
+            steps += self._claims(apex)
+        # Who was told that a zone may move may have been waiting for that.
+        for apex, member in catalog.members.items():
+            if member.coo and apex in self.clashes:
+                steps += self._claims(apex)
+        return steps
+
+    def _claims(self, apex: bytes) -> list[Step]:
+        """
+        Give a zone to a catalog that waits for it, if it may have it now.
+        """
+        for name in list(self.clashes.get(apex, ())):
+            catalog = self._catalogs.get(name)
+            member = None if catalog is None else catalog.members.get(apex)
+            if member is None:
+                self._unclash(apex, name)
+                continue
+            steps = self._want(name, member)
+            if steps:
+                return steps
+        return []
+
+    def _want(self, catalog: bytes, member: Member) -> list[Step]:
+        apex = member.apex
+        if self._isOurs(apex) or apex in self._catalogs:
+            self._clash(apex, catalog, "there is such a zone already")
+            return []
+        owned = self._owned.get(apex)
+        if owned is None:
+            self._take(apex, catalog, member)
+            return [Step("add", catalog, member)]
+        owner, known = owned
+        if owner == catalog:
+            self._owned[apex] = (catalog, member)
+            if known.label != member.label:
+                # RFC 9432, section 5.4.
+                return [Step("reset", catalog, member)]
+            return [Step("change", catalog, member)] if known.groups != member.groups else []
+        if known.coo != catalog or member.coo == owner:
+            self._clash(apex, catalog, f"it is a zone of {nameToText(owner)}, which does not let go of it")
+            return []
+        self._take(apex, catalog, member)
+        if apex in self._catalogs[owner].members:
+            self._clash(apex, owner, f"it has moved to {nameToText(catalog)}")
+        # What is known of it stays where it keeps its label (RFC 9432, sections 5.5 and 5.6).
+        return [Step("change" if known.label == member.label else "reset", catalog, member)]
+
+    def _take(self, apex: bytes, catalog: bytes, member: Member) -> None:
+        self._owned[apex] = (catalog, member)
+        self._unclash(apex, catalog)
+
+    def _clash(self, apex: bytes, catalog: bytes, why: str) -> None:
+        self.clashes.setdefault(apex, {})[catalog] = why
+
+    def _unclash(self, apex: bytes, catalog: bytes) -> None:
+        waiting = self.clashes.get(apex)
+        if waiting is not None:
+            waiting.pop(catalog, None)
+            if not waiting:
+                del self.clashes[apex]
+
+
+def uniqueLabel(apex: bytes, salt: bytes = b"") -> bytes:
+    """
+    @param apex: a zone's name.
+    @param salt: another one makes another label, for a zone about which everything is to begin anew.
+
+    @return: a label for it that stays the same.
+    """
+    return sha256(apex.lower() + salt).hexdigest()[:_DIGITS].encode()
+
+
+def catalogSets(name: bytes, serial: int, members: Iterable[Member], *, refresh: int = 3600, retry: int = 600) -> list[RRSet]:
+    """
+    Write a catalog.
+
+    @param name: its name.
+    @param members: its zones. Those without a label get one.
+    @param refresh: seconds after which whoever follows it looks for another version.
+
+    @return: its records.
+
+    @raise CallerFault: a zone is listed twice, two have one label, or a label or a group cannot be.
+    """
+    times = b"".join([number.to_bytes(4, "big") for number in (serial, refresh, retry, 2419200, 3600)])
+    sets = [
+        RRSet(name, SOA, 1, _TTL, (_NOBODY + _NOBODY + times,)),
+        RRSet(name, NS, 1, _TTL, (_NOBODY,)),
+        RRSet(_VERSION + name, TXT, 1, _TTL, (b"\x01" + SCHEMA,)),
+    ]
+    listed: set[bytes] = set()
+    labels: set[bytes] = set()
+    for member in members:
+        label = member.label or uniqueLabel(member.name)
+        if member.apex in listed or member.apex == name.lower():
+            raise CallerFault(f"{nameToText(member.name)} is listed twice, or is the catalog itself")
+        if label.lower() in labels or not 0 < len(label) < 64:
+            raise CallerFault(f"the label {_shown(label)} of {nameToText(member.name)} is another zone's, or none")
+        listed.add(member.apex)
+        labels.add(label.lower())
+        owner = bytes([len(label)]) + label + _ZONES + name
+        if len(owner) + len(_GROUP) > 255:
+            raise CallerFault(f"the catalog's name, {nameToText(name)}, is too long")
+        sets.append(RRSet(owner, PTR, 1, _TTL, (member.name,)))
+        if member.groups:
+            sets.append(RRSet(_GROUP + owner, TXT, 1, _TTL, tuple(sorted({_text(group) for group in member.groups}))))
+        if member.coo:
+            sets.append(RRSet(_COO + owner, PTR, 1, _TTL, (member.coo,)))
+    return sets
+
+
+def _text(group: str) -> bytes:
+    octets = group.encode("utf-8", "surrogateescape")
+    if not 0 < len(octets) < 256:
+        raise CallerFault(f"the group {group[:40]!r} takes {len(octets)} octets; 1 to 255 are allowed")
+    return bytes([len(octets)]) + octets
+
+
+def catalogVersion(name: bytes, serial: int, members: Iterable[Member]) -> Version:
+    """
+    @return: a catalog as a zone to be served.
+
+    @raise CallerFault: see L{catalogSets}.
+    """
+    from twisted_ext.zone.zones import Zone
+
+    return Zone.fromRecords(name, catalogSets(name, serial, members)).current
