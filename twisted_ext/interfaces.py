@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from twisted.internet.defer import Deferred
 
     from twisted_ext.answers import Answer, QueryContext
+    from twisted_ext.errors import BadZone
     from twisted_ext.transport.exchanges import Asking, Leg
     from twisted_ext.wire.message import Question
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.differences import Difference
+    from twisted_ext.zone.stores import News
 
-__all__ = ["IAnswerSource", "IExchange", "IResolverParser"]
+__all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore"]
 
 
 class IAnswerSource(Interface):
@@ -123,4 +127,51 @@ class IResolverParser(Interface):
             writer. Annotations say what the texts are turned into beforehand: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource}
             for a description within the description, or any class with a C{fromText} that takes the text and raises
             L{twisted_ext.errors.CallerFault}.
+        """
+
+
+class IZoneStore(Interface):
+    """
+    A database with zones, which others change as well.
+
+    Every method may wait for a disk or for another machine, so a server calls them from a thread, and never two at once. Each sees the
+    database as it is at one moment. Whatever goes wrong with it is a L{twisted_ext.errors.StorageFault}.
+    """
+
+    def zones() -> list[bytes]:
+        """
+        @return: the names of all zones, as they are written.
+        """
+
+    def position() -> int:
+        """
+        @return: how far the database's changes go by now, for C{news}. To be asked before zones are loaded.
+        """
+
+    def load(apexName: bytes) -> list[RRSet]:
+        """
+        @return: all records of a zone, the SOA with its serial number among them.
+
+        @raise BadZone: there is no such zone, or one of its records is none; says which.
+        """
+
+    def news(since: int) -> tuple[int, dict[bytes, News | BadZone]]:
+        """
+        Look what has changed. It costs next to nothing where nothing has.
+
+        @param since: what C{position} or the last C{news} gave.
+
+        @return: how far the changes go now, and for each zone with any, by its folded name, what is new in it or what is wrong with it.
+        """
+
+    def write(differences: Sequence[Difference]) -> None:
+        """
+        Make changes that a server has made to its zones, all of them or none. When this returns they last.
+
+        @raise StorageFault: the zone is at another serial number, or it cannot be written.
+        """
+
+    def close() -> None:
+        """
+        Let go of the database.
         """

@@ -4,8 +4,8 @@ Changing a zone while it is served: a change is made at once, and in force when 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.zone.images import Image
-    from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Changing", "Elsewhere", "Made"]
+__all__ = ["Changing", "Elsewhere", "Keeper", "Made"]
 
 #: What comes of a change: the next version, and what makes the difference; or nothing.
 Made = tuple[Version, Difference] | None
@@ -36,6 +35,34 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 _STEP: Final = 64
 
 _log: Final = Logger()
+
+
+class Keeper(Protocol):
+    """
+    Keeps what has changed: a journal, or the database that a zone is from.
+    """
+
+    def append(self, differences: Sequence[Difference]) -> None:
+        """
+        Write differences down. When this returns, they last.
+
+        @raise StorageFault: that is not possible; then none of them is there.
+        """
+
+    def trim(self, imaged: int) -> bool:
+        """
+        Let what is too much go.
+        """
+
+    def clear(self) -> None:
+        """
+        Forget everything.
+        """
+
+    def close(self) -> None:
+        """
+        Let go.
+        """
 
 
 class _Change:
@@ -62,7 +89,7 @@ class Changing:
         self,
         clock: IReactorTime,
         zone: Zone,
-        journal: Journal | None,
+        journal: Keeper | None,
         elsewhere: Elsewhere,
         *,
         changed: Callable[[Version], object] = lambda version: None,

@@ -18,7 +18,7 @@ __all__ = [
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "LOADING_TURN", "COMPILERS", "COMPILER_LINE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
-    "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE",
+    "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
 ]
 
 # -- control and sight
@@ -223,3 +223,8 @@ NOTIFY_DELAY: Final = Limit(default=0.5, least=0.0, most=60.0)
 
 #: Seconds between two looks at the primary that notices of one zone can cause.
 NOTICES_PER_ZONE: Final = Limit(default=1.0, least=0.0, most=600.0)
+
+# -- databases
+
+#: Seconds between two looks at a database with zones, which cost next to nothing where nobody has changed anything.
+STORE_LOOKS: Final = Limit(default=0.5, least=0.05, most=60)

@@ -26,7 +26,7 @@ from twisted_ext.errors import (
     DNSFault,
     StorageFault,
 )
-from twisted_ext.server.changing import Changing, Elsewhere
+from twisted_ext.server.changing import Changing, Elsewhere, Keeper
 from twisted_ext.server.errands import Errand, Outcome, errandKey
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
@@ -64,7 +64,7 @@ class _Ward:
     A zone that may be changed.
     """
 
-    __slots__ = ("policy", "serials", "path", "most", "journal", "changing")
+    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "keeper", "elsewhere")
 
     def __init__(self, policy: Policy, serials: str, path: str, most: float | None) -> None:
         self.policy = policy
@@ -73,6 +73,8 @@ class _Ward:
         self.most = most
         self.journal: Journal | None = None
         self.changing: Changing | None = None
+        self.keeper: Keeper | None = None
+        self.elsewhere: Elsewhere | None = None
 
 
 class Updating:
@@ -202,7 +204,15 @@ class Updating:
             self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=_octets(zone.value("journal-size")))
 
     def permit(
-        self, apex: bytes, policy: Policy, *, serials: str = "increment", path: str = "", most: float | None = None
+        self,
+        apex: bytes,
+        policy: Policy,
+        *,
+        serials: str = "increment",
+        path: str = "",
+        most: float | None = None,
+        keeper: Keeper | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """
         Let a zone be changed.
@@ -210,10 +220,12 @@ class Updating:
         @param apex: its name, folded.
         @param path: its journal; without one changes are forgotten with this process.
         @param most: octets that the journal may have.
+        @param keeper: what keeps the changes in place of a journal, and C{elsewhere} by whom it is asked to.
         """
         ward = self._wards.get(apex)
         if ward is None:
-            self._wards[apex] = _Ward(policy, serials, path, most)
+            ward = self._wards[apex] = _Ward(policy, serials, path, most)
+            ward.keeper, ward.elsewhere = keeper, elsewhere
         else:
             # Its journal stays open where it is.
             ward.policy, ward.serials = policy, serials
@@ -306,7 +318,12 @@ class Updating:
         changing = ward.changing
         if changing is None:
             changing = ward.changing = Changing(
-                self._clock, zone, ward.journal, self._elsewhere, changed=self._changed, compact=self._compacting(ward)
+                self._clock,
+                zone,
+                ward.keeper or ward.journal,
+                ward.elsewhere or self._elsewhere,
+                changed=self._changed,
+                compact=self._compacting(ward),
             )
         elif changing.zone is not zone:
             if changing.busy:

@@ -11,7 +11,7 @@ from twisted_ext.limits import Limit
 __all__ = [
     "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
     "NSEC3_ITERATIONS", "NSEC3_HASHES", "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
-    "UPDATES_WAITING",
+    "UPDATES_WAITING", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED",
@@ -144,3 +144,14 @@ CATALOG_MEMBERS: Final = Limit(default=200_000, least=1, most=10_000_000)
 
 #: Groups that one zone of a catalog may be in.
 CATALOG_GROUPS: Final = Limit(default=16, least=1, most=1000)
+
+# -- databases
+
+#: Seconds to wait for somebody else who writes to a database.
+STORE_SECONDS: Final = Limit(default=5, least=0, most=60)
+
+#: Names that have changed in it beyond which a zone is read as a whole.
+STORE_NEWS: Final = Limit(default=5000, least=1, most=100_000)
+
+#: Changes of names that a database remembers for those who look.
+STORE_FEED: Final = Limit(default=100_000, least=1000, most=10_000_000)

@@ -1,0 +1,190 @@
+"""
+Tests of L{twisted_ext.server.storing}: zones of a database, served.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.changed import SlowDisk
+from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
+from twisted_ext.errors import StorageFault
+from twisted_ext.server.authority import FAILED, SERVING, Zones
+from twisted_ext.server.changing import Changing, Made
+from twisted_ext.server.databases import SQLiteStore
+from twisted_ext.server.limits import STORE_LOOKS
+from twisted_ext.server.storing import StoreJournal, Storing
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+
+
+class StoringTests(SynchronousTestCase):
+    """
+    Tests for L{Storing}.
+    """
+
+    def setUp(self) -> None:
+        path = self.mktemp()
+        store = SQLiteStore(path)
+        store.create(APEX, records(ZONE))
+        self.sql = sqlite3.connect(path, isolation_level=None)
+        self.addCleanup(self.sql.close)
+        self.clock = Clock()
+        self.disk = SlowDisk()
+        self.zones = Zones()
+        self.told: list[int] = []
+        self.storing = Storing(
+            self.clock, store, self.zones, self.disk, changed=lambda version: self.told.append(version.serial), label="zones.db"
+        )
+        self.store = store
+        started = self.storing.start()
+        self.disk.settle()
+        self.successResultOf(started)
+
+        def close() -> None:
+            closed = self.storing.close()
+            self.disk.settle()
+            self.successResultOf(closed)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+        self.addCleanup(close)
+
+    def current(self, apex: bytes = APEX) -> Version:
+        """
+        @return: what is in force.
+        """
+        place = self.zones.at(apex)
+        assert place is not None and place.zone is not None
+        return place.zone.current
+
+    def passes(self) -> None:
+        """
+        Let so much time go by that the database is looked at once.
+        """
+        self.clock.advance(STORE_LOOKS.default)
+        for _ in range(20):
+            self.disk.settle()
+            self.clock.advance(0)
+
+    def test_served(self) -> None:
+        """
+        The zones of a database are served from the beginning on.
+        """
+        self.assertEqual(textsOf(self.current()), textsOf(versionOf()))
+        self.assertEqual(self.told, [10])
+
+    def test_changed(self) -> None:
+        """
+        What somebody changes with SQL is in force a moment later, with a newer serial number.
+        """
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
+        self.sql.execute("DELETE FROM records WHERE owner = 'mail' AND type = 'AAAA'")
+        self.passes()
+        self.assertEqual(self.current().serial, 12)
+        found = self.current().find(b"\x03new")
+        assert found is not None
+        self.assertEqual(found.of(A), record("new 60 A 192.0.2.9"))
+        mail = self.current().find(b"\x04mail")
+        assert mail is not None
+        self.assertEqual(mail.types, (A,))
+        self.assertEqual(self.told, [10, 12])
+        self.passes()
+        self.assertEqual(self.told, [10, 12])
+
+    def test_many(self) -> None:
+        """
+        Thousands of changes are put in force as well, not all of them at once.
+        """
+        self.sql.execute("BEGIN")
+        self.sql.executemany(
+            "INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, ?, 'A', 60, '192.0.2.9')", [(f"h{n}",) for n in range(3000)]
+        )
+        self.sql.execute("COMMIT")
+        self.passes()
+        self.assertEqual(self.current().serial, 3010)
+        self.assertIsNotNone(self.current().find(b"\x05h2999"))
+
+    def test_mistake(self) -> None:
+        """
+        A mistake is told, the zone stays as it is, and goes on once the mistake is mended.
+        """
+        for statement, mended, said in (
+            (
+                "INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (99, 1, 'new', 'A', 60, 'nowhere')",
+                "UPDATE records SET rdata = '192.0.2.9' WHERE id = 99",
+                "record 99",
+            ),
+            (
+                "INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (98, 1, 'www', 'A', 60, '192.0.2.9')",
+                "DELETE FROM records WHERE id = 98",
+                "stands alone",
+            ),
+        ):
+            before = self.current()
+            self.sql.execute(statement)
+            self.passes()
+            self.assertIs(self.current(), before)
+            self.assertIn(said, self.storing.said[APEX])
+            self.sql.execute(mended)
+            self.passes()
+            self.assertEqual(self.storing.said, {})
+            self.assertGreater(self.current().serial, before.serial)
+        self.assertIsNotNone(self.current().find(b"\x03new"))
+
+    def test_zones(self) -> None:
+        """
+        Zones come and go with the database; one without an SOA is there once it has one.
+        """
+        other = nameFromText("example.com")
+        self.sql.execute("INSERT INTO zones (name) VALUES ('example.com')")
+        self.passes()
+        self.assertIn(other, self.storing.said)
+        place = self.zones.at(other)
+        self.assertTrue(place is None or place.state == FAILED)
+        self.sql.execute(
+            "INSERT INTO records (zone, owner, type, rdata) VALUES (2, '@', 'SOA', 'ns1 h 0 1 1 1 1'), (2, '@', 'NS', 'ns1.example.org.')"
+        )
+        self.passes()
+        self.assertEqual(self.current(other).serial, 3)
+        place = self.zones.at(other)
+        assert place is not None
+        self.assertEqual(place.state, SERVING)
+        self.sql.execute("DELETE FROM zones WHERE name = 'example.com'")
+        self.passes()
+        self.assertIsNone(self.zones.at(other))
+
+    def test_written(self) -> None:
+        """
+        A change made to the zone by its server is in the database when it is acknowledged, and is no news to it; where somebody has
+        changed the database meanwhile, it is refused.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        changing = Changing(self.clock, place.zone, StoreJournal(self.store), self.storing.exclusively)
+
+        def add(version: Version) -> Made:
+            transaction = Transaction(version)
+            transaction.add(record(f"n{version.serial} 60 A 192.0.2.9"))
+            return transaction.commit()
+
+        result = changing.change(add)
+        self.assertEqual(self.current().serial, 10)
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(result).serial, 11)
+        self.assertEqual(self.sql.execute("SELECT serial FROM zones").fetchone(), (11,))
+        self.passes()
+        self.assertEqual(self.current().serial, 11)
+        self.sql.execute("DELETE FROM records WHERE owner = 'n10'")
+        result = changing.change(add)
+        self.disk.settle()
+        self.failureResultOf(result, StorageFault)
+        self.passes()
+        self.assertEqual(self.current().serial, 12)
+        result = changing.change(add)
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(result).serial, 13)

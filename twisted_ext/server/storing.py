@@ -1,0 +1,269 @@
+"""
+Zones from a database, served and kept in step with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadChange, BadZone, BudgetSpent, DNSFault
+from twisted_ext.server.changing import Elsewhere
+from twisted_ext.server.limits import STORE_LOOKS
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.building import ImageBuilder
+from twisted_ext.zone.differences import Difference, kindOf
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.stores import News
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import IZoneStore
+    from twisted_ext.server.authority import Zones
+
+__all__ = ["StoreJournal", "Storing"]
+
+#: Names that are looked at before others have their turn.
+_STEP: Final = 200
+
+_log: Final = Logger()
+
+
+class StoreJournal:
+    """
+    Keeps changes in the database that the zone is from; in the form in which L{Changing<twisted_ext.server.changing.Changing>} asks for it.
+    """
+
+    def __init__(self, store: IZoneStore) -> None:
+        self._store = store
+
+    def append(self, differences: Sequence[Difference]) -> None:
+        """
+        @see: L{Journal.append<twisted_ext.zone.journal.Journal.append>}
+        """
+        self._store.write(differences)
+
+    def trim(self, imaged: int) -> bool:
+        """
+        The database has no past to be let go.
+        """
+        return False
+
+    def clear(self) -> None:
+        """
+        Neither has it one to be forgotten.
+        """
+
+    def close(self) -> None:
+        """
+        The database is its owner's to close.
+        """
+
+
+class Storing:
+    """
+    Serves the zones of a database. What changes there is in force within a second, or the log says why not.
+
+    What waits for the database is done by a thread; what is new is put in force some names at a time.
+
+    @ivar said: what is wrong with zones, by their folded names.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IZoneStore,
+        zones: Zones,
+        elsewhere: Elsewhere,
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        label: str = "",
+    ) -> None:
+        """
+        @param elsewhere: has something done by a thread.
+        @param changed: called whenever another version of a zone is in force.
+        @param label: the database, for people.
+        """
+        self.said: dict[bytes, str] = {}
+        self._store = store
+        self._zones = zones
+        self._outside = elsewhere
+        self._turns = DeferredLock()
+        self._changed = changed
+        self._label = label
+        self._position = 0
+        self._ours: set[bytes] = set()
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = clock
+        self._cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
+        self._closed = False
+
+    def exclusively(self, work: Callable[[], object]) -> Deferred[object]:
+        """
+        Have something done by a thread while no other one has the database: also by those who write there.
+        """
+        return self._turns.run(self._outside, work)
+
+    def start(self) -> Deferred[None]:
+        """
+        Load all zones, and look for changes from then on.
+
+        @return: fires when they are served; fails where the database cannot be read.
+        """
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        position = await self.exclusively(self._store.position)
+        assert isinstance(position, int)
+        self._position = position
+        names = await self.exclusively(self._store.zones)
+        assert isinstance(names, list)
+        for name in names:
+            self._ours.add(name.lower())
+            self._zones.expect(name.lower(), self._label)
+            await self._reload(name)
+        if not self._closed:
+            self._looking.start(STORE_LOOKS.default, now=False).addErrback(
+                lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
+            )
+
+    async def _reload(self, name: bytes) -> None:
+        def load() -> Version:
+            builder = ImageBuilder(name)
+            builder.addSets(self._store.load(name))
+            return Version(Image(builder.finish()))
+
+        apex = name.lower()
+        try:
+            version = await self.exclusively(load)
+        except DNSFault as fault:
+            self._complain(apex, fault)
+            return
+        assert isinstance(version, Version)
+        self._install(version)
+
+    def _install(self, version: Version) -> None:
+        apex = version.apex
+        place = self._zones.at(apex)
+        zone = None if place is None else place.zone
+        if zone is None:
+            self._zones.put(Zone(version), self._label)
+        elif zone.current.serial == version.serial:
+            return
+        else:
+            zone.replace(version)
+        self._settled(apex)
+        self._changed(version)
+
+    def _settled(self, apex: bytes) -> None:
+        if self.said.pop(apex, None) is not None:
+            _log.info("{zone} is as {label} has it again", zone=nameToText(apex), label=self._label)
+
+    def _complain(self, apex: bytes, fault: DNSFault) -> None:
+        if self.said.get(apex) != str(fault):
+            self.said[apex] = str(fault)
+            self._zones.fail(apex, str(fault))
+            _log.error("{zone} stays as it is: {fault}", zone=nameToText(apex), fault=fault)
+
+    # -- changes
+
+    def look(self) -> Deferred[None]:
+        """
+        Look whether something has changed.
+
+        @return: fires when that is in force.
+        """
+        return Deferred.fromCoroutine(self._look())
+
+    async def _look(self) -> None:
+        try:
+            told = await self.exclusively(lambda: self._store.news(self._position))
+        except DNSFault as fault:
+            _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
+            return
+        assert isinstance(told, tuple)
+        position, found = told
+        for apex, news in found.items():
+            if self._closed:
+                return
+            await self._take(apex, news)
+        self._position = position
+
+    async def _take(self, apex: bytes, news: News | BadZone) -> None:
+        if isinstance(news, BadZone):
+            self._complain(apex, news)
+            return
+        if news.serial is None:
+            if apex in self._ours:
+                self._ours.discard(apex)
+                self.said.pop(apex, None)
+                self._zones.remove(apex)
+            return
+        self._ours.add(apex)
+        place = self._zones.at(apex)
+        zone = None if place is None else place.zone
+        if zone is None or news.names is None or news.soa is None or apex in self.said:
+            # What could not be put in force before is not in the zone yet.
+            await self._reload(apex)
+            return
+        current = zone.current
+        if current.serial == news.serial:
+            # Our own change.
+            return
+        transaction = Transaction(current)
+        await self._cooperator.cooperate(_steps(transaction, news.names)).whenDone()
+        try:
+            transaction.replace(news.soa)
+            made = transaction.commit()
+        except BudgetSpent:
+            await self._reload(apex)
+            return
+        except BadChange as fault:
+            self._complain(apex, fault)
+            return
+        if made is not None and zone.current is current:
+            zone.replace(made[0])
+            self._changed(made[0])
+
+    # -- the end
+
+    def close(self) -> Deferred[None]:
+        """
+        Look no more, and let go of the database.
+        """
+        self._closed = True
+        if self._looking.running:
+            self._looking.stop()
+        self._cooperator.stop()
+        return self.exclusively(self._store.close).addCallbacks(lambda _: None, self._ebClose)
+
+    def _ebClose(self, failure: Failure) -> None:
+        _log.failure("{label} cannot be closed", failure, label=self._label)
+
+
+def _steps(transaction: Transaction, names: dict[bytes, tuple[RRSet, ...]]) -> Iterator[None]:
+    """
+    Have names have what the database says.
+    """
+    for count, (name, sets) in enumerate(names.items()):
+        key = transaction.keyOf(name)
+        kinds = {kindOf(rrset) for rrset in sets}
+        for kind, rrset in list(transaction.setsAt(key).items()):
+            if kind not in kinds and kind[0] != SOA:
+                transaction.remove(rrset)
+        for rrset in sets:
+            transaction.replace(rrset)
+        if count % _STEP == _STEP - 1:
+            yield
+    yield
