@@ -9,7 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import DNSFault
-from twisted_ext.server.authority import Zones
+from twisted_ext.server.authority import Place, Zones
 from twisted_ext.server.images import Built, Maps
 
 if TYPE_CHECKING:
@@ -58,13 +58,16 @@ class Placing:
         tell: Callable[[Told], object] | None = None,
         maps: Maps | None = None,
         revise: Callable[[Version], Version] | None = None,
+        put: Callable[[Place], object] | None = None,
         today: Callable[[], float] = time,
     ) -> None:
         """
         @param tell: is called with each change.
         @param revise: gives what is to be served in place of a version that was read, such as one with what was changed since.
+        @param put: called when a version of a zone has been put in force.
         @param today: gives seconds since 1970.
         """
+        self._put = put
         self._zones = zones
         self._maps = Maps() if maps is None else maps
         self._tell = tell
@@ -96,6 +99,8 @@ class Placing:
             version = opening()
             opening = lambda: version  # noqa: E731
         zones.putLater(apex, opening, serial, records, self._today())
+        if self._put is not None:
+            self._put(place)
         if self._tell is not None:
             self._images[apex] = (path, offset)
             self._pass(Told("loaded", apex, file, path, offset, serial, records))

@@ -27,7 +27,7 @@ from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receiv
 from twisted_ext.server.stacks import stackFor
 from twisted_ext.server.upstreams import Listening
 from twisted_ext.server.workers import Workforce
-from twisted_ext.server.zoned import Zoned, zonesIn
+from twisted_ext.server.zoned import Zoned, checkZones, zonesIn
 
 if TYPE_CHECKING:
     from twisted_ext.server.settings import Setting, Settings
@@ -118,6 +118,7 @@ class ForwardService(Service):
         self.running = 1
         self.sight.startService()
         self.zoned.begin()
+        self._parts.see(self.zoned.errands, self.zoned.keys)
         self._parts.listen(self._bound)
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
@@ -132,8 +133,8 @@ class ForwardService(Service):
         self.running = 0
         if self._looking.running:
             self._looking.stop()
-        self.zoned.close()
         stopping = [
+            self.zoned.close(),
             maybeDeferred(self.sight.stopService),
             self._parts.stop(),
             self.stack.close(),
@@ -152,6 +153,7 @@ class ForwardService(Service):
             settings = self._reread()
             lines = self.goOverTo(settings)
             zones = self.zoned.reload(settings)
+            self._parts.see(self.zoned.errands, self.zoned.keys)
         except DNSFault as fault:
             return fail(fault)
         return zones.addCallback(lambda more: [*[line for line in lines if not more or line != _NOTHING], *more])
@@ -166,7 +168,7 @@ class ForwardService(Service):
         """
         before = self.settings
         inForce = before.goingOverTo(settings)
-        zonesIn(inForce)
+        checkZones(inForce, zonesIn(inForce))
         # Whatever can be wrong with the rest is found before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)

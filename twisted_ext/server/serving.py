@@ -17,6 +17,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
 from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.errands import opcodesOf, transfersIn
 from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.identity import Identity
@@ -34,6 +35,8 @@ from twisted_ext.wire.rrtypes import typeName
 if TYPE_CHECKING:
     from twisted_ext.fastlane.epochs import Epoch
     from twisted_ext.server.authority import Zones
+    from twisted_ext.server.errands import Errand
+    from twisted_ext.server.keys import Keys
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.sockets import Bound
 
@@ -122,7 +125,14 @@ def _logging(settings: Settings) -> bool:
     return settings.queryLog or settings.verbose > 0
 
 
-def _gates(settings: Settings, rates: Rates, cookies: Cookies | None, zones: Zones | None = None) -> tuple[Gate, ...]:
+def _gates(
+    settings: Settings,
+    rates: Rates,
+    cookies: Cookies | None,
+    zones: Zones | None = None,
+    errands: dict[int, Errand] | None = None,
+    keys: Keys | None = None,
+) -> tuple[Gate, ...]:
     alone = settings.role == "serve"
     gates = standardGates(
         rates=rates,
@@ -131,6 +141,9 @@ def _gates(settings: Settings, rates: Rates, cookies: Cookies | None, zones: Zon
         # Who has nothing but zones says of each name what there is to it.
         minimalAny=settings.minimalAny and not alone,
         serves=None if zones is None else zones.find,
+        keys=keys,
+        opcodes=opcodesOf(errands or {}),
+        transfers=transfersIn(errands or {}),
     )
     return (QueryLogGate(), *gates) if _logging(settings) else gates
 
@@ -198,6 +211,9 @@ class Serving:
             counters=counters,
             limiting=self._limiting,
         )
+        self._settings = settings
+        self._errands: dict[int, Errand] = {}
+        self._keys: Keys | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamServings(Responding(self.responder), reactor)
@@ -215,6 +231,19 @@ class Serving:
             group.datagrams = datagrams if remember else _Forgetful()
             group.messages = messages if remember else _Forgetful(stream=True)
 
+    def see(self, errands: dict[int, Errand], keys: Keys | None) -> None:
+        """
+        Have these see to requests that are no look-ups.
+
+        @param keys: that requests may be signed with.
+        """
+        self._errands, self._keys = errands, keys
+        self.responder.errands = dict(errands)
+        self.responder.gates = self._gatesNow()
+
+    def _gatesNow(self) -> tuple[Gate, ...]:
+        return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys)
+
     def adopt(self, settings: Settings) -> None:
         """
         Go over to other settings.
@@ -224,7 +253,8 @@ class Serving:
         self._access.adopt(settings, self._zones)
         self._limiting.adopt(settings)
         self._rates.adopt(settings)
-        self.responder.gates = _gates(settings, self._rates, self._cookies, self._zones)
+        self._settings = settings
+        self.responder.gates = self._gatesNow()
         self.responder.finishing = _finishing(settings)
         self._remember(not _logging(settings))
         # Who asks is looked up anew, and replies are made anew.

@@ -5,24 +5,36 @@ The zones of a server as one thing: the table, what puts zones there, and what h
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
-from twisted_ext.errors import CallerFault
-from twisted_ext.server.authority import Zones, countsOf, zoneFigures
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server.authority import Place, Zones, countsOf, zoneFigures
 from twisted_ext.server.placing import Placing, Told
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.errands import Errand
+    from twisted_ext.server.keys import Keys
     from twisted_ext.server.loading import Loading
+    from twisted_ext.server.replication import Replication
     from twisted_ext.server.settings import Settings
+    from twisted_ext.server.updating import Updating
     from twisted_ext.server.zonesettings import ZoneSettings
+    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.versions import Version
 
-__all__ = ["Zoned", "zonesIn"]
+__all__ = ["Zoned", "checkZones", "zonesIn"]
+
+_log: Final = Logger()
 
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
@@ -52,13 +64,44 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+#: What only one process can see to.
+_SINGLE: Final = ("primaries", "allow-transfer", "notify", "update")
+
+
+def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
+    """
+    @return: the keys that a server shares with others, if any are of use.
+
+    @raise BadDescription: what is said of the zones cannot be used.
+    """
+    special = [zone for zone in zones if len(zone.values) > 2 or not zone.file]
+    if not special and not settings.keyFile:
+        return None
+    from twisted_ext.server.replication import checkZone, keysOf
+    from twisted_ext.server.updating import policyOf
+
+    keys = keysOf(settings)
+    for zone in special:
+        if not zone.file and not zone.texts("primaries"):
+            raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
+        checkZone(zone, keys)
+        policyOf(zone, keys)
+        if settings.workers > 1:
+            wanted = next((name for name in _SINGLE if zone.values.get(name)), None)
+            if wanted is not None:
+                raise BadDescription(f"zone {zone.text}: {wanted} is not for servers with several workers; use --workers 1")
+    return keys
+
+
 class Zoned:
     """
-    A server's zones, loaded as its settings say.
+    A server's zones, as its settings say: loaded, fetched, sent and changed.
 
     @ivar zones: the table.
     @ivar placing: puts zones there.
     @ivar loading: has them made ready; L{None} before there are any.
+    @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
+    @ivar keys: those that are shared with other servers.
     @ivar tell: called with what becomes of zones, for workers.
     @ivar useless: called with a line where of all zones of the beginning not one can be served.
     """
@@ -73,11 +116,17 @@ class Zoned:
         self._settings = settings
         with _uncollected():
             self._beginning = zonesIn(settings)
+            self.keys = checkZones(settings, self._beginning)
         self.zones = Zones(changed)
         self.tell: Callable[[Told], object] | None = None
-        self.placing = Placing(self.zones, tell=self._tell)
+        self.placing = Placing(self.zones, tell=self._tell, revise=self._revised, put=self._put)
         self.loading: Loading | None = None
+        self.errands: dict[int, Errand] = {}
         self.useless: Callable[[str], object] = lambda said: None
+        self._replication: Replication | None = None
+        self._updating: Updating | None = None
+        self._own = ""
+        self._telling: frozenset[bytes] = frozenset()
 
     @property
     def any(self) -> bool:
@@ -90,6 +139,18 @@ class Zoned:
         if self.tell is not None:
             self.tell(told)
 
+    def _revised(self, version: Version) -> Version:
+        return version if self._updating is None else self._updating.opened(version)
+
+    def _put(self, place: Place) -> None:
+        """
+        Another version of a zone is in force: tell those who are to know of it.
+        """
+        if self._replication is not None and place.apex in self._telling:
+            zone = place.served()
+            if zone is not None:
+                self._replication.changed(zone.current)
+
     def begin(self) -> None:
         """
         Serve what is ready, and have the rest made ready.
@@ -99,19 +160,61 @@ class Zoned:
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
-                self._load(beginning)
+                self._open(beginning)
 
-    def _load(self, zones: list[ZoneSettings]) -> Loading:
+    def _open(self, zones: list[ZoneSettings]) -> Loading:
         from twisted_ext.server.loading import Loading, stateFolder
 
-        self.loading = loading = Loading(self._reactor, self.placing, stateFolder(self._settings), watch=self._settings.watch)
+        folder = stateFolder(self._settings)
+        if not folder:
+            folder = self._own = tempfile.mkdtemp(prefix="txdns-")
+            forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
+            if forgotten:
+                _log.warn("{zone} is forgotten when the server ends; say with state where to keep it", zone=forgotten)
+        if any(len(zone.values) > 2 for zone in zones):
+            self._connect(folder, zones)
+        self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         loading.begin(zones)
+        if self._replication is not None:
+            self._replication.start()
         loading.settled.addCallback(self._settled)
         return loading
 
+    def _connect(self, folder: str, zones: list[ZoneSettings]) -> Replication:
+        """
+        Begin to see to what comes from other servers and from those who change zones.
+
+        @return: what fetches zones once it is started.
+
+        @raise BadDescription: what is said of the zones cannot be used.
+        """
+        from twisted_ext.server.replication import Replication, keysOf
+        from twisted_ext.server.updating import Updating
+
+        if self.keys is None:
+            self.keys = keysOf(self._settings)
+        try:
+            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal)
+        except OSError as error:
+            raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
+        updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        self._replication, self._updating = replication, updating
+        self._adopt(zones)
+        self.errands = {**replication.errands, **updating.errands}
+        return replication
+
+    def _adopt(self, zones: list[ZoneSettings]) -> None:
+        assert self._replication is not None and self._updating is not None and self.keys is not None
+        self._updating.adopt(zones, self.keys)
+        self._replication.adopt(zones, self.keys)
+        self._telling = frozenset([zone.name for zone in zones if zone.texts("notify")])
+
+    def _journal(self, apex: bytes) -> Journal | None:
+        return None if self._updating is None else self._updating.journal(apex)
+
     def _settled(self, counts: tuple[int, int]) -> None:
         wanted, served = counts
-        if wanted and not served:
+        if wanted and not served and len(self.zones) == wanted:
             self.useless(f"none of {wanted} zones can be served" if wanted > 1 else "the one zone that there is cannot be served")
 
     def reload(self, settings: Settings) -> Deferred[list[str]]:
@@ -123,11 +226,17 @@ class Zoned:
         @raise BadDescription: they cannot be used; all is as before.
         """
         zones = zonesIn(settings)
+        keys = checkZones(settings, zones)
         loading = self.loading
         if loading is None:
             if not zones:
                 return succeed([])
-            loading = self._load([])
+            loading = self._open([])
+        self.keys = keys or self.keys
+        if self._replication is not None:
+            self._adopt(zones)
+        elif any(len(zone.values) > 2 for zone in zones):
+            self._connect(os.path.dirname(loading.images.folder), zones).start()
         loading.follow(settings.watch)
         return loading.reload(zones)
 
@@ -163,9 +272,22 @@ class Zoned:
         """
         return zoneFigures(self.zones)
 
-    def close(self) -> None:
+    def close(self) -> Deferred[None]:
         """
-        Load no more.
+        Load, fetch, send and change no more.
+
+        @return: fires when nothing is left of it.
         """
         if self.loading is not None:
             self.loading.close()
+        stopping: list[Deferred[None]] = []
+        if self._replication is not None:
+            stopping.append(self._replication.stop())
+        if self._updating is not None:
+            stopping.append(self._updating.close())
+
+        def over(_: object) -> None:
+            if self._own:
+                shutil.rmtree(self._own, ignore_errors=True)
+
+        return gatherResults(stopping, consumeErrors=True).addCallback(over)
