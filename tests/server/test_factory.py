@@ -22,6 +22,7 @@ from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
+from twisted_ext.zone import Zone as Built
 
 
 class FactoryTests(Server):
@@ -37,6 +38,22 @@ class FactoryTests(Server):
         self.make(clients=[OnlyQuery({b"one.example.com": "192.0.2.1"}), source])
         self.assertEqual(self.texts(self.ask("one.example.com")), ["77 192.0.2.1"])
         self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.90"])
+
+    def test_zones(self) -> None:
+        """
+        Zones are authorities as they are, among others; what is changed in one is answered at once.
+        """
+        text = "@ 60 SOA ns admin 1 3600 900 604800 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
+        inner, outer = Built.fromText(text, "sub.example.com"), Built.fromText(text + "www 60 A 192.0.2.2\n", "example.com")
+        self.make(authorities=[outer, Zone(""), inner])
+        self.assertEqual(self.texts(self.ask("www.example.com")), ["60 192.0.2.2"])
+        self.assertEqual(self.texts(self.ask("ns.sub.example.com")), ["60 192.0.2.1"])
+        self.assertEqual(self.texts(self.ask("www.example.org")), ["120 192.0.2.80", "120 192.0.2.81"])
+        reply = self.ask("new.sub.example.com")
+        self.assertEqual((reply.rcode, reply.flags & AA), (Rcode.NXDOMAIN, AA))
+        inner.add("new A 192.0.2.9")
+        self.assertEqual(self.texts(self.ask("new.sub.example.com")), ["60 192.0.2.9"])
+        self.assertEqual(self.ask("www.example.net").rcode, Rcode.REFUSED)
 
     def test_mixed(self) -> None:
         """

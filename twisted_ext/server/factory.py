@@ -15,11 +15,13 @@ from twisted_ext.edges.serving import MessageServing, peerOf
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
+from twisted_ext.server.authority import AuthoritySource, Zones
 from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import standardGates
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import StreamServings
 from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.zone.zones import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,9 +93,9 @@ class DNSServerFactory(MessageServing, ServerFactory):
         reactor.listenTCP(10053, factory)
 
     Authorities are asked first, then caches, then clients; each of them is an L{IResolver<twisted.internet.interfaces.IResolver>},
-    something that has its C{query}, or an L{IAnswerSource}. The next one is asked where one fails with
-    L{DomainError<twisted.names.error.DomainError>}. What C{twisted.names.server.DNSServerFactory} lets a subclass override can be
-    overridden here.
+    something that has its C{query}, or an L{IAnswerSource}; authorities may be L{Zone<twisted_ext.zone.zones.Zone>}s. The next one is
+    asked where one fails with L{DomainError<twisted.names.error.DomainError>}. What C{twisted.names.server.DNSServerFactory} lets a
+    subclass override can be overridden here.
 
     @cvar protocol: what connections are served with where it is not this one. It is called with the factory.
     @ivar counters: what has been counted.
@@ -126,7 +128,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         self.counters = Counters()
         self._access = access or Access({"allow": ["any"]})
         self._servings: _Connections | None = None
-        super().__init__(authorities, caches, clients, verbose, reactor=reactor)
+        super().__init__(_withZones(authorities), caches, clients, verbose, reactor=reactor)
 
     def _use(self, source: IAnswerSource) -> None:
         super()._use(source)
@@ -171,3 +173,19 @@ class DNSServerFactory(MessageServing, ServerFactory):
         servings, self._servings = self._servings, None
         if servings is not None:
             servings.close()
+
+
+def _withZones(authorities: Iterable[object] | None) -> list[object]:
+    """
+    @return: the authorities; all the zones among them are one, which stands where the first of them stood.
+    """
+    found: list[object] = []
+    zones = Zones()
+    for each in authorities or ():
+        if isinstance(each, Zone):
+            if not len(zones):
+                found.append(AuthoritySource(zones))
+            zones.put(each)
+        else:
+            found.append(each)
+    return found
