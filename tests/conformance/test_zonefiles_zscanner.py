@@ -56,23 +56,20 @@ class Tracing(Reader):
 
 #: For each file how many entries there are on which we differ, and why.
 EXCEPTED: Final[dict[str, tuple[int, str]]] = {
-    "00-0_general": (1, "parentheses may stand in others: all that is in them is one line (RFC 1035, section 5.1)"),
     "00-2_general": (1, "lines end with CR and LF where text is kept so (RFC 1035, section 5.1 leaves it to the system)"),
     "01_owner": (1, "the owner before was taken, with a warning: any octet may be in a name (RFC 2181, section 11)"),
     "02_class": (1, "the class may be written as its number (RFC 3597, section 5)"),
-    "12_TXT": (1, "a quoted string may follow another at once (RFC 1035, section 5.1)"),
-    "29_CERT": (1, "blanks may be anywhere in base 64 (RFC 4398, section 2.2)"),
-    "30_KEY": (1, "blanks may be anywhere in base 64 (RFC 2535, section 7.1)"),
-    "31_DNSKEY": (1, "blanks may be anywhere in base 64 (RFC 4034, section 2.2)"),
-    "36_RRSIG": (2, "blanks may be anywhere in base 64, and any year is a time modulo 2^32 (RFC 4034, sections 3.1.5 and 3.2)"),
-    "38_DHCID": (1, "blanks may be anywhere in base 64 (RFC 4701, section 3.2)"),
+    "36_RRSIG": (1, "any year is a time modulo 2^32 (RFC 4034, section 3.1.5)"),
     "42_LOC": (3, "no place is further than 90 degrees north (RFC 1876, section 2)"),
     "47_L64": (1, "zeros at the beginning may be left out (RFC 6742, section 2.3.3)"),
-    "50_CDNSKEY": (1, "blanks may be anywhere in base 64 (RFC 4034, section 2.2)"),
     "51_URI": (1, "an empty target is no URI (RFC 7553, section 4.4)"),
     "52_CAA": (1, "a tag has a letter or digit at least (RFC 8659, section 4.1)"),
     "57_SVCB": (1, "no-default-alpn goes with alpn only (RFC 9460, section 7.1.1)"),
 }
+
+#: What the scanner does not take and we take with a warning: odd characters in names, strings without a blank between
+#: them, blanks at the end of base 64.
+TAKEN: Final = ("ZS_BAD_OWNER", "ZS_BAD_RDATA", "ZS_BAD_DNAME_CHAR", "ZS_BAD_BASE64_CHAR", "ZS_BAD_TEXT")
 
 #: Of types that no RFC has yet.
 LEFT_OUT: Final = ("63_DELEG",)
@@ -111,7 +108,7 @@ def differences(wanted: list[Record | Wrong], trace: list[Record | Wrong]) -> li
         found = rest[-1] if rest else None
         if isinstance(want, Wrong):
             if warned:
-                if isinstance(found, Record) and want.text in ("ZS_BAD_OWNER", "ZS_BAD_RDATA", "ZS_BAD_DNAME_CHAR"):
+                if isinstance(found, Record) and want.text in TAKEN:
                     rest.pop()
             elif isinstance(found, Wrong):
                 rest.pop()
@@ -160,5 +157,4 @@ class ScannerTests(SynchronousTestCase):
         self.assertEqual(unexplained, [])
         self.assertGreater(entries, 1100)
         self.assertEqual(excepted.total(), sum(count for count, _ in EXCEPTED.values()))
-        # 19 of some 1,120, for 12 reasons.
-        self.assertLess(excepted.total() / entries, 0.017)
+        self.assertLess(excepted.total() / entries, 0.01)

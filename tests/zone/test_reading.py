@@ -55,7 +55,7 @@ class RecordTests(SynchronousTestCase):
         """
         soa = "example. 60 SOA ns.example. host.example. 1 3600 900 604800 300"
         self.assertReads("$TTL 60\n@ SOA ns host ( 1 ; one ( \n\n 1h\n15m 1w ; )\n5m )\n", soa)
-        self.assertReads("$TTL 60\n@ ( SOA ) ns host (1\n1h) 15m ((1w)\n5m) ; all\n", soa)
+        self.assertReads("$TTL 60\n@ ( SOA ) ns host (1\n1h) 15m (1w\n5m) ; all\n", soa)
         self.assertReads("$TTL 60\n@ (\nSOA ns host 1 1h 15m 1w 300)", soa)
         self.assertReads("$TTL 60\n@ SOA ns host (1 1h\n 15m 1w 300\n)\n A 192.0.2.1\n", soa, "example. 60 A 192.0.2.1")
 
@@ -285,6 +285,19 @@ class ComplaintTests(SynchronousTestCase):
             [
                 "z:2:1: warning: 'a,b' has ',' in it; a backslash before it says that it is meant",
                 "z:3:6: warning: 'user@example.' has '@' in it; a backslash before it says that it is meant",
+            ],
+        )
+
+    def test_readElsewhere(self) -> None:
+        """
+        What we read and others do not is warned of: parentheses in parentheses, strings without a blank between, base 64 cut at its end.
+        """
+        self.assertEqual(
+            self.complaints('$TTL 1\na TXT (a (b\n) c)\nb TXT "a""b"\nc DNSKEY 0 3 8 AA ==\nd DNSKEY 0 3 8 AA AA\n'),
+            [
+                "z:2:10: warning: a parenthesis inside of others; not every server reads that",
+                "z:4:10: warning: no blank between two strings; not every server reads that",
+                "z:5:16: warning: a blank within the last four letters of base 64; not every server reads that",
             ],
         )
 

@@ -23,6 +23,10 @@ TOKEN: Final = re.compile(
 )
 
 
+#: Remarks on how the words of one record stand beside each other; more of them say nothing new.
+_REMARKS: Final = 4
+
+
 def badRecord(text: str, column: int = 0) -> BadRecord:
     """
     @param column: where in the text it went wrong, the first character being 1.
@@ -39,10 +43,11 @@ class Tokens:
     @ivar origin: where names without a final dot belong, or L{None}.
     @ivar column: where the word that was taken last begins; the first character is 1.
     @ivar quoted: whether that word stood in quotes.
+    @ivar last: the last of the words that were taken as one.
     @ivar remarks: what is taken as it stands, and still looks like a mistake; each as a complaint that nobody raised.
     """
 
-    __slots__ = ("origin", "column", "quoted", "remarks", "_words", "_next", "_end")
+    __slots__ = ("origin", "column", "quoted", "last", "remarks", "_words", "_next", "_end")
 
     def __init__(self, text: str, origin: bytes | None = None) -> None:
         """
@@ -51,12 +56,13 @@ class Tokens:
         self.origin = origin
         self.column = 1
         self.quoted = False
+        self.last = ""
         self.remarks: list[BadRecord] = []
         self._next = 0
         self._end = len(text) + 1
         words: list[tuple[str, int, bool]] = []
         opened: list[int] = []
-        ended = 0
+        ended = behind = 0
         for match in TOKEN.finditer(text):
             kind = match.lastgroup
             if kind is None:
@@ -65,6 +71,8 @@ class Tokens:
             if kind == "mark":
                 mark = match[0]
                 if mark == "(":
+                    if opened and len(self.remarks) < _REMARKS:
+                        self.remarks.append(badRecord("a parenthesis inside of others; not every server reads that", column))
                     opened.append(column)
                 elif mark == ")":
                     if not opened:
@@ -79,6 +87,9 @@ class Tokens:
                 continue
             if ended:
                 raise badRecord("the record ends with its line; a longer one needs parentheses", ended)
+            if column == behind and len(self.remarks) < _REMARKS:
+                self.remarks.append(badRecord("no blank between two strings; not every server reads that", column))
+            behind = match.end() + 1
             if kind == "word":
                 words.append((match["word"], column, False))
             elif kind == "value":
@@ -147,6 +158,7 @@ class Tokens:
             self.column = self._end
             return ""
         self.column = words[0][1]
+        self.last = words[-1][0]
         return "".join([text for text, _, _ in words])
 
     def bad(self, text: str, expected: str) -> BadRecord:

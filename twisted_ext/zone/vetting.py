@@ -101,7 +101,7 @@ def refused(builder: ImageBuilder) -> Report:
     """
     report = Report()
     for key, mark in builder.marks.items():
-        if mark & (CNAME | DNAME):
+        if mark & (CNAME | DNAME) and builder.counts.get(key, 1) > 1:
             owned(Node(key, decoded(builder.nodes[key], len(key), builder.apexName), mark, 0), report)
     return report
 

@@ -33,6 +33,9 @@ __all__ = [
 #: What names hardly ever have. Any octet may be in one (RFC 2181, section 11), but a comma or an C{@} is mostly a mistake.
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ffff-]")
 
+#: Letters of base 64 that belong together.
+_QUARTET: Final = 4
+
 _HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
 
 
@@ -167,7 +170,8 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
     if '"' in text and not tokens.quoted and '"' in text.replace('\\"', ""):
         raise tokens.bad(text, "a name, in which a quote needs a backslash,")
     if not tokens.quoted and _UNUSUAL.search(text) and (plain := _UNUSUAL.search(_HIDDEN.sub("", text))):
-        tokens.remarks.append(badRecord(f"{text[:40]!r} has {plain[0]!r} in it; a backslash before it says that it is meant", tokens.column))
+        said = f"{text[:40]!r} has {plain[0]!r} in it; a backslash before it says that it is meant"
+        tokens.remarks.append(badRecord(said, tokens.column))
     try:
         return nameFromText(text, tokens.origin)
     except BadName as error:
@@ -295,6 +299,9 @@ class Octets(Field[bytes]):
             octets = self.fromWords(text)
         except ValueError:
             raise tokens.bad(text, f"{self.expected()}, {self.what},") from None
+        if text[-1:] == "=" and self.size is None and len(tokens.last) < _QUARTET:
+            # Blanks may be anywhere (RFC 4034, section 2.2), and still few people mean to put one there.
+            tokens.remarks.append(badRecord("a blank within the last four letters of base 64; not every server reads that", tokens.column))
         if not (octets or self.absent):
             raise badRecord(f"the record ends where {self.expected()}, {self.what}, was expected", tokens.column)
         if len(octets) < self.least or self.size not in (None, len(octets)):
