@@ -173,7 +173,7 @@ class Refused(PolicyFault):
     rcode = 5
 
 
-class BadUpdate(PolicyFault):
+class BadUpdate(Refused):
     """
     An UPDATE that is not done: C{rcode} is what its sender is told (RFC 2136, section 2.2).
     """
