@@ -259,4 +259,4 @@ def lineOf(record: RRSet) -> str:
         data = rdataToText(record.rrType, rdata) if rdata else ""
     except CallerFault:
         data = ""
-    return f"{name}\t{record.ttl}\t{className(record.rrClass)}\t{kind}\t{data}".rstrip()
+    return f"{name} {record.ttl} {className(record.rrClass)} {kind} {data}".rstrip()
