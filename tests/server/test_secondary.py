@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase
 from tests.zone.changing import APEX, ZONE, textsOf
-from twisted_ext.server import secondary as module
 from twisted_ext.server.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.gathering import gather
 from twisted_ext.zone.refreshing import State
 from twisted_ext.zone.sending import messages, recordsOfChanges
 
@@ -273,19 +273,31 @@ class SecondaryTests(ReplicaTestCase):
         What is large goes through a file, and comes out the same.
         """
         hosts = "\n".join([f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(3000)])
-        built: list[str] = []
+        built: list[list[str]] = []
 
-        async def gather(self: object, apexName: bytes, spool: str, image: str) -> None:
-            from twisted_ext.zone.gathering import main
+        def gathering(words: list[str]) -> dict[str, str]:
+            built.append(words)
+            self.assertTrue(os.path.exists(words[1]))
+            return gather(words)
 
-            built.append(spool)
-            assert main([apexName.hex(), spool, image]) == 0
-
-        with patch("twisted_ext.server.holding.GATHERED_OCTETS.default", 4096), patch.object(module.Secondaries, "gather", gather):
+        with patch("twisted_ext.server.holding.GATHERED_OCTETS.default", 4096), patch("twisted_ext.zone.gathering.gather", gathering):
             self.begin(ZONE + hosts)
         self.same()
         self.assertEqual(len(built), 1)
-        self.assertFalse(os.path.exists(built[0]))
+        self.assertFalse(os.path.exists(built[0][1]))
+
+    def test_unexpected(self) -> None:
+        """
+        Should something of ours go wrong, it is told, and tried again.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        with patch("twisted_ext.server.secondary.fetch", lambda *_, **__: 1 / 0):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 10)
 
     def test_stopped(self) -> None:
         """

@@ -13,7 +13,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
@@ -125,6 +125,12 @@ class Secondary:
             done.callback(None)
         return done.addCallback(lambda _: self._holding.close())
 
+    def forget(self) -> None:
+        """
+        Remove what is kept on disk, once it has stopped.
+        """
+        self._holding.remove()
+
     # -- notices
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
@@ -235,7 +241,14 @@ class Secondary:
                 remote = self.primaries[step.primary % len(self.primaries)]
                 # The zone may expire meanwhile.
                 self._arm()
-                step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
+                try:
+                    step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
+                except CancelledError:
+                    raise
+                except Exception:
+                    # Nothing of ours is to end it forever.
+                    _log.failure("while keeping {zone} in step", zone=self.text)
+                    step = self.refreshing.failed(self._today())
         finally:
             self._flight = None
         self._arm()
@@ -339,6 +352,10 @@ class Secondary:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
 
 
+def _fire(result: object, waiting: Deferred[None]) -> None:
+    waiting.callback(None)
+
+
 class Secondaries:
     """
     All zones of a server that are another server's.
@@ -378,6 +395,7 @@ class Secondaries:
         self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
+        self._leaving: set[Deferred[None]] = set()
         self._running = False
 
     def __len__(self) -> int:
@@ -400,14 +418,35 @@ class Secondaries:
             zone.start()
         return zone
 
-    def remove(self, apex: bytes) -> Deferred[None]:
+    def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
         """
-        Leave a zone alone from now on. What is kept of it stays on disk.
+        Leave a zone alone from now on.
+
+        @param forget: whether what is kept of it is to go as well; else it stays on disk.
 
         @return: fires when nothing is under way.
         """
         zone = self._zones.pop(apex)
-        return zone.stop()
+        done = zone.stop()
+        if forget:
+            done.addCallback(lambda _: zone.forget())
+        self._leaving.add(done)
+        done.addBoth(self._left, done)
+        return done
+
+    def _left(self, result: object, done: Deferred[None]) -> None:
+        self._leaving.discard(done)
+
+    def left(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way of zones that were removed.
+        """
+        waiting: list[Deferred[None]] = []
+        for done in self._leaving:
+            each: Deferred[None] = Deferred()
+            done.addBoth(_fire, each)
+            waiting.append(each)
+        return gatherResults(waiting).addCallback(lambda _: None)
 
     def start(self) -> None:
         """
@@ -432,7 +471,12 @@ class Secondaries:
         """
         import json
 
-        said = await runModule(self.reactor, "twisted_ext.zone.gathering", [apexName.hex(), spool, image])
-        fault = json.loads(said).get("fault")
-        if fault:
-            raise BadMessage(str(fault))
+        words = [apexName.hex(), spool, image]
+        if not IReactorProcess.providedBy(self.reactor):
+            from twisted_ext.zone.gathering import gather
+
+            said = gather(words)
+        else:
+            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.gathering", words))
+        if "fault" in said:
+            raise BadMessage(said["fault"])

@@ -21,7 +21,7 @@ from twisted_ext.wire.records import Layout, expand
 from twisted_ext.zone.building import SAYING, ImageBuilder
 from twisted_ext.zone.nodes import keyBelow
 
-__all__ = ["Gathering", "gathered", "main"]
+__all__ = ["Gathering", "gather", "gathered", "main"]
 
 _fixed: Final = Struct(">HHIH").unpack_from
 _length: Final = Struct(">H").pack
@@ -226,10 +226,24 @@ def _fromFile(apexName: bytes, path: str) -> ImageBuilder:
     return _whole(gathering)
 
 
-def main(words: list[str] | None = None) -> int:
+def gather(words: list[str]) -> dict[str, str]:
     """
+    Make an image of a transfer that is in a file.
+
     @param words: apex in hexadecimal digits, file of messages, file for the image.
 
+    @return: C{image}, or C{fault} with what is wrong.
+    """
+    apex, spool, image = words
+    try:
+        _fromFile(bytes.fromhex(apex), spool).finishTo(image)
+    except (DNSFault, OSError) as fault:
+        return {"fault": str(fault)}
+    return {"image": image}
+
+
+def main() -> int:
+    """
     @return: the exit code.
     """
     import gc
@@ -237,15 +251,9 @@ def main(words: list[str] | None = None) -> int:
 
     # Nothing here goes round in circles, and looking for it takes as long as the work.
     gc.disable()
-    apex, spool, image = sys.argv[1:] if words is None else words
-    try:
-        builder = _fromFile(bytes.fromhex(apex), spool)
-        builder.finishTo(image)
-    except (DNSFault, OSError) as fault:
-        sys.stdout.write(dumps({"fault": str(fault)}) + "\n")
-        return 1
-    sys.stdout.write(dumps({"image": image}) + "\n")
-    return 0
+    said = gather(sys.argv[1:])
+    sys.stdout.write(dumps(said) + "\n")
+    return 1 if "fault" in said else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,230 @@
+"""
+Attack 28: transfers and notices by those who may not, and primaries that send too much, something else, or what is old (CVE-2025-59030,
+CVE-2026-12490 and their like).
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from tests.server.askers import Asker, Datagrams, transferOf
+from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
+from tests.server.test_transferring import LARGE
+from tests.zone.changing import APEX, ZONE, record
+from tests.zone.test_receiving import reply
+from twisted_ext.errors import BadZone
+from twisted_ext.server.keys import Grants
+from twisted_ext.server.secondary import Secondary
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import AA, Opcode, Rcode
+from twisted_ext.wire.framing import StreamBuffer, frame
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, SOA, A
+from twisted_ext.zone.gathering import gathered
+
+STRANGER = "198.51.100.1"
+
+
+def notice(serial: int = 4_000) -> bytes:
+    """
+    @return: a notice of the zone of these tests.
+    """
+    return buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(APEX, SOA),), (soaOf(serial),)))
+
+
+class _Flooding(Protocol):
+    """
+    A primary whose zone does not end.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = StreamBuffer()
+
+    def dataReceived(self, data: bytes) -> None:
+        for query in self._buffer.feed(data):
+            rrType = Message.fromWire(query).questions[0].rrType
+            id = int.from_bytes(query[:2], "big")
+            assert self.transport is not None
+            self.transport.write(frame(reply([soaOf(11), record("@ 300 NS ns1")], id=id, rrType=rrType)))
+            many = [record(f'a{number} 300 TXT "{"x" * 250}"') for number in range(200)]
+            for _ in range(20):
+                self.transport.write(frame(reply(many, id=id, rrType=rrType)))
+
+
+class TransferAbuseTests(ReplicaTestCase):
+    """
+    A primary, a secondary, and somebody else.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = self.network.reactor(STRANGER)
+
+    def begin(self) -> None:
+        """
+        Have the zone fetched.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=[SECONDARY])
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def tell(self, times: int = 1) -> set[int]:
+        """
+        Have the stranger send notices by UDP and TCP.
+
+        @return: the rcodes of the replies.
+        """
+        socket = Datagrams()
+        port = self.stranger.listenUDP(0, socket)
+        asker = Asker.at(self.network, self.stranger, SECONDARY)
+        for _ in range(times):
+            port.write(notice(), (SECONDARY, 53))
+            asker.ask(notice())
+            self.network.advance(0.01)
+        self.network.advance(1)
+        port.stopListening()
+        asker.transport.abortConnection()
+        return {octets[3] & 15 for octets in (*socket.replies, *asker.messages)}
+
+    def test_notices(self) -> None:
+        """
+        A stranger's notice is refused, and nobody is asked for it; nothing that is remembered is forgotten.
+        """
+        self.begin()
+        before = self.network.sent[(PRIMARY, 53)]
+        epoch = self.secondary.responder.lane.epoch.value
+        self.assertEqual(self.tell(20), {Rcode.REFUSED})
+        self.assertEqual((self.network.sent[(PRIMARY, 53)], self.secondary.responder.lane.epoch.value), (before, epoch))
+        with patch.object(Secondary, "mayNotify", lambda *_: True):
+            self.assertEqual(self.tell(20), {Rcode.NOERROR})
+            self.assertGreater(self.network.sent[(PRIMARY, 53)], before)
+
+    def test_noticeFlood(self) -> None:
+        """
+        However many notices a primary sends, it is asked about once a second.
+        """
+        self.begin()
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+
+        def flood() -> int:
+            before = self.network.sent[(PRIMARY, 53)]
+            port = self.there[0].listenUDP(0, Datagrams(), interface=PRIMARY)
+            for _ in range(300):
+                port.write(notice(), (SECONDARY, 53))
+                self.network.advance(0.01)
+            port.stopListening()
+            return self.network.sent[(PRIMARY, 53)] - before
+
+        # Confirmations go to another port than questions.
+        self.assertLessEqual(flood(), 5)
+        secondaries.noticeWait = 0
+        self.assertGreater(flood(), 50)
+
+    def test_quota(self) -> None:
+        """
+        A hundred strangers that ask for the zone and read nothing are not in the way of the one who may have it.
+        """
+        self.primary.serve(LARGE)
+        self.primary.adopt(allow_transfer=[SECONDARY])
+
+        def crowd() -> list[Asker]:
+            askers = []
+            for _ in range(100):
+                asker = Asker.at(self.network, self.stranger, PRIMARY)
+                IPushProducer(asker.transport).pauseProducing()
+                asker.ask(transferOf()[0])
+                askers.append(asker)
+            self.network.advance(1)
+            return askers
+
+        def ended(askers: list[Asker]) -> None:
+            for asker in askers:
+                asker.transport.abortConnection()
+            self.network.advance(15)
+
+        askers = crowd()
+        self.assertEqual(self.primary.replication.transferring.running, 0)
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 10)
+        ended(askers)
+        with patch.object(Grants, "allows", lambda *_: True):
+            askers = crowd()
+            self.assertGreater(self.primary.replication.transferring.running, 5)
+        ended(askers)
+
+    def flooded(self) -> int:
+        """
+        @return: how much is taken of a zone that does not end, in octets.
+        """
+        taken: list[int] = []
+        with patch("twisted_ext.server.holding.Spool.keep", lambda spool, message: taken.append(len(message))):
+            factory = ServerFactory()
+            factory.noisy = False
+            factory.protocol = _Flooding  # type: ignore[assignment]
+            listener = self.stranger.listenTCP(53, factory)
+            self.secondary.adopt(primaries=[STRANGER])
+            self.network.advance(2)
+            listener.stopListening()
+            self.secondary.replication.adopt([], {})  # type: ignore[arg-type]
+            self.network.advance(1)
+        return sum(taken)
+
+    def test_endless(self) -> None:
+        """
+        A zone that does not end is taken up to the bound, and the old one, or none, stays.
+        """
+        with patch("twisted_ext.zone.receiving.RECEIVED_OCTETS.default", 200_000):
+            self.assertLess(self.flooded(), 200_000)
+        self.assertGreater(self.flooded(), 900_000)
+
+    def test_bogusNames(self) -> None:
+        """
+        Names that are not in the zone are not taken into it, wherever they are hidden.
+        """
+        bogus = RRSet(nameFromText("www.bank.example."), A, 1, 300, (bytes(4),))
+        octets = [reply([soaOf(11), record("@ 300 NS ns1"), bogus, soaOf(11)])]
+        self.assertRaises(BadZone, gathered, APEX, octets)
+        with patch("twisted_ext.zone.gathering.keyBelow", lambda name, apex: name[:4] if name.startswith(b"\x03www") else b""):
+            self.assertIn(b"\x03www", gathered(APEX, octets).nodes)
+
+    def test_rollback(self) -> None:
+        """
+        A primary, or whoever pretends to be one, cannot bring an old zone back.
+        """
+        self.begin()
+        self.primary.serve(ZONE.replace(" 10 3600", " 9 3600"))
+        self.network.advance(8000)
+        self.assertEqual(self.secondary.serial(), 10)
+        different = lambda serial, other: serial != other  # noqa: E731
+        with patch("twisted_ext.zone.refreshing.isNewer", different), patch("twisted_ext.server.secondary.isNewer", different), patch(
+            "twisted_ext.zone.receiving.isNewer", different
+        ), patch("twisted_ext.zone.sending.isNewer", different):
+            self.network.advance(8000)
+            self.assertEqual(self.secondary.serial(), 9)
+
+    def test_stranger(self) -> None:
+        """
+        A zone is sent to nobody who was not told of, by whatever way; with the list left open it would be.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=[SECONDARY])
+        asker = Asker.at(self.network, self.stranger, PRIMARY)
+        asker.ask(transferOf()[0], transferOf(soa=soaOf(9))[0])
+        self.network.advance(1)
+        self.assertEqual([(octets[3] & 15, octets[6:8]) for octets in asker.messages], [(Rcode.REFUSED, bytes(2))] * 2)
+        self.assertIn(AXFR, self.primary.responder.errands)
+        with patch.object(Grants, "allows", lambda *_: True):
+            asker.ask(transferOf()[0])
+            self.network.advance(1)
+        self.assertGreater(len(asker.records), 10)
+        asker.transport.abortConnection()
+        self.assertIsInstance(self.primary, Host)
