@@ -169,7 +169,7 @@ class TransferAbuseTests(ReplicaTestCase):
         with patch("twisted_ext.server.holding.Spool.keep", lambda spool, message: taken.append(len(message))):
             factory = ServerFactory()
             factory.noisy = False
-            factory.protocol = _Flooding  # type: ignore[assignment]
+            factory.protocol = _Flooding
             listener = self.stranger.listenTCP(53, factory)
             self.secondary.adopt(primaries=[STRANGER])
             self.network.advance(2)
