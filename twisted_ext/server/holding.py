@@ -207,6 +207,15 @@ class Holding:
             os.fsync(file.fileno())
         os.rename(beside, self._timesPath)
 
+    def remove(self) -> None:
+        """
+        Have no files any more.
+        """
+        self.close()
+        for path in (self._timesPath, self.imagePath, self._journalPath, self.spoolPath):
+            with suppress(OSError):
+                os.unlink(path)
+
     def close(self) -> None:
         """
         Leave the files to others.

@@ -18,10 +18,12 @@ from twisted_ext.transport.servers import Server
 
 __all__ = [
     "ADDRESS",
+    "CATALOG",
     "COUNT",
     "DESCRIPTION",
     "FLAG",
     "GRANT",
+    "GROUPED",
     "HTTP_ADDRESS",
     "LISTING",
     "NAME",
@@ -340,6 +342,12 @@ def _remote(text: str) -> str:
     return text
 
 
+def _grouped(text: str) -> str:
+    group, _, server = text.partition(" ")
+    _remote(server.strip())
+    return f"{group} {server.strip()}"
+
+
 def _rule(text: str) -> str:
     from twisted_ext.zone.policies import Rule
 
@@ -351,6 +359,12 @@ def _serials(text: str) -> str:
     from twisted_ext.zone.serials import SERIALS
 
     if text not in SERIALS:
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
+def _catalog(text: str) -> str:
+    if text not in ("follow", "produce"):
         raise BadDescription(f"{text!r} is none")
     return text
 
@@ -372,7 +386,9 @@ DESCRIPTION: Final = Text("an address of a server or a description, such as 192.
 ROLE: Final = Text("forward or serve", _role)
 ZONE: Final = Zone()
 GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
+GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
+CATALOG: Final = Text("follow or produce", _catalog)
 SERIALS: Final = Text("increment, unixtime or dateserial", _serials)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

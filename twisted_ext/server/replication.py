@@ -4,7 +4,7 @@ A server's zones among other servers: who may have them, who is told of their ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.authority import EXPIRED
+from twisted_ext.server.cataloging import Cataloging
 from twisted_ext.server.errands import Errand, errandKey
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
 from twisted_ext.server.notifying import Noticing, Notifying
@@ -21,6 +22,7 @@ from twisted_ext.server.transferring import Offer, Transferring
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.catalogs import Step
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
@@ -77,6 +79,7 @@ class Replication:
     @ivar errands: what is to see to requests for them, for L{Responder<twisted_ext.server.respond.Responder>}.
     @ivar secondaries: the zones that come from elsewhere; L{None} without a folder to keep them in.
     @ivar notifying: who is told of changes.
+    @ivar cataloging: the zones, those of catalogs among them.
     """
 
     def __init__(
@@ -99,6 +102,8 @@ class Replication:
         self._journal = journal
         self._today = today
         self._terms: dict[bytes, _Terms] = {}
+        self._keys = Keys()
+        self.cataloging = Cataloging()
         self.notifying = Notifying(reactor, today=today)
         self.secondaries = Secondaries(reactor, folder, self._install, today=today) if folder else None
         transferring = Transferring(self._offer, today=today)
@@ -115,6 +120,57 @@ class Replication:
 
         @raise BadDescription: something cannot be used; nothing has changed then.
         """
+        zones = list(zones)
+        self.cataloging.check(zones)
+        for zone in zones:
+            if _Terms(zone, keys).primaries and self.secondaries is None:
+                raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
+        self._keys = keys
+        self._settle(self.cataloging.adopt(zones))
+        for apex in self.cataloging.followed:
+            place = self._zones.at(apex)
+            served = None if place is None else place.served()
+            if served is not None:
+                self._catalogued(served.current)
+        self._produce()
+
+    def _settle(self, steps: list[Step]) -> None:
+        """
+        Have those zones that there are, and forget all about those that a catalog has taken away.
+        """
+        keys = self._keys
+        gone = {step.member.apex for step in steps if step.kind in ("remove", "reset")}
+        again = {step.member.apex for step in steps if step.kind == "reset"}
+        zones = self.cataloging.zones
+        if not again:
+            self._have(zones, keys, gone)
+            return
+        self._have([zone for zone in zones if zone.name not in again], keys, gone)
+        assert self.secondaries is not None
+        self.secondaries.left().addCallback(lambda _: self._have(self.cataloging.zones, keys))
+
+    def _catalogued(self, version: Version) -> None:
+        steps = self.cataloging.changed(version)
+        if steps:
+            self._settle(steps)
+
+    def _produce(self) -> None:
+        """
+        Make the catalogs of this server anew where they list other zones than before.
+        """
+        for name, members in self.cataloging.produced():
+            place = self._zones.at(name.lower())
+            zone = None if place is None else place.served()
+            version = self.cataloging.next(name, members, None if zone is None else zone.current, self._today())
+            if version is not None:
+                if zone is None:
+                    zone = Zone(version)
+                else:
+                    zone.replace(version)
+                self._zones.put(zone, now=self._today())
+                self.changed(version)
+
+    def _have(self, zones: Iterable[ZoneSettings], keys: Keys, gone: Collection[bytes] = ()) -> None:
         wanted = {zone.name: (zone, _Terms(zone, keys)) for zone in zones}
         fetched = {apex for apex, (_, terms) in wanted.items() if terms.primaries}
         if fetched and self.secondaries is None:
@@ -126,7 +182,7 @@ class Replication:
         if secondaries is None:
             return
         for apex in [apex for apex, terms in before.items() if terms.primaries and apex not in fetched]:
-            secondaries.remove(apex)
+            secondaries.remove(apex, forget=apex in gone)
             if apex not in wanted:
                 self._zones.remove(apex)
         for apex in sorted(fetched):
@@ -143,6 +199,7 @@ class Replication:
         Another version of a zone is in force: tell those who are to know.
         """
         self.notifying.changed(version.apex, version.soa)
+        self._catalogued(version)
 
     def start(self) -> None:
         """

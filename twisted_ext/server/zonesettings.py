@@ -35,6 +35,15 @@ def _zoneSettings() -> Iterable[Setting]:
     yield Setting("allow-transfer", kinds.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
     yield Setting("notify", kinds.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
     yield Setting("allow-notify", kinds.GRANT, (), "Who, beside its primaries, may say that it has changed")
+    yield Setting(
+        "catalog", kinds.CATALOG, "", "It lists zones (RFC 9432): follow it and serve these, or produce it of those that are listed-in it"
+    )
+    yield Setting(
+        "member-primaries", kinds.REMOTE, (), "Of a catalog to follow: servers to fetch its zones from; by default its own primaries"
+    )
+    yield Setting("group-primaries", kinds.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
+    yield Setting("listed-in", kinds.NAME, "", "The catalog of this server that lists it")
+    yield Setting("group", kinds.TEXT, (), "Group of zones that it is in there")
     yield Setting("update", kinds.RULE, (), "Who may change what of it (RFC 2136): key NAME subtree dyn A AAAA; the first that fits")
     yield Setting("serial", kinds.SERIALS, "increment", "How a change chooses the next serial number")
     yield Setting("journal-size", kinds.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "What is kept of its changes, for IXFR")

@@ -1,0 +1,199 @@
+"""
+Catalogs of zones in a server (RFC 9432): those that it follows, whose zones it fetches, and those that it makes for others.
+
+What is to be done is decided by L{twisted_ext.zone.catalogs}; zones of catalogs become settings like those of a file, and what is done
+with these is done elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription, BadName, BadZone
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogVersion, uniqueLabel
+
+if TYPE_CHECKING:
+    from twisted_ext.server.kinds import Value
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Cataloging"]
+
+#: What the zones of a catalog are told as the catalog itself is.
+_SHARED: Final = ("allow-transfer", "notify", "allow-notify")
+
+_log: Final = Logger()
+
+
+class Cataloging:
+    """
+    The zones of a server, those of catalogs among them.
+
+    @ivar zones: all of them.
+    @ivar catalogs: which zone is from which catalog.
+    @ivar broken: what is wrong with catalogs that cannot be followed, by their names.
+    """
+
+    def __init__(self) -> None:
+        self.zones: list[ZoneSettings] = []
+        self.catalogs = Catalogs(lambda apex: apex in self._said)
+        self.broken: dict[bytes, str] = {}
+        self._said: dict[bytes, ZoneSettings] = {}
+        self._followed: dict[bytes, ZoneSettings] = {}
+        self._members: dict[bytes, ZoneSettings] = {}
+
+    @property
+    def followed(self) -> tuple[bytes, ...]:
+        """
+        The catalogs that are followed, by their names.
+        """
+        return tuple(self._followed)
+
+    # -- settings
+
+    @staticmethod
+    def check(zones: Iterable[ZoneSettings]) -> None:
+        """
+        @raise BadDescription: what is said of catalogs contradicts itself.
+        """
+        said = {zone.name: zone for zone in zones}
+        for zone in said.values():
+            kind = str(zone.value("catalog"))
+            if kind == "produce" and (zone.file or zone.texts("primaries")):
+                raise BadDescription(f"zone {zone.text}: a catalog that is made here has no file and no primaries")
+            if kind == "follow" and not zone.texts("member-primaries") and not zone.texts("primaries"):
+                raise BadDescription(f"zone {zone.text}: nobody can tell where its zones come from; say so with member-primaries")
+            for text in zone.texts("group-primaries"):
+                if len(text.split(None, 1)) < 2:
+                    raise BadDescription(f"zone {zone.text}: group-primaries: {text!r} takes the name of a group, then a server")
+            if zone.value("listed-in"):
+                _catalogOf(zone, said)
+
+    def adopt(self, zones: Sequence[ZoneSettings]) -> list[Step]:
+        """
+        Go over to other settings, which L{check} has seen.
+
+        @return: what that changes in zones of catalogs.
+        """
+        self._said = {zone.name: zone for zone in zones}
+        followed = {zone.name: zone for zone in zones if zone.value("catalog") == "follow"}
+        steps: list[Step] = []
+        for apex in [apex for apex in self._followed if apex not in followed]:
+            steps += self.catalogs.leave(apex)
+            self.broken.pop(apex, None)
+        self._followed = followed
+        steps += self.catalogs.reconsider()
+        self._take(steps)
+        # What is said of a catalog may be other than it was.
+        for apex in list(self._members):
+            owned = self.catalogs.ownerOf(apex)
+            assert owned is not None
+            self._members[apex] = self._settingsOf(*owned)
+        self._gather()
+        return steps
+
+    def _settingsOf(self, catalog: bytes, member: Member) -> ZoneSettings:
+        said = self._followed[catalog]
+        values: dict[str, Value] = {"name": nameToText(member.name)}
+        groups = dict.fromkeys(member.groups)
+        ofGroups = [rest for group, rest in [text.split(None, 1) for text in said.texts("group-primaries")] if group in groups]
+        values["primaries"] = tuple(ofGroups) or said.texts("member-primaries") or said.texts("primaries")
+        for name in _SHARED:
+            texts = said.texts(name)
+            if texts:
+                values[name] = texts
+        return ZoneSettings(values)
+
+    def _gather(self) -> None:
+        self.zones = [*self._said.values(), *self._members.values()]
+
+    # -- catalogs that are followed
+
+    def changed(self, version: Version) -> list[Step]:
+        """
+        A zone has another version, which may be that of a catalog.
+
+        @return: what is to be done with other zones. A broken catalog changes nothing.
+        """
+        if version.apex not in self._followed:
+            return []
+        try:
+            catalog = Catalog.fromVersion(version)
+        except BadZone as wrong:
+            self.broken[version.apex] = str(wrong)
+            _log.error("{wrong}; what it said before stays", wrong=wrong)
+            return []
+        self.broken.pop(version.apex, None)
+        steps = self.catalogs.follow(catalog)
+        for apex, waiting in self.catalogs.clashes.items():
+            if version.apex in waiting:
+                why = waiting[version.apex]
+                _log.warn("{zone} of catalog {catalog}: {why}", zone=nameToText(apex), catalog=nameToText(version.apex), why=why)
+        self._take(steps)
+        self._gather()
+        return steps
+
+    def _take(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            zone, catalog = nameToText(step.member.name), nameToText(step.catalog)
+            _log.info("{kind} {zone} of catalog {catalog}", kind=step.kind, zone=zone, catalog=catalog)
+            if step.kind == "remove":
+                self._members.pop(step.member.apex, None)
+            else:
+                self._members[step.member.apex] = self._settingsOf(step.catalog, step.member)
+
+    # -- catalogs that are made
+
+    def produced(self) -> list[tuple[bytes, list[Member]]]:
+        """
+        @return: the catalogs that are made here, each with its zones.
+        """
+        made: dict[bytes, list[Member]] = {}
+        names: dict[bytes, bytes] = {}
+        for zone in self._said.values():
+            if zone.value("catalog") == "produce":
+                made[zone.name] = []
+                names[zone.name] = zone.apexName
+        for zone in self._said.values():
+            text = str(zone.value("listed-in"))
+            if text:
+                made[nameFromText(text).lower()].append(Member(zone.name, uniqueLabel(zone.name), zone.texts("group")))
+        return [(names[apex], members) for apex, members in made.items()]
+
+    @staticmethod
+    def next(name: bytes, members: list[Member], before: Version | None, now: float) -> Version | None:
+        """
+        @param name: the catalog's.
+        @param before: its version in force.
+        @param now: seconds since 1970.
+
+        @return: its next version; L{None} where it says the same as before.
+
+        @raise CallerFault: there can be no such catalog.
+        """
+        serial = int(now) & 0xFFFFFFFF
+        if before is not None:
+            from twisted_ext.zone.serials import nextSerial
+
+            try:
+                if list(Catalog.fromVersion(before).members.values()) == members:
+                    return None
+            except BadZone:
+                pass
+            serial = nextSerial(before.serial, "unixtime", now)
+        return catalogVersion(name, serial, members)
+
+
+def _catalogOf(zone: ZoneSettings, said: dict[bytes, ZoneSettings]) -> ZoneSettings:
+    text = str(zone.value("listed-in"))
+    try:
+        catalog = said.get(nameFromText(text).lower())
+    except BadName as fault:
+        raise BadDescription(f"zone {zone.text}: listed-in: {fault}") from None
+    if catalog is None or catalog.value("catalog") != "produce":
+        raise BadDescription(f"zone {zone.text}: listed-in: {text} is no catalog that is made here; its table needs catalog = produce")
+    return catalog
