@@ -1,0 +1,111 @@
+"""
+Master files, as BIND's C{named-compilezone} reads them and as we do.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from tests.peers import peer
+from tests.zone.masters import setsOf
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.complaints import Reading
+from twisted_ext.zone.reading import readMaster
+from twisted_ext.zone.writing import canonicalFile, readableFile
+
+__all__: list[str] = []
+
+_APEX: Final = nameFromText("example.org.")
+
+HEAD: Final = "@ 1h IN SOA ns host 7 1h 15m 1w 5m\n@ 1h NS ns\nns 60 A 192.0.2.1\n"
+
+#: What may be written in more than one way, or in one that is easily read otherwise.
+ZONES: Final = {
+    "lifetimes": "a A 192.0.2.2\nb 5 A 192.0.2.3\nc A 192.0.2.4\n$TTL 1d12h\nd A 192.0.2.5\ne IN 1w2d3h4m5s A 192.0.2.6\nf A 192.0.2.7\n",
+    "origins": "$ORIGIN sub\na A 192.0.2.2\n$ORIGIN deep\n@ A 192.0.2.3\n\tAAAA ::1\n$ORIGIN example.org.\nx CNAME a.sub\n"
+    "$ORIGIN .\ny.example.org NS z\n",
+    "words": 'a TXT "b ; c" d\\032e "\\"" "" f\\;g ; h\nb TXT ( "one"\n two ; (\n\n three)\n'
+    "a\\.b\\032c A 192.0.2.2\n\\065 A 192.0.2.3\n* A 192.0.2.4\n",
+    "unknown": "a TYPE65280 \\# 3 01 0203\nb CLASS1 TYPE1 \\# 4 c0000202\nc TYPE65281 \\# 0\nd A \\# 4 c0000203\n",
+    "owners": "a A 192.0.2.2\n A 192.0.2.3\n\tIN TXT x\nA.EXAMPLE.org. A 192.0.2.4\nexample.org. MX 10 @\n@ MX 20 .\n",
+    "generated": "".join(
+        [
+            f"$GENERATE {numbers} {owner} {rest}\n"
+            for numbers, owner, rest in (
+                ("1-3", "h$", "A 192.0.2.$"),
+                ("0-6/3", "${0,3,d}x", "CNAME ${10,4,x}.${-5,0,X}"),
+                ("9-11", "${0,3,n}.q", "PTR a$$b"),
+                ("254-257", "${0,0,n}.r", "300 IN A 10.0.0.1"),
+                ("16-17", "${0,1,N}.s", "IN 300 PTR x\\$y${1}"),
+                ("171-172", "${0,5,N}.u", "PTR ${0,0,N}"),
+                ("8-9", "${-10,4,d}.v", "PTR ${1,2,o}"),
+                ("1-2", "m$", 'MX "10 mail$"'),
+                ("1-2", "t$", 'TXT "a $ b"'),
+            )
+        ]
+    ),
+}
+
+
+def theirs(path: Path) -> set[tuple[bytes, int, int, bytes]]:
+    """
+    @return: the records that BIND reads from a file.
+    """
+    written = path.with_suffix(".bind")
+    checks = ["-i", "none", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-M", "ignore", "-S", "ignore"]
+    command = [str(peer("named-compilezone")), "-q", *checks, "-s", "full", "-o", str(written), "example.org", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return records(readMaster(str(written), _APEX))
+
+
+def records(reading: Reading) -> set[tuple[bytes, int, int, bytes]]:
+    """
+    @return: what was read. Names are in lower case, as BIND gives all of one owner the case of the first.
+    """
+    assert reading.sound, reading.complaints
+    return {(owner.lower(), rrType, ttl, rdata) for owner, rrType, ttl, rdata in reading.records()}
+
+
+@pytest.mark.parametrize("name", sorted(ZONES))
+def test_read(name: str, tmp_path: Path) -> None:
+    """
+    A file that may be read in more than one way is read as BIND does.
+    """
+    path = tmp_path / "zone"
+    path.write_text(HEAD + ZONES[name])
+    assert records(readMaster(str(path), _APEX)) == theirs(path)
+
+
+def test_included(tmp_path: Path) -> None:
+    """
+    Included files change origin and owner for themselves only, as with BIND; paths that BIND finds we find.
+    """
+    included = tmp_path / "included"
+    included.write_text("$TTL 9\na A 192.0.2.2\n$ORIGIN b\nc A 192.0.2.3\n")
+    path = tmp_path / "zone"
+    path.write_text(f"{HEAD}x 5 A 192.0.2.4\n$INCLUDE {included} sub\n\t6 TXT x\ny 7 A 192.0.2.6\n")
+    assert records(readMaster(str(path), _APEX)) == theirs(path)
+
+
+def test_written(tmp_path: Path) -> None:
+    """
+    BIND reads from what we write the records that we wrote, from either kind of file.
+    """
+    random = Random(4)
+    source = HEAD + "".join(ZONES.values())
+    reading = readMaster(source.encode(), _APEX, path="zone")
+    sets = setsOf(reading)
+    random.shuffle(sets)
+    for lines in (canonicalFile(sets), readableFile(sets, _APEX)):
+        path = tmp_path / "zone"
+        path.write_text("\n".join(lines) + "\n")
+        ours = records(readMaster(str(path), _APEX))
+        assert ours == records(reading)
+        # BIND gives the records of one set the same TTL.
+        assert {(owner, rrType, rdata) for owner, rrType, _, rdata in theirs(path)} == {(each[0], each[1], each[3]) for each in ours}
