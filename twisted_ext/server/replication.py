@@ -123,7 +123,7 @@ class Replication:
         zones = list(zones)
         self.cataloging.check(zones)
         for zone in zones:
-            if _Terms(zone, keys).primaries and self.secondaries is None:
+            if len(zone.values) > 2 and _Terms(zone, keys).primaries and self.secondaries is None:
                 raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
         self._keys = keys
         self._settle(self.cataloging.adopt(zones))

@@ -65,7 +65,7 @@ def _uncollected() -> Iterator[None]:
 
 
 #: What only one process can see to.
-_SINGLE: Final = ("primaries", "allow-transfer", "notify", "update")
+_SINGLE: Final = ("primaries", "allow-transfer", "notify", "catalog", "update")
 
 
 def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
@@ -77,12 +77,13 @@ def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
     special = [zone for zone in zones if len(zone.values) > 2 or not zone.file]
     if not special and not settings.keyFile:
         return None
+    from twisted_ext.server.cataloging import Cataloging
     from twisted_ext.server.replication import checkZone, keysOf
     from twisted_ext.server.updating import policyOf
 
     keys = keysOf(settings)
     for zone in special:
-        if not zone.file and not zone.texts("primaries"):
+        if not zone.file and not zone.texts("primaries") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         checkZone(zone, keys)
         policyOf(zone, keys)
@@ -90,6 +91,7 @@ def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
             wanted = next((name for name in _SINGLE if zone.values.get(name)), None)
             if wanted is not None:
                 raise BadDescription(f"zone {zone.text}: {wanted} is not for servers with several workers; use --workers 1")
+    Cataloging.check(zones)
     return keys
 
 
