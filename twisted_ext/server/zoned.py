@@ -173,7 +173,7 @@ class Zoned:
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
                 _log.warn("{zone} is forgotten when the server ends; say with state where to keep it", zone=forgotten)
-        if any(len(zone.values) > 2 for zone in zones):
+        if any(len(zone.values) > 2 or not zone.file for zone in zones):
             self._connect(folder, zones)
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         loading.begin(zones)
@@ -237,7 +237,7 @@ class Zoned:
         self.keys = keys or self.keys
         if self._replication is not None:
             self._adopt(zones)
-        elif any(len(zone.values) > 2 for zone in zones):
+        elif any(len(zone.values) > 2 or not zone.file for zone in zones):
             self._connect(os.path.dirname(loading.images.folder), zones).start()
         loading.follow(settings.watch)
         return loading.reload(zones)
