@@ -209,6 +209,23 @@ class LoadingTests(SynchronousTestCase):
             self.assertEqual(self.serial("example.org"), 1)
             self.close(loading)
 
+    def test_flipped(self) -> None:
+        """
+        So is one in which a single bit is not what it was.
+        """
+        zone = self.write("example.org")
+        self.close(self.load(zone))
+        (image,) = (self.folder / "state" / "zones").glob("*.image")
+        octets = bytearray(image.read_bytes())
+        octets[-30] ^= 4
+        image.chmod(0o600)
+        image.write_bytes(bytes(octets))
+        self.zones = Zones()
+        self.load(zone, run=False)
+        self.assertIsNone(self.serial("example.org"))
+        self.compilers.run()
+        self.assertEqual(self.serial("example.org"), 1)
+
     def test_wrong(self) -> None:
         """
         What is wrong with a master file is told with file, line and column. Other zones are served, and the wrong one once it is right.

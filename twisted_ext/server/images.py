@@ -144,6 +144,8 @@ def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int) -> Version:
     image = Image(mapped.buffer, offset, mapped.words)
     if image.apex != zone:
         raise BadImage(f"{path}: the image at {offset} is another zone's")
+    if not image.sound:
+        raise BadImage(f"{path}: the image at {offset} is not as it was written")
     image.path = path
     return Version(image)
 

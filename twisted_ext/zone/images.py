@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from hashlib import blake2b
-from mmap import ACCESS_READ, mmap
+from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from os import fstat
 from struct import Struct
 from struct import error as StructError
@@ -224,25 +224,27 @@ class Image:
             except BadImage as wrong:
                 raise BadImage(f"{path}: {wrong}") from None
             image.path = path
-            if checked:
-                # Read rather than mapped, so that all of the file does not count as this process's memory.
-                file.seek(image._order)
-                left = image._area + image._octets - image._order
-                chunk = memoryview(bytearray(min(_CHUNK, left)))
-                summed = 0
-                while left > 0 and (count := file.readinto(chunk[: min(len(chunk), left)])):
-                    summed = crc32(chunk[:count], summed)
-                    left -= count
-                if left or summed != image._summed:
-                    raise BadImage(f"{path}: the image is not as it was written")
+        if checked and not image.sound:
+            raise BadImage(f"{path}: the image is not as it was written")
         return image
 
     @property
     def sound(self) -> bool:
         """
-        Whether the octets are those that were written.
+        Whether the octets are those that were written. All of them are looked at.
         """
-        return crc32(memoryview(self._buffer)[self._order : self._area + self._octets]) == self._summed
+        buffer = self._buffer
+        view = memoryview(buffer)
+        summed = 0
+        position, end = self._order, self._area + self._octets
+        while position < end:
+            behind = min((position // _CHUNK + 1) * _CHUNK, end)
+            summed = crc32(view[position:behind], summed)
+            if isinstance(buffer, mmap) and behind % _CHUNK == 0:
+                # What has been looked at once does not count as this process's memory for it.
+                buffer.madvise(MADV_DONTNEED, behind - _CHUNK, _CHUNK)
+            position = behind
+        return summed == self._summed
 
     def find(self, key: bytes) -> int:
         """
