@@ -1,0 +1,35 @@
+"""
+Close behind the numbered pains: secondaries, notices and TSIG (Twisted #9494). Twisted's secondary fetches whole zones by the clock, signs
+nothing, and is told of nothing.
+"""
+
+from __future__ import annotations
+
+from tests.server.replicas import PRIMARY, SECONDARY, ReplicaTestCase
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+
+
+class SecondaryTests(ReplicaTestCase):
+    """
+    A primary and a secondary that share a key.
+    """
+
+    def test_painSecondary(self) -> None:
+        """
+        A change is at the secondary a moment later, as changes alone and signed; nobody without the key gets or causes anything.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 10)
+        transferring = self.primary.replication.transferring
+        asked: list[tuple[int, bytes]] = []
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = lambda request: (
+                asked.append((request.question.rrType, request.keyName)) or transferring(request)  # type: ignore[func-returns-value]
+            )
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(2)
+        self.assertEqual((self.secondary.serial(), asked), (11, [(IXFR, b"\x03one\x03key\x00")]))
+        self.assertEqual(self.primary.replication.notifying.confirmed, 1)
