@@ -19,6 +19,7 @@ SUBCOMMANDS: Final = (
     Command("diff", "twisted_ext.apps.cli.zonediff", "main", "compare two zones by their records"),
     Command("stats", "twisted_ext.apps.cli.zonestats", "main", "tell what a zone consists of"),
     Command("serial", "twisted_ext.apps.cli.zoneserial", "main", "show the serial number, or raise it in place"),
+    Command("edit", "twisted_ext.apps.cli.zoneedit", "main", "change a zone of a database in an editor"),
     Command("keygen", "twisted_ext.apps.cli.zonekeygen", "main", "make a TSIG key"),
     Command("compile", "twisted_ext.apps.cli.zonecompile", "main", "make the image of a zone that a server maps"),
 )
