@@ -13,7 +13,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName, typeNumber
-from twisted_ext.zone import answering
+from twisted_ext.zone import answering, delegating
 from twisted_ext.zone.answering import aliasTarget, answer
 from twisted_ext.zone.versions import Version
 
@@ -328,6 +328,16 @@ class AnswerTests(SynchronousTestCase):
         ):
             found = self.ask(name, rrType)
             self.says(found, Outcome.NODATA, [], [f"sub.example. NS {server}" for server in servers], glue, aa=False)
+
+    def test_crowdedDelegation(self) -> None:
+        """
+        So many servers get their addresses looked for and no more, lest every referral be work for nothing; with a larger bound all do.
+        """
+        crowd = versionOf(HEAD + "".join([f"sub NS n{number}.sub\nn{number}.sub A 192.0.2.1\n" for number in range(150)]))
+        found = self.ask("www.sub.example", "A", crowd)
+        self.assertEqual((len(textsOf(found.authority)), len(found.additional)), (150, 100))
+        self.patch(delegating, "_MOST_HOSTS", 150)
+        self.assertEqual(len(self.ask("www.sub.example", "A", crowd).additional), 150)
 
     def test_signersOfDelegation(self) -> None:
         """

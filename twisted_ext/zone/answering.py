@@ -251,7 +251,7 @@ class _Walk:
             return self._around(name, key)
         flags = node.flags
         if flags & OCCLUDED:
-            return self._beyond(name, key)
+            return self._beyond(name, key, node)
         if flags & CUT and self.rrType != _DS:
             self._refer(node)
             return None
@@ -264,7 +264,7 @@ class _Walk:
         version = self.version
         encloser = _encloser(version, key)
         if encloser.flags & _BEYOND:
-            return self._beyond(name, key)
+            return self._beyond(name, key, encloser)
         if encloser.flags & WILDCARD:
             node = version.find(_WILDCARD + encloser.key)
             if node is not None:
@@ -317,11 +317,13 @@ class _Walk:
             return denial.undelegated(self.version, key)
         return denial.noData(self.version, key)
 
-    def _beyond(self, name: bytes, key: bytes) -> bytes | None:
+    def _beyond(self, name: bytes, key: bytes, node: Node) -> bytes | None:
         """
         The name lies where the zone's authority has ended: below a cut or a DNAME record.
+
+        @param node: the name's own, or that of its closest encloser.
         """
-        above = cutAbove(self.version, key)
+        above = cutAbove(self.version, key) if node.flags & OCCLUDED else node
         if above is None:
             raise AssertionError("a name that is hidden by nothing")
         if above.flags & CUT:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import isBelow
 from twisted_ext.zone.denial import undelegated
+from twisted_ext.zone.limits import GLUE_HOSTS
 from twisted_ext.zone.nodes import CUT, DNAME, OCCLUDED, keyBelow
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _HOSTS: Final = {2: 0, 15: 2, 33: 6}
 #: Where the zone's authority ends, and what is only there for those who have to get further.
 _ENDS: Final = CUT | DNAME
 _GLUE: Final = CUT | OCCLUDED
+
+_MOST_HOSTS: Final = int(GLUE_HOSTS.default)
 
 Sets = tuple["RRSet", ...]
 
@@ -76,7 +79,7 @@ def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
     inside: list[RRSet] = []
     beside: list[RRSet] = []
     own: list[RRSet] = []
-    for rdata in servers.rdatas:
+    for rdata in servers.rdatas[:_MOST_HOSTS]:
         host = rdata.lower()
         if isBelow(host, owner):
             node = version.find(host[: len(host) - len(apex)])

@@ -10,7 +10,8 @@ from twisted_ext.limits import Limit
 
 __all__ = [
     "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
-    "NSEC3_ITERATIONS", "NSEC3_HASHES", "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
+    "GLUE_HOSTS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
+    "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
     "UPDATES_WAITING", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
@@ -68,6 +69,9 @@ EXPIRES: Final = Limit(default=1_209_600, least=2, most=14_515_200)
 
 #: Aliases that one answer follows, in all zones of a server together.
 CHAIN_LINKS: Final = Limit(default=16, least=1, most=64)
+
+#: Name servers of one delegation whose addresses are looked for with every referral; thirteen are many.
+GLUE_HOSTS: Final = Limit(default=100, least=13, most=4096)
 
 #: Rounds of a zone's NSEC3 hashes; with more, denials are left unproved (RFC 9276, section 3.2; CVE-2023-50868).
 NSEC3_ITERATIONS: Final = Limit(default=150, least=0, most=2500)
