@@ -46,6 +46,7 @@ _PACKAGES: Final = {
     "ldns-verify-zone": "ldnsutils",
     "named": "bind9",
     "named-checkzone": "bind9-utils",
+    "named-compilezone": "bind9-utils",
     "nsd-checkzone": "nsd",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

@@ -130,7 +130,7 @@ class InterfaceTests(NamesTestCase):
 
 
 #: Superseded or experimental ones that only their number is known for.
-_NOT_ASKED_FOR = (rrtypes.NXT, rrtypes.CLA, rrtypes.IPN, rrtypes.ALIAS)
+_NOT_ASKED_FOR = (rrtypes.NXT, rrtypes.CLA, rrtypes.IPN, rrtypes.ALIAS, rrtypes.DELEG, rrtypes.DELEGPARAM)
 
 
 class LookupTests(NamesTestCase):

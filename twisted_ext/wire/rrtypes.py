@@ -107,7 +107,9 @@ __all__ = [
     "IPN",
     "TA",
     "DLV",
+    "DELEG",
     "ALIAS",
+    "DELEGPARAM",
     "TYPE_NAMES",
     "addMnemonic",
     "isMeta",
@@ -213,8 +215,12 @@ IPN: Final = 264
 TA: Final = 32768
 DLV: Final = 32769
 
+#: Of a draft, draft-ietf-deleg, as DELEGPARAM is.
+DELEG: Final = 61440
+
 #: PowerDNS's, with a number for private use: the addresses of another name, where no CNAME may be.
 ALIAS: Final = 65401
+DELEGPARAM: Final = 65433
 
 #: Number to mnemonic. C{NSAP_PTR} is the one constant that has to be spelt otherwise than its type.
 TYPE_NAMES: Final[dict[int, str]] = {

@@ -122,6 +122,12 @@ SAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "CLA": ('"TCP-v4-v6"',),
     "IPN": ("18446744073709551615",),
     "ALIAS": ("www.example.",),
+    "DELEG": (
+        "mandatory=server-ipv4,key7 server-ipv4=192.0.2.1,192.0.2.2 server-ipv6=2001:db8::1 key7=\"a b\\255\"",
+        "server-name=ns1.example.,a\\.b\\,c.example. include-delegparam=. key65535",
+        "",
+    ),
+    "DELEGPARAM": ("server-name=ns1.example.",),
     "TA": (f"60485 5 2 {_DIGEST}",),
     "DLV": (f"60485 5 2 {_DIGEST}",),
     "TYPE65280": ("\\# 3 abcdef",),

@@ -59,6 +59,18 @@ _parameters: Final = st.fixed_dictionaries(
 ).map(lambda found: tuple(sorted(found.items())))
 
 
+_infos: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        1: st.integers(1, 3).flatmap(lambda count: st.binary(min_size=4 * count, max_size=4 * count)),
+        2: st.integers(1, 3).flatmap(lambda count: st.binary(min_size=16 * count, max_size=16 * count)),
+        3: st.lists(names, min_size=1, max_size=3).map(b"".join),
+        4: st.lists(names, min_size=1, max_size=3).map(b"".join),
+        65280: st.binary(max_size=9),
+    },
+).map(lambda found: (tuple(sorted(found.items())),))
+
+
 def _prefix(bits: int) -> st.SearchStrategy[Prefix]:
     family = 1 if bits == 32 else 2
     address = st.binary(max_size=bits // 8).map(lambda octets: octets.rstrip(b"\x00"))
@@ -77,6 +89,8 @@ def _angle(most: int) -> st.SearchStrategy[int]:
 _SPECIAL: Final[dict[str, st.SearchStrategy[tuple[object, ...]]]] = {
     "AMTRELAY": st.tuples(_octet, st.booleans(), _gateways).map(lambda v: (v[0], v[1] << 7 | v[2][0], v[2][1])),
     "APL": st.tuples(st.lists(_prefix(32) | _prefix(128), max_size=3).map(tuple)),
+    "DELEG": _infos,
+    "DELEGPARAM": _infos,
     "CAA": st.tuples(_octet, st.from_regex("[a-zA-Z0-9]{1,15}", fullmatch=True).map(str.encode), st.binary(max_size=20)),
     "GPOS": st.tuples(_degrees, _degrees, _degrees),
     "HIP": st.tuples(_octet, _key, _key, st.lists(names, max_size=3).map(tuple)),
