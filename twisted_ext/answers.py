@@ -7,7 +7,7 @@ A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that we do
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import AA, AD, TC, rcodeName
@@ -63,9 +63,12 @@ class Epoch:
     any more, what was kept is void.
 
     @ivar value: goes up with each change.
+    @cvar changes: goes up with each change of any of them.
     """
 
     __slots__ = ("value",)
+
+    changes: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self.value = 0
@@ -75,6 +78,7 @@ class Epoch:
         Make all that was kept until now void.
         """
         self.value += 1
+        Epoch.changes += 1
 
 
 class Origin:

@@ -161,9 +161,13 @@ class Table:
     @ivar find: C{find(datagram[2:])} gives the L{Entry} for a query by its octets, for whoever makes use of it only while
         C{now < entry.until and entry.epoch.value == entry.value}, and calls L{again} otherwise.
     @ivar octets: what the entries take.
+    @ivar quick: replies of zones by the octets of their queries, without their ids. They are right as long as no L{Epoch} has changed;
+        whoever makes use of them calls L{freshen} before each batch.
     """
 
-    __slots__ = ("find", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "echo", "_stream", "_shaped")
+    __slots__ = (
+        "find", "quick", "echo", "_seen", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "_stream", "_shaped",
+    )  # fmt: skip
 
     def __init__(self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False) -> None:
         """
@@ -184,6 +188,16 @@ class Table:
         self._old: dict[bytes, Entry] = {}
         self._youngOctets = self._oldOctets = 0
         self.find: Callable[[bytes], Entry | None] = self._young.get
+        self.quick: dict[bytes, bytes] = {}
+        self._seen = Epoch.changes
+
+    def freshen(self) -> None:
+        """
+        Forget those replies of C{quick} that may not be right any more.
+        """
+        if self._seen != Epoch.changes:
+            self._seen = Epoch.changes
+            self.quick.clear()
 
     @property
     def octets(self) -> int:
@@ -287,6 +301,7 @@ class Table:
                 return
         before = self._young.pop(key, None)
         if before is not None:
+            self.quick.pop(key, None)
             self._youngOctets -= before.octets
         before = self._old.pop(key, None)
         if before is not None:
@@ -302,6 +317,8 @@ class Table:
             self._young = {}
             self._youngOctets = 0
             self.find = self._young.get
+            # So that what is asked for moves back to the young.
+            self.quick.clear()
         self._young[key] = entry
         self._youngOctets += entry.octets
 
@@ -311,6 +328,7 @@ class Table:
 
         @param key: the query without its id.
         """
+        self.quick.pop(key, None)
         entry = self._young.pop(key, None)
         if entry is not None:
             self._youngOctets -= entry.octets
@@ -322,6 +340,7 @@ class Table:
         """
         Forget everything.
         """
+        self.quick.clear()
         self._young.clear()
         self._old.clear()
         self._youngOctets = self._oldOctets = 0

@@ -59,4 +59,4 @@ def laneFor(
         assert cookies is not None
         return cookies.known(client, octets, today())[0]
 
-    return Lane(Clients(classify), groups.values(), cookie=None if cookies is None else cookie)
+    return Lane(Clients(classify), groups.values(), cookie=None if cookies is None else cookie, quick=public)
