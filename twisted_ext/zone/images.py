@@ -156,7 +156,7 @@ class Image:
         @param start: where in C{buffer} the image begins: several may stand in one, each at a multiple of eight.
         @param words: C{memoryview(buffer).cast("I")}, where the caller has it for several images.
 
-        @raise BadImage: there is none, or not all of it. What is in it is not looked at: see L{checked}.
+        @raise BadImage: there is none, or not all of it. What is in it is not looked at: see L{sound}.
         """
         try:
             fields = _HEAD.unpack_from(buffer, start)

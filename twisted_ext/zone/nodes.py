@@ -297,7 +297,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     @param labels: how many octets the labels of their owner take.
     @param apexName: the apex as it is written.
 
-    @raise IndexError: the octets are no such records. So are L{struct.error<struct.error>} and L{ValueError}.
+    @raise IndexError: the octets are no such records; L{struct.error} is raised for that as well.
     """
     end = len(records)
     if end:
