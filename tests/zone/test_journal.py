@@ -70,6 +70,13 @@ class JournalTests(SynchronousTestCase):
         journal.close()
         return versions
 
+    def hurry(self) -> None:
+        """
+        Do not wait for the disk, in tests that open hundreds of files.
+        """
+        for name in ("fsync", "fdatasync"):
+            self.patch(os, name, lambda file: None)
+
     # -- keeping
 
     def test_again(self) -> None:
@@ -165,6 +172,7 @@ class JournalTests(SynchronousTestCase):
         sizes = [len(encoded(difference)) for _, difference in steps(versionOf(), 3)]
         header = len(whole) - sum(sizes)
         ends = [header + sum(sizes[:count]) for count in range(4)]
+        self.hurry()
         for size in range(len(whole)):
             Path(self.path).write_bytes(whole[:size])
             journal = Journal(self.path, APEX)
@@ -189,6 +197,7 @@ class JournalTests(SynchronousTestCase):
         draw = random.Random(4)
         header = 9 + len(APEX)
         kept = 0
+        self.hurry()
         for _ in range(300):
             octets = bytearray(whole)
             octets[draw.randrange(header, len(whole))] ^= 1 << draw.randrange(8)
@@ -315,10 +324,10 @@ class JournalTests(SynchronousTestCase):
         What an image has goes once there is too much, the oldest first; what no image has stays, however much it is.
         """
         journal = self.journal(most=65536)
-        versions = [versionOf()]
-        for version, difference in steps(versions[0], 1500):
-            journal.append([difference])
-            versions.append(version)
+        made = steps(versionOf(), 1500)
+        versions = [versionOf(), *[version for version, _ in made]]
+        for start in range(0, 1500, 100):
+            journal.append([difference for _, difference in made[start : start + 100]])
         self.assertGreater(journal.octets, 65536)
         self.assertFalse(journal.trim(10))
         self.assertEqual(journal.oldest, 10)
