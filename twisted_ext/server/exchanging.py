@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUDP, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 
-from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import BadDescription, BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.server.keys import RemoteServer
 from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import QR, Opcode, rcodeName
 from twisted_ext.wire.edns import EDNS
@@ -50,10 +51,10 @@ class _Exchange(DatagramProtocol):
         self._mac = b""
         self._timer: IDelayedCall | None = None
         self._last = ""
+        self._rcode: int | None = None
 
     def startProtocol(self) -> None:
-        server = self._remote.server
-        self.transport.connect(server.address, server.port)
+        # Not connected: Twisted closes such a socket when nobody listens there, and somebody may, the next time.
         self._send()
 
     def _send(self) -> None:
@@ -64,8 +65,8 @@ class _Exchange(DatagramProtocol):
         self._wait *= 2
         self._tries -= 1
         try:
-            # It is connected, so there is no address to give.
-            cast("Callable[[bytes], object]", self.transport.write)(octets)
+            server = self._remote.server
+            self.transport.write(octets, (server.address, server.port))
         except OSError as error:
             self._fail(Unreachable(f"{self._remote.server.label}: {error}", server=self._remote.server.label))
 
@@ -75,12 +76,14 @@ class _Exchange(DatagramProtocol):
             self._send()
         else:
             label = self._remote.server.label
-            self._fail(TimedOut(f"{label} does not answer{self._last}", server=label))
+            self._fail(TimedOut(f"{label} does not answer{self._last}", server=label, rcode=self._rcode))
 
-    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
         if self.deferred is None:
             return
         try:
+            if Server(*addr[:2]) != self._remote.server:
+                return
             reply = Message.fromWire(datagram).check()
             asked = self._message
             if reply.id != asked.id or not reply.flags & QR or (reply.flags ^ asked.flags) & _OPCODE:
@@ -92,9 +95,10 @@ class _Exchange(DatagramProtocol):
                 verdict = verify(datagram, {key.name: key}, self._today(), requestMac=self._mac)
                 if not verdict.good:
                     # Anybody could have sent it.
+                    self._rcode = reply.rcode or None
                     self._last = f", or not with a signature that could be trusted ({rcodeName(reply.rcode)})"
                     return
-        except BadMessage:
+        except (BadMessage, BadDescription):
             return
         if reply.rcode:
             label = self._remote.server.label
@@ -103,10 +107,6 @@ class _Exchange(DatagramProtocol):
         deferred = self._end()
         if deferred is not None:
             deferred.callback(reply)
-
-    def connectionRefused(self) -> None:
-        label = self._remote.server.label
-        self._last = f": nobody listens at {label}"
 
     def _fail(self, fault: DNSFault) -> None:
         deferred = self._end()

@@ -23,6 +23,7 @@ from twisted_ext.server.fetching import fetch
 from twisted_ext.server.holding import Holding, Spool
 from twisted_ext.server.keys import Grants, RemoteServer
 from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBE_TRIES, PROBE_WAIT, TRANSFERS_IN
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import SOA
@@ -270,6 +271,8 @@ class Secondary:
                     return step
             raise BadMessage(f"{remote.server.label} does not say what the SOA of {self.text} is")
         except DNSFault as fault:
+            if fault.rcode == Rcode.REFUSED:
+                return self.refreshing.undisclosed(self._today())
             self._complain("zone {zone} could not be refreshed: {fault}", fault)
         return self.refreshing.failed(self._today())
 

@@ -296,6 +296,16 @@ class Refreshing:
             return self._following(Event.NEXT)
         return self._rest(Event.SAME, now)
 
+    def undisclosed(self, now: float) -> Step | None:
+        """
+        The primary does not say by UDP what its serial number is, as Knot DNS does not for catalogs: it is asked for what is newer.
+        """
+        if self.state is not State.PROBING:
+            return None
+        self._go(Event.NEWER)
+        self._whole = not self.serving
+        return self._step()
+
     def received(self, now: float, soa: bytes, expire: int | None = None) -> Step | None:
         """
         The zone has come and is in service.
