@@ -90,7 +90,7 @@ class Keys(Mapping[bytes, Key]):
         """
         try:
             return self._keys[nameFromText(text).lower()]
-        except KeyError:
+        except (KeyError, BadName):
             known = ", ".join([nameToText(name, final=False) for name in self._keys]) or "none"
             raise BadDescription(f"there is no TSIG key {text!r}; there are: {known}") from None
 

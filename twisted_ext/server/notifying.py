@@ -102,7 +102,7 @@ class Notifying:
         self._tries = int(NOTIFY_TRIES.pick(tries))
         self._most = int(NOTIFIES.pick(most))
         self._targets: dict[bytes, list[RemoteServer]] = {}
-        # What is to be told, in the order of its coming; what is being told; and what is to be told again after that.
+        # What is to be told, in the order of its coming; and what is being told.
         self._waiting: dict[_Notice, tuple[RemoteServer, RRSet]] = {}
         self._order: deque[_Notice] = deque()
         self._flights: dict[_Notice, Deferred[None]] = {}
@@ -144,10 +144,10 @@ class Notifying:
             if len(self._flights) >= self._most:
                 return
             notice = self._order.popleft()
-            if notice in self._flights:
-                # Told once more when this has come to an end.
-                self._order.append(notice)
-                continue
+            before = self._flights.get(notice)
+            if before is not None:
+                # Whoever has not confirmed the one before gets this in its place, and at once: he may be back.
+                before.cancel()
             remote, soa = self._waiting.pop(notice)
             told = notify(
                 self._reactor, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today

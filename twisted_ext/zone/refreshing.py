@@ -20,6 +20,9 @@ __all__ = ["Event", "Refreshing", "State", "Step", "TABLE", "Timers"]
 #: Seconds to the second try for a zone of which nothing is held, doubled each time up to the default of L{RETRIES}.
 _FIRST_TRY: Final = 3.0
 
+#: Seconds after a restart within which primaries are looked at.
+_SETTLING: Final = 10.0
+
 #: What looks are early by, at random and at most, so that many zones do not ask in one moment.
 _JITTER: Final = 0.15
 
@@ -198,7 +201,8 @@ class Refreshing:
             self.nextAt = now
         else:
             self.state = State.CURRENT
-            self.nextAt = max(now, self.refreshedAt + self._timers.refresh)
+            # Notices may have been missed meanwhile.
+            self.nextAt = min(now + _SETTLING * self._draw(), max(now, self.refreshedAt + self._timers.refresh))
 
     def follow(self, primaries: int, now: float) -> None:
         """
