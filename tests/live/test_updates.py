@@ -5,6 +5,7 @@ server that is killed while it is being changed.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.knots import knot
+from tests.live.twistds import Twistd, wait
 from tests.peers import LivePeer, bind, freePort, peer
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -87,6 +89,18 @@ class Updated:
             self.process = None
 
 
+class Served:
+    """
+    Where C{twistd txdns} is.
+    """
+
+    address = "127.0.0.1"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = freePort(self.address)
+        self.folder = folder
+
+
 @pytest.fixture
 def ours(tmp_path: Path) -> Iterator[Updated]:
     """
@@ -98,7 +112,7 @@ def ours(tmp_path: Path) -> Iterator[Updated]:
     server.stop()
 
 
-def exchange(server: Updated | LivePeer, wire: bytes) -> Message:
+def exchange(server: Updated | Served | LivePeer, wire: bytes) -> Message:
     """
     Ask by TCP.
     """
@@ -111,14 +125,14 @@ def exchange(server: Updated | LivePeer, wire: bytes) -> Message:
     return Message.fromWire(octets).check()
 
 
-def ask(server: Updated | LivePeer, name: str, rrType: int) -> Message:
+def ask(server: Updated | Served | LivePeer, name: str, rrType: int) -> Message:
     """
     Ask by TCP for records.
     """
     return exchange(server, buildMessage(Message(1, 0, (Question(nameFromText(name), rrType),))))
 
 
-def found(server: Updated | LivePeer, name: str, rrType: int) -> set[str]:
+def found(server: Updated | Served | LivePeer, name: str, rrType: int) -> set[str]:
     """
     @return: the records of a name as text.
     """
@@ -127,7 +141,7 @@ def found(server: Updated | LivePeer, name: str, rrType: int) -> set[str]:
     }
 
 
-def serialOf(server: Updated | LivePeer) -> int:
+def serialOf(server: Updated | Served | LivePeer) -> int:
     """
     @return: the serial number that it answers with.
     """
@@ -156,7 +170,7 @@ def txdns(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def said(server: Updated | LivePeer, *, key: bool = True) -> str:
+def said(server: Updated | Served | LivePeer, *, key: bool = True) -> str:
     """
     @return: where to send to, as statements.
     """
@@ -177,7 +191,7 @@ send
 """
 
 
-def check(server: Updated | LivePeer) -> None:
+def check(server: Updated | Served | LivePeer) -> None:
     """
     Look whether L{CHANGES} were made.
     """
@@ -213,6 +227,47 @@ def test_theirClients(ours: Updated, program: str, stream: bool) -> None:
     local = run(command, said(ours, key=False) + "update add x.dyn.example.org. 60 A 192.0.2.7\nsend\n", *words)
     assert local.returncode == 0, local
     assert found(ours, "x.dyn.example.org", A) == {"192.0.2.7"}
+
+
+def test_served(tmp_path: Path) -> None:
+    """
+    C{twistd txdns serve} takes updates as its settings say, gives them on by IXFR, and has them after it was killed.
+    """
+    (tmp_path / "zone").write_text(ZONE)
+    key = subprocess.run(
+        [sys.executable, "-m", "twisted_ext.apps.cli.main", "zone", "keygen", "-o", str(tmp_path / "key"), "dhcp.example.org"], cwd=ROOT
+    )
+    assert key.returncode == 0
+    settings = f"""
+role = "serve"
+state = "{tmp_path}/state"
+key-file = "{tmp_path}/key"
+[[zone]]
+name = "example.org"
+file = "{tmp_path}/zone"
+update = ["key dhcp.example.org subtree dyn A TXT"]
+allow-transfer = ["127.0.0.0/8"]
+"""
+    (tmp_path / "settings.toml").write_text(settings)
+    server = Served(tmp_path)
+    for number in range(3):
+        with Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd:
+            wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+            for before in range(number):
+                assert found(server, f"n{before}.dyn.example.org", A) == {"192.0.2.9"}
+            assert serialOf(server) == 10 + number
+            statements = f"server 127.0.0.1 {server.port}\nzone example.org\nupdate add n{number}.dyn.example.org. 60 A 192.0.2.9\nsend\n"
+            done = run(peer("nsupdate"), statements, "-k", str(tmp_path / "key"))
+            assert (done.returncode, done.stderr) == (0, ""), done
+            done = run(peer("nsupdate"), statements.replace(".dyn", ""), "-k", str(tmp_path / "key"))
+            assert done.returncode and "REFUSED" in done.stderr
+            os.kill(twistd.pid, signal.SIGKILL)
+    with Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd:
+        wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+        transfer = [str(peer("dig")), "-p", str(server.port), "@127.0.0.1", "example.org", "IXFR=10", "+short"]
+        lines = subprocess.run(transfer, capture_output=True, text=True, timeout=PATIENCE).stdout.splitlines()
+        assert [line for line in lines if "ns1" not in line] == ["192.0.2.9"] * 3
+        assert len(lines) == 7
 
 
 def test_restart(ours: Updated) -> None:

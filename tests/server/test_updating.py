@@ -18,6 +18,7 @@ from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadChange, BadZone, StorageFault
 from twisted_ext.server import updating as module
 from twisted_ext.server.changing import Changing, Made
+from twisted_ext.server.compacting import Compacting
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -225,6 +226,53 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(older.serial, 10)
 
 
+    def test_fileTouched(self) -> None:
+        """
+        A file in which nothing has changed is the one that it was, whatever its time says and however often it is read; one that was
+        edited is not taken for it, even where the zone has had its serial number.
+        """
+        path = self.mktemp()
+        first = UpdatedServer(path=path)
+        for number in range(3):
+            first.update(record(f"n{number} 60 A 192.0.2.9"))
+        self.assertIs(first.updating.opened(zoneOf().current), first.zone.current)
+        self.successResultOf(first.updating.close())
+        second = UpdatedServer(path=path)
+        self.assertEqual(second.zone.current.serial, 13)
+        self.successResultOf(second.updating.close())
+        edited = ZONE.replace(" 10 3600", " 12 3600")
+        with patch("tests.server.changed.zoneOf", lambda: zoneOf(edited)):
+            self.assertIn("serial 12 is not newer than 13", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
+
+    def test_imageKept(self) -> None:
+        """
+        After a restart the zone goes on from the image that was built last, with a journal that has only what came since.
+        """
+        path = self.mktemp()
+        self.patch(os, "fdatasync", lambda file: None)
+        first = UpdatedServer(path=path)
+        for number in range(600):
+            first.update(record(f"n{number} 60 TXT {'x' * 150}"))
+        version = first.zone.current
+        compact = Compacting(first.clock, first.disk)
+        built = compact(version, path, path + ".image")
+        first.disk.settle()
+        self.assertEqual(self.successResultOf(built).serial, 610)
+        first.update(NEW)
+        journal = first.updating.journal(APEX)
+        assert journal is not None
+        with patch.object(journal, "_most", 65536):
+            self.assertTrue(journal.trim(610))
+        self.assertNotEqual(journal.oldest, 10)
+        self.successResultOf(first.updating.close())
+        second = UpdatedServer(path=path)
+        self.assertEqual(textsOf(second.zone.current), textsOf(first.zone.current))
+        self.assertEqual(second.zone.current.image.serial, 610)
+        self.successResultOf(second.updating.close())
+        Path(path + ".image").write_bytes(b"damaged")
+        self.assertRaises(StorageFault, UpdatedServer, path=path)
+
+
 class ChangingTests(SynchronousTestCase):
     """
     Tests for L{Changing}.
@@ -347,7 +395,7 @@ class ChangingTests(SynchronousTestCase):
         changing = self.changing()
         result = self.add(changing, "new 60 A 192.0.2.9")
         newer = zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current
-        changing.supersede()
+        changing.supersede(b"0123456789abcdef")
         self.zone.replace(newer)
         self.disk.settle()
         self.failureResultOf(result, StorageFault)

@@ -20,7 +20,7 @@ from twisted_ext.errors import StorageFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone import journal as module
 from twisted_ext.zone.differences import Difference
-from twisted_ext.zone.journal import Journal, encoded
+from twisted_ext.zone.journal import ORIGIN_OCTETS, Journal, encoded
 from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.versions import Version
 
@@ -195,7 +195,7 @@ class JournalTests(SynchronousTestCase):
         texts = {version.serial: textsOf(version) for version in versions}
         whole = Path(self.path).read_bytes()
         draw = random.Random(4)
-        header = 9 + len(APEX)
+        header = 9 + len(APEX) + ORIGIN_OCTETS
         kept = 0
         self.hurry()
         for _ in range(300):
@@ -227,7 +227,7 @@ class JournalTests(SynchronousTestCase):
 
     def _checksum(self) -> bytes:
         octets = Path(self.path).read_bytes()
-        header = 9 + len(APEX)
+        header = 9 + len(APEX) + ORIGIN_OCTETS
         return octets[header + 4 : header + 8]
 
     # -- disks

@@ -54,9 +54,9 @@ class Keeper(Protocol):
         Let what is too much go.
         """
 
-    def clear(self) -> None:
+    def clear(self, origin: bytes | None = None) -> None:
         """
-        Forget everything.
+        Forget everything, and begin anew with a zone that is made from this.
         """
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Changing:
         self._since: list[Difference] | None = None
         self._imaged: int | None = None
         self._idle: list[Deferred[None]] = []
-        self._superseded = False
+        self._superseded: bytes | None = None
         self._closed = False
 
     # -- changes
@@ -158,16 +158,18 @@ class Changing:
         """
         return bool(self._flushing)
 
-    def supersede(self) -> None:
+    def supersede(self, origin: bytes) -> None:
         """
         A version that has nothing to do with these changes is about to be put in force: they are to be forgotten.
+
+        @param origin: what it is made from.
 
         @raise StorageFault: that cannot be written.
         """
         if self._flushing:
-            self._superseded = True
+            self._superseded = origin
         elif self.journal is not None:
-            self.journal.clear()
+            self.journal.clear(origin)
 
     def _flush(self) -> None:
         self._flushing, self._waiting = self._waiting, []
@@ -228,9 +230,10 @@ class Changing:
             self._flush()
             return
         journal, imaged = self.journal, self._imaged
-        if journal is not None and self._superseded:
-            self._superseded = False
-            self._upkeep(journal.clear)
+        origin = self._superseded
+        if journal is not None and origin is not None:
+            self._superseded = None
+            self._upkeep(lambda: journal.clear(origin))
         elif journal is not None and imaged is not None:
             self._imaged = None
             self._upkeep(lambda: journal.trim(imaged))

@@ -16,6 +16,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.changing import Elsewhere
 from twisted_ext.zone.images import Image
+from twisted_ext.zone.journal import fingerprintOf, originOf
 from twisted_ext.zone.versions import Version
 
 __all__ = ["Compacting"]
@@ -51,8 +52,8 @@ class Compacting:
         """
         image = version.image
         if image.nodes < self._small or not image.path or not os.path.exists(image.path):
-            work: Callable[[], object] = lambda: version.compacted(target, image.fingerprint)  # noqa: E731
-            return self._elsewhere(work).addCallback(lambda _: Image.open(target))
+            work: Callable[[], object] = lambda: version.compacted(target, fingerprintOf(originOf(image)))  # noqa: E731
+            return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
         words = ["-m", "twisted_ext.zone.compacting", image.path, journal, str(version.serial), target]
         process = _run(sys.executable, words, os.environ, None, IReactorProcess(self._reactor))
         return process.addCallback(self._built, target)
@@ -61,4 +62,4 @@ class Compacting:
         _, complaint, code = outcome
         if code:
             raise StorageFault(complaint.decode("utf-8", "replace").strip().rpartition("\n")[2] or f"exit code {code}")
-        return Image.open(target)
+        return Image.open(target, checked=False)

@@ -60,7 +60,7 @@ class StoreJournal:
         """
         return False
 
-    def clear(self) -> None:
+    def clear(self, origin: bytes | None = None) -> None:
         """
         Neither has it one to be forgotten.
         """

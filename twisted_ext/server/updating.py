@@ -31,7 +31,7 @@ from twisted_ext.server.errands import Errand, Outcome, errandKey
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import ROOT, nameToText
-from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.journal import Journal, originOf
 from twisted_ext.zone.policies import Policy
 from twisted_ext.zone.serials import isNewer
 from twisted_ext.zone.updates import Update, updated
@@ -263,14 +263,19 @@ class Updating:
                 _log.error("{said}", said=ward.journal.said)
         journal = ward.journal
         newest = journal.newest
+        origin = originOf(version.image)
         if newest is None:
+            if journal.origin != origin:
+                journal.clear(origin)
             return version
-        base = self._compacted(ward, version)
         zone = self._find(version.apex)
-        if zone is None and journal.octetsSince(base.serial) is not None:
-            return _replayed(journal, base)
-        if zone is not None and base.image.fingerprint == zone.current.image.fingerprint and base.image.fingerprint:
+        # A file that was only touched, or read by another release, is the one that it was.
+        known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
+        if known and zone is not None:
             return zone.current
+        base = self._compacted(ward, version, journal.origin)
+        if known and journal.octetsSince(base.serial) is not None:
+            return _replayed(journal, base)
         if not isNewer(version.serial, newest):
             text = (
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
@@ -284,9 +289,9 @@ class Updating:
             newest=newest,
         )
         if ward.changing is None:
-            journal.clear()
+            journal.clear(origin)
         else:
-            ward.changing.supersede()
+            ward.changing.supersede(origin)
         with suppress(OSError):
             os.unlink(self._imagePath(ward))
         return version
@@ -294,9 +299,9 @@ class Updating:
     def _imagePath(self, ward: _Ward) -> str:
         return ward.path + ".image"
 
-    def _compacted(self, ward: _Ward, version: Version) -> Version:
+    def _compacted(self, ward: _Ward, version: Version, origin: bytes) -> Version:
         """
-        @return: the image that was built last of these sources and the journal, or the version itself.
+        @return: the image that was built last with the help of the journal, or the version itself.
         """
         from twisted_ext.zone.images import Image
         from twisted_ext.zone.versions import Version
@@ -308,8 +313,7 @@ class Updating:
         except (BadImage, OSError) as fault:
             _log.error("{fault}", fault=fault)
             return version
-        fits = image.apex == version.apex and image.fingerprint == version.image.fingerprint
-        return Version(image) if fits else version
+        return Version(image) if image.apex == version.apex and originOf(image) == origin else version
 
     def _changingOf(self, ward: _Ward, zone: Zone) -> Changing | None:
         """

@@ -14,7 +14,7 @@ from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
 from twisted_ext.zone.comparing import builderOf
 from twisted_ext.zone.differences import Difference, applied
 from twisted_ext.zone.images import Image
-from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.journal import Journal, fingerprintOf, originOf
 from twisted_ext.zone.versions import Version
 
 __all__ = ["brought", "compact", "main"]
@@ -34,7 +34,7 @@ def brought(version: Version, differences: Iterable[Difference]) -> Version:
         try:
             version = applied(version, some)
         except BudgetSpent:
-            version = Version(Image(builderOf(version).finish(version.image.fingerprint)))
+            version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
             version = applied(version, some)
     return version
 
@@ -43,7 +43,7 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
     """
     Build the image of a zone at a serial number.
 
-    @param image: the file with an earlier image, which says of what sources it is.
+    @param image: the file with an earlier image: one of sources, or one that was built like this.
     @param journal: the file with what has changed since.
     @param target: the file to be written. It takes the place of what is there at once.
 
@@ -51,6 +51,7 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
     @raise OSError: a file cannot be read or written.
     """
     version = Version(Image.open(image))
+    origin = originOf(version.image)
     kept = Journal(journal, version.apexName, readOnly=True)
     try:
         differences = kept.since(version.serial)
@@ -64,7 +65,7 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
         if serial not in ends:
             raise StorageFault(f"{journal}: does not lead from serial {version.serial} to {serial}")
         version = brought(version, differences[: ends.index(serial) + 1])
-    version.compacted(target, version.image.fingerprint)
+    version.compacted(target, fingerprintOf(origin))
 
 
 def main(words: list[str]) -> int:

@@ -233,10 +233,21 @@ class Image:
         """
         Whether the octets are those that were written. All of them are looked at.
         """
+        return self._sumFrom(self._order) == self._summed
+
+    @property
+    def content(self) -> int:
+        """
+        A checksum of the records alone: the same for a master file that is read again, unless something in it has changed. All of them
+        are looked at.
+        """
+        return self._sumFrom(self._area)
+
+    def _sumFrom(self, position: int) -> int:
         buffer = self._buffer
         view = memoryview(buffer)
         summed = 0
-        position, end = self._order, self._area + self._octets
+        end = self._area + self._octets
         while position < end:
             behind = min((position // _CHUNK + 1) * _CHUNK, end)
             summed = crc32(view[position:behind], summed)
@@ -244,7 +255,7 @@ class Image:
                 # What has been looked at once does not count as this process's memory for it.
                 buffer.madvise(MADV_DONTNEED, behind - _CHUNK, _CHUNK)
             position = behind
-        return summed == self._summed
+        return summed
 
     def find(self, key: bytes) -> int:
         """

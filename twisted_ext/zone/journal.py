@@ -1,10 +1,11 @@
 """
 What has changed in a zone since its image was made, on disk: differences one behind the other, each of them whole or not there.
 
-A file is a header and entries. An entry is its length, a checksum of all that follows, the serial numbers that it leads from and to, how
-many octets of it are records that go, and the records as transfers send them: the old SOA first of those that go, the new one first of
-those that come. An entry counts from the moment on at which L{Journal.append} returns: then the disk has it. What a crash leaves of one
-that was being written is cut off when the file is next opened.
+A file is a header and entries. The header has the zone's name, and from what the zone was made when the first entry was, as L{originOf}
+tells. An entry is its length, a checksum of all that follows, the serial numbers that it leads from and to, how many octets of it are
+records that go, and the records as transfers send them: the old SOA first of those that go, the new one first of those that come. An
+entry counts from the moment on at which L{Journal.append} returns: then the disk has it. What a crash leaves of one that was being
+written is cut off when the file is next opened.
 
 Of two threads one may write while the other reads: it reads what was there before.
 """
@@ -24,11 +25,18 @@ from twisted_ext.zone.differences import Difference, applied, condensed, fromRen
 from twisted_ext.zone.limits import JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 
 if TYPE_CHECKING:
+    from twisted_ext.zone.images import Image
     from twisted_ext.zone.versions import Version
 
-__all__ = ["Journal", "encoded"]
+__all__ = ["ORIGIN_OCTETS", "Journal", "encoded", "fingerprintOf", "originOf"]
 
 _MAGIC: Final = b"txdnsjn1"
+
+#: Octets by which journals and images know what they were made from.
+ORIGIN_OCTETS: Final = 16
+
+#: What the fingerprint of an image begins with that was built with the help of a journal.
+_FROM: Final = b"journal:"
 
 #: Length of the body, checksum of body and serials; serials from and to; octets of records that go.
 _ENTRY: Final = Struct(">IIIII")
@@ -87,6 +95,23 @@ class _Entry:
         self.new = new
 
 
+def originOf(image: Image) -> bytes:
+    """
+    @return: what tells the sources of an image from others: of one that was made of a master file, the records in it; of one that was
+        built onto such with the help of a journal, those of the former.
+    """
+    if image.fingerprint.startswith(_FROM):
+        return image.fingerprint[len(_FROM) :]
+    return b"%08x%08x" % (image.serial, image.content)
+
+
+def fingerprintOf(origin: bytes) -> bytes:
+    """
+    @return: what an image says that is built with the help of a journal.
+    """
+    return _FROM + origin
+
+
 def encoded(difference: Difference) -> bytes:
     """
     @return: an entry.
@@ -108,6 +133,7 @@ class Journal:
 
     @ivar path: the file.
     @ivar octets: how many it has, the header counted.
+    @ivar origin: what the zone was made from when the first difference was made, as L{originOf} tells.
     @ivar said: what was wrong with the file when it was opened, for people; empty where nothing was.
     """
 
@@ -125,7 +151,8 @@ class Journal:
         self.said = ""
         self.octets = 0
         self._apexName = apexName
-        self._header = _MAGIC + bytes([len(apexName)]) + apexName.lower()
+        self.origin = bytes(ORIGIN_OCTETS)
+        self._head = _MAGIC + bytes([len(apexName)]) + apexName.lower()
         self._most = int(JOURNAL_OCTETS.pick(most))
         self._broken = False
         self._readOnly = readOnly
@@ -141,6 +168,10 @@ class Journal:
     def _fault(self, error: OSError) -> StorageFault:
         return StorageFault(f"{self.path}: {error.strerror or error}")
 
+    @property
+    def _header(self) -> bytes:
+        return self._head + self.origin
+
     # -- opening
 
     def _claim(self, file: int) -> None:
@@ -154,16 +185,17 @@ class Journal:
 
     def _read(self) -> None:
         size = os.fstat(self._pages.file.number).st_size
-        header = self._header
-        start = os.pread(self._pages.file.number, len(header), 0)
-        if start != header:
-            if not header.startswith(start):
+        head = self._head
+        start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
+        if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
+            if not head.startswith(start[: len(head)]):
                 raise StorageFault(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
             # Nothing, or as much of a header as was written before everything ended.
             if not self._readOnly:
                 self._begin()
             return
-        position = len(header)
+        self.origin = start[len(head) :]
+        position = len(start)
         reason = ""
         while position < size:
             reason, entry = self._entryAt(position, size)
@@ -408,13 +440,21 @@ class Journal:
         self._rewrite(entries[start:])
         return True
 
-    def clear(self) -> None:
+    def clear(self, origin: bytes | None = None) -> None:
         """
         Forget everything: the zone was replaced by one that has nothing to do with what it was.
 
+        @param origin: what that is made from.
+
         @raise StorageFault: it cannot be written.
         """
-        self._rewrite([])
+        before = self.origin
+        self.origin = before if origin is None else origin
+        try:
+            self._rewrite([])
+        except StorageFault:
+            self.origin = before
+            raise
 
     def _rewrite(self, entries: list[_Entry]) -> None:
         beside = self.path + ".new"
