@@ -300,7 +300,8 @@ class _Walk:
             if signatures is not None:
                 found.append(signatures)
         if encloser is None:
-            self.sets += found
+            # A DNAME record that redirected may be what is asked for in the end.
+            self.sets += [rrset for rrset in found if rrset not in self.sets] if self.sets else found
         else:
             self.sets += [RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas) for rrset in found]
             if self.dnssecOk:
@@ -356,8 +357,8 @@ class _Walk:
         if self.rrType == _CNAME or self.rrType == _ANY:
             self.outcome = Outcome.DATA
             return None
-        # What leads below itself would only grow, once more at each step.
-        return None if isBelow(target.lower(), above.key + self.version.apex) else target
+        # Where it leads below itself, names would grow at each step, or stay.
+        return None if isBelow(rrset.rdatas[0].lower(), above.key + self.version.apex) else target
 
     def _deny(self) -> None:
         """
