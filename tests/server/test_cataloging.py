@@ -5,11 +5,14 @@ Tests of servers that have their zones from catalogs.
 from __future__ import annotations
 
 import os
+import tomllib
 
 from tests.server.replicas import KEYS, PRIMARY, SECONDARY, Host, ReplicaTestCase
+from tests.test_architecture import ROOT
 from tests.zone.plain import HEAD, setsOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.authority import SERVING
+from twisted_ext.server.cataloging import Cataloging
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.catalogs import Catalog, Member, catalogVersion
@@ -181,6 +184,18 @@ class CatalogTests(ReplicaTestCase):
         self.secondary.begin()
         self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+
+    def test_shown(self) -> None:
+        """
+        The settings that the documentation shows are settings.
+        """
+        for name, followed in (("producing", 0), ("following", 1)):
+            with open(ROOT / "docs" / "listings" / "zonefiles" / f"{name}.toml", "rb") as file:
+                zones = [ZoneSettings.fromTable(each) for each in tomllib.load(file)["zone"]]
+            cataloging = Cataloging()
+            cataloging.check(zones)
+            cataloging.adopt(zones)
+            self.assertEqual((len(cataloging.followed), len(cataloging.produced())), (followed, 1 - followed))
 
     def test_contradictions(self) -> None:
         """
