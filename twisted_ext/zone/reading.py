@@ -15,7 +15,7 @@ from typing import Final
 
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
-from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.names import ROOT, isBelow, nameToText
 from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
@@ -73,6 +73,7 @@ class Reader:
 
     @ivar apex: the zone's name, folded.
     @ivar origin: where names without a final dot belong.
+    @ivar suffix: how absolute owners end that are directly below the apex.
     @ivar tail: the origin's labels above the apex; L{None} where it lies outside of the zone.
     @ivar owner: the labels above the apex of the owner named last; L{None} where nobody knows.
     @ivar outside: whether that owner lies outside of the zone.
@@ -84,8 +85,8 @@ class Reader:
     """
 
     __slots__ = (
-        "apex", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks", "mixed",
-        "reading", "quick", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
+        "apex", "suffix", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks",
+        "mixed", "reading", "quick", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
     )  # fmt: skip
 
     def __init__(self, apex: bytes, ttl: int | None, quick: bool) -> None:
@@ -93,6 +94,7 @@ class Reader:
         self.reading = Reading(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.apex = apex.lower()
+        self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
         self.owner: bytes | None = None
         self.outside = False
         self.ttl = ttl

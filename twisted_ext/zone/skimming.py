@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "MOST_TTL", "gathered", "skim"]
 
-#: What the words between owner and rdata come to: the octets behind a relative owner's own labels up to the rdata (its length
-#: included where it is fixed), the same behind an owner's labels down to the apex, how rdata are read, the type, the TTL if it is said.
-Form = tuple[bytes, bytes, int, int, int | None]
+#: What the words between owner and rdata come to: the octets behind the owner's labels up to the rdata (its length included where it is
+#: fixed), how rdata are read, the type, the TTL if it is said.
+Form = tuple[bytes, int, int, int | None]
 
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
 
@@ -79,30 +79,48 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     tail = reader.tail
     if tail is None or not _usable(reader):
         return next(lines, None)
-    forms, nodes, counts, mixed = reader.forms, reader.nodes, reader.counts, reader.mixed
-    usual, get, pton, lengths = forms.get, nodes.get, inet_pton, _LENGTHS
-    last: bytes | None = None
+    forms, nodes, counts, mixed, suffix = reader.forms, reader.nodes, reader.counts, reader.mixed, reader.suffix
+    usual, get, pton, lengths, cut = forms.get, nodes.get, inet_pton, _LENGTHS, -len(suffix)
+    labels = None if reader.outside else reader.owner
     said: Form | None = None
     for line in lines:
         words = line.split()
         try:
-            owner, one, two, rdata = words
-            form = usual((one, two))
-            if form is not None and form[2] < _OTHER and line[0] > _BLANK and owner.isalnum():
-                label = lengths[len(owner)] + owner
-                key = (label + tail).lower()
-                kind = form[2]
+            count = len(words)
+            if line[0] <= _BLANK:
+                *middle, rdata = words
+                form = None if labels is None else usual(tuple(middle))
+                found = labels
+            else:
+                if count == 4:
+                    owner, one, two, rdata = words
+                    form = usual((one, two))
+                elif count == 3:
+                    owner, one, rdata = words
+                    form = usual((one,))
+                else:
+                    owner, one, two, three, rdata = words
+                    form = usual((one, two, three))
+                if owner.isalnum():
+                    found = lengths[len(owner)] + owner + tail
+                elif owner.endswith(suffix) and owner[:cut].isalnum():
+                    found = lengths[len(owner) + cut] + owner[:cut]
+                else:
+                    found = None
+            if form is not None and found is not None and form[1] < _OTHER:
+                key = found.lower()
+                kind = form[1]
                 if kind == _A:
-                    record = label + form[0] + pton(AF_INET, rdata.decode())
+                    record = found + form[0] + pton(AF_INET, rdata.decode())
                 elif kind == _AAAA:
-                    record = label + form[0] + pton(AF_INET6, rdata.decode())
+                    record = found + form[0] + pton(AF_INET6, rdata.decode())
                 else:
                     name = _name(reader, rdata)
-                    record = label + form[0] + _short(len(name)) + name
-                    mark = SAYING.get(form[3])
+                    record = found + form[0] + _short(len(name)) + name
+                    mark = SAYING.get(form[2])
                     if mark:
                         reader.marks[key] = reader.marks.get(key, 0) | mark
-                last = owner
+                labels = found
                 said = form
                 before = get(key)
                 if not before:
@@ -122,17 +140,18 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
             pass
         if not words or line[0] == _COMMENT:
             continue
-        if last is not None:
-            _settle(reader, last, said)
-            last = None
+        if said is not None:
+            _settle(reader, labels, said)
+            said = None
         if not _other(reader, line, words):
             return line
+        labels = None if reader.outside else reader.owner
         if reader.tail is not tail:
             tail = reader.tail
             if tail is None or not _usable(reader):
                 return next(lines, None)
-    if last is not None:
-        _settle(reader, last, said)
+    if said is not None:
+        _settle(reader, labels, said)
     return None
 
 
@@ -143,14 +162,14 @@ def _usable(reader: Reader) -> bool:
     return reader.tail is not None and len(reader.origin) <= _ROOMY and reader.quick
 
 
-def _settle(reader: Reader, owner: bytes, form: Form | None) -> None:
+def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
     """
     Tell the reader what the record that was taken last says for those behind it.
     """
-    reader.owner = _LENGTHS[len(owner)] + owner + (reader.tail or b"")
+    reader.owner = labels
     reader.outside = False
-    if form is not None and form[4] is not None:
-        reader.lastTTL = form[4]
+    if form[3] is not None:
+        reader.lastTTL = form[3]
 
 
 def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
@@ -238,7 +257,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
                 if form is None:
                     return False
     values = words[behind:]
-    rrType = form[3]
+    rrType = form[2]
     try:
         if quote:
             rdata = _string(line, quote) if rrType == _TXT and len(values) and values[0][:1] == b'"' else None
@@ -248,12 +267,12 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
         return False
     if rdata is None:
         return False
-    record = labels + form[1] + (rdata if form[2] < _NAME else _short(len(rdata)) + rdata)
+    record = labels + form[0] + (rdata if form[1] < _NAME else _short(len(rdata)) + rdata)
     reader.place(labels, rrType, record)
     reader.owner = labels
     reader.outside = False
-    if form[4] is not None:
-        reader.lastTTL = form[4]
+    if form[3] is not None:
+        reader.lastTTL = form[3]
     return True
 
 
@@ -269,7 +288,7 @@ def _string(line: bytes, start: int) -> bytes | None:
 
 
 def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
-    kind, rrType = form[2], form[3]
+    kind, rrType = form[1], form[2]
     if kind < _OTHER:
         (value,) = values
         if kind == _NAME:
@@ -360,7 +379,7 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
             head += b"\x00\x04" if kind == _A else b"\x00\x10"
         if len(reader.forms) >= _REMEMBERED:
             reader.forms.clear()
-        form = reader.forms[said] = ((reader.tail or b"") + head, head, kind, rrType, ttl)
+        form = reader.forms[said] = (head, kind, rrType, ttl)
         return behind, form
     return 0, None
 
