@@ -65,6 +65,9 @@ class Changes:
                 return self.differences[index:]
         return None
 
+    def octetsSince(self, serial: int) -> int | None:
+        return None if self.since(serial) is None else 0
+
 
 class Host:
     """

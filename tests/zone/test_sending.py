@@ -37,12 +37,16 @@ LARGE = (
 class _Journal:
     def __init__(self, differences: Sequence[Difference]) -> None:
         self.differences = list(differences)
+        self.size = 1000
 
     def since(self, serial: int) -> Sequence[Difference] | None:
         for index, each in enumerate(self.differences):
             if each.oldSerial == serial:
                 return self.differences[index:]
         return None
+
+    def octetsSince(self, serial: int) -> int | None:
+        return None if self.since(serial) is None else self.size
 
 
 def changed(version: Version, *lines: str, remove: Sequence[str] = ()) -> tuple[Version, Difference]:
@@ -145,6 +149,8 @@ class SendingTests(SynchronousTestCase):
         self.assertIsNone(recordsSince(third, 9, journal))
         self.assertIsNone(recordsSince(third, 10, None))
         self.assertIsNone(recordsSince(third, 10, _Journal([one])))
+        journal.size = 1 << 20
+        self.assertIsNone(recordsSince(third, 10, journal))
 
     def test_tooManyChanges(self) -> None:
         """

@@ -107,7 +107,7 @@ class Holding:
 
     @ivar imagePath: the image.
     @ivar spoolPath: where a transfer may be put while it comes.
-    @ivar journal: what has changed since the image, once L{restore} was called.
+    @ivar journal: what has changed since the image; L{None} where that is nothing.
     """
 
     def __init__(self, folder: str, apexName: bytes) -> None:
@@ -133,7 +133,8 @@ class Holding:
         """
         with suppress(OSError):
             os.unlink(self.spoolPath)
-        self.journal = self._openJournal()
+        if os.path.exists(self._journalPath):
+            self.journal = self._openJournal()
         try:
             version = Version(Image.open(self.imagePath))
             with open(self._timesPath, encoding="utf-8") as file:
@@ -146,7 +147,8 @@ class Holding:
             self._forget()
             return None
         try:
-            version = self.journal.replayed(version)
+            if self.journal is not None:
+                version = self.journal.replayed(version)
         except (StorageFault, BudgetSpent):
             # The image is newer than the changes, which was meant to be.
             self._forget()
@@ -190,9 +192,11 @@ class Holding:
 
         @raise StorageFault: the disk does not take them.
         """
-        if self.journal is not None:
-            self.journal.append(differences)
-            self.journal.trim(imaged)
+        if self.journal is None:
+            # A file that is open for each zone is not opened before there is something to write.
+            self.journal = self._openJournal()
+        self.journal.append(differences)
+        self.journal.trim(imaged)
 
     def confirm(self, refreshedAt: float, expiresAt: float) -> None:
         """

@@ -14,6 +14,7 @@ from twisted_ext.wire.codes import AA, QR, RD
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.differences import Difference, condensed
+from twisted_ext.zone.limits import CHANGES_OCTETS
 from twisted_ext.zone.nodes import rendered
 from twisted_ext.zone.serials import isNewer
 from twisted_ext.zone.versions import Version
@@ -35,6 +36,11 @@ class Differences(Protocol):
         """
         @return: all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} where they are not
             kept.
+        """
+
+    def octetsSince(self, serial: int) -> int | None:
+        """
+        @return: how many octets they have, found out without reading them.
         """
 
 
@@ -71,7 +77,12 @@ def recordsSince(version: Version, serial: int, journal: Differences | None) -> 
     soa = version.soa
     if not isNewer(version.serial, serial):
         return recordsOfChanges((), soa, once=True)
-    differences = None if journal is None else journal.since(serial)
+    if journal is None:
+        return None
+    octets = journal.octetsSince(serial)
+    if octets is None or octets > CHANGES_OCTETS.default:
+        return None
+    differences = journal.since(serial)
     if not differences or differences[0].oldSerial != serial or differences[-1].newSerial != version.serial:
         return None
     whole = condensed(differences)
