@@ -182,3 +182,34 @@ def test_forwardsToo(tmp_path: Path) -> None:
     with Twistd(tmp_path, "--upstream", "127.0.0.1:9", "--zone", f"example.org={file}") as server:
         wait(lambda: server.ask() == ["192.0.2.80"], server)
         assert exchange(server.port, "www.example.org").flags & (AA | RA) == AA | RA
+
+
+def test_lineOfTwistdDNS(tmp_path: Path) -> None:
+    """
+    The zones of a line for C{twistd dns} are served with the word changed: master files, Python code, and zones of other servers.
+    """
+    (tmp_path / "zone.py").write_text(
+        "zone = [\n"
+        "    SOA('example.com', mname='ns.example.com', rname='h.example.com', serial=3,\n"
+        "        refresh='1H', retry='1H', expire='1H', minimum=60),\n"
+        "    NS('example.com', 'ns.example.com'),\n"
+        "    A('ns.example.com', '192.0.2.1'),\n"
+        "    A('www.example.com', '192.0.2.81', 77),\n"
+        "]\n"
+    )
+    put(tmp_path, f"$ORIGIN example.net.\n{text()}", "db.net")
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "zones.toml").write_text(
+        f'[[zone]]\nname = "example.org"\nfile = "{put(first, text())}"\nallow-transfer = ["127.0.0.1"]\n'
+    )
+    with Twistd(first, "serve", "--config", "zones.toml") as primary:
+        wait(lambda: primary.ask() == ["192.0.2.80"], primary)
+        words = ["--pyzone", "zone.py", "--bindzone", "db.net", "--secondary", f"127.0.0.1:{primary.port}/example.org"]
+        with Twistd(tmp_path, "serve", *words) as server:
+            wait(lambda: server.ask("www.example.com") == ["192.0.2.81"], server)
+            wait(lambda: server.ask("www.example.net") == ["192.0.2.80"], server)
+            wait(lambda: server.ask("www.example.org") == ["192.0.2.80"], server)
+            assert exchange(server.port, "www.example.com").answer[0].ttl == 77
+            assert exchange(server.port, "ns.example.com").answer[0].ttl == 3600
+        assert "Traceback" not in server.text()

@@ -329,7 +329,7 @@ def test_help(tmp_path: Path) -> None:
         own = subprocess.run(twistd(*words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         assert own.returncode == 0
         assert "--cache-size=" in own.stdout and "-r, --recursive" in own.stdout
-        assert own.stdout.startswith("Usage: twistd [options] txdns [forward] [options]\n")
+        assert own.stdout.startswith("Usage: twistd [options] txdns [forward | serve] [options]\n")
         assert "  twistd -n txdns --interface 127.0.0.1 --port 5300" in own.stdout
 
 

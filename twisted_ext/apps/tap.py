@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.sight import Operations
+    from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
 
@@ -110,6 +111,31 @@ class _Words(usage.Options):
         Read settings from this TOML file; options given here go before it. It is read again at SIGHUP.
         """
         self.config = os.path.abspath(path)
+
+    def opt_bindzone(self, path: str) -> None:
+        """
+        Serve the zone of this master file, whose name or C{$ORIGIN} says which that is; as C{twistd dns} has it.
+        """
+        from twisted_ext.server.zonesettings import ZoneSettings, apexIn
+
+        try:
+            self.several.setdefault("zone", []).append(ZoneSettings.of(apexIn(path), os.path.abspath(path)).toText())
+        except BadDescription as fault:
+            raise usage.UsageError(f"--bindzone {fault}") from None
+
+    def opt_secondary(self, text: str) -> None:
+        """
+        Fetch a zone from a server, and serve it: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}; as C{twistd dns} has it.
+        """
+        from twisted_ext.server.zonesettings import ZoneSettings
+
+        server, slash, name = text.partition("/")
+        try:
+            if not slash or not name:
+                raise BadDescription(f"takes the address of a server, a slash, and the name of a zone, not {text!r}")
+            self.several.setdefault("zone", []).append(ZoneSettings.fromTable({"name": name, "primaries": [server]}).toText())
+        except BadDescription as fault:
+            raise usage.UsageError(f"--secondary {fault}") from None
 
     def opt_show_config(self) -> None:
         """
@@ -294,7 +320,7 @@ def makeService(options: Options) -> IService:
 
     try:
         settings = options.first()
-        server = makeServer(cast(IReactorTime, reactor), settings, options.settings)
+        server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
             server.useless = _giveUp
         for service in _watching(settings, server.operations):
@@ -305,6 +331,12 @@ def makeService(options: Options) -> IService:
     _complainPlainly()
     reactor.callWhenRunning(collectLess)
     return cast("IService", server)
+
+
+def _zoneFromPython(path: str) -> Zone:
+    from twisted_ext.edges.zones import zoneFromPython
+
+    return zoneFromPython(path)
 
 
 def _giveUp(said: str) -> None:

@@ -146,7 +146,7 @@ class Zones:
     All zones of a server, found by the names in them.
     """
 
-    __slots__ = ("_places", "changed")
+    __slots__ = ("_places", "changed", "damaged")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -154,6 +154,8 @@ class Zones:
         """
         self._places: dict[bytes, Place] = {}
         self.changed = changed
+        #: Called with the name of a zone that was to be opened when it was asked for and cannot be.
+        self.damaged: Callable[[bytes], object] = lambda apex: None
 
     def __len__(self) -> int:
         return len(self._places)
@@ -197,7 +199,11 @@ class Zones:
         place = self.find(folded)
         if place is None:
             return None
-        zone = place.zone if place._open is None else place.served()
+        zone = place.zone
+        if place._open is not None:
+            zone = place.served()
+            if place.said:
+                self.damaged(place.apex)
         if zone is None or place.state != SERVING:
             raise ServerFailed(f"the zone {place.text} is {place.state}", ede=_WHY[place.state if place.state in _WHY else FAILED])
         return zone.current

@@ -15,6 +15,12 @@ __all__ = ["usageOf"]
 _ASKING: Final = ("Whom to ask", "The cache", "What is known here")
 _AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
 
+#: Options that are no settings of their own.
+_LIKE_TWISTD: Final = (
+    ("    --bindzone=", "Serve the zone of this master file, whose name or $ORIGIN says which that is, as for twistd dns."),
+    ("    --secondary=", "Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org."),
+)
+
 _INTRODUCTIONS: Final = {
     "": (
         "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
@@ -88,6 +94,8 @@ def usageOf(role: str) -> str:
         if setting.default is True:
             default = " [default: yes]"
         rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
+        if setting.name == "zones":
+            rows += _LIKE_TWISTD
     for heading, each in everything:
         lines += ["", f"{heading}:"]
         for option, text in each:

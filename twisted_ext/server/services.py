@@ -32,6 +32,7 @@ from twisted_ext.server.zoned import Zoned, checkZones, zonesIn
 if TYPE_CHECKING:
     from twisted_ext.server.settings import Setting, Settings
     from twisted_ext.server.sight import Operations
+    from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
 
@@ -61,11 +62,13 @@ class ForwardService(Service):
         *,
         reread: Callable[[], Settings] | None = None,
         zoned: bool = False,
+        fromPython: Callable[[str], Zone] | None = None,
     ) -> None:
         """
         @param bound: the sockets to listen on, which are this one's from now on.
         @param secret: for cookies.
         @param reread: gives the settings as they are to be after a reload.
+        @param fromPython: makes the zone of a file of Python code.
         @param zoned: whether somebody else has zones put there.
 
         @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
@@ -77,7 +80,7 @@ class ForwardService(Service):
         addresses = tuple(dict.fromkeys([each.address for each in bound]))
         listening = Listening(addresses, bound[0].port) if bound else None
         # A worker's settings say nothing of zones: its parent loads them.
-        self.zoned = Zoned(reactor, settings, self._changed)
+        self.zoned = Zoned(reactor, settings, self._changed, fromPython)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = Sight(reactor, self.counters)
@@ -287,11 +290,17 @@ def _run(step: Callable[[], object]) -> None:
     step()
 
 
-def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], Settings] | None = None) -> Server:
+def makeServer(
+    reactor: IReactorTime,
+    settings: Settings,
+    reread: Callable[[], Settings] | None = None,
+    fromPython: Callable[[str], Zone] | None = None,
+) -> Server:
     """
     Bind the sockets and make a server for them; it answers once it is started.
 
     @param reread: gives the settings as they are to be after a reload.
+    @param fromPython: makes the zone of a file of Python code; by default none is run.
 
     @raise BadDescription: the settings cannot be used, or a socket cannot be had. Nothing is left open.
     """
@@ -320,7 +329,7 @@ def makeServer(reactor: IReactorTime, settings: Settings, reread: Callable[[], S
             raise
     bound = received or boundSockets(settings.interface, settings.port)[0]
     try:
-        return Server(reactor, ForwardService(reactor, settings, bound, secret, reread=reread))
+        return Server(reactor, ForwardService(reactor, settings, bound, secret, reread=reread, fromPython=fromPython))
     except BaseException:
         closeSockets(bound)
         raise

@@ -114,6 +114,7 @@ def _settings() -> Iterable[Setting]:
         "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
         group=serving,
     )
+    yield Setting("pyzone", kinds.READABLE, (), "Serve the zone that this file of Python code makes, as for twistd dns", group=serving)
     yield Setting(
         "state",
         kinds.PATH,
@@ -279,6 +280,7 @@ class Settings:
     role: str
     zone: tuple[str, ...]
     zones: tuple[str, ...]
+    pyzone: tuple[str, ...]
     state: str
     keyFile: str
     weakKeys: bool

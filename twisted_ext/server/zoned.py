@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.versions import Version
+    from twisted_ext.zone.zones import Zone
 
 __all__ = ["Zoned", "checkZones", "zonesIn"]
 
@@ -108,9 +110,16 @@ class Zoned:
     @ivar useless: called with a line where of all zones of the beginning not one can be served.
     """
 
-    def __init__(self, reactor: IReactorTime, settings: Settings, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        changed: Callable[[], object] = lambda: None,
+        fromPython: Callable[[str], Zone] | None = None,
+    ) -> None:
         """
         @param changed: called when zones have come or gone.
+        @param fromPython: makes the zone of a file of Python code.
 
         @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
         """
@@ -119,7 +128,10 @@ class Zoned:
         with _uncollected():
             self._beginning = zonesIn(settings)
             self.keys = checkZones(settings, self._beginning)
+        self._fromPython = fromPython
+        self._made = self._fromCode(settings)
         self.zones = Zones(changed)
+        self.zones.damaged = self._damaged
         self.tell: Callable[[Told], object] | None = None
         self.placing = Placing(self.zones, tell=self._tell, revise=self._revised, put=self._put)
         self.loading: Loading | None = None
@@ -135,7 +147,25 @@ class Zoned:
         """
         Whether there is anything to be served.
         """
-        return bool(self._beginning or self.zones)
+        return bool(self._beginning or self._made or self.zones)
+
+    def _fromCode(self, settings: Settings) -> dict[str, Zone]:
+        if settings.pyzone and self._fromPython is None:
+            raise BadDescription("pyzone: this server runs no code of others")
+        if settings.pyzone and settings.workers > 1:
+            raise BadDescription("pyzone: not for servers with several workers; use --workers 1")
+        return {path: self._fromPython(path) for path in settings.pyzone} if self._fromPython is not None else {}
+
+    def _use(self, made: dict[str, Zone]) -> None:
+        """
+        Serve zones that code has made, in the place of those that it had made before.
+        """
+        for zone in self._made.values():
+            if zone.apex not in [each.apex for each in made.values()]:
+                self.zones.remove(zone.apex)
+        for path, zone in made.items():
+            self.zones.put(zone, path, time())
+        self._made = made
 
     def _tell(self, told: Told) -> None:
         if self.tell is not None:
@@ -153,12 +183,20 @@ class Zoned:
             if zone is not None:
                 self._replication.changed(zone.current)
 
+    def _damaged(self, apex: bytes) -> None:
+        """
+        An image is not what it was when it was made: have another one made.
+        """
+        if self.loading is not None:
+            self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
     def begin(self) -> None:
         """
         Serve what is ready, and have the rest made ready.
 
         @raise BadDescription: the folder for what is to be found again cannot be used.
         """
+        self._use(self._made)
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
@@ -229,6 +267,7 @@ class Zoned:
         """
         zones = zonesIn(settings)
         keys = checkZones(settings, zones)
+        self._use(self._fromCode(settings))
         loading = self.loading
         if loading is None:
             if not zones:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, BadName
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.settings import Settings
 
-__all__ = ["ZONE_SETTINGS", "ZoneSettings", "zonesOf"]
+__all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "zonesOf"]
+
+#: Lines of a master file among which its SOA record is.
+_FIRST_LINES: Final = 1000
 
 #: How the files of a folder of zones may be named, besides the zone's name itself.
 _ENDINGS: Final = (".zone", ".db", ".txt")
@@ -35,6 +39,12 @@ def _zoneSettings() -> Iterable[Setting]:
     yield Setting("allow-transfer", kinds.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
     yield Setting("notify", kinds.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
     yield Setting("allow-notify", kinds.GRANT, (), "Who, beside its primaries, may say that it has changed")
+    yield Setting(
+        "zonemd",
+        kinds.DIGEST,
+        "",
+        "Of a zone that is fetched: check that it is what its ZONEMD record says, if there is one, or require that (RFC 8976)",
+    )
     yield Setting(
         "catalog", kinds.CATALOG, "", "It lists zones (RFC 9432): follow it and serve these, or produce it of those that are listed-in it"
     )
@@ -194,6 +204,31 @@ def zonesOf(settings: Settings) -> list[ZoneSettings]:
             # What was said of a single zone goes before.
             found.setdefault(zone.name, zone)
     return list(found.values())
+
+
+def apexIn(path: str) -> str:
+    """
+    @return: the name of the zone in a master file, as its SOA record has it; that of the file is the origin where no C{$ORIGIN} says so.
+
+    @raise BadDescription: there is no SOA record near its beginning, or it cannot be read.
+    """
+    origin = f"{os.path.basename(path)}."
+    owner = "@"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for line in islice(lines, _FIRST_LINES):
+                words = line.partition(";")[0].split()
+                if not words:
+                    continue
+                if words[0].upper() == "$ORIGIN" and len(words) > 1:
+                    origin = words[1] if words[1].endswith(".") else f"{words[1]}.{origin}"
+                elif not words[0].startswith("$"):
+                    owner = owner if line[0] in " \t" else words[0]
+                    if "SOA" in [word.upper() for word in words]:
+                        return origin if owner == "@" else owner if owner.endswith(".") else f"{owner}.{origin}"
+    except OSError as error:
+        raise BadDescription(f"{path}: {error.strerror or error}") from None
+    raise BadDescription(f"{path}: no SOA record is near the beginning of this file; say which zone it has with zone")
 
 
 def _apex(text: str) -> str:
