@@ -333,7 +333,9 @@ class AnswerTests(SynchronousTestCase):
         """
         So many servers get their addresses looked for and no more, lest every referral be work for nothing; with a larger bound all do.
         """
-        crowd = versionOf(HEAD + "".join([f"sub NS n{number}.sub\nn{number}.sub A 192.0.2.1\n" for number in range(150)]))
+        crowd = versionOf(
+            HEAD + "".join([f"sub NS n{number}.sub\nn{number}.sub A 192.0.2.1\n" for number in range(150)])
+        )
         found = self.ask("www.sub.example", "A", crowd)
         self.assertEqual((len(textsOf(found.authority)), len(found.additional)), (150, 100))
         self.patch(delegating, "_MOST_HOSTS", 150)
@@ -406,6 +408,18 @@ class AnswerTests(SynchronousTestCase):
             ["under.example. DNAME below.under.example.", "x.under.example. CNAME x.below.under.example."],
         )
         self.assertIsNone(aliasTarget(self.ask("x.under.example")))
+
+    def test_redirectionUpward(self) -> None:
+        """
+        A DNAME record that leads to a name above itself may be met again, and is given once; its owner may be where it leads.
+        """
+        upward = versionOf(HEAD + "a DNAME @\nb A 192.0.2.1\n")
+        record = "a.example. DNAME example."
+        chain = [record, "b.a.a.example. CNAME b.a.example.", "b.a.example. CNAME b.example.", "b.example. A 192.0.2.1"]
+        self.says(self.ask("b.a.a.example", "A", upward), Outcome.DATA, chain)
+        again = "a.a.example. CNAME a.example."
+        self.says(self.ask("a.a.example", "A", upward), Outcome.NODATA, [record, again], [SOA])
+        self.says(self.ask("a.a.example", "DNAME", upward), Outcome.DATA, [record, again])
 
     def test_redirectionOfAll(self) -> None:
         """

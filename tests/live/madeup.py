@@ -1,0 +1,99 @@
+"""
+Small zones made up of few names, so that aliases, DNAME records, wildcards and delegations meet in all ways that servers take for valid.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from tests.peers import peer
+
+__all__ = ["MadeUp", "madeUp"]
+
+_LABELS: Final = ("a", "b", "*", "c")
+
+_TYPES: Final = ("A", "A", "TXT", "NS", "NS", "CNAME", "CNAME", "DNAME", "DNAME", "AAAA")
+
+_FIXED: Final = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "TXT": '"text"'}
+
+
+class MadeUp(NamedTuple):
+    """
+    A zone.
+
+    @ivar names: what to ask for: its names, and some around them.
+    """
+
+    origin: str
+    text: str
+    names: list[str]
+
+
+def _name(random: Random) -> str:
+    return ".".join([random.choice(_LABELS) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3)))])
+
+
+def _under(name: str, origin: str) -> str:
+    return f"{name}.{origin}" if name else origin
+
+
+def _records(random: Random, origin: str) -> dict[str, dict[str, list[str]]]:
+    """
+    @return: rdata by owner and type.
+    """
+    records: dict[str, dict[str, list[str]]] = {}
+    for _ in range(random.randint(1, 7)):
+        owner, rrType = _name(random), random.choice(_TYPES)
+        here = records.get(owner, {})
+        if "CNAME" in here or (rrType == "CNAME" and (here or not owner)):
+            continue
+        if rrType == "DNAME" and ("DNAME" in here or "NS" in here):
+            continue
+        if rrType == "NS" and ("DNAME" in here or owner.startswith("*")):
+            continue
+        rdata = _FIXED.get(rrType) or _under(_name(random), "invalid." if random.random() < 0.2 else origin)
+        if rdata not in here.get(rrType, []):
+            records.setdefault(owner, {}).setdefault(rrType, []).append(rdata)
+    hiding = [owner for owner, here in records.items() if "DNAME" in here]
+    return {
+        owner: here
+        for owner, here in records.items()
+        if not any(owner != above and (not above or owner.endswith(f".{above}")) for above in hiding if owner)
+    }
+
+
+def madeUp(seed: int, count: int, folder: Path) -> list[MadeUp]:
+    """
+    @param folder: for files to be looked at.
+
+    @return: up to so many zones; those that NSD or BIND would not load are left out.
+    """
+    random = Random(seed)
+    zones = []
+    file = folder / "made-up"
+    for number in range(count):
+        origin = f"z{number}.test."
+        records = _records(random, origin)
+        text = f"{origin} 300 IN SOA ns.invalid. mail.invalid. 1 600 600 600 600\n{origin} 300 IN NS ns.invalid.\n"
+        names = {""}
+        for owner, here in records.items():
+            text += "".join(
+                [
+                    f"{_under(owner, origin)} 300 IN {rrType} {rdata}\n"
+                    for rrType, rdatas in here.items()
+                    for rdata in rdatas
+                ]
+            )
+            names |= {owner, f"d.d.{owner}".removesuffix("."), owner.partition(".")[2]}
+        names |= {f"{label}.{name}".removesuffix(".") for name in list(names) for label in (*_LABELS, "d")}
+        file.write_text(text)
+        checks = (
+            [str(peer("named-checkzone")), "-i", "none", "-k", "ignore", "-n", "ignore", "-q", origin, str(file)],
+            [str(peer("nsd-checkzone")), origin, str(file)],
+        )
+        if all(not subprocess.run(check, capture_output=True).returncode for check in checks):
+            zones.append(MadeUp(origin, text, [_under(name, origin) for name in sorted(names)]))
+    return zones
