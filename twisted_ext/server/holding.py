@@ -211,6 +211,13 @@ class Holding:
             os.fsync(file.fileno())
         os.rename(beside, self._timesPath)
 
+    def reject(self) -> None:
+        """
+        Take what was built last for nothing, when it is looked for again.
+        """
+        with suppress(OSError):
+            os.unlink(self._timesPath)
+
     def remove(self) -> None:
         """
         Have no files any more.

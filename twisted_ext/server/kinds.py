@@ -21,6 +21,7 @@ __all__ = [
     "CATALOG",
     "COUNT",
     "DESCRIPTION",
+    "DIGEST",
     "FLAG",
     "GRANT",
     "GROUPED",
@@ -369,6 +370,12 @@ def _catalog(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if text not in ("check", "require"):
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -390,5 +397,6 @@ GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _
 REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
 CATALOG: Final = Text("follow or produce", _catalog)
+DIGEST: Final = Text("check or require", _digest)
 SERIALS: Final = Text("increment, unixtime or dateserial", _serials)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -51,7 +51,7 @@ class _Terms:
     What was said of one zone.
     """
 
-    __slots__ = ("primaries", "transfer", "notify", "notices")
+    __slots__ = ("primaries", "transfer", "notify", "notices", "digest")
 
     def __init__(self, zone: ZoneSettings, keys: Keys) -> None:
         try:
@@ -61,6 +61,7 @@ class _Terms:
             self.notices = Grants.fromTexts(zone.texts("allow-notify"))
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
+        self.digest = str(zone.value("zonemd"))
         if self.primaries and zone.file:
             raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
 
@@ -145,9 +146,8 @@ class Replication:
         if not again:
             self._have(zones, keys, gone)
             return
-        self._have([zone for zone in zones if zone.name not in again], keys, gone)
-        assert self.secondaries is not None
-        self.secondaries.left().addCallback(lambda _: self._have(self.cataloging.zones, keys))
+        leaving = self._have([zone for zone in zones if zone.name not in again], keys, gone)
+        gatherResults(leaving, consumeErrors=True).addCallback(lambda _: self._have(self.cataloging.zones, keys))
 
     def _catalogued(self, version: Version) -> None:
         steps = self.cataloging.changed(version)
@@ -170,7 +170,13 @@ class Replication:
                 self._zones.put(zone, now=self._today())
                 self.changed(version)
 
-    def _have(self, zones: Iterable[ZoneSettings], keys: Keys, gone: Collection[bytes] = ()) -> None:
+    def _have(self, zones: Iterable[ZoneSettings], keys: Keys, gone: Collection[bytes] = ()) -> list[Deferred[None]]:
+        """
+        @param gone: zones that are to be forgotten altogether.
+
+        @return: each fires when one zone that goes is gone.
+        """
+        leaving: list[Deferred[None]] = []
         wanted = {zone.name: (zone, _Terms(zone, keys)) for zone in zones}
         fetched = {apex for apex, (_, terms) in wanted.items() if terms.primaries}
         if fetched and self.secondaries is None:
@@ -180,9 +186,9 @@ class Replication:
             self.notifying.targets(apex, wanted[apex][1].notify if apex in wanted else ())
         secondaries = self.secondaries
         if secondaries is None:
-            return
+            return leaving
         for apex in [apex for apex, terms in before.items() if terms.primaries and apex not in fetched]:
-            secondaries.remove(apex, forget=apex in gone)
+            leaving.append(secondaries.remove(apex, forget=apex in gone))
             if apex not in wanted:
                 self._zones.remove(apex)
         for apex in sorted(fetched):
@@ -190,9 +196,11 @@ class Replication:
             known = secondaries.at(apex)
             if known is None:
                 self._zones.expect(apex)
-                secondaries.add(wanted[apex][0].apexName, terms.primaries, terms.notices)
+                secondaries.add(wanted[apex][0].apexName, terms.primaries, terms.notices, digest=terms.digest)
             else:
+                known.digest = terms.digest
                 known.follow(terms.primaries, terms.notices)
+        return leaving
 
     def changed(self, version: Version) -> None:
         """

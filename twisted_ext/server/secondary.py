@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
 from twisted_ext.server.children import inThread, runModule
+from twisted_ext.server.digesting import prove
 from twisted_ext.server.exchanging import exchange
 from twisted_ext.server.fetching import fetch
 from twisted_ext.server.holding import Holding, Spool
@@ -58,10 +59,14 @@ class Secondary:
     @ivar refreshing: what it is about, and until when it holds.
     @ivar version: what is held, served or not; L{None} while that is nothing.
     @ivar said: what went wrong last, or C{""}.
+    @ivar digest: what has to be proved of what comes, see L{prove}; C{""} for nothing.
     """
 
-    def __init__(self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants) -> None:
+    def __init__(
+        self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants, digest: str = ""
+    ) -> None:
         self.apexName = apexName
+        self.digest = digest
         self.version: Version | None = None
         self.said = ""
         self.text = nameToText(apexName)
@@ -312,12 +317,19 @@ class Secondary:
             if version.crowded:
                 # The next image is due; what comes whole is one.
                 raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
+            await self._prove(version, remote)
             imaged = current.image.serial
             await inThread(self._all.reactor, lambda: self._holding.change(differences, imaged))
         else:
             version = await self._built(spool)
             if version.serial != receiving.serial or version.apex != self.apexName.lower():
                 raise BadImage(f"the image of {self.text} is of something else")
+            try:
+                await self._prove(version, remote)
+            except BadMessage:
+                # It stands where the one before stood, and is not to be found there after a restart.
+                self._holding.reject()
+                raise
         self.version = version
         self.said = ""
         step = refreshing.received(self._today(), version.soa.rdatas[0])
@@ -332,6 +344,10 @@ class Secondary:
         self._all.install(self.apexName, version)
         await self._confirm()
         return step
+
+    async def _prove(self, version: Version, remote: RemoteServer) -> None:
+        if self.digest:
+            await inThread(self._all.reactor, lambda: prove(version, self.digest, remote.server.label))
 
     async def _built(self, spool: Spool) -> Version:
         reactor = self._all.reactor
@@ -353,10 +369,6 @@ class Secondary:
 
     def __repr__(self) -> str:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
-
-
-def _fire(result: object, waiting: Deferred[None]) -> None:
-    waiting.callback(None)
 
 
 class Secondaries:
@@ -398,7 +410,6 @@ class Secondaries:
         self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
-        self._leaving: set[Deferred[None]] = set()
         self._running = False
 
     def __len__(self) -> int:
@@ -410,13 +421,16 @@ class Secondaries:
         """
         return self._zones.get(apex)
 
-    def add(self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None) -> Secondary:
+    def add(
+        self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
+    ) -> Secondary:
         """
         Keep a zone in step with its primaries.
 
         @param grants: who else may say that it has changed.
+        @param digest: see L{Secondary}.
         """
-        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants())
+        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
         if self._running:
             zone.start()
         return zone
@@ -433,23 +447,7 @@ class Secondaries:
         done = zone.stop()
         if forget:
             done.addCallback(lambda _: zone.forget())
-        self._leaving.add(done)
-        done.addBoth(self._left, done)
         return done
-
-    def _left(self, result: object, done: Deferred[None]) -> None:
-        self._leaving.discard(done)
-
-    def left(self) -> Deferred[None]:
-        """
-        @return: fires when nothing is under way of zones that were removed.
-        """
-        waiting: list[Deferred[None]] = []
-        for done in self._leaving:
-            each: Deferred[None] = Deferred()
-            done.addBoth(_fire, each)
-            waiting.append(each)
-        return gatherResults(waiting).addCallback(lambda _: None)
 
     def start(self) -> None:
         """
