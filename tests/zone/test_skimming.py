@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.masters import readText
-from twisted_ext.zone import skimming
+from twisted_ext.zone import converting, skimming
 from twisted_ext.zone.reading import Reader
 
 _WORDS = st.sampled_from(
@@ -57,7 +57,29 @@ k TYPE65280 \# 1 ff
 l A ( 192.0.2.1 )
 m TXT "two
 lines"
-n.a NSEC b A NS""".split("\n")
+n.a NSEC b A NS
+o NSEC @ A NS
+o NSEC b,c A NS
+p RRSIG A 8 2 60 20300101000000 20200101000000 1 @ AAAA
+p RRSIG A 8 2 60 20300101000000 20200101000000 1 p AAAA AA==
+p RRSIG A 8 2 60 20300101000000 20200101000000 1 p AAAA AA ==
+p RRSIG A 8 2 60 20300101000000 20200101000000 1 p AAA
+p RRSIG A 8 2 60 20300101000000 20200101000000 1 p
+p RRSIG A 8 2 60 20300101000000 20200101000000 1
+q NSEC3 1 0 1 AB 2t7b4g4vsa5smi47k61mv5bv1a22bojr A RRSIG
+q NSEC3 1 0 1 AB 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR A RRSIG
+q NSEC3 1 0 1 AB 2t7b4g4vsa5smi47k61mv5bv1a22bojz A RRSIG
+q NSEC3 1 0 1 AB 2t7b4g4vsa5smi47k61mv5bv1a22bo_r A RRSIG
+q NSEC3 1 0 1 AB 2t7b A RRSIG
+q NSEC3 1 0 1 AB
+r DS 1 8 2
+r DS 000000001 8 2 00
+r DS 65536 8 2 00
+r DS 1 256 2 00
+r DS 1 8 x 00
+r DS 1 8 2 0
+r DS 1 8 2 00 ff
+s DNSKEY 256 3 8 AAAA""".split("\n")
 )
 
 _TEXTS = st.lists(st.tuples(_WORDS, _BLANKS).map("".join), max_size=30).map("".join) | st.lists(_LINES, max_size=12).map("\n".join)
@@ -86,6 +108,31 @@ class EqualityTests(SynchronousTestCase):
         Texts in which everything that may be written is mixed with what may not.
         """
         self.assertEqualBothWays(text, apex)
+
+    def test_signed(self) -> None:
+        """
+        Records of signed zones, which are put together from what others said before, are what they would be by themselves; one whose
+        signature is too long for a record is refused.
+        """
+        lines = [
+            f"{line}\n"
+            for number in range(50)
+            for line in (
+                f"a{number} RRSIG A 8 2 60 2030010100000{number % 10} 20200101000000 {number} a.example. {'A' * 4 * number}AA==",
+                f"a{number} NSEC b{number} A TYPE{number} RRSIG",
+                f"{number:032d} NSEC3 1 1 {number % 3} - {number:032d} A TYPE{number}",
+                f"a{number} DS {number} 8 {number % 5} {'0f' * (number + 1)}",
+            )
+        ]
+        for text in ("$TTL 1\n" + "".join(lines), "$TTL 1\n" + "".join(lines * 2), "$TTL 1\n" + "".join(reversed(lines))):
+            self.assertEqualBothWays(text)
+            self.assertEqual(readText(text).complaints, [])
+        converting._parts.clear()
+        with patch.object(converting, "_KEPT", 4):
+            self.assertEqualBothWays("$TTL 1\n" + "".join(lines))
+            self.assertLessEqual(len(converting._parts), 6)
+        head = "a RRSIG A 8 2 60 20300101000000 20200101000000 1 a. "
+        self.assertEqualBothWays(f"$TTL 1\n{head}AAAA\n{head}{'A' * 87_400}\nb NS a\n")
 
     def test_chunks(self) -> None:
         """

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
+from twisted_ext.wire.rdata.fields import MOST_RDATA
 from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.building import SAYING
+from twisted_ext.zone.converting import converted, keep
 
 if TYPE_CHECKING:
     from twisted_ext.zone.reading import Reader
@@ -265,7 +267,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
             rdata = _rdata(reader, form, values)
     except (CallerFault, ValueError, OSError, LookupError):
         return False
-    if rdata is None:
+    if rdata is None or len(rdata) > MOST_RDATA:
         return False
     record = labels + form[0] + (rdata if form[1] < _NAME else _short(len(rdata)) + rdata)
     reader.place(labels, rrType, record)
@@ -300,9 +302,15 @@ def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
     if rrType == _SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
         times = [secondsFromDuration(value.decode("ascii")) for value in values[3:]]
         return _name(reader, values[0]) + _name(reader, values[1]) + _numbers(int(values[2]), *times)
+    rdata = converted(rrType, values, lambda word: _name(reader, word))
+    if rdata is not None:
+        return rdata
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
     rdata = declarationOf(rrType).fromTokens(tokens).wire
-    return None if tokens.remarks else rdata
+    if tokens.remarks:
+        return None
+    keep(rrType, values, rdata)
+    return rdata
 
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
