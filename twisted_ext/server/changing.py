@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.images import Image
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Changing", "Elsewhere", "Keeper", "Made"]
+__all__ = ["Changing", "Elsewhere", "Keeper", "Made", "threadsOf"]
 
 #: What comes of a change: the next version, and what makes the difference; or nothing.
 Made = tuple[Version, Difference] | None
@@ -35,6 +35,22 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 _STEP: Final = 64
 
 _log: Final = Logger()
+
+
+def threadsOf(reactor: IReactorTime) -> Elsewhere:
+    """
+    @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} as well.
+
+    @return: has something done by one of its threads.
+    """
+    from twisted.internet.interfaces import IReactorThreads
+    from twisted.internet.threads import deferToThreadPool
+
+    def elsewhere(work: Callable[[], object]) -> Deferred[object]:
+        threads = IReactorThreads(reactor)
+        return deferToThreadPool(threads, threads.getThreadPool(), work)
+
+    return elsewhere
 
 
 class Keeper(Protocol):

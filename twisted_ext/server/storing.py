@@ -78,6 +78,7 @@ class Storing:
     What waits for the database is done by a thread; what is new is put in force some names at a time.
 
     @ivar said: what is wrong with zones, by their folded names.
+    @ivar wanted: the folded names of those that are served; L{None} for all that there are.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Storing:
         @param label: the database, for people.
         """
         self.said: dict[bytes, str] = {}
+        self.wanted: set[bytes] | None = None
         self._store = store
         self._zones = zones
         self._outside = elsewhere
@@ -129,13 +131,25 @@ class Storing:
         self._position = position
         names = await self.exclusively(self._store.zones)
         assert isinstance(names, list)
-        for name in names:
-            self._ours.add(name.lower())
-            self._zones.expect(name.lower(), self._label)
-            await self._reload(name)
+        there = {name.lower(): name for name in names}
+        for apex in sorted(there) if self.wanted is None else sorted(self.wanted):
+            self._ours.add(apex)
+            self._zones.expect(apex, self._label)
+            await self._reload(there.get(apex, apex))
         if not self._closed:
             self._looking.start(STORE_LOOKS.default, now=False).addErrback(
                 lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
+            )
+
+    def follow(self, wanted: set[bytes]) -> None:
+        """
+        Serve those zones that were not wanted before.
+        """
+        for apex in wanted - (self.wanted or set()):
+            self._ours.add(apex)
+            self._zones.expect(apex, self._label)
+            Deferred.fromCoroutine(self._reload(apex)).addErrback(
+                lambda failure: _log.failure("a zone of {label} cannot be loaded", failure, label=self._label)
             )
 
     async def _reload(self, name: bytes) -> None:
@@ -201,6 +215,8 @@ class Storing:
         self._position = position
 
     async def _take(self, apex: bytes, news: News | BadZone) -> None:
+        if self.wanted is not None and apex not in self.wanted:
+            return
         if isinstance(news, BadZone):
             self._complain(apex, news)
             return

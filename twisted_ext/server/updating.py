@@ -26,7 +26,7 @@ from twisted_ext.errors import (
     DNSFault,
     StorageFault,
 )
-from twisted_ext.server.changing import Changing, Elsewhere, Keeper
+from twisted_ext.server.changing import Changing, Elsewhere, Keeper, threadsOf
 from twisted_ext.server.errands import Errand, Outcome, errandKey
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
@@ -145,9 +145,6 @@ class Updating:
         @param folder: where journals are kept; without one changes are forgotten with this process.
         @param changed: called whenever another version of a zone is in force.
         """
-        from twisted.internet.interfaces import IReactorThreads
-        from twisted.internet.threads import deferToThreadPool
-
         from twisted_ext.server.authority import SERVING
         from twisted_ext.server.compacting import Compacting
 
@@ -155,10 +152,7 @@ class Updating:
             place = zones.at(apex)
             return place.served() if place is not None and place.state == SERVING else None
 
-        def elsewhere(work: Callable[[], object]) -> Deferred[object]:
-            threads = IReactorThreads(reactor)
-            return deferToThreadPool(threads, threads.getThreadPool(), work)
-
+        elsewhere = threadsOf(reactor)
         return cls(
             reactor,
             find,
@@ -179,11 +173,17 @@ class Updating:
 
     # -- zones
 
-    def adopt(self, zones: Iterable[ZoneSettings], keys: Iterable[bytes]) -> None:
+    def adopt(
+        self,
+        zones: Iterable[ZoneSettings],
+        keys: Iterable[bytes],
+        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+    ) -> None:
         """
         Go over to what is said of zones now.
 
         @param keys: the names of the keys that there are.
+        @param keeperOf: what keeps the changes of a zone in place of a journal.
 
         @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
         """
@@ -200,8 +200,13 @@ class Updating:
         for apex in [apex for apex in self._wards if apex not in wanted]:
             self.forbid(apex)
         for apex, (zone, policy) in wanted.items():
+            serials = str(zone.value("serial"))
+            kept = keeperOf(apex)
+            if kept is not None:
+                self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
+                continue
             path = f"{self._folder}/{_fileName(apex)}" if self._folder else ""
-            self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=_octets(zone.value("journal-size")))
+            self.permit(apex, policy, serials=serials, path=path, most=_octets(zone.value("journal-size")))
 
     def permit(
         self,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.loading import Loading
     from twisted_ext.server.replication import Replication
     from twisted_ext.server.settings import Settings
+    from twisted_ext.server.stored import Stored
     from twisted_ext.server.updating import Updating
     from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.zone.journal import Journal
@@ -67,7 +68,7 @@ def _uncollected() -> Iterator[None]:
 
 
 #: What only one process can see to.
-_SINGLE: Final = ("primaries", "allow-transfer", "notify", "catalog", "update")
+_SINGLE: Final = ("primaries", "allow-transfer", "notify", "catalog", "update", "store")
 
 
 def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
@@ -85,7 +86,9 @@ def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
 
     keys = keysOf(settings)
     for zone in special:
-        if not zone.file and not zone.texts("primaries") and zone.value("catalog") != "produce":
+        if zone.value("store") and (zone.file or zone.texts("primaries")):
+            raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
+        if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         checkZone(zone, keys)
         policyOf(zone, keys)
@@ -139,6 +142,7 @@ class Zoned:
         self.useless: Callable[[str], object] = lambda said: None
         self._replication: Replication | None = None
         self._updating: Updating | None = None
+        self._stored: Stored | None = None
         self._own = ""
         self._telling: frozenset[bytes] = frozenset()
 
@@ -239,13 +243,28 @@ class Zoned:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
         self._replication, self._updating = replication, updating
+        if any(zone.value("store") for zone in zones):
+            self._store(replication)
         self._adopt(zones)
         self.errands = {**replication.errands, **updating.errands}
         return replication
 
+    def _store(self, replication: Replication) -> None:
+        from twisted_ext.server.changing import threadsOf
+        from twisted_ext.server.stored import Stored
+
+        self._stored = Stored(self._reactor, self.zones, threadsOf(self._reactor), replication.changed)
+
     def _adopt(self, zones: list[ZoneSettings]) -> None:
         assert self._replication is not None and self._updating is not None and self.keys is not None
-        self._updating.adopt(zones, self.keys)
+        if self._stored is None and any(zone.value("store") for zone in zones):
+            self._store(self._replication)
+        if self._stored is None:
+            self._updating.adopt(zones, self.keys)
+        else:
+            self._stored.adopt(zones)
+            self._updating.adopt(zones, self.keys, self._stored.keeperOf)
+            self._stored.start()
         self._replication.adopt(zones, self.keys)
         self._telling = frozenset([zone.name for zone in zones if zone.texts("notify")])
 
@@ -324,8 +343,9 @@ class Zoned:
         stopping: list[Deferred[None]] = []
         if self._replication is not None:
             stopping.append(self._replication.stop())
-        if self._updating is not None:
-            stopping.append(self._updating.close())
+        changing = succeed(None) if self._updating is None else self._updating.close()
+        # What keeps changes goes after those who make them.
+        stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
 
         def over(_: object) -> None:
             if self._own:

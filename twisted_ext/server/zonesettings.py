@@ -33,6 +33,7 @@ _ENDINGS: Final = (".zone", ".db", ".txt")
 def _zoneSettings() -> Iterable[Setting]:
     yield Setting("name", kinds.NAME, "", "The zone's name, its apex")
     yield Setting("file", kinds.PATH, "", "Its master file")
+    yield Setting("store", kinds.PATH, "", "The database that it is in, in place of a file; see txdns zone edit")
     yield Setting(
         "primaries", kinds.REMOTE, (), "Servers to fetch it from, in place of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
     )
@@ -166,8 +167,9 @@ class ZoneSettings:
             except BadDescription as fault:
                 raise BadDescription(f"zone {said}: {key} {fault}") from None
         values["name"] = _apex(said)
-        if values.get("file"):
-            values["file"] = _absolute(str(values["file"]))
+        for name in ("file", "store"):
+            if values.get(name):
+                values[name] = _absolute(str(values[name]))
         return cls(values)
 
     def toText(self) -> str:
