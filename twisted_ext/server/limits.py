@@ -16,7 +16,7 @@ __all__ = [
     "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
-    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "LOADING_TURN", "COMPILERS", "COMPILER_LINE", "BATCH_ZONES", "BATCH_OCTETS",
+    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
 ]
@@ -91,12 +91,11 @@ ZONE_LANE_BYTES: Final = Limit(default=128 << 20, least=1 << 16, most=4 << 30)
 #: Queries to such a server that were seen once and are remembered, so that it is noticed when they come again.
 ZONE_LANE_SIGHTS: Final = Limit(default=1 << 18, least=1 << 8, most=1 << 24)
 
-#: Seconds between two looks at master files, and how many of them are looked at each time: all of a hundred thousand in less than a minute.
+#: Seconds between two looks at master files.
 WATCH_SECONDS: Final = Limit(default=1.0, least=0.1, most=3600.0)
-WATCH_FILES: Final = Limit(default=2000, least=1, most=1_000_000)
 
-#: Seconds of one turn of the reactor for looking at files and putting zones in place.
-LOADING_TURN: Final = Limit(default=0.01, least=0.001, most=0.05)
+#: Zones whose master files are looked at each time: all of a hundred thousand in less than a minute.
+WATCH_FILES: Final = Limit(default=2000, least=1, most=1_000_000)
 
 #: Processes that make zones ready at a time; no more than there are processors.
 COMPILERS: Final = Limit(default=2, least=1, most=64)
@@ -104,8 +103,10 @@ COMPILERS: Final = Limit(default=2, least=1, most=64)
 #: Octets of one line that such a process writes.
 COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
 
-#: Small zones that are made ready in one go, into one file, and the octets of their master files.
+#: Small zones that are made ready in one go, into one file.
 BATCH_ZONES: Final = Limit(default=500, least=1, most=100_000)
+
+#: Octets of their master files; a larger one is made ready by itself.
 BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 
 #: What is wrong with the zones of one start or reload: lines in the log, and lines that are told to whoever asked for it.

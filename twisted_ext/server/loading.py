@@ -316,7 +316,7 @@ class Loading:
             first = first or f"{wanted.file}: there is no zone in it"
             self._sink.fail(wanted.apex, first)
             outcome = "nothing is served" if wanted.serial is None else f"serial {wanted.serial} stays in force"
-            self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}: {first}")
+            self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         reloads, wanted.reloads = wanted.reloads, []
         if wanted.again:
             wanted.again = False
