@@ -7,10 +7,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.plain import HEAD
+from tests.zone.plain import HEAD, setsOf, versionOf
+from tests.zone.signing import signed
+from tests.zone.test_checking import PLAIN, SOUND
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.compiling import Compiling
+from twisted_ext.zone.vetting import vet
+from twisted_ext.zone.writing import canonicalFile
 
 WRONG = "$TTL 60\n" + HEAD + "www A 192.0.2.1\nwww CNAME elsewhere.test.\n"
 ODD = "$TTL 60\n" + HEAD + "www CNAME nobody\n"
@@ -73,3 +80,45 @@ class LoadingTests(SynchronousTestCase):
         result = compiling.perform(json.dumps({"name": "example.", "path": str(path)}).encode())
         self.assertNotIn("image", result)
         self.assertEqual(compiling.end()["octets"], 0)
+
+
+#: Files that are damaged.
+FILES = (
+    SOUND,
+    "".join([f"{line}\n" for line in canonicalFile(signed(PLAIN))]),
+    "".join([f"{line}\n" for line in canonicalFile(signed(PLAIN, nsec3=True, optOut=True))]),
+)
+
+
+class DamageTests(SynchronousTestCase):
+    """
+    Tests of files that are not as they were.
+    """
+
+    @given(
+        st.sampled_from(FILES),
+        st.floats(0, 1),
+        st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
+        st.sampled_from(["example.org.", "example."]),
+    )
+    def test_damaged(self, text: str, end: float, changes: list[tuple[float, int]], apex: str) -> None:
+        """
+        Wherever a file is cut and whatever octets in it are others: it is told what is wrong, or there is a zone.
+        """
+        octets = bytearray(text.encode()[: int(end * len(text))])
+        for place, octet in changes:
+            if octets:
+                octets[int(place * (len(octets) - 1))] = octet
+        result = vet(bytes(octets), nameFromText(apex), path="zone", now=1.7e9)
+        self.assertTrue(result.version is not None or result.report.fatal)
+        self.assertTrue(all(str(finding) and finding.toJSON() for finding in result.report.findings))
+
+    def test_hashAtApex(self) -> None:
+        """
+        An NSEC3 record where none can be is told.
+        """
+        text = HEAD + "@ NSEC3PARAM 1 0 0 -\n@ NSEC3 1 0 0 - 00000000000000000000000000000000 A\n"
+        version = versionOf(text)
+        edited = version.edited({b"": version.top.sets, b"\x01x": tuple(setsOf("x A 192.0.2.1", "example."))})
+        self.assertEqual((version.nodeCount, edited.nodeCount), (1, 2))
+        self.assertIn("nsec-missing", vet(("$TTL 60\n" + text).encode(), nameFromText("example.")).report.counts)

@@ -255,7 +255,7 @@ class ImageBuilder:
             flag = marks.get(key, 0)
             if flag & HASHED:
                 sets = decoded(nodes[key], len(key), self.apexName)
-                if key[:1] == bytes([len(key) - 1]):
+                if key and key[0] == len(key) - 1:
                     hashed.append((key[1:], index))
                 flag = flag & ~HASHED | flagsOf(key, sets) & HASHED
             if flag & SIGNED:
