@@ -17,7 +17,7 @@ from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.server import requests, respond
+from twisted_ext.server import lanes, requests, respond
 from twisted_ext.server.upstreams import Listening, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode
@@ -113,7 +113,7 @@ class PendingTests(SynchronousTestCase):
         """
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 1000)
         self.assertEqual(len(self.gather(0.5, clients="fd00:0:0:{:x}::1").sent), 2000)
-        self.patch(respond, "siteOf", lambda client: client)
+        self.patch(lanes, "siteOf", lambda client: client)
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 2000)
 
     def test_all(self) -> None:

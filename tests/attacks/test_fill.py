@@ -9,7 +9,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.attacks.whole import WholeServerTestCase
+from tests.attacks.whole import WholeServerTestCase, storeOf
 from tests.fastlane.test_table import replyOf
 from tests.queries import queryOf
 from twisted_ext.cache.store import Store
@@ -82,7 +82,7 @@ class FillTests(WholeServerTestCase):
             if start % every == 0:
                 self.assertIsNotNone(self.took(HOT))
             filled.beyond += service.counters.udpBeyond - before
-            filled.cache = max(filled.cache, service.stack.caching.store.octets)
+            filled.cache = max(filled.cache, storeOf(service).octets)
             filled.lane = max(filled.lane, service._parts.lane.octets)
             self.network.sent.clear()
             filled.fetched += len([each for each in self.upstream.asked if each.question.key.startswith(b"\x03hot")])
@@ -159,7 +159,7 @@ class FillTests(WholeServerTestCase):
         """
         self.upstream.tamper = None
         service = self.run_(cacheSize=ROOM, queryLog=True, stale=0, prefetch=False)
-        store = service.stack.caching.store
+        store = storeOf(service)
         for start in range(0, 300, 25):
             for _ in range(3):
                 self.flood([f"x{number}.example.test" for number in range(start, start + 25)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from tests.attacks.whole import US, WholeServerTestCase
+from tests.attacks.whole import US, WholeServerTestCase, storeOf
 from tests.queries import optOf, queryOf
 from twisted_ext.cache import lifetimes, store
 from twisted_ext.limits import Limit
@@ -70,7 +70,7 @@ class BombTests(WholeServerTestCase):
         @return: answers that are kept, the octets that cache and fast lane take, and the blocks of memory that have become more.
         """
         service = self.run_(prefetch=False)
-        kept = service.stack.caching.store
+        kept = storeOf(service)
         self.flood(["first.example.test"])
         self.network.advance(1)
         gc.collect()
@@ -130,7 +130,7 @@ class BombTests(WholeServerTestCase):
             service = self.run_()
             self.upstream.otherwise = lambda question, records=records: bomb(question, records)
             self.byStream(service, f"n{records}.example.test")
-            self.assertEqual(len(service.stack.caching.store), kept)
+            self.assertEqual(len(storeOf(service)), kept)
             self.stop(service)
 
     def test_manySets(self) -> None:
@@ -140,13 +140,13 @@ class BombTests(WholeServerTestCase):
         self.upstream.otherwise = shrapnel
         service = self.run_()
         self.assertEqual(len(self.byStream(service, "one.example.test").answer), RECORDS + 1)
-        self.assertEqual(len(service.stack.caching.store), 0)
+        self.assertEqual(len(storeOf(service)), 0)
         self.stop(service)
         self.patch(store, "CACHE_ENTRY_BYTES", ENDLESS)
         service = self.run_()
         self.byStream(service, "one.example.test")
-        self.assertEqual(len(service.stack.caching.store), 1)
-        self.assertGreater(service.stack.caching.store.octets, 64_000)
+        self.assertEqual(len(storeOf(service)), 1)
+        self.assertGreater(storeOf(service).octets, 64_000)
 
     def test_manyTypes(self) -> None:
         """
@@ -160,5 +160,5 @@ class BombTests(WholeServerTestCase):
             for rrType in range(start, start + 50):
                 self.network.inject(queryOf("n.example.test", rrType), ("192.168.66.6", 4000), (US, 53))
             self.network.advance(0.1)
-        self.assertLessEqual(service.stack.caching.store.octets, 65536)
-        self.assertGreater(len(service.stack.caching.store), 50)
+        self.assertLessEqual(storeOf(service).octets, 65536)
+        self.assertGreater(len(storeOf(service)), 50)

@@ -6,15 +6,25 @@ from __future__ import annotations
 
 from tests.queries import queryOf
 from tests.server.test_services import SECRET, US, ServiceCase
+from twisted_ext.cache.store import Store
 from twisted_ext.server.services import ForwardService
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.sockets import Bound
 from twisted_ext.wire.message import Message
 
-__all__ = ["EVIL", "US", "WholeServerTestCase"]
+__all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]
 
 #: Whom the attacker pretends to be.
 EVIL = "192.168.66.6"
+
+
+def storeOf(service: ForwardService) -> Store:
+    """
+    @return: what its cache keeps.
+    """
+    caching = service.stack.caching
+    assert caching is not None
+    return caching.store
 
 
 class WholeServerTestCase(ServiceCase):
