@@ -28,6 +28,7 @@ from twisted_ext.wire.rrtypes import ANY, SOA, A
 from twisted_ext.wire.tsig import Key, sign
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.limits import IMAGE_PAUSE
 from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.updates import Update
 from twisted_ext.zone.versions import Version
@@ -457,7 +458,7 @@ class ChangingTests(SynchronousTestCase):
 
     def test_notCompacted(self) -> None:
         """
-        An image that cannot be built changes nothing, and is tried again.
+        An image that cannot be built changes nothing, and is tried again after a while.
         """
         tried: list[Version] = []
 
@@ -469,9 +470,10 @@ class ChangingTests(SynchronousTestCase):
 
         changing = self.changing(compact=compact)
         with patch.object(Version, "crowded", property(lambda version: True)):
-            for number in range(3):
+            for number in range(9):
                 self.add(changing, f"n{number} 60 A 192.0.2.9")
                 self.disk.settle()
+                self.clock.advance(IMAGE_PAUSE.default / 3)
         self.assertEqual(len(tried), 3)
-        self.assertEqual(self.zone.current.serial, 13)
+        self.assertEqual(self.zone.current.serial, 19)
         self.assertFalse(Path(self.path + ".image").exists())

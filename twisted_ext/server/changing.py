@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import DNSFault, StorageFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference, applied
-from twisted_ext.zone.limits import UPDATES_WAITING
+from twisted_ext.zone.limits import IMAGE_PAUSE, UPDATES_WAITING
 from twisted_ext.zone.versions import Version
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ class Changing:
         # Differences in force that the image in the making will not have; L{None} while none is made.
         self._since: list[Difference] | None = None
         self._imaged: int | None = None
+        # When the next one may be begun, after one that came to nothing.
+        self._again = 0.0
         self._idle: list[Deferred[None]] = []
         self._superseded: bytes | None = None
         self._closed = False
@@ -208,6 +210,8 @@ class Changing:
             self._put(done[-1].version)
             if self._since is not None:
                 self._since += differences
+            elif self._compact is not None and self.zone.current.crowded:
+                self._begin(self._compact)
         for change in done:
             change.result.callback(change.version)
         self._next()
@@ -242,38 +246,41 @@ class Changing:
     def _next(self) -> None:
         if self._flushing:
             return
-        if self._waiting:
-            self._flush()
-            return
-        journal, imaged = self.journal, self._imaged
-        origin = self._superseded
+        journal, imaged, origin = self.journal, self._imaged, self._superseded
         if journal is not None and origin is not None:
             self._superseded = None
             self._upkeep(lambda: journal.clear(origin))
         elif journal is not None and imaged is not None:
             self._imaged = None
             self._upkeep(lambda: journal.trim(imaged))
+        elif self._waiting:
+            self._flush()
         else:
-            self._rest()
+            idle, self._idle = self._idle, []
+            for waiter in idle:
+                waiter.callback(None)
 
     def _upkeep(self, work: Callable[[], object]) -> None:
         """
         Have something done to the journal, while nobody writes there.
         """
-        self._flushing = [_Change(self._tip, None)]
+        self._flushing = [_Change(self.zone.current, None)]
         self._flushing[0].result.addErrback(lambda failure: None)
-        self._elsewhere(work).addCallbacks(self._flushed, self._unkept)
+        self._elsewhere(work).addCallbacks(self._flushed, self._kept)
 
-    def _rest(self) -> None:
-        if self._compact is not None and self._since is None and self.zone.current.crowded and not self._closed:
-            self._begin(self._compact)
-        idle, self._idle = self._idle, []
-        for waiter in idle:
-            waiter.callback(None)
+    def _kept(self, failure: Failure) -> None:
+        """
+        The journal is what it was, which is in nobody's way.
+        """
+        _log.error("the journal of {zone} stays as large as it is: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
+        self._flushing = []
+        self._next()
 
     # -- images
 
     def _begin(self, compact: Callable[[Version], Deferred[Image]]) -> None:
+        if self._closed or self._clock.seconds() < self._again:
+            return
         self._since = []
         compact(self.zone.current).addCallback(self._rebase).addErrback(self._unbuilt)
 
@@ -302,7 +309,9 @@ class Changing:
         if self.zone.current is not self._base or version.serial != self._base.serial:
             # Loaded anew meanwhile.
             return
-        self._put(version)
+        # Nobody is told: it is the same zone.
+        self._base = version
+        self.zone.replace(version)
         for change in (*self._flushing, *self._waiting):
             if change.difference is not None:
                 version = applied(version, (change.difference,))
@@ -312,6 +321,7 @@ class Changing:
 
     def _unbuilt(self, failure: Failure) -> None:
         self._since = None
+        self._again = self._clock.seconds() + IMAGE_PAUSE.default
         _log.error("the next image of {zone} cannot be built: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
 
     # -- the end

@@ -12,7 +12,7 @@ __all__ = [
     "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
     "GLUE_HOSTS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
     "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
-    "UPDATES_WAITING", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
+    "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED",
@@ -152,6 +152,9 @@ CATALOG_MEMBERS: Final = Limit(default=200_000, least=1, most=10_000_000)
 
 #: Groups that one zone of a catalog may be in.
 CATALOG_GROUPS: Final = Limit(default=16, least=1, most=1000)
+
+#: Seconds after which the next image is tried again, where one could not be built.
+IMAGE_PAUSE: Final = Limit(default=60, least=1, most=3600)
 
 # -- databases
 
