@@ -286,6 +286,28 @@ class SecondaryTests(ReplicaTestCase):
         self.assertEqual(len(built), 1)
         self.assertFalse(os.path.exists(built[0][1]))
 
+    def test_byHand(self) -> None:
+        """
+        Whoever does not want to wait for the next look has it happen now; what is wrong with a zone can be seen where zones are listed.
+        """
+        self.begin(QUICK)
+        self.primary.replication.notifying.targets(APEX, ())
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.assertTrue(self.secondary.replication.refresh(APEX))
+        self.assertFalse(self.primary.replication.refresh(APEX))
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 11)
+        place = self.secondary.zones.at(APEX)
+        assert place is not None
+        self.assertEqual(place.said, "")
+        self.primary.adopt()
+        self.primary.change("new 300 A 192.0.2.10")
+        self.secondary.replication.refresh(APEX)
+        self.network.advance(5)
+        self.assertIn("REFUSED", place.said)
+
     def test_unexpected(self) -> None:
         """
         Should something of ours go wrong, it is told, and tried again.

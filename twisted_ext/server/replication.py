@@ -106,7 +106,7 @@ class Replication:
         self._keys = Keys()
         self.cataloging = Cataloging()
         self.notifying = Notifying(reactor, today=today)
-        self.secondaries = Secondaries(reactor, folder, self._install, today=today) if folder else None
+        self.secondaries = Secondaries(reactor, folder, self._install, told=self._told, today=today) if folder else None
         transferring = Transferring(self._offer, today=today)
         self.transferring = transferring
         self.errands: dict[int, Errand] = {
@@ -202,6 +202,17 @@ class Replication:
                 known.follow(terms.primaries, terms.notices)
         return leaving
 
+    def refresh(self, apex: bytes) -> bool:
+        """
+        Look now whether a zone that comes from elsewhere has changed.
+
+        @return: whether this is one.
+        """
+        zone = self._watched(apex)
+        if zone is not None:
+            zone.refreshNow()
+        return zone is not None
+
     def changed(self, version: Version) -> None:
         """
         Another version of a zone is in force: tell those who are to know.
@@ -238,6 +249,11 @@ class Replication:
             zone = Zone(version)
         self._zones.put(zone, now=self._today())
         self.changed(version)
+
+    def _told(self, apex: bytes, said: str) -> None:
+        place = self._zones.at(apex)
+        if place is not None:
+            place.said = said
 
     def _watched(self, apex: bytes) -> Secondary | None:
         return None if self.secondaries is None else self.secondaries.at(apex)

@@ -34,6 +34,7 @@ from twisted_ext.zone.refreshing import Refreshing, Step
 from twisted_ext.zone.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
+    from twisted_ext.zone.differences import Difference
     from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.versions import Version
 
@@ -225,6 +226,7 @@ class Secondary:
 
     def _complain(self, format: str, fault: object) -> None:
         self.said = str(fault)
+        self._all.told(self.apexName.lower(), self.said)
         _log.warn(format, zone=self.text, fault=self.said)
 
     # -- steps
@@ -312,8 +314,9 @@ class Secondary:
             raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
         if receiving.kind is Received.CHANGES:
             assert current is not None
-            differences = settled(current, receiving.differences)
-            version = applied(current, differences)
+            before, came = current, receiving.differences
+            # In turns with others: some thousands of records take as many hundredths of a second as are too long for one.
+            version, differences = await inThread(self._all.reactor, lambda: _changed(before, came))
             if version.crowded:
                 # The next image is due; what comes whole is one.
                 raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
@@ -362,6 +365,9 @@ class Secondary:
     async def _confirm(self) -> None:
         refreshing = self.refreshing
         at, until = refreshing.refreshedAt, refreshing.expiresAt
+        if self.said:
+            self.said = ""
+            self._all.told(self.apexName.lower(), "")
         try:
             await inThread(self._all.reactor, lambda: self._holding.confirm(at, until))
         except OSError as error:
@@ -371,6 +377,11 @@ class Secondary:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
 
 
+def _changed(version: Version, came: Sequence[Difference]) -> tuple[Version, Sequence[Difference]]:
+    differences = settled(version, came)
+    return applied(version, differences), differences
+
+
 class Secondaries:
     """
     All zones of a server that are another server's.
@@ -378,6 +389,7 @@ class Secondaries:
     @ivar reactor: the reactor.
     @ivar folder: where they are kept.
     @ivar install: puts a version into service.
+    @ivar told: called with what went wrong with a zone, and with nothing when that is over.
     @ivar today: gives seconds since 1970.
     @ivar draw: gives a number from 0 to 1 at random.
     @ivar slots: for transfers under way.
@@ -390,6 +402,7 @@ class Secondaries:
         folder: str,
         install: Install,
         *,
+        told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
         draw: Callable[[], float] = random,
         most: int | None = None,
@@ -397,6 +410,7 @@ class Secondaries:
     ) -> None:
         """
         @param folder: made if it is not there.
+        @param told: called with what went wrong with a zone, and with nothing when that is over.
         @param most: transfers under way at a time.
 
         @raise OSError: it cannot be made.
@@ -405,6 +419,7 @@ class Secondaries:
         self.reactor = reactor
         self.folder = folder
         self.install = install
+        self.told = told
         self.today = today
         self.draw = draw
         self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))

@@ -308,6 +308,8 @@ class Zoned:
 
         @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
         """
+        if self._replication is not None and self._replication.refresh(apex):
+            return succeed(["its primaries are asked whether it has changed"])
         if self.loading is None:
             return fail(CallerFault("there are no zones with master files here"))
         return self.loading.reloadZone(apex)
