@@ -13,7 +13,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName, typeNumber
-from twisted_ext.zone import answering, delegating
+from twisted_ext.zone import delegating, walking
 from twisted_ext.zone.answering import aliasTarget, answer
 from twisted_ext.zone.versions import Version
 
@@ -260,7 +260,7 @@ class AnswerTests(SynchronousTestCase):
         found = self.ask("n0.example", "A", chain)
         self.assertEqual(len(found.answer), 16)
         self.assertIsNone(aliasTarget(found))
-        self.patch(answering, "_MOST_LINKS", 150)
+        self.patch(walking, "MOST_LINKS", 150)
         self.assertEqual(len(self.ask("n0.example", "A", chain).answer), 150)
 
     # -- wildcards (RFC 4592)
