@@ -64,6 +64,14 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(policy.allows(KEY, "::1", name("ftp"), A))
         self.assertFalse(Policy.fromTexts(["deny key * zone"]).admits(KEY, "::1"))
 
+    def test_denyAll(self) -> None:
+        """
+        A rule that denies and names no types denies all of them, those too that have to be named to be allowed.
+        """
+        policy = Policy.fromTexts(["deny key * name www", "key * zone ANY"], APEX)
+        self.assertFalse(policy.allows(KEY, "::1", name("www"), NS))
+        self.assertTrue(policy.allows(KEY, "::1", name("ftp"), NS))
+
     def test_self(self) -> None:
         """
         A key may change the name that it has, and with C{selfsub} those below.

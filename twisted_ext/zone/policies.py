@@ -12,7 +12,7 @@ One rule a line, in words::
 C{allow} or C{deny} may stand first; C{allow} goes without saying. Then who: a TSIG key, an address prefix, or both, which have to be right
 both. Then what: C{zone} is everything, C{name} one name, C{subtree} a name and all below it, C{self} the name that the key has,
 C{selfsub} that and all below it; names may leave out the zone's. Then types; without any, all but those that hold the zone together:
-SOA, NS and DNSSEC's. C{ANY} is all.
+SOA, NS and DNSSEC's. C{ANY} is all, as it is with C{deny} where none are named.
 
 The first rule that fits a record decides; where none does, it may not be changed.
 """
@@ -100,7 +100,9 @@ class Rule:
             name = _placed(text, words.pop(0), origin)
         elif place != "zone" and key is None:
             raise _bad(text, f"{place!r} means the key's name, and no key is named")
-        return cls(allows, key, network, place, name, _types(text, words))
+        types = _types(text, words)
+        # What is denied without naming types is all of it.
+        return cls(allows, key, network, place, name, frozenset() if types is None and not allows else types)
 
     def fitsWho(self, keyName: bytes, client: str) -> bool:
         """

@@ -1,0 +1,53 @@
+"""
+Tests of the page on zones that are changed: its settings and statements are such.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import tomllib
+from typing import Final
+
+from tests.test_architecture import ROOT
+from twisted_ext.apps.cli.updatewords import Batch
+from twisted_ext.server.updating import policyOf
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.wire.names import nameFromText
+
+PAGE: Final = (ROOT / "docs" / "howto" / "updates.rst").read_text("utf-8")
+
+KEYS: Final = [nameFromText(f"{name}.example.org") for name in ("dhcp", "acme", "admin")]
+
+
+def blocks(language: str) -> list[str]:
+    """
+    @return: what stands in the blocks of a language.
+    """
+    return [textwrap.dedent(block) for block in re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGE)]
+
+
+def test_settings() -> None:
+    """
+    The page's settings are taken, and its rules do what the page says of them.
+    """
+    rules, store = [tomllib.loads(block)["zone"][0] for block in blocks("toml")]
+    policy = policyOf(ZoneSettings.fromTable(rules), KEYS)
+    assert len(policy.rules) == 5
+    assert policy.allows(KEYS[0], "198.51.100.1", nameFromText("host.dyn.example.org"), 1)
+    assert not policy.allows(KEYS[0], "198.51.100.1", nameFromText("host.example.org"), 1)
+    assert policy.allows(KEYS[1], "198.51.100.1", nameFromText("_acme-challenge.example.org"), 16)
+    assert not policy.allows(KEYS[2], "192.0.2.1", nameFromText("www.example.org"), 1)
+    assert policy.allows(KEYS[2], "192.0.2.1", nameFromText("example.org"), 2)
+    assert policy.allows(b"", "127.0.0.1", nameFromText("status.example.org"), 16)
+    assert ZoneSettings.fromTable(store).value("store") == "/var/lib/txdns/zones.sqlite"
+
+
+def test_statements() -> None:
+    """
+    The page's statements are such.
+    """
+    (block,) = blocks("text")
+    batch = Batch()
+    assert [word for line in block.strip().splitlines() if (word := batch.take(line))] == ["send"]
+    assert (len(batch.prerequisites), len(batch.changes)) == (1, 2)
