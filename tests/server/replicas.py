@@ -108,6 +108,7 @@ class Host:
         self.responder = Responder(
             Alone(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
         )
+        self.responder.finishing.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
         self.servings = StreamServings(Responding(self.responder), reactor)

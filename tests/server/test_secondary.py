@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from itertools import chain
 from unittest.mock import patch
 
+from tests.queries import optOf, queryOf
+from tests.server.askers import Datagrams
 from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase
 from tests.zone.changing import APEX, ZONE, textsOf
 from twisted_ext.server.requests import Request
+from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.gathering import gather
 from twisted_ext.zone.refreshing import State
@@ -307,6 +310,43 @@ class SecondaryTests(ReplicaTestCase):
         self.secondary.replication.refresh(APEX)
         self.network.advance(5)
         self.assertIn("REFUSED", place.said)
+
+    def test_chained(self) -> None:
+        """
+        A secondary of a secondary gives the zone up when that one does, and not an expiry time later (RFC 7314).
+        """
+        third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55", os.path.join(self.folder, "third"))
+        self.begin(QUICK, allow_transfer=["any"])
+        self.primary.end()
+        self.network.advance(800)
+        third.adopt(primaries=[SECONDARY])
+        self.network.advance(1)
+        self.assertEqual((self.secondary.serial(), third.serial()), (10, 10))
+        expiring = [host.replication.expires(APEX) or 0.0 for host in (self.secondary, third)]
+        self.assertAlmostEqual(expiring[0], expiring[1], delta=1)
+        # A later look changes nothing about it.
+        self.assertTrue(third.replication.refresh(APEX))
+        self.network.advance(100)
+        self.network.advance(400)
+        self.assertEqual((self.secondary.serial(), third.serial()), ("the zone has expired", "the zone has expired"))
+        third.end()
+        self.network.advance(1)
+
+    def test_told(self) -> None:
+        """
+        Whoever asks is told for how long the zone still holds, each time anew.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        socket = Datagrams()
+        port = self.here.listenUDP(0, socket)
+        for _ in range(10):
+            port.write(queryOf(APEX, "SOA", opt=optOf(options=((9, b""),))), (SECONDARY, 53))
+            self.network.advance(50)
+        port.stopListening()
+        found = [edns.option(9) for octets in socket.replies if (edns := Message.fromWire(octets).edns) is not None]
+        seconds = [int.from_bytes(octets or b"", "big") for octets in found]
+        self.assertEqual([later - earlier for earlier, later in zip(seconds, seconds[1:], strict=False)], [-50] * 9)
 
     def test_unexpected(self) -> None:
         """

@@ -17,6 +17,7 @@ from twisted_ext.server.keys import RemoteServer
 from twisted_ext.server.limits import TRANSFER_SECONDS, TRANSFER_WAIT
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
@@ -29,6 +30,9 @@ from twisted_ext.zone.serials import serialIn
 __all__ = ["fetch"]
 
 _draw: Final = Draw()
+
+#: The EDNS option that asks for how long the zone still holds (RFC 7314).
+_EXPIRE: Final = 9
 
 #: Seconds for a connection to come about.
 _CONNECT: Final = 10
@@ -165,7 +169,8 @@ def fetch(
     label = remote.server.label
     id = int.from_bytes(_draw.take(2), "big")
     question = Question(zone, AXFR if soa is None else IXFR)
-    query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,)))
+    edns = EDNS(options=((_EXPIRE, b""),))
+    query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,), edns=edns))
     verifying: StreamVerifying | None = None
     if remote.key is not None:
         query, mac = sign(query, remote.key, today())

@@ -4,6 +4,7 @@ What a reply says besides its records: flags, the OPT record, and how much of wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
@@ -23,6 +24,7 @@ _OPCODE: Final = 0x7800
 
 # EDNS options.
 _NSID: Final = 3
+_EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 _EDE: Final = 15
 
@@ -50,6 +52,8 @@ class Finishing:
     How replies look.
 
     @ivar size: octets that a reply by UDP may have, and that we say we take.
+    @ivar expiring: gives the seconds for which the zone of a folded name may be served, for who asks for it together with the SOA record
+        (RFC 7314); L{None} where nobody is told.
     """
 
     def __init__(self, *, size: int | None = None, minimal: bool = True, identity: Identity | None = None, recursion: bool = True) -> None:
@@ -58,6 +62,7 @@ class Finishing:
         @param recursion: whether others are asked, so that RA is set.
         """
         self.size = int(DATAGRAM_SIZE.pick(size))
+        self.expiring: Callable[[bytes], float | None] | None = None
         self._minimal = minimal
         self._available = RA if recursion else 0
         self._nsid = (identity or Identity()).nsid
@@ -74,7 +79,7 @@ class Finishing:
         opt = b""
         if edns is not None:
             dnssecOk = bool(edns.flags & DO)
-            if answer.ede or (edns.options and (self._nsid or request.transport != "udp")):
+            if answer.ede or (edns.options and (self._nsid or self.expiring or request.transport != "udp")):
                 opt = self._opt(request, answer.rcode >> 4, answer.ede)
             else:
                 opt = self._dnssecOPT if dnssecOk else self._plainOPT
@@ -129,6 +134,10 @@ class Finishing:
         options = [(_EDE, code.to_bytes(2, "big") + text[:_TEXT].encode("utf-8", "replace")) for code, text in ede[:4]]
         if self._nsid and edns.option(_NSID) is not None:
             options.append((_NSID, self._nsid))
+        if self.expiring is not None and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+            seconds = self.expiring(request.question.name.lower())
+            if seconds is not None:
+                options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
         if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
             options.append((_KEEPALIVE, _IDLE))
         return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()

@@ -202,6 +202,19 @@ class Replication:
                 known.follow(terms.primaries, terms.notices)
         return leaving
 
+    def expires(self, apex: bytes) -> float | None:
+        """
+        @return: seconds for which a zone may be served: of our own what its SOA says, of others what is left of that; L{None} of what is no
+            zone that is served.
+        """
+        place = self._zones.at(apex)
+        if place is None or place.state == EXPIRED or place.zone is None:
+            return None
+        secondary = self._watched(apex)
+        if secondary is not None:
+            return secondary.expires
+        return int.from_bytes(place.zone.current.soa.rdatas[0][-8:-4], "big")
+
     def refresh(self, apex: bytes) -> bool:
         """
         Look now whether a zone that comes from elsewhere has changed.

@@ -47,6 +47,11 @@ _NETWORK: Final = 23
 #: Seconds for which what does not change by itself is given again without looking.
 _STATIC_SECONDS: Final = 1.0
 
+_SOA: Final = 6
+
+#: The EDNS option that goes down as time goes by (RFC 7314).
+_EXPIRE: Final = 9
+
 #: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
 
@@ -366,6 +371,9 @@ class Responder:
         if ends <= now or said < 0:
             return
         edns = request.edns
+        if edns is not None and edns.options and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+            # It tells how long a zone holds, which is another number the next time.
+            return
         reply = Reply(
             composed.octets,
             ttls,

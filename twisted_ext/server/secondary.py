@@ -307,7 +307,7 @@ class Secondary:
         current = self.version
         if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
             # Nothing is to go back in time, whatever way it came.
-            step = refreshing.unchanged(self._today())
+            step = refreshing.unchanged(self._today(), receiving.expire)
             await self._confirm()
             return step
         if receiving.kind is Received.CURRENT:
@@ -335,7 +335,7 @@ class Secondary:
                 raise
         self.version = version
         self.said = ""
-        step = refreshing.received(self._today(), version.soa.rdatas[0])
+        step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)
         _log.info(
             "zone {zone} {serial} from {server}: {octets} octets of {kind}",
             zone=self.text,

@@ -121,7 +121,7 @@ class ForwardService(Service):
         self.running = 1
         self.sight.startService()
         self.zoned.begin()
-        self._parts.see(self.zoned.errands, self.zoned.keys)
+        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
         self._parts.listen(self._bound)
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
@@ -156,7 +156,7 @@ class ForwardService(Service):
             settings = self._reread()
             lines = self.goOverTo(settings)
             zones = self.zoned.reload(settings)
-            self._parts.see(self.zoned.errands, self.zoned.keys)
+            self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
         except DNSFault as fault:
             return fail(fault)
         return zones.addCallback(lambda more: [*[line for line in lines if not more or line != _NOTHING], *more])

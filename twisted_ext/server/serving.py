@@ -4,7 +4,7 @@ Gates, fast lane, responder and listeners of one process, made as its settings s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -214,6 +214,7 @@ class Serving:
         self._settings = settings
         self._errands: dict[int, Errand] = {}
         self._keys: Keys | None = None
+        self._expiring: Callable[[bytes], float | None] | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamServings(Responding(self.responder), reactor)
@@ -231,13 +232,17 @@ class Serving:
             group.datagrams = datagrams if remember else _Forgetful()
             group.messages = messages if remember else _Forgetful(stream=True)
 
-    def see(self, errands: dict[int, Errand], keys: Keys | None) -> None:
+    def see(
+        self, errands: dict[int, Errand], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+    ) -> None:
         """
         Have these see to requests that are no look-ups.
 
         @param keys: that requests may be signed with.
+        @param expiring: see L{Finishing}.
         """
-        self._errands, self._keys = errands, keys
+        self._errands, self._keys, self._expiring = errands, keys, expiring
+        self.responder.finishing.expiring = expiring
         self.responder.errands = dict(errands)
         self.responder.gates = self._gatesNow()
 
@@ -256,6 +261,7 @@ class Serving:
         self._settings = settings
         self.responder.gates = self._gatesNow()
         self.responder.finishing = _finishing(settings)
+        self.responder.finishing.expiring = self._expiring
         self._remember(not _logging(settings))
         # Who asks is looked up anew, and replies are made anew.
         self.lane.clear()

@@ -314,6 +314,13 @@ class Zoned:
             return fail(CallerFault("there are no zones with master files here"))
         return self.loading.reloadZone(apex)
 
+    @property
+    def expiring(self) -> Callable[[bytes], float | None] | None:
+        """
+        Gives the seconds for which a zone may be served; L{None} where no other server has to do with any.
+        """
+        return None if self._replication is None else self._replication.expires
+
     def shown(self, apex: bytes | None) -> list[JSON]:
         """
         @return: see L{Operations.served<twisted_ext.server.sight.Operations.served>}.

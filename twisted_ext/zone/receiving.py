@@ -30,6 +30,8 @@ __all__ = ["BadTransfer", "Received", "Receiving", "settled"]
 
 _OPCODE: Final = 0x7800
 
+_EXPIRE: Final = 9
+
 #: Octets at the end of an SOA that hold its numbers.
 _NUMBERS: Final = 20
 
@@ -63,6 +65,7 @@ class Receiving:
     @ivar soa: the SOA with which it began, or L{None}.
     @ivar serial: its serial number.
     @ivar differences: the changes, for L{Received.CHANGES}.
+    @ivar expire: seconds for which the primary may still serve it itself, or L{None} where it does not say (RFC 7314).
     @ivar octets: how much has come.
     @ivar messages: how many have.
     """
@@ -91,6 +94,7 @@ class Receiving:
         self.done = False
         self.soa: RRSet | None = None
         self.serial = 0
+        self.expire: int | None = None
         self.differences: list[Difference] = []
         self.octets = 0
         self.messages = 0
@@ -186,6 +190,9 @@ class Receiving:
         # Later messages need not repeat the question (RFC 5936, section 2.2.1).
         if message.questions and message.questions != (self._question,):
             raise self._bad("the transfer is not of")
+        option = None if message.edns is None else message.edns.option(_EXPIRE)
+        if option is not None and len(option) == 4:
+            self.expire = int.from_bytes(option, "big")
         return message.records()[0]
 
     def _isSOA(self, record: RRSet) -> bool:
