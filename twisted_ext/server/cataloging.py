@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Cataloging"]
 
 #: What the zones of a catalog are told as the catalog itself is.
-_SHARED: Final = ("allow-transfer", "notify", "allow-notify")
+_SHARED: Final = ("allow-transfer", "notify", "allow-notify", "zonemd")
 
 _log: Final = Logger()
 
@@ -103,9 +103,9 @@ class Cataloging:
         ofGroups = [rest for group, rest in [text.split(None, 1) for text in said.texts("group-primaries")] if group in groups]
         values["primaries"] = tuple(ofGroups) or said.texts("member-primaries") or said.texts("primaries")
         for name in _SHARED:
-            texts = said.texts(name)
-            if texts:
-                values[name] = texts
+            value = said.value(name)
+            if value:
+                values[name] = value
         return ZoneSettings(values)
 
     def _gather(self) -> None:

@@ -266,7 +266,7 @@ class Zoned:
             self._updating.adopt(zones, self.keys, self._stored.keeperOf)
             self._stored.start()
         self._replication.adopt(zones, self.keys)
-        self._telling = frozenset([zone.name for zone in zones if zone.texts("notify")])
+        self._telling = frozenset([zone.name for zone in zones if zone.texts("notify") or zone.value("catalog") == "follow"])
 
     def _journal(self, apex: bytes) -> Journal | None:
         return None if self._updating is None else self._updating.journal(apex)
