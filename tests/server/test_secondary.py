@@ -26,7 +26,7 @@ QUICK = ZONE.replace("10 3600 600 86400", "10 300 60 1000")
 
 class SecondaryTests(ReplicaTestCase):
     """
-    Tests for L{Secondaries}.
+    Tests for L{Secondary} and L{Secondaries}.
     """
 
     def same(self) -> None:

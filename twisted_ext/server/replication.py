@@ -17,7 +17,8 @@ from twisted_ext.server.cataloging import Cataloging
 from twisted_ext.server.errands import Errand, errandKey
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
 from twisted_ext.server.notifying import Noticing, Notifying
-from twisted_ext.server.secondary import Secondaries, Secondary
+from twisted_ext.server.secondaries import Secondaries
+from twisted_ext.server.secondary import Secondary
 from twisted_ext.server.transferring import Offer, Transferring
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText

@@ -1,29 +1,26 @@
 """
-Zones that are another server's: fetched from it, kept in step with it, and given up when it has not been heard of for too long.
+A zone that is another server's: fetched from it, kept in step with it, and given up when it has not been heard of for too long.
 
 L{twisted_ext.zone.refreshing} decides; here is done what it decides.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from random import random
-from time import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
-from twisted_ext.server.children import inThread, runModule
+from twisted_ext.server.children import inThread
 from twisted_ext.server.digesting import prove
 from twisted_ext.server.exchanging import exchange
 from twisted_ext.server.fetching import fetch
 from twisted_ext.server.holding import Holding, Spool
 from twisted_ext.server.keys import Grants, RemoteServer
-from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBE_TRIES, PROBE_WAIT, TRANSFERS_IN
+from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
@@ -34,11 +31,12 @@ from twisted_ext.zone.refreshing import Refreshing, Step
 from twisted_ext.zone.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
+    from twisted_ext.server.secondaries import Secondaries
     from twisted_ext.zone.differences import Difference
     from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.versions import Version
 
-__all__ = ["Install", "Secondaries", "Secondary"]
+__all__ = ["Secondary"]
 
 #: The EDNS option that asks for how long a zone still holds (RFC 7314).
 _EXPIRE: Final = 9
@@ -47,9 +45,6 @@ _EXPIRE: Final = 9
 _LONGEST: Final = 3600.0
 
 _log: Final = Logger()
-
-#: Puts a version of a zone into service, given its name as written; or takes the zone out of it, with L{None}.
-Install = Callable[[bytes, "Version | None"], object]
 
 
 class Secondary:
@@ -380,119 +375,3 @@ class Secondary:
 def _changed(version: Version, came: Sequence[Difference]) -> tuple[Version, Sequence[Difference]]:
     differences = settled(version, came)
     return applied(version, differences), differences
-
-
-class Secondaries:
-    """
-    All zones of a server that are another server's.
-
-    @ivar reactor: the reactor.
-    @ivar folder: where they are kept.
-    @ivar install: puts a version into service.
-    @ivar told: called with what went wrong with a zone, and with nothing when that is over.
-    @ivar today: gives seconds since 1970.
-    @ivar draw: gives a number from 0 to 1 at random.
-    @ivar slots: for transfers under way.
-    @ivar noticeWait: seconds between two looks that notices of a zone can cause.
-    """
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        folder: str,
-        install: Install,
-        *,
-        told: Callable[[bytes, str], object] = lambda apex, said: None,
-        today: Callable[[], float] = time,
-        draw: Callable[[], float] = random,
-        most: int | None = None,
-        noticeWait: float | None = None,
-    ) -> None:
-        """
-        @param folder: made if it is not there.
-        @param told: called with what went wrong with a zone, and with nothing when that is over.
-        @param most: transfers under way at a time.
-
-        @raise OSError: it cannot be made.
-        """
-        os.makedirs(folder, 0o750, exist_ok=True)
-        self.reactor = reactor
-        self.folder = folder
-        self.install = install
-        self.told = told
-        self.today = today
-        self.draw = draw
-        self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
-        self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
-        self._zones: dict[bytes, Secondary] = {}
-        self._running = False
-
-    def __len__(self) -> int:
-        return len(self._zones)
-
-    def at(self, apex: bytes) -> Secondary | None:
-        """
-        @param apex: a folded name.
-        """
-        return self._zones.get(apex)
-
-    def add(
-        self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
-    ) -> Secondary:
-        """
-        Keep a zone in step with its primaries.
-
-        @param grants: who else may say that it has changed.
-        @param digest: see L{Secondary}.
-        """
-        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
-        if self._running:
-            zone.start()
-        return zone
-
-    def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
-        """
-        Leave a zone alone from now on.
-
-        @param forget: whether what is kept of it is to go as well; else it stays on disk.
-
-        @return: fires when nothing is under way.
-        """
-        zone = self._zones.pop(apex)
-        done = zone.stop()
-        if forget:
-            done.addCallback(lambda _: zone.forget())
-        return done
-
-    def start(self) -> None:
-        """
-        Begin with all of them.
-        """
-        self._running = True
-        for zone in list(self._zones.values()):
-            zone.start()
-
-    def stop(self) -> Deferred[None]:
-        """
-        @return: fires when nothing is under way.
-        """
-        self._running = False
-        return gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True).addCallback(lambda _: None)
-
-    async def gather(self, apexName: bytes, spool: str, image: str) -> None:
-        """
-        Make the image of a large transfer, in a process of its own.
-
-        @raise OSError: it cannot be made, or the transfer is none of a zone.
-        """
-        import json
-
-        words = [apexName.hex(), spool, image]
-        if not IReactorProcess.providedBy(self.reactor):
-            from twisted_ext.zone.gathering import gather
-
-            said = gather(words)
-        else:
-            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.gathering", words))
-        if "fault" in said:
-            raise BadMessage(said["fault"])

@@ -1,0 +1,144 @@
+"""
+All the zones of a server that are other servers'.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from random import random
+from time import time
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.server.children import runModule
+from twisted_ext.server.keys import Grants, RemoteServer
+from twisted_ext.server.limits import NOTICES_PER_ZONE, TRANSFERS_IN
+from twisted_ext.server.secondary import Secondary
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Install", "Secondaries"]
+
+#: Puts a version of a zone into service, given its name as written; or takes the zone out of it, with L{None}.
+Install = Callable[[bytes, "Version | None"], object]
+
+
+class Secondaries:
+    """
+    All zones of a server that are another server's.
+
+    @ivar reactor: the reactor.
+    @ivar folder: where they are kept.
+    @ivar install: puts a version into service.
+    @ivar told: called with what went wrong with a zone, and with nothing when that is over.
+    @ivar today: gives seconds since 1970.
+    @ivar draw: gives a number from 0 to 1 at random.
+    @ivar slots: for transfers under way.
+    @ivar noticeWait: seconds between two looks that notices of a zone can cause.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        folder: str,
+        install: Install,
+        *,
+        told: Callable[[bytes, str], object] = lambda apex, said: None,
+        today: Callable[[], float] = time,
+        draw: Callable[[], float] = random,
+        most: int | None = None,
+        noticeWait: float | None = None,
+    ) -> None:
+        """
+        @param folder: made if it is not there.
+        @param told: called with what went wrong with a zone, and with nothing when that is over.
+        @param most: transfers under way at a time.
+
+        @raise OSError: it cannot be made.
+        """
+        os.makedirs(folder, 0o750, exist_ok=True)
+        self.reactor = reactor
+        self.folder = folder
+        self.install = install
+        self.told = told
+        self.today = today
+        self.draw = draw
+        self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
+        self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
+        self._zones: dict[bytes, Secondary] = {}
+        self._running = False
+
+    def __len__(self) -> int:
+        return len(self._zones)
+
+    def at(self, apex: bytes) -> Secondary | None:
+        """
+        @param apex: a folded name.
+        """
+        return self._zones.get(apex)
+
+    def add(
+        self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
+    ) -> Secondary:
+        """
+        Keep a zone in step with its primaries.
+
+        @param grants: who else may say that it has changed.
+        @param digest: see L{Secondary}.
+        """
+        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
+        if self._running:
+            zone.start()
+        return zone
+
+    def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
+        """
+        Leave a zone alone from now on.
+
+        @param forget: whether what is kept of it is to go as well; else it stays on disk.
+
+        @return: fires when nothing is under way.
+        """
+        zone = self._zones.pop(apex)
+        done = zone.stop()
+        if forget:
+            done.addCallback(lambda _: zone.forget())
+        return done
+
+    def start(self) -> None:
+        """
+        Begin with all of them.
+        """
+        self._running = True
+        for zone in list(self._zones.values()):
+            zone.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way.
+        """
+        self._running = False
+        return gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True).addCallback(lambda _: None)
+
+    async def gather(self, apexName: bytes, spool: str, image: str) -> None:
+        """
+        Make the image of a large transfer, in a process of its own.
+
+        @raise OSError: it cannot be made, or the transfer is none of a zone.
+        """
+        import json
+
+        words = [apexName.hex(), spool, image]
+        if not IReactorProcess.providedBy(self.reactor):
+            from twisted_ext.zone.gathering import gather
+
+            said = gather(words)
+        else:
+            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.gathering", words))
+        if "fault" in said:
+            raise BadMessage(said["fault"])
