@@ -134,10 +134,15 @@ def test_watched(tmp_path: Path) -> None:
 
 def test_workers(tmp_path: Path) -> None:
     """
-    Several processes serve the same images, change over under load, and one that takes the place of another knows as much.
+    Several processes serve the same images and send them to who may have them, change over under load, and one that takes the place of
+    another knows as much.
     """
     file = put(tmp_path, text())
-    words = ["serve", "--zone", f"example.org={file}", "--workers", "2", "--control", str(tmp_path / "c")]
+    (tmp_path / "zones.toml").write_text(
+        f'[[zone]]\nname = "example.org"\nfile = "{file}"\nallow-transfer = ["127.0.0.1"]\nnotify = ["127.0.0.1:9"]\n'
+    )
+    words = ["serve", "--config", "zones.toml", "--workers", "2", "--control", str(tmp_path / "c")]
+    (tmp_path / "second").mkdir()
     with Twistd(tmp_path, *words) as server:
         wait(lambda: len(workersOf(server)) >= 2 and all(serialOf(server) == 1 for _ in range(20)), server)
         with Load(server.port, wait=PATIENCE) as load:
@@ -145,6 +150,8 @@ def test_workers(tmp_path: Path) -> None:
             control(tmp_path, "reload")
             wait(lambda: all(serialOf(server) == 2 for _ in range(20)), server)
         assert (load.lost, load.wrong) == (0, 0)
+        with Twistd(tmp_path / "second", "serve", "--secondary", f"127.0.0.1:{server.port}/example.org") as second:
+            wait(lambda: serialOf(second) == 2, second)
         gone = workersOf(server)[0]
         os.kill(gone, signal.SIGKILL)
         wait(lambda: len(workersOf(server)) == 2 and gone not in workersOf(server), server)

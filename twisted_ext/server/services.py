@@ -80,7 +80,8 @@ class ForwardService(Service):
         addresses = tuple(dict.fromkeys([each.address for each in bound]))
         listening = Listening(addresses, bound[0].port) if bound else None
         # A worker's settings say nothing of zones: its parent loads them.
-        self.zoned = Zoned(reactor, settings, self._changed, fromPython)
+        self._worker = zoned
+        self.zoned = Zoned(reactor, settings, self._changed, fromPython, worker=zoned)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = Sight(reactor, self.counters)
@@ -171,12 +172,16 @@ class ForwardService(Service):
         """
         before = self.settings
         inForce = before.goingOverTo(settings)
-        checkZones(inForce, zonesIn(inForce))
+        if not self._worker:
+            checkZones(inForce, zonesIn(inForce))
         # Whatever can be wrong with the rest is found before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)
         self.settings = inForce
         self._parts.adopt(inForce)
+        if self._worker:
+            self.zoned.obey(inForce)
+            self._parts.see(self.zoned.errands, self.zoned.keys)
         self.stack.started()
         return _told(before, settings)
 

@@ -396,9 +396,15 @@ class Workforce(Service):
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
     """
-    @return: the settings as workers get them: of zones they are told otherwise.
+    @return: the settings as workers get them: of zones, who may have them; for all else of them they are told otherwise.
     """
-    return {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "state", "watch")}
+    told = {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "pyzone", "state", "watch")}
+    if settings.zone:
+        from twisted_ext.server.zonesettings import ZoneSettings
+
+        several = [ZoneSettings.fromText(text) for text in settings.zone]
+        told["zone"] = [zone.only("name", "allow-transfer").toText() for zone in several if zone.values.get("allow-transfer")]
+    return told
 
 
 def _with(lines: list[str], more: list[str]) -> list[str]:

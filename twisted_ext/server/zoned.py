@@ -68,7 +68,11 @@ def _uncollected() -> Iterator[None]:
 
 
 #: What only one process can see to.
-_SINGLE: Final = ("primaries", "allow-transfer", "notify", "catalog", "update", "store")
+_SINGLE: Final = ("primaries", "catalog", "update", "store")
+
+
+#: From here on errands are for others than queries: those who only tell, or change something.
+_OTHERS: Final = 1 << 16
 
 
 def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
@@ -119,18 +123,22 @@ class Zoned:
         settings: Settings,
         changed: Callable[[], object] = lambda: None,
         fromPython: Callable[[str], Zone] | None = None,
+        *,
+        worker: bool = False,
     ) -> None:
         """
         @param changed: called when zones have come or gone.
+        @param worker: whether another process, the parent, loads them. The settings then say who may have them, and no more.
         @param fromPython: makes the zone of a file of Python code.
 
         @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
         """
         self._reactor = reactor
         self._settings = settings
+        self._worker = worker
         with _uncollected():
             self._beginning = zonesIn(settings)
-            self.keys = checkZones(settings, self._beginning)
+            self.keys = None if worker else checkZones(settings, self._beginning)
         self._fromPython = fromPython
         self._made = self._fromCode(settings)
         self.zones = Zones(changed)
@@ -200,11 +208,32 @@ class Zoned:
 
         @raise BadDescription: the folder for what is to be found again cannot be used.
         """
+        if self._worker:
+            self._beginning = []
+            self.obey(self._settings)
+            return
         self._use(self._made)
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
                 self._open(beginning)
+
+    def obey(self, settings: Settings) -> None:
+        """
+        In a worker: give zones to those who may have them, as the settings say.
+
+        @raise BadDescription: what is said of the zones cannot be used.
+        """
+        zones = zonesIn(settings)
+        if not zones and self._replication is None:
+            return
+        from twisted_ext.server.replication import Replication, keysOf
+
+        if self._replication is None:
+            self._replication = Replication(self._reactor, self.zones, "")
+        self.keys = keysOf(settings)
+        self._replication.adopt(zones, self.keys)
+        self.errands = {key: errand for key, errand in self._replication.errands.items() if key < _OTHERS}
 
     def _open(self, zones: list[ZoneSettings]) -> Loading:
         from twisted_ext.server.loading import Loading, stateFolder

@@ -172,6 +172,12 @@ class ZoneSettings:
                 values[name] = _absolute(str(values[name]))
         return cls(values)
 
+    def only(self, *names: str) -> ZoneSettings:
+        """
+        @return: the same without all settings but these.
+        """
+        return ZoneSettings({name: self.values[name] for name in names if name in self.values})
+
     def toText(self) -> str:
         """
         @return: what L{fromText} makes the same of.
