@@ -121,16 +121,11 @@ class Transaction:
         rdatas = list(present.rdatas)
         known = set(rdatas)
         for rdata in record.rdatas:
-            if rdata in known:
-                continue
-            for index, other in enumerate(rdatas):
-                if same(rrType, rdata, other):
-                    rdatas[index] = rdata
-                    break
-            else:
+            # What says the same in another case is there.
+            if rdata not in known and not any(same(rrType, rdata, other) for other in rdatas):
                 rdatas.append(rdata)
-            known.add(rdata)
-        if record.ttl == present.ttl and tuple(rdatas) == present.rdatas:
+                known.add(rdata)
+        if record.ttl == present.ttl and len(rdatas) == len(present.rdatas):
             return False
         self._open(key)[kind] = RRSet(present.name, rrType, record.rrClass, record.ttl, tuple(rdatas))
         return True
