@@ -7,11 +7,11 @@ from __future__ import annotations
 import random
 import socket
 
-from tests.live.test_updates import APEX, PATIENCE, ZONE, Rcode, bind, exchange
-from tests.peers import LivePeer
+from tests.live.test_updates import APEX, PATIENCE, ZONE, exchange
+from tests.peers import LivePeer, bind
 from twisted_ext.errors import BadUpdate
 from twisted_ext.wire.building import buildMessage
-from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode
+from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
