@@ -27,9 +27,9 @@ __all__ = ["main"]
 _HELP: Final = """\
 Usage: txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME
 
-Opens a zone of a database in an editor (VISUAL or EDITOR), checks what comes of it, shows what is
-different, and changes the database if that is right, all of it or nothing. Servers that serve it
-do so within a second. A zone that is not there is begun, and so is a database.
+Opens a zone of a database in an editor (VISUAL or EDITOR), checks what comes of it, shows what
+is different, and changes the database if that is right, all of it or nothing. Servers that
+serve it do so within a second. A zone that is not there is begun, and so is a database.
 
   txdns zone edit --store zones.sqlite example.org
   txdns zone edit --store zones.sqlite --from example.org.zone --yes example.org
