@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.apps.terminals import plain
 from tests.zone.test_checking import SOUND
-from twisted_ext.apps.cli import zoneserial
+from twisted_ext.apps.cli import zonecheck, zoneserial
+from twisted_ext.apps.cli.coloring import Palette
 from twisted_ext.apps.cli.exits import BATCH, OK, USAGE
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.zone import SUBCOMMANDS
@@ -110,6 +112,21 @@ def test_check(zone: Path, capsys: Captured) -> None:
     assert "fatal [syntax]" in output
     assert "fatal [cname-others]" in output
     assert "cannot be served: serial 1, 18 records, 2 fatal, no warnings" in output
+
+
+def test_checkAtTerminal(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    People at a terminal see columns with colors, and nothing in them that a name could steer the terminal with.
+    """
+    monkeypatch.setattr(zonecheck, "paletteFor", lambda stream: Palette(True))
+    zone.write_text(SOUND + "x\\027[2J CNAME nobody\nwww A 192.0.2.1\n")
+    assert main(["zone", "check", "example.org.zone"]) == BAD_ZONE
+    output = capsys.readouterr().out
+    first, _, third, last = [plain(line) for line in output.splitlines()]
+    assert first.startswith("example.org.zone:9   fatal    cname-others    www.example.org. CNAME  an alias")
+    assert third.startswith("example.org.zone:20  warning  cname-dangling  x\\027[2J.example.org. CNAME  the alias")
+    assert last == "example.org. cannot be served: serial 1, 19 records, 1 fatal, 2 warnings"
+    assert "\x1b[2J" not in output
 
 
 def test_checkJSON(zone: Path, capsys: Captured) -> None:

@@ -5,6 +5,7 @@ C{txdns zone check}: finds what is wrong with a zone.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.findings import Finding, Report
+    from twisted_ext.zone.findings import Report
     from twisted_ext.zone.versions import Version
 
 __all__ = ["main"]
@@ -72,8 +73,8 @@ def main(words: list[str]) -> int:
         print(dumps(_data(zone, report, version)))
     else:
         palette = paletteFor(sys.stdout)
-        for finding in report.findings:
-            print(printable(_line(finding)) if not palette.on else _colored(finding, palette))
+        for line in _table(report, palette) if palette.on else [printable(str(finding)) for finding in report.findings]:
+            print(line)
         print(_summary(zone, report, version, palette))
     sys.stdout.flush()
     return BAD_ZONE if report.fatal or (given.has("strict") and report.warnings) else OK
@@ -119,15 +120,19 @@ def _list(json: bool) -> None:
         print(dumps({"check": check, "level": level, "right": right}) if json else f"{check:<15} {level:<8} {right}")
 
 
-def _line(finding: Finding) -> str:
-    return str(finding)
-
-
-def _colored(finding: Finding, palette: Palette) -> str:
-    level = palette.error(finding.level) if finding.level == "fatal" else palette.status("NXDOMAIN").replace("NXDOMAIN", finding.level)
-    subject = palette.name(printable(finding.subject))
-    parts = [palette.comment(printable(finding.place)), f"{level} {palette.type(finding.check)}", subject, printable(finding.text)]
-    return "  ".join([part for part in parts if part])
+def _table(report: Report, palette: Palette) -> Iterator[str]:
+    """
+    @return: the findings in columns.
+    """
+    places = max([len(printable(finding.place)) for finding in report.findings], default=0)
+    checks = max([len(finding.check) for finding in report.findings], default=0)
+    for finding in report.findings:
+        level = palette.error(finding.level) if finding.level == "fatal" else palette.status("NXDOMAIN").replace("NXDOMAIN", finding.level)
+        place = palette.comment(f"{printable(finding.place):<{places}}")
+        level += " " * (len("warning") - len(finding.level))
+        check = palette.type(f"{finding.check:<{checks}}")
+        subject = palette.name(printable(finding.subject))
+        yield "  ".join([part for part in (place, level, check, subject, printable(finding.text)) if part])
 
 
 def _summary(zone: ZoneWord, report: Report, version: Version | None, palette: Palette) -> str:
