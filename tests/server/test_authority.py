@@ -252,6 +252,39 @@ class SourceTests(SynchronousTestCase):
         assert place is not None and place.zone is not None
         self.assertIs(answer.origin.epoch, place.zone.epoch)
 
+    def test_alias(self) -> None:
+        """
+        An ALIAS record stands for the addresses of its target: those in zones of ours at once, others for who wants recursion. Without
+        either it is said that they are not known, rather than that there are none.
+        """
+        self.zones.put(zoneOf("example.com", "@ ALIAS www.example.org.\nout 60 ALIAS www.example.net.\nmail ALIAS ns1\n"))
+        authority = AuthoritySource(self.zones)
+        answer = authority.answerNow(questionOf("example.com"), self.context)
+        assert answer is not None
+        (rrset,) = answer.answer
+        self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (nameFromText("example.com"), 300, (bytes([192, 0, 2, 80]),)))
+        self.assertEqual((answer.flags & AA, answer.origin.epoch if answer.origin else 1), (AA, None))
+        answer = authority.answerNow(questionOf("mail.example.com", "AAAA"), self.context)
+        assert answer is not None
+        self.assertEqual((answer.outcome, answer.authority[0].rrType), (Outcome.NODATA, 6))
+        out = questionOf("out.example.com")
+        with self.assertRaises(ServerFailed):
+            authority.answerNow(out, self.context)
+        other = answerOf(questionOf("www.example.net"), "198.51.100.1")
+        leading = self.leading(other)
+        for known in (leading.answerNow(out, self.context), self.successResultOf(leading.answer(out, self.context))):
+            assert known is not None
+            (rrset,) = known.answer
+            self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (out.name, 60, (bytes([198, 51, 100, 1]),)))
+        with self.assertRaises(ServerFailed):
+            leading.answerNow(out, self.plainly)
+        held = HeldSource()
+        leading = Leading(authority, held)
+        self.assertIsNone(leading.answerNow(out, self.context))
+        waiting = leading.answer(out, self.context)
+        held.release(Answer(Outcome.NODATA))
+        self.assertEqual(self.successResultOf(waiting).outcome, Outcome.NODATA)
+
     def leading(self, answer: Answer | None = None) -> Leading:
         """
         @return: zones before somebody who has this answer to everything.

@@ -4,8 +4,7 @@ The zones of a server, and what they answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -13,22 +12,20 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.server.zonetable import EXPIRED, FAILED, LOADING, SERVING, Place, Zones, countsOf, zoneFigures
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText, parentOf
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, A
 from twisted_ext.zone.answering import aliasTarget, answerAcross
-
-if TYPE_CHECKING:
-    from twisted_ext.metrics.figures import JSON
-    from twisted_ext.wire.records import RRSet
-    from twisted_ext.zone.versions import Version
-    from twisted_ext.zone.zones import Zone
 
 __all__ = [
     "EXPIRED",
     "FAILED",
     "LOADING",
     "SERVING",
+    "AliasLeads",
     "Alone",
     "AuthoritySource",
     "Leading",
@@ -39,283 +36,19 @@ __all__ = [
     "zoneFigures",
 ]
 
-#: States of a zone: it is being made ready for the first time; it is answered from; it cannot be had; it was had, and has expired.
-LOADING: Final = "loading"
-SERVING: Final = "serving"
-FAILED: Final = "failed"
-EXPIRED: Final = "expired"
-
-# Info codes of extended errors (RFC 8914).
+#: Info code of an extended error (RFC 8914).
 _OTHER: Final = 0
-_NOT_READY: Final = 14
-_INVALID_DATA: Final = 24
 
 _CNAME: Final = 5
 _DNAME: Final = 39
 _RRSIG: Final = 46
 _ANY: Final = 255
 
-#: What is said for a zone that cannot be answered from.
-_WHY: Final = {
-    LOADING: ((_NOT_READY, "the zone is being loaded"),),
-    FAILED: ((_OTHER, "the zone could not be loaded"),),
-    EXPIRED: ((_INVALID_DATA, "the zone has expired"),),
-}
+#: Types that an ALIAS record stands for.
+_ADDRESSES: Final = (A, AAAA)
 
 #: Where answers come from that several zones have a part in: no single one says until when they hold.
 _SEVERAL: Final = Origin("zone")
-
-
-class Place:
-    """
-    A zone that this server is to serve, whether it has it or not.
-
-    @ivar apex: its name, folded.
-    @ivar zone: what it is served from; L{None} where there is nothing yet, or it has not been asked for yet.
-    @ivar state: L{LOADING}, L{SERVING}, L{FAILED} or L{EXPIRED}.
-    @ivar file: its master file, or what else it is from, for people.
-    @ivar serial: that of the version that was put there last.
-    @ivar records: how many there are in it.
-    @ivar since: seconds since 1970 when it was.
-    @ivar said: what is wrong with it, in one line, or C{""}.
-    """
-
-    __slots__ = ("apex", "zone", "state", "file", "serial", "records", "since", "said", "_open")
-
-    def __init__(self, apex: bytes, file: str = "") -> None:
-        self.apex = apex
-        self.zone: Zone | None = None
-        self.state = LOADING
-        self.file = file
-        self.serial = 0
-        self.records = 0
-        self.since = 0.0
-        self.said = ""
-        self._open: Callable[[], Version] | None = None
-
-    @property
-    def text(self) -> str:
-        """
-        The zone's name for people.
-        """
-        return nameToText(self.apex)
-
-    def served(self) -> Zone | None:
-        """
-        @return: the zone, made out of what it is to be read from where that has not been done yet.
-        """
-        if self._open is not None:
-            opening, self._open = self._open, None
-            try:
-                self._put(opening())
-            except (DNSFault, OSError) as fault:
-                self.state = SERVING if self.zone is not None else FAILED
-                self.said = str(fault)
-        return self.zone
-
-    def _put(self, version: Version) -> None:
-        if self.zone is None:
-            from twisted_ext.zone.zones import Zone
-
-            self.zone = Zone(version)
-        else:
-            self.zone.replace(version)
-
-    def toJSON(self) -> dict[str, JSON]:
-        """
-        @return: what there is to know of it.
-        """
-        zone = self.zone
-        known: dict[str, JSON] = {"zone": self.text, "state": self.state}
-        if self.state in (SERVING, EXPIRED):
-            known["serial"] = self.serial if zone is None else zone.current.serial
-            known["records"] = self.records
-            known["since"] = round(self.since, 3)
-        if self.file:
-            known["file"] = self.file
-        if self.said:
-            known["said"] = self.said
-        return known
-
-    def __repr__(self) -> str:
-        return f"<Place {self.text} {self.state}>"
-
-
-class Zones:
-    """
-    All zones of a server, found by the names in them.
-    """
-
-    __slots__ = ("_places", "changed", "damaged")
-
-    def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
-        """
-        @param changed: called when a zone has come or gone, so that answers from what is around it may not hold any more.
-        """
-        self._places: dict[bytes, Place] = {}
-        self.changed = changed
-        #: Called with the name of a zone that was to be opened when it was asked for and cannot be.
-        self.damaged: Callable[[bytes], object] = lambda apex: None
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[Place]:
-        return iter(self._places.values())
-
-    def at(self, apex: bytes) -> Place | None:
-        """
-        @param apex: a folded name.
-
-        @return: the zone of this name.
-        """
-        return self._places.get(apex)
-
-    def find(self, folded: bytes) -> Place | None:
-        """
-        @param folded: a folded name.
-
-        @return: the zone that it is in: of several the one with the longest name.
-        """
-        get = self._places.get
-        place = get(folded)
-        position = 0
-        while place is None:
-            length = folded[position]
-            if not length:
-                return None
-            position += length + 1
-            place = get(folded[position:])
-        return place
-
-    def version(self, folded: bytes) -> Version | None:
-        """
-        @param folded: a folded name.
-
-        @return: what is in force of the zone that it is in; L{None} where it is in none.
-
-        @raise ServerFailed: there is a zone, but nothing to answer from; C{ede} says why.
-        """
-        place = self.find(folded)
-        if place is None:
-            return None
-        zone = place.zone
-        if place._open is not None:
-            zone = place.served()
-            if place.said:
-                self.damaged(place.apex)
-        if zone is None or place.state != SERVING:
-            raise ServerFailed(f"the zone {place.text} is {place.state}", ede=_WHY[place.state if place.state in _WHY else FAILED])
-        return zone.current
-
-    # -- zones come, change and go
-
-    def expect(self, apex: bytes, file: str = "") -> Place:
-        """
-        There is to be a zone. Until it is put here whoever asks for it is told to come back (RFC 8914, section 4.15).
-
-        @param apex: a folded name.
-
-        @return: where it will be; where there is one already it stays.
-        """
-        place = self._places.get(apex)
-        if place is None:
-            place = self._places[apex] = Place(apex, file)
-            self._disturb(apex)
-        place.file = file
-        return place
-
-    def put(self, zone: Zone, file: str = "", now: float = 0.0) -> Place:
-        """
-        Serve a zone, in the place of that of the same name if there is one.
-
-        @param now: seconds since 1970.
-        """
-        place = self.expect(zone.apex, file)
-        before, place.zone = place.zone, zone
-        if before is not None and before is not zone:
-            before.epoch.bump()
-        place._open = None
-        current = zone.current
-        self._served(place, current.serial, current.recordCount, now)
-        return place
-
-    def putLater(self, apex: bytes, opening: Callable[[], Version], serial: int, records: int, now: float = 0.0) -> None:
-        """
-        Serve a version of a zone. It is opened when it is asked for; where there is another one in force, at once.
-
-        @param opening: gives the version.
-        @param serial: its serial number.
-        @param records: how many it has.
-
-        @raise DNSFault: it cannot be opened. What was in force stays so.
-        @raise OSError: the same.
-        """
-        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
-        if place.zone is None:
-            place._open = opening
-        else:
-            place._put(opening())
-        self._served(place, serial, records, now)
-
-    def _served(self, place: Place, serial: int, records: int, now: float) -> None:
-        place.state = SERVING
-        place.serial = serial
-        place.records = records
-        place.since = now
-        place.said = ""
-
-    def fail(self, apex: bytes, said: str, state: str = FAILED) -> None:
-        """
-        Something is wrong with a zone. What is in force of it stays so, unless it has expired.
-
-        @param said: what, in one line.
-        """
-        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
-        place.said = said
-        if state == EXPIRED or (place.zone is None and place._open is None):
-            place.state = state
-            if place.zone is not None:
-                place.zone.epoch.bump()
-
-    def remove(self, apex: bytes) -> None:
-        """
-        Serve a zone no more.
-        """
-        place = self._places.pop(apex, None)
-        if place is not None:
-            if place.zone is not None:
-                place.zone.epoch.bump()
-            self._disturb(apex)
-
-    def _disturb(self, apex: bytes) -> None:
-        """
-        A zone has come or gone: names below it were or will be another one's.
-        """
-        above = None if apex == b"\x00" else self.find(parentOf(apex))
-        if above is not None and above.zone is not None:
-            above.zone.epoch.bump()
-        self.changed()
-
-
-def countsOf(zones: Zones) -> dict[str, int]:
-    """
-    @return: how many zones there are, under C{"all"}; how many in each state; and under C{"wrong"} how many something is wrong with.
-    """
-    counts = {"all": len(zones), SERVING: 0, "wrong": 0}
-    for place in zones:
-        counts[place.state] = counts.get(place.state, 0) + 1
-        if place.said:
-            counts["wrong"] += 1
-    return counts
-
-
-def zoneFigures(zones: Zones) -> dict[str, int]:
-    """
-    @return: the same as figures for L{Figures<twisted_ext.metrics.figures.Figures>}.
-    """
-    counts = countsOf(zones)
-    return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"]}
 
 
 @implementer(IAnswerSource)
@@ -343,7 +76,10 @@ class AuthoritySource:
         if answer is None:
             return None
         sets = answer.answer
-        if sets:
+        if not sets:
+            if question.rrType in _ADDRESSES and answer.outcome is Outcome.NODATA and answer.flags & AA:
+                return self._aliased(question) or answer
+        else:
             first = sets[0].rrType
             if first == _CNAME or first == _DNAME:
                 if self._crosses(answer):
@@ -351,6 +87,23 @@ class AuthoritySource:
             elif question.rrType == _ANY and self._minimalAny:
                 answer.answer = _one(sets)
         return answer
+
+    def _aliased(self, question: Question) -> Answer | None:
+        """
+        @return: the addresses of the name that an ALIAS record leads to; L{None} where there is no such record.
+
+        @raise AliasLeads: that name is in none of our zones.
+        """
+        version = self._version(question.key[:-4])
+        node = None if version is None else version.find(question.key[: -len(version.apex) - 4])
+        alias = None if node is None else node.of(ALIAS)
+        if alias is None:
+            return None
+        target = Question(alias.rdatas[0], question.rrType)
+        found = answerAcross(self._version, target)
+        if found is None or aliasTarget(found) is not None or isReferral(found):
+            raise AliasLeads(target, alias.ttl)
+        return asAlias(question, alias.ttl, found)
 
     def _crosses(self, answer: Answer) -> bool:
         """
@@ -389,6 +142,36 @@ class Alone(AuthoritySource):
         return answer
 
 
+class AliasLeads(ServerFailed):
+    """
+    An ALIAS record leads to a name whose addresses somebody else has to say.
+
+    @ivar question: what is to be asked.
+    @ivar ttl: of the record.
+    """
+
+    def __init__(self, question: Question, ttl: int) -> None:
+        super().__init__(
+            f"an ALIAS record leads to {nameToText(question.name)}", ede=((_OTHER, "the target of an ALIAS record is not known here"),)
+        )
+        self.question = question
+        self.ttl = ttl
+
+
+def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
+    """
+    @param ttl: of the ALIAS record.
+    @param found: what is known of its target.
+
+    @return: the addresses in it as those of the name that was asked for; L{None} where there are none.
+    """
+    sets = [rrset for rrset in found.answer if rrset.rrType == question.rrType]
+    if not sets:
+        return None
+    own = RRSet(question.name, question.rrType, 1, min(ttl, sets[0].ttl), sets[0].rdatas)
+    return Answer(Outcome.DATA, (own,), flags=AA, origin=_SEVERAL)
+
+
 def _foreign() -> Unknown:
     return Unknown("no zone of this server has that name")
 
@@ -420,7 +203,13 @@ class Leading:
         self._then = others.answerNow
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._first(question, context) if self._zones else None
+        try:
+            answer = self._first(question, context) if self._zones else None
+        except AliasLeads as leads:
+            if not context.recursionDesired:
+                raise
+            found = self._then(leads.question, context)
+            return None if found is None else self._alias(question, leads, found)
         if answer is None:
             return self._then(question, context)
         if not context.recursionDesired:
@@ -436,9 +225,17 @@ class Leading:
             return answer
         return None if found is None else _joined(answer, found)
 
+    def _alias(self, question: Question, leads: AliasLeads, found: Answer) -> Answer:
+        return asAlias(question, leads.ttl, found) or Answer(Outcome.NODATA, flags=AA, origin=_SEVERAL)
+
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         try:
             answer = self._first(question, context)
+        except AliasLeads as leads:
+            if not context.recursionDesired:
+                return fail(leads)
+            wanted = leads
+            return self._others.answer(wanted.question, context).addCallback(lambda found: self._alias(question, wanted, found))
         except DNSFault as fault:
             return fail(fault)
         if answer is None or (context.recursionDesired and isReferral(answer)):
