@@ -8,7 +8,8 @@ from __future__ import annotations
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
 
 from tests.server.askers import Asker, Datagrams, transferOf
 from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
@@ -18,6 +19,7 @@ from tests.zone.test_receiving import reply
 from twisted_ext.errors import BadZone
 from twisted_ext.server.keys import Grants
 from twisted_ext.server.secondary import Secondary
+from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, Opcode, Rcode
 from twisted_ext.wire.framing import StreamBuffer, frame
@@ -54,6 +56,35 @@ class _Flooding(Protocol):
             many = [record(f'a{number} 300 TXT "{"x" * 250}"') for number in range(200)]
             for _ in range(20):
                 self.transport.write(frame(reply(many, id=id, rrType=rrType)))
+
+
+class _Dripping(Protocol):
+    """
+    A primary that sends a record now and then.
+    """
+
+    seconds = 20.0
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self._network = network
+        self._buffer = StreamBuffer()
+        self._id = 0
+        self._rrType = AXFR
+        self._going = True
+
+    def dataReceived(self, data: bytes) -> None:
+        for query in self._buffer.feed(data):
+            self._id = int.from_bytes(query[:2], "big")
+            self._send([soaOf(11), record("@ 300 NS ns1")])
+
+    def _send(self, sets: list[RRSet]) -> None:
+        if self._going:
+            assert self.transport is not None
+            self.transport.write(frame(reply(sets, id=self._id, rrType=self._rrType)))
+            self._network.clock.callLater(self.seconds, self._send, [record("a 300 A 192.0.2.1")])
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._going = False
 
 
 class TransferAbuseTests(ReplicaTestCase):
@@ -185,6 +216,38 @@ class TransferAbuseTests(ReplicaTestCase):
         with patch("twisted_ext.zone.receiving.RECEIVED_OCTETS.default", 200_000):
             self.assertLess(self.flooded(), 200_000)
         self.assertGreater(self.flooded(), 900_000)
+
+    def dripped(self, seconds: float, until: float) -> tuple[str, int]:
+        """
+        @return: what is wrong with the zone after so much time with a primary that sends something each C{seconds}, and how many transfers
+            are under way.
+        """
+        factory = ServerFactory()
+        factory.noisy = False
+        factory.buildProtocol = lambda addr: _Dripping(self.network)  # type: ignore[method-assign]
+        with patch.object(_Dripping, "seconds", seconds):
+            listener = self.stranger.listenTCP(53, factory)
+            self.secondary.adopt(primaries=[STRANGER])
+            self.network.advance(until)
+            listener.stopListening()
+        secondaries = self.secondary.replication.secondaries
+        place = self.secondary.zones.at(APEX)
+        assert secondaries is not None and place is not None
+        running = secondaries.slots.limit - secondaries.slots.tokens
+        said = place.said
+        self.secondary.replication.adopt([], {})  # type: ignore[arg-type]
+        self.network.advance(100)
+        return said, running
+
+    def test_hanging(self) -> None:
+        """
+        A primary that falls silent in the middle is left after a while, and one that sends a little now and then in the end: no place among
+        the transfers under way is taken forever.
+        """
+        self.assertIn("took too long", self.dripped(1000, 45)[0])
+        self.assertEqual(self.dripped(20, 600), ("", 1))
+        with patch("twisted_ext.server.fetching.TRANSFER_SECONDS.default", 300):
+            self.assertIn("took too long", self.dripped(20, 320)[0])
 
     def test_bogusNames(self) -> None:
         """
