@@ -1,24 +1,22 @@
 """
-Tests of L{twisted_ext.server.updating} and L{twisted_ext.server.changing}: updates by their way into a server, without sockets.
+Tests of L{twisted_ext.server.updating}: updates by their way into a server, without sockets.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 from unittest.mock import patch
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.changed import KEY, TODAY, SlowDisk, UpdatedServer
+from tests.server.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
-from twisted_ext.errors import BadChange, BadZone, StorageFault
+from twisted_ext.errors import BadDescription, BadZone, StorageFault
 from twisted_ext.server import updating as module
-from twisted_ext.server.changing import Changing, Made
 from twisted_ext.server.compacting import Compacting
+from twisted_ext.server.updating import Updating
+from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -26,12 +24,8 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, SOA, A
 from twisted_ext.wire.tsig import Key, sign
-from twisted_ext.zone.images import Image
-from twisted_ext.zone.journal import Journal
-from twisted_ext.zone.limits import IMAGE_PAUSE
-from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.updates import Update
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
 
 NEW = record("new 60 A 192.0.2.9")
 NAME = NEW.name
@@ -245,6 +239,52 @@ class UpdatingTests(SynchronousTestCase):
         with patch("tests.server.changed.zoneOf", lambda: zoneOf(edited)):
             self.assertIn("serial 12 is not newer than 13", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
 
+    def test_settings(self) -> None:
+        """
+        Zones are changed as their settings say; where nobody may change one any more, what was changed stays, after a restart as well.
+        """
+        folder = self.mktemp()
+        table = {"name": "example.org", "file": "/zone", "update": ["key dhcp.example.org zone ANY"], "serial": "unixtime"}
+        may, mayNot = ZoneSettings.fromTable(table), ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})
+
+        def server(settings: ZoneSettings) -> UpdatedServer:
+            found = UpdatedServer(())
+            found.updating = Updating(found.clock, found._found, found.disk, folder=folder, today=lambda: TODAY)
+            found.responder.errands = found.updating.errands
+            found.updating.adopt([settings], [KEY.name])
+            found.zones.remove(APEX)
+            found.zone = Zone(found.updating.opened(zoneOf().current))
+            found.zones.put(found.zone)
+            return found
+
+        first = server(may)
+        self.assertEqual(first.update(NEW, key=KEY)[0].rcode, Rcode.NOERROR)
+        self.assertEqual(first.zone.current.serial, int(TODAY))
+        first.updating.adopt([mayNot], [])
+        self.assertEqual(first.update(record("two 60 A 192.0.2.1"), key=KEY)[0].rcode, Rcode.REFUSED)
+        self.successResultOf(first.updating.close())
+        second = server(mayNot)
+        self.assertEqual(second.zone.current.serial, int(TODAY))
+        self.assertEqual(second.update(record("two 60 A 192.0.2.1"), key=KEY)[0].rcode, Rcode.REFUSED)
+        self.assertEqual(os.listdir(folder), ["example.org.journal"])
+        self.successResultOf(second.updating.close())
+
+    def test_settingsWrong(self) -> None:
+        """
+        Rules that cannot be used are told with their zone, and leave everything as it was.
+        """
+        server = self.server()
+        for table, said in (
+            ({"update": ["key nobody zone"]}, "there is no TSIG key 'nobody.'"),
+            ({"update": ["key dhcp.example.org name www.example.com."]}, "is not in the zone example.org."),
+            ({"update": ["key dhcp.example.org zone"], "primaries": ["192.0.2.1"]}, "comes from its primaries"),
+        ):
+            settings = ZoneSettings.fromTable({"name": "example.org", **table})
+            fault = self.assertRaises(BadDescription, server.updating.adopt, [settings], [KEY.name])
+            self.assertIn("zone example.org.: update", str(fault).replace("rule ", ""))
+            self.assertIn(said, str(fault))
+        self.assertEqual(server.update(NEW)[0].rcode, Rcode.NOERROR)
+
     def test_imageKept(self) -> None:
         """
         After a restart the zone goes on from the image that was built last, with a journal that has only what came since.
@@ -272,208 +312,3 @@ class UpdatingTests(SynchronousTestCase):
         self.successResultOf(second.updating.close())
         Path(path + ".image").write_bytes(b"damaged")
         self.assertRaises(StorageFault, UpdatedServer, path=path)
-
-
-class ChangingTests(SynchronousTestCase):
-    """
-    Tests for L{Changing}.
-    """
-
-    def setUp(self) -> None:
-        self.disk = SlowDisk()
-        self.zone = zoneOf()
-        self.path = self.mktemp()
-        self.journal = Journal(self.path, APEX)
-        self.clock = Clock()
-        self.addCleanup(self.journal.close)
-
-    def changing(self, **options: object) -> Changing:
-        """
-        @return: what is to be tested.
-        """
-        return Changing(self.clock, self.zone, self.journal, self.disk, **options)  # type: ignore[arg-type]
-
-    def add(self, changing: Changing, line: str) -> Deferred[Version]:
-        """
-        Add a record.
-        """
-
-        def make(version: Version) -> Made:
-            transaction = Transaction(version)
-            transaction.add(record(line))
-            return transaction.commit()
-
-        return changing.change(make)
-
-    def test_diskFirst(self) -> None:
-        """
-        Nobody sees a change and nobody is told that it is done before the disk has it.
-        """
-        changing = self.changing()
-        result = self.add(changing, "new 60 A 192.0.2.9")
-        self.assertNoResult(result)
-        self.assertEqual(self.zone.current.serial, 10)
-        self.disk.turn()
-        self.assertEqual(self.successResultOf(result).serial, 11)
-        self.assertEqual(self.zone.current.serial, 11)
-
-    def test_together(self) -> None:
-        """
-        Changes that come while the disk is busy are made onto each other and written together.
-        """
-        changing = self.changing()
-        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(10)]
-        self.assertEqual(len(self.disk.waiting), 1)
-        self.disk.turn()
-        self.assertEqual(self.zone.current.serial, 11)
-        self.assertEqual(len(self.disk.waiting), 1)
-        self.disk.turn()
-        self.assertEqual([self.successResultOf(result).serial for result in results], list(range(11, 21)))
-        self.assertEqual(len(self.journal), 10)
-
-    def test_nothingToDo(self) -> None:
-        """
-        Who wants what somebody else has just asked for is not told that it is done before that is on disk.
-        """
-        changing = self.changing()
-        first = self.add(changing, "new 60 A 192.0.2.9")
-        second = self.add(changing, "new 60 A 192.0.2.9")
-        self.assertNoResult(second)
-        self.disk.turn()
-        self.successResultOf(first)
-        self.assertEqual(self.successResultOf(second).serial, 11)
-        self.assertEqual(self.successResultOf(self.add(changing, "new 60 A 192.0.2.9")).serial, 11)
-
-    def test_diskFull(self) -> None:
-        """
-        Where the disk is full, the change and those made onto it are refused, the zone is served as it was, and changes go on when there
-        is room.
-        """
-        changing = self.changing()
-
-        def full(*arguments: object) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(3)]
-        with patch.object(os, "pwrite", full):
-            self.disk.settle()
-        for result in results:
-            self.failureResultOf(result, StorageFault)
-        self.assertEqual(textsOf(self.zone.current), textsOf(zoneOf().current))
-        after = self.add(changing, "new 60 A 192.0.2.9")
-        self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 11)
-        self.journal.close()
-        self.assertEqual(Journal(self.path, APEX).newest, 11)
-
-    def test_raises(self) -> None:
-        """
-        A change that cannot be made fails, and is in nobody's way.
-        """
-        changing = self.changing()
-        self.failureResultOf(self.add(changing, "www 60 A 192.0.2.9"), BadChange)
-        result = self.add(changing, "new 60 A 192.0.2.9")
-        self.disk.turn()
-        self.successResultOf(result)
-
-    def test_tooMany(self) -> None:
-        """
-        Only so many changes wait for a disk that takes its time. With room for more, they do.
-        """
-        for most, refused in ((3, True), (100, False)):
-            zone, disk = zoneOf(), SlowDisk()
-            changing = Changing(self.clock, zone, None if most == 100 else self.journal, disk, most=most)
-            results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(5)]
-            if refused:
-                self.failureResultOf(results[-1], StorageFault)
-            disk.settle()
-            self.assertEqual(zone.current.serial, 14 if refused else 15)
-
-    def test_loadedAnew(self) -> None:
-        """
-        A zone that was read anew while a change was being written is not put back to what it was; whoever asked for the change is told.
-        """
-        changing = self.changing()
-        result = self.add(changing, "new 60 A 192.0.2.9")
-        newer = zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current
-        changing.supersede(b"0123456789abcdef")
-        self.zone.replace(newer)
-        self.disk.settle()
-        self.failureResultOf(result, StorageFault)
-        self.assertIs(self.zone.current, newer)
-        self.assertEqual(len(self.journal), 0)
-        after = self.add(changing, "new 60 A 192.0.2.9")
-        self.disk.settle()
-        self.assertEqual(self.successResultOf(after).serial, 21)
-
-    def test_closed(self) -> None:
-        """
-        What was taken before the end is kept; afterwards nothing is taken.
-        """
-        changing = self.changing()
-        result = self.add(changing, "new 60 A 192.0.2.9")
-        closed = changing.close()
-        self.assertNoResult(closed)
-        self.failureResultOf(self.add(changing, "two 60 A 192.0.2.9"), StorageFault)
-        self.disk.settle()
-        self.successResultOf(closed)
-        self.successResultOf(result)
-        self.assertEqual(Journal(self.path, APEX).newest, 11)
-
-    def test_compacted(self) -> None:
-        """
-        Where so much has changed that a new image is due, one is built while changes go on, the zone goes on from it, and the journal
-        loses what is too much.
-        """
-        images: list[tuple[Version, Deferred[Image]]] = []
-
-        def compact(version: Version) -> Deferred[Image]:
-            built: Deferred[Image] = Deferred()
-            images.append((version, built))
-            return built
-
-        changing = self.changing(compact=compact)
-        with patch.object(Version, "crowded", property(lambda version: len(version.overlay) > 20)):
-            for number in range(25):
-                self.add(changing, f"n{number} 60 A 192.0.2.9")
-                self.disk.settle()
-            self.assertEqual(len(images), 1)
-            version, built = images[0]
-            version.compacted(self.path + ".image")
-            for number in range(200):
-                self.add(changing, f"m{number} 60 A 192.0.2.9")
-                if number < 190:
-                    self.disk.settle()
-            before = self.zone.current
-            built.callback(Image.open(self.path + ".image"))
-            while self.clock.getDelayedCalls():
-                self.clock.advance(0)
-            self.assertIsNot(self.zone.current, before)
-            self.assertEqual(textsOf(self.zone.current), textsOf(before))
-            self.assertEqual(self.zone.current.image.serial, version.serial)
-            self.disk.settle()
-        self.assertEqual(self.zone.current.serial, 10 + 225)
-        self.assertEqual(self.zone.current.image.serial, version.serial)
-        self.assertEqual(textsOf(self.journal.replayed(zoneOf().current)), textsOf(self.zone.current))
-
-    def test_notCompacted(self) -> None:
-        """
-        An image that cannot be built changes nothing, and is tried again after a while.
-        """
-        tried: list[Version] = []
-
-        def compact(version: Version) -> Deferred[Image]:
-            tried.append(version)
-            failed: Deferred[Image] = Deferred()
-            failed.errback(StorageFault("no room"))
-            return failed
-
-        changing = self.changing(compact=compact)
-        with patch.object(Version, "crowded", property(lambda version: True)):
-            for number in range(9):
-                self.add(changing, f"n{number} 60 A 192.0.2.9")
-                self.disk.settle()
-                self.clock.advance(IMAGE_PAUSE.default / 3)
-        self.assertEqual(len(tried), 3)
-        self.assertEqual(self.zone.current.serial, 19)
-        self.assertFalse(Path(self.path + ".image").exists())

@@ -188,7 +188,9 @@ class Updating:
         @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
         """
         wanted: dict[bytes, tuple[ZoneSettings, Policy]] = {}
+        served: set[bytes] = set()
         for zone in zones:
+            served.add(zone.name)
             policy = policyOf(zone, keys)
             if policy.rules:
                 wanted[zone.name] = zone, policy
@@ -197,15 +199,19 @@ class Updating:
                 os.makedirs(self._folder, 0o750, exist_ok=True)
             except OSError as error:
                 raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
-        for apex in [apex for apex in self._wards if apex not in wanted]:
-            self.forbid(apex)
+        for apex, ward in list(self._wards.items()):
+            if apex in served and ward.journal is not None and len(ward.journal):
+                # What was changed stays, although nobody may change it any more.
+                ward.policy = Policy()
+            elif apex not in wanted:
+                self.forbid(apex)
         for apex, (zone, policy) in wanted.items():
             serials = str(zone.value("serial"))
             kept = keeperOf(apex)
             if kept is not None:
                 self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
                 continue
-            path = f"{self._folder}/{_fileName(apex)}" if self._folder else ""
+            path = self._pathOf(apex)
             self.permit(apex, policy, serials=serials, path=path, most=_octets(zone.value("journal-size")))
 
     def permit(
@@ -260,6 +266,10 @@ class Updating:
         @raise BadZone: the zone is served and was changed, and what was read has no newer serial number.
         """
         ward = self._wards.get(version.apex)
+        if ward is None and os.path.exists(path := self._pathOf(version.apex)):
+            # It has been changed once, by somebody who could be sure that this lasts.
+            self.permit(version.apex, Policy(), path=path)
+            ward = self._wards[version.apex]
         if ward is None or not ward.path:
             return version
         if ward.journal is None:
@@ -300,6 +310,9 @@ class Updating:
         with suppress(OSError):
             os.unlink(self._imagePath(ward))
         return version
+
+    def _pathOf(self, apex: bytes) -> str:
+        return f"{self._folder}/{_fileName(apex)}" if self._folder else ""
 
     def _imagePath(self, ward: _Ward) -> str:
         return ward.path + ".image"
