@@ -77,8 +77,7 @@ class CatalogTests(ReplicaTestCase):
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
         self.changeTo(NAMES[1], NAMES[2])
         self.assertEqual(self.served(), [NAMES[1], NAMES[2]])
-        kept = sorted({name.rpartition(".")[0] for name in os.listdir(self.secondary.folder)})
-        self.assertEqual(kept, ["catalog.invalid", "three.example", "two.example"])
+        self.assertEqual(self.kept(), ["catalog.invalid", "three.example", "two.example"])
         self.changeTo()
         self.assertEqual(self.served(), [])
 
@@ -184,6 +183,73 @@ class CatalogTests(ReplicaTestCase):
         self.secondary.begin()
         self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+
+    def relabel(self) -> None:
+        """
+        Have the primary list one zone only, under another label; and that zone go back to an earlier serial number, as one that begins anew
+        may.
+        """
+        self.network.advance(3)
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        apex = nameFromText(NAMES[0])
+        place.zone.replace(catalogVersion(place.zone.name, place.zone.current.serial + 1, [Member(apex, b"another")]))
+        other = self.primary.zones.at(apex)
+        assert other is not None and other.zone is not None
+        other.zone.replace(Zone.fromRecords(apex, setsOf(HEAD.replace(" 1 3600", " 0 3600"), NAMES[0])).current)
+
+    def assertRelabeled(self) -> None:
+        """
+        Assert that the secondary has gone along.
+        """
+        self.assertEqual(self.served(), [NAMES[0]])
+        mine = self.secondary.zones.at(nameFromText(NAMES[0]))
+        assert mine is not None and mine.zone is not None
+        self.assertEqual(mine.zone.current.serial, 0)
+        self.assertEqual(self.kept(), ["catalog.invalid", "one.example"])
+
+    def kept(self) -> list[str]:
+        """
+        @return: the zones that the secondary keeps files of.
+        """
+        return sorted({name.rpartition(".")[0] for name in os.listdir(self.secondary.folder)} - {""})
+
+    def test_changedMeanwhile(self) -> None:
+        """
+        What a catalog says while nobody listens holds as well: after a restart a zone that is not listed any more is forgotten, and one
+        with another label begins anew; what was written down half when the process ended does no harm.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.secondary.end()
+        with open(f"{self.secondary.folder}/catalogs", "a", encoding="ascii") as file:
+            file.write("03")
+        self.relabel()
+        self.secondary.begin()
+        self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
+        self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        catalog = secondaries.at(nameFromText(CATALOG))
+        assert catalog is not None
+        catalog.refreshNow()
+        self.network.advance(5)
+        self.assertRelabeled()
+
+    def test_withoutCatalog(self) -> None:
+        """
+        The same where the catalog itself was lost meanwhile, so that what it says is the first that this process hears.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.secondary.end()
+        self.relabel()
+        for name in os.listdir(self.secondary.folder):
+            if name.startswith("catalog.invalid"):
+                os.unlink(f"{self.secondary.folder}/{name}")
+        self.secondary.begin()
+        self.follow()
+        self.assertRelabeled()
 
     def test_shown(self) -> None:
         """

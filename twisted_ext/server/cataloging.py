@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, BadName, BadZone
+from twisted_ext.server.remembering import Remembered
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogVersion, uniqueLabel
@@ -38,7 +39,11 @@ class Cataloging:
     @ivar broken: what is wrong with catalogs that cannot be followed, by their names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "") -> None:
+        """
+        @param path: of a file in which to remember what zones were listed as; C{""} to do so in memory.
+        """
+        self._remembered = Remembered(path)
         self.zones: list[ZoneSettings] = []
         self.catalogs = Catalogs(lambda apex: apex in self._said)
         self.broken: dict[bytes, str] = {}
@@ -129,6 +134,7 @@ class Cataloging:
             return []
         self.broken.pop(version.apex, None)
         steps = self.catalogs.follow(catalog)
+        steps += self._outdated(catalog, steps)
         for apex, waiting in self.catalogs.clashes.items():
             if version.apex in waiting:
                 why = waiting[version.apex]
@@ -137,7 +143,24 @@ class Cataloging:
         self._gather()
         return steps
 
+    def _outdated(self, catalog: Catalog, steps: list[Step]) -> list[Step]:
+        """
+        @return: zones that an earlier process kept and that are not to be found again: those that the catalog does not list any more, and
+            those that come anew under another label.
+        """
+        for step in steps:
+            known = self._remembered.get(step.member.apex)
+            if step.kind == "add" and known is not None and known[1] != step.member.label:
+                step.kind = "reset"
+        left = [apex for apex in self._remembered.of(catalog.apex) if apex not in self._said and self.catalogs.ownerOf(apex) is None]
+        gone = {step.member.apex for step in steps}
+        return [Step("remove", catalog.apex, Member(apex, b"")) for apex in left if apex not in gone]
+
     def _take(self, steps: Iterable[Step]) -> None:
+        steps = list(steps)
+        self._remembered.note(
+            {step.member.apex: None if step.kind == "remove" else (step.catalog, step.member.label) for step in steps}
+        )
         for step in steps:
             zone, catalog = nameToText(step.member.name), nameToText(step.catalog)
             _log.info("{kind} {zone} of catalog {catalog}", kind=step.kind, zone=zone, catalog=catalog)

@@ -105,7 +105,7 @@ class Replication:
         self._today = today
         self._terms: dict[bytes, _Terms] = {}
         self._keys = Keys()
-        self.cataloging = Cataloging()
+        self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
         self.notifying = Notifying(reactor, today=today)
         self.secondaries = Secondaries(reactor, folder, self._install, told=self._told, today=today) if folder else None
         transferring = Transferring(self._offer, today=today)
@@ -144,6 +144,11 @@ class Replication:
         gone = {step.member.apex for step in steps if step.kind in ("remove", "reset")}
         again = {step.member.apex for step in steps if step.kind == "reset"}
         zones = self.cataloging.zones
+        if self.secondaries is not None:
+            for apex in gone - ({zone.name for zone in zones} - again):
+                if self.secondaries.at(apex) is None:
+                    # An earlier process kept it.
+                    self.secondaries.erase(apex)
         if not again:
             self._have(zones, keys, gone)
             return

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.children import runModule
+from twisted_ext.server.holding import Holding
 from twisted_ext.server.keys import Grants, RemoteServer
 from twisted_ext.server.limits import NOTICES_PER_ZONE, TRANSFERS_IN
 from twisted_ext.server.secondary import Secondary
@@ -109,6 +110,12 @@ class Secondaries:
         if forget:
             done.addCallback(lambda _: zone.forget())
         return done
+
+    def erase(self, apex: bytes) -> None:
+        """
+        Remove what is kept on disk of a zone that is none of these.
+        """
+        Holding(self.folder, apex).remove()
 
     def start(self) -> None:
         """
