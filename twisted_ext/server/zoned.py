@@ -244,7 +244,8 @@ class Zoned:
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
                 _log.warn("{zone} is forgotten when the server ends; say with state where to keep it", zone=forgotten)
-        if any(len(zone.values) > 2 or not zone.file for zone in zones):
+        # Zones that were changed once stay so, even if nobody may change any more.
+        if any(len(zone.values) > 2 or not zone.file for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder, zones)
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         loading.begin(zones)
