@@ -54,7 +54,15 @@ class _Terms:
 
     __slots__ = ("primaries", "transfer", "notify", "notices", "digest")
 
-    def __init__(self, zone: ZoneSettings, keys: Keys) -> None:
+    def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
+        self.primaries: list[RemoteServer] = []
+        self.notify: list[RemoteServer] = []
+        self.transfer = self.notices = _NOBODY
+        self.digest = ""
+        if zone is not None:
+            self._read(zone, keys)
+
+    def _read(self, zone: ZoneSettings, keys: Keys) -> None:
         try:
             self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
             self.transfer = Grants.fromTexts(zone.texts("allow-transfer"))
@@ -65,6 +73,19 @@ class _Terms:
         self.digest = str(zone.value("zonemd"))
         if self.primaries and zone.file:
             raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
+
+
+def _termsOf(zone: ZoneSettings, keys: Keys) -> _Terms:
+    """
+    @return: what was said of it; of zones of which nothing was, all of a hundred thousand perhaps, the same for all.
+    """
+    return _USUAL if set(zone.values) <= _COMMON else _Terms(zone, keys)
+
+
+#: Keys of the table of a zone with which other servers have nothing to do.
+_COMMON: Final = frozenset(("name", "file"))
+
+_USUAL: Final = _Terms(None, Keys())
 
 
 def checkZone(zone: ZoneSettings, keys: Keys) -> None:
@@ -125,7 +146,7 @@ class Replication:
         zones = list(zones)
         self.cataloging.check(zones)
         for zone in zones:
-            if len(zone.values) > 2 and _Terms(zone, keys).primaries and self.secondaries is None:
+            if _termsOf(zone, keys).primaries and self.secondaries is None:
                 raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
         self._keys = keys
         self._settle(self.cataloging.adopt(zones))
@@ -183,7 +204,7 @@ class Replication:
         @return: each fires when one zone that goes is gone.
         """
         leaving: list[Deferred[None]] = []
-        wanted = {zone.name: (zone, _Terms(zone, keys)) for zone in zones}
+        wanted = {zone.name: (zone, _termsOf(zone, keys)) for zone in zones}
         fetched = {apex for apex, (_, terms) in wanted.items() if terms.primaries}
         if fetched and self.secondaries is None:
             raise BadDescription(f"zone {nameToText(min(fetched))}: a folder is needed to keep it in; say which with state")
