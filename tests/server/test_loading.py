@@ -394,7 +394,7 @@ class LoadingTests(SynchronousTestCase):
         worker = Placing(theirs)
         zones = [self.write("example.org"), self.write("example.net", "www A\n")]
         loading = self.load(run=False)
-        self.placing._tell = told.append
+        self.placing.tell = told.append
         waiting = loading.reload(zones)
         self.finish(waiting)
         for each in told:

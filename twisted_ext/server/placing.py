@@ -49,6 +49,8 @@ class Told:
 class Placing:
     """
     Puts zones into a table, and says so to who passes it on. Provides L{Sink<twisted_ext.server.loading.Sink>}.
+
+    @ivar tell: is called with each change, to be told to workers; to be set before there are any zones.
     """
 
     def __init__(
@@ -70,14 +72,15 @@ class Placing:
         self._put = put
         self._zones = zones
         self._maps = Maps() if maps is None else maps
-        self._tell = tell
+        self.tell = tell
         self._revise = revise
         self._today = today
         self._images: dict[bytes, tuple[str, int]] = {}
 
     def expect(self, apex: bytes, file: str) -> None:
         self._zones.expect(apex, file)
-        self._pass(Told("expect", apex, file))
+        if self.tell is not None:
+            self.tell(Told("expect", apex, file))
 
     def loaded(self, apex: bytes, file: str, built: Built) -> None:
         self.place(apex, file, built.path, built.offset, built.serial, built.records)
@@ -101,9 +104,9 @@ class Placing:
         zones.putLater(apex, opening, serial, records, self._today())
         if self._put is not None:
             self._put(place)
-        if self._tell is not None:
+        if self.tell is not None:
             self._images[apex] = (path, offset)
-            self._pass(Told("loaded", apex, file, path, offset, serial, records))
+            self.tell(Told("loaded", apex, file, path, offset, serial, records))
 
     def fail(self, apex: bytes, said: str) -> None:
         self._zones.fail(apex, said)
@@ -115,8 +118,8 @@ class Placing:
         self._pass(Told("remove", apex))
 
     def _pass(self, told: Told) -> None:
-        if self._tell is not None:
-            self._tell(told)
+        if self.tell is not None:
+            self.tell(told)
 
     def everything(self) -> Iterator[list[JSON]]:
         """

@@ -108,7 +108,7 @@ class Workforce(Service):
         self._telling: IDelayedCall | None = None
         self.zoned = zoned
         if zoned is not None:
-            zoned.tell = self._tell
+            zoned.placing.tell = self._tell
 
     # -- workers come and go
 

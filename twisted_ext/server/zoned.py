@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.authority import Place, Zones, countsOf, zoneFigures
-from twisted_ext.server.placing import Placing, Told
+from twisted_ext.server.placing import Placing
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -113,7 +113,6 @@ class Zoned:
     @ivar loading: has them made ready; L{None} before there are any.
     @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
     @ivar keys: those that are shared with other servers.
-    @ivar tell: called with what becomes of zones, for workers.
     @ivar useless: called with a line where of all zones of the beginning not one can be served.
     """
 
@@ -143,8 +142,7 @@ class Zoned:
         self._made = self._fromCode(settings)
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
-        self.tell: Callable[[Told], object] | None = None
-        self.placing = Placing(self.zones, tell=self._tell, revise=self._revised, put=self._put)
+        self.placing = Placing(self.zones, revise=self._revised, put=self._put)
         self.loading: Loading | None = None
         self.errands: dict[int, Errand] = {}
         self.useless: Callable[[str], object] = lambda said: None
@@ -178,10 +176,6 @@ class Zoned:
         for path, zone in made.items():
             self.zones.put(zone, path, time())
         self._made = made
-
-    def _tell(self, told: Told) -> None:
-        if self.tell is not None:
-            self.tell(told)
 
     def _revised(self, version: Version) -> Version:
         return version if self._updating is None else self._updating.opened(version)

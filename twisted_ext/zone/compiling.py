@@ -190,6 +190,12 @@ class Compiling:
         self._offset += octets
         return octets
 
+    def packs(self, result: dict[str, object]) -> bool:
+        """
+        @return: whether this is of a zone whose image is of use to nobody before the pack is whole.
+        """
+        return self._pack is not None and result.get("image") == self._path
+
     def end(self) -> dict[str, object]:
         """
         @return: whether all that was packed is on the disk.
@@ -223,7 +229,8 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
         if line.strip():
             result = compiling.perform(line)
             results.write(json.dumps(result, separators=(",", ":")).encode("ascii") + b"\n")
-            results.flush()
+            if not compiling.packs(result):
+                results.flush()
     results.write(json.dumps(compiling.end()).encode("ascii") + b"\n")
     results.flush()
 
