@@ -462,7 +462,10 @@ class ServingTests(SynchronousTestCase):
         self.serve(refuse=["203.0.113.66"])
         reply = self.ask("www.example.org", client="203.0.113.9")
         assert reply is not None
-        self.assertEqual((reply.flags & 15, reply.flags & AA), (0, AA))
+        self.assertEqual((reply.flags & 15, reply.flags & (AA | RA)), (0, AA))
+        reply = self.ask("www.example.org")
+        assert reply is not None
+        self.assertEqual(reply.flags & (AA | RA), AA | RA)
         for name in ("www.example.net", "www.sub.example.org"):
             reply = self.ask(name, client="203.0.113.9")
             assert reply is not None

@@ -27,7 +27,7 @@ from twisted_ext.server.finishing import Finishing, withCookie
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.lanes import laneFor
 from twisted_ext.server.requests import Refusal, Request, Send
-from twisted_ext.wire.codes import CD, DO, RD, Rcode
+from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -112,7 +112,7 @@ class Responder:
         """
         @param lane: one for everybody nearby, by default.
         @param limiting: how many replies the networks of the lane's clients get; as many as they ask for by default.
-        @param views: sources for single groups of clients, by the group's name.
+        @param views: sources for single groups of clients, by the group's name; on behalf of those nobody else is asked.
         @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
         @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
         @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks
@@ -336,6 +336,9 @@ class Responder:
         """
         composed = self.finishing.answer(request, answer)
         octets = composed.octets
+        if self._views and request.record.group.name in self._views:
+            # Nobody else is asked on behalf of these.
+            octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
         counters.replied(answer.rcode)
         if octets[2] & 2:
