@@ -35,7 +35,7 @@ _APART: Final = ("NXNAME", "SOA")
 _CLASSLESS: Final = ("EID", "NIMLOC", "SINK", "TYPE65280")
 
 #: Types that there is no method for.
-_METHODLESS: Final = (*_CLASSLESS, "NXT", "CLA", "IPN")
+_METHODLESS: Final = (*_CLASSLESS, "NXT", "CLA", "IPN", "ALIAS", "DELEG", "DELEGPARAM")
 
 #: What BIND does not take from a zone: obsolete types; keys that are empty; mnemonics newer than it.
 _NOT_BIND: Final = ("md-0", "mf-0", "key-2", "ipseckey-4", "nsec-2", "svcb-2")
@@ -183,7 +183,9 @@ async def test_results(servers: dict[str, tuple[LivePeer, list[Sample]]], progra
 
 
 #: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by octets where we have a form.
-_WRITTEN_OTHERWISE: Final = frozenset(["CERT", "CLA", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280"])
+_WRITTEN_OTHERWISE: Final = frozenset(
+    ["ALIAS", "CERT", "CLA", "DELEG", "DELEGPARAM", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280"]
+)
 
 #: Records that C{dig} writes so that nothing else reads them: types of a form of its own; no fingerprint; a time before 1970.
 _READ_OTHERWISE: Final = frozenset(["eid-0", "nimloc-0", "sink-0", "sshfp-1", "rrsig-1"])
