@@ -77,6 +77,18 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual([rrset.ttl for rrset in node.sets], ttls)
             self.assertEqual(sum([len(rrset.rdatas) for rrset in node.sets]), min(count, 3))
 
+    def test_header(self) -> None:
+        """
+        Who builds an image need not open it to know what is in it.
+        """
+        made = builder("a.b 60 A 192.0.2.1", "a.b 60 TXT x")
+        self.assertIsNone(made.header)
+        image = Image(made.finish(b"x"))
+        header = made.header
+        assert header is not None
+        self.assertEqual((header.serial, header.records, header.nodes), (image.serial, image.records, image.nodes))
+        self.assertEqual((header.records, header.nodes), (3, 3))
+
     def test_flags(self) -> None:
         """
         What the types at a name say of it is said by its flags.

@@ -183,3 +183,25 @@ a RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA
         with patch.object(Reader, "_record", side_effect=AssertionError), patch.object(Reader, "_directive", side_effect=AssertionError):
             reading = readText(text)
         self.assertEqual((reading.complaints, sum(1 for _ in reading.records())), ([], 10))
+
+    def test_forms(self) -> None:
+        """
+        What is remembered from one zone for the next depends on nothing in which they differ: not on the TTL, not on the origin.
+        """
+        for ttl, origin in [(60, "a"), (7, "a"), (7, "b"), (60, "b")]:
+            text = f"$TTL {ttl}\n$ORIGIN {origin}.example.\n@ SOA n h 1 2 3 4 {ttl}\n@ NS n\n@ A 192.0.2.1\nn AAAA ::1\n"
+            text += "$TTL 9\nm A 192.0.2.2\n"
+            found = {(name, rrType): (seconds, rdata) for name, rrType, seconds, rdata in readText(text).records()}
+            below = bytes([1]) + origin.encode() + b"\x07example\x00"
+            self.assertEqual({seconds for (name, _), (seconds, _) in found.items() if name[:2] != b"\x01m"}, {ttl})
+            self.assertEqual(found[b"\x01m" + below, 1], (9, bytes([192, 0, 2, 2])))
+            self.assertEqual(found[below, 2], (ttl, b"\x01n" + below))
+            self.assertEqual(found[below, 1], (ttl, bytes([192, 0, 2, 1])))
+            self.assertEqual(found[below, 6][1][-20:], b"".join([number.to_bytes(4, "big") for number in (1, 2, 3, 4, ttl)]))
+
+    def test_manyTTLs(self) -> None:
+        """
+        A file with a TTL for each record does not make anybody remember all of them.
+        """
+        self.assertEqualBothWays("".join([f"$TTL {number}\na{number} A 192.0.2.1\n" for number in range(1, 100)]))
+        self.assertLessEqual(len(skimming._forms), skimming._TTLS)

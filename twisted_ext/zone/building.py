@@ -51,6 +51,12 @@ SAYING: Final = {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED}
 _pack: Final = Struct(">HHHIH").pack
 _TO_APEX: Final = 0xC00C
 
+#: Octets between an owner's labels and the rdata.
+_BETWEEN: Final = 12
+
+#: The type of SOA records.
+_START: Final = SOA.to_bytes(2, "big")
+
 
 class ImageBuilder:
     """
@@ -63,9 +69,10 @@ class ImageBuilder:
     @ivar counts: how many records a key has, where it is more than one.
     @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
     @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
+    @ivar header: what the image says of itself, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "header")
 
     def __init__(self, apexName: bytes) -> None:
         self.apexName = apexName
@@ -73,6 +80,7 @@ class ImageBuilder:
         self.counts: dict[bytes, int] = {}
         self.marks: dict[bytes, int] = {}
         self.mixed: set[bytes] = set()
+        self.header: Header | None = None
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
         """
@@ -184,11 +192,11 @@ class ImageBuilder:
         summed = 0
         for part in body:
             summed = crc32(part, summed)
-        header = Header(
+        header = self.header = Header(
             nodes=len(keys), records=tallies[-1], slots=len(slots), salt=salt, chain=len(chain), hashed=len(hashed), names=len(names),
             area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
         )  # fmt: skip
-        return [header.packed(self.apexName, fingerprint), *body, bytes(-(header.places()[-2] + len(area)) % 8)]
+        return [header.packed(self.apexName, fingerprint), *body, bytes(header.padding)]
 
     def _settle(self) -> None:
         """
@@ -196,19 +204,22 @@ class ImageBuilder:
         """
         nodes, counts, apexName = self.nodes, self.counts, self.apexName
         for key in {b"", *self.mixed}:
-            if key and isSettled(nodes[key], len(key)):
+            records = nodes[key]
+            if (key or records[2:4] == _START) and isSettled(records, len(key)):
                 continue
-            records = recordsOf(decoded(nodes[key], len(key), apexName), len(key))
-            nodes[key] = b"".join(records)
-            counts[key] = len(records)
+            several = recordsOf(decoded(records, len(key), apexName), len(key))
+            nodes[key] = b"".join(several)
+            counts[key] = len(several)
         self.mixed.clear()
         if sum(map(len, nodes.values())) > IMAGE_OCTETS.most:
             raise BadZone(f"{nameToText(apexName)} has more octets of records than an image has room for, {IMAGE_OCTETS.most:.0f}")
 
     def _startOfAuthority(self) -> int:
-        for rrset in decoded(self.nodes[b""], 0, self.apexName):
-            if rrset.rrType == SOA and len(rrset.rdatas) == 1 and len(rrset.rdatas[0]) >= SOA_OCTETS:
-                return serialIn(rrset.rdatas[0])
+        records = self.nodes[b""]
+        if records[2:4] == _START:
+            end = _BETWEEN + (records[10] << 8 | records[11])
+            if end - _BETWEEN >= SOA_OCTETS and records[end + 2 : end + 4] != _START:
+                return serialIn(records[_BETWEEN:end])
         raise BadZone(f"{nameToText(self.apexName)} has no SOA record, or more than one; a zone has exactly one at its apex")
 
     def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:

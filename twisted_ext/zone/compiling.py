@@ -42,6 +42,8 @@ __all__ = ["Compiling", "fingerprintOf", "main"]
 #: Images in a pack begin at multiples of this.
 _ALIGNED: Final = 8
 
+_toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 #: How many objects may be made, beyond those that are gone, before circles are looked for.
 _MADE: Final = 100_000
 
@@ -52,7 +54,7 @@ def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
 
     @return: what an image says of its sources: equal as long as none of them changes.
     """
-    return json.dumps([list(source) for source in sources], separators=(",", ":")).encode("utf-8", "surrogateescape")
+    return _toJSON([list(source) for source in sources]).encode("utf-8", "surrogateescape")
 
 
 class Compiling:
@@ -111,15 +113,14 @@ class Compiling:
                 if image is None:
                     octets = builder.finish(fingerprint)
                     place, offset, size = self._path, self._offset, self._packed(octets)
-                    built = Image(octets)
                 else:
                     builder.finishTo(image, fingerprint)
                     place, offset, size = image, 0, os.path.getsize(image)
-                    built = Image.open(image, checked=False)
-                if image is not None:
-                    self._checked(built, path, now, result)
+                    self._checked(Image.open(image, checked=False), path, now, result)
+                header = builder.header
+                assert header is not None
                 result |= {"image": place, "offset": offset, "octets": size}
-                result |= {"serial": built.serial, "records": built.records, "nodes": built.nodes}
+                result |= {"serial": header.serial, "records": header.records, "nodes": header.nodes}
         except BadName as error:
             result["complaints"] = [_said(f"the zone's name: {error}", path)]
         except BadZone as error:
@@ -228,7 +229,7 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
     for line in lines:
         if line.strip():
             result = compiling.perform(line)
-            results.write(json.dumps(result, separators=(",", ":")).encode("ascii") + b"\n")
+            results.write(_toJSON(result).encode("ascii") + b"\n")
             if not compiling.packs(result):
                 results.flush()
     results.write(json.dumps(compiling.end()).encode("ascii") + b"\n")

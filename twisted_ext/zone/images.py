@@ -52,11 +52,13 @@ class Header:
     """
     What an image says of itself, and where its parts are.
 
+    @ivar padding: octets of nothing at its end.
     @ivar salt: eight octets where keys are placed by BLAKE2b with them, none where it is done by CRC-32.
     """
 
     __slots__ = (
         "size", "nodes", "records", "slots", "salt", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
+        "padding",
     )
 
     def __init__(
@@ -87,7 +89,8 @@ class Header:
         self.apex = apex
         self.fingerprint = fingerprint
         self.summed = summed
-        self.size = self.places()[-1]
+        *_, begin, self.size = self.places()
+        self.padding = self.size - begin - area
 
     def places(self) -> tuple[int, ...]:
         """

@@ -32,7 +32,7 @@ from twisted_ext.zone.limits import (
     RECORDS_GENERATED,
 )
 from twisted_ext.zone.scanning import Unclosed, entryEnd, goesOn, normalized
-from twisted_ext.zone.skimming import MOST_TTL, Form, gathered, skim
+from twisted_ext.zone.skimming import MOST_TTL, formsOf, gathered, skim
 
 __all__ = ["Reader", "readMaster"]
 
@@ -79,8 +79,8 @@ class Reader:
     @ivar outside: whether that owner lies outside of the zone.
     @ivar ttl: what $TTL said.
     @ivar lastTTL: what the last record said that said any.
-    @ivar forms: what words between owner and rdata come to, as long as origin and $TTL stay as they are.
-    @ivar owners: labels of owners, likewise.
+    @ivar forms: what words between owner and rdata come to, as long as $TTL stays as it is.
+    @ivar owners: labels of owners, as long as the origin stays as it is.
     @ivar names: names in rdata, likewise.
     """
 
@@ -99,7 +99,7 @@ class Reader:
         self.outside = False
         self.ttl = ttl
         self.lastTTL: int | None = None
-        self.forms: dict[tuple[bytes, ...], Form] = {}
+        self.forms = formsOf(ttl)
         self.owners: dict[bytes, bytes] = {}
         self.names: dict[bytes, bytes] = {}
         self.quick = quick
@@ -141,7 +141,6 @@ class Reader:
         self._forget()
 
     def _forget(self) -> None:
-        self.forms.clear()
         self.owners.clear()
         self.names.clear()
         self.names[b"."] = b"\x00"
@@ -152,7 +151,7 @@ class Reader:
         Say what TTL records have that say none.
         """
         self.ttl = ttl
-        self.forms.clear()
+        self.forms = formsOf(ttl)
 
     def place(self, labels: bytes, rrType: int, record: bytes) -> None:
         """
@@ -221,8 +220,12 @@ class Reader:
                 raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
             self._opened.append((status.st_dev, status.st_ino))
             self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
+            data = os.read(descriptor, status.st_size)
+            if len(data) == status.st_size:
+                return data
+            # One that large is not read in one go.
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(status.st_size)
+                return data + file.read(status.st_size - len(data))
         except OSError as error:
             raise _unreadable(path, error) from None
         finally:
@@ -428,7 +431,7 @@ class Reader:
         del self._opened[opened:]
         self._path, self._line, origin, self.owner, self.outside, self.ttl, self.lastTTL = before
         self.setOrigin(origin)
-        self.forms.clear()
+        self.forms = formsOf(self.ttl)
 
     def _generate(self, tokens: Tokens) -> None:
         from twisted_ext.zone.generating import Template, numbersOf, texts

@@ -26,7 +26,7 @@ from twisted_ext.zone.converting import converted, keep
 if TYPE_CHECKING:
     from twisted_ext.zone.reading import Reader
 
-__all__ = ["Form", "MOST_TTL", "gathered", "skim"]
+__all__ = ["Form", "MOST_TTL", "formsOf", "gathered", "skim"]
 
 #: What the words between owner and rdata come to: the octets behind the owner's labels up to the rdata (its length included where it is
 #: fixed), how rdata are read, the type, the TTL if it is said.
@@ -55,7 +55,8 @@ _KINDS: Final = {1: _A, 28: _AAAA, 2: _NAME, 5: _NAME, 12: _NAME, 39: _NAME}
 
 _head: Final = Struct(">HHHI").pack
 _short: Final = Struct(">H").pack
-_numbers: Final = Struct(">IIIII").pack
+_long: Final = Struct(">I").pack
+_numbers: Final = Struct(">IIII").pack
 
 _TO_APEX: Final = 0xC00C
 _BLANK: Final = 0x20
@@ -67,6 +68,9 @@ _TXT: Final = 16
 
 #: Forms and names that are remembered; files in which they vary without end are slower, no more.
 _REMEMBERED: Final = 8192
+
+#: TTLs of zones whose forms are remembered.
+_TTLS: Final = 16
 
 #: Octets that the origin may have for owners of one label to be certain of having room.
 _ROOMY: Final = 190
@@ -81,8 +85,8 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     tail = reader.tail
     if tail is None or not _usable(reader):
         return next(lines, None)
-    forms, nodes, counts, mixed, suffix = reader.forms, reader.nodes, reader.counts, reader.mixed, reader.suffix
-    usual, get, pton, lengths, cut = forms.get, nodes.get, inet_pton, _LENGTHS, -len(suffix)
+    nodes, counts, mixed, suffix = reader.nodes, reader.counts, reader.mixed, reader.suffix
+    usual, get, pton, lengths, cut = reader.forms.get, nodes.get, inet_pton, _LENGTHS, -len(suffix)
     labels = None if reader.outside else reader.owner
     said: Form | None = None
     for line in lines:
@@ -108,7 +112,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
                 elif owner.endswith(suffix) and owner[:cut].isalnum():
                     found = lengths[len(owner) + cut] + owner[:cut]
                 else:
-                    found = None
+                    found = tail if owner == b"@" else None
             if form is not None and found is not None and form[1] < _OTHER:
                 key = found.lower()
                 kind = form[1]
@@ -148,6 +152,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
         if not _other(reader, line, words):
             return line
         labels = None if reader.outside else reader.owner
+        usual = reader.forms.get
         if reader.tail is not tail:
             tail = reader.tail
             if tail is None or not _usable(reader):
@@ -300,8 +305,7 @@ def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
         number = int(values[0])
         return _short(number) + _name(reader, values[1]) if number <= 0xFFFF else None
     if rrType == _SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
-        times = [secondsFromDuration(value.decode("ascii")) for value in values[3:]]
-        return _name(reader, values[0]) + _name(reader, values[1]) + _numbers(int(values[2]), *times)
+        return _name(reader, values[0]) + _name(reader, values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
     rdata = converted(rrType, values, lambda word: _name(reader, word))
     if rdata is not None:
         return rdata
@@ -311,6 +315,22 @@ def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
         return None
     keep(rrType, values, rdata)
     return rdata
+
+
+def _times(words: tuple[bytes, ...]) -> bytes:
+    """
+    @param words: the last four of the rdata of an SOA record, which are the same in most zones of one owner.
+    """
+    known = _timers.get(words)
+    if known is None:
+        if len(_timers) >= _REMEMBERED:
+            _timers.clear()
+        known = _timers[words] = _numbers(*[secondsFromDuration(word.decode("ascii")) for word in words])
+    return known
+
+
+#: Times in SOA records of any zone.
+_timers: Final[dict[tuple[bytes, ...], bytes]] = {}
 
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
@@ -391,6 +411,22 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
         return behind, form
     return 0, None
 
+
+def formsOf(ttl: int | None) -> dict[tuple[bytes, ...], Form]:
+    """
+    @param ttl: what C{$TTL} said, if there was one.
+
+    @return: what words between owner and rdata come to under it, in whatever zone they are.
+    """
+    forms = _forms.get(ttl)
+    if forms is None:
+        if len(_forms) >= _TTLS:
+            _forms.clear()
+        forms = _forms[ttl] = {}
+    return forms
+
+
+_forms: Final[dict[int | None, dict[tuple[bytes, ...], Form]]] = {}
 
 #: Words between owner and rdata of any zone: the TTL, if it is said, and the type; L{None} where they are not all there is between them.
 _heads: Final[dict[tuple[bytes, ...], tuple[int | None, int] | None]] = {}
