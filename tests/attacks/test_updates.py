@@ -13,6 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
+from twisted_ext.server.requests import Request
+from twisted_ext.server.updating import Updating
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
@@ -68,6 +70,46 @@ class UpdateTests(SynchronousTestCase):
                 self.assertEqual(self.flood(), {Rcode.REFUSED})
             self.assertEqual(self.looked, 200)
         self.assertEqual(textsOf(self.server.zone.current), textsOf(zoneOf().current))
+
+    def test_unread(self) -> None:
+        """
+        An update of a stranger, as large as TCP carries, is refused without a look at its records. If who may change anything at all were
+        not looked at first, all of them would be read.
+        """
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (NEW,) * 4000))
+        self.assertGreater(len(wire), 61_000)
+        read: list[Request] = []
+        genuine = Request.readWhole
+
+        def reading(request: Request) -> None:
+            read.append(request)
+            genuine(request)
+
+        with patch.object(Request, "readWhole", reading):
+            for zone, rcode in ((APEX, Rcode.REFUSED), (b"\x07Nowhere\x00", Rcode.NOTAUTH)):
+                (reply,) = self.server.send(wire.replace(APEX + b"\x00\x06", zone + b"\x00\x06", 1), STRANGER)
+                self.assertEqual(reply[3] & 15, rcode)
+                self.assertEqual(reply[:2], wire[:2])
+            self.assertEqual(read, [])
+            with patch.object(Updating, "isHopeless", lambda self, request, signed: False):
+                (reply,) = self.server.send(wire, STRANGER)
+            self.assertEqual((reply[3] & 15, len(read)), (Rcode.REFUSED, 1))
+            # Who signs may be somebody, unless the zone is nobody's.
+            (reply,) = self.server.send(sign(wire, KEY, TODAY - 1000)[0], STRANGER)
+            self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 2))
+            other = wire.replace(APEX + b"\x00\x06", b"\x07nowhere\x00\x00\x06", 1)
+            (reply,) = self.server.send(sign(other, KEY, TODAY)[0], STRANGER)
+            self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 2))
+        self.assertEqual(self.server.zone.current.serial, 10)
+
+    def test_questions(self) -> None:
+        """
+        Of thousands of questions not one is read.
+        """
+        wire = HEADER.pack(77, Opcode.UPDATE << 11, 4000, 0, 0, 0) + b"\x01a\x00\x00\x06\x00\x01" * 4000
+        with patch.object(Request, "readWhole", side_effect=AssertionError):
+            (reply,) = self.server.send(wire, STRANGER)
+        self.assertEqual(reply, HEADER.pack(77, 0x8000 | Opcode.UPDATE << 11 | Rcode.FORMERR, 0, 0, 0, 0))
 
     def test_notInTheWay(self) -> None:
         """
@@ -174,6 +216,8 @@ class UpdateTests(SynchronousTestCase):
         chain += b"\xc0\x0c\x00\x0a\x00\x01\x00\x00\x00\x00" + len(links).to_bytes(2, "big") + links
         record_ = (0xC000 | place).to_bytes(2, "big") + b"\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"
         wire = bytes(chain + record_ * 1499)
+        # Of one whom no rule fits, nothing would be read at all.
+        self.server = UpdatedServer((f"address {STRANGER} subtree dyn TXT",))
         (reply,) = self.server.send(wire, STRANGER)
         self.assertEqual(reply[3] & 15, Rcode.FORMERR)
         with patch("twisted_ext.wire.reader._MOST_HOPS", 10**9), patch("twisted_ext.wire.reader._MOST_JUMPS", 10**6):

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from tests.zone.changing import APEX, zoneOf
 from twisted_ext.server.access import Access
 from twisted_ext.server.authority import Alone, Zones
-from twisted_ext.server.errands import errandKey
+from twisted_ext.server.errands import errandKey, hopelessOf
 from twisted_ext.server.gates import standardGates
 from twisted_ext.server.keys import Keys
 from twisted_ext.server.lanes import laneFor
@@ -102,7 +102,12 @@ class UpdatedServer:
         self.responder = Responder(
             Alone(self.zones),
             self.clock,
-            gates=standardGates(keys=Keys([KEY]), opcodes=frozenset((Opcode.UPDATE,)), today=lambda: TODAY),
+            gates=standardGates(
+                keys=Keys([KEY]),
+                opcodes=frozenset((Opcode.UPDATE,)),
+                today=lambda: TODAY,
+                hopeless=hopelessOf({errandKey(Opcode.UPDATE): self.updating}),
+            ),
             lane=laneFor(Access({"allow": ["any"]})),
             errands={errandKey(Opcode.UPDATE): self.updating},
         )

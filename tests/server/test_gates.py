@@ -12,11 +12,14 @@ from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.server.access import Access
 from twisted_ext.server.cookies import Cookies
 from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.gates import standardGates
+from twisted_ext.server.gates import FormGate, standardGates
 from twisted_ext.server.identity import Identity
 from twisted_ext.server.rates import Rates
+from twisted_ext.server.requests import Request
+from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError, optionsOf
 from twisted_ext.wire.tsig import Key, sign, verify
@@ -89,6 +92,23 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual(self.ask(queryOf() + b"more").rcode, Rcode.FORMERR)
         self.assertEqual(self.ask(queryOf()[:-1]).rcode, Rcode.FORMERR)
         self.assertEqual(self.ask(bytes(12)).rcode, Rcode.FORMERR)
+
+    def test_unread(self) -> None:
+        """
+        What will be refused whatever it says is not read, but for an OPT record at its end: the reply has one then, too. One that only
+        looks like it is none.
+        """
+        gate = FormGate(lambda request: True)
+        question = (Question(b"\x03www\x00", 6),)
+        for payload, tail in ((1400, b""), (None, b""), (None, b"\x00\x00\x29\x05\x78" + bytes(5) + b"\x09")):
+            wire = buildMessage(Message(1, Opcode.UPDATE << 11, question, edns=None if payload is None else EDNS(payload))) + tail
+            request = Request.fromWire(wire, ("192.0.2.1", 53), "udp")
+            assert request is not None
+            self.assertIsNone(gate(request, 0.0))
+            self.assertIsNone(request.message)
+            self.assertEqual((request.question, request.questionEnd), (question[0], 21))
+            self.assertEqual(None if request.edns is None else request.edns.payloadSize, payload)
+            self.assertFalse(request.seemsSigned())
 
     def test_version(self) -> None:
         """

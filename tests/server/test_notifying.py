@@ -11,6 +11,8 @@ from twisted.internet.protocol import DatagramProtocol
 from tests.networks import NetworkTestCase
 from tests.server.replicas import KEYS, soaOf
 from tests.zone.changing import APEX
+from twisted_ext.server.errands import errandKey, hopelessOf
+from twisted_ext.server.gates import FormGate
 from twisted_ext.server.keys import RemoteServer
 from twisted_ext.server.notifying import Noticing, Notifying
 from twisted_ext.server.requests import Request
@@ -19,7 +21,7 @@ from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.rrtypes import SOA, A
-from twisted_ext.wire.tsig import replySigned, verify
+from twisted_ext.wire.tsig import Key, replySigned, sign, verify
 from twisted_ext.zone.serials import serialIn
 
 KEY = next(iter(KEYS.values()))
@@ -195,6 +197,29 @@ class NoticingTests(NetworkTestCase):
         refusal = self.noticing(request)
         self.assertEqual(refusal.flags, 0 if refusal.rcode else AA)
         return refusal.rcode
+
+    def test_foreseen(self) -> None:
+        """
+        Of whom a notice may not come from is known before its records are read; with a signature he may be somebody.
+        """
+        for client, zone, signed, hopeless in (
+            ("192.0.2.7", APEX, False, False),
+            ("198.51.100.1", APEX, False, True),
+            ("198.51.100.1", APEX, True, False),
+            ("192.0.2.7", b"\x03www" + APEX, True, True),
+        ):
+            octets = buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(zone, SOA),), (soaOf(11),) * 9))
+            octets = sign(octets, Key.fromText("some:c2VjcmV0"), 0.0)[0] if signed else octets
+            request = Request.fromWire(octets, (client, 53), "tcp")
+            assert request is not None
+            # Small enough to be read for the sake of a signed reply.
+            FormGate(hopelessOf({errandKey(Opcode.NOTIFY): self.noticing}))(request, 0.0)
+            self.assertEqual(request.seemsSigned(), signed)
+            self.assertEqual(self.noticing.isHopeless(request, signed), hopeless)
+            self.assertEqual(request.message is None, hopeless and not signed)
+            if hopeless:
+                self.assertIn(self.noticing(request).rcode, (Rcode.REFUSED, Rcode.NOTAUTH))
+        self.assertEqual(self.zone.told, [])
 
     def test_confirmed(self) -> None:
         """

@@ -5,14 +5,14 @@ sending is not his.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.server.requests import Refusal, Request
 
-__all__ = ["Errand", "Flow", "Outcome", "errandKey", "opcodesOf", "transfersIn"]
+__all__ = ["Errand", "Flow", "Foreseeing", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
 #: Whole messages, signed where they are to be, that are made as the client reads them.
 Flow = Iterator[bytes]
@@ -23,6 +23,22 @@ Outcome = Refusal | Flow | Deferred[Refusal]
 Errand = Callable[[Request], Outcome]
 
 _TRANSFERS: Final = (251, 252)
+
+#: Octets up to which what is signed is read although nothing will come of it, so that the reply can be signed as well.
+_SIGNED_OCTETS: Final = 512
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """
+    An errand that knows of some requests that it will refuse them, whatever is in them.
+    """
+
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        """
+        @param request: its question has been read, and nothing behind it.
+        @param signed: whether it may turn out to be signed.
+        """
 
 
 def errandKey(opcode: int, rrType: int = 0) -> int:
@@ -39,6 +55,27 @@ def opcodesOf(errands: dict[int, Errand]) -> frozenset[int]:
     @return: the opcodes beside QUERY that somebody sees to.
     """
     return frozenset([key >> 16 for key in errands if key >> 16])
+
+
+def hopelessOf(errands: Mapping[int, Errand]) -> Callable[[Request], bool]:
+    """
+    @return: says whether a request that is no query will be refused by whoever sees to it: looked at before more than its question is
+        read.
+    """
+    foreseeing: dict[int, Foreseeing] = {}
+    for key, errand in errands.items():
+        sees: object = errand
+        if key >> 16 and isinstance(sees, Foreseeing):
+            foreseeing[key >> 16] = sees
+
+    def hopeless(request: Request) -> bool:
+        foreseen = foreseeing.get(request.opcode)
+        if foreseen is None:
+            return False
+        signed = request.seemsSigned()
+        return foreseen.isHopeless(request, signed) and not (signed and len(request.wire) <= _SIGNED_OCTETS)
+
+    return hopeless
 
 
 def transfersIn(errands: dict[int, Errand]) -> bool:

@@ -138,14 +138,27 @@ class OpcodeGate:
 class FormGate:
     """
     One question and at most one OPT record, and all octets accounted for.
+
+    Of what is no query the question is read first, and nothing else where whoever sees to it would refuse it whatever it says.
     """
 
     name = "form"
 
+    def __init__(self, hopeless: Callable[[Request], bool] | None = None) -> None:
+        """
+        @param hopeless: says whether a request that is no query, of which only the question has been read, will be refused.
+        """
+        self._hopeless = hopeless
+
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.opcode:
             # Not before it is known that somebody wants it.
-            request.readWhole()
+            request.readZone()
+            if request.fault is None:
+                if self._hopeless is not None and self._hopeless(request):
+                    request.glimpseEDNS()
+                else:
+                    request.readWhole()
         return request.fault
 
 
@@ -321,6 +334,7 @@ def standardGates(
     opcodes: frozenset[int] = frozenset(),
     transfers: bool = False,
     serves: Callable[[bytes], object] | None = None,
+    hopeless: Callable[[Request], bool] | None = None,
 ) -> tuple[Gate, ...]:
     """
     @param rates: how much one client may ask; as much as it likes by default.
@@ -331,13 +345,14 @@ def standardGates(
     @param opcodes: those beside QUERY that somebody is there for.
     @param transfers: whether there are zones to transfer.
     @param serves: gives what is not L{None} for folded names in zones of ours.
+    @param hopeless: says whether a request that is no query will be refused; see L{FormGate}.
 
     @return: the gates in their order. Whether somebody may ask at all comes first; malformed requests before all that looks into them;
         the rate behind the cookie that may excuse from it.
     """
     from time import time
 
-    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(), VersionGate()]
+    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(hopeless), VersionGate()]
     if cookies is not None:
         gates.append(CookieGate(cookies, today or time))
     else:

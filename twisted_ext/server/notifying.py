@@ -225,10 +225,14 @@ class Noticing:
         """
         self._find = find
 
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        """
+        @return: whether a notice will be refused; see L{Foreseeing<twisted_ext.server.errands.Foreseeing>}.
+        """
+        zone = self._find(request.question.name.lower())
+        return zone is None or not (signed or zone.mayNotify(request.client, b""))
+
     def __call__(self, request: Request) -> Refusal:
-        message = request.message
-        if message is None:
-            return self._MALFORMED
         question = request.question
         if question.rrType != SOA:
             return self._NOT_KNOWN
@@ -237,6 +241,9 @@ class Noticing:
             return self._UNKNOWN
         if not zone.mayNotify(request.client, request.keyName):
             return self._DENIED
+        message = request.message
+        if message is None:
+            return self._MALFORMED
         serial: int | None = None
         for rrset in message.answer:
             if rrset.rrType == SOA and rrset.name.lower() == question.name.lower() and len(rrset.rdatas[0]) >= 22:

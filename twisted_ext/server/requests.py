@@ -5,6 +5,7 @@ What somebody asks: header, question and OPT record of a message, and nothing el
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
@@ -35,6 +36,12 @@ _IXFR: Final = 251
 
 #: What stands between the root as owner and the payload size of an OPT record.
 _OPT: Final = b"\x00\x00\x29"
+
+#: Type and class of a TSIG record.
+_SIGNED: Final = b"\x00\xfa\x00\xff"
+
+#: Octets at a message's end in which a TSIG or OPT record is looked for without reading what stands before.
+_TAIL: Final = 1024
 
 
 class Refusal:
@@ -223,6 +230,69 @@ class Request:
         except (IndexError, BadMessage):
             self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
         return self
+
+    def readZone(self) -> None:
+        """
+        Read of a message that is no query the one question, which names a zone, and nothing behind it.
+        """
+        wire = self.wire
+        if wire[4:6] != b"\x00\x01":
+            self.fault = Refusal(Rcode.FORMERR, bare=True)
+            return
+        try:
+            position = HEADER_OCTETS
+            while length := wire[position]:
+                if length > 63:
+                    raise BadMessage("a label of an unknown kind, or a pointer, in the question")
+                position += length + 1
+            position += 1
+            if position > HEADER_OCTETS + _MOST_NAME:
+                raise BadMessage("a name of more than 255 octets")
+            self.question = Question(
+                wire[HEADER_OCTETS:position], wire[position] << 8 | wire[position + 1], wire[position + 2] << 8 | wire[position + 3]
+            )
+            self.questionEnd = position + 4
+        except (IndexError, BadMessage):
+            self.fault = Refusal(Rcode.FORMERR, bare=True)
+
+    def seemsSigned(self) -> bool:
+        """
+        @return: whether there may be a TSIG record at the end. Without reading what stands before it nobody knows for sure; where there
+            is one, it is seen.
+        """
+        return self._recordAtEnd(_SIGNED, 0) >= 0
+
+    def glimpseEDNS(self) -> None:
+        """
+        Look for an OPT record at the end of a message that will not be read, so that the reply can have one too.
+        """
+        wire = self.wire
+        at = self._recordAtEnd(_OPT, 1)
+        if at >= self.questionEnd:
+            with suppress(BadMessage):
+                self._takeEDNS(
+                    EDNS.fromRecord(wire[at + 3] << 8 | wire[at + 4], int.from_bytes(wire[at + 5 : at + 9], "big"), wire[at + 11 :])
+                )
+
+    def _recordAtEnd(self, head: bytes, before: int) -> int:
+        """
+        @param head: what a record has, from C{before} octets before its type on.
+
+        @return: where something begins with this that would be a record up to the end; -1 where nothing does.
+        """
+        wire = self.wire
+        if wire[10:12] == b"\x00\x00":
+            return -1
+        # Type, class, TTL, length.
+        size = before + 10
+        end = len(wire)
+        first = max(HEADER_OCTETS, end - _TAIL)
+        at = wire.rfind(head, first)
+        while at >= 0:
+            if at + size <= end and at + size + (wire[at + size - 2] << 8 | wire[at + size - 1]) == end:
+                return at
+            at = wire.rfind(head, first, at + len(head) - 1)
+        return -1
 
     def readWhole(self) -> None:
         """

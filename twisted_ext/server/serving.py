@@ -17,7 +17,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
 from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.errands import opcodesOf, transfersIn
+from twisted_ext.server.errands import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.finishing import Finishing
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.identity import Identity
@@ -144,6 +144,7 @@ def _gates(
         keys=keys,
         opcodes=opcodesOf(errands or {}),
         transfers=transfersIn(errands or {}),
+        hopeless=hopelessOf(errands or {}),
     )
     return (QueryLogGate(), *gates) if _logging(settings) else gates
 

@@ -87,6 +87,7 @@ class Updating:
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
     _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
     _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
     _DONE: Final = Refusal(Rcode.NOERROR)
     _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "the zone is not loaded"),))
@@ -362,6 +363,14 @@ class Updating:
 
     # -- requests
 
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        """
+        @return: whether there is no such zone, or no rule by which somebody from there could change anything of it; see
+            L{Foreseeing<twisted_ext.server.errands.Foreseeing>}.
+        """
+        ward = self._wards.get(request.question.name.lower())
+        return ward is None or not ward.policy.mayAdmit(request.client, signed)
+
     def __call__(self, request: Request) -> Outcome:
         outcome = self._judge(request)
         if isinstance(outcome, Refusal) and outcome is not self._DONE:
@@ -383,8 +392,12 @@ class Updating:
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
         zone = self._find(apex)
         changing = None if zone is None else self._changingOf(ward, zone)
-        if changing is None or request.message is None:
+        if changing is None:
             return self._ABSENT
+        if request.message is None:
+            request.readWhole()
+        if request.message is None:
+            return self._MALFORMED
         try:
             update = Update.fromMessage(request.message)
         except (BadUpdate, BadMessage) as fault:

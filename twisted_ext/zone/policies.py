@@ -116,6 +116,14 @@ class Rule:
         address = _addressOf(client)
         return address is not None and address in self.network
 
+    def mayFit(self, client: str, signed: bool) -> bool:
+        """
+        @param signed: whether there may be a key that has signed.
+
+        @return: whether L{fitsWho} can be true once that is known.
+        """
+        return (signed or self.key is None) and self.fitsWho(b"" if self.key is None else self.key, client)
+
     def fitsWhat(self, keyName: bytes, name: bytes, rrType: int) -> bool:
         """
         @param name: folded.
@@ -170,6 +178,14 @@ class Policy:
         @return: whether there is anything at all that whoever this is may change: looked at before any work is done for him.
         """
         return any(rule.allows and rule.fitsWho(keyName, client) for rule in self.rules)
+
+    def mayAdmit(self, client: str, signed: bool) -> bool:
+        """
+        @param signed: whether there may be a key that has signed.
+
+        @return: whether L{admits} can be true once that is known.
+        """
+        return any(rule.allows and rule.mayFit(client, signed) for rule in self.rules)
 
     def allows(self, keyName: bytes, client: str, name: bytes, rrType: int) -> bool:
         """
