@@ -53,6 +53,12 @@ class Process:
             raise KeyError(childFD)
         self.told += [json.loads(line) for line in data.splitlines()]
 
+    def closeChildFD(self, descriptor: int) -> None:
+        """
+        @see: L{IProcessTransport}
+        """
+        self.deaf = True
+
     def signalProcess(self, signalID: str) -> None:
         """
         @see: L{IProcessTransport}

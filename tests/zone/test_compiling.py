@@ -13,8 +13,9 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.compiling import fingerprintOf, main
+from twisted_ext.zone.compiling import Compiling, fingerprintOf, main
 from twisted_ext.zone.images import Image
+from twisted_ext.zone.limits import TELLING_OCTETS
 
 ZONE = "@ 60 SOA ns host {serial} 3600 900 604800 300\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
 
@@ -58,6 +59,23 @@ class CompilingTests(SynchronousTestCase):
         complaints = result["complaints"]
         assert isinstance(complaints, list)
         return [str(each["text"]) for each in complaints]
+
+    def test_signs(self) -> None:
+        """
+        While a large zone is read, or many small ones, it is said that it goes on. Where that is asked for, each is told of at once.
+        """
+        path = self.write("zone", ZONE.format(serial=1))
+        self.patch(TELLING_OCTETS, "default", 4 * os.path.getsize(path))
+        jobs = [{"name": f"z{number}.", "path": path} for number in range(10)]
+        found = self.perform({"pack": self.at("pack")}, *jobs, {"seal": True})
+        self.assertEqual([index for index, result in enumerate(found) if result == {"busy": True}], [4, 9])
+        self.assertEqual(len([result for result in found if "image" in result]), 10)
+        for each in (False, True):
+            compiling = Compiling()
+            compiling.perform(json.dumps({"pack": self.at("pack"), "each": each}).encode())
+            result = compiling.perform(json.dumps(jobs[0]).encode())
+            self.assertEqual(compiling.packs(result), not each)
+            compiling.end()
 
     def test_image(self) -> None:
         """

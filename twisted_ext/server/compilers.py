@@ -15,11 +15,11 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
-from twisted_ext.server.limits import COMPILER_LINE, COMPILERS
+from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE, COMPILERS
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -43,14 +43,16 @@ class Job:
     @ivar image: the file to be written, for one of them or for all.
     @ivar zones: for each its name and its master file.
     @ivar left: those that nothing has been said of yet.
+    @ivar tried: whether a process has fallen silent over it. From then on each zone is told of at once, so that it is known which it is.
     """
 
-    __slots__ = ("image", "zones", "left")
+    __slots__ = ("image", "zones", "left", "tried")
 
-    def __init__(self, image: str, zones: list[tuple[str, str]]) -> None:
+    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False) -> None:
         self.image = image
         self.zones = zones
         self.left = dict(zones)
+        self.tried = tried
 
     def lines(self) -> bytes:
         """
@@ -60,7 +62,7 @@ class Job:
             zone, path = self.zones[0]
             said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image, "now": time()}]
         else:
-            said = [{"pack": self.image}]
+            said = [{"pack": self.image, "each": True} if self.tried else {"pack": self.image}]
             said += [{"name": zone, "path": path} for zone, path in self.zones]
             said.append({"seal": True})
         return b"".join([json.dumps(each).encode("ascii") + b"\n" for each in said])
@@ -69,8 +71,10 @@ class Job:
         """
         @return: that nothing came of those that are left.
         """
-        complaint: JSON = {"path": "", "line": 0, "column": 0, "text": said, "fatal": True}
-        return [{"name": zone, "complaints": [complaint]} for zone in self.left]
+        return [
+            {"name": zone, "complaints": [{"path": path, "line": 0, "column": 0, "text": said, "fatal": True}]}
+            for zone, path in self.left.items()
+        ]
 
 
 class _Compiler(ProcessProtocol):
@@ -86,14 +90,32 @@ class _Compiler(ProcessProtocol):
         self._left = b""
         self._complained = b""
         self._results: list[Result] = []
+        self._watch: IDelayedCall | None = None
 
     def begin(self, job: Job) -> None:
         """
         Have it do a job.
         """
         self.job = job
+        self._watch = self._compilers.watch(self._silent)
         with suppress(KeyError):
             self.transport.writeToChild(0, job.lines())
+
+    def _silent(self) -> None:
+        job = self.forget()
+        self.kill()
+        if job is not None:
+            self._compilers.silent(job)
+
+    def forget(self) -> Job | None:
+        """
+        @return: the job, which is not its own any more.
+        """
+        job, self.job = self.job, None
+        watch, self._watch = self._watch, None
+        if watch is not None and watch.active():
+            watch.cancel()
+        return job
 
     def finish(self) -> None:
         """
@@ -103,6 +125,8 @@ class _Compiler(ProcessProtocol):
             self.transport.closeChildFD(0)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
+        if self._watch is not None:
+            self._watch.reset(self._compilers.silence)
         if childFD != 1:
             self._complained = (self._complained + data)[-2000:]
             return
@@ -126,7 +150,7 @@ class _Compiler(ProcessProtocol):
                 return
         elif "done" not in said:
             return
-        self.job = None
+        self.forget()
         results, self._results = self._results, []
         if said.get("done") is False:
             # Nothing that was packed is sure to stay.
@@ -143,7 +167,7 @@ class _Compiler(ProcessProtocol):
             self.transport.signalProcess("KILL")
 
     def processEnded(self, reason: Failure) -> None:
-        job, self.job = self.job, None
+        job = self.forget()
         if job is not None:
             words = self._complained.decode("utf-8", "replace").strip().splitlines()
             job.left = dict(job.zones)
@@ -155,14 +179,27 @@ class _Compiler(ProcessProtocol):
 class Compilers:
     """
     Those processes, and the jobs that wait for one.
+
+    @ivar silence: seconds in which a process gives no sign before it is ended and another one takes its job, once.
     """
 
-    def __init__(self, reactor: IReactorTime, took: Callable[[list[Result]], object], *, most: int | None = None) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        took: Callable[[list[Result]], object],
+        *,
+        most: int | None = None,
+        silence: float | None = None,
+        module: str = _MODULE,
+    ) -> None:
         """
         @param took: called with what came of zones: C{zone}, C{built}...
         @param most: how many processes there may be.
+        @param module: what they run.
         """
         self.took = took
+        self.silence = COMPILER_SILENCE.pick(silence)
+        self._module = module
         self._reactor = reactor
         self._most = int(COMPILERS.pick(most)) if most else max(1, min(int(COMPILERS.default), os.cpu_count() or 1))
         self._jobs: deque[Job] = deque()
@@ -200,7 +237,7 @@ class Compilers:
         # Wherever this process found its modules, the other one finds the same.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
         environment.pop("NOTIFY_SOCKET", None)
-        command = [sys.executable, "-m", _MODULE]
+        command = [sys.executable, "-m", self._module]
         # Whoever presses Ctrl-C means this process, which sees to the other.
         blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP))
         try:
@@ -209,6 +246,30 @@ class Compilers:
             )
         finally:
             pthread_sigmask(SIG_SETMASK, blocked)
+
+    def watch(self, silent: Callable[[], object]) -> IDelayedCall:
+        """
+        @param silent: called when a process has given no sign for too long.
+        """
+        return self._reactor.callLater(self.silence, silent)
+
+    def silent(self, job: Job) -> None:
+        """
+        A process was ended that gave no sign. Its job is begun anew, once; after that the zone that it was at is given up; others go on.
+        """
+        if not job.tried:
+            what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
+            _log.warn("the process that makes {what} ready gives no sign; another one tries", what=what)
+            self.add(Job(job.image, job.zones, True))
+            return
+        # It does one after the other. Where nothing is left it does not get them written.
+        stuck = next(iter(job.left), None)
+        others = [(zone, path) for zone, path in job.zones if zone != stuck] if stuck else []
+        job.left = {zone: path for zone, path in job.zones if stuck in (None, zone)}
+        if others:
+            self.add(Job(job.image, others, True))
+        said = f"the process that made it ready gave no sign for {self.silence:g} s and was ended, as was another one before"
+        self.took(job.failed(said))
 
     def idle(self, compiler: _Compiler) -> None:
         """
@@ -233,5 +294,5 @@ class Compilers:
         self._closed = True
         self._jobs.clear()
         for compiler in self._running:
-            compiler.job = None
+            compiler.forget()
             compiler.kill()

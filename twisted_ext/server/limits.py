@@ -16,7 +16,7 @@ __all__ = [
     "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
-    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "BATCH_ZONES", "BATCH_OCTETS",
+    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
 ]
@@ -102,6 +102,10 @@ COMPILERS: Final = Limit(default=2, least=1, most=64)
 
 #: Octets of one line that such a process writes.
 COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
+
+#: Seconds in which such a process gives no sign before it is ended: while it reads it gives one every few megabytes, and the image of the
+#: largest zone is written in less on a busy machine.
+COMPILER_SILENCE: Final = Limit(default=300.0, least=0.1, most=86400.0)
 
 #: Small zones that are made ready in one go, into one file.
 BATCH_ZONES: Final = Limit(default=500, least=1, most=100_000)

@@ -4,7 +4,8 @@ The program of the child process that makes images of master files: C{python -m 
 Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs, which say the
 time for signatures that may have ended::
 
-    {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such
+    {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such; with
+                                                    "each": true each of these zones is told of at once
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
     {"seal": true}                                  the pack is whole; another one may follow
@@ -14,6 +15,8 @@ What comes back for a zone that could be built, and for one that could not::
     {"name": …, "image": …, "offset": 0, "octets": …, "serial": …, "records": …, "nodes": …, "sources": [[path, octets, mtime], …],
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
+
+In between C{{"busy": true}} says that there is much to be read, and that it goes on.
 
 With C{{"seal": true}}, or at the end of the input, the pack is synchronized, which C{{"done": true}} says: only then its images last.
 Images of their own are synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
@@ -25,7 +28,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import FileIO
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -62,7 +65,13 @@ class Compiling:
     Does one job after the other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
+        """
+        @param sign: called from time to time while master files are read.
+        """
+        self._sign = sign
+        self._untold = 0
+        self._each = False
         self._pack: FileIO | None = None
         self._path = ""
         self._offset = 0
@@ -77,6 +86,7 @@ class Compiling:
             job = json.loads(line)
             name = job.get("name")
             if "pack" in job:
+                self._each = bool(job.get("each"))
                 return self._begin(job["pack"])
             if "seal" in job:
                 return self.end()
@@ -99,11 +109,13 @@ class Compiling:
         from twisted_ext.errors import BadName, BadZone
         from twisted_ext.wire.names import nameFromText
         from twisted_ext.zone.images import Image
-        from twisted_ext.zone.reading import readMaster
+        from twisted_ext.zone.telling import Telling
 
         result: dict[str, object] = {"name": name, "sources": [], "complaints": [], "unsaid": 0}
         try:
-            reading = readMaster(path, nameFromText(name))
+            reader = Telling(nameFromText(name), self._tell)
+            reader.read(path)
+            reading = reader.reading
             result["sources"] = [list(source) for source in reading.sources]
             result["complaints"] = [complaint.toJSON() for complaint in reading.complaints]
             result["unsaid"] = reading.unsaid
@@ -130,6 +142,14 @@ class Compiling:
         except MemoryError:
             self._add(result, _said("there is not enough memory for this zone", path))
         return result
+
+    def _tell(self, octets: int) -> None:
+        from twisted_ext.zone.limits import TELLING_OCTETS
+
+        self._untold += octets
+        if self._untold >= TELLING_OCTETS.default:
+            self._untold = 0
+            self._sign()
 
     def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
         """
@@ -195,7 +215,7 @@ class Compiling:
         """
         @return: whether this is of a zone whose image is of use to nobody before the pack is whole.
         """
-        return self._pack is not None and result.get("image") == self._path
+        return self._pack is not None and not self._each and result.get("image") == self._path
 
     def end(self) -> dict[str, object]:
         """
@@ -225,7 +245,12 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
     """
     Do all jobs.
     """
-    compiling = Compiling()
+
+    def sign() -> None:
+        results.write(b'{"busy":true}\n')
+        results.flush()
+
+    compiling = Compiling(sign)
     for line in lines:
         if line.strip():
             result = compiling.perform(line)

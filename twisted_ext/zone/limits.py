@@ -15,7 +15,7 @@ __all__ = [
     "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
-    "ENTRIES_UNCLOSED",
+    "ENTRIES_UNCLOSED", "TELLING_OCTETS",
     "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
@@ -126,6 +126,9 @@ MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
 
 #: Quotes and parentheses that are never closed, for each of which reading begins once more behind the line that opens them.
 ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
+
+#: Octets of master files after which whoever waits for a zone is told that it goes on: some 50,000 records, a second at worst.
+TELLING_OCTETS: Final = Limit(default=2**21, least=1, most=2**28)
 
 # -- checks
 
