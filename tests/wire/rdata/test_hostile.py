@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import Limit
-from twisted_ext.wire.rdata import meta, svcparams
+from twisted_ext.wire.rdata import keyed, meta
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.registry import (
     canonicalRdata,
@@ -171,7 +171,7 @@ class LongestTests(SynchronousTestCase):
         """
         rdata = b"\x00\x01\x00\x00\x07\xff\xff/"
         self.assertRaises(BadMessage, rdataFromWire, SVCB, rdata)
-        self.patch(svcparams, "takeOctets", lambda data, position, count: data[position : position + count])
+        self.patch(keyed, "takeOctets", lambda data, position, count: data[position : position + count])
         self.assertEqual(rdataFromWire(SVCB, rdata).wire, rdata)
 
     def test_tooLong(self) -> None:

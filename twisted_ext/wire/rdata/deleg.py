@@ -13,8 +13,9 @@ from twisted_ext.errors import BadMessage, BadName
 from twisted_ext.wire.escapes import quoted, unescaped
 from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.kinds import plainName, takeOctets
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.keyed import Keyed, KeyedValues
+from twisted_ext.wire.rdata.kinds import plainName
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["DELEG", "DELEGPARAM", "DelegationInfos"]
@@ -32,8 +33,6 @@ _GENERIC: Final = re.compile("key(0|[1-9][0-9]{0,4})")
 
 #: An item of a list of names: commas behind a backslash are part of it.
 _ITEM: Final = re.compile(r"((?:[^,\\]|\\.)+)(?:,(?=.)|\Z)", re.DOTALL)
-
-Info = tuple[int, bytes]
 
 
 def _keyName(key: int) -> str:
@@ -82,38 +81,18 @@ def _check(key: int, value: bytes) -> None:
         raise BadMessage("no names")
 
 
-class DelegationInfos(Field[tuple[Info, ...]]):
+class DelegationInfos(KeyedValues):
     """
     What is said of a delegation, up to the rdata's end, as C{(key, octets)} sorted by key.
     """
 
-    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[Info, ...], int]:
-        found: list[Info] = []
-        last = -1
-        while position < len(data):
-            head = takeOctets(data, position, 4)
-            key = head[0] << 8 | head[1]
-            if key <= last:
-                raise BadMessage(f"{_keyName(key)} is out of order or there twice")
-            value = takeOctets(data, position + 4, head[2] << 8 | head[3])
-            try:
-                _check(key, value)
-            except BadMessage as error:
-                raise BadMessage(f"{_keyName(key)}: {error.text}") from None
-            found.append((key, value))
-            last = key
-            position += 4 + len(value)
-        return tuple(found), position
+    def keyName(self, key: int) -> str:
+        return _keyName(key)
 
-    def write(self, value: Iterable[Info], before: Sequence[object]) -> bytes:
-        parts: list[bytes] = []
-        for key, octets in sorted(value):
-            if not 0 <= key <= 0xFFFF or len(octets) > 0xFFFF:
-                raise badRecord(f"{_keyName(key)}: no such key can be")
-            parts.append(key.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets)
-        return b"".join(parts)
+    def check(self, key: int, value: bytes) -> None:
+        _check(key, value)
 
-    def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Info, ...]:
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Keyed, ...]:
         found: dict[int, bytes] = {}
         while tokens.more():
             expected = "what is said of the delegation, such as server-ipv4=192.0.2.1,"
@@ -135,7 +114,7 @@ class DelegationInfos(Field[tuple[Info, ...]]):
             found[key] = value
         return tuple(sorted(found.items()))
 
-    def toText(self, value: Iterable[Info], before: Sequence[object]) -> str:
+    def toText(self, value: Iterable[Keyed], before: Sequence[object]) -> str:
         return " ".join([_keyName(key) + _valueToText(key, octets) for key, octets in value])
 
 
@@ -188,7 +167,7 @@ class DELEG(Rdata):
 
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
-        infos = dict(cast("tuple[Info, ...]", values[0]))
+        infos = dict(cast("tuple[Keyed, ...]", values[0]))
         value = infos.get(_MANDATORY, b"")
         for at in range(0, len(value), 2):
             number = int.from_bytes(value[at : at + 2], "big")

@@ -14,7 +14,8 @@ from twisted_ext.wire.tokens import Tokens
 
 __all__ = ["ALGORITHMS", "CDNSKEY", "CDS", "DLV", "DNSKEY", "DS", "KEY", "RKEY", "RRSIG", "SIG", "TA"]
 
-#: Mnemonics of algorithms (RFC 4034, appendix A.1, and IANA's registry); the first of a number is the one of the registry.
+#: Mnemonics of algorithms (RFC 4034, appendix A.1, and IANA's registry); the first of a number is the one of the registry, the
+#: others are BIND's and dnspython's.
 ALGORITHMS: Final = {
     "DELETE": 0,
     "RSAMD5": 1,
@@ -24,8 +25,10 @@ ALGORITHMS: Final = {
     "RSASHA1": 5,
     "DSA-NSEC3-SHA1": 6,
     "NSEC3DSA": 6,
+    "DSANSEC3SHA1": 6,
     "RSASHA1-NSEC3-SHA1": 7,
     "NSEC3RSASHA1": 7,
+    "RSASHA1NSEC3SHA1": 7,
     "RSASHA256": 8,
     "RSASHA512": 10,
     "ECC-GOST": 12,

@@ -11,7 +11,8 @@ from typing import Final, cast
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromBase64, quoted, toBase64, unescaped
 from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
-from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.keyed import Keyed, KeyedValues
 from twisted_ext.wire.rdata.kinds import Name, Number, takeOctets
 from twisted_ext.wire.tokens import Tokens, badRecord
 
@@ -54,7 +55,6 @@ _NEEDING: Final = (_MANDATORY, _DOHPATH)
 #: An item of a value list: a backslash takes the comma or backslash behind it as it is (RFC 9460, appendix A.1).
 _ITEM: Final = re.compile(rb"((?:[^,\\]|\\[,\\])*)(,|\Z)")
 
-Parameter = tuple[int, bytes]
 
 
 def _keyName(key: int) -> str:
@@ -209,38 +209,18 @@ def _valueFromText(key: int, value: bytes) -> bytes:
     return b"".join([ipv6FromText(part) for part in parts])
 
 
-class _Parameters(Field[tuple[Parameter, ...]]):
+class _Parameters(KeyedValues):
     """
     Parameters up to the rdata's end, as C{(key, octets)} sorted by key.
     """
 
-    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[Parameter, ...], int]:
-        found: list[Parameter] = []
-        last = -1
-        while position < len(data):
-            head = takeOctets(data, position, 4)
-            key = head[0] << 8 | head[1]
-            if key <= last:
-                raise BadMessage(f"{_keyName(key)} is out of order or there twice")
-            value = takeOctets(data, position + 4, head[2] << 8 | head[3])
-            try:
-                _checkValue(key, value)
-            except BadMessage as error:
-                raise BadMessage(f"{_keyName(key)}: {error.text}") from None
-            found.append((key, value))
-            last = key
-            position += 4 + len(value)
-        return tuple(found), position
+    def keyName(self, key: int) -> str:
+        return _keyName(key)
 
-    def write(self, value: Iterable[Parameter], before: Sequence[object]) -> bytes:
-        parts: list[bytes] = []
-        for key, octets in sorted(value):
-            if not 0 <= key <= 0xFFFF or len(octets) > 0xFFFF:
-                raise badRecord(f"{_keyName(key)}: no such parameter can be")
-            parts.append(key.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets)
-        return b"".join(parts)
+    def check(self, key: int, value: bytes) -> None:
+        _checkValue(key, value)
 
-    def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Parameter, ...]:
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Keyed, ...]:
         found: dict[int, bytes] = {}
         while tokens.more():
             expected = "a parameter such as port=853"
@@ -265,7 +245,7 @@ class _Parameters(Field[tuple[Parameter, ...]]):
             found[key] = value
         return tuple(sorted(found.items()))
 
-    def toText(self, value: Iterable[Parameter], before: Sequence[object]) -> str:
+    def toText(self, value: Iterable[Keyed], before: Sequence[object]) -> str:
         return " ".join([_parameterToText(key, octets) for key, octets in value])
 
 
@@ -283,7 +263,7 @@ class SVCB(Rdata):
 
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
-        keys = dict(cast("tuple[Parameter, ...]", values[2]))
+        keys = dict(cast("tuple[Keyed, ...]", values[2]))
         absent = [_keyName(number) for number in _numbers(keys.get(_MANDATORY, b"")) if number not in keys]
         if absent:
             return f"mandatory names {absent[0]}, which is not there"
