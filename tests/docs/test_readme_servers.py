@@ -1,0 +1,66 @@
+"""
+The servers of the README, started as it says.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.live.twistds import PATIENCE, addresses, exchange, twistd, wait
+from tests.peers import freePort
+from twisted_ext.errors import BadMessage
+
+__all__: list[str] = []
+
+README = Path(__file__).parent.parent.parent / "README.rst"
+
+ZONE = "@ 300 SOA ns hostmaster 1 3600 600 86400 60\n@ 300 NS ns\nns 300 A 192.0.2.1\nwww 300 A 192.0.2.80\n"
+
+
+def lines() -> list[str]:
+    """
+    @return: the lines of the README that start a server, without the command.
+    """
+    found = [line.strip() for line in README.read_text("utf-8").splitlines() if line.startswith("    twistd -n txdns ")]
+    return [line.removeprefix("twistd ") for line in found]
+
+
+def test_lines() -> None:
+    """
+    There is one for each kind of server, so that the test below cannot pass by finding none.
+    """
+    assert len(lines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "wanted"),
+    list(zip(lines(), ("router.lan", "www.example.org"), ("192.168.1.1", "192.0.2.80"), strict=True)),
+)
+def test_answers(tmp_path: Path, line: str, name: str, wanted: str) -> None:
+    """
+    Each of them answers what its line says, at another port.
+    """
+    (tmp_path / "example.org.zone").write_text(ZONE)
+    port = freePort("127.0.0.1")
+    words = shlex.split(line.replace("--port 5300", f"--port {port}"))
+    assert str(port) in words
+    log = (tmp_path / "log").open("wb")
+    process = subprocess.Popen(twistd("--pidfile=", *words, "--control", ""), cwd=tmp_path, stdout=log, stderr=log)
+
+    def answers() -> bool:
+        try:
+            return addresses(exchange(port, name)) == [wanted]
+        except (OSError, BadMessage):
+            return False
+
+    try:
+        wait(answers)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+        log.close()
