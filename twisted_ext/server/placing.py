@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
+
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.authority import Place, Zones
 from twisted_ext.server.images import Built, Maps
+from twisted_ext.server.replaying import Replaying, Steps, finished
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -23,6 +26,8 @@ _FEW: Final = 100
 
 #: Zones that a worker is told of in one line.
 _LINE: Final = 500
+
+_log: Final = Logger()
 
 
 class Told:
@@ -59,13 +64,17 @@ class Placing:
         *,
         tell: Callable[[Told], object] | None = None,
         maps: Maps | None = None,
-        revise: Callable[[Version], Version] | None = None,
+        revise: Callable[[Version], Steps] | None = None,
+        takesLong: Callable[[bytes], bool] = lambda apex: False,
+        replaying: Replaying | None = None,
         put: Callable[[Place], object] | None = None,
         today: Callable[[], float] = time,
     ) -> None:
         """
         @param tell: is called with each change.
-        @param revise: gives what is to be served in place of a version that was read, such as one with what was changed since.
+        @param revise: leads to what is to be served in place of a version that was read, such as one with what was changed since.
+        @param takesLong: says whether that takes long for a zone, so that others are to have their turn meanwhile.
+        @param replaying: sees to that.
         @param put: called when a version of a zone has been put in force.
         @param today: gives seconds since 1970.
         """
@@ -74,6 +83,10 @@ class Placing:
         self._maps = Maps() if maps is None else maps
         self.tell = tell
         self._revise = revise
+        self._takesLong = takesLong
+        self._replaying = replaying
+        # What went wrong with the next version of a zone while this one was on its way.
+        self._later: dict[bytes, str] = {}
         self._today = today
         self._images: dict[bytes, tuple[str, int]] = {}
 
@@ -92,12 +105,40 @@ class Placing:
         @raise DNSFault: it cannot be used.
         @raise OSError: likewise.
         """
-        zones = self._zones
-        place = zones.expect(apex, file)
+        place = self._zones.expect(apex, file)
         opening = self._maps.opening(apex, path, offset)
-        revise, opened = self._revise, opening
+        revise, opened, replaying = self._revise, opening, self._replaying
         if revise is not None:
-            opening = lambda: revise(opened())  # noqa: E731
+            opening = lambda: finished(revise(opened()))  # noqa: E731
+            if replaying is not None:
+                self._cancel(apex)
+                if self._takesLong(apex) and place.served() is None:
+                    steps = revise(opened())
+                    self._zones.defer(apex, file)
+
+                    def done(version: Version) -> None:
+                        self._serve(place, file, lambda: version, path, offset, serial, records)
+                        if said := self._later.pop(apex, ""):
+                            self.fail(apex, said)
+
+                    replaying.begin(apex, steps, done, lambda said: self._failed(place, said))
+                    return
+        self._serve(place, file, opening, path, offset, serial, records)
+
+    def _failed(self, place: Place, said: str) -> None:
+        _log.error("{zone}: {said}", zone=place.text, said=said)
+        self._later.pop(place.apex, None)
+        self.fail(place.apex, said)
+
+    def _cancel(self, apex: bytes) -> None:
+        if self._replaying is not None:
+            self._replaying.cancel(apex)
+            self._later.pop(apex, None)
+
+    def _serve(
+        self, place: Place, file: str, opening: Callable[[], Version], path: str, offset: int, serial: int, records: int
+    ) -> None:
+        zones, apex = self._zones, place.apex
         if len(zones) <= _FEW and place.zone is None:
             version = opening()
             opening = lambda: version  # noqa: E731
@@ -109,13 +150,25 @@ class Placing:
             self.tell(Told("loaded", apex, file, path, offset, serial, records))
 
     def fail(self, apex: bytes, said: str) -> None:
+        if self._replaying is not None and apex in self._replaying:
+            # What is on its way is of use nevertheless.
+            self._later[apex] = said
+            return
         self._zones.fail(apex, said)
         self._pass(Told("fail", apex, said))
 
     def remove(self, apex: bytes) -> None:
+        self._cancel(apex)
         self._zones.remove(apex)
         self._images.pop(apex, None)
         self._pass(Told("remove", apex))
+
+    def close(self) -> None:
+        """
+        Put no more zones there.
+        """
+        if self._replaying is not None:
+            self._replaying.close()
 
     def _pass(self, told: Told) -> None:
         if self.tell is not None:

@@ -5,32 +5,22 @@ Dynamic updates by their way into a server (RFC 2136): whose they are, which zon
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import (
-    BadDescription,
-    BadImage,
-    BadMessage,
-    BadUpdate,
-    BadZone,
-    BudgetSpent,
-    DNSFault,
-    StorageFault,
-)
+from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.changing import Changing, Elsewhere, Keeper, threadsOf
 from twisted_ext.server.errands import Errand, Outcome, errandKey
+from twisted_ext.server.replaying import Steps, compacted, finished, journalName, replaying
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
-from twisted_ext.wire.names import ROOT, nameToText
+from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.journal import Journal, originOf
 from twisted_ext.zone.policies import Policy
 from twisted_ext.zone.serials import isNewer
@@ -53,8 +43,8 @@ _NOT_READY: Final = 14
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 
-#: Characters of a file's name before what is put behind it.
-_MOST_NAME: Final = 200
+#: Octets of a journal from which on others have their turn while it is gone through: some hundred differences, 20 ms of work.
+_LONG: Final = 2**16
 
 _log: Final = Logger()
 
@@ -266,6 +256,23 @@ class Updating:
         @raise StorageFault: the journal cannot be read, or knows nothing of this version although it is not newer.
         @raise BadZone: the zone is served and was changed, and what was read has no newer serial number.
         """
+        return finished(self.opening(version))
+
+    def takesLong(self, apex: bytes) -> bool:
+        """
+        @return: whether there is so much in the journal of a zone that others should have their turn between the steps of L{opening}.
+        """
+        ward = self._wards.get(apex)
+        path = self._pathOf(apex) if ward is None else ward.path
+        try:
+            return bool(path) and os.stat(path).st_size > _LONG
+        except OSError:
+            return False
+
+    def opening(self, version: Version) -> Steps:
+        """
+        Do what L{opened} does, one step for each turn that others are given.
+        """
         ward = self._wards.get(version.apex)
         if ward is None and os.path.exists(path := self._pathOf(version.apex)):
             # It has been changed once, by somebody who could be sure that this lasts.
@@ -274,10 +281,9 @@ class Updating:
         if ward is None or not ward.path:
             return version
         if ward.journal is None:
-            ward.journal = Journal(ward.path, version.apexName, most=ward.most)
-            if ward.journal.said:
-                _log.error("{said}", said=ward.journal.said)
+            ward = yield from self._read(ward, version)
         journal = ward.journal
+        assert journal is not None
         newest = journal.newest
         origin = originOf(version.image)
         if newest is None:
@@ -289,9 +295,9 @@ class Updating:
         known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
         if known and zone is not None:
             return zone.current
-        base = self._compacted(ward, version, journal.origin)
+        base = compacted(self._imagePath(ward), version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
-            return _replayed(journal, base)
+            return (yield from replaying(journal, base))
         if not isNewer(version.serial, newest):
             text = (
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
@@ -312,27 +318,31 @@ class Updating:
             os.unlink(self._imagePath(ward))
         return version
 
+    def _read(self, ward: _Ward, version: Version) -> Generator[None, None, _Ward]:
+        """
+        @return: with the zone's journal.
+        """
+        journal = Journal(ward.path, version.apexName, most=ward.most, unread=True)
+        try:
+            yield from journal.reading()
+        except BaseException:
+            journal.close()
+            raise
+        known = self._wards.get(version.apex)
+        if known is None:
+            # Nobody may change it any more.
+            known = self._wards[version.apex] = ward
+            ward.policy = Policy()
+        known.journal = journal
+        if journal.said:
+            _log.error("{said}", said=journal.said)
+        return known
+
     def _pathOf(self, apex: bytes) -> str:
-        return f"{self._folder}/{_fileName(apex)}" if self._folder else ""
+        return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
     def _imagePath(self, ward: _Ward) -> str:
         return ward.path + ".image"
-
-    def _compacted(self, ward: _Ward, version: Version, origin: bytes) -> Version:
-        """
-        @return: the image that was built last with the help of the journal, or the version itself.
-        """
-        from twisted_ext.zone.images import Image
-        from twisted_ext.zone.versions import Version
-
-        try:
-            image = Image.open(self._imagePath(ward))
-        except FileNotFoundError:
-            return version
-        except (BadImage, OSError) as fault:
-            _log.error("{fault}", fault=fault)
-            return version
-        return Version(image) if image.apex == version.apex and originOf(image) == origin else version
 
     def _changingOf(self, ward: _Ward, zone: Zone) -> Changing | None:
         """
@@ -468,24 +478,6 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
 
 def _octets(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and value else None
-
-
-def _fileName(apex: bytes) -> str:
-    """
-    @return: what the journal of a zone is called: the zone's name, as far as files can be called so.
-    """
-    text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
-    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
-
-
-def _replayed(journal: Journal, version: Version) -> Version:
-    try:
-        return journal.replayed(version)
-    except BudgetSpent:
-        # The image that had most of it is gone.
-        from twisted_ext.zone.compacting import brought
-
-        return brought(version, journal.since(version.serial) or ())
 
 
 def _isProven(request: Request) -> bool:

@@ -20,12 +20,14 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.authority import Place, Zones, countsOf, zoneFigures
 from twisted_ext.server.placing import Placing
+from twisted_ext.server.replaying import Replaying
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.errands import Errand
     from twisted_ext.server.keys import Keys
     from twisted_ext.server.loading import Loading
+    from twisted_ext.server.replaying import Steps
     from twisted_ext.server.replication import Replication
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.stored import Stored
@@ -142,7 +144,9 @@ class Zoned:
         self._made = self._fromCode(settings)
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
-        self.placing = Placing(self.zones, revise=self._revised, put=self._put)
+        self.placing = Placing(
+            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=Replaying(reactor), put=self._put
+        )
         self.loading: Loading | None = None
         self.errands: dict[int, Errand] = {}
         self.useless: Callable[[str], object] = lambda said: None
@@ -151,6 +155,7 @@ class Zoned:
         self._stored: Stored | None = None
         self._own = ""
         self._telling: frozenset[bytes] = frozenset()
+        self._listing: Deferred[None] | None = None
 
     @property
     def any(self) -> bool:
@@ -177,8 +182,11 @@ class Zoned:
             self.zones.put(zone, path, time())
         self._made = made
 
-    def _revised(self, version: Version) -> Version:
-        return version if self._updating is None else self._updating.opened(version)
+    def _revised(self, version: Version) -> Steps:
+        return version if self._updating is None else (yield from self._updating.opening(version))
+
+    def _takesLong(self, apex: bytes) -> bool:
+        return self._updating is not None and self._updating.takesLong(apex)
 
     def _put(self, place: Place) -> None:
         """
@@ -300,15 +308,33 @@ class Zoned:
         if wanted and not served and len(self.zones) == wanted:
             self.useless(f"none of {wanted} zones can be served" if wanted > 1 else "the one zone that there is cannot be served")
 
-    def reload(self, settings: Settings) -> Deferred[list[str]]:
+    def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
+        """
+        Find out which zones other settings name, in short turns where these are many.
+
+        @return: fails with L{BadDescription} where they cannot be those of one server, or a list of them cannot be read.
+        """
+        if not (settings.zone or settings.zones):
+            return succeed([])
+        from twisted_ext.server.pacing import paced
+        from twisted_ext.server.zonesettings import gather
+
+        found: dict[bytes, ZoneSettings] = {}
+        listing = self._listing = paced(self._reactor, gather(settings, found))
+        return listing.addCallback(lambda _: list(found.values()))
+
+    def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
         """
         Go over to the zones of other settings, and have those made ready again whose files have changed.
+
+        @param zones: what L{listed} has found, where the caller has asked it.
 
         @return: lines that say what came of it.
 
         @raise BadDescription: they cannot be used; all is as before.
         """
-        zones = zonesIn(settings)
+        if zones is None:
+            zones = zonesIn(settings)
         keys = checkZones(settings, zones)
         self._use(self._fromCode(settings))
         loading = self.loading
@@ -371,8 +397,11 @@ class Zoned:
 
         @return: fires when nothing is left of it.
         """
+        if self._listing is not None:
+            self._listing.cancel()
         if self.loading is not None:
             self.loading.close()
+        self.placing.close()
         stopping: list[Deferred[None]] = []
         if self._replication is not None:
             stopping.append(self._replication.stop())

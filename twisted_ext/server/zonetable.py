@@ -195,6 +195,17 @@ class Zones:
         place.file = file
         return place
 
+    def defer(self, apex: bytes, file: str = "") -> Place:
+        """
+        There is to be a version of a zone, which takes its time. What is in force of it stays so; where nothing is, whoever asks is told
+        to come back.
+        """
+        place = self.expect(apex, file)
+        place._open = None
+        if place.zone is None:
+            place.state = LOADING
+        return place
+
     def put(self, zone: Zone, file: str = "", now: float = 0.0) -> Place:
         """
         Serve a zone, in the place of that of the same name if there is one.

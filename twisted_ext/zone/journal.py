@@ -13,16 +13,17 @@ Of two threads one may write while the other reads: it reads what was there befo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fcntl import LOCK_EX, LOCK_NB, flock
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference, applied, condensed, fromRendered, rendered
 from twisted_ext.zone.limits import JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
+from twisted_ext.zone.pages import Entry, File, Pages
 
 if TYPE_CHECKING:
     from twisted_ext.zone.images import Image
@@ -45,54 +46,9 @@ _COVERED: Final = Struct(">III")
 
 _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 
-#: How many octets of a file are read at a time.
+#: How many octets of a file are read at a time, and how many entries.
 _PIECE: Final = 2**20
-
-
-class _File:
-    """
-    An open file, which is closed when nobody needs it any more: one may still be read from when another has taken its place.
-    """
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def close(self) -> None:
-        number, self.number = self.number, -1
-        if number >= 0:
-            os.close(number)
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class _Pages:
-    """
-    A file and what is in it, together, so that a thread that reads has both of one kind.
-    """
-
-    __slots__ = ("file", "entries", "places")
-
-    def __init__(self, file: _File) -> None:
-        self.file = file
-        self.entries: list[_Entry] = []
-        self.places: dict[int, int] = {}
-
-    def note(self, entry: _Entry) -> None:
-        self.entries.append(entry)
-        self.places[entry.old] = len(self.entries) - 1
-
-
-class _Entry:
-    __slots__ = ("offset", "length", "old", "new")
-
-    def __init__(self, offset: int, length: int, old: int, new: int) -> None:
-        self.offset = offset
-        self.length = length
-        self.old = old
-        self.new = new
+_READ_ENTRIES: Final = 1024
 
 
 def originOf(image: Image) -> bytes:
@@ -137,13 +93,16 @@ class Journal:
     @ivar said: what was wrong with the file when it was opened, for people; empty where nothing was.
     """
 
-    def __init__(self, path: str, apexName: bytes, *, most: float | None = None, readOnly: bool = False) -> None:
+    def __init__(
+        self, path: str, apexName: bytes, *, most: float | None = None, readOnly: bool = False, unread: bool = False
+    ) -> None:
         """
         Open a journal, or begin one.
 
         @param apexName: the zone's name, in the case that it is written in.
         @param most: octets that it may have before the oldest differences go.
         @param readOnly: leave the file as it is, beside whoever has it open for writing.
+        @param unread: do not look what is in it yet; L{reading} does, before anything else is asked of it.
 
         @raise StorageFault: it cannot be read or written, belongs to another zone, or somebody else has it open for writing.
         """
@@ -157,13 +116,15 @@ class Journal:
         self._broken = False
         self._readOnly = readOnly
         try:
-            file = _File(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
-            self._pages = _Pages(file)
+            file = File(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            self._pages = Pages(file)
             if not readOnly:
                 self._claim(file.number)
-            self._read()
         except OSError as error:
             raise self._fault(error) from error
+        if not unread:
+            for _ in self.reading():
+                pass
 
     def _fault(self, error: OSError) -> StorageFault:
         return StorageFault(f"{self.path}: {error.strerror or error}")
@@ -183,7 +144,18 @@ class Journal:
         except BlockingIOError:
             raise StorageFault(f"{self.path}: another server has it open") from None
 
-    def _read(self) -> None:
+    def reading(self) -> Iterator[None]:
+        """
+        Look what is in the file, one step for each turn that others are given.
+
+        @raise StorageFault: it cannot be read, or belongs to another zone.
+        """
+        try:
+            yield from self._read()
+        except OSError as error:
+            raise self._fault(error) from error
+
+    def _read(self) -> Iterator[None]:
         size = os.fstat(self._pages.file.number).st_size
         head = self._head
         start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
@@ -197,7 +169,11 @@ class Journal:
         self.origin = start[len(head) :]
         position = len(start)
         reason = ""
+        pause = position + _PIECE
         while position < size:
+            if position >= pause or len(self) % _READ_ENTRIES == _READ_ENTRIES - 1:
+                pause = position + _PIECE
+                yield
             reason, entry = self._entryAt(position, size)
             if entry is None:
                 break
@@ -217,7 +193,7 @@ class Journal:
         _syncFolder(self.path)
         self.octets = len(self._header)
 
-    def _entryAt(self, position: int, size: int) -> tuple[str, _Entry | None]:
+    def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
         """
         @return: why there is none, and the entry.
         """
@@ -239,7 +215,7 @@ class Journal:
             left -= len(piece)
         if found != checksum:
             return f"the difference at octet {position} is damaged", None
-        return "", _Entry(position, whole, old, new)
+        return "", Entry(position, whole, old, new)
 
     def _cut(self, position: int, size: int, reason: str) -> None:
         """
@@ -296,7 +272,7 @@ class Journal:
             return []
         pages = self._pages
         start = pages.places.get(serial)
-        return None if start is None else list(self._load(pages, start))
+        return None if start is None else list(self._load(pages, pages.entries[start:]))
 
     def condensedSince(self, serial: int) -> Difference | None:
         """
@@ -314,8 +290,8 @@ class Journal:
         start = self._pages.places.get(serial)
         return None if start is None else self.octets - self._pages.entries[start].offset
 
-    def _load(self, pages: _Pages, start: int) -> Iterator[Difference]:
-        for entry in pages.entries[start:]:
+    def _load(self, pages: Pages, entries: list[Entry]) -> Iterator[Difference]:
+        for entry in entries:
             try:
                 octets = os.pread(pages.file.number, entry.length, entry.offset)
             except OSError as error:
@@ -341,6 +317,17 @@ class Journal:
             read.
         @raise BudgetSpent: more would differ from the image than may; L{twisted_ext.zone.compacting} makes a new image of both.
         """
+        steps = self.replaying(version)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("Version", end.value)
+
+    def replaying(self, version: Version) -> Generator[None, None, Version]:
+        """
+        Do what L{replayed} does, one step for each turn that others are given.
+        """
         serial = version.serial
         pages = self._pages
         if not pages.entries or serial == self.newest:
@@ -351,10 +338,13 @@ class Journal:
                 f"{self.path}: leads from serial {self.oldest} to {self.newest}, and the zone has {serial}; where the zone's file is right,"
                 " remove the journal"
             )
-        try:
-            return applied(version, self._load(pages, start))
-        except BadChange as error:
-            raise StorageFault(f"{self.path}: {error}") from error
+        for portion in pages.portions(start):
+            try:
+                version = applied(version, self._load(pages, portion))
+            except BadChange as error:
+                raise StorageFault(f"{self.path}: {error}") from error
+            yield
+        return version
 
     # -- writing
 
@@ -367,7 +357,7 @@ class Journal:
         if self._broken:
             self._mend()
         newest = self.newest
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         parts: list[bytes] = []
         position = self.octets
         for difference in differences:
@@ -376,7 +366,7 @@ class Journal:
                 raise StorageFault(f"{self.path}: ends at serial {newest}; what is to come next begins at {old}")
             newest = new
             part = encoded(difference)
-            entries.append(_Entry(position, len(part), old, new))
+            entries.append(Entry(position, len(part), old, new))
             position += len(part)
             parts.append(part)
         try:
@@ -456,16 +446,16 @@ class Journal:
             self.origin = before
             raise
 
-    def _rewrite(self, entries: list[_Entry]) -> None:
+    def _rewrite(self, entries: list[Entry]) -> None:
         beside = self.path + ".new"
         try:
-            file = _File(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+            file = File(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
             self._claim(file.number)
-            pages = _Pages(file)
+            pages = Pages(file)
             position = os.pwrite(file.number, self._header, 0)
             for entry in entries:
                 octets = os.pread(self._pages.file.number, entry.length, entry.offset)
-                pages.note(_Entry(position, entry.length, entry.old, entry.new))
+                pages.note(Entry(position, entry.length, entry.old, entry.new))
                 while octets:
                     written = os.pwrite(file.number, octets, position)
                     position += written

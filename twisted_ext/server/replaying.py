@@ -1,0 +1,147 @@
+"""
+Zones that were changed since their sources were read, on the way to where their journals end: a step for each turn, while others are
+served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadImage, BudgetSpent, DNSFault
+from twisted_ext.wire.names import ROOT, nameToText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.versions import Version
+
+__all__ = ["Replaying", "Steps", "compacted", "finished", "journalName", "replaying"]
+
+#: Characters of a file's name before what is put behind it.
+_MOST_NAME: Final = 200
+
+#: Leads to a version, in steps between which others may have their turn.
+Steps = Generator[None, None, "Version"]
+
+_log: Final = Logger()
+
+
+def finished(steps: Steps) -> Version:
+    """
+    @return: where steps lead to, all of them done at once.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Version", end.value)
+
+
+def compacted(path: str, version: Version, origin: bytes) -> Version:
+    """
+    @param path: of the image that was built last with the help of a journal, if there is one.
+    @param origin: what the journal began with.
+
+    @return: that image, or the version itself.
+    """
+    from twisted_ext.zone.images import Image
+    from twisted_ext.zone.journal import originOf
+    from twisted_ext.zone.versions import Version
+
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        return version
+    except (BadImage, OSError) as fault:
+        _log.error("{fault}", fault=fault)
+        return version
+    return Version(image) if image.apex == version.apex and originOf(image) == origin else version
+
+
+def replaying(journal: Journal, version: Version) -> Steps:
+    """
+    Take a version to where its journal ends, however far that is.
+
+    @raise StorageFault: see L{Journal.replayed}.
+    """
+    try:
+        return (yield from journal.replaying(version))
+    except BudgetSpent:
+        # The image that had most of it is gone.
+        from twisted_ext.zone.compacting import brought
+
+        return brought(version, journal.since(version.serial) or ())
+
+
+def journalName(apex: bytes) -> str:
+    """
+    @return: what the journal of a zone is called: the zone's name, as far as files can be called so.
+    """
+    text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
+    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
+
+
+class Replaying:
+    """
+    The zones that are on their way.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._going: dict[bytes, tuple[Steps, IDelayedCall]] = {}
+
+    def __contains__(self, apex: bytes) -> bool:
+        return apex in self._going
+
+    def begin(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
+        """
+        Go on with a zone, one step for each turn. What else was begun with it ends.
+
+        @param done: is called with what there is at the end. May raise L{DNSFault} and L{OSError}.
+        @param failed: is called in its place with what is wrong, in one line.
+        """
+        self.cancel(apex)
+        self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+
+    def _step(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
+        del self._going[apex]
+        try:
+            next(steps)
+        except StopIteration as end:
+            version = cast("Version", end.value)
+        except (DNSFault, OSError) as fault:
+            failed(str(fault))
+            return
+        except Exception as error:
+            _log.failure("{zone} cannot be taken to where its journal ends", zone=nameToText(apex))
+            failed(repr(error))
+            return
+        else:
+            self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+            return
+        try:
+            done(version)
+        except (DNSFault, OSError) as fault:
+            failed(str(fault))
+
+    def cancel(self, apex: bytes) -> None:
+        """
+        Go on with a zone no more, if one was.
+        """
+        steps, call = self._going.pop(apex, (None, None))
+        if steps is not None and call is not None:
+            call.cancel()
+            steps.close()
+
+    def close(self) -> None:
+        """
+        Go on with none.
+        """
+        for apex in list(self._going):
+            self.cancel(apex)
