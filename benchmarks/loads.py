@@ -43,6 +43,10 @@ Transport = Literal["udp", "tcp"]
 
 
 @dataclass(frozen=True)
+#: Times that dnsperf is started for one measurement.
+_TRIES: Final = 3
+
+
 class Load:
     """
     What came of some seconds of asking.
@@ -123,11 +127,15 @@ def dnsperf(
     if source is not None:
         words += f" -x {source}"
     where = set(cores)
-    done = subprocess.run(
-        [*words.split(), "-d", str(path)], capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, where)
-    )
-    if done.returncode:
-        raise OSError(f"dnsperf ended with {done.returncode}: {done.stderr.strip()}")
+    # It gives up now and then when a server closes its connection at an unlucky moment.
+    for left in range(_TRIES, 0, -1):
+        done = subprocess.run(
+            [*words.split(), "-d", str(path)], capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, where)
+        )
+        if not done.returncode:
+            break
+        if left == 1:
+            raise OSError(f"dnsperf ended with {done.returncode}: {done.stderr.strip()}")
     return readDnsperf(done.stdout)
 
 
