@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,13 +18,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server import zonesettings
 from twisted_ext.server.authority import Zones
 from twisted_ext.server.compilers import Compilers, Job, Result
 from twisted_ext.server.images import Images
 from twisted_ext.server.loading import Loading, stateFolder
 from twisted_ext.server.placing import Placing, Told, obey
 from twisted_ext.server.settings import Settings
-from twisted_ext.server.zonesettings import ZoneSettings, zonesOf
+from twisted_ext.server.zonesettings import ZoneSettings, gather, zonesOf
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.compiling import Compiling
 
@@ -437,6 +439,25 @@ class SettingsTests(SynchronousTestCase):
             {zone.text: zone.file for zone in zonesOf(settings)},
             {"example.org.": "/own", "example.net.": f"{folder.absolute()}/example.net.zone", "example.com.": "/zones/c"},
         )
+
+    def test_manyFiles(self) -> None:
+        """
+        A folder is read in steps, none of which takes long; of two files for one zone it is always the same that is taken.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        names = [f"z{number}.example" for number in range(30)]
+        for name in [*names, "z7.example.zone"]:
+            (folder / name).write_text("")
+        found: dict[bytes, ZoneSettings] = {}
+        with patch.object(zonesettings, "_ENTRIES", 4):
+            most = 0
+            before = 0
+            for _ in gather(Settings.of(zones=[str(folder)]), found):
+                most = max(most, len(found) - before)
+                before = len(found)
+        self.assertEqual([zone.file for zone in found.values()], sorted([f"{folder.absolute()}/{name}" for name in names]))
+        self.assertEqual(most, 1)
 
     def test_wrong(self) -> None:
         """

@@ -5,10 +5,12 @@ Tests of L{twisted_ext.server.services} and L{twisted_ext.server.serving}: a who
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
+from unittest.mock import patch
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import CancelledError, succeed
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
@@ -226,6 +228,34 @@ class ReloadTests(ServiceCase):
         self.assertEqual(self.addressOf(), "192.0.2.80")
         self.assertEqual(len(self.upstream.asked), 1)
         self.assertEqual(service.counters.udp, 5)
+
+    def test_manyZones(self) -> None:
+        """
+        Lists of very many zones are read in several turns; what was written last is in force in the end, and a server that ends
+        meanwhile leaves nothing.
+        """
+
+        def slow(settings: Settings, found: object) -> Iterator[None]:
+            for _ in range(4):
+                yield
+
+        service = self.run_()
+        listed = Path(self.mktemp())
+        listed.write_text("")
+        with patch("twisted_ext.server.pacing._TURN", 0), patch("twisted_ext.server.zonesettings.gather", slow):
+            self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.98"])
+            first = service.reload()
+            self.assertNoResult(first)
+            self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.99"])
+            second = service.reload()
+            self.assertNoResult(second)
+            self.network.advance(1.0)
+            self.successResultOf(first)
+            self.successResultOf(second)
+            self.assertEqual(self.addressOf(), "192.0.2.99")
+            third = service.reload()
+            self.stop(service)
+            self.failureResultOf(third, CancelledError)
 
     def test_access(self) -> None:
         """

@@ -33,6 +33,9 @@ _MODULE: Final = "twisted_ext.zone.compiling"
 
 _log: Final = Logger()
 
+_encode: Final = json.JSONEncoder(check_circular=False).encode
+_decode: Final = json.JSONDecoder().decode
+
 Result = dict[str, "JSON"]
 
 
@@ -65,7 +68,7 @@ class Job:
             said = [{"pack": self.image, "each": True} if self.tried else {"pack": self.image}]
             said += [{"name": zone, "path": path} for zone, path in self.zones]
             said.append({"seal": True})
-        return b"".join([json.dumps(each).encode("ascii") + b"\n" for each in said])
+        return b"".join([_encode(each).encode("ascii") + b"\n" for each in said])
 
     def failed(self, said: str) -> list[Result]:
         """
@@ -136,7 +139,7 @@ class _Compiler(ProcessProtocol):
             return
         for line in lines:
             try:
-                said = json.loads(line)
+                said = _decode(line.decode("ascii"))
             except ValueError:
                 continue
             if isinstance(said, dict) and self.job is not None:

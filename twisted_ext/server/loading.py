@@ -282,14 +282,13 @@ class Loading:
             if wanted is None or (sources and wanted.file != sources[0][0]):
                 # It was to be served from elsewhere, or not at all, before it was ready.
                 continue
-            self._result(wanted, result, made)
+            self._result(wanted, result, sources, made)
         if made:
             self.images.note(made)
 
-    def _result(self, wanted: _Wanted, result: Result, made: list[Built]) -> None:
+    def _result(self, wanted: _Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
         wanted.pending = False
         complaints = _complaintsOf(result)
-        sources = _sourcesOf(result)
         if sources:
             wanted.sources = sources
         first = next((line for line, fatal in complaints if fatal), "")
@@ -431,7 +430,10 @@ class Loading:
                     other.left -= 1
                     other.settle()
                 yield
-            self._make(changed, reload)
+            size = int(BATCH_ZONES.default)
+            for begin in range(0, len(changed), size):
+                self._make(changed[begin : begin + size], reload)
+                yield
 
         def over(_: object) -> None:
             reload.begun = True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -32,6 +32,7 @@ from twisted_ext.server.zoned import Zoned, checkZones, zonesIn
 if TYPE_CHECKING:
     from twisted_ext.server.settings import Setting, Settings
     from twisted_ext.server.sight import Operations
+    from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
@@ -77,6 +78,7 @@ class ForwardService(Service):
         self._reactor = reactor
         self._bound = list(bound)
         self._reread = reread
+        self._reloads = DeferredLock()
         addresses = tuple(dict.fromkeys([each.address for each in bound]))
         listening = Listening(addresses, bound[0].port) if bound else None
         # A worker's settings say nothing of zones: its parent loads them.
@@ -151,20 +153,35 @@ class ForwardService(Service):
 
         @return: lines that say what came of it. Fails with L{BadDescription} where the settings cannot be used; then all is as before.
         """
+        # One after the other, so that what was written last is in force in the end.
+        begun = self._reloads.run(self._begun)
+        return begun.addCallback(
+            lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != _NOTHING], *more])
+        )
+
+    def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+        """
+        @return: what has changed, and what fires with what came of zones.
+        """
         if self._reread is None:
             return fail(BadDescription("this server has no settings to read again"))
         try:
             settings = self._reread()
-            lines = self.goOverTo(settings)
-            zones = self.zoned.reload(settings)
-            self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
         except DNSFault as fault:
             return fail(fault)
-        return zones.addCallback(lambda more: [*[line for line in lines if not more or line != _NOTHING], *more])
+        return self.zoned.listed(settings).addCallback(self._reloaded, settings)
 
-    def goOverTo(self, settings: Settings) -> list[str]:
+    def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
+        lines = self.goOverTo(settings, zones)
+        loaded = self.zoned.reload(settings, zones)
+        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
+        return lines, loaded
+
+    def goOverTo(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> list[str]:
         """
         Go over to other settings; what cannot change while it runs stays as it was.
+
+        @param zones: those that the settings name, where the caller has found them out.
 
         @return: lines that say what came of it.
 
@@ -173,7 +190,7 @@ class ForwardService(Service):
         before = self.settings
         inForce = before.goingOverTo(settings)
         if not self._worker:
-            checkZones(inForce, zonesIn(inForce))
+            checkZones(inForce, zonesIn(inForce) if zones is None else zones)
         # Whatever can be wrong with the rest is found before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)

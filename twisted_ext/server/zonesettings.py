@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.settings import Settings
 
-__all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "zonesOf"]
+__all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
 
 #: Lines of a master file among which its SOA record is.
 _FIRST_LINES: Final = 1000
+
+#: Entries of a folder that are looked at in one step.
+_ENTRIES: Final = 500
 
 #: How the files of a folder of zones may be named, besides the zone's name itself.
 _ENDINGS: Final = (".zone", ".db", ".txt")
@@ -203,15 +207,31 @@ def zonesOf(settings: Settings) -> list[ZoneSettings]:
     @raise BadDescription: a zone is there twice, or a folder or list cannot be read; says which.
     """
     found: dict[bytes, ZoneSettings] = {}
-    for zone in [ZoneSettings.fromText(text) for text in settings.zone]:
+    for _ in gather(settings, found):
+        pass
+    return list(found.values())
+
+
+def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[None]:
+    """
+    Find out the same in short steps.
+
+    @param found: where they are put, by their names.
+
+    @raise BadDescription: see L{zonesOf}.
+    """
+    for text in settings.zone:
+        zone = ZoneSettings.fromText(text)
         before = found.setdefault(zone.name, zone)
         if before is not zone and before.values != zone.values:
             raise BadDescription(f"zone {zone.text} is there twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
+        yield
     for path in settings.zones:
-        for zone in _inFolder(path) if os.path.isdir(path) else _inList(path):
-            # What was said of a single zone goes before.
-            found.setdefault(zone.name, zone)
-    return list(found.values())
+        for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
+            if each is not None:
+                # What was said of a single zone goes before.
+                found.setdefault(each.name, each)
+            yield
 
 
 def apexIn(path: str) -> str:
@@ -252,17 +272,20 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else os.path.abspath(path)
 
 
-def _inFolder(path: str) -> Iterator[ZoneSettings]:
+def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
     """
-    Go through the files of a folder, each of them a zone with the file's name.
+    Go through the files of a folder, each of them a zone with the file's name; L{None} comes while there is none to tell of yet.
     """
     folder = os.path.abspath(path)
+    parts: list[list[str]] = []
     try:
         with os.scandir(folder) as entries:
-            names = sorted([entry.name for entry in entries if entry.name[0] != "." and entry.name[-1] != "~" and entry.is_file()])
+            while some := list(islice(entries, _ENTRIES)):
+                parts.append(sorted([entry.name for entry in some if entry.name[0] != "." and entry.name[-1] != "~" and entry.is_file()]))
+                yield None
     except OSError as error:
         raise BadDescription(f"zones: {path}: {error.strerror or error}") from None
-    for name in names:
+    for name in merge(*parts):
         stem = name
         if name.endswith(_ENDINGS):
             stem = name.rpartition(".")[0]

@@ -1,0 +1,54 @@
+"""
+Long work in short turns, so that queries are answered between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["paced"]
+
+#: Seconds that a turn may take.
+_TURN: Final = 0.01
+
+
+def paced(reactor: IReactorTime, steps: Iterator[object], turn: float | None = None) -> Deferred[None]:
+    """
+    Take steps until there are no more of them.
+
+    @param steps: each of them short. What it raises ends the work.
+    @param turn: seconds after which the reactor has its turn.
+
+    @return: fires when all is done, at once where that takes no longer than one turn; fails with what a step raised. Whoever cancels it
+        ends the work.
+    """
+    later: list[IDelayedCall] = []
+
+    def stop(_: object) -> None:
+        for call in later:
+            call.cancel()
+        close = getattr(steps, "close", None)
+        if close is not None:
+            close()
+
+    done: Deferred[None] = Deferred(stop)
+
+    def go() -> None:
+        later.clear()
+        end = reactor.seconds() + (_TURN if turn is None else turn)
+        try:
+            for _ in steps:
+                if reactor.seconds() >= end:
+                    later.append(reactor.callLater(0, go))
+                    return
+        except Exception:
+            done.errback()
+            return
+        done.callback(None)
+
+    go()
+    return done
