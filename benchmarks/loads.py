@@ -42,11 +42,11 @@ _PATIENCE: Final = 1.0
 Transport = Literal["udp", "tcp"]
 
 
-@dataclass(frozen=True)
 #: Times that dnsperf is started for one measurement.
 _TRIES: Final = 3
 
 
+@dataclass(frozen=True)
 class Load:
     """
     What came of some seconds of asking.
