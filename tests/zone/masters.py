@@ -14,12 +14,14 @@ from twisted_ext.zone.reading import readMaster
 __all__ = ["linesOf", "readText", "setsOf"]
 
 
-def readText(text: str | bytes, apex: str = "example.", *, quick: bool = True, ttl: int | None = None, path: str = "") -> Reading:
+def readText(
+    text: str | bytes, apex: str = "example.", *, quick: bool = True, ttl: int | None = None, path: str = "", rrClass: int = 1
+) -> Reading:
     """
     Read a zone whose text the test has.
     """
     octets = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    return readMaster(octets, nameFromText(apex), quick=quick, ttl=ttl, path=path)
+    return readMaster(octets, nameFromText(apex), quick=quick, ttl=ttl, path=path, rrClass=rrClass)
 
 
 def linesOf(reading: Reading) -> list[str]:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.masters import linesOf, readText
+from twisted_ext.errors import BadZone
 from twisted_ext.limits import Limit
 from twisted_ext.zone import reading as module
 from twisted_ext.zone.limits import ENTRIES_UNCLOSED
@@ -70,6 +71,25 @@ class RecordTests(SynchronousTestCase):
             'c.example. 1 TXT "("',
             'd.example. 1 TXT "\\255\\195\\164"',
         )
+
+    def test_classes(self) -> None:
+        """
+        A file of another class is read as such, said or not and generated ones as well; what is of class IN is left out with a warning, and
+        types that mean something in class IN only are refused. No image is built of it.
+        """
+        for quick in (True, False):
+            text = "$TTL 60\n@ SOA a b 1 2 3 4 5\nx CH TXT y\n$GENERATE 1-2 g$ TXT z\nx IN TXT z\nx A 192.0.2.1\n"
+            reading = readText(text, rrClass=3, quick=quick, path="z")
+            self.assertEqual([line.split()[0] for line in linesOf(reading)], ["example.", "x.example.", "g1.example.", "g2.example."])
+            self.assertEqual(
+                [str(each) for each in reading.complaints],
+                [
+                    "z:5:6: warning: class IN where CH was expected; the record is left out",
+                    "z:6:3: nobody here knows what A records of class CH hold",
+                ],
+            )
+            self.assertEqual(reading.builder.nodes[b"\x01x"][6:8], b"\x00\x03")
+            self.assertRaises(BadZone, reading.builder.finish)
 
     def test_escapedNames(self) -> None:
         """

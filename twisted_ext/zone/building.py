@@ -14,6 +14,7 @@ from typing import Final
 from zlib import crc32
 
 from twisted_ext.errors import BadZone
+from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
@@ -69,13 +70,15 @@ class ImageBuilder:
     @ivar counts: how many records a key has, where it is more than one.
     @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
     @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
+    @ivar rrClass: of all records; an image is built of class IN only.
     @ivar header: what the image says of itself, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "header")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "rrClass", "header")
 
-    def __init__(self, apexName: bytes) -> None:
+    def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
         self.apexName = apexName
+        self.rrClass = rrClass
         self.nodes: dict[bytes, bytes] = {b"": b""}
         self.counts: dict[bytes, int] = {}
         self.marks: dict[bytes, int] = {}
@@ -120,7 +123,7 @@ class ImageBuilder:
 
         @return: the image.
 
-        @raise BadZone: there is no SOA, or more than one; or it is larger than an image can be.
+        @raise BadZone: there is no SOA, or more than one; it is larger than an image can be; or it is not of class IN.
         """
         return b"".join(self._parts(fingerprint))
 
@@ -158,6 +161,8 @@ class ImageBuilder:
                 os.close(folder)
 
     def _parts(self, fingerprint: bytes) -> list[bytes | array[int]]:
+        if self.rrClass != IN:
+            raise BadZone(f"{nameToText(self.apexName)} is of class {className(self.rrClass)}; only zones of class IN are served")
         nodes, counts = self.nodes, self.counts
         if next(iter(nodes), None) != b"":
             # The apex is node 0.

@@ -62,7 +62,7 @@ class Reading:
     """
     What a master file gave.
 
-    @ivar builder: the records, as those who build images take them.
+    @ivar builder: the records, as those who build images take them, and the class of them all.
     @ivar complaints: in the order of the file.
     @ivar unsaid: how many complaints more there are.
     @ivar sources: every file that was read.

@@ -31,7 +31,7 @@ from twisted_ext.zone.limits import (
     MASTER_OCTETS,
     RECORDS_GENERATED,
 )
-from twisted_ext.zone.scanning import Unclosed, entryEnd, goesOn, normalized
+from twisted_ext.zone.scanning import Unclosed, afterwards, entryEnd, goesOn, normalized
 from twisted_ext.zone.skimming import MOST_TTL, formsOf, gathered, skim
 
 __all__ = ["Reader", "readMaster"]
@@ -45,13 +45,19 @@ _TO_APEX: Final = 0xC00C
 #: Octets between an owner's labels and the rdata.
 _BETWEEN: Final = 12
 
+#: Types whose rdata are known for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
+_INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
+
+
 class _Enough(Exception):
     """
     So much is wrong that going on tells nobody more.
     """
 
 
-def readMaster(source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True) -> Reading:
+def readMaster(
+    source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True, rrClass: int = IN
+) -> Reading:
     """
     Read a zone.
 
@@ -61,8 +67,9 @@ def readMaster(source: bytes | str, apex: bytes, *, path: str = "", ttl: int | N
         it is empty.
     @param ttl: seconds, for records before any $TTL that say none.
     @param quick: take the fast path where that is possible; what is read is the same.
+    @param rrClass: of all records, said or not. Those of another class than IN are there to be looked at: no image is built of them.
     """
-    reader = Reader(apex, ttl, quick)
+    reader = Reader(apex, ttl, quick, rrClass)
     reader.read(source, path)
     return reader.reading
 
@@ -86,11 +93,11 @@ class Reader:
 
     __slots__ = (
         "apex", "suffix", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks",
-        "mixed", "reading", "quick", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
+        "mixed", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
     )  # fmt: skip
 
-    def __init__(self, apex: bytes, ttl: int | None, quick: bool) -> None:
-        builder = ImageBuilder(apex)
+    def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
+        builder = ImageBuilder(apex, rrClass)
         self.reading = Reading(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.apex = apex.lower()
@@ -102,7 +109,8 @@ class Reader:
         self.forms = formsOf(ttl)
         self.owners: dict[bytes, bytes] = {}
         self.names: dict[bytes, bytes] = {}
-        self.quick = quick
+        # The fast path knows the usual class only.
+        self.quick, self.rrClass = quick and rrClass == IN, rrClass
         self._path = ""
         self._line = 0
         self._opened: list[tuple[int, int]] = []
@@ -298,7 +306,7 @@ class Reader:
                 self._unclosed += 1
                 if self._unclosed > ENTRIES_UNCLOSED.default:
                     raise _Enough from None
-                return _afterwards(data, data.find(b"\n", error.offset) + 1)
+                return afterwards(data, data.find(b"\n", error.offset) + 1)
         text = data[start:end].decode("utf-8", "surrogateescape").removesuffix("\n")
         try:
             tokens = Tokens(text, self.origin)
@@ -327,13 +335,15 @@ class Reader:
             tokens.take("")
             raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
-        if rrClass not in (None, IN):
-            # All of a file should be of one class (RFC 1035, section 5.2); what rdata of another mean, nobody here knows.
-            wrong = badRecord(f"class {className(rrClass or 0)} where IN was expected; the record is left out", tokens.column)
-            self._complainOf(wrong, text, number, False)
+        if rrClass not in (None, self.rrClass):
+            # All of a file should be of one class (RFC 1035, section 5.2).
+            what = f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected; the record is left out"
+            self._complainOf(badRecord(what, tokens.column), text, number, False)
             return
         if isMeta(rrType):
             raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
+        if self.rrClass != IN and rrType in _INTERNET:
+            raise badRecord(f"nobody here knows what {typeName(rrType)} records of class {className(self.rrClass)} hold", tokens.column)
         column = tokens.column
         rdata = declarationOf(rrType).fromTokens(tokens).wire
         seconds = self._lifetime(ttl, rrType, rdata, column)
@@ -347,7 +357,7 @@ class Reader:
         if self.outside:
             return
         labels = self.owner or b""
-        self.place(labels, rrType, labels + _head(_TO_APEX, rrType, IN, seconds, len(rdata)) + rdata)
+        self.place(labels, rrType, labels + _head(_TO_APEX, rrType, self.rrClass, seconds, len(rdata)) + rdata)
 
     def _own(self, name: bytes) -> None:
         self.outside = not isBelow(name.lower(), self.apex)
@@ -444,7 +454,8 @@ class Reader:
             raise badRecord(f"{self._generated} records are generated; {int(RECORDS_GENERATED.default)} are the most", column)
         owner = Template(tokens.take("the owner's name"), tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
-        head = " ".join([*([str(ttl)] if ttl is not None else []), className(IN if rrClass is None else rrClass), typeName(rrType)])
+        said = className(self.rrClass if rrClass is None else rrClass)
+        head = " ".join([*([str(ttl)] if ttl is not None else []), said, typeName(rrType)])
         parts = [tokens.take("the rdata")]
         begin = tokens.column
         while tokens.more():
@@ -487,14 +498,3 @@ def _has(octets: bytes, length: int, record: bytes) -> bool:
             return True
         position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
     return False
-
-
-def _afterwards(data: bytes, position: int) -> int:
-    """
-    @return: where a line begins that looks like a new entry, at C{position} or behind it.
-    """
-    if not position:
-        return len(data)
-    while position < len(data) and data[position : position + 1] in b" \t\n)":
-        position = data.find(b"\n", position) + 1 or len(data)
-    return position

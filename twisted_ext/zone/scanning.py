@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted_ext.wire.tokens import TOKEN
 
-__all__ = ["Unclosed", "entryEnd", "goesOn", "normalized"]
+__all__ = ["Unclosed", "afterwards", "entryEnd", "goesOn", "normalized"]
 
 #: How many octets are looked at first; eight times as many where these do not hold all of the entry.
 _FIRST: Final = 4096
@@ -94,3 +94,14 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
             place = opened[0] if opened else 0
             raise Unclosed(start + place, f"what begins here does not end within {most} octets")
         size *= 8
+
+
+def afterwards(data: bytes, position: int) -> int:
+    """
+    @return: where a line begins that looks like a new entry, at C{position} or behind it.
+    """
+    if not position:
+        return len(data)
+    while position < len(data) and data[position : position + 1] in b" \t\n)":
+        position = data.find(b"\n", position) + 1 or len(data)
+    return position
