@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from tests.server.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadChange, StorageFault
 from twisted_ext.server.changing import Changing, Made
+from twisted_ext.zone.differences import Difference, applied
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.journal import Journal
 from twisted_ext.zone.limits import IMAGE_PAUSE
@@ -43,14 +45,15 @@ class ChangingTests(SynchronousTestCase):
         """
         return Changing(self.clock, self.zone, self.journal, self.disk, **options)  # type: ignore[arg-type]
 
-    def add(self, changing: Changing, line: str) -> Deferred[Version]:
+    def add(self, changing: Changing, *lines: str) -> Deferred[Version]:
         """
-        Add a record.
+        Add records.
         """
 
         def make(version: Version) -> Made:
             transaction = Transaction(version)
-            transaction.add(record(line))
+            for line in lines:
+                transaction.add(record(line))
             return transaction.commit()
 
         return changing.change(make)
@@ -205,6 +208,40 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.zone.current.serial, 10 + 225)
         self.assertEqual(self.zone.current.image.serial, version.serial)
         self.assertEqual(textsOf(self.journal.replayed(zoneOf().current)), textsOf(self.zone.current))
+
+    def test_compactedInSteps(self) -> None:
+        """
+        While a zone goes over to its next image others have their turn after so many sets of records, however many are in one change.
+        """
+        built: list[Deferred[Image]] = []
+
+        def compact(version: Version) -> Deferred[Image]:
+            version.compacted(self.path + ".image")
+            built.append(Deferred())
+            return built[-1]
+
+        changing = self.changing(compact=compact)
+        steps: list[int] = []
+
+        def counted(version: Version, differences: Sequence[Difference]) -> Version:
+            steps.append(len(differences))
+            return applied(version, differences)
+
+        with patch.object(Version, "crowded", property(lambda version: len(version.overlay) > 20)):
+            for number in range(21):
+                self.add(changing, f"n{number} 60 A 192.0.2.9")
+                self.disk.settle()
+            for number in range(10):
+                self.add(changing, *[f"m{number}-{each} 60 A 192.0.2.9" for each in range(20)])
+                self.disk.settle()
+            before = textsOf(self.zone.current)
+            with patch("twisted_ext.server.changing.applied", counted), patch("twisted_ext.server.changing._STEP", 40):
+                built[0].callback(Image.open(self.path + ".image"))
+                while self.clock.getDelayedCalls():
+                    self.clock.advance(0)
+        self.assertEqual(textsOf(self.zone.current), before)
+        self.assertEqual(len(built), 1)
+        self.assertEqual(steps, [3, 2, 2, 2, 2])
 
     def test_notCompacted(self) -> None:
         """

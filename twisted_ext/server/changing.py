@@ -31,8 +31,8 @@ Made = tuple[Version, Difference] | None
 #: Has something done by somebody who may wait for disks.
 Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 
-#: How many differences are put onto a new image before others have their turn: 5 ms of work.
-_STEP: Final = 64
+#: How many sets of records are put onto a new image, or taken from it, before others have their turn: 5 ms of work.
+_STEP: Final = 500
 
 _log: Final = Logger()
 
@@ -295,13 +295,17 @@ class Changing:
         since = self._since
         if since is None or self._closed:
             return
+        count = sets = 0
+        while count < len(since) and sets < _STEP:
+            sets += 2 + len(since[count].removed) + len(since[count].added)
+            count += 1
         try:
-            version = applied(version, since[:_STEP])
+            version = applied(version, since[:count])
         except DNSFault as fault:
             self._since = None
             _log.error("the new image of {zone} is of no use: {fault}", zone=nameToText(self.zone.apex), fault=fault)
             return
-        del since[:_STEP]
+        del since[:count]
         if since:
             self._clock.callLater(0, self._follow, version)
             return
