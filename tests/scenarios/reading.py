@@ -115,8 +115,22 @@ class Entry:
         """
         @param section: C{"ANSWER"}, C{"AUTHORITY"} or C{"ADDITIONAL"}.
         """
-        lines = [_SUPERFLUOUS.sub(r"\1", line) for line in self.sections.get(section, ())]
-        return groupRecords([recordFromText(line, b"\x00", TTL) for line in lines])
+        return groupRecords(self.listed(section))
+
+    def listed(self, section: str) -> list[RRSet]:
+        """
+        @param section: as for L{records}.
+
+        @return: its records one by one, in their order: one that is written twice is there twice.
+        """
+        origin = b"\x00"
+        records = []
+        for line in self.sections.get(section, ()):
+            if line.startswith("$ORIGIN"):
+                origin = nameFromText(line.split()[1])
+                continue
+            records.append(recordFromText(_SUPERFLUOUS.sub(r"\1", line), origin, TTL))
+        return records
 
     def __repr__(self) -> str:
         return f"<Entry of line {self.line}: {self.sections.get('QUESTION')}>"

@@ -1,0 +1,308 @@
+"""
+Playing scenarios that were written for servers: a server of ours on a memory network, with listeners, fast lane and gates, and as many
+clients as a scenario has addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
+from tests.server.askers import Asker, Datagrams
+from twisted_ext.server.access import Access
+from twisted_ext.server.authority import Alone, Zones
+from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.errands import opcodesOf, transfersIn
+from twisted_ext.server.finishing import Finishing
+from twisted_ext.server.gates import standardGates
+from twisted_ext.server.keys import Keys
+from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.replication import Replication
+from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.wire import codes
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.tsig import replySigned, verify
+from twisted_ext.zone.zones import Zone
+
+__all__ = ["Asked", "Mismatch", "Served", "check"]
+
+#: Where the server is, and where clients are of which nothing is said.
+_SERVER: Final = "192.0.2.53"
+_CLIENT: Final = "127.0.0.1"
+
+#: Seconds that an exchange has; all those of a scenario take less than one, so that times that it names are the ones it means.
+_EXCHANGE: Final = 0.03
+
+_HEADER: Final = codes.QR | codes.AA | codes.TC | codes.RD | codes.RA | codes.AD | codes.CD
+_COOKIE: Final = 10
+_KEEPALIVE: Final = 11
+_OPT: Final = 41
+
+#: Octets of a MAC of hmac-sha256 and of what follows it in a record.
+_MAC: Final = 32
+
+#: Words of MATCH whose meaning is known here. MOCK_CLIENT says that a query is sent as it stands, as all are here.
+_MATCHES: Final = frozenset(
+    ("all", "ednsdata", "server_cookie", "EXTRA_PACKETS", "CONNECTION_CLOSED", "TCP", "UDP", "MOCK_CLIENT", "OPCODE", "NOTIFY")
+)
+
+#: Settings that are understood, and those that ask for no more than is checked step by step.
+_SETTINGS: Final = frozenset(
+    (
+        "server", "local-data", "provide-xfr", "answer-cookie", "cookie-secret", "access-control", "edns-tcp-keepalive",
+        "edns-tcp-keepalive-timeout",
+    )
+)
+
+
+class Mismatch(AssertionError):
+    """
+    An answer is not what a scenario wants.
+    """
+
+
+class Asked:
+    """
+    What came of a query.
+
+    @ivar wire: the query.
+    @ivar client: who asked.
+    @ivar stream: whether by TCP.
+    @ivar replies: the messages that came.
+    @ivar lost: whether the connection is no more.
+    @ivar now: seconds since 1970, as the server has it.
+    """
+
+    def __init__(self, wire: bytes, client: str, stream: bool, replies: list[bytes], lost: bool, now: float) -> None:
+        self.wire = wire
+        self.client = client
+        self.stream = stream
+        self.replies = replies
+        self.lost = lost
+        self.now = now
+
+
+def ednsOf(entry: Entry) -> tuple[tuple[int, bytes], ...]:
+    """
+    @return: the EDNS options that an entry has in hexadecimal digits.
+    """
+    octets = bytes.fromhex("".join([line for line in entry.raw if line != "HEX_EDNSDATA_END"]))
+    options = []
+    while octets:
+        end = 4 + int.from_bytes(octets[2:4], "big")
+        options.append((int.from_bytes(octets[:2], "big"), octets[4:end]))
+        octets = octets[end:]
+    return tuple(options)
+
+
+def queryOf(entry: Entry) -> bytes:
+    """
+    @return: the message that an entry stands for, under id 0.
+    """
+    question = entry.question
+    assert question is not None
+    flags = entry.flags | (codes.Opcode.NOTIFY << 11 if "NOTIFY" in entry.match else 0)
+    opt = EDNS(1232, 0, ednsOf(entry)).toWire() if entry.raw else b""
+    more = b"".join([_recordOf(rrset) for rrset in entry.records("ADDITIONAL")])
+    count = bool(opt) + len(entry.records("ADDITIONAL"))
+    return b"\0\0" + flags.to_bytes(2, "big") + b"\0\1\0\0\0\0" + count.to_bytes(2, "big") + question.toWire() + opt + more
+
+
+def _recordOf(rrset: RRSet) -> bytes:
+    (rdata,) = rrset.rdatas
+    numbers = rrset.rrType.to_bytes(2, "big") + rrset.rrClass.to_bytes(2, "big") + rrset.ttl.to_bytes(4, "big")
+    return rrset.name + numbers + len(rdata).to_bytes(2, "big") + rdata
+
+
+class Served:
+    """
+    A server with what a scenario sets up, and its clients.
+
+    @ivar keys: those that it knows.
+    @ivar cookies: its cookies, where it gives any.
+    """
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, *, keys: tuple[str, ...] = (), fetched: str = "", idle: float | None = None
+    ) -> None:
+        """
+        @param folder: for zones from elsewhere.
+        @param keys: those of which the program that the scenario was written for knows.
+        @param fetched: a zone that comes from the client's address.
+        """
+        unknown = {key for key, _ in scenario.config} - _SETTINGS
+        if unknown:
+            raise BadScenario(f"settings that are not known: {', '.join(sorted(unknown))}")
+        said = dict(scenario.config)
+        self.network = MemoryNetwork(seed=1)
+        self.network.shape(delay=0.001)
+        self._hosts: dict[str, MemoryReactor] = {}
+        self._streams: dict[str, Asker] = {}
+        reactor = self._reactor = self.network.reactor(_SERVER)
+        zones = Zones()
+        tables: list[ZoneSettings] = []
+        data = [value for key, value in scenario.config if key == "local-data"]
+        if data:
+            origin = next(line.split()[0] for line in data if not line.startswith("$"))
+            zones.put(Zone.fromText("\n".join([*data, ""]), origin))
+            allowed = [value.split()[0] for key, value in scenario.config if key == "provide-xfr"]
+            tables.append(ZoneSettings.fromTable({"name": origin.rstrip("."), "allow-transfer": allowed}))
+        if fetched:
+            tables.append(ZoneSettings.fromTable({"name": fetched, "primaries": [_CLIENT]}))
+        shared = self.keys = Keys.fromTexts(keys)
+        self.cookies = Cookies(bytes.fromhex(said["cookie-secret"])) if said.get("answer-cookie") == "yes" else None
+        self._replication = Replication(reactor, zones, str(folder), today=reactor.seconds)
+        self._replication.adopt(tables, shared)
+        errands = self._replication.errands
+        gates = standardGates(
+            keys=shared, cookies=self.cookies, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=reactor.seconds
+        )
+        self._responder = responder = Responder(
+            Alone(zones),
+            reactor,
+            gates=gates,
+            errands=errands,
+            lane=laneFor(Access({"allow": ["any"]})),
+            finishing=Finishing(recursion=False),
+        )
+        self._datagrams = DatagramListener(reactor, responder, _SERVER)
+        self._servings = StreamServings(Responding(responder), reactor, idle=idle)
+        self._listener = StreamListener(reactor, responder, _SERVER, servings=self._servings)
+
+    def __enter__(self) -> Served:
+        self._datagrams.start()
+        self._listener.start()
+        self._replication.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        for stream in self._streams.values():
+            stream.transport.abortConnection()
+        self._responder.close()
+        for each in (self._replication, self._datagrams, self._listener):
+            each.stop()
+        self._servings.close()
+        self.network.advance(1)
+        if kind is None:
+            left = [line for host in (self._reactor, *self._hosts.values()) for line in host.pending()]
+            assert not left, left
+
+    def ask(self, step: Step) -> Asked:
+        """
+        Send the query of a step.
+        """
+        entry = step.entry
+        assert entry is not None and entry.match <= _MATCHES, step
+        client = step.words[step.words.index("ADDRESS") + 1] if "ADDRESS" in step.words else _CLIENT
+        if client not in self._hosts:
+            self._hosts[client] = self.network.reactor(client)
+        wire = queryOf(entry)
+        now = self._reactor.seconds()
+        if "TCP" in entry.match:
+            stream = self._streams.get(client)
+            if stream is None:
+                stream = self._streams[client] = Asker.at(self.network, self._hosts[client], _SERVER)
+            stream.messages.clear()
+            if not stream.lost:
+                stream.ask(wire)
+                self.network.advance(_EXCHANGE)
+            return Asked(wire, client, True, list(stream.messages), stream.lost, now)
+        socket = Datagrams()
+        port = self._hosts[client].listenUDP(0, socket)
+        port.write(wire, (_SERVER, 53))
+        self.network.advance(_EXCHANGE)
+        port.stopListening()
+        return Asked(wire, client, False, socket.replies, False, now)
+
+    def pass_(self, step: Step) -> None:
+        """
+        Let the time pass that a step names.
+        """
+        assert step.words[0] == "ELAPSE", step
+        self.network.advance(float(step.words[1]))
+
+
+def _records(sets: Iterable[RRSet]) -> list[tuple[bytes, int, int, int, str]]:
+    return sorted(
+        [
+            (rrset.name.lower(), rrset.rrType, rrset.rrClass, rrset.ttl, rdataToText(rrset.rrType, rdata))
+            for rrset in sets
+            if rrset.rrType != _OPT
+            for rdata in rrset.rdatas
+        ]
+    )
+
+
+def _wanted(condition: object, said: str) -> None:
+    if not condition:
+        raise Mismatch(said)
+
+
+def check(asked: Asked, entry: Entry, cookies: Cookies | None, keys: Keys) -> None:
+    """
+    @raise Mismatch: what came of a query is not what an entry says.
+    """
+    assert entry.match <= _MATCHES, entry
+    if "CONNECTION_CLOSED" in entry.match:
+        _wanted(asked.lost and not asked.replies, "the connection is still there")
+        return
+    _wanted(asked.replies and not asked.lost, "no reply")
+    _wanted(len(asked.replies) == 1 or "EXTRA_PACKETS" in entry.match, "several replies")
+    messages = [Message.fromWire(each).check() for each in asked.replies]
+    opcode = codes.Opcode.NOTIFY if "NOTIFY" in entry.match else codes.Opcode.QUERY
+    for message in messages:
+        _wanted((message.id, message.flags >> 11 & 15, message.rcode) == (0, opcode, entry.rcode), f"{message!r}")
+        _wanted("all" not in entry.match or message.flags & _HEADER == entry.flags, f"flags {message.flags:#x}")
+    first = messages[0]
+    _wanted(first.questions == (entry.question,), f"{first.questions}")
+    # DO of these entries says that there is an OPT record: their queries do not set that bit, and it has to be the query's (RFC 3225,
+    # section 3).
+    _wanted(("DO" in entry.reply) <= (first.edns is not None and not first.edns.flags & codes.DO), "no OPT record")
+    answer = tuple([rrset for message in messages for rrset in message.records()[0]])
+    if "ANSWER" in entry.sections or "all" in entry.match:
+        _wanted(_records(answer) == _records(entry.listed("ANSWER")), f"answer {_records(answer)}")
+    if first.questions[0].rrType == 252:
+        _wanted((answer[0].rrType, answer[-1].rrType) == (SOA, SOA), "a transfer that is not whole")
+    if "all" in entry.match:
+        for message in messages:
+            _wanted(_records(message.authority) == _records(entry.records("AUTHORITY")), f"authority {message.authority}")
+        _checkSigned(asked, entry, keys)
+    options = () if first.edns is None else first.edns.options
+    if "ednsdata" in entry.match:
+        _wanted(options == ednsOf(entry), f"options {options}")
+    _wanted(asked.stream or _KEEPALIVE not in dict(options), "told by UDP for how long to keep a connection (RFC 7828, section 3.3.1)")
+    if "server_cookie" in entry.match:
+        cookie = dict(options).get(_COOKIE, b"")
+        assert cookies is not None
+        _wanted(cookie[:8] in asked.wire and Cookies(*cookies.secrets).check(asked.client, cookie, asked.now)[1], f"cookie {cookie.hex()}")
+
+
+def _checkSigned(asked: Asked, entry: Entry, keys: Keys) -> None:
+    signatures = entry.records("ADDITIONAL")
+    if not signatures:
+        _wanted(not any(Message.fromWire(each).check().additional for each in asked.replies), "additional records")
+        return
+    (octets,) = asked.replies
+    asking = verify(asked.wire, keys, asked.now)
+    _wanted(asking.good, f"our reading of the query's signature: {asking!r}")
+    _wanted(verify(octets, keys, asked.now, requestMac=asking.mac).good, f"a signature that does not hold: {octets.hex()}")
+    # A MAC covers names as they were sent. The one that the scenario has is of a reply without compression: it is what we would sign that
+    # with. What there is of ours beside the MAC is the same.
+    message = Message.fromWire(octets).check()
+    question, header = entry.question, octets[:10] + b"\0\0"
+    assert question is not None
+    plain = header + question.toWire() + b"".join([_recordOf(rrset) for rrset in message.answer])
+    expected = b"".join([_recordOf(rrset) for rrset in signatures])
+    _wanted(replySigned(plain, asking, asked.now)[0][len(plain) :].lower() == expected.lower(), f"would be signed otherwise: {plain.hex()}")
+    _wanted(octets[-len(expected) :].lower().startswith(expected.lower()[: -_MAC - 6]), "another key, time or algorithm")
