@@ -98,6 +98,7 @@ class Server:
         limiting: Limiting | None = None,
         access: Access | None = None,
         cookies: Cookies | None = None,
+        required: Sequence[str] = (),
         remembers: bool = True,
         eager: bool = False,
         prefetch: bool = False,
@@ -113,12 +114,13 @@ class Server:
         self.inner = CannedSource(RECORDS, denial)
         self.source = Caching(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
-        self.lane = laneFor(access, rates, cookies, limiting=limiting, today=clock.seconds)
+        self.lane = laneFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
         for group in self.lane.groups:
             if not remembers:
                 group.datagrams = group.messages = Forgetful()
             elif eager:
-                group.datagrams, group.messages = Table(1 << 20, sights=0), Table(1 << 20, sights=0, stream=True)
+                group.datagrams = Table(1 << 20, sights=0, shown=group.shown)
+                group.messages = Table(1 << 20, sights=0, stream=True)
         gates = standardGates(rates=rates, cookies=cookies, today=clock.seconds)
         self.responder = Responder(
             self.source,

@@ -156,8 +156,10 @@ class Served:
         if data:
             origin = next(line.split()[0] for line in data if not line.startswith("$"))
             zones.put(Zone.fromText("\n".join([*data, ""]), origin))
-            allowed = [value.split()[0] for key, value in scenario.config if key == "provide-xfr"]
-            tables.append(ZoneSettings.fromTable({"name": origin.rstrip("."), "allow-transfer": allowed}))
+            allowed = [value.split() for key, value in scenario.config if key == "provide-xfr"]
+            singly = [words[0] for words in allowed if "COMPATIBLE" in words]
+            table = {"name": origin.rstrip("."), "allow-transfer": [words[0] for words in allowed], "one-answer": singly}
+            tables.append(ZoneSettings.fromTable(table))
         if fetched:
             tables.append(ZoneSettings.fromTable({"name": fetched, "primaries": [_CLIENT]}))
         shared = self.keys = Keys.fromTexts(keys)
@@ -168,13 +170,14 @@ class Served:
         gates = standardGates(
             keys=shared, cookies=self.cookies, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=reactor.seconds
         )
+        required = [value.split()[0] for key, value in scenario.config if key == "access-control" and value.endswith(" allow_cookie")]
         self._responder = responder = Responder(
             Alone(zones),
             reactor,
             gates=gates,
             errands=errands,
-            lane=laneFor(Access({"allow": ["any"]})),
-            finishing=Finishing(recursion=False),
+            lane=laneFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
+            finishing=Finishing(recursion=False, idle=idle),
         )
         self._datagrams = DatagramListener(reactor, responder, _SERVER)
         self._servings = StreamServings(Responding(responder), reactor, idle=idle)

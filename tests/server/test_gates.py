@@ -163,6 +163,53 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual((reply.rcode, reply.questions, len(reply.edns.options)), (Rcode.NOERROR, (), 1))
         self.assertEqual(self.ask(query[:12] + optOf()).rcode, Rcode.FORMERR)
 
+    def test_cookieRequired(self) -> None:
+        """
+        Of whom a cookie is required, nobody gets an answer by UDP without a good one, whoever was answered before: he gets a good one, or
+        comes by TCP. Others need none.
+        """
+        far = "10.1.2.3"
+        for required in ((NEAR,), ()):
+            self.server = Server(self.clock, cookies=self.cookies, required=required, eager=True)
+            plain, empty = queryOf(), queryOf(opt=optOf())
+            asking = queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))
+            wrong = queryOf(opt=optOf(options=[(COOKIE, b"clientA1" + bytes(16))]))
+            edns = self.ask(asking).edns
+            assert edns is not None
+            good = queryOf(opt=optOf(options=edns.options))
+            mixed = queryOf("wWw.Example.test", opt=optOf(options=edns.options))
+            for _ in range(3):
+                for query, rcode, truncated in (
+                    (good, 0, 0), (mixed, 0, 0), (plain, Rcode.REFUSED, TC), (empty, Rcode.REFUSED, TC), (asking, Rcode.BADCOOKIE, 0),
+                    (wrong, Rcode.BADCOOKIE, 0),
+                ):  # fmt: skip
+                    reply = self.ask(query)
+                    expected = (rcode, truncated, not rcode) if required else (0, 0, True)
+                    self.assertEqual((reply.rcode, reply.flags & TC, bool(reply.answer)), expected)
+                    self.assertEqual(reply.edns is not None and bool(reply.edns.options), query not in (plain, empty))
+                    self.assertTrue(self.ask(query, far).answer or query in (good, mixed))
+                    octets = self.server.stream(query)
+                    assert octets is not None
+                    self.assertEqual(octets[3] & 15, 0)
+            # The one that is good is given from what is kept.
+            kept = self.server.lane.clients.find(NEAR, self.clock.seconds()).group
+            self.assertEqual((kept.shown, len(kept.datagrams) > 0), (bool(required), True))
+            asked = self.server.responder.counters.ready
+            self.ask(good)
+            self.assertEqual(self.server.responder.counters.ready, asked)
+
+    def test_keepalive(self) -> None:
+        """
+        A keepalive option that says a time is malformed in a query by TCP, and not looked at by UDP (RFC 7828, sections 3.2.1 and 3.3.1).
+        """
+        for octets, rcode in ((b"", 0), (b"\x00\xff", Rcode.FORMERR)):
+            query = queryOf(opt=optOf(options=[(11, octets)]))
+            for _ in range(3):
+                self.assertEqual(self.ask(query).rcode, 0)
+                reply = self.server.stream(query)
+                assert reply is not None
+                self.assertEqual(Message.fromWire(reply).check().rcode, rcode)
+
     def test_noCookies(self) -> None:
         """
         Without a secret cookies are options like any others.

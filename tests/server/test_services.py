@@ -325,7 +325,7 @@ class ReloadTests(ServiceCase):
         restarting = {setting.name for setting in SETTINGS if not setting.live}
         self.assertEqual(
             restarting,
-            {"interface", "port", "workers", "role", "state", "cache-size", "cookies", "cookie-secret"}
+            {"interface", "port", "tcp-idle", "workers", "role", "state", "cache-size", "cookies", "cookie-secret", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IPushProducer
 
 from tests.queries import optOf
 from tests.server.askers import Asker, Datagrams, transferOf
-from tests.server.replicas import KEYS, PRIMARY, Host, ReplicaTestCase
+from tests.server.replicas import KEYS, PRIMARY, Host, ReplicaTestCase, soaOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
 from twisted_ext.server.transferring import Transferring
 from twisted_ext.wire.codes import Rcode
@@ -98,6 +98,30 @@ class TransferringTests(ReplicaTestCase):
         asker.ask(transferOf(id=9)[0], transferOf(id=10)[0])
         self.network.advance(5)
         self.assertEqual({each[:2] for each in asker.messages}, {b"\x00\x07", b"\x00\x09", b"\x00\x0a"})
+
+    def test_oneAnswer(self) -> None:
+        """
+        Whoever can read no more gets each record in a message of its own, whole zones and changes; the others do not.
+        """
+        self.primary.serve()
+        there = self.there[0]
+        for grants, single in (((PRIMARY,), False), (("any",), True), (("key=one.key",), True), (("key=two.key",), False)):
+            self.primary.adopt(allow_transfer=("any",), one_answer=grants)
+            octets, mac = transferOf(key=KEY, now=there.seconds())
+            asker = self.asked(octets, 1)
+            counts = [len(Message.fromWire(each).records()[0]) for each in asker.messages]
+            place = self.primary.zones.at(APEX)
+            assert place is not None and place.zone is not None
+            self.assertEqual(counts, [1] * (place.zone.current.recordCount + 1) if single else [place.zone.current.recordCount + 1])
+            sent = {(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in asker.records}
+            self.assertEqual(sent, textsOf(place.zone.current))
+            verifying = StreamVerifying({KEY.name: KEY}, mac)
+            self.assertTrue(all(verifying.feed(each, there.seconds()).good for each in asker.messages))
+        self.primary.adopt(allow_transfer=("any",), one_answer=("any",))
+        before = soaOf(int(self.primary.serial()))
+        self.primary.change("new 300 A 192.0.2.9", "new 300 A 192.0.2.10")
+        counts = [len(Message.fromWire(each).records()[0]) for each in self.asked(transferOf(soa=before)[0], 1).messages]
+        self.assertEqual(counts, [1] * 6)
 
     def test_denied(self) -> None:
         """

@@ -21,15 +21,19 @@ class Group:
     @ivar action: C{"allow"}, C{"refuse"}, or C{"drop"} for those who get no reply at all.
     @ivar datagrams: replies by UDP that have been given before.
     @ivar messages: the same by streams, where replies may be longer.
+    @ivar shown: whether they are answered by UDP only if they show a cookie.
     """
 
-    __slots__ = ("name", "action", "datagrams", "messages")
+    __slots__ = ("name", "action", "datagrams", "messages", "shown")
 
-    def __init__(self, name: str, action: str = "allow", datagrams: Table | None = None, messages: Table | None = None) -> None:
+    def __init__(
+        self, name: str, action: str = "allow", datagrams: Table | None = None, messages: Table | None = None, shown: bool = False
+    ) -> None:
         self.name = name
         self.action = action
         self.datagrams = Table() if datagrams is None else datagrams
         self.messages = Table(stream=True) if messages is None else messages
+        self.shown = shown
 
     def clear(self) -> None:
         """

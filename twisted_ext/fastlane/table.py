@@ -167,14 +167,18 @@ class Table:
 
     __slots__ = (
         "find", "quick", "echo", "_seen", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "_stream", "_shaped",
+        "_shown",
     )  # fmt: skip
 
-    def __init__(self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False) -> None:
+    def __init__(
+        self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False, shown: bool = False
+    ) -> None:
         """
         @param most: octets that all entries may take.
         @param sights: queries seen once that are remembered; 0 to take in what is seen for the first time.
         @param echo: know queries by their second shape as well, see L{twisted_ext.fastlane.shape}.
         @param stream: replies may have as many octets as a message can have.
+        @param shown: what was answered to who has shown a cookie is for nobody who shows none.
         """
         self._most = int(LANE_BYTES.pick(most)) // 2
         slots = int(LANE_SIGHTS.pick(sights)) if sights is None or sights else 0
@@ -182,6 +186,7 @@ class Table:
         self._mask = slots - 1
         self.echo = echo
         self._stream = stream
+        self._shown = shown
         # Whether anything was ever kept by its second shape: where not, there is no need to make it out.
         self._shaped = False
         self._young: dict[bytes, Entry] = {}
@@ -239,7 +244,7 @@ class Table:
         end = shape.questionEnd
         size = _STREAM if self._stream else shape.size
         if shape.cookie is None:
-            if len(reply) + 2 > size:
+            if self._shown or len(reply) + 2 > size:
                 return None
             return reply[:10] + datagram[12:end] + reply[end - 2 :]
         if cookie is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Cataloging"]
 
 #: What the zones of a catalog are told as the catalog itself is.
-_SHARED: Final = ("allow-transfer", "notify", "allow-notify", "zonemd")
+_SHARED: Final = ("allow-transfer", "one-answer", "notify", "allow-notify", "zonemd")
 
 _log: Final = Logger()
 

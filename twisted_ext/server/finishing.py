@@ -28,9 +28,6 @@ _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 _EDE: Final = 15
 
-#: For how long a connection is kept between requests, in tenths of a second: told whoever asks for it (RFC 7828, section 3.3.2).
-_IDLE: Final = int(CLIENT_STREAM_IDLE.default * 10).to_bytes(2, "big")
-
 #: Characters of an extended error's text that are passed on.
 _TEXT: Final = 200
 
@@ -56,14 +53,25 @@ class Finishing:
         (RFC 7314); L{None} where nobody is told.
     """
 
-    def __init__(self, *, size: int | None = None, minimal: bool = True, identity: Identity | None = None, recursion: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        size: int | None = None,
+        minimal: bool = True,
+        identity: Identity | None = None,
+        recursion: bool = True,
+        idle: float | None = None,
+    ) -> None:
         """
         @param minimal: leave out what was not asked for: name servers and their addresses.
         @param recursion: whether others are asked, so that RA is set.
+        @param idle: seconds for which a connection is kept between requests.
         """
         self.size = int(DATAGRAM_SIZE.pick(size))
         self.expiring: Callable[[bytes], float | None] | None = None
         self._minimal = minimal
+        # In tenths of a second, for whoever asks for it (RFC 7828, section 3.3.2).
+        self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
         self._available = RA if recursion else 0
         self._nsid = (identity or Identity()).nsid
         self._plainOPT = EDNS(self.size).toWire()
@@ -139,7 +147,7 @@ class Finishing:
             if seconds is not None:
                 options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
         if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
-            options.append((_KEEPALIVE, _IDLE))
+            options.append((_KEEPALIVE, self._idle))
         return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
 
 

@@ -220,12 +220,17 @@ class SignatureGate:
 class CookieGate:
     """
     Cookies are of one of two lengths, and all replies to who has one carry one of ours (RFC 7873, section 5.2).
+
+    Of some, a good one is required before anything is looked up for them by UDP: who shows another gets a good one in place of the answer
+    (sections 5.2.3 and 5.2.4), and who shows none, as one who knows of none, is sent to TCP.
     """
 
     name = "cookie"
 
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
     _ASKED_FOR: Final = Refusal(Rcode.NOERROR, bare=True)
+    _WRONG: Final = Refusal(Rcode.BADCOOKIE)
+    _MISSING: Final = Refusal(Rcode.REFUSED, truncated=True)
 
     def __init__(self, cookies: Cookies, today: Callable[[], float]) -> None:
         """
@@ -245,6 +250,10 @@ class CookieGate:
         if request.questionEnd == 12:
             # A question about the cookie alone (RFC 7873, section 5.4).
             return self._ASKED_FOR if request.cookie else self._MALFORMED
+        if request.record.group.shown and not request.verified and request.transport == "udp":
+            # Whoever signs shows more than an address, and what is no question has grants of its own.
+            if not request.opcode and request.signature is None:
+                return self._WRONG if request.cookie else self._MISSING
         return None
 
 

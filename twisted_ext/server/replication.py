@@ -52,12 +52,12 @@ class _Terms:
     What was said of one zone.
     """
 
-    __slots__ = ("primaries", "transfer", "notify", "notices", "digest")
+    __slots__ = ("primaries", "transfer", "singly", "notify", "notices", "digest")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.primaries: list[RemoteServer] = []
         self.notify: list[RemoteServer] = []
-        self.transfer = self.notices = _NOBODY
+        self.transfer = self.singly = self.notices = _NOBODY
         self.digest = ""
         if zone is not None:
             self._read(zone, keys)
@@ -66,6 +66,7 @@ class _Terms:
         try:
             self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
             self.transfer = Grants.fromTexts(zone.texts("allow-transfer"))
+            self.singly = Grants.fromTexts(zone.texts("one-answer"))
             self.notify = [RemoteServer.fromText(text, keys) for text in zone.texts("notify")]
             self.notices = Grants.fromTexts(zone.texts("allow-notify"))
         except BadDescription as fault:
@@ -303,12 +304,12 @@ class Replication:
         if place is None:
             return None
         terms = self._terms.get(apex)
-        grants = _NOBODY if terms is None else terms.transfer
-        if not grants:
-            return Offer(None, grants)
+        if terms is None or not terms.transfer:
+            return Offer(None, _NOBODY)
+        grants = terms.transfer
         zone = place.served()
         version = None if zone is None or place.state == EXPIRED else zone.current
         secondary = self._watched(apex)
         if secondary is not None:
-            return Offer(version, grants, secondary.journal, secondary.expires)
-        return Offer(version, grants, self._journal(apex))
+            return Offer(version, grants, secondary.journal, secondary.expires, terms.singly)
+        return Offer(version, grants, self._journal(apex), singly=terms.singly)

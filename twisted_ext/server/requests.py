@@ -32,6 +32,7 @@ _STREAM: Final = int(MESSAGE_SIZE.default)
 
 _MOST_NAME: Final = 255
 _TSIG: Final = 250
+_KEEPALIVE: Final = 11
 _IXFR: Final = 251
 
 #: What stands between the root as owner and the payload size of an OPT record.
@@ -320,6 +321,8 @@ class Request:
         self.edns = edns
         if self.transport == "udp":
             self.size = min(max(edns.payloadSize, _LEAST), _MOST)
+        elif edns.options and not edns.version and edns.option(_KEEPALIVE):
+            raise BadMessage("a time in a query's keepalive option (RFC 7828, section 3.2.1)")
 
     def _readRecords(self, position: int, authorities: int, additionals: int) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from twisted_ext.errors import BadDescription
 from twisted_ext.fastlane.lane import Lane
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.interfaces import IAnswerSource
@@ -114,7 +115,7 @@ def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
 
 
 def _finishing(settings: Settings) -> Finishing:
-    return Finishing(identity=_identity(settings), recursion=settings.role != "serve")
+    return Finishing(identity=_identity(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
 
 
 def _identity(settings: Settings) -> Identity:
@@ -157,6 +158,9 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     """
     Access(_rules(settings))
     Limiting(exempt=settings.responseExempt)
+    Access({"allow": settings.requireCookie})
+    if settings.requireCookie and not settings.cookies:
+        raise BadDescription("require-cookie: nobody can show a cookie where cookies is no; have cookies, or require none")
     return _gates(settings, Rates(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 
@@ -197,6 +201,7 @@ class Serving:
             self._rates,
             self._cookies,
             limiting=self._limiting,
+            required=settings.requireCookie if settings.cookies else (),
             octets=ZONE_LANE_BYTES.default if large else None,
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
@@ -218,7 +223,7 @@ class Serving:
         self._expiring: Callable[[bytes], float | None] | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
-        self._streams = StreamServings(Responding(self.responder), reactor)
+        self._streams = StreamServings(Responding(self.responder), reactor, idle=settings.tcpIdle)
         self._listeners: list[StreamListener] = []
 
     @property

@@ -12,7 +12,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, HEDGE_SECONDS, STALE_SECONDS, STALE_WAIT
 from twisted_ext.server import kinds
 from twisted_ext.server.access import NEARBY
-from twisted_ext.server.limits import CLIENT_RATE, RESPONSE_RATE, RESPONSE_SLIP, WORKERS
+from twisted_ext.server.limits import CLIENT_RATE, CLIENT_STREAM_IDLE, RESPONSE_RATE, RESPONSE_SLIP, WORKERS
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Kind, Value
@@ -96,6 +96,14 @@ def _settings() -> Iterable[Setting]:
         live=False,
     )
     yield Setting("port", kinds.PORT, 53, "Listen at this port, for UDP and TCP", short="p", group=listening, live=False)
+    yield Setting(
+        "tcp-idle",
+        kinds.Number(CLIENT_STREAM_IDLE, "seconds", whole=False),
+        CLIENT_STREAM_IDLE.default,
+        "Seconds between requests for which a connection is kept, told to clients that ask for it (RFC 7828)",
+        group=listening,
+        live=False,
+    )
     yield Setting("workers", kinds.Number(WORKERS), 1, "Processes that share the port", group=listening, live=False)
     serving = "What to serve"
     yield Setting(
@@ -202,6 +210,14 @@ def _settings() -> Iterable[Setting]:
         group=guarding,
         live=False,
     )
+    yield Setting(
+        "require-cookie",
+        kinds.PREFIX,
+        (),
+        "Answer these addresses by UDP only if they show a cookie of this server; who shows none is sent to TCP",
+        group=guarding,
+        live=False,
+    )
     yield Setting("minimal-any", kinds.FLAG, True, "Answer questions for type ANY with one record (RFC 8482)", group=guarding)
     yield Setting(
         "client-rate",
@@ -276,6 +292,7 @@ class Settings:
 
     interface: tuple[str, ...]
     port: int
+    tcpIdle: float
     workers: int
     role: str
     zone: tuple[str, ...]
@@ -304,6 +321,7 @@ class Settings:
     drop: tuple[str, ...]
     cookies: bool
     cookieSecret: str
+    requireCookie: tuple[str, ...]
     minimalAny: bool
     clientRate: int
     responseRate: int

@@ -56,17 +56,24 @@ class Offer:
     @ivar grants: who may have it.
     @ivar journal: what has changed in it, or L{None}.
     @ivar expires: seconds for which it still holds, of a zone that is another server's; L{None} of one that is our own.
+    @ivar singly: who of them gets each record in a message of its own.
     """
 
-    __slots__ = ("version", "grants", "journal", "expires")
+    __slots__ = ("version", "grants", "journal", "expires", "singly")
 
     def __init__(
-        self, version: Version | None, grants: Grants, journal: Differences | None = None, expires: float | None = None
+        self,
+        version: Version | None,
+        grants: Grants,
+        journal: Differences | None = None,
+        expires: float | None = None,
+        singly: Grants | None = None,
     ) -> None:
         self.version = version
         self.grants = grants
         self.journal = journal
         self.expires = expires
+        self.singly = singly
 
 
 class Transferring:
@@ -174,6 +181,7 @@ class Transferring:
             opt=_opt(request, offer),
             most=request.size,
             seal=self._seal(request),
+            single=offer.singly is not None and offer.singly.allows(request.client, request.keyName),
         )
         return _Counted(made, over)
 

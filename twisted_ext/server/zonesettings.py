@@ -42,6 +42,9 @@ def _zoneSettings() -> Iterable[Setting]:
         "primaries", kinds.REMOTE, (), "Servers to fetch it from, in place of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
     )
     yield Setting("allow-transfer", kinds.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
+    yield Setting(
+        "one-answer", kinds.GRANT, (), "Who of them gets each record in a message of its own, as old servers want it: 192.0.2.7, key=NAME"
+    )
     yield Setting("notify", kinds.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
     yield Setting("allow-notify", kinds.GRANT, (), "Who, beside its primaries, may say that it has changed")
     yield Setting(

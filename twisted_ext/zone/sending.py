@@ -19,7 +19,7 @@ from twisted_ext.zone.nodes import rendered
 from twisted_ext.zone.serials import isNewer
 from twisted_ext.zone.versions import Version
 
-__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince"]
+__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince", "singly"]
 
 #: Octets of records as messages have them, and how many records they are.
 Octets = tuple[bytes | memoryview, int]
@@ -68,6 +68,24 @@ def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: boo
     yield last, 1
 
 
+def singly(pieces: Iterable[Octets]) -> Iterator[Octets]:
+    """
+    @return: the same, each record by itself.
+    """
+    for piece, records in pieces:
+        if records == 1:
+            yield piece, 1
+            continue
+        position = 0
+        for _ in range(records):
+            begin = position
+            # Labels above the apex, and a pointer to that.
+            while (length := piece[position]) < 64:
+                position += length + 1
+            position += 12 + (piece[position + 10] << 8 | piece[position + 11])
+            yield piece[begin:position], 1
+
+
 def recordsSince(version: Version, serial: int, journal: Differences | None) -> Iterator[Octets] | None:
     """
     @param serial: what the asker has.
@@ -100,6 +118,7 @@ def messages(
     most: int = _MOST,
     reserve: int = 0,
     seal: Callable[[bytes], bytes] | None = None,
+    single: bool = False,
 ) -> Iterator[bytes]:
     """
     Put records into messages, as many as each has room for. All of them repeat the question, which names the zone: that is where the
@@ -109,14 +128,17 @@ def messages(
     @param opt: a whole OPT record for the first message.
     @param reserve: octets that C{seal} adds.
     @param seal: signs a message.
+    @param single: put one record into each, for readers that know no other way (RFC 5936, section 7.1).
     """
+    if single:
+        pieces = singly(pieces)
     flags = QR | AA | flags & RD
     room = most - reserve - HEADER_OCTETS - len(question)
     parts: list[bytes | memoryview] = []
     octets = len(opt)
     count = 0
     for piece, records in pieces:
-        if octets + len(piece) > room and count:
+        if count and (single or octets + len(piece) > room):
             yield _message(id, flags, question, parts, count, opt, seal)
             parts, octets, count, opt = [], 0, 0, b""
         parts.append(piece)
