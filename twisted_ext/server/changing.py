@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.zone.images import Image
+    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.policies import Policy
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Changing", "Elsewhere", "Keeper", "Made", "threadsOf"]
+__all__ = ["Changing", "Elsewhere", "Keeper", "Made", "Ward", "threadsOf"]
 
 #: What comes of a change: the next version, and what makes the difference; or nothing.
 Made = tuple[Version, Difference] | None
@@ -348,3 +350,29 @@ class Changing:
     def _close(self, ignored: None) -> None:
         if self.journal is not None:
             self.journal.close()
+
+
+class Ward:
+    """
+    What is known of a zone that may be changed.
+
+    @ivar policy: by whom.
+    @ivar serials: how a change chooses the next serial number.
+    @ivar path: its journal's, C{""} without one.
+    @ivar most: octets that the journal may have, or L{None}.
+    @ivar journal: it, once the zone was read or is first changed.
+    @ivar changing: its changes, from the first one on.
+    @ivar keeper: what keeps them in place of a journal, and C{elsewhere} by whom it is asked to.
+    """
+
+    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "keeper", "elsewhere")
+
+    def __init__(self, policy: Policy, serials: str, path: str, most: float | None) -> None:
+        self.policy = policy
+        self.serials = serials
+        self.path = path
+        self.most = most
+        self.journal: Journal | None = None
+        self.changing: Changing | None = None
+        self.keeper: Keeper | None = None
+        self.elsewhere: Elsewhere | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["Compilers", "Job"]
+__all__ = ["Compilers", "Job", "complaintsOf", "numberIn", "sourcesOf"]
 
 #: The module that such a process runs.
 _MODULE: Final = "twisted_ext.zone.compiling"
@@ -299,3 +299,38 @@ class Compilers:
         for compiler in self._running:
             compiler.forget()
             compiler.kill()
+
+
+def complaintsOf(result: Result) -> list[tuple[str, bool]]:
+    """
+    @return: lines C{file:line:column: text}, each with whether there is no zone because of it.
+    """
+    said = result.get("complaints")
+    lines: list[tuple[str, bool]] = []
+    for each in said if isinstance(said, list) else []:
+        if not isinstance(each, dict):
+            continue
+        place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
+        fatal = bool(each.get("fatal"))
+        lines.append((f"{place}: {'' if fatal else 'warning: '}{each.get('text')}", fatal))
+    return lines
+
+
+def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
+    """
+    @return: path, octets and time of change of the files that a zone was made from, its own first.
+    """
+    said = result.get("sources")
+    found: list[tuple[str, int, int]] = []
+    for each in said if isinstance(said, list) else []:
+        if isinstance(each, list) and len(each) == 3:
+            found.append((str(each[0]), int(str(each[1])), int(str(each[2]))))
+    return tuple(found)
+
+
+def numberIn(result: Result, key: str) -> int:
+    """
+    @return: a number that was told of a zone.
+    """
+    value = result.get(key)
+    return value if isinstance(value, int) else 0

@@ -271,6 +271,13 @@ class Images:
             self._release(built)
             self._write(json.dumps(zone) + "\n")
 
+    def discard(self, path: str) -> None:
+        """
+        Remove a file that was made, where it is of use to no zone.
+        """
+        if path not in self._uses:
+            _unlink(path)
+
     def _release(self, built: Built | None) -> None:
         if built is None:
             return

@@ -7,17 +7,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.compilers import Compilers, Job, Result
+from twisted_ext.server.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.images import Built, Images, Source, statusOf
 from twisted_ext.server.limits import BATCH_OCTETS, BATCH_ZONES, LOADING_COMPLAINTS, WATCH_FILES, WATCH_SECONDS
 from twisted_ext.wire.names import nameToText
@@ -81,10 +81,11 @@ class _Wanted:
     @ivar sources: the files of the last attempt, as they were then.
     @ivar pending: whether it is being made ready.
     @ivar again: whether it is to be made ready once more after that.
+    @ivar failed: whether nothing came of the last attempt. It may not be the fault of its files.
     @ivar reloads: who waits for that.
     """
 
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "reloads")
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads")
 
     def __init__(self, zone: ZoneSettings) -> None:
         self.zone = zone.text
@@ -94,7 +95,21 @@ class _Wanted:
         self.sources: tuple[Source, ...] = ((zone.file, *_ABSENT),)
         self.pending = False
         self.again = False
+        self.failed = False
         self.reloads: list[_Reload] = []
+
+    def leave(self, said: str = "") -> None:
+        """
+        Whoever waits need not wait for it any longer.
+
+        @param said: why, in a line for them.
+        """
+        reloads, self.reloads = self.reloads, []
+        for reload in reloads:
+            if said:
+                reload.say(said)
+            reload.left -= 1
+            reload.settle()
 
     @property
     def status(self) -> tuple[tuple[int, int], ...]:
@@ -177,6 +192,7 @@ class Loading:
         self._looking = LoopingCall(self.look)
         self._looking.clock = reactor
         self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+        self._turns = DeferredLock()
         self._logged = 0
         self.settled: Deferred[tuple[int, int]] = Deferred()
         self._starting: _Reload | None = None
@@ -278,17 +294,25 @@ class Loading:
         made: list[Built] = []
         for result in results:
             wanted = self._wanted.get(str(result.get("name")))
-            sources = _sourcesOf(result)
+            sources = sourcesOf(result)
             if wanted is None or (sources and wanted.file != sources[0][0]):
                 # It was to be served from elsewhere, or not at all, before it was ready.
                 continue
-            self._result(wanted, result, sources, made)
+            try:
+                self._result(wanted, result, sources, made)
+            except Exception:
+                # Others came with it.
+                _log.failure("{zone} cannot be served", zone=wanted.zone)
+                wanted.failed = True
+                wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
         if made:
             self.images.note(made)
+        for path in {str(result["image"]) for result in results if result.get("image")}:
+            self.images.discard(path)
 
     def _result(self, wanted: _Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
         wanted.pending = False
-        complaints = _complaintsOf(result)
+        complaints = complaintsOf(result)
         if sources:
             wanted.sources = sources
         first = next((line for line, fatal in complaints if fatal), "")
@@ -296,10 +320,10 @@ class Loading:
             built = Built(
                 wanted.zone,
                 str(result.get("image")),
-                _number(result, "offset"),
-                _number(result, "octets"),
-                _number(result, "serial"),
-                _number(result, "records"),
+                numberIn(result, "offset"),
+                numberIn(result, "octets"),
+                numberIn(result, "serial"),
+                numberIn(result, "records"),
                 sources,
             )
             try:
@@ -311,20 +335,17 @@ class Loading:
             else:
                 self._tell(wanted, complaints, self._news(wanted, built))
                 wanted.serial = built.serial
-        if first or not result.get("image"):
+        wanted.failed = bool(first or not result.get("image"))
+        if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
             self._sink.fail(wanted.apex, first)
             outcome = "nothing is served" if wanted.serial is None else f"serial {wanted.serial} stays in force"
             self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
-        reloads, wanted.reloads = wanted.reloads, []
         if wanted.again:
             wanted.again = False
             self._make([wanted])
-            wanted.reloads = reloads
             return
-        for reload in reloads:
-            reload.left -= 1
-            reload.settle()
+        wanted.leave()
 
     def _news(self, wanted: _Wanted, built: Built) -> str:
         if wanted.serial is None:
@@ -414,21 +435,18 @@ class Loading:
                 seen.add(zone.text)
                 wanted = self._wanted.get(zone.text)
                 if wanted is None or wanted.file != zone.file:
+                    if wanted is not None:
+                        wanted.leave(f"{zone.text}: comes from {zone.file} now")
                     wanted = self._wanted[zone.text] = _Wanted(zone)
                     self._sink.expect(wanted.apex, wanted.file)
                     if not self._found(wanted):
                         changed.append(wanted)
-                elif not wanted.current:
+                elif wanted.failed or not wanted.current:
                     changed.append(wanted)
                 yield
             for text in [text for text in self._wanted if text not in seen]:
-                gone = self._wanted.pop(text)
-                self._sink.remove(gone.apex)
-                self.images.forget(text)
+                self._drop(text)
                 reload.say(f"{text}: is served no more")
-                for other in gone.reloads:
-                    other.left -= 1
-                    other.settle()
                 yield
             size = int(BATCH_ZONES.default)
             for begin in range(0, len(changed), size):
@@ -439,8 +457,24 @@ class Loading:
             reload.begun = True
             reload.settle()
 
-        self._cooperator.cooperate(step()).whenDone().addCallbacks(over, reload.done.errback)
+        # One after the other, so that what was said last is in force in the end.
+        self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(over, reload.done.errback)
         return reload.done
+
+    def release(self, apexes: Collection[bytes]) -> None:
+        """
+        Serve some zones from their files no more, at once: they are to come from elsewhere.
+
+        @param apexes: folded names.
+        """
+        for text in [text for text, wanted in self._wanted.items() if wanted.apex in apexes] if apexes else ():
+            self._drop(text)
+
+    def _drop(self, text: str) -> None:
+        gone = self._wanted.pop(text)
+        self._sink.remove(gone.apex)
+        self.images.forget(text)
+        gone.leave()
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
@@ -457,33 +491,5 @@ class Loading:
             return reload.done
         self._make([wanted], reload)
         reload.begun = True
+        reload.settle()
         return reload.done
-
-
-def _complaintsOf(result: Result) -> list[tuple[str, bool]]:
-    """
-    @return: lines C{file:line:column: text}, each with whether there is no zone because of it.
-    """
-    said = result.get("complaints")
-    lines: list[tuple[str, bool]] = []
-    for each in said if isinstance(said, list) else []:
-        if not isinstance(each, dict):
-            continue
-        place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
-        fatal = bool(each.get("fatal"))
-        lines.append((f"{place}: {'' if fatal else 'warning: '}{each.get('text')}", fatal))
-    return lines
-
-
-def _sourcesOf(result: Result) -> tuple[Source, ...]:
-    said = result.get("sources")
-    found: list[Source] = []
-    for each in said if isinstance(said, list) else []:
-        if isinstance(each, list) and len(each) == 3:
-            found.append((str(each[0]), int(str(each[1])), int(str(each[2]))))
-    return tuple(found)
-
-
-def _number(result: Result, key: str) -> int:
-    value = result.get(key)
-    return value if isinstance(value, int) else 0

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadImage, BudgetSpent, DNSFault
+from twisted_ext.errors import BadImage, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.wire.names import ROOT, nameToText
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.versions import Version
 
-__all__ = ["Replaying", "Steps", "compacted", "finished", "journalName", "replaying"]
+__all__ = ["Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
 
 #: Characters of a file's name before what is put behind it.
 _MOST_NAME: Final = 200
@@ -62,6 +62,30 @@ def compacted(path: str, version: Version, origin: bytes) -> Version:
         _log.error("{fault}", fault=fault)
         return version
     return Version(image) if image.apex == version.apex and originOf(image) == origin else version
+
+
+def begun(path: str, version: Version, most: float | None = None) -> Journal:
+    """
+    Begin the journal of a zone that is in force already.
+
+    @param most: octets that it may have.
+
+    @return: it, which has nothing that is not in the version.
+
+    @raise StorageFault: it cannot be written, or there is one that leads elsewhere.
+    """
+    from twisted_ext.zone.journal import Journal, originOf
+
+    journal = Journal(path, version.apexName, most=most)
+    try:
+        if journal.newest is None:
+            journal.clear(originOf(version.image))
+        elif journal.newest != version.serial:
+            raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; have the zone loaded anew")
+    except StorageFault:
+        journal.close()
+        raise
+    return journal
 
 
 def replaying(journal: Journal, version: Version) -> Steps:

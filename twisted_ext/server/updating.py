@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
-from twisted_ext.server.changing import Changing, Elsewhere, Keeper, threadsOf
+from twisted_ext.server.changing import Changing, Elsewhere, Keeper, Ward, threadsOf
 from twisted_ext.server.errands import Errand, Outcome, errandKey
-from twisted_ext.server.replaying import Steps, compacted, finished, journalName, replaying
+from twisted_ext.server.replaying import Steps, begun, compacted, finished, journalName, replaying
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
@@ -47,24 +47,6 @@ _NOT_AUTHORITATIVE: Final = 20
 _LONG: Final = 2**16
 
 _log: Final = Logger()
-
-
-class _Ward:
-    """
-    A zone that may be changed.
-    """
-
-    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "keeper", "elsewhere")
-
-    def __init__(self, policy: Policy, serials: str, path: str, most: float | None) -> None:
-        self.policy = policy
-        self.serials = serials
-        self.path = path
-        self.most = most
-        self.journal: Journal | None = None
-        self.changing: Changing | None = None
-        self.keeper: Keeper | None = None
-        self.elsewhere: Elsewhere | None = None
 
 
 class Updating:
@@ -116,7 +98,7 @@ class Updating:
         self._folder = folder
         self._compact = compact
         self._today = today or time
-        self._wards: dict[bytes, _Ward] = {}
+        self._wards: dict[bytes, Ward] = {}
 
     @classmethod
     def among(
@@ -225,8 +207,12 @@ class Updating:
         @param keeper: what keeps the changes in place of a journal, and C{elsewhere} by whom it is asked to.
         """
         ward = self._wards.get(apex)
+        if ward is not None and ward.elsewhere != elsewhere:
+            # It comes from elsewhere now, and what kept its changes has nothing to do with it any more.
+            self.forbid(apex)
+            ward = None
         if ward is None:
-            ward = self._wards[apex] = _Ward(policy, serials, path, most)
+            ward = self._wards[apex] = Ward(policy, serials, path, most)
             ward.keeper, ward.elsewhere = keeper, elsewhere
         else:
             # Its journal stays open where it is.
@@ -318,7 +304,7 @@ class Updating:
             os.unlink(self._imagePath(ward))
         return version
 
-    def _read(self, ward: _Ward, version: Version) -> Generator[None, None, _Ward]:
+    def _read(self, ward: Ward, version: Version) -> Generator[None, None, Ward]:
         """
         @return: with the zone's journal.
         """
@@ -341,10 +327,10 @@ class Updating:
     def _pathOf(self, apex: bytes) -> str:
         return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
-    def _imagePath(self, ward: _Ward) -> str:
+    def _imagePath(self, ward: Ward) -> str:
         return ward.path + ".image"
 
-    def _changingOf(self, ward: _Ward, zone: Zone) -> Changing | None:
+    def _changingOf(self, ward: Ward, zone: Zone) -> Changing | None:
         """
         @return: L{None} while what was there before is still being written.
         """
@@ -364,7 +350,7 @@ class Updating:
             changing.zone = zone
         return changing
 
-    def _compacting(self, ward: _Ward) -> Callable[[Version], Deferred[Image]] | None:
+    def _compacting(self, ward: Ward) -> Callable[[Version], Deferred[Image]] | None:
         compact = self._compact
         if compact is None or not ward.path:
             return None
@@ -401,6 +387,13 @@ class Updating:
             # By TCP he could show that he is where he says.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
         zone = self._find(apex)
+        if zone is not None and ward.path and ward.journal is None:
+            # It was put in force before anybody might change it.
+            try:
+                ward.journal = begun(ward.path, zone.current, ward.most)
+            except StorageFault as fault:
+                _log.error("{fault}", fault=fault)
+                return self._UNKEPT
         changing = None if zone is None else self._changingOf(ward, zone)
         if changing is None:
             return self._ABSENT
@@ -439,7 +432,7 @@ class Updating:
 
     # -- the end
 
-    def _closed(self, ward: _Ward | None) -> Deferred[None]:
+    def _closed(self, ward: Ward | None) -> Deferred[None]:
         if ward is not None and ward.changing is not None:
             return ward.changing.close()
         if ward is not None and ward.journal is not None:

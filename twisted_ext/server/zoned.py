@@ -343,6 +343,8 @@ class Zoned:
                 return succeed([])
             loading = self._open([])
         self.keys = keys or self.keys
+        # Whoever has them from now on puts them there anew.
+        loading.release({zone.name for zone in zones if not zone.file})
         if self._replication is not None:
             self._adopt(zones)
         elif any(len(zone.values) > 2 or not zone.file for zone in zones):

@@ -1,0 +1,128 @@
+"""
+Tests of L{twisted_ext.server.loading} when zones are made ready anew: at the same time, in vain, or for nobody any more.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from tests.server.loaded import LoadingCase
+from twisted_ext.errors import BadZone
+from twisted_ext.server.compilers import Job
+from twisted_ext.server.images import Built
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.wire.names import nameFromText
+
+
+class ReloadingTests(LoadingCase):
+    """
+    Tests for L{Loading<twisted_ext.server.loading.Loading>}.
+    """
+
+    def test_triedAgain(self) -> None:
+        """
+        A zone of which nothing came is tried again at the next reload, although its file has not changed: it may have been the disk, or a
+        process that was ended.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone, run=False)
+        (job,) = self.compilers.jobs
+        self.compilers.jobs.clear()
+        self.compilers.took(job.failed("the process that made it ready has ended"))
+        self.assertIn("has ended", self.said("example.org"))
+        self.assertEqual(self.finish(loading.reload([zone])), ["example.org.: serial 1, 3 records"])
+        self.assertEqual((self.serial("example.org"), self.said("example.org")), (1, ""))
+        self.assertEqual(self.finish(loading.reload([zone])), [])
+
+    def test_noProcess(self) -> None:
+        """
+        Where no process can be started, whoever waits is told so and waits no longer.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone)
+
+        def add(job: Job) -> None:
+            self.compilers.took(job.failed("no process can be started"))
+
+        apex = nameFromText("example.org")
+        first, again = loading.reloadZone(apex), loading.reloadZone(apex)
+        (job,) = self.compilers.jobs
+        self.compilers.jobs.clear()
+        with patch.object(self.compilers, "add", add):
+            self.compilers.took(job.failed("the process has ended"))
+            waiting = loading.reloadZone(apex)
+        for each in (first, again, waiting):
+            self.assertIn("no process can be started", str(self.successResultOf(each)))
+        self.assertEqual(self.serial("example.org"), 1)
+
+    def test_lastCounts(self) -> None:
+        """
+        Of several reloads at the same time the zones of the last one are served in the end, even if an earlier one has many more.
+        """
+        many = [self.write(f"z{number}.example") for number in range(40)]
+        loading = self.load()
+        first = loading.reload(many)
+        last = loading.reload(many[:1])
+        self.finish(first)
+        self.finish(last)
+        self.assertEqual([place.text for place in self.zones], ["z0.example."])
+
+    def test_movedMeanwhile(self) -> None:
+        """
+        Whoever waits for a zone that comes from another file before it is ready waits no longer; nor where there is no such zone any more.
+        """
+        loading = self.load(self.write("example.org"), run=False)
+        waiting = loading.reloadZone(nameFromText("example.org"))
+        self.write("elsewhere", serial=5)
+        moved = loading.reload([ZoneSettings.of("example.org", str(self.folder / "elsewhere"))])
+        self.finish(moved)
+        self.assertIn("elsewhere", str(self.successResultOf(waiting)))
+        self.assertEqual(self.serial("example.org"), 5)
+        self.successResultOf(loading.settled)
+        waiting = loading.reloadZone(nameFromText("example.org"))
+        loading.release({nameFromText("example.org")})
+        self.assertEqual(self.successResultOf(waiting), [])
+        self.compilers.run()
+        self.assertIsNone(self.zones.at(nameFromText("example.org")))
+
+    def test_noLeftovers(self) -> None:
+        """
+        Images that nobody has a use for do not stay on the disk: of zones that are not served any more when they are ready, and such as
+        cannot be put in force.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone)
+        images = self.folder / "state" / "zones"
+        before = sorted(images.glob("*.image"))
+        refused = loading.reloadZone(nameFromText("example.org"))
+        with patch.object(self.placing, "loaded", side_effect=BadZone("not newer")):
+            self.finish(refused)
+        self.assertEqual(self.said("example.org"), "not newer")
+        self.assertEqual(sorted(images.glob("*.image")), before)
+        gone = loading.reloadZone(nameFromText("example.org"))
+        self.finish(loading.reload([]))
+        self.successResultOf(gone)
+        self.assertEqual(list(images.glob("*.image*")), [])
+
+    def test_oneOfMany(self) -> None:
+        """
+        What nobody has thought of ends one zone, not those that came with it.
+        """
+        zones = [self.write(name) for name in ("example.net", "example.org")]
+        loading = self.load(*zones)
+        loaded = self.placing.loaded
+
+        def unthoughtOf(apex: bytes, file: str, built: Built) -> None:
+            if built.zone == "example.net.":
+                raise ZeroDivisionError
+            loaded(apex, file, built)
+
+        for name in ("example.net", "example.org"):
+            self.write(name, serial=2)
+        with patch.object(self.placing, "loaded", unthoughtOf):
+            said = self.finish(loading.reload(zones))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIn("example.net.: cannot be served; the log says why", said)
+        self.assertEqual([self.serial(name) for name in ("example.net", "example.org")], [1, 2])
+        self.finish(loading.reload(zones))
+        self.assertEqual(self.serial("example.net"), 2)
