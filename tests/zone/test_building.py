@@ -63,6 +63,24 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 30, 2), (16, 60, 1)])
         self.assertEqual(image.tally(image.find(b"\x01a")), 3)
 
+    def test_settlesCase(self) -> None:
+        """
+        Records that differ in the case of their names only are one, the first of them; where octets are no names, or names that are not
+        folded, they differ (RFC 4034, section 6.2; RFC 6840, section 5.1).
+        """
+        image = Image(
+            builder(
+                "a 60 MX 1 B.test.", "a 60 MX 1 b.Test.", "a 60 MX 1 c.test.", "c 60 CNAME b.test.", "C 60 CNAME B.TEST.",
+                'a 60 TXT "x"', 'a 60 TXT "X"', "a 60 SVCB 1 b.test.", "a 60 SVCB 1 B.test.",
+                "a 60 SRV 66 1 1 b.test.", "a 60 SRV 98 1 1 b.test.",
+            ).finish()
+        )  # fmt: skip
+        several, one = image.at(b"\x01a"), image.at(b"\x01c")
+        assert several is not None and one is not None
+        self.assertEqual([(rrset.rrType, len(rrset.rdatas)) for rrset in several.sets], [(15, 2), (16, 2), (33, 2), (64, 2)])
+        self.assertEqual(several.sets[0].rdatas[0], b"\x00\x01\x01B\x04test\x00")
+        self.assertEqual([rrset.rdatas for rrset in one.sets], [(b"\x01b\x04test\x00",)])
+
     def test_settlesSignatures(self) -> None:
         """
         Signatures of one type are a set, with one TTL; those of different types are not.

@@ -61,6 +61,16 @@ class LoadingTests(SynchronousTestCase):
         self.assertEqual(self.complaints(result), [(5, True)])
         self.assertEqual(self.image.read_bytes(), before)
 
+    def test_sameAlias(self) -> None:
+        """
+        An alias that stands there twice, in other case, is one.
+        """
+        result = self.load("$TTL 60\n" + HEAD + "www CNAME other.test.\nWWW CNAME Other.Test.\n")
+        self.assertIn("image", result)
+        self.assertEqual(self.complaints(result), [])
+        report = vet(("$TTL 60\n" + HEAD + "www CNAME other.test.\nWWW CNAME Other.Test.\n").encode(), nameFromText("example.")).report
+        self.assertEqual([(each.check, each.line) for each in report.findings if each.check != "soa-values"], [("repeated", 4)])
+
     def test_told(self) -> None:
         """
         What is only odd is told, and served.

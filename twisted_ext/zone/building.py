@@ -33,6 +33,7 @@ from twisted_ext.zone.nodes import (
     WILDCARD,
     decoded,
     flagsOf,
+    gathered,
     isSettled,
     keyBelow,
     recordsOf,
@@ -212,7 +213,7 @@ class ImageBuilder:
             records = nodes[key]
             if (key or records[2:4] == _START) and isSettled(records, len(key)):
                 continue
-            several = recordsOf(decoded(records, len(key), apexName), len(key))
+            several = recordsOf(gathered(decoded(records, len(key), apexName)), len(key))
             nodes[key] = b"".join(several)
             counts[key] = len(several)
         self.mixed.clear()

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.folding import distinct
 
 __all__ = [
     "CUT",
@@ -258,8 +259,8 @@ def _order(rrset: RRSet) -> int:
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
     """
-    Put the sets of one node in order: types ascending, equal rdata once, one TTL for each set (RFC 2181, section 5),
-    signatures apart by the type that they cover. Sets without records are left out.
+    Put the sets of one node in order: types ascending, equal rdata once (in whatever case their names are), one TTL for each set
+    (RFC 2181, section 5), signatures apart by the type that they cover. Sets without records are left out.
     """
     groups: dict[int, list[RRSet]] = {}
     for rrset in sets:
@@ -272,7 +273,7 @@ def _merged(parts: list[RRSet]) -> RRSet:
     first = parts[0]
     if len(parts) == 1 and len(first.rdatas) == 1:
         return first
-    rdatas = tuple(dict.fromkeys([rdata for part in parts for rdata in part.rdatas]))
+    rdatas = distinct(first.rrType, [rdata for part in parts for rdata in part.rdatas])
     return RRSet(first.name, first.rrType, first.rrClass, min([part.ttl for part in parts]), rdatas)
 
 

@@ -5,13 +5,11 @@ The records of a zone in canonical order and form (RFC 4034, section 6), as they
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadMessage
-from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf
 from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.nodes import sortKey
 
 if TYPE_CHECKING:
@@ -21,43 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["canonicalOf", "canonicalRecords", "orderedNodes", "recordsOf"]
 
 _fixed: Final = Struct(">HHIH").pack
-
-#: Types whose rdata ends with names that are folded, and how many octets stand before them: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
-#: RP, AFSDB, RT, PX, SRV, KX, DNAME.
-_ENDING: Final = dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 14, 17, 39), 0) | dict.fromkeys((15, 18, 21, 26, 36), 2) | {33: 6}
-
-_RRSIG: Final = 46
-
-#: Octets of an RRSIG before the signer's name.
-_SIGNER: Final = 18
-
-
-@lru_cache(1024)
-def _isFolded(rrType: int) -> bool:
-    return any(field.folded for field in declarationOf(rrType).fields)
-
-
-def canonicalOf(rrType: int, rdata: bytes) -> bytes:
-    """
-    @return: the rdata in canonical form. What is no rdata of its type is left as it is.
-    """
-    before = _ENDING.get(rrType)
-    if before is not None:
-        return rdata.lower() if not before else rdata[:before] + rdata[before:].lower()
-    if not _isFolded(rrType):
-        return rdata
-    if rrType == _RRSIG:
-        position = _SIGNER
-        try:
-            while length := rdata[position]:
-                position += length + 1
-        except IndexError:
-            return rdata
-        return rdata[:_SIGNER] + rdata[_SIGNER:position].lower() + rdata[position:]
-    try:
-        return canonicalRdata(rrType, rdata)
-    except BadMessage:
-        return rdata
 
 
 def orderedNodes(version: Version) -> Iterator[Node]:

@@ -14,10 +14,11 @@ from twisted_ext.zone.building import ImageBuilder
 from twisted_ext.zone.checking import check, owned
 from twisted_ext.zone.complaints import Complaint, Reading
 from twisted_ext.zone.findings import FATAL, WARNING, Finding, Report
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.limits import LOCATED_OCTETS
 from twisted_ext.zone.locating import Locating
-from twisted_ext.zone.nodes import CNAME, DNAME, Node, decoded, keyBelow
+from twisted_ext.zone.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow
 from twisted_ext.zone.reading import Reader
 from twisted_ext.zone.versions import Version
 
@@ -102,7 +103,7 @@ def refused(builder: ImageBuilder) -> Report:
     report = Report()
     for key, mark in builder.marks.items():
         if mark & (CNAME | DNAME) and builder.counts.get(key, 1) > 1:
-            owned(Node(key, decoded(builder.nodes[key], len(key), builder.apexName), mark, 0), report)
+            owned(Node(key, gathered(decoded(builder.nodes[key], len(key), builder.apexName)), mark, 0), report)
     return report
 
 
@@ -121,7 +122,7 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
             place = position + len(key)
             _, rrType, _, ttl, size = _fixed(records, place)
             position = place + _BETWEEN + size
-            rdata = records[place + _BETWEEN : position]
+            rdata = canonicalOf(rrType, records[place + _BETWEEN : position])
             if (rrType, rdata) in seen:
                 twice.add(rrType)
             seen.add((rrType, rdata))

@@ -1,0 +1,65 @@
+"""
+Rdata in canonical form (RFC 4034, section 6.2), which says as well whether two records are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf
+
+__all__ = ["canonicalOf", "distinct"]
+
+#: Types whose rdata ends with names that are folded, and how many octets stand before them: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
+#: RP, AFSDB, RT, PX, SRV, KX, DNAME.
+_ENDING: Final = dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 14, 17, 39), 0) | dict.fromkeys((15, 18, 21, 26, 36), 2) | {33: 6}
+
+_RRSIG: Final = 46
+
+#: Octets of an RRSIG before the signer's name.
+_SIGNER: Final = 18
+
+
+@lru_cache(1024)
+def _isFolded(rrType: int) -> bool:
+    return any(field.folded for field in declarationOf(rrType).fields)
+
+
+def canonicalOf(rrType: int, rdata: bytes) -> bytes:
+    """
+    @return: the rdata in canonical form. What is no rdata of its type is left as it is.
+    """
+    before = _ENDING.get(rrType)
+    if before is not None:
+        return rdata.lower() if not before else rdata[:before] + rdata[before:].lower()
+    if not _isFolded(rrType):
+        return rdata
+    if rrType == _RRSIG:
+        position = _SIGNER
+        try:
+            while length := rdata[position]:
+                position += length + 1
+        except IndexError:
+            return rdata
+        return rdata[:_SIGNER] + rdata[_SIGNER:position].lower() + rdata[position:]
+    try:
+        return canonicalRdata(rrType, rdata)
+    except BadMessage:
+        return rdata
+
+
+def distinct(rrType: int, rdatas: Iterable[bytes]) -> tuple[bytes, ...]:
+    """
+    @return: of records of one name and type those that differ, the first of each kind. The case of the names in them makes no difference
+        (RFC 2181, section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
+    """
+    several = dict.fromkeys(rdatas)
+    if len({rdata.lower() for rdata in several}) == len(several):
+        return tuple(several)
+    kinds: dict[bytes, bytes] = {}
+    for rdata in several:
+        kinds.setdefault(canonicalOf(rrType, rdata), rdata)
+    return tuple(kinds.values())
