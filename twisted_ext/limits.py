@@ -21,7 +21,8 @@ __all__ = [
     "FLIGHT_VARIANTS", "ZONE_LOOKUPS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
-    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
+    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_OCTETS",
+    "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
     "LISTENER_BATCH", "LISTENER_BUFFER",
 ]
@@ -338,7 +339,16 @@ NO_EDNS_SIGNS: Final = Limit(default=3, least=2, most=100)
 #: Seconds to spare a server mixed case after it has shown that it does not keep it.
 NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
-#: Octets of one zone by AXFR.
+#: Seconds for the first message of a transfer, the connection included.
+TRANSFER_BEGIN: Final = Limit(default=30.0, least=0.1, most=3600.0)
+
+#: Seconds for each further one.
+TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
+
+#: Seconds for all of a transfer (BIND has the same number).
+TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
+
+#: Octets of one zone by AXFR, for those who have it in memory.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)
 
 # -- the fast lane

@@ -246,7 +246,7 @@ class TransferAbuseTests(ReplicaTestCase):
         """
         self.assertIn("took too long", self.dripped(1000, 45)[0])
         self.assertEqual(self.dripped(20, 600), ("", 1))
-        with patch("twisted_ext.server.fetching.TRANSFER_SECONDS.default", 300):
+        with patch("twisted_ext.transport.transfer.TRANSFER_SECONDS.default", 300):
             self.assertIn("took too long", self.dripped(20, 320)[0])
 
     def test_bogusNames(self) -> None:

@@ -356,7 +356,7 @@ class SecondaryTests(ReplicaTestCase):
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])
-        with patch("twisted_ext.server.secondary.fetch", lambda *_, **__: 1 / 0):
+        with patch("twisted_ext.server.secondary.fetchZone", lambda *_, **__: 1 / 0):
             self.secondary.adopt(primaries=[PRIMARY])
             self.network.advance(1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -11,17 +11,18 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from tests.networks import NetworkTestCase
-from twisted_ext.errors import BadMessage, CallerFault, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.resolver.transferring import transferZone
+from twisted_ext.errors import BadMessage, BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.resolver.transferring import ZoneRecords, transferZone
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.transfer import ZoneReading
+from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.receiving import Receiving
 
 ZONE = nameFromText("example.test")
 SOA = rrsetOf(ZONE, 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
@@ -38,16 +39,46 @@ def message(*records: RRSet, id: int = 7, flags: int = 0x8400, questions: tuple[
     return buildMessage(Message(id, flags, questions, records))
 
 
-class ZoneReadingTests(NetworkTestCase):
+class Reading:
     """
-    Tests for L{ZoneReading}.
+    A transfer that is read as L{transferZone} does.
     """
 
-    def read(self, *messages: bytes, most: int | None = None) -> ZoneReading:
+    def __init__(self, zone: bytes = ZONE, most: int | None = None) -> None:
+        self._came = ZoneRecords(zone)
+        self._receiving = Receiving(zone, 7, "192.0.2.53:53", self._came.keep, most=most)
+
+    @property
+    def done(self) -> bool:
+        """
+        Whether it is whole.
+        """
+        return self._receiving.done
+
+    @property
+    def records(self) -> list[RRSet]:
+        """
+        What has come.
+        """
+        return self._came.records
+
+    def take(self, octets: bytes) -> None:
+        """
+        Take a message.
+        """
+        self._receiving.take(octets, 0)
+
+
+class ZoneRecordsTests(NetworkTestCase):
+    """
+    Tests for L{ZoneRecords} behind L{Receiving}.
+    """
+
+    def read(self, *messages: bytes, most: int | None = None) -> Reading:
         """
         Read messages in turn.
         """
-        reading = ZoneReading(ZONE, 7, "192.0.2.53:53", most)
+        reading = Reading(most=most)
         for each in messages:
             reading.take(each)
         return reading
@@ -68,7 +99,7 @@ class ZoneReadingTests(NetworkTestCase):
         soa = rrsetOf(nameFromText("EXAMPLE.test"), 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
         host = rrsetOf(nameFromText("www.Example.TEST"), 1, "192.0.2.1")
         question = Question(nameFromText("Example.test"), 252)
-        reading = ZoneReading(question.name, 7, "192.0.2.53:53")
+        reading = Reading(question.name)
         for record in (soa, host, soa):
             reading.take(message(record, questions=(question,)))
         self.assertEqual((reading.done, reading.records), (True, [soa, host]))
@@ -125,7 +156,7 @@ class ZoneReadingTests(NetworkTestCase):
             while True:
                 reading.take(message(*HOSTS))
 
-        self.assertRaises(ServerFailed, fill)
+        self.assertRaises(BudgetSpent, fill)
         self.assertLess(len(reading.records), 65535 // 16)
 
 
@@ -238,6 +269,40 @@ class TransferZoneTests(NetworkTestCase):
             self.failureResultOf(asked, CancelledError)
             self.network.advance()
             self.assertEqual(self.here.pending(), [])
+
+    def test_dribbled(self) -> None:
+        """
+        What comes octet by octet is not waited for longer than what does not come; what comes message by message is.
+        """
+        dribble = True
+
+        class Dribbling(Protocol):
+            transport: ITCPTransport
+
+            def dataReceived(self, data: bytes) -> None:
+                each = [frame(data[2:4] + message(record)[2:]) for record in (SOA, *HOSTS, SOA)]
+                self._next([bytes([octet]) for octet in each[0]] if dribble else each)
+
+            def _next(self, pieces: list[bytes]) -> None:
+                if pieces:
+                    self.transport.write(pieces[0])
+                    network.clock.callLater(2.0, self._next, pieces[1:])
+
+        network = self.network
+        factory = ServerFactory()
+        factory.noisy = False
+        factory.protocol = Dribbling
+        listener = self.network.reactor("192.0.2.58").listenTCP(53, factory)
+        for dribble in (True, False):
+            came = ZoneRecords(ZONE)
+            asked = fetchZone(self.here, Server("192.0.2.58"), ZONE, came.keep, wait=3.0, begin=3.0, seconds=100.0)
+            self.network.advance(200)
+            if dribble:
+                self.failureResultOf(asked, TimedOut)
+            else:
+                self.assertTrue(self.successResultOf(asked).done)
+                self.assertEqual(came.records, [SOA, *HOSTS])
+        listener.stopListening()
 
     def test_noServers(self) -> None:
         """

@@ -1,25 +1,58 @@
 """
-Whole zones from whichever server gives them.
+Whole zones from whichever server gives them, record by record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
-from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.limits import STREAM_WAIT
+from twisted_ext.errors import BadMessage, BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut
+from twisted_ext.limits import STREAM_WAIT, TRANSFER_OCTETS
 from twisted_ext.resolver.failing import mostTelling
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.transfer import fetchZone
-from twisted_ext.wire.message import Question
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, SOA
 
-__all__ = ["transferZone"]
+__all__ = ["ZoneRecords", "transferZone"]
 
-_AXFR = 252
+
+class ZoneRecords:
+    """
+    The records of a zone, out of the messages that bring it.
+
+    @ivar records: what has come so far, each as a set of its own, the SOA first and not again at the end.
+    """
+
+    def __init__(self, zone: bytes) -> None:
+        self.records: list[RRSet] = []
+        self._zone = zone.lower()
+        self._ended = False
+
+    def keep(self, octets: bytes) -> None:
+        """
+        Take the next message.
+
+        @raise BadMessage: it has what this zone cannot have (RFC 5936, section 3).
+        """
+        text = nameToText(self._zone)
+        for record in Message.fromWire(octets).check().records()[0]:
+            if self._ended:
+                raise BadMessage(f"more records behind the end of {text}")
+            isSOA = record.rrType == SOA and record.name.lower() == self._zone
+            if isSOA and self.records:
+                if record.rdatas != self.records[0].rdatas:
+                    raise BadMessage(f"the SOA of {text} has changed during the transfer")
+                self._ended = True
+                continue
+            if not isBelow(record.name.lower(), self._zone):
+                raise BadMessage(f"{nameToText(record.name)} is not in {text}")
+            self.records.append(record)
 
 
 def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> Deferred[list[RRSet]]:
@@ -45,43 +78,18 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: byte
         left = max(0.0, deadline - reactor.seconds())
         # A server that hangs must not keep us from those that do not; one that has begun may take its time.
         patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
+        came = ZoneRecords(zone)
         try:
-            records = await _fetch(reactor, server, zone, patience, deadline)
+            await fetchZone(
+                reactor, server, zone, came.keep, edns=False, most=TRANSFER_OCTETS.default, begin=patience, seconds=left
+            )
+            return came.records
+        except TimedOut:
+            # Silence is told of all servers in one.
+            if reactor.seconds() >= deadline:
+                break
+        except BudgetSpent as fault:
+            faults.append(ServerFailed(str(fault), server=server.label))
         except DNSFault as fault:
             faults.append(fault)
-            continue
-        if records is not None:
-            return records
-        if reactor.seconds() >= deadline:
-            break
-    raise mostTelling(Question(zone, _AXFR), faults, asked, len(asked), reactor.seconds() - began)
-
-
-async def _fetch(reactor: IReactorTime, server: Server, zone: bytes, patience: float, deadline: float) -> list[RRSet] | None:
-    """
-    @param patience: seconds for the server to begin.
-
-    @return: L{None} where it has not begun by then, or not ended by the deadline.
-    """
-    expired = False
-
-    def expire() -> None:
-        nonlocal expired
-        expired = True
-        fetch.cancel()
-
-    def heard() -> None:
-        if timer.active():
-            timer.reset(max(0.0, deadline - reactor.seconds()))
-
-    timer = reactor.callLater(patience, expire)
-    try:
-        fetch = fetchZone(IReactorTCP(reactor), server, zone, heard=heard)
-        return await fetch
-    except CancelledError:
-        if not expired:
-            raise
-        return None
-    finally:
-        if timer.active():
-            timer.cancel()
+    raise mostTelling(Question(zone, AXFR), faults, asked, len(asked), reactor.seconds() - began)

@@ -13,11 +13,12 @@ __all__ = [
     "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
-    "WORKER_REPLY", "WORKER_LINE", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
+    "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS",
+    "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
-    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
+    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
 ]
 
@@ -143,6 +144,24 @@ WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
 #: Octets of one line that a worker and its parent write to each other.
 WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)
 
+#: Octets of records that a worker is told of in one line.
+WORKER_PIECE: Final = Limit(default=1 << 18, least=1 << 10, most=1 << 20)
+
+#: Seconds in which a worker does nothing of what it was told of zones when it is ended, so that nobody gets answers from what was.
+WORKER_TAKING: Final = Limit(default=30.0, least=1.0, most=600.0)
+
+#: Requests that a worker has passed on to its parent and that wait for a reply.
+PASSED_WAITING: Final = Limit(default=256, least=1, most=10_000)
+
+#: Octets of these together.
+PASSED_OCTETS: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
+
+#: Octets of a reply that is passed back; whoever asked for a larger transfer gets it from the worker itself.
+PASSED_REPLY: Final = Limit(default=1 << 18, least=1 << 16, most=1 << 21)
+
+#: Seconds for a reply to what was passed on, which have to be more than those in which a worker may do nothing.
+PASSED_SECONDS: Final = Limit(default=60.0, least=2.0, most=600.0)
+
 # -- clients and cookies
 
 #: Queries a second of one client, or of its /64; 0 for as many as it likes.
@@ -201,12 +220,6 @@ TRANSFERS_OUT_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
 
 #: Zones that are being fetched at a time.
 TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)
-
-#: Seconds that a primary may take for the next octets of a transfer.
-TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
-
-#: Seconds for all of a transfer (BIND has the same number).
-TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
 
 #: Seconds that a server gets to say what serial number it has, doubled each time.
 PROBE_WAIT: Final = Limit(default=2.0, least=0.1, most=60.0)

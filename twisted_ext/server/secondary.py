@@ -17,10 +17,10 @@ from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, Serv
 from twisted_ext.server.children import inThread
 from twisted_ext.server.digesting import prove
 from twisted_ext.server.exchanging import exchange
-from twisted_ext.server.fetching import fetch
 from twisted_ext.server.holding import Holding, Spool
 from twisted_ext.server.keys import Grants, RemoteServer
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
+from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
@@ -286,7 +286,9 @@ class Secondary:
             await slots.acquire()
             try:
                 soa = None if version is None else version.soa
-                receiving = await fetch(self._all.reactor, remote, self.apexName, spool.keep, soa=soa, today=self._today)
+                receiving = await fetchZone(
+                    self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa, today=self._today
+                )
                 spool.close()
                 return await self._received(receiving, spool, remote)
             finally:

@@ -94,7 +94,11 @@ class Outbox:
         """
         waiting, self.waiting = self.waiting, []
         for sending, octets in waiting:
-            sending.sendNow(octets, now)
+            try:
+                sending.sendNow(octets, now)
+            except Exception:
+                # A mistake about one must not cost the others theirs.
+                _log.failure("A datagram could not be sent.")
 
 
 _outboxes: Final[WeakKeyDictionary[object, Outbox]] = WeakKeyDictionary()

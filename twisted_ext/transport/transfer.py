@@ -1,143 +1,118 @@
 """
-Whole zones over a connection of their own (AXFR, RFC 5936).
+One zone, or what has changed in it, from one server: over a connection of its own, with its time bounded and its signatures checked (AXFR,
+RFC 5936; IXFR, RFC 1995).
+
+Whoever wants a zone asks here: resolvers, commands and servers. What comes is read by L{twisted_ext.zone.receiving}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from time import time
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConnector, IReactorTCP, ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unreachable
-from twisted_ext.limits import TRANSFER_OCTETS
+from twisted_ext.errors import DNSFault, TimedOut, Unreachable
+from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_SECONDS, TRANSFER_WAIT
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.building import buildQuery
-from twisted_ext.wire.codes import QR, rcodeName
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.receiving import Receiving
+from twisted_ext.zone.serials import serialIn
 
-__all__ = ["ZoneReading", "fetchZone"]
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
 
-_AXFR: Final = 252
-_SOA: Final = 6
-_OPCODE: Final = 0x7800
+__all__ = ["fetchZone"]
 
+_draw: Final = Draw()
 
-class ZoneReading:
-    """
-    Makes a zone of the messages of a transfer. Does no I/O.
+#: The EDNS option that asks for how long the zone still holds (RFC 7314).
+_EXPIRE: Final = 9
 
-    @ivar records: what has come so far, record by record, the SOA first.
-    @ivar done: whether the SOA has come again, which ends it.
-    """
-
-    def __init__(self, zone: bytes, id: int, label: str, most: int | None = None) -> None:
-        self.records: list[RRSet] = []
-        self.done = False
-        self._question = Question(zone, _AXFR)
-        self._zone = zone.lower()
-        self._id = id
-        self._label = label
-        self._left = int(TRANSFER_OCTETS.pick(most))
-
-    def take(self, octets: bytes) -> None:
-        """
-        Read the next message.
-
-        @raise BadMessage: it does not belong here, or has what no zone has (RFC 5936, section 2.2 and 3).
-        @raise ServerFailed: the server declines, or the zone is larger than may be.
-        """
-        self._left -= len(octets)
-        zone = nameToText(self._question.name)
-        if self._left < 0:
-            raise ServerFailed(f"{self._label}: the zone {zone} is larger than {TRANSFER_OCTETS.default:.0f} octets", server=self._label)
-        message = Message.fromWire(octets).check()
-        if message.id != self._id or not message.flags & QR or message.flags & _OPCODE:
-            raise BadMessage(f"{self._label} sent something else than the zone {zone}", server=self._label)
-        if message.rcode:
-            raise ServerFailed(
-                f"{self._label} answered {rcodeName(message.rcode)} to the transfer of {zone}", server=self._label, rcode=message.rcode
-            )
-        # Later messages need not repeat the question (section 2.2.1).
-        if message.questions != (self._question,) and (message.questions or not self.records):
-            raise BadMessage(f"{self._label} transfers something else than {zone}", server=self._label)
-        records = message.records()[0]
-        if not records:
-            raise BadMessage(f"{self._label} sent no records of {zone}", server=self._label)
-        for record in records:
-            self._add(record, zone)
-
-    def _add(self, record: RRSet, zone: str) -> None:
-        if self.done:
-            raise BadMessage(f"{self._label} goes on after the end of {zone}", server=self._label)
-        isStart = record.rrType == _SOA and record.name.lower() == self._zone
-        if not self.records:
-            if not isStart:
-                raise BadMessage(f"{self._label} does not begin {zone} with its SOA", server=self._label)
-        elif isStart:
-            if record.rdatas != self.records[0].rdatas:
-                raise BadMessage(f"{self._label} changed the SOA of {zone} during the transfer", server=self._label)
-            self.done = True
-            return
-        elif not isBelow(record.name.lower(), self._zone):
-            raise BadMessage(f"{self._label} sent {nameToText(record.name)}, which is not in {zone}", server=self._label)
-        self.records.append(record)
+#: Seconds for a connection to come about.
+_CONNECT: Final = 10
 
 
 class _Fetch(ClientFactory):
     noisy = False
 
-    def __init__(self, reading: ZoneReading, query: bytes, label: str, heard: Callable[[], object] | None) -> None:
-        self.reading = reading
-        self.heard = heard
+    def __init__(
+        self,
+        clock: IReactorTime,
+        label: str,
+        query: bytes,
+        receiving: Receiving,
+        today: Callable[[], float],
+        begin: float,
+        wait: float,
+        seconds: float,
+    ) -> None:
+        self.deferred: Deferred[Receiving] | None = Deferred(self._cancel)
         self.query = query
+        self.receiving = receiving
+        self.today = today
         self.label = label
-        self.connector: IConnector | None = None
         self.transport: ITCPTransport | None = None
-        self.deferred: Deferred[list[RRSet]] | None = Deferred(self._cancel)
+        self.connector: IConnector | None = None
+        self._wait = wait
+        self._idle: IDelayedCall | None = clock.callLater(begin, self._late)
+        self._whole: IDelayedCall | None = clock.callLater(seconds, self._late)
+
+    def _late(self) -> None:
+        self.finish(TimedOut(f"{self.label} took too long for a transfer", server=self.label))
+
+    def heard(self) -> None:
+        """
+        Something has come.
+        """
+        if self._idle is not None and self._idle.active():
+            self._idle.reset(self._wait)
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return _Zone(self)
+        return _Transfer(self)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self.fail(Unreachable(f"{self.label} cannot be reached by TCP: {reason.getErrorMessage()}", server=self.label))
+        self.finish(Unreachable(f"{self.label} cannot be reached by TCP: {reason.getErrorMessage()}", server=self.label))
 
-    def fail(self, fault: DNSFault) -> None:
+    def finish(self, fault: BaseException | None = None) -> None:
         """
-        It has come to nothing.
+        It is all there, or nothing will come of it.
         """
         deferred, self.deferred = self.deferred, None
-        if self.transport is not None:
+        for timer in (self._idle, self._whole):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._idle = self._whole = None
+        if self.transport is not None and fault is None:
+            # Whoever is cut off complains of it in his log.
+            self.transport.loseConnection()
+        elif self.transport is not None:
             self.transport.abortConnection()
-        if deferred is not None:
+        elif self.connector is not None and fault is not None:
+            self.connector.disconnect()
+        if deferred is None:
+            return
+        if fault is None:
+            deferred.callback(self.receiving)
+        else:
             deferred.errback(fault)
 
-    def succeed(self) -> None:
-        """
-        The zone is whole.
-        """
-        deferred, self.deferred = self.deferred, None
-        if self.transport is not None:
-            self.transport.loseConnection()
-        if deferred is not None:
-            deferred.callback(self.reading.records)
-
-    def _cancel(self, deferred: Deferred[list[RRSet]]) -> None:
+    def _cancel(self, deferred: Deferred[Receiving]) -> None:
         self.deferred = None
-        if self.transport is not None:
-            self.transport.abortConnection()
-        elif self.connector is not None:
-            self.connector.disconnect()
+        self.finish(TimedOut("cancelled"))
 
 
-class _Zone(Protocol):
+class _Transfer(Protocol):
     transport: ITCPTransport
 
     def __init__(self, fetch: _Fetch) -> None:
@@ -157,42 +132,72 @@ class _Zone(Protocol):
             for octets in self._buffer.feed(data):
                 if fetch.deferred is None:
                     return
-                fetch.reading.take(octets)
-                if fetch.heard is not None:
-                    fetch.heard()
-        except DNSFault as fault:
-            fetch.fail(fault)
+                # A message, and not some octets of one: what dribbles in is not waited for.
+                fetch.heard()
+                fetch.receiving.take(octets, fetch.today())
+        except (DNSFault, OSError) as fault:
+            # The disk may be full as well.
+            fetch.finish(fault)
             return
-        if fetch.reading.done:
-            fetch.succeed()
+        if fetch.receiving.done:
+            fetch.finish()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         fetch = self._fetch
         fetch.transport = None
-        fetch.fail(Unreachable(f"{fetch.label} closed the connection before the end of the zone", server=fetch.label))
+        fetch.finish(Unreachable(f"{fetch.label} closed the connection before the end of the zone", server=fetch.label))
 
 
 def fetchZone(
-    reactor: IReactorTCP,
+    reactor: IReactorTime,
     server: Server,
     zone: bytes,
-    draw: Draw | None = None,
-    most: int | None = None,
-    heard: Callable[[], object] | None = None,
-) -> Deferred[list[RRSet]]:
+    keep: Callable[[bytes], object],
+    *,
+    key: Key | None = None,
+    soa: RRSet | None = None,
+    edns: bool = True,
+    today: Callable[[], float] = time,
+    most: float | None = None,
+    begin: float | None = None,
+    wait: float | None = None,
+    seconds: float | None = None,
+) -> Deferred[Receiving]:
     """
-    Ask one server for a zone.
+    Ask for a zone.
 
-    @param most: octets that it may have.
-    @param heard: called with every message of it that has come.
+    @param reactor: provides L{IReactorTCP} as well.
+    @param keep: is given the messages of a whole zone as they come, without their signatures.
+    @param key: signs the query, and has to have signed what comes.
+    @param soa: what we have, so that changes will do.
+    @param edns: ask for how long the server may serve it itself (RFC 7314).
+    @param today: gives seconds since 1970.
+    @param most: octets that the zone may take.
+    @param begin: seconds for the first message, the connection included.
+    @param wait: seconds for each further one.
+    @param seconds: for all of it, whatever limits there are.
 
-    @return: its records one by one in their order, each as a set of its own, the SOA first and not again at the end. How long that may
-        take is for the caller to say, by cancelling.
+    @return: what has come, whole and with every signature right. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
     """
-    drawn = (draw or Draw()).take(2)
-    query = frame(drawn + buildQuery(0, Question(zone, _AXFR).toWire(), b""))
-    fetch = _Fetch(ZoneReading(zone, int.from_bytes(drawn, "big"), server.label, most), query, server.label, heard)
-    deferred = fetch.deferred
+    label = server.label
+    id = int.from_bytes(_draw.take(2), "big")
+    question = Question(zone, AXFR if soa is None else IXFR)
+    asked = EDNS(options=((_EXPIRE, b""),)) if edns else None
+    query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,), edns=asked))
+    verifying = None
+    if key is not None:
+        from twisted_ext.wire.tsig import sign
+        from twisted_ext.wire.tsigstream import StreamVerifying
+
+        query, mac = sign(query, key, today())
+        verifying = StreamVerifying({key.name: key}, mac)
+    serial = None if soa is None else serialIn(soa.rdatas[0])
+    receiving = Receiving(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
+    made = _Fetch(
+        reactor, label, frame(query), receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
+        TRANSFER_SECONDS.default if seconds is None else seconds,
+    )  # fmt: skip
+    deferred = made.deferred
     assert deferred is not None
-    fetch.connector = reactor.connectTCP(server.address, server.port, fetch, timeout=None)  # type: ignore[arg-type]
+    made.connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT)
     return deferred

@@ -15,12 +15,14 @@ from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
 from twisted_ext.wire.tsig import BADSIG
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.differences import Difference, kindOf
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
+from twisted_ext.zone.ordering import canonicalOf
 from twisted_ext.zone.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
@@ -188,7 +190,7 @@ class Receiving:
     def _read(self, octets: bytes) -> list[RRSet]:
         message = Message.fromWire(octets).check()
         # Later messages need not repeat the question (RFC 5936, section 2.2.1).
-        if message.questions and message.questions != (self._question,):
+        if message.questions != (self._question,) and (message.questions or self.soa is None):
             raise self._bad("the transfer is not of")
         option = None if message.edns is None else message.edns.option(_EXPIRE)
         if option is not None and len(option) == 4:
@@ -242,11 +244,13 @@ class Receiving:
                 raise self._bad("there is more behind the end of the changes of")
             if self._isSOA(record):
                 self._turn(record)
-            elif record.rrType == SOA or record.rrClass != IN:
+            elif record.rrType == SOA or record.rrClass != IN or isMeta(record.rrType) or not record.rrType:
                 raise self._bad("a record that no zone has, in the changes of")
             elif not isBelow(record.name.lower(), self._zone):
                 raise self._bad(f"{nameToText(record.name)} is not in")
             elif self._added is not None:
+                # What a message leaves unread because there are no names in it.
+                declarationOf(record.rrType).fromWire(record.rdatas[0])
                 self._added.append(record)
             elif self._removed is not None:
                 self._removed.append(record)
@@ -271,7 +275,7 @@ class Receiving:
             self._removed = self._added = None
             if difference.newSerial == self.serial:
                 assert self.soa is not None
-                if soa.rdatas != self.soa.rdatas:
+                if canonicalOf(SOA, soa.rdatas[0]) != canonicalOf(SOA, self.soa.rdatas[0]):
                     raise self._bad("another SOA at the end of the changes of")
                 self.done = True
             elif serialIn(soa.rdatas[0]) == difference.newSerial:

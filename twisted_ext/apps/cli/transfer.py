@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from time import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.apps.cli.exits import BATCH, DECLINED, NO_REPLY, OK, Ending, complain
@@ -81,7 +80,7 @@ def main(words: list[str]) -> int:
 
 
 async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int, path: str) -> None:
-    from twisted_ext.server.fetching import fetch
+    from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.receiving import Received
 
     kept: list[bytes] = []
@@ -90,7 +89,7 @@ async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, se
     if serial >= 0:
         numbers = serial.to_bytes(4, "big") + bytes(16)
         soa = RRSet(zone, SOA, 1, 0, (ROOT + ROOT + numbers,))
-    received = await fetch(reactor, remote, zone, kept.append, soa=soa, today=time)
+    received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa)
     took = reactor.seconds() - began
     if received.kind is Received.CHANGES:
         lines = _changes(received)
