@@ -41,6 +41,7 @@ ns.secure A 192.0.2.6
 insecure NS ns.insecure
 ns.insecure A 192.0.2.7
 only.below NS ns.invalid.
+only.*.bare NS ns.invalid.
 """
 
 APEX = nameFromText("example.")
@@ -72,7 +73,7 @@ def byNSEC() -> Version:
     @return: a zone with a chain of NSEC records.
     """
     # In canonical order.
-    owners = "@ alias astray only.below a.b.deep insecure secure x.*.star tree *.walias *.wild www zz".split()
+    owners = "@ alias astray only.*.bare only.below a.b.deep insecure secure x.*.star tree *.walias *.wild www zz".split()
     text = signed(HEAD + RECORDS + CUTS)
     for owner, following in zip(owners, [*owners[1:], "@"], strict=True):
         text += f"{owner} 60 NSEC {following} A RRSIG NSEC\n" + signatureOf(owner, "NSEC")
@@ -85,7 +86,7 @@ def byNSEC3(*, optOut: bool = False, iterations: int = 2) -> Version:
     """
     names = "@ alias astray deep b.deep a.b.deep secure star *.star x.*.star tree walias *.walias wild *.wild www zz".split()
     if not optOut:
-        names += ["insecure", "below", "only.below"]
+        names += ["insecure", "below", "only.below", "bare", "*.bare", "only.*.bare"]
     salt = bytes.fromhex("AABB")
     keys = {
         hashed(APEX if name == "@" else nameFromText(name, APEX), iterations, salt).decode(): name for name in names
@@ -324,6 +325,14 @@ class NSEC3Tests(Chained):
         """
         self.proves(self.version, "x.wild", "MX", 0, "wild", "^x.wild", "*.wild")
         self.proves(self.version, "y.star", "A", 0, "star", "^y.star", "*.star")
+
+    def test_wildcardOptedOut(self) -> None:
+        """
+        Where a wildcard stands above nothing but unsigned delegations, opt-out leaves that there may be anything to prove, and no more
+        (section 7.2.1).
+        """
+        self.proves(self.version, "y.bare", "A", 0, "bare", "^y.bare", "*.bare")
+        self.proves(self.optedOut, "y.bare", "A", 0, "@", "^bare")
 
     def test_wildcard(self) -> None:
         """

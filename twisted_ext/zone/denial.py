@@ -106,7 +106,10 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
         return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
     if tooManyIterations(version):
         return ()
-    nearest, further, _ = _enclosed(version, key, encloser)
+    nearest, further, proved = _enclosed(version, key, encloser)
+    if proved != encloser:
+        # The wildcard, too, stands above nothing but unsigned delegations: that anything may be below is all there is to prove.
+        return _sets(_NSEC3, (nearest, further))
     wildcard = _WILDCARD + encloser
     return _sets(_NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
 
