@@ -5,6 +5,7 @@ Tests of L{twisted_ext.server.storing}: zones of a database, served.
 from __future__ import annotations
 
 import sqlite3
+from unittest.mock import patch
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
 from twisted_ext.errors import StorageFault
+from twisted_ext.limits import Limit
 from twisted_ext.server.authority import FAILED, SERVING, Zones
 from twisted_ext.server.changing import Changing, Made
 from twisted_ext.server.databases import SQLiteStore
@@ -19,8 +21,12 @@ from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.storing import StoreJournal, Storing
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
+from twisted_ext.zone import stores
+from twisted_ext.zone.differences import applied
+from twisted_ext.zone.sending import recordsSince
 from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
 
 
 class StoringTests(SynchronousTestCase):
@@ -29,7 +35,7 @@ class StoringTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        path = self.mktemp()
+        path = self.path = self.mktemp()
         store = SQLiteStore(path)
         store.create(APEX, records(ZONE))
         self.sql = sqlite3.connect(path, isolation_level=None)
@@ -188,3 +194,114 @@ class StoringTests(SynchronousTestCase):
         result = changing.change(add)
         self.disk.settle()
         self.assertEqual(self.successResultOf(result).serial, 13)
+
+    def test_differences(self) -> None:
+        """
+        Those who transfer the zone get what has changed, whoever has changed it; of what was read as a whole, and of more than is sent in
+        differences, nothing is known.
+        """
+        history = self.storing.historyOf(APEX)
+        before = self.current()
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
+        self.passes()
+        changing = Changing(self.clock, self.zone(), self.storing.keeper(), self.storing.exclusively)
+        result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
+        self.disk.settle()
+        self.successResultOf(result)
+        self.passes()
+        differences = history.since(10)
+        assert differences is not None
+        self.assertEqual([each.newSerial for each in differences], [11, 12])
+        self.assertEqual(textsOf(applied(before, differences)), textsOf(self.current()))
+        self.assertIsNotNone(recordsSince(self.current(), 11, history))
+        self.assertGreater(history.octetsSince(10) or 0, history.octetsSince(11) or 0)
+        self.assertIsNone(history.octetsSince(9))
+        with patch.object(stores, "CHANGES_OCTETS", Limit(default=300, least=0, most=1000)):
+            result = changing.change(lambda version: self.added(version, "newest 60 A 192.0.2.9"))
+            self.disk.settle()
+            self.successResultOf(result)
+        self.assertEqual((history.since(10), len(history.since(12) or ())), (None, 1))
+        self.sql.execute("UPDATE zones SET name = 'example.com'")
+        self.sql.execute("UPDATE zones SET name = 'example.org'")
+        self.sql.execute("DELETE FROM records WHERE owner = 'new'")
+        self.passes()
+        self.assertIsNone(history.since(12))
+
+    def zone(self) -> Zone:
+        """
+        @return: what is served.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        return place.zone
+
+    def added(self, version: Version, text: str) -> Made:
+        """
+        @return: a version with one record more.
+        """
+        transaction = Transaction(version)
+        transaction.add(record(text))
+        return transaction.commit()
+
+    def test_lockedAtFirst(self) -> None:
+        """
+        A database that cannot be read at the beginning is tried again, and until then whoever asks for its zones is told to come back.
+        """
+        zones = Zones()
+        store = SQLiteStore(self.path)
+        storing = Storing(self.clock, store, zones, self.disk, label="zones.db")
+        storing.wanted = {APEX}
+        with patch.object(store, "position", side_effect=StorageFault("zones.db: database is locked")):
+            started = storing.start()
+            self.disk.settle()
+            self.passes()
+        self.successResultOf(started)
+        place = zones.at(APEX)
+        assert place is not None
+        self.assertEqual((place.state, place.said), (FAILED, "zones.db: database is locked"))
+        self.passes()
+        self.assertEqual((place.state, place.said, place.serial), (SERVING, "", 10))
+        storing.close()
+        self.disk.settle()
+
+    def test_lockedLater(self) -> None:
+        """
+        A zone that could not be read when it had changed is read when that is possible, whether or not there is more that is new.
+        """
+        with patch.object(self.store, "load", side_effect=StorageFault("zones.db: database is locked")):
+            self.sql.execute("UPDATE zones SET name = 'Example.org'")
+            self.sql.execute("DELETE FROM records WHERE owner = 'mail'")
+            self.passes()
+            self.passes()
+        self.assertEqual(self.current().serial, 10)
+        self.assertIn("locked", self.storing.said[APEX])
+        self.passes()
+        self.assertGreater(self.current().serial, 10)
+        place = self.zones.at(APEX)
+        assert place is not None
+        self.assertEqual((self.storing.said, place.said, place.serial), ({}, "", self.current().serial))
+
+    def test_unthoughtOf(self) -> None:
+        """
+        A look that ends as nobody has thought of is not the last one.
+        """
+        with patch.object(self.store, "news", side_effect=ZeroDivisionError):
+            self.passes()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.sql.execute("DELETE FROM records WHERE owner = 'mail'")
+        self.passes()
+        self.assertGreater(self.current().serial, 10)
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        A zone that is not wanted any more when it has been read is not put there again.
+        """
+        self.sql.execute("UPDATE zones SET name = 'Example.org'")
+        self.clock.advance(STORE_LOOKS.default)
+        self.disk.turn()
+        self.assertTrue(self.disk.waiting)
+        self.storing.follow(set())
+        self.storing.wanted = set()
+        self.zones.remove(APEX)
+        self.passes()
+        self.assertIsNone(self.zones.at(APEX))

@@ -4,9 +4,11 @@ Tests of L{twisted_ext.server.zoned}: what becomes of zones when settings change
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
@@ -28,8 +30,11 @@ from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA, A
+from twisted_ext.wire.rrtypes import IXFR, SOA, A
 from twisted_ext.zone.zones import Zone
+
+if TYPE_CHECKING:
+    from twisted_ext.fastlane.classes import Client
 
 _reactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
 
@@ -129,10 +134,25 @@ class ZonedTests(SynchronousTestCase):
         request.readWhole()
         outcome = zoned.errands[Opcode.UPDATE << 16](request)
         self.settle()
-        if isinstance(outcome, Deferred):
-            outcome = self.successResultOf(outcome)
-        assert isinstance(outcome, Refusal)
-        return outcome.rcode
+        if isinstance(outcome, Refusal):
+            return outcome.rcode
+        assert isinstance(outcome, Deferred), outcome
+        said: list[Refusal] = []
+        outcome.addCallback(said.append)
+        return said[0].rcode
+
+    def changedSince(self, zoned: Zoned, soa: RRSet) -> list[int]:
+        """
+        @return: the types of the records that are sent to who asks for what has changed since, but for SOA.
+        """
+        wire = buildMessage(Message(78, 0, (Question(APEX, IXFR),), (), (soa,)))
+        request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
+        assert request is not None
+        request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+        outcome = zoned.errands[IXFR](request)
+        assert isinstance(outcome, Iterator), outcome
+        found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
+        return [rrType for rrType in found if rrType != SOA]
 
     def has(self, zoned: Zoned, key: bytes) -> bool:
         """
@@ -176,10 +196,12 @@ class ZonedTests(SynchronousTestCase):
         store.close()
         zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         self.assertEqual(self.update(zoned), Rcode.NOERROR)
-        moved = self.settings(store=path, update=[_RULE])
+        moved = self.settings(store=path, update=[_RULE], allow_transfer=["any"])
         self.reload(zoned, moved)
         self.assertTrue(self.has(zoned, b"\x06inside"))
+        before = self.zone(zoned).current.soa
         self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertEqual(self.changedSince(zoned, before), [A])
         self.end(zoned)
         self.assertTrue(self.has(self.serve(moved), b"\x03new"))
 

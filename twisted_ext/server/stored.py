@@ -13,13 +13,14 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.changing import Elsewhere, Keeper
 from twisted_ext.server.databases import SQLiteStore
-from twisted_ext.server.storing import StoreJournal, Storing
+from twisted_ext.server.storing import Storing
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.authority import Zones
     from twisted_ext.server.zonesettings import ZoneSettings
+    from twisted_ext.zone.stores import History
     from twisted_ext.zone.versions import Version
 
 __all__ = ["Stored"]
@@ -83,7 +84,7 @@ class Stored:
         """
         new, self._new = self._new, []
         for storing in new:
-            storing.start().addErrback(lambda failure: _log.error("zones cannot be loaded: {fault}", fault=failure.value))
+            storing.start()
 
     def keeperOf(self, apex: bytes) -> tuple[Keeper, Elsewhere] | None:
         """
@@ -92,8 +93,15 @@ class Stored:
         home = self._homes.get(apex)
         if home is None:
             return None
-        store, storing = self._open[home]
-        return StoreJournal(store), storing.exclusively
+        _, storing = self._open[home]
+        return storing.keeper(), storing.exclusively
+
+    def historyOf(self, apex: bytes) -> History | None:
+        """
+        @return: what has changed of late in a zone that is in a database.
+        """
+        home = self._homes.get(apex)
+        return None if home is None else self._open[home][1].historyOf(apex)
 
     def close(self) -> Deferred[None]:
         """

@@ -5,6 +5,7 @@ Zones from a database, served and kept in step with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -12,7 +13,7 @@ from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadChange, BadZone, BudgetSpent, DNSFault
+from twisted_ext.errors import BadChange, BadZone, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.server.changing import Elsewhere
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.wire.names import nameToText
@@ -21,7 +22,7 @@ from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.building import ImageBuilder
 from twisted_ext.zone.differences import Difference, kindOf
 from twisted_ext.zone.images import Image
-from twisted_ext.zone.stores import News
+from twisted_ext.zone.stores import History, News
 from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
@@ -45,14 +46,19 @@ class StoreJournal:
     Keeps changes in the database that the zone is from; in the form in which L{Changing<twisted_ext.server.changing.Changing>} asks for it.
     """
 
-    def __init__(self, store: IZoneStore) -> None:
+    def __init__(self, store: IZoneStore, note: Callable[[Sequence[Difference]], object] = lambda differences: None) -> None:
+        """
+        @param note: called with what is kept, by the thread that has done it.
+        """
         self._store = store
+        self._note = note
 
     def append(self, differences: Sequence[Difference]) -> None:
         """
         @see: L{Journal.append<twisted_ext.zone.journal.Journal.append>}
         """
         self._store.write(differences)
+        self._note(differences)
 
     def trim(self, imaged: int) -> bool:
         """
@@ -90,11 +96,13 @@ class Storing:
         *,
         changed: Callable[[Version], object] = lambda version: None,
         label: str = "",
+        today: Callable[[], float] = time,
     ) -> None:
         """
         @param elsewhere: has something done by a thread.
         @param changed: called whenever another version of a zone is in force.
         @param label: the database, for people.
+        @param today: gives seconds since 1970.
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
@@ -104,12 +112,34 @@ class Storing:
         self._turns = DeferredLock()
         self._changed = changed
         self._label = label
-        self._position = 0
+        self._today = today
+        # What has been taken from the database; L{None} before it was read at all.
+        self._position: int | None = None
         self._ours: set[bytes] = set()
+        # Those that could not be read when there was something new.
+        self._unread: set[bytes] = set()
+        self._histories: dict[bytes, History] = {}
+        self._fault = ""
+        self._begun: Deferred[None] = Deferred()
         self._looking = LoopingCall(self.look)
         self._looking.clock = clock
         self._cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
         self._closed = False
+
+    def historyOf(self, apex: bytes) -> History:
+        """
+        @return: what has changed in a zone of late.
+        """
+        return self._histories.setdefault(apex, History())
+
+    def keeper(self) -> StoreJournal:
+        """
+        @return: what keeps changes that are made here.
+        """
+        return StoreJournal(self._store, self._note)
+
+    def _note(self, differences: Sequence[Difference]) -> None:
+        self.historyOf(differences[0].before.name.lower()).note(differences)
 
     def exclusively(self, work: Callable[[], object]) -> Deferred[object]:
         """
@@ -121,33 +151,42 @@ class Storing:
         """
         Load all zones, and look for changes from then on.
 
-        @return: fires when they are served; fails where the database cannot be read.
+        @return: fires when they are served, or it was found that the database cannot be read: then that is tried again.
         """
-        return Deferred.fromCoroutine(self._start())
+        self._begun = Deferred()
+        for apex in self.wanted or ():
+            self._expect(apex)
+        self._looking.start(STORE_LOOKS.default).addErrback(
+            lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
+        )
+        return self._begun
 
-    async def _start(self) -> None:
+    def _expect(self, apex: bytes) -> None:
+        self._ours.add(apex)
+        self._zones.expect(apex, self._label)
+
+    async def _load(self) -> None:
+        """
+        Load all zones.
+        """
         position = await self.exclusively(self._store.position)
         assert isinstance(position, int)
-        self._position = position
         names = await self.exclusively(self._store.zones)
         assert isinstance(names, list)
         there = {name.lower(): name for name in names}
-        for apex in sorted(there) if self.wanted is None else sorted(self.wanted):
-            self._ours.add(apex)
-            self._zones.expect(apex, self._label)
+        for apex in sorted(there if self.wanted is None else self.wanted):
+            if self.wanted is None:
+                self._expect(apex)
             await self._reload(there.get(apex, apex))
-        if not self._closed:
-            self._looking.start(STORE_LOOKS.default, now=False).addErrback(
-                lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
-            )
+        self._position = position
 
     def follow(self, wanted: set[bytes]) -> None:
         """
-        Serve those zones that were not wanted before.
+        Serve those zones that were not wanted before, and those no more that are not wanted now.
         """
+        self._ours &= wanted
         for apex in wanted - (self.wanted or set()):
-            self._ours.add(apex)
-            self._zones.expect(apex, self._label)
+            self._expect(apex)
             Deferred.fromCoroutine(self._reload(apex)).addErrback(
                 lambda failure: _log.failure("a zone of {label} cannot be loaded", failure, label=self._label)
             )
@@ -162,25 +201,38 @@ class Storing:
         try:
             version = await self.exclusively(load)
         except DNSFault as fault:
+            if self._closed or apex not in self._ours:
+                return
+            if isinstance(fault, StorageFault):
+                # Somebody else may have had the database for too long.
+                self._unread.add(apex)
             self._complain(apex, fault)
             return
         assert isinstance(version, Version)
-        self._install(version)
+        # It may be nobody's any more by now.
+        if apex in self._ours and not self._closed:
+            self._install(version)
 
     def _install(self, version: Version) -> None:
-        apex = version.apex
-        place = self._zones.at(apex)
+        place = self._zones.at(version.apex)
         zone = None if place is None else place.zone
+        if zone is None or zone.current.serial != version.serial:
+            self.historyOf(version.apex).forget()
+            self._serve(zone, version)
+        else:
+            self._settled(zone)
+
+    def _serve(self, zone: Zone | None, version: Version) -> None:
         if zone is None:
-            self._zones.put(Zone(version), self._label)
-        elif zone.current.serial == version.serial:
-            return
+            zone = Zone(version)
         else:
             zone.replace(version)
-        self._settled(apex)
+        self._settled(zone)
         self._changed(version)
 
-    def _settled(self, apex: bytes) -> None:
+    def _settled(self, zone: Zone) -> None:
+        apex = zone.apex
+        self._zones.put(zone, self._label, self._today())
         if self.said.pop(apex, None) is not None:
             _log.info("{zone} is as {label} has it again", zone=nameToText(apex), label=self._label)
 
@@ -202,10 +254,31 @@ class Storing:
 
     async def _look(self) -> None:
         try:
-            told = await self.exclusively(lambda: self._store.news(self._position))
+            if self._position is None:
+                await self._load()
+            else:
+                await self._follow(self._position)
+            self._fault = ""
         except DNSFault as fault:
-            _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
-            return
+            if self._fault != str(fault) and not self._closed:
+                self._fault = str(fault)
+                _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
+                for apex in self.wanted or ():
+                    self._zones.fail(apex, str(fault))
+        except Exception:
+            # The next look may be a better one.
+            _log.failure("while looking at {label}", label=self._label)
+        if not self._begun.called:
+            self._begun.callback(None)
+
+    async def _follow(self, since: int) -> None:
+        """
+        Put what is new in force.
+        """
+        unread, self._unread = self._unread, set()
+        for apex in unread & self._ours:
+            await self._reload(apex)
+        told = await self.exclusively(lambda: self._store.news(since))
         assert isinstance(told, tuple)
         position, found = told
         for apex, news in found.items():
@@ -223,6 +296,7 @@ class Storing:
         if news.serial is None:
             if apex in self._ours:
                 self._ours.discard(apex)
+                self._histories.pop(apex, None)
                 self.said.pop(apex, None)
                 self._zones.remove(apex)
             return
@@ -248,9 +322,9 @@ class Storing:
         except BadChange as fault:
             self._complain(apex, fault)
             return
-        if made is not None and zone.current is current:
-            zone.replace(made[0])
-            self._changed(made[0])
+        if made is not None and zone.current is current and apex in self._ours:
+            self.historyOf(apex).note([made[1]])
+            self._serve(zone, made[0])
 
     # -- the end
 

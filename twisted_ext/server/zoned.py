@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import escape, glob
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -20,26 +21,30 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.authority import Place, Zones, countsOf, zoneFigures
 from twisted_ext.server.placing import Placing
-from twisted_ext.server.replaying import Replaying
+from twisted_ext.server.replaying import Replaying, journalName
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.errands import Errand
     from twisted_ext.server.keys import Keys
     from twisted_ext.server.loading import Loading
+    from twisted_ext.server.mirrored import Mirrored
     from twisted_ext.server.replaying import Steps
     from twisted_ext.server.replication import Replication
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.stored import Stored
     from twisted_ext.server.updating import Updating
     from twisted_ext.server.zonesettings import ZoneSettings
-    from twisted_ext.zone.journal import Journal
+    from twisted_ext.zone.sending import Differences
     from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["Zoned", "checkZones", "zonesIn"]
 
 _log: Final = Logger()
+
+#: What folders of files for workers begin with.
+_SHARED: Final = "workers-"
 
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
@@ -69,14 +74,6 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-#: What only one process can see to.
-_SINGLE: Final = ("primaries", "catalog", "update", "store")
-
-
-#: From here on errands are for others than queries: those who only tell, or change something.
-_OTHERS: Final = 1 << 16
-
-
 def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
     """
     @return: the keys that a server shares with others, if any are of use.
@@ -98,10 +95,6 @@ def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         checkZone(zone, keys)
         policyOf(zone, keys)
-        if settings.workers > 1:
-            wanted = next((name for name in _SINGLE if zone.values.get(name)), None)
-            if wanted is not None:
-                raise BadDescription(f"zone {zone.text}: {wanted} is not for servers with several workers; use --workers 1")
     Cataloging.check(zones)
     return keys
 
@@ -115,6 +108,7 @@ class Zoned:
     @ivar loading: has them made ready; L{None} before there are any.
     @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
     @ivar keys: those that are shared with other servers.
+    @ivar mirrored: in a worker, puts zones there as its parent says.
     @ivar useless: called with a line where of all zones of the beginning not one can be served.
     """
 
@@ -129,7 +123,7 @@ class Zoned:
     ) -> None:
         """
         @param changed: called when zones have come or gone.
-        @param worker: whether another process, the parent, loads them. The settings then say who may have them, and no more.
+        @param worker: whether another process, the parent, sees to all of it and says what is to be served.
         @param fromPython: makes the zone of a file of Python code.
 
         @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
@@ -155,6 +149,11 @@ class Zoned:
         self._stored: Stored | None = None
         self._own = ""
         self._telling: frozenset[bytes] = frozenset()
+        self.mirrored: Mirrored | None = None
+        if worker:
+            from twisted_ext.server.mirrored import Mirrored
+
+            self.mirrored = Mirrored(self.zones)
         self._listing: Deferred[None] | None = None
 
     @property
@@ -167,8 +166,6 @@ class Zoned:
     def _fromCode(self, settings: Settings) -> dict[str, Zone]:
         if settings.pyzone and self._fromPython is None:
             raise BadDescription("pyzone: this server runs no code of others")
-        if settings.pyzone and settings.workers > 1:
-            raise BadDescription("pyzone: not for servers with several workers; use --workers 1")
         return {path: self._fromPython(path) for path in settings.pyzone} if self._fromPython is not None else {}
 
     def _use(self, made: dict[str, Zone]) -> None:
@@ -222,20 +219,14 @@ class Zoned:
 
     def obey(self, settings: Settings) -> None:
         """
-        In a worker: give zones to those who may have them, as the settings say.
+        In a worker: go over to other settings, which say nothing of zones.
 
-        @raise BadDescription: what is said of the zones cannot be used.
+        @raise BadDescription: the keys cannot be used.
         """
-        zones = zonesIn(settings)
-        if not zones and self._replication is None:
-            return
-        from twisted_ext.server.replication import Replication, keysOf
+        if settings.keyFile:
+            from twisted_ext.server.replication import keysOf
 
-        if self._replication is None:
-            self._replication = Replication(self._reactor, self.zones, "")
-        self.keys = keysOf(settings)
-        self._replication.adopt(zones, self.keys)
-        self.errands = {key: errand for key, errand in self._replication.errands.items() if key < _OTHERS}
+            self.keys = keysOf(settings)
 
     def _open(self, zones: list[ZoneSettings]) -> Loading:
         from twisted_ext.server.loading import Loading, stateFolder
@@ -250,6 +241,9 @@ class Zoned:
         if any(len(zone.values) > 2 or not zone.file for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder, zones)
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
+        for left in glob(f"{escape(folder)}/{_SHARED}*"):
+            # An earlier process was killed.
+            shutil.rmtree(left, ignore_errors=True)
         loading.begin(zones)
         if self._replication is not None:
             self._replication.start()
@@ -300,8 +294,9 @@ class Zoned:
         self._replication.adopt(zones, self.keys)
         self._telling = frozenset([zone.name for zone in zones if zone.texts("notify") or zone.value("catalog") == "follow"])
 
-    def _journal(self, apex: bytes) -> Journal | None:
-        return None if self._updating is None else self._updating.journal(apex)
+    def _journal(self, apex: bytes) -> Differences | None:
+        journal = None if self._updating is None else self._updating.journal(apex)
+        return self._stored.historyOf(apex) if journal is None and self._stored is not None else journal
 
     def _settled(self, counts: tuple[int, int]) -> None:
         wanted, served = counts
@@ -371,7 +366,40 @@ class Zoned:
         """
         Gives the seconds for which a zone may be served; L{None} where no other server has to do with any.
         """
+        if self.mirrored is not None:
+            return self.mirrored.expires if self.errands else None
         return None if self._replication is None else self._replication.expires
+
+    # -- for those who tell workers
+
+    def until(self, apex: bytes) -> float | None:
+        """
+        @return: see L{Replication.until<twisted_ext.server.replication.Replication.until>}.
+        """
+        return None if self._replication is None else self._replication.until(apex)
+
+    def isRevised(self, apex: bytes) -> bool:
+        """
+        @return: whether a zone may be otherwise than its image, since it has been changed.
+        """
+        loading = self.loading
+        if self._updating is None or loading is None:
+            return False
+        return os.path.exists(f"{os.path.dirname(loading.images.folder)}/journals/{journalName(apex)}")
+
+    def sharedFolder(self) -> str:
+        """
+        @return: a new folder for files that are there for workers alone, where the images of zones are.
+
+        @raise OSError: there can be none.
+        """
+        return tempfile.mkdtemp(prefix=_SHARED, dir=None if self.loading is None else os.path.dirname(self.loading.images.folder))
+
+    def damaged(self, apex: bytes) -> None:
+        """
+        A worker cannot use the image of a zone.
+        """
+        self._damaged(apex)
 
     def shown(self, apex: bytes | None) -> list[JSON]:
         """
