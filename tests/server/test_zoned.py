@@ -138,7 +138,7 @@ class ZonedTests(SynchronousTestCase):
             return outcome.rcode
         assert isinstance(outcome, Deferred), outcome
         said: list[Refusal] = []
-        outcome.addCallback(said.append)
+        cast("Deferred[Refusal]", outcome).addCallback(said.append)
         return said[0].rcode
 
     def changedSince(self, zoned: Zoned, soa: RRSet) -> list[int]:
