@@ -73,7 +73,9 @@ def byNSEC() -> Version:
     @return: a zone with a chain of NSEC records.
     """
     # In canonical order.
-    owners = "@ alias astray only.*.bare only.below a.b.deep insecure secure x.*.star tree *.walias *.wild www zz".split()
+    owners = (
+        "@ alias astray only.*.bare only.below a.b.deep insecure secure x.*.star tree *.walias *.wild www zz".split()
+    )
     text = signed(HEAD + RECORDS + CUTS)
     for owner, following in zip(owners, [*owners[1:], "@"], strict=True):
         text += f"{owner} 60 NSEC {following} A RRSIG NSEC\n" + signatureOf(owner, "NSEC")
