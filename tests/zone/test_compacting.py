@@ -109,9 +109,24 @@ class CompactingTests(SynchronousTestCase):
         self.addCleanup(journal.close)
         differences = journal.since(10)
         assert differences is not None
-        with (
-            patch("twisted_ext.zone.overlays.OVERLAY_NODES", Limit(8, 8, 8)),
-            patch("twisted_ext.zone.compacting._STEP", 2),
-        ):
-            version = brought(self.versions[0], differences)
-        self.assertEqual(textsOf(version), textsOf(self.versions[20]))
+        # In many steps, in few, in one, which alone is too much.
+        for step in (1, 20, 1000):
+            with (
+                patch("twisted_ext.zone.overlays.OVERLAY_NODES", Limit(8, 8, 8)),
+                patch("twisted_ext.zone.compacting._STEP", step),
+            ):
+                version = brought(self.versions[0], differences)
+            self.assertEqual(textsOf(version), textsOf(self.versions[20]))
+
+    def test_muchAtOnce(self) -> None:
+        """
+        A single difference may have more than a version may have beside its image.
+        """
+        transaction = Transaction(self.versions[20])
+        for number in range(30):
+            transaction.add(record(f"m{number}.y 60 A 192.0.2.1"))
+        committed = transaction.commit()
+        assert committed is not None
+        version, difference = committed
+        with patch("twisted_ext.zone.overlays.OVERLAY_NODES", Limit(8, 8, 8)):
+            self.assertEqual(textsOf(brought(self.versions[20], [difference])), textsOf(version))

@@ -10,6 +10,9 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from fcntl import flock
 from pathlib import Path
 from unittest.mock import patch
 
@@ -140,6 +143,35 @@ class JournalTests(SynchronousTestCase):
         version, difference = steps(versionOf(), 1)[0]
         journal.append([difference])
         self.assertEqual(self.journal(readOnly=True).replayed(versionOf()).serial, version.serial)
+
+    def test_writtenAnewMeanwhile(self) -> None:
+        """
+        Who has opened a file that another server puts a smaller one in place of, before it could be claimed, does not write into what has
+        no name any more.
+        """
+        self.filled(1)
+        def late(file: int, how: int) -> None:
+            Path(self.path + ".new").write_bytes(Path(self.path).read_bytes())
+            Path(self.path + ".new").rename(self.path)
+            flock(file, how)
+
+        with patch("twisted_ext.zone.journal.flock", late):
+            self.assertIn("another server", str(self.assertRaises(StorageFault, Journal, self.path, APEX)))
+        self.assertEqual(len(self.journal()), 1)
+
+    def test_zeros(self) -> None:
+        """
+        A file of zeros, which is what some disks have of a header that was being written when everything ended, is none that says
+        anything; a longer one is not touched.
+        """
+        self.filled(0)
+        size = Path(self.path).stat().st_size
+        Path(self.path).write_bytes(bytes(size))
+        self.assertEqual(len(self.journal()), 0)
+        self.assertEqual(Path(self.path).stat().st_size, size)
+        other = self.mktemp()
+        Path(other).write_bytes(bytes(size + 1))
+        self.assertRaises(StorageFault, Journal, other, APEX)
 
     def test_otherVersion(self) -> None:
         """
@@ -357,6 +389,80 @@ class JournalTests(SynchronousTestCase):
         with patch.object(os, "rename", fails):
             self.assertRaises(StorageFault, journal.clear)
         self.assertEqual((len(journal), journal.newest), (3, 13))
+
+    def test_trimmedThoughFolderFails(self) -> None:
+        """
+        Where the smaller file has taken the journal's place and the disk does not confirm that, it is told; what is written from then on
+        goes into the file that has the name.
+        """
+        versions = self.filled(3)
+        journal = self.journal()
+
+        def fails(path: str) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with patch.object(module, "_syncFolder", fails):
+            self.assertRaises(StorageFault, journal.clear, b"m" * ORIGIN_OCTETS)
+        journal.append([steps(versions[-1], 1)[0][1]])
+        journal.close()
+        journal = self.journal()
+        self.assertEqual((journal.oldest, journal.newest, journal.origin), (13, 14, b"m" * ORIGIN_OCTETS))
+
+    def test_nothingLeft(self) -> None:
+        """
+        A smaller file that could not be written to its end takes no room.
+        """
+        self.filled(3)
+        journal = self.journal()
+
+        def fails(file: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with patch.object(os, "fsync", fails):
+            self.assertRaises(StorageFault, journal.clear)
+        self.assertFalse(Path(self.path + ".new").exists())
+
+    def test_killedWhileTrimmed(self) -> None:
+        """
+        Whichever call to the system is the last one before everything ends, there is the journal as it was or the smaller one.
+        """
+
+        class Killed(BaseException):
+            pass
+
+        made = steps(versionOf(), 700)
+        last = made[-1][0]
+        self.hurry()
+        for moment in range(30):
+            path = self.mktemp()
+            journal = Journal(path, APEX, most=65536)
+            journal.append([difference for _, difference in made])
+            left = [moment]
+
+            def until(call: Callable[..., object], left: list[int] = left) -> Callable[..., object]:
+                def called(*arguments: object, **more: object) -> object:
+                    if not left[0]:
+                        raise Killed
+                    left[0] -= 1
+                    return call(*arguments, **more)
+
+                return called
+
+            with ExitStack() as patches:
+                for name in ("open", "pwrite", "fsync", "rename"):
+                    patches.enter_context(patch.object(os, name, until(getattr(os, name))))
+                try:
+                    journal.trim(710)
+                except Killed:
+                    pass
+            journal.close()
+            journal = Journal(path, APEX, most=65536)
+            self.assertEqual((journal.newest, journal.said), (710, ""), moment)
+            oldest = journal.oldest
+            assert oldest is not None
+            start = versionOf() if oldest == 10 else made[oldest - 11][0]
+            self.assertEqual(textsOf(journal.replayed(start)), textsOf(last))
+            journal.close()
 
     def test_cleared(self) -> None:
         """

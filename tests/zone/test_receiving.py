@@ -304,8 +304,22 @@ class ChangesTests(SynchronousTestCase):
             [SOA11, SOA10, soa9, new, SOA10, SOA11, SOA11],
             [SOA11, SOA10, SOA11, new, SOA11, new],
             [SOA11, SOA10, SOA11, RRSet(new.name, SOA, 1, 300, SOA10.rdatas), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, AXFR, 1, 300, (b"",)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, 0, 1, 300, (b"",)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, 249, 1, 300, (bytes(40),)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, TXT, 1, 300, (b"\x09short",)), SOA11],
         ):
             self.assertRaises(BadMessage, self.take, case)
+
+    def test_spelling(self) -> None:
+        """
+        Where names in the SOA come in another case at the end, by compression, it is the same SOA: of changes and of whole zones.
+        """
+        shouted = RRSet(APEX, SOA, 1, 300, (SOA11.rdatas[0][:-20].upper() + SOA11.rdatas[0][-20:],))
+        self.assertTrue(self.take([SOA11, SOA10, SOA11, record("new 300 A 192.0.2.9"), shouted]).done)
+        taking = Taking()
+        taking.take(reply([SOA11, NS1, shouted]))
+        self.assertEqual(taking.version.serial, 11)
 
     def test_tooMany(self) -> None:
         """

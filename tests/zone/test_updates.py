@@ -18,6 +18,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, AXFR, CNAME, DNAME, NS, SOA, TXT, WKS, A, typeNumber
 from twisted_ext.zone import updates
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.policies import Policy
 from twisted_ext.zone.updates import Update, updated
 from twisted_ext.zone.versions import Version
@@ -329,6 +330,38 @@ class UpdateTests(SynchronousTestCase):
         plain = Policy.fromTexts(["address 127.0.0.1 zone"])
         self.assertEqual(self.refused(record("new 60 A 192.0.2.9"), version=version, policy=plain), Rcode.REFUSED)
         self.assertEqual(self.update(record("new 60 A 192.0.2.9"), version=version).serial, 11)
+
+    def test_lessOfMuch(self) -> None:
+        """
+        A set that had more records than a change may leave may get smaller, or have a neighbor, but not grow.
+        """
+        version = versionOf(ZONE + "".join([f"big 60 A 192.0.2.{count}\n" for count in range(150)]))
+        self.assertEqual(len(self.rdatas(self.update(gone("big 60 A 192.0.2.7"), version=version), "big", A)), 149)
+        self.assertEqual(len(self.rdatas(self.update(record('big 60 TXT "x"'), version=version), "big", A)), 150)
+        self.assertEqual(self.refused(record("big 60 A 192.0.2.200"), version=version), Rcode.REFUSED)
+
+    def test_manyOfOneSet(self) -> None:
+        """
+        A record more or less of a large set does not cost going through all of it: that many of them would hold up everybody.
+        """
+        looked = [0]
+
+        def counted(rrType: int, rdata: bytes) -> bytes:
+            looked[0] += 1
+            return canonicalOf(rrType, rdata)
+
+        many = [record(f"bomb 60 {rrType} {count}.example.com.") for count in range(500) for rrType in ("NS", "PTR")]
+        with (
+            patch("twisted_ext.zone.transactions.SET_RECORDS", Limit(2000, 2000, 2000)),
+            patch("twisted_ext.zone.transactions.canonicalOf", counted),
+        ):
+            version = self.update(*many)
+            self.assertEqual(len(self.rdatas(version, "bomb", NS)), 500)
+            self.assertLessEqual(looked[0], 2 * len(many))
+            looked[0] = 0
+            version = self.update(*[RRSet(each.name, each.rrType, NONE, 0, each.rdatas) for each in many], version=version)
+            self.assertEqual(self.rdatas(version, "bomb", NS), ())
+            self.assertLessEqual(looked[0], 3 * len(many))
 
     def test_bombs(self) -> None:
         """

@@ -167,8 +167,13 @@ def _groups(version: Version, key: bytes) -> tuple[str, ...]:
 def _owner(version: Version, key: bytes) -> bytes:
     node = version.find(_COO + key)
     found = None if node is None else node.of(PTR)
-    # Of two owners neither is one.
-    return found.rdatas[0].lower() if found is not None and len(found.rdatas) == 1 else b""
+    if found is None:
+        return b""
+    if len(found.rdatas) > 1:
+        # RFC 9432, section 4.4.1.
+        where = nameToText(_COO + key + version.apex)
+        raise BadZone(f"catalog {nameToText(version.apex)}: {len(found.rdatas)} catalogs at {where}, where one may be")
+    return found.rdatas[0].lower()
 
 
 class Step:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
@@ -23,8 +22,8 @@ __all__ = ["brought", "compact", "main"]
 #: By how much less the process is in a hurry than others.
 _NICE: Final = 5
 
-#: Differences that are put onto a version at a time.
-_STEP: Final = 256
+#: Records that come and go at a time.
+_STEP: Final = 8192
 
 
 def brought(version: Version, differences: Iterable[Difference]) -> Version:
@@ -33,14 +32,27 @@ def brought(version: Version, differences: Iterable[Difference]) -> Version:
 
     @raise BadChange: a difference does not fit.
     """
-    following = iter(differences)
-    while some := list(islice(following, _STEP)):
+    for some in _portions(differences):
         try:
             version = applied(version, some)
         except BudgetSpent:
             version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
-            version = applied(version, some)
+            # However much it is that came in one: it is on the disk, and there is no other way on.
+            version = applied(version, some, bounded=False)
     return version
+
+
+def _portions(differences: Iterable[Difference]) -> Iterator[list[Difference]]:
+    some: list[Difference] = []
+    records = 0
+    for difference in differences:
+        some.append(difference)
+        records += difference.records
+        if records >= _STEP:
+            yield some
+            some, records = [], 0
+    if some:
+        yield some
 
 
 def compact(image: str, journal: str, serial: int, target: str) -> None:

@@ -14,6 +14,7 @@ from twisted_ext.errors import BadChange, BadMessage
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import RRSIG, SOA, typeName
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.nodes import keyBelow
 from twisted_ext.zone.nodes import rendered as renderedSet
 from twisted_ext.zone.serials import serialIn
@@ -32,7 +33,8 @@ _FIXED: Final = Struct(">HHIH")
 #: A pointer to where the zone's name stands in every message of a transfer of it: behind the header.
 _APEX: Final = b"\xc0\x0c"
 
-_Record = tuple[bytes, int, int, bytes]
+#: Owner, type and rdata, all of it in canonical form.
+_Record = tuple[bytes, int, bytes]
 
 
 def kindOf(rrset: RRSet) -> Kind:
@@ -114,7 +116,7 @@ class Difference:
 def _recordsOf(sets: Iterable[RRSet]) -> dict[_Record, RRSet]:
     records: dict[_Record, RRSet] = {}
     for record in eachRecord(tuple(sets)):
-        records[(record.name.lower(), record.rrType, record.ttl, record.rdatas[0])] = record
+        records[(record.name.lower(), record.rrType, canonicalOf(record.rrType, record.rdatas[0]))] = record
     return records
 
 
@@ -123,8 +125,8 @@ def _grouped(records: dict[_Record, RRSet]) -> tuple[RRSet, ...]:
     @return: the records in sets of equal owner, kind and TTL.
     """
     groups: dict[tuple[bytes, Kind, int], list[RRSet]] = {}
-    for (name, _, ttl, _), record in records.items():
-        groups.setdefault((name, kindOf(record), ttl), []).append(record)
+    for (name, _, _), record in records.items():
+        groups.setdefault((name, kindOf(record), record.ttl), []).append(record)
     return tuple(
         [
             RRSet(group[0].name, group[0].rrType, group[0].rrClass, group[0].ttl, tuple([record.rdatas[0] for record in group]))
@@ -150,25 +152,77 @@ def condensed(differences: Sequence[Difference]) -> Difference:
         if difference.oldSerial != serial:
             raise BadChange(f"a difference from {difference.oldSerial} does not follow one to {serial}")
         serial = difference.newSerial
+        # A record goes whatever TTL it has come with, and to have another TTL or to be written otherwise it goes and comes.
         for key, record in _recordsOf(difference.removed).items():
             if added.pop(key, None) is None:
                 removed[key] = record
         for key, record in _recordsOf(difference.added).items():
-            if removed.pop(key, None) is None:
+            if key in removed and _isSpelled(removed[key], record):
+                del removed[key]
+            else:
                 added[key] = record
     return Difference(differences[0].before, _grouped(removed), differences[-1].after, _grouped(added))
 
 
-def applied(version: Version, differences: Iterable[Difference]) -> Version:
+def _isSpelled(record: RRSet, other: RRSet) -> bool:
+    return record.ttl == other.ttl and record.rdatas == other.rdatas and record.name == other.name
+
+
+class _Changing:
+    """
+    A set while records go from it and come to it, each at the same cost, however many there are.
+
+    @ivar like: what has its name and TTL.
+    @ivar rdatas: its records, in their order, by their canonical forms: names in them may come in one case and go in another.
+    """
+
+    __slots__ = ("like", "rdatas")
+
+    def __init__(self, like: RRSet) -> None:
+        self.like = like
+        self.rdatas = {canonicalOf(like.rrType, rdata): rdata for rdata in like.rdatas}
+
+    def remove(self, rrset: RRSet) -> bool:
+        """
+        @return: whether all of these were there.
+        """
+        gone = [self.rdatas.pop(canonicalOf(rrset.rrType, rdata), None) for rdata in rrset.rdatas]
+        return None not in gone
+
+    def add(self, rrset: RRSet) -> bool:
+        """
+        @return: whether none of these was there.
+        """
+        come = {canonicalOf(rrset.rrType, rdata): rdata for rdata in rrset.rdatas}
+        if not self.rdatas.keys().isdisjoint(come):
+            return False
+        self.like = rrset
+        self.rdatas.update(come)
+        return True
+
+    @property
+    def rrset(self) -> RRSet:
+        """
+        What it is by now.
+        """
+        like = self.like
+        rdatas = tuple(self.rdatas.values())
+        return like if rdatas == like.rdatas else RRSet(like.name, like.rrType, like.rrClass, like.ttl, rdatas)
+
+
+def applied(version: Version, differences: Iterable[Difference], *, bounded: bool = True) -> Version:
     """
     Take a version of a zone further. What goes has to be there and what comes must not be, so that nothing is made of a difference that
     belongs to another version.
 
+    @param bounded: see L{Version.edited<twisted_ext.zone.versions.Version.edited>}.
+
     @raise BadChange: it does not fit.
+    @raise BudgetSpent: more would differ from the image than may.
     """
     apex = version.apex
     serial = version.serial
-    nodes: dict[bytes, dict[Kind, RRSet]] = {}
+    nodes: dict[bytes, dict[Kind, _Changing]] = {}
     for difference in differences:
         if difference.oldSerial != serial:
             raise BadChange(f"{nameToText(apex)} is at serial {serial}, the difference begins at {difference.oldSerial}")
@@ -176,23 +230,17 @@ def applied(version: Version, differences: Iterable[Difference]) -> Version:
             sets = _setsAt(version, nodes, rrset.name)
             kind = kindOf(rrset)
             present = sets.get(kind)
-            gone = set(rrset.rdatas)
-            if present is None or not gone.issubset(present.rdatas):
+            if present is None or not present.remove(rrset):
                 raise _unfit(rrset, f"is to go from serial {serial} and is not there")
-            left = tuple([rdata for rdata in present.rdatas if rdata not in gone])
-            if left:
-                sets[kind] = RRSet(present.name, present.rrType, present.rrClass, present.ttl, left)
-            else:
+            if not present.rdatas:
                 del sets[kind]
         for rrset in (difference.after, *difference.added):
             sets = _setsAt(version, nodes, rrset.name)
             kind = kindOf(rrset)
             present = sets.get(kind)
             if present is None:
-                sets[kind] = rrset
-            elif set(rrset.rdatas).isdisjoint(present.rdatas):
-                sets[kind] = RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, present.rdatas + rrset.rdatas)
-            else:
+                sets[kind] = _Changing(rrset)
+            elif not present.add(rrset):
                 raise _unfit(rrset, f"is to come into serial {serial} and is there")
         serial = difference.newSerial
     if not nodes:
@@ -200,21 +248,22 @@ def applied(version: Version, differences: Iterable[Difference]) -> Version:
     soa = nodes[b""].get((SOA, 0))
     if soa is None or len(soa.rdatas) != 1:
         raise BadChange(f"{nameToText(apex)} would not have one SOA any more")
-    return version.edited({key: sortedSets(sets) for key, sets in nodes.items()})
+    changes = {key: sortedSets({kind: changing.rrset for kind, changing in sets.items()}) for key, sets in nodes.items()}
+    return version.edited(changes, bounded=bounded)
 
 
 def _unfit(rrset: RRSet, how: str) -> BadChange:
     return BadChange(f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {how}")
 
 
-def _setsAt(version: Version, nodes: dict[bytes, dict[Kind, RRSet]], name: bytes) -> dict[Kind, RRSet]:
+def _setsAt(version: Version, nodes: dict[bytes, dict[Kind, _Changing]], name: bytes) -> dict[Kind, _Changing]:
     key = keyBelow(name, version.apex)
     if key is None:
         raise BadChange(f"{nameToText(name)} is not in {nameToText(version.apex)}")
     sets = nodes.get(key)
     if sets is None:
         node = version.find(key)
-        sets = nodes[key] = {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
+        sets = nodes[key] = {} if node is None else {kindOf(rrset): _Changing(rrset) for rrset in node.sets}
     return sets
 
 

@@ -19,6 +19,7 @@ from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
 from twisted_ext.zone.building import SAYING, ImageBuilder
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.nodes import keyBelow
 
 __all__ = ["Gathering", "gather", "gathered", "main"]
@@ -133,7 +134,8 @@ class Gathering:
                 if key:
                     raise BadMessage(f"an SOA at {nameToText(key + self._apex)}, which is not the zone's name")
                 if self._soa:
-                    if rdata != self._soa:
+                    # Names in it may come in another case, by pointers to other names.
+                    if canonicalOf(_SOA, rdata) != canonicalOf(_SOA, self._soa):
                         raise BadMessage("the SOA has changed during the transfer")
                     self.done = True
                     offset = end

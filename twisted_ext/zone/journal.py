@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from struct import Struct
 from typing import TYPE_CHECKING, Final, cast
@@ -119,7 +120,7 @@ class Journal:
             file = File(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
             self._pages = Pages(file)
             if not readOnly:
-                self._claim(file.number)
+                self._claim(file.number, path)
         except OSError as error:
             raise self._fault(error) from error
         if not unread:
@@ -129,13 +130,9 @@ class Journal:
     def _fault(self, error: OSError) -> StorageFault:
         return StorageFault(f"{self.path}: {error.strerror or error}")
 
-    @property
-    def _header(self) -> bytes:
-        return self._head + self.origin
-
     # -- opening
 
-    def _claim(self, file: int) -> None:
+    def _claim(self, file: int, path: str) -> None:
         """
         @raise StorageFault: another process, or another journal of this one, writes there already.
         """
@@ -143,6 +140,12 @@ class Journal:
             flock(file, LOCK_EX | LOCK_NB)
         except BlockingIOError:
             raise StorageFault(f"{self.path}: another server has it open") from None
+        try:
+            if os.path.samestat(os.fstat(file), os.stat(path)):
+                return
+        except FileNotFoundError:
+            pass
+        raise StorageFault(f"{path}: another server has just written it anew")
 
     def reading(self) -> Iterator[None]:
         """
@@ -160,9 +163,9 @@ class Journal:
         head = self._head
         start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
         if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
-            if not head.startswith(start[: len(head)]):
+            if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
                 raise StorageFault(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
-            # Nothing, or as much of a header as was written before everything ended.
+            # Nothing, or as much of a header as was written before everything ended: some disks keep how long it was to be, and zeros.
             if not self._readOnly:
                 self._begin()
             return
@@ -188,10 +191,10 @@ class Journal:
 
     def _begin(self) -> None:
         os.ftruncate(self._pages.file.number, 0)
-        os.pwrite(self._pages.file.number, self._header, 0)
+        os.pwrite(self._pages.file.number, self._head + self.origin, 0)
         os.fsync(self._pages.file.number)
         _syncFolder(self.path)
-        self.octets = len(self._header)
+        self.octets = len(self._head) + ORIGIN_OCTETS
 
     def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
         """
@@ -427,7 +430,7 @@ class Journal:
             start += 1
         if not start:
             return False
-        self._rewrite(entries[start:])
+        self._rewrite(entries[start:], self.origin)
         return True
 
     def clear(self, origin: bytes | None = None) -> None:
@@ -438,21 +441,15 @@ class Journal:
 
         @raise StorageFault: it cannot be written.
         """
-        before = self.origin
-        self.origin = before if origin is None else origin
-        try:
-            self._rewrite([])
-        except StorageFault:
-            self.origin = before
-            raise
+        self._rewrite([], self.origin if origin is None else origin)
 
-    def _rewrite(self, entries: list[Entry]) -> None:
+    def _rewrite(self, entries: list[Entry], origin: bytes) -> None:
         beside = self.path + ".new"
         try:
             file = File(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
-            self._claim(file.number)
+            self._claim(file.number, beside)
             pages = Pages(file)
-            position = os.pwrite(file.number, self._header, 0)
+            position = os.pwrite(file.number, self._head + origin, 0)
             for entry in entries:
                 octets = os.pread(self._pages.file.number, entry.length, entry.offset)
                 pages.note(Entry(position, entry.length, entry.old, entry.new))
@@ -462,12 +459,20 @@ class Journal:
                     octets = octets[written:]
             os.fsync(file.number)
             os.rename(beside, self.path)
+        except OSError as error:
+            # What is there of it takes room that is wanted.
+            with suppress(OSError):
+                os.unlink(beside)
+            raise self._fault(error) from error
+        # From here on the name is that of the new file: what was written into the other one would be lost.
+        self._pages = pages
+        self.origin = origin
+        self.octets = position
+        self._broken = False
+        try:
             _syncFolder(self.path)
         except OSError as error:
             raise self._fault(error) from error
-        self._pages = pages
-        self.octets = position
-        self._broken = False
 
     def close(self) -> None:
         """

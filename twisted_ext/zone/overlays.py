@@ -111,16 +111,17 @@ class Editing:
         self._apex = image.apex
         self._nodes = dict(before.nodes)
         self._octets = before.octets
-        self._cuts = before.cuts
-        self._uncut = before.uncut
+        self._cuts = set(before.cuts)
+        self._uncut = set(before.uncut)
         self._chain = list(before.chain)
         self._chainGone = list(before.chainGone)
         self._hashes = list(before.hashes)
         self._hashesGone = list(before.hashesGone)
 
-    def finish(self, changes: Mapping[bytes, Sequence[RRSet]]) -> Overlay:
+    def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool = True) -> Overlay:
         """
         @param changes: for each name that changes all the sets that it has from now on.
+        @param bounded: whether there is a most that may differ.
 
         @raise BadChange: a set's owner is not the name that it is given for.
         @raise BudgetSpent: more would differ from the image than may.
@@ -131,11 +132,12 @@ class Editing:
                 if rrset.name.lower() != name:
                     raise BadChange(f"records of {nameToText(rrset.name)} cannot be at {nameToText(name)}")
             self._change(key, gathered(sets))
-        if len(self._nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most:
+        if bounded and (len(self._nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
             zone = nameToText(self._apex)
             raise BudgetSpent(f"{len(self._nodes)} names of {zone} would differ from its image; it needs the next one first")
         return Overlay(
-            self._nodes, self._octets, self._cuts, self._uncut, self._chain, self._chainGone, self._hashes, self._hashesGone
+            self._nodes, self._octets, frozenset(self._cuts), frozenset(self._uncut), self._chain, self._chainGone, self._hashes,
+            self._hashesGone,
         )  # fmt: skip
 
     def _get(self, key: bytes) -> Node | None:
@@ -211,9 +213,9 @@ class Editing:
         cut = node is not None and bool(node.flags & (CUT | DNAME))
         cutBefore = index >= 0 and bool(self._image.flags(index) & (CUT | DNAME))
         if (cut and not cutBefore) != (key in self._cuts):
-            self._cuts = self._cuts ^ {key}
+            self._cuts ^= {key}
         if (cutBefore and not cut) != (key in self._uncut):
-            self._uncut = self._uncut ^ {key}
+            self._uncut ^= {key}
 
     def _supersede(self, key: bytes, index: int) -> None:
         """

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, nameToText
-from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
+from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
 from twisted_ext.wire.tsig import BADSIG
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.differences import Difference, kindOf
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
-from twisted_ext.zone.ordering import canonicalOf
 from twisted_ext.zone.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
@@ -42,6 +44,14 @@ class BadTransfer(BadMessage):
     """
     What came is no transfer of this zone.
     """
+
+
+@lru_cache(256)
+def _isUnread(rrType: int) -> bool:
+    """
+    @return: whether messages leave the rdata of this type as it is, since there are no names in it, although it has a form.
+    """
+    return layoutOf(rrType) is None and declarationOf(rrType) is not Unknown
 
 
 class Received(Enum):
@@ -249,8 +259,8 @@ class Receiving:
             elif not isBelow(record.name.lower(), self._zone):
                 raise self._bad(f"{nameToText(record.name)} is not in")
             elif self._added is not None:
-                # What a message leaves unread because there are no names in it.
-                declarationOf(record.rrType).fromWire(record.rdatas[0])
+                if _isUnread(record.rrType):
+                    declarationOf(record.rrType).fromWire(record.rdatas[0])
                 self._added.append(record)
             elif self._removed is not None:
                 self._removed.append(record)

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadChange, BadMessage
+from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rdata.registry import canonicalRdata
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.differences import Difference, Kind, kindOf, sortedSets
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.nodes import keyBelow
 from twisted_ext.zone.serials import isNewer, nextSerial, serialIn, withSerial
@@ -37,14 +37,7 @@ def same(rrType: int, rdata: bytes, other: bytes) -> bool:
     """
     @return: whether two records say the same: the names in some types' rdata are the same in any case (RFC 4034, section 6.2).
     """
-    if rdata == other:
-        return True
-    if len(rdata) != len(other) or rdata.lower() != other.lower():
-        return False
-    try:
-        return canonicalRdata(rrType, rdata) == canonicalRdata(rrType, other)
-    except BadMessage:
-        return False
+    return rdata == other or canonicalOf(rrType, rdata) == canonicalOf(rrType, other)
 
 
 class Transaction:
@@ -55,13 +48,15 @@ class Transaction:
     @ivar touched: sets of those names that were changed or looked at for it, by their keys.
     """
 
-    __slots__ = ("version", "touched", "_apex", "_before")
+    __slots__ = ("version", "touched", "_apex", "_before", "_known")
 
     def __init__(self, version: Version) -> None:
         self.version = version
         self.touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._apex = version.apex
         self._before: dict[bytes, dict[Kind, RRSet]] = {}
+        # Sets that were changed, and their records by what they say: looking for one of them does not take longer where there are many.
+        self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
 
     # -- what is there
 
@@ -101,6 +96,20 @@ class Transaction:
             sets = self.touched[key] = dict(self.setsAt(key))
         return sets
 
+    def _recordsOf(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
+        """
+        @return: the records of a set in their order, by their canonical forms: names in some types' rdata are the same in any case (RFC
+            4034, section 6.2).
+        """
+        known = self._known.get((key, kind))
+        if known is not None and known[0] is rrset:
+            return known[1]
+        return {canonicalOf(rrset.rrType, rdata): rdata for rdata in rrset.rdatas}
+
+    def _put(self, key: bytes, rrset: RRSet, kind: Kind, records: dict[bytes, bytes]) -> None:
+        self._open(key)[kind] = rrset
+        self._known[key, kind] = (rrset, records)
+
     # -- changes
 
     def add(self, record: RRSet) -> bool:
@@ -118,16 +127,17 @@ class Transaction:
             self._open(key)[kind] = record
             return True
         rrType = record.rrType
-        rdatas = list(present.rdatas)
-        known = set(rdatas)
+        records = self._recordsOf(key, kind, present)
+        come: list[bytes] = []
         for rdata in record.rdatas:
+            said = canonicalOf(rrType, rdata)
             # What says the same in another case is there.
-            if rdata not in known and not any(same(rrType, rdata, other) for other in rdatas):
-                rdatas.append(rdata)
-                known.add(rdata)
-        if record.ttl == present.ttl and len(rdatas) == len(present.rdatas):
+            if said not in records:
+                records[said] = rdata
+                come.append(rdata)
+        if record.ttl == present.ttl and not come:
             return False
-        self._open(key)[kind] = RRSet(present.name, rrType, record.rrClass, record.ttl, tuple(rdatas))
+        self._put(key, RRSet(present.name, rrType, record.rrClass, record.ttl, (*present.rdatas, *come)), kind, records)
         return True
 
     def replace(self, rrset: RRSet) -> bool:
@@ -156,15 +166,14 @@ class Transaction:
         if present is None:
             return False
         rrType = record.rrType
-        gone = record.rdatas
-        left = tuple([each for each in present.rdatas if not any(same(rrType, each, rdata) for rdata in gone)])
-        if len(left) == len(present.rdatas):
+        records = self._recordsOf(key, kind, present)
+        gone = [rdata for rdata in record.rdatas if records.pop(canonicalOf(rrType, rdata), None) is not None]
+        if not gone:
             return False
-        sets = self._open(key)
-        if left:
-            sets[kind] = RRSet(present.name, rrType, present.rrClass, present.ttl, left)
+        if records:
+            self._put(key, RRSet(present.name, rrType, present.rrClass, present.ttl, tuple(records.values())), kind, records)
         else:
-            del sets[kind]
+            del self._open(key)[kind]
         return True
 
     def removeType(self, name: bytes, rrType: int) -> bool:
@@ -227,7 +236,7 @@ class Transaction:
         if b"" not in changed:
             changed.append(b"")
         for key in changed:
-            self._check(key, self.touched[key])
+            self._check(key, self.touched[key], self._setsBefore(key))
         removed: list[RRSet] = []
         added: list[RRSet] = []
         for key in changed:
@@ -240,19 +249,22 @@ class Transaction:
             self.setsAt(key)
         return self._before[key]
 
-    def _check(self, key: bytes, sets: dict[Kind, RRSet]) -> None:
+    def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """
+        @param before: what was there. Where that is more than may be, it may get less.
+
         @raise BadChange: a zone cannot have this at one name.
         """
         if not key and _NS not in sets:
             raise self._bad(key, "no NS record; a zone has one at least")
-        if len(sets) > NAME_TYPES.default:
+        if len(sets) > max(NAME_TYPES.default, len(before)):
             raise self._bad(key, f"{len(sets)} types of records; {NAME_TYPES.default:.0f} are the most")
-        for (rrType, _), rrset in sets.items():
+        for kind, rrset in sets.items():
+            rrType = rrset.rrType
             count = len(rrset.rdatas)
             if count > 1:
                 most = 1 if rrType in _SINGLE else SET_RECORDS.default
-                if count > most:
+                if count > most and (kind not in before or count > len(before[kind].rdatas)):
                     raise self._bad(key, f"{count} records of type {typeName(rrType)}; {most:.0f} {'is' if most == 1 else 'are'} the most")
             if rrType == SOA and key:
                 raise self._bad(key, f"an SOA, which belongs at {nameToText(self._apex)}")

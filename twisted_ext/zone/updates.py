@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BudgetSpent
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rdata.registry import canonicalRdata, rdataFromWire
+from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
 from twisted_ext.zone.differences import Difference, Kind, kindOf
+from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.limits import UPDATE_RECORDS
 from twisted_ext.zone.nodes import keyBelow
 from twisted_ext.zone.serials import isNewer, serialIn
@@ -193,13 +194,7 @@ def _checkRdata(record: RRSet) -> None:
 
 
 def _canonical(rrType: int, rdatas: list[bytes] | tuple[bytes, ...]) -> set[bytes]:
-    found: set[bytes] = set()
-    for rdata in rdatas:
-        try:
-            found.add(canonicalRdata(rrType, rdata))
-        except BadMessage:
-            found.add(rdata)
-    return found
+    return {canonicalOf(rrType, rdata) for rdata in rdatas}
 
 
 def _add(transaction: Transaction, record: RRSet) -> None:

@@ -249,16 +249,18 @@ class Version:
 
     # -- changes
 
-    def edited(self, changes: Mapping[bytes, tuple[RRSet, ...]]) -> Version:
+    def edited(self, changes: Mapping[bytes, tuple[RRSet, ...]], *, bounded: bool = True) -> Version:
         """
         @param changes: for each name that changes all the records that it has from now on, their owners absolute; none where all go.
+
+        @param bounded: whether there is a most that may differ from the image; not where the next image is made of it at once.
 
         @return: the version after that. Empty non-terminals, flags and children are made right.
 
         @raise BadChange: the zone would have no SOA, or more than one.
         @raise BudgetSpent: more would differ from the image than may. Let there be a new image first.
         """
-        return Version(self.image, Editing(self.image, self._changes).finish(changes))
+        return Version(self.image, Editing(self.image, self._changes).finish(changes, bounded))
 
     def difference(self, other: Version) -> Difference:
         """
