@@ -233,7 +233,7 @@ class TransferAbuseTests(ReplicaTestCase):
         secondaries = self.secondary.replication.secondaries
         place = self.secondary.zones.at(APEX)
         assert secondaries is not None and place is not None
-        running = secondaries.slots.limit - secondaries.slots.tokens
+        running = secondaries.slots.running
         said = place.said
         self.secondary.replication.adopt([], {})  # type: ignore[arg-type]
         self.network.advance(100)

@@ -5,15 +5,21 @@ Tests of keeping a zone in step with its primaries.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from unittest.mock import patch
 
+from twisted.internet.protocol import DatagramProtocol
+
 from tests.queries import optOf, queryOf
 from tests.server.askers import Datagrams
-from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase
+from tests.server.replicas import KEYS, PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
 from tests.zone.changing import APEX, ZONE, textsOf
-from twisted_ext.server.requests import Request
+from twisted_ext.errors import BadMessage
+from twisted_ext.server.requests import Refusal, Request
+from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.gathering import gather
@@ -207,7 +213,7 @@ class SecondaryTests(ReplicaTestCase):
 
             self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut  # type: ignore[assignment]
             self.primary.change(f"new{kept} 300 A 192.0.2.9")
-            self.network.advance(2)
+            self.network.advance(8)
             self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
             # For changes and for the whole zone.
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
@@ -252,6 +258,100 @@ class SecondaryTests(ReplicaTestCase):
         self.assertEqual(self.secondary.serial(), 10)
         self.network.advance(7200)
         self.assertEqual((self.secondary.serial(), self.state), (10, State.CURRENT))
+        place = self.secondary.zones.at(APEX)
+        assert place is not None
+        self.assertIn("older", place.said)
+        # In the end theirs is better than none.
+        self.network.advance(86400)
+        self.assertEqual((self.secondary.serial(), self.state), (4294967290, State.CURRENT))
+        self.assertEqual(place.said, "")
+
+    def test_noticedMeanwhile(self) -> None:
+        """
+        A notice that comes while the version before is being fetched is not forgotten, even if it comes right behind another one.
+        """
+        self.begin()
+        self.network.shape(delay=0.3)
+        self.primary.change("one 300 A 192.0.2.9")
+        self.network.advance(1.7)
+        # The transfer has begun, and is of the version before.
+        self.primary.change("two 300 A 192.0.2.9")
+        self.network.advance(10)
+        self.assertEqual(self.secondary.serial(), 12)
+        self.same()
+
+    def answering(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
+        """
+        Have the primary answer datagrams in this way.
+
+        @return: what it is asked from now on.
+        """
+        asked: list[bytes] = []
+
+        class Answering(DatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+                asked.append(datagram)
+                assert self.transport is not None
+                self.transport.write(octets(datagram), addr)
+
+        self.primary.datagrams.stop()
+        self.network.advance(0)
+        port = self.there[0].listenUDP(53, Answering(), interface=PRIMARY)
+        self.addCleanup(port.stopListening)
+        return asked
+
+    def test_truncated(self) -> None:
+        """
+        A primary that limits its replies by UDP is asked by TCP.
+        """
+        self.begin()
+        self.primary.serialTo(11)
+        asked = self.answering(lambda query: query[:2] + b"\x82\x00" + query[4:6] + bytes(6) + query[12:29])
+        self.network.advance(4000)
+        self.assertEqual((self.secondary.serial(), len(asked)), (11, 1))
+
+    def test_plain(self) -> None:
+        """
+        A primary that takes EDNS for nonsense is asked without it.
+        """
+        self.begin()
+        self.primary.serialTo(11)
+
+        def answer(query: bytes) -> bytes:
+            if query[11]:
+                return query[:2] + b"\x80\x01" + query[4:6] + bytes(6) + query[12:29]
+            asker = Message.fromWire(query)
+            return buildMessage(Message(asker.id, 0x8400, asker.questions, (soaOf(11),)))
+
+        transferring = self.primary.replication.transferring
+
+        def old(request: Request) -> object:
+            return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = old  # type: ignore[assignment]
+        asked = self.answering(answer)
+        self.network.advance(4000)
+        self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))
+
+    def test_unproved(self) -> None:
+        """
+        A zone that is not proved to be right is not to be found after a restart: the one before is.
+        """
+        self.begin()
+        table = ZoneSettings.fromTable({"name": "example.org", "primaries": [PRIMARY], "zonemd": "check"})
+        self.secondary.replication.adopt([table], KEYS)
+        with patch("twisted_ext.server.secondary.prove", side_effect=BadMessage("its digest is wrong")):
+            self.primary.serve(ZONE.replace(" 10 3600", " 11 3600"))
+            self.network.advance(4000)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.secondary.end()
+        self.network.advance(1)
+        self.primary.adopt()
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(0.1)
+        self.assertEqual(self.secondary.serial(), 10)
 
     def test_signed(self) -> None:
         """

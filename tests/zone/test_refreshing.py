@@ -107,6 +107,25 @@ class RefreshingTests(SynchronousTestCase):
         self.assertEqual(zone.wake(now), Step(True, 0))
         self.assertFalse(zone.serving)
 
+    def test_older(self) -> None:
+        """
+        Primaries that are all behind do not keep the zone in service for longer than if they were silent; what they have is fetched then.
+        """
+        for fetching in (False, True):
+            zone = self.make(2)
+            self.assertEqual(zone.wake(4600), Step(False, 0))
+            self.assertEqual(zone.probed(4600, 9), Step(False, 1))
+            if fetching:
+                self.assertEqual(zone.undisclosed(4600), Step(True, 1, 10))
+                self.assertIsNone(zone.unchanged(4600, 9))
+            else:
+                self.assertIsNone(zone.probed(4600, 9))
+            self.assertEqual((zone.state, zone.refreshedAt, zone.expiresAt), (State.CURRENT, 1000, 1000 + 86400))
+            self.assertEqual(zone.wake(1000 + 86400), Step(True, 1))
+            self.assertFalse(zone.serving)
+            zone.received(1000 + 86400, soa(9))
+            self.assertEqual((zone.serving, zone.serial), (True, 9))
+
     def test_behind(self) -> None:
         """
         A primary that is behind is alive, but another one may have something newer.
@@ -220,7 +239,7 @@ class RefreshingTests(SynchronousTestCase):
             elif event == "r" and zone.state is State.FETCHING:
                 step = zone.received(now, soa(serial))
             elif event == "u" and zone.state is State.FETCHING:
-                step = zone.unchanged(now)
+                step = zone.unchanged(now, serial)
             elif event == "f" and zone.state in (State.PROBING, State.FETCHING):
                 step = zone.failed(now)
             if step is not None:

@@ -106,6 +106,7 @@ class Holding:
     The files of one zone. What a crash leaves half written is never taken for whole.
 
     @ivar imagePath: the image.
+    @ivar nextPath: where the next one is built.
     @ivar spoolPath: where a transfer may be put while it comes.
     @ivar journal: what has changed since the image; L{None} where that is nothing.
     """
@@ -119,6 +120,7 @@ class Holding:
             name = blake2b(apexName.lower(), digest_size=16).hexdigest()
         stem = f"{folder}/{name}"
         self.imagePath = f"{stem}.image"
+        self.nextPath = f"{stem}.image.next"
         self.spoolPath = f"{stem}.transfer"
         self.journal: Journal | None = None
         self._journalPath = f"{stem}.changes"
@@ -131,8 +133,9 @@ class Holding:
 
         @raise StorageFault: the files cannot be used at all.
         """
-        with suppress(OSError):
-            os.unlink(self.spoolPath)
+        for path in (self.spoolPath, self.nextPath):
+            with suppress(OSError):
+                os.unlink(path)
         if os.path.exists(self._journalPath):
             self.journal = self._openJournal()
         try:
@@ -172,17 +175,25 @@ class Holding:
         @raise BadZone: it is no zone.
         @raise OSError: the disk does not take it.
         """
-        gathered(self._apexName, list(messages)).finishTo(self.imagePath)
+        gathered(self._apexName, list(messages)).finishTo(self.nextPath)
+
+    def built(self) -> Version:
+        """
+        @return: what was built, for L{adopt} or L{reject}.
+
+        @raise BadImage: there is nothing.
+        """
+        return Version(Image.open(self.nextPath))
 
     def adopt(self) -> Version:
         """
-        Take the image that was built, and forget what had changed since the one before.
+        Take what was built in place of the image before, and forget what had changed since that.
 
-        @raise BadImage: there is none.
+        @raise OSError: the disk does not take it.
         """
-        version = Version(Image.open(self.imagePath))
+        os.rename(self.nextPath, self.imagePath)
         self._forget()
-        return version
+        return Version(Image.open(self.imagePath, checked=False))
 
     def change(self, differences: Sequence[Difference], imaged: int) -> None:
         """
@@ -213,17 +224,17 @@ class Holding:
 
     def reject(self) -> None:
         """
-        Take what was built last for nothing, when it is looked for again.
+        Have no use for what was built.
         """
         with suppress(OSError):
-            os.unlink(self._timesPath)
+            os.unlink(self.nextPath)
 
     def remove(self) -> None:
         """
         Have no files any more.
         """
         self.close()
-        for path in (self._timesPath, self.imagePath, self._journalPath, self.spoolPath):
+        for path in (self._timesPath, self.imagePath, self.nextPath, self._journalPath, self.spoolPath):
             with suppress(OSError):
                 os.unlink(path)
 

@@ -18,7 +18,7 @@ __all__ = [
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
-    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN",
+    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "PROBES",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
 ]
 
@@ -218,8 +218,11 @@ TRANSFERS_OUT: Final = Limit(default=64, least=1, most=10_000)
 #: Of these to one network.
 TRANSFERS_OUT_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
 
-#: Zones that are being fetched at a time.
+#: Zones that are being fetched at a time, three quarters of them from one primary at most.
 TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)
+
+#: Looks at the serial number of a primary's zone at a time, each with a socket, three quarters of them at one primary at most.
+PROBES: Final = Limit(default=256, least=1, most=10_000)
 
 #: Seconds that a server gets to say what serial number it has, doubled each time.
 PROBE_WAIT: Final = Limit(default=2.0, least=0.1, most=60.0)
@@ -233,7 +236,7 @@ NOTIFY_WAIT: Final = Limit(default=3.0, least=0.1, most=600.0)
 #: How often it is told.
 NOTIFY_TRIES: Final = Limit(default=6, least=1, most=20)
 
-#: Notices that wait to be confirmed at a time; others come after them.
+#: Notices that wait to be confirmed at a time, three quarters of them by one server at most; others come after them.
 NOTIFIES: Final = Limit(default=200, least=1, most=10_000)
 
 #: Seconds between a change and the notice of it: changes in a row are told of once.

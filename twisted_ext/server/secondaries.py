@@ -10,15 +10,16 @@ from random import random
 from time import time
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.children import runModule
 from twisted_ext.server.holding import Holding
 from twisted_ext.server.keys import Grants, RemoteServer
-from twisted_ext.server.limits import NOTICES_PER_ZONE, TRANSFERS_IN
+from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBES, TRANSFERS_IN
 from twisted_ext.server.secondary import Secondary
+from twisted_ext.server.slots import Slots
 
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
@@ -40,6 +41,7 @@ class Secondaries:
     @ivar today: gives seconds since 1970.
     @ivar draw: gives a number from 0 to 1 at random.
     @ivar slots: for transfers under way.
+    @ivar probes: for looks at a primary's serial number under way.
     @ivar noticeWait: seconds between two looks that notices of a zone can cause.
     """
 
@@ -69,7 +71,8 @@ class Secondaries:
         self.told = told
         self.today = today
         self.draw = draw
-        self.slots = DeferredSemaphore(int(TRANSFERS_IN.pick(most)))
+        self.slots = Slots(int(TRANSFERS_IN.pick(most)))
+        self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
         self._running = False

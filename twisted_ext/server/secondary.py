@@ -6,12 +6,13 @@ L{twisted_ext.zone.refreshing} decides; here is done what it decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
 from twisted_ext.server.children import inThread
@@ -21,13 +22,13 @@ from twisted_ext.server.holding import Holding, Spool
 from twisted_ext.server.keys import Grants, RemoteServer
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.transport.transfer import fetchZone
-from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.codes import TC, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.differences import applied
 from twisted_ext.zone.receiving import Received, Receiving, settled
-from twisted_ext.zone.refreshing import Refreshing, Step
+from twisted_ext.zone.refreshing import Refreshing, State, Step
 from twisted_ext.zone.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ _EXPIRE: Final = 9
 
 #: Seconds after which the clock is looked at again, which may have been set meanwhile.
 _LONGEST: Final = 3600.0
+
+#: Times as long as otherwise for which notices of a zone that could not be had cause no look.
+_FAILED: Final = 5
+
+_Result = TypeVar("_Result")
 
 _log: Final = Logger()
 
@@ -75,6 +81,12 @@ class Secondary:
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
         self._noticed = 0.0
+        # When to look because of a notice that came while there was no time for it, and what it said of the serial number.
+        self._called: tuple[float, int | None] | None = None
+        # Primaries that do not know EDNS.
+        self._plain: set[str] = set()
+        # What is done in a thread ends by itself alone.
+        self._thread: Deferred[None] | None = None
         self._stopped = False
 
     @property
@@ -118,14 +130,33 @@ class Secondary:
         """
         self._stopped = True
         self._disarm()
-        flight = self._flight
-        done: Deferred[None] = Deferred()
+        flight, thread = self._flight, self._thread
+        ending: list[Deferred[None]] = []
+        for each in (flight, thread):
+            if each is not None:
+                ended: Deferred[None] = Deferred()
+                each.addBoth(_ended, ended)
+                ending.append(ended)
         if flight is not None:
-            flight.addBoth(lambda _: done.callback(None))
             flight.cancel()
-        else:
-            done.callback(None)
-        return done.addCallback(lambda _: self._holding.close())
+        return gatherResults(ending).addCallback(lambda _: self._holding.close())
+
+    def _aside(self, work: Callable[[], _Result]) -> Deferred[_Result]:
+        """
+        Do something in a thread. Whoever cancels this has no more to do with it, but L{stop} waits for its end.
+        """
+        done: Deferred[_Result] = Deferred(lambda _: None)
+        ended: Deferred[None] = Deferred()
+        self._thread = ended
+
+        def over(result: _Result | Failure) -> None:
+            self._thread = None
+            if not done.called:
+                done.callback(result)
+            ended.callback(None)
+
+        inThread(self._all.reactor, work).addBoth(over)
+        return done
 
     def forget(self) -> None:
         """
@@ -152,13 +183,19 @@ class Secondary:
         @see: L{Watched<twisted_ext.server.notifying.Watched>}
         """
         now = self._today()
-        if self._stopped:
+        refreshing = self.refreshing
+        if self._stopped or not refreshing.isNews(serial):
             return
-        if now - self._noticed < self._all.noticeWait:
+        # Whatever is sent in a primary's name is no reason to fetch again and again what cannot be had.
+        soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is State.CURRENT else _FAILED)
+        if not refreshing.waiting:
+            # What is being fetched may be what was there before.
+            self._called = (soonest, serial)
+            return
+        if now < soonest:
             # One look for all of them, in a moment.
-            if not self.refreshing.serving or serial is None or isNewer(serial, self.refreshing.serial):
-                self.refreshing.nextAt = min(self.refreshing.nextAt, self._noticed + self._all.noticeWait)
-                self._arm()
+            refreshing.nextAt = min(refreshing.nextAt, soonest)
+            self._arm()
             return
         primary = next((n for n, remote in enumerate(self.primaries) if remote.server.address == client), None)
         step = self.refreshing.notified(now, primary, serial)
@@ -254,46 +291,84 @@ class Secondary:
                     step = self.refreshing.failed(self._today())
         finally:
             self._flight = None
+        called, self._called = self._called, None
+        if called is not None and self.refreshing.state is State.CURRENT and self.refreshing.isNews(called[1]):
+            self.refreshing.nextAt = min(self.refreshing.nextAt, called[0])
         self._arm()
 
     async def _probe(self, remote: RemoteServer) -> Step | None:
         question = Question(self.apexName, SOA)
+        label = remote.server.label
+        options = () if label in self._plain else ((_EXPIRE, b""),)
         try:
-            reply = await exchange(
-                self._all.reactor, remote, question, options=((_EXPIRE, b""),), wait=PROBE_WAIT.default,
-                tries=int(PROBE_TRIES.default), today=self._today,
-            )  # fmt: skip
+            await self._all.probes.acquire(label)
+            try:
+                reply = await exchange(
+                    self._all.reactor, remote, question, options=options, wait=PROBE_WAIT.default, tries=int(PROBE_TRIES.default),
+                    today=self._today,
+                )  # fmt: skip
+            finally:
+                self._all.probes.release(label)
             expire = None if reply.edns is None else reply.edns.option(_EXPIRE)
             for rrset in reply.answer:
                 if rrset.rrType == SOA and rrset.name.lower() == self.apexName.lower() and len(rrset.rdatas[0]) >= 22:
                     seconds = int.from_bytes(expire, "big") if expire is not None and len(expire) == 4 else None
-                    step = self.refreshing.probed(self._today(), serialIn(rrset.rdatas[0]), seconds)
-                    if step is None:
-                        await self._confirm()
+                    serial = serialIn(rrset.rdatas[0])
+                    step = self.refreshing.probed(self._today(), serial, seconds)
+                    if step is None or not step.fetch:
+                        await self._looked(serial, label)
                     return step
-            raise BadMessage(f"{remote.server.label} does not say what the SOA of {self.text} is")
+            if reply.flags & TC:
+                # As whoever limits its replies sends them: it may be asked by TCP.
+                return self.refreshing.undisclosed(self._today())
+            raise BadMessage(f"{label} does not say what the SOA of {self.text} is")
         except DNSFault as fault:
+            if self._isPlain(fault, label):
+                return await self._probe(remote)
             if fault.rcode == Rcode.REFUSED:
                 return self.refreshing.undisclosed(self._today())
             self._complain("zone {zone} could not be refreshed: {fault}", fault)
         return self.refreshing.failed(self._today())
 
+    def _isPlain(self, fault: BaseException, label: str) -> bool:
+        """
+        @return: whether a primary may be one that does not know EDNS (RFC 6891, section 7), which is found out now.
+        """
+        if not isinstance(fault, ServerFailed) or fault.rcode != Rcode.FORMERR or label in self._plain:
+            return False
+        self._plain.add(label)
+        return True
+
+    async def _looked(self, serial: int, label: str) -> None:
+        """
+        A primary has nothing newer.
+        """
+        if serial == self.refreshing.serial:
+            await self._confirm()
+        else:
+            self._complain("zone {zone}: {fault}", f"{label} has serial number {serial}, which is older than {self.refreshing.serial}")
+
     async def _fetch(self, step: Step, remote: RemoteServer) -> Step | None:
         spool = Spool(self._holding.spoolPath)
         slots = self._all.slots
+        label = remote.server.label
         version = self.version if step.serial is not None else None
         try:
-            await slots.acquire()
+            await slots.acquire(label)
             try:
                 soa = None if version is None else version.soa
                 receiving = await fetchZone(
-                    self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa, today=self._today
-                )
+                    self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
+                    edns=label not in self._plain, today=self._today,
+                )  # fmt: skip
                 spool.close()
                 return await self._received(receiving, spool, remote)
             finally:
-                slots.release()
+                slots.release(label)
         except (DNSFault, OSError) as fault:
+            if self._isPlain(fault, label):
+                spool.drop()
+                return await self._fetch(step, remote)
             self._complain("zone {zone} could not be fetched: {fault}", fault)
             return self.refreshing.failed(self._today())
         finally:
@@ -304,8 +379,8 @@ class Secondary:
         current = self.version
         if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
             # Nothing is to go back in time, whatever way it came.
-            step = refreshing.unchanged(self._today(), receiving.expire)
-            await self._confirm()
+            step = refreshing.unchanged(self._today(), receiving.serial, receiving.expire)
+            await self._looked(receiving.serial, remote.server.label)
             return step
         if receiving.kind is Received.CURRENT:
             raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
@@ -313,23 +388,23 @@ class Secondary:
             assert current is not None
             before, came = current, receiving.differences
             # In turns with others: some thousands of records take as many hundredths of a second as are too long for one.
-            version, differences = await inThread(self._all.reactor, lambda: _changed(before, came))
+            version, differences = await self._aside(lambda: _changed(before, came))
             if version.crowded:
                 # The next image is due; what comes whole is one.
                 raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
             await self._prove(version, remote)
             imaged = current.image.serial
-            await inThread(self._all.reactor, lambda: self._holding.change(differences, imaged))
+            await self._aside(lambda: self._holding.change(differences, imaged))
         else:
             version = await self._built(spool)
-            if version.serial != receiving.serial or version.apex != self.apexName.lower():
-                raise BadImage(f"the image of {self.text} is of something else")
             try:
+                if version.serial != receiving.serial or version.apex != self.apexName.lower():
+                    raise BadImage(f"the image of {self.text} is of something else")
                 await self._prove(version, remote)
-            except BadMessage:
-                # It stands where the one before stood, and is not to be found there after a restart.
+            except DNSFault:
                 self._holding.reject()
                 raise
+            version = await self._aside(self._holding.adopt)
         self.version = version
         self.said = ""
         step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)
@@ -347,31 +422,34 @@ class Secondary:
 
     async def _prove(self, version: Version, remote: RemoteServer) -> None:
         if self.digest:
-            await inThread(self._all.reactor, lambda: prove(version, self.digest, remote.server.label))
+            await self._aside(lambda: prove(version, self.digest, remote.server.label))
 
     async def _built(self, spool: Spool) -> Version:
-        reactor = self._all.reactor
         holding = self._holding
         if not spool.path:
             messages = spool.messages
-            await inThread(reactor, lambda: holding.build(messages))
+            await self._aside(lambda: holding.build(messages))
         else:
-            await self._all.gather(self.apexName, spool.path, holding.imagePath)
-        return await inThread(reactor, holding.adopt)
+            await self._all.gather(self.apexName, spool.path, holding.nextPath)
+        return await self._aside(holding.built)
 
     async def _confirm(self) -> None:
         refreshing = self.refreshing
         at, until = refreshing.refreshedAt, refreshing.expiresAt
-        if self.said:
-            self.said = ""
-            self._all.told(self.apexName.lower(), "")
+        # Also until when it holds is another time.
+        self.said = ""
+        self._all.told(self.apexName.lower(), "")
         try:
-            await inThread(self._all.reactor, lambda: self._holding.confirm(at, until))
+            await self._aside(lambda: self._holding.confirm(at, until))
         except OSError as error:
             self._complain("zone {zone}: when it expires cannot be kept: {fault}", error)
 
     def __repr__(self) -> str:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
+
+
+def _ended(result: object, ended: Deferred[None]) -> None:
+    ended.callback(None)
 
 
 def _changed(version: Version, came: Sequence[Difference]) -> tuple[Version, Sequence[Difference]]:

@@ -213,6 +213,19 @@ class Refreshing:
         self._again = self.state not in _WAITING
         self.nextAt = now
 
+    @property
+    def waiting(self) -> bool:
+        """
+        Whether no step is under way.
+        """
+        return self.state in _WAITING
+
+    def isNews(self, serial: int | None) -> bool:
+        """
+        @param serial: what somebody said of the serial number, if anything.
+        """
+        return not self.serving or serial is None or isNewer(serial, self.serial)
+
     def _hold(self, soa: bytes) -> None:
         self.serial = serialIn(soa)
         self.serving = True
@@ -260,7 +273,7 @@ class Refreshing:
 
         @return: what to do, if anything.
         """
-        if self.serving and serial is not None and not isNewer(serial, self.serial):
+        if not self.isNews(serial):
             return None
         if self.state not in _WAITING:
             self._again = True
@@ -293,11 +306,21 @@ class Refreshing:
             self._go(Event.NEWER)
             self._whole = not self.serving
             return self._step()
-        self._confirm(now, expire)
-        if serial != self.serial and self._left:
-            # It is behind; another one may not be.
+        return self._same(now, serial, expire)
+
+    def _same(self, now: float, serial: int, expire: int | None) -> Step | None:
+        """
+        @param serial: the primary's, not newer than ours. One that is older confirms nothing: what we have, this primary had, and has not
+            any more. Should all of them stay behind, the zone is given up in its time, and theirs fetched.
+        """
+        if serial == self.serial:
+            self._confirm(now, expire)
+        else:
             self._behind = True
-            return self._following(Event.NEXT)
+            if self._left:
+                # Another one may not be.
+                self._whole = False
+                return self._following(Event.NEXT)
         return self._rest(Event.SAME, now)
 
     def undisclosed(self, now: float) -> Step | None:
@@ -323,14 +346,13 @@ class Refreshing:
         self.expiresAt = now + (self._timers.expire if expire is None else min(expire, self._timers.expire))
         return self._rest(Event.RECEIVED, now)
 
-    def unchanged(self, now: float, expire: int | None = None) -> Step | None:
+    def unchanged(self, now: float, serial: int, expire: int | None = None) -> Step | None:
         """
         Instead of the zone, the primary said that there is nothing newer.
+
+        @param serial: its serial number.
         """
-        if not self.serving:
-            return self.failed(now)
-        self._confirm(now, expire)
-        return self._rest(Event.SAME, now)
+        return self._same(now, serial, expire) if self.serving else self.failed(now)
 
     def failed(self, now: float) -> Step | None:
         """
