@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import chain
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.gathering import gather
-from twisted_ext.zone.refreshing import State
+from twisted_ext.zone.refreshing import Refreshing, State
 from twisted_ext.zone.sending import messages, recordsOfChanges
 
 #: The zone with short times.
@@ -271,13 +272,22 @@ class SecondaryTests(ReplicaTestCase):
         A notice that comes while the version before is being fetched is not forgotten, even if it comes right behind another one.
         """
         self.begin()
-        self.network.shape(delay=0.3)
-        self.primary.change("one 300 A 192.0.2.9")
-        self.network.advance(1.7)
-        # The transfer has begun, and is of the version before.
-        self.primary.change("two 300 A 192.0.2.9")
-        self.network.advance(10)
-        self.assertEqual(self.secondary.serial(), 12)
+        self.primary.replication.notifying._delay = 0
+        for called in (False, True):
+            before = int(self.secondary.serial())
+            self.network.shape(delay=0.1)
+            self.primary.change(f"one{called} 300 A 192.0.2.9")
+            # Notice, question, connection, request: the version before is on its way.
+            self.network.advance(0.65)
+            self.network.shape(delay=0.001)
+            with nullcontext() if called else patch.object(Refreshing, "waiting", True):
+                self.primary.change(f"two{called} 300 A 192.0.2.9")
+                self.network.advance(0.02)
+            self.assertEqual(self.secondary.serial(), before)
+            self.network.advance(30)
+            self.assertEqual(self.secondary.serial(), before + 1 + called)
+            self.secondary.replication.refresh(APEX)
+            self.network.advance(30)
         self.same()
 
     def answering(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
