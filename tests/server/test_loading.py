@@ -5,7 +5,6 @@ served.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from unittest.mock import patch
@@ -18,7 +17,6 @@ from twisted_ext.server import zonesettings
 from twisted_ext.server.authority import Zones
 from twisted_ext.server.images import Images
 from twisted_ext.server.loading import stateFolder
-from twisted_ext.server.placing import Placing, Told, obey
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.zonesettings import ZoneSettings, gather, zonesOf
 from twisted_ext.wire.names import nameFromText
@@ -265,37 +263,6 @@ class LoadingTests(LoadingCase):
         self.write("z8.example", serial=2)
         self.finish(loading.reloadZone(nameFromText("z8.example")))
         self.assertEqual([self.serial(f"z{number}.example") for number in (6, 8)], [1, 2])
-
-    def test_workers(self) -> None:
-        """
-        Workers are told of all changes and map the same images; one that begins later is told of everything.
-        """
-        told: list[Told] = []
-        theirs = Zones()
-        worker = Placing(theirs)
-        zones = [self.write("example.org"), self.write("example.net", "www A\n")]
-        loading = self.load(run=False)
-        self.placing.tell = told.append
-        waiting = loading.reload(zones)
-        self.finish(waiting)
-        for each in told:
-            obey(worker, json.loads(json.dumps([each.toList()])))
-        late = Zones()
-        for some in self.placing.everything():
-            obey(Placing(late), json.loads(json.dumps(some)))
-        for table in (theirs, late):
-            place = table.at(nameFromText("example.org"))
-            assert place is not None and place.served() is not None and place.zone is not None
-            self.assertEqual(place.zone.current.serial, 1)
-            other = table.at(nameFromText("example.net"))
-            assert other is not None
-            self.assertEqual(other.state, "failed")
-        obey(worker, [["loaded", b"\x03org\x00".hex(), "", str(self.folder / "gone"), 0, 1, 1]])
-        place = theirs.at(b"\x03org\x00")
-        assert place is not None
-        self.assertEqual(place.state, "failed")
-        obey(worker, [["remove", nameFromText("example.org").hex()]])
-        self.assertIsNone(theirs.at(nameFromText("example.org")))
 
 
 class SettingsTests(SynchronousTestCase):

@@ -8,7 +8,8 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -19,7 +20,6 @@ from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.collecting import collectLess
-from twisted_ext.server.placing import obey
 from twisted_ext.server.services import ForwardService
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.sockets import Bound
@@ -68,14 +68,23 @@ class Obeying(Protocol):
         self._reactor = reactor
         self._stop = stop
         self._lines = Lines(self._took)
+        # Lines about zones that were not done yet, L{None} for where this process is to begin; what is being done; whether that goes on.
+        self._zones: deque[list[JSON] | None] = deque()
+        self._steps: Iterator[None] | None = None
+        self._going = False
 
     def dataReceived(self, data: bytes) -> None:
         self._lines.feed(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.service is not None and self.service.passing is not None:
+            self.service.passing.close()
         self._stop()
 
     def _say(self, **said: object) -> None:
+        self._tell(said)
+
+    def _tell(self, said: dict[str, object]) -> None:
         self.transport.write(json.dumps(said).encode("ascii") + b"\n")
 
     def _took(self, said: dict[str, JSON]) -> None:
@@ -103,12 +112,55 @@ class Obeying(Protocol):
             return None
         service = self.service
         assert service is not None
-        if do == "zones":
-            obey(service.zoned.placing, cast("list[JSON]", said["said"]))
+        if do in ("zones", "begin"):
+            self._zones.append(cast("list[JSON]", said["said"]) if do == "zones" else None)
+            if not self._going:
+                self._obey()
+            return None
+        if do == "passed":
+            assert service.passing is not None
+            service.passing.take(said)
+            return None
+        if do == "errands":
+            service.passOn([int(str(key)) for key in cast("list[JSON]", said["keys"])])
             return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
         return _ASKED[do](service.sight, said)
+
+    def _obey(self) -> None:
+        """
+        Do what was said of zones, one line after the other, and let others have their turn meanwhile.
+        """
+        self._going = True
+        service = self.service
+        assert service is not None and service.zoned.mirrored is not None
+        while self._steps is not None or self._zones:
+            if self._steps is None:
+                words = self._zones.popleft()
+                if words is None:
+                    self._begin(service)
+                    continue
+                self._steps = service.zoned.mirrored.obeying(words)
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._steps = None
+                self._say(taken=1)
+            except Exception:
+                # Whoever takes the place of this process is told everything.
+                _log.failure("while obeying")
+                self._stop()
+                return
+            else:
+                self._reactor.callLater(0, self._obey)
+                return
+        self._going = False
+
+    def _begin(self, service: ForwardService) -> None:
+        service.startService()
+        collectLess()
+        self._say(ready=True)
 
     def _serve(self, said: dict[str, JSON]) -> None:
         bound: list[Bound] = []
@@ -120,10 +172,12 @@ class Obeying(Protocol):
                     os.set_inheritable(each.fileno(), False)
             bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1]))
         settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
-        self.service = ForwardService(self._reactor, settings, bound, bytes.fromhex(str(said["secret"])), zoned=bool(said.get("zoned")))
-        self.service.startService()
-        collectLess()
-        self._say(ready=True)
+        zoned = bool(said.get("zoned"))
+        secret = bytes.fromhex(str(said["secret"]))
+        passing = self._tell if zoned else None
+        self.service = service = ForwardService(self._reactor, settings, bound, secret, zoned=zoned, passing=passing)
+        if not zoned:
+            self._begin(service)
 
 
 def _line(event: LogEvent) -> str:

@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.server.requests import Refusal, Request
 
-__all__ = ["Errand", "Flow", "Foreseeing", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
+__all__ = ["Errand", "Flow", "Foreseeing", "HandedOver", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
 #: Whole messages, signed where they are to be, that are made as the client reads them.
 Flow = Iterator[bytes]
 
-#: What comes of an errand: one reply, now or later, or many.
-Outcome = Refusal | Flow | Deferred[Refusal]
+#: What comes of an errand: one reply, or many, now or later.
+Outcome = Refusal | Flow | Deferred[Refusal] | Deferred[Refusal | Flow]
 
 Errand = Callable[[Request], Outcome]
 
@@ -26,6 +26,20 @@ _TRANSFERS: Final = (251, 252)
 
 #: Octets up to which what is signed is read although nothing will come of it, so that the reply can be signed as well.
 _SIGNED_OCTETS: Final = 512
+
+
+@runtime_checkable
+class HandedOver(Protocol):
+    """
+    Messages of a transfer that another process can send as well.
+    """
+
+    def handOver(self) -> bool:
+        """
+        Make no more of them, since that is done elsewhere.
+
+        @return: whether each record is to be in a message of its own.
+        """
 
 
 @runtime_checkable
@@ -59,16 +73,22 @@ def opcodesOf(errands: dict[int, Errand]) -> frozenset[int]:
 
 def hopelessOf(errands: Mapping[int, Errand]) -> Callable[[Request], bool]:
     """
-    @return: says whether a request that is no query will be refused by whoever sees to it: looked at before more than its question is
-        read.
+    @return: says whether a request that is no query will be refused by whoever sees to it, or read by somebody else: looked at before more
+        than its question is read.
     """
     foreseeing: dict[int, Foreseeing] = {}
+    unread: set[int] = set()
     for key, errand in errands.items():
         sees: object = errand
+        if key >> 16 and getattr(sees, "unread", False):
+            # Another process reads it, and judges it.
+            unread.add(key >> 16)
         if key >> 16 and isinstance(sees, Foreseeing):
             foreseeing[key >> 16] = sees
 
     def hopeless(request: Request) -> bool:
+        if request.opcode in unread:
+            return True
         foreseen = foreseeing.get(request.opcode)
         if foreseen is None:
             return False

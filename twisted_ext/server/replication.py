@@ -243,6 +243,13 @@ class Replication:
             return secondary.expires
         return int.from_bytes(place.zone.current.soa.rdatas[0][-8:-4], "big")
 
+    def until(self, apex: bytes) -> float | None:
+        """
+        @return: when a zone of other servers expires, in seconds since 1970; L{None} of our own.
+        """
+        secondary = self._watched(apex)
+        return None if secondary is None else secondary.refreshing.expiresAt
+
     def refresh(self, apex: bytes) -> bool:
         """
         Look now whether a zone that comes from elsewhere has changed.
@@ -295,6 +302,7 @@ class Replication:
         place = self._zones.at(apex)
         if place is not None:
             place.said = said
+            self._zones.told(apex)
 
     def _watched(self, apex: bytes) -> Secondary | None:
         return None if self.secondaries is None else self.secondaries.at(apex)

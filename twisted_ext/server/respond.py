@@ -32,7 +32,7 @@ from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.errands import Errand
+    from twisted_ext.server.errands import Errand, Flow
     from twisted_ext.server.limiting import Limiting
 
 __all__ = ["Responder", "laneFor"]
@@ -225,16 +225,23 @@ class Responder:
             outcome = errand(request)
         except Exception as error:
             outcome = self._failure(error)
+        if isinstance(outcome, Deferred):
+
+            def late(outcome: Refusal | Flow) -> None:
+                if not self._closed:
+                    self._give(outcome, request, send, flow)
+
+            waiting = cast("Deferred[Refusal | Flow]", outcome)
+            waiting.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
+            waiting.addErrback(self._bug, request, send)
+        else:
+            self._give(outcome, request, send, flow)
+
+    def _give(
+        self, outcome: Refusal | Flow, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
+    ) -> None:
         if isinstance(outcome, Refusal):
             self._refuse(request, outcome, send)
-        elif isinstance(outcome, Deferred):
-
-            def late(refusal: Refusal) -> None:
-                if not self._closed:
-                    self._refuse(request, refusal, send)
-
-            outcome.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
-            outcome.addErrback(self._bug, request, send)
         elif flow is not None:
             flow(outcome)
         else:

@@ -5,7 +5,7 @@ A server as a service of Twisted: its listeners, what they answer from, and what
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
@@ -30,6 +30,8 @@ from twisted_ext.server.workers import Workforce
 from twisted_ext.server.zoned import Zoned, checkZones, zonesIn
 
 if TYPE_CHECKING:
+    from twisted_ext.server.mirrored import Mirrored
+    from twisted_ext.server.passing import Passing
     from twisted_ext.server.settings import Setting, Settings
     from twisted_ext.server.sight import Operations
     from twisted_ext.server.zonesettings import ZoneSettings
@@ -63,6 +65,7 @@ class ForwardService(Service):
         *,
         reread: Callable[[], Settings] | None = None,
         zoned: bool = False,
+        passing: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
     ) -> None:
         """
@@ -71,6 +74,7 @@ class ForwardService(Service):
         @param reread: gives the settings as they are to be after a reload.
         @param fromPython: makes the zone of a file of Python code.
         @param zoned: whether somebody else has zones put there.
+        @param passing: in a worker, tells the parent something.
 
         @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
         """
@@ -106,6 +110,31 @@ class ForwardService(Service):
         sight.lane = KeptReplies(self._serving.lane)
         self._looking = LoopingCall(self.stack.look)
         self._looking.clock = reactor
+        self.passing: Passing | None = None
+        if passing is not None and self.zoned.mirrored is not None:
+            self._pass(passing, self.zoned.mirrored)
+
+    def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
+        from twisted_ext.server.passing import Passing
+        from twisted_ext.server.transferring import Transferring
+
+        whole = Transferring(mirrored.offer)
+        singly = Transferring(mirrored.offerSingly)
+        self.passing = Passing(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
+        mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
+
+    def passOn(self, keys: Iterable[int]) -> None:
+        """
+        In a worker: have the parent see to these requests.
+
+        @param keys: as of L{errandKey<twisted_ext.server.errands.errandKey>}.
+        """
+        assert self.passing is not None
+        self.zoned.errands = dict.fromkeys(keys, self.passing)
+        self._see()
+
+    def _see(self) -> None:
+        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
 
     def _changed(self) -> None:
         # The stack may say so while it is still being built.
@@ -124,7 +153,7 @@ class ForwardService(Service):
         self.running = 1
         self.sight.startService()
         self.zoned.begin()
-        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
+        self._see()
         self._parts.listen(self._bound)
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
@@ -137,6 +166,8 @@ class ForwardService(Service):
         @return: fires when no socket, look-up or timer is left.
         """
         self.running = 0
+        if self.passing is not None:
+            self.passing.close()
         if self._looking.running:
             self._looking.stop()
         stopping = [
@@ -174,7 +205,7 @@ class ForwardService(Service):
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
         lines = self.goOverTo(settings, zones)
         loaded = self.zoned.reload(settings, zones)
-        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
+        self._see()
         return lines, loaded
 
     def goOverTo(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> list[str]:
@@ -198,7 +229,7 @@ class ForwardService(Service):
         self._parts.adopt(inForce)
         if self._worker:
             self.zoned.obey(inForce)
-            self._parts.see(self.zoned.errands, self.zoned.keys)
+            self._see()
         self.stack.started()
         return _told(before, settings)
 
@@ -342,7 +373,8 @@ def makeServer(
 
             # What workers cannot build is found before there are any.
             check(settings)
-            zoned = Zoned(reactor, settings) if settings.role == "serve" or zonesIn(settings) else None
+            wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
+            zoned = Zoned(reactor, settings, fromPython=fromPython) if wanted else None
             force = Workforce(reactor, settings, sets, secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
             return Server(reactor, force)
         except BaseException:

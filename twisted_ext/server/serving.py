@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.sockets import Bound
 
-__all__ = ["KeptReplies", "QueryLogGate", "Serving", "gatesOf"]
+__all__ = ["KeptReplies", "QueryLogGate", "Serving", "finishingOf", "gatesOf"]
 
 _log: Final = Logger()
 
@@ -114,7 +114,10 @@ def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
     return {"public": Alone(zones)}
 
 
-def _finishing(settings: Settings) -> Finishing:
+def finishingOf(settings: Settings) -> Finishing:
+    """
+    @return: how replies look under these settings.
+    """
     return Finishing(identity=_identity(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
 
 
@@ -211,7 +214,7 @@ class Serving:
             source,
             reactor,
             gates=_gates(settings, self._rates, self._cookies, zones),
-            finishing=_finishing(settings),
+            finishing=finishingOf(settings),
             views=_views(settings, zones),
             lane=self.lane,
             counters=counters,
@@ -266,7 +269,7 @@ class Serving:
         self._rates.adopt(settings)
         self._settings = settings
         self.responder.gates = self._gatesNow()
-        self.responder.finishing = _finishing(settings)
+        self.responder.finishing = finishingOf(settings)
         self.responder.finishing.expiring = self._expiring
         self._remember(not _logging(settings))
         # Who asks is looked up anew, and replies are made anew.

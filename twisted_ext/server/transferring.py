@@ -160,11 +160,13 @@ class Transferring:
         self.running += 1
         self._peers[site] += 1
 
-        def over(count: int) -> None:
+        def over(count: int, elsewhere: bool) -> None:
             self.running -= 1
             self._peers[site] -= 1
             if not self._peers[site]:
                 del self._peers[site]
+            if elsewhere:
+                return
             _log.info(
                 "zone {zone} {serial} for {client}: {octets} octets sent",
                 zone=nameToText(version.apex),
@@ -173,6 +175,7 @@ class Transferring:
                 octets=count,
             )
 
+        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName)
         made = messages(
             request.id,
             request.flags,
@@ -181,9 +184,9 @@ class Transferring:
             opt=_opt(request, offer),
             most=request.size,
             seal=self._seal(request),
-            single=offer.singly is not None and offer.singly.allows(request.client, request.keyName),
+            single=single,
         )
-        return _Counted(made, over)
+        return _Counted(made, over, single)
 
 
 class _Counted:
@@ -191,9 +194,10 @@ class _Counted:
     Messages, and whoever is told when there are no more, for whatever reason.
     """
 
-    def __init__(self, made: Iterator[bytes], over: Callable[[int], None]) -> None:
+    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
         self._made = made
-        self._over: Callable[[int], None] | None = over
+        self._over: Callable[[int, bool], None] | None = over
+        self._single = single
         self._octets = 0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -212,9 +216,16 @@ class _Counted:
         """
         Nobody reads any further.
         """
+        self._end(False)
+
+    def handOver(self) -> bool:
+        self._end(True)
+        return self._single
+
+    def _end(self, elsewhere: bool) -> None:
         over, self._over = self._over, None
         if over is not None:
-            over(self._octets)
+            over(self._octets, elsewhere)
 
 
 def _opt(request: Request, offer: Offer) -> bytes:

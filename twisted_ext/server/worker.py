@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.limits import WORKER_LINE, WORKER_REPLY
+from twisted_ext.server.limits import WORKER_LINE, WORKER_REPLY, WORKER_TAKING
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -59,6 +59,7 @@ class Worker(ProcessProtocol):
     @ivar ready: whether it has said that it serves.
     @ivar since: when it was started.
     @ivar figures: what it counted, as it was when last asked.
+    @ivar behind: lines about zones that it was told and has not done yet.
     """
 
     def __init__(self, force: Workforce, number: int, since: float) -> None:
@@ -66,6 +67,10 @@ class Worker(ProcessProtocol):
         self.since = since
         self.ready = False
         self.figures: Figures | None = None
+        self.behind = 0
+        self._told = 0
+        self._settling: list[tuple[int, Deferred[None]]] = []
+        self._patience: IDelayedCall | None = None
         self._force = force
         self._lines = Lines(self._took)
         self._waiting: dict[int, Deferred[JSON]] = {}
@@ -87,6 +92,51 @@ class Worker(ProcessProtocol):
         Write a line that gets no reply.
         """
         self._write({"id": 0, "do": do, **details})
+
+    def tellZones(self, words: list[JSON]) -> None:
+        """
+        Tell it of zones. It says when it has done that.
+        """
+        self.behind += 1
+        self._told += 1
+        self.tell("zones", said=words)
+        if self._patience is None:
+            self._patience = self._force.clock.callLater(WORKER_TAKING.default, self._stuck)
+
+    def settled(self) -> Deferred[None]:
+        """
+        @return: fires when it has done what it was told of zones until now, or is no more.
+        """
+        done: Deferred[None] = Deferred()
+        if self.behind:
+            self._settling.append((self._told, done))
+        else:
+            done.callback(None)
+        return done
+
+    def _done(self, count: int) -> None:
+        self.behind = max(0, self.behind - count)
+        done = self._told - self.behind
+        while self._settling and self._settling[0][0] <= done:
+            self._settling.pop(0)[1].callback(None)
+        if self._patience is not None:
+            if self.behind:
+                self._patience.reset(WORKER_TAKING.default)
+            else:
+                self._patience.cancel()
+                self._patience = None
+        self._force.took(self)
+
+    def _stuck(self) -> None:
+        self._patience = None
+        self._force.log.error("worker {number} does nothing of what it is told", number=self.number)
+        self.kill("KILL")
+
+    def reply(self, said: dict[str, object]) -> None:
+        """
+        Tell it what is to be said to a request that it has passed on.
+        """
+        self.tell("passed", **said)
 
     def ask(self, do: str, **details: object) -> Deferred[JSON]:
         """
@@ -113,6 +163,15 @@ class Worker(ProcessProtocol):
         if said.get("ready"):
             self.ready = True
             self._force.serves(self)
+            return
+        if "pass" in said:
+            self._force.passed(self, said)
+            return
+        if "taken" in said:
+            self._done(int(str(said["taken"])))
+            return
+        if "lacks" in said:
+            self._force.lacks(self, bytes.fromhex(str(said["lacks"])), str(said.get("path")))
             return
         number = said.get("id")
         asked = self._waiting.pop(number, None) if isinstance(number, int) else None
@@ -143,7 +202,14 @@ class Worker(ProcessProtocol):
             self.transport.signalProcess(signal)
 
     def processEnded(self, reason: Failure) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         waiting, self._waiting = self._waiting, {}
         for asked in waiting.values():
             asked.errback(CallerFault(f"worker {self.number} has ended"))
         self._force.ended(self, reason)
+        settling, self._settling = self._settling, []
+        for _, done in settling:
+            done.callback(None)
+        self._force.took(self)

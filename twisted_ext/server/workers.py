@@ -2,8 +2,9 @@
 Several processes that share a port, one for each core, seen as one server.
 
 The parent binds all sockets and keeps them, so that a worker that dies can be replaced by one without privileges, and what was sent to it
-meanwhile waits in its sockets. Parent and workers write lines of JSON to each other: C{{"id", "do", ...}} there, C{{"id", "value"}} or
-C{{"id", "error"}} back.
+meanwhile waits in its sockets. Parent and workers write lines of JSON to each other, by pipes that nobody else has an end of:
+C{{"id", "do", ...}} there, C{{"id", "value"}} or C{{"id", "error"}} back; how many lines about zones were done, as C{{"taken"}}; and what
+L{twisted_ext.server.passing} has to say.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from twisted_ext.errors import CallerFault, DNSFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
+from twisted_ext.server.mirroring import Mirroring
+from twisted_ext.server.passing import Passed
 from twisted_ext.server.sockets import Bound, closeSockets
 from twisted_ext.server.worker import Lines, Worker
 from twisted_ext.wire.names import nameToText
@@ -33,7 +36,6 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from twisted_ext.server.placing import Told
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.zoned import Zoned
     from twisted_ext.wire.message import Question
@@ -42,9 +44,6 @@ __all__ = ["Lines", "Workforce"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
-
-#: What became of zones that is passed on in one line.
-_TOLD: Final = 500
 
 #: Seconds between two looks at the figures of all.
 _EVERY: Final = 1.0
@@ -104,11 +103,14 @@ class Workforce(Service):
         self._looking: LoopingCall | None = None
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
-        self._told: list[JSON] = []
-        self._telling: IDelayedCall | None = None
         self.zoned = zoned
+        self._mirroring: Mirroring | None = None
+        self._passed: Passed | None = None
         if zoned is not None:
-            zoned.placing.tell = self._tell
+            self._mirroring = Mirroring(
+                reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
+            )
+            self._passed = Passed(reactor, settings, secret, self.settled)
 
     # -- workers come and go
 
@@ -119,6 +121,7 @@ class Workforce(Service):
         self.running = 1
         if self.zoned is not None:
             self.zoned.begin()
+            self._see()
         for number in range(len(self._bound)):
             try:
                 self._start(number)
@@ -158,29 +161,75 @@ class Workforce(Service):
         finally:
             pthread_sigmask(SIG_SETMASK, blocked)
         self._workers[number] = worker
-        zoned = self.zoned is not None
-        worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=zoned)
-        if self.zoned is not None:
-            for some in self.zoned.placing.everything():
-                worker.tell("zones", said=some)
+        worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
+        if self._mirroring is not None and self._passed is not None:
+            worker.tell("errands", keys=[*self._passed.errands])
+            # What is noted only now is told to all, and this one knows it already.
+            del self._workers[number]
+            self._mirroring.flush()
+            self._workers[number] = worker
+            for words in self._mirroring.everything():
+                worker.tellZones(words)
+            # It answers nobody before it knows as much as the others.
+            worker.tell("begin")
 
-    def _tell(self, told: Told) -> None:
-        """
-        Pass on what has become of a zone, together with what becomes of others in the same turn.
-        """
-        self._told.append(told.toList())
-        if len(self._told) >= _TOLD:
-            self._pass()
-        elif self._telling is None:
-            self._telling = self.clock.callLater(0, self._pass)
+    # -- zones
 
-    def _pass(self) -> None:
-        if self._telling is not None and self._telling.active():
-            self._telling.cancel()
-        self._telling = None
-        told, self._told = self._told, []
+    def _see(self) -> None:
+        """
+        Have workers pass on what there is somebody for.
+        """
+        zoned, passed = self.zoned, self._passed
+        if zoned is None or passed is None:
+            return
+        passed.see(self.settings, zoned.errands, zoned.keys, zoned.expiring)
         for worker in self._workers.values():
-            worker.tell("zones", said=told)
+            worker.tell("errands", keys=[*passed.errands])
+
+    def _spread(self, words: list[JSON]) -> None:
+        for worker in self._workers.values():
+            worker.tellZones(words)
+
+    def settled(self) -> Deferred[None]:
+        """
+        @return: fires when all workers serve what has been put in force by now.
+        """
+        mirroring = self._mirroring
+        if mirroring is None:
+            return succeed(None)
+
+        def told(_: None) -> Deferred[None]:
+            return gatherResults([worker.settled() for worker in self._workers.values()]).addCallback(lambda _: None)
+
+        return mirroring.settled().addCallback(told)
+
+    def took(self, worker: Worker) -> None:
+        """
+        A worker has done something of what it was told of zones.
+        """
+        mirroring = self._mirroring
+        if mirroring is not None and mirroring.leftovers and not any(each.behind for each in self._workers.values()):
+            mirroring.taken()
+
+    def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
+        """
+        A worker passes a request on.
+        """
+        if self._passed is not None:
+            self._passed.take(said, worker.reply)
+
+    def lacks(self, worker: Worker, apex: bytes, path: str) -> None:
+        """
+        A worker cannot use an image. If it should be able to, that is made anew, or the worker.
+        """
+        if self.zoned is None or self._mirroring is None or not self._mirroring.isShown(apex, path):
+            return
+        place = self.zoned.zones.at(apex)
+        self.log.error("worker {number} cannot use {path}", number=worker.number, path=path)
+        if place is not None and place.source is not None and place.source[0] == path:
+            self.zoned.damaged(apex)
+        else:
+            worker.kill("KILL")
 
     def _startAgain(self, number: int) -> None:
         try:
@@ -232,8 +281,10 @@ class Workforce(Service):
         self.running = 0
         if self.zoned is not None:
             self.zoned.close()
-        if self._telling is not None and self._telling.active():
-            self._telling.cancel()
+        if self._mirroring is not None:
+            self._mirroring.close()
+        if self._passed is not None:
+            self._passed.close()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         for timer in self._timers.values():
@@ -365,6 +416,7 @@ class Workforce(Service):
             return fail(fault)
         # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
         self.settings = self.settings.goingOverTo(settings)
+        self._see()
 
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
@@ -396,15 +448,9 @@ class Workforce(Service):
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
     """
-    @return: the settings as workers get them: of zones, who may have them; for all else of them they are told otherwise.
+    @return: the settings as workers get them: what concerns zones they are told otherwise.
     """
-    told = {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "pyzone", "state", "watch")}
-    if settings.zone:
-        from twisted_ext.server.zonesettings import ZoneSettings
-
-        several = [ZoneSettings.fromText(text) for text in settings.zone]
-        told["zone"] = [zone.only("name", "allow-transfer").toText() for zone in several if zone.values.get("allow-transfer")]
-    return told
+    return {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "pyzone", "state", "watch")}
 
 
 def _with(lines: list[str], more: list[str]) -> list[str]:

@@ -48,9 +48,10 @@ class Place:
     @ivar records: how many there are in it.
     @ivar since: seconds since 1970 when it was.
     @ivar said: what is wrong with it, in one line, or C{""}.
+    @ivar source: the file with the image that was put there last, and where in it that begins; L{None} where it came otherwise.
     """
 
-    __slots__ = ("apex", "zone", "state", "file", "serial", "records", "since", "said", "_open")
+    __slots__ = ("apex", "zone", "state", "file", "serial", "records", "since", "said", "source", "_open")
 
     def __init__(self, apex: bytes, file: str = "") -> None:
         self.apex = apex
@@ -61,6 +62,7 @@ class Place:
         self.records = 0
         self.since = 0.0
         self.said = ""
+        self.source: tuple[str, int] | None = None
         self._open: Callable[[], Version] | None = None
 
     @property
@@ -69,6 +71,13 @@ class Place:
         The zone's name for people.
         """
         return nameToText(self.apex)
+
+    @property
+    def unopened(self) -> bool:
+        """
+        Whether what it is to be read from has not been opened yet.
+        """
+        return self._open is not None
 
     def served(self) -> Zone | None:
         """
@@ -116,7 +125,7 @@ class Zones:
     All zones of a server, found by the names in them.
     """
 
-    __slots__ = ("_places", "changed", "damaged")
+    __slots__ = ("_places", "changed", "damaged", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -126,6 +135,8 @@ class Zones:
         self.changed = changed
         #: Called with the name of a zone that was to be opened when it was asked for and cannot be.
         self.damaged: Callable[[bytes], object] = lambda apex: None
+        #: Called with the name of a zone of which something has become otherwise.
+        self.told: Callable[[bytes], object] = lambda apex: None
 
     def __len__(self) -> int:
         return len(self._places)
@@ -192,6 +203,7 @@ class Zones:
         if place is None:
             place = self._places[apex] = Place(apex, file)
             self._disturb(apex)
+            self.told(apex)
         place.file = file
         return place
 
@@ -204,6 +216,7 @@ class Zones:
         place._open = None
         if place.zone is None:
             place.state = LOADING
+        self.told(apex)
         return place
 
     def put(self, zone: Zone, file: str = "", now: float = 0.0) -> Place:
@@ -216,18 +229,28 @@ class Zones:
         before, place.zone = place.zone, zone
         if before is not None and before is not zone:
             before.epoch.bump()
-        place._open = None
+        place._open = place.source = None
         current = zone.current
         self._served(place, current.serial, current.recordCount, now)
         return place
 
-    def putLater(self, apex: bytes, opening: Callable[[], Version], serial: int, records: int, now: float = 0.0) -> None:
+    def putLater(
+        self,
+        apex: bytes,
+        opening: Callable[[], Version],
+        serial: int,
+        records: int,
+        now: float = 0.0,
+        *,
+        source: tuple[str, int] | None = None,
+    ) -> None:
         """
         Serve a version of a zone. It is opened when it is asked for; where there is another one in force, at once.
 
         @param opening: gives the version.
         @param serial: its serial number.
         @param records: how many it has.
+        @param source: the file with its image, and where in it that begins.
 
         @raise DNSFault: it cannot be opened. What was in force stays so.
         @raise OSError: the same.
@@ -237,7 +260,20 @@ class Zones:
             place._open = opening
         else:
             place._put(opening())
+        place.source = source
         self._served(place, serial, records, now)
+
+    def revise(self, apex: bytes, version: Version) -> None:
+        """
+        Serve another version of a zone that is there. The rest of what is known of it stays.
+        """
+        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
+        place._open = None
+        place._put(version)
+        place.serial = version.serial
+        place.state = SERVING
+        place.said = ""
+        self.told(apex)
 
     def _served(self, place: Place, serial: int, records: int, now: float) -> None:
         place.state = SERVING
@@ -245,6 +281,7 @@ class Zones:
         place.records = records
         place.since = now
         place.said = ""
+        self.told(place.apex)
 
     def fail(self, apex: bytes, said: str, state: str = FAILED) -> None:
         """
@@ -258,6 +295,7 @@ class Zones:
             place.state = state
             if place.zone is not None:
                 place.zone.epoch.bump()
+        self.told(apex)
 
     def remove(self, apex: bytes) -> None:
         """
@@ -268,6 +306,7 @@ class Zones:
             if place.zone is not None:
                 place.zone.epoch.bump()
             self._disturb(apex)
+            self.told(apex)
 
     def _disturb(self, apex: bytes) -> None:
         """

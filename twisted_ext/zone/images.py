@@ -231,6 +231,15 @@ class Image:
             raise BadImage(f"{path}: the image is not as it was written")
         return image
 
+    def copyTo(self, path: str) -> None:
+        """
+        Write to a file what it was opened from.
+
+        @raise OSError: the disk does not take it.
+        """
+        with open(path, "wb") as file:
+            file.write(self._buffer)
+
     @property
     def sound(self) -> bool:
         """

@@ -4,7 +4,7 @@ A zone as it is served: a name, and the version that is in force.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted_ext.answers import Epoch, Origin
 from twisted_ext.errors import BadZone
@@ -27,14 +27,16 @@ class Zone:
     @ivar name: the apex as it is written.
     @ivar apex: the apex, folded.
     @ivar epoch: bumped whenever another version is in force, so that what was answered from it before is void.
+    @ivar told: called with the zone whenever that has happened; L{None} where nobody is to be told.
     """
 
-    __slots__ = ("name", "apex", "epoch", "_current", "_origin")
+    __slots__ = ("name", "apex", "epoch", "told", "_current", "_origin")
 
     def __init__(self, version: Version) -> None:
         self.name = version.apexName
         self.apex = version.apex
         self.epoch = Epoch()
+        self.told: Callable[[Zone], object] | None = None
         self._origin = Origin("zone", nameToText(self.apex), epoch=self.epoch)
         self._current = version
         version.origin = self._origin
@@ -57,6 +59,8 @@ class Zone:
         version.origin = self._origin
         self._current = version
         self.epoch.bump()
+        if self.told is not None:
+            self.told(self)
 
     @classmethod
     def fromRecords(cls, origin: str | bytes, sets: Iterable[RRSet]) -> Zone:
