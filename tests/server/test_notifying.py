@@ -5,12 +5,16 @@ Tests of telling others of changes, and of being told.
 from __future__ import annotations
 
 from typing import cast
+from unittest.mock import patch
 
+from twisted.internet.defer import fail
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
 
 from tests.networks import NetworkTestCase
 from tests.server.replicas import KEYS, soaOf
 from tests.zone.changing import APEX
+from twisted_ext.errors import Unreachable
 from twisted_ext.server.errands import errandKey, hopelessOf
 from twisted_ext.server.gates import FormGate
 from twisted_ext.server.keys import RemoteServer
@@ -20,6 +24,7 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.wire.tsig import Key, replySigned, sign, verify
 from twisted_ext.zone.serials import serialIn
@@ -148,6 +153,38 @@ class NotifyingTests(NetworkTestCase):
         self.assertEqual(len(self.network.datagrams), 3)
         self.network.advance(1)
         self.assertEqual([listener.serials for listener in listeners], [[11]] * 10)
+
+    def test_oneSilent(self) -> None:
+        """
+        A secondary that is gone does not keep the others from being told, however many zones it is to be told of.
+        """
+        zones = [nameFromText(f"zone{number}.example.org") for number in range(40)]
+        told = {}
+        for most in (8, 1):
+            self.notifying = Notifying(self.here, today=lambda: 0.0, most=most)
+            there = self.listen(f"192.0.2.{50 + most}")
+            for zone in zones:
+                self.notifying.targets(zone, [self.remote("192.0.2.70"), self.remote(f"192.0.2.{50 + most}")])
+                self.notifying.changed(zone, soaOf(11))
+            self.network.advance(5)
+            told[most] = len(there.messages)
+            self.successResultOf(self.notifying.stop())
+        self.assertEqual(told, {8: 40, 1: 0})
+
+    def test_manyUnreachable(self) -> None:
+        """
+        Notices that cannot even be sent take no long turn.
+        """
+        clock = Clock()
+        notifying = Notifying(clock, today=lambda: 0.0)
+        for number in range(120):
+            notifying.targets(b"\x03%03d%b" % (number, APEX), [self.remote("192.0.2.53")])
+            notifying.changed(b"\x03%03d%b" % (number, APEX), soaOf(11))
+        seen: list[int] = []
+        clock.callLater(0.5, lambda: seen.append(notifying.givenUp))
+        with patch("twisted_ext.server.notifying.exchange", lambda *_, **__: fail(Unreachable("no route"))):
+            clock.advance(0.5)
+        self.assertEqual((seen, notifying.givenUp, clock.calls), ([50], 120, []))
 
     def test_stopped(self) -> None:
         """

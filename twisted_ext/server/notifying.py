@@ -4,7 +4,7 @@ Notices of changed zones (RFC 1996): to those who are to have them, and from tho
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -29,6 +29,9 @@ __all__ = ["Noticing", "Notifying", "Watched", "notify"]
 
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
+
+#: Notices that are sent in one turn of the reactor, so that others get theirs: some 10 ms.
+_PER_TURN: Final = 50
 
 _log: Final = Logger()
 
@@ -102,10 +105,11 @@ class Notifying:
         self._tries = int(NOTIFY_TRIES.pick(tries))
         self._most = int(NOTIFIES.pick(most))
         self._targets: dict[bytes, list[RemoteServer]] = {}
-        # What is to be told, in the order of its coming; and what is being told.
-        self._waiting: dict[_Notice, tuple[RemoteServer, RRSet]] = {}
-        self._order: deque[_Notice] = deque()
+        self._each = max(1, self._most - self._most // 4)
+        # What is to be told each server, in the order of its coming; the one whose turn is next stands first. And what is being told.
+        self._waiting: dict[str, dict[bytes, tuple[RemoteServer, RRSet]]] = {}
         self._flights: dict[_Notice, Deferred[None]] = {}
+        self._told: Counter[str] = Counter()
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
@@ -128,33 +132,39 @@ class Notifying:
         if self._stopped:
             return
         for remote in self._targets.get(zone, ()):
-            notice = (zone, remote.server.label)
-            if notice not in self._waiting:
-                self._order.append(notice)
-            self._waiting[notice] = (remote, soa)
-        if self._order and self._timer is None:
+            self._waiting.setdefault(remote.server.label, {})[zone] = (remote, soa)
+        if self._waiting and self._timer is None:
             self._timer = self._reactor.callLater(self._delay, self._tell)
 
     def _tell(self) -> None:
         """
-        Send as many notices as may be under way.
+        Send as many notices as may be under way: to each server in turn, so that none waits for one that is not there.
         """
         self._timer = None
-        for _ in range(len(self._order)):
+        for _ in range(_PER_TURN):
             if len(self._flights) >= self._most:
                 return
-            notice = self._order.popleft()
+            label = next((label for label in self._waiting if self._told[label] < self._each), None)
+            if label is None:
+                return
+            waiting = self._waiting.pop(label)
+            zone = next(iter(waiting))
+            remote, soa = waiting.pop(zone)
+            if waiting:
+                self._waiting[label] = waiting
+            notice = (zone, label)
             before = self._flights.get(notice)
             if before is not None:
                 # Whoever has not confirmed the one before gets this in its place, and at once: he may be back.
                 before.cancel()
-            remote, soa = self._waiting.pop(notice)
+            self._told[label] += 1
             told = notify(
                 self._reactor, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today
             )
             flight = told.addCallback(self._cbConfirmed)
             self._flights[notice] = flight
             flight.addErrback(self._ebTold, notice, remote).addBoth(self._over, notice)
+        self._goOn()
 
     def _cbConfirmed(self, reply: Message) -> None:
         self.confirmed += 1
@@ -171,7 +181,11 @@ class Notifying:
 
     def _over(self, _: object, notice: _Notice) -> None:
         self._flights.pop(notice, None)
-        if self._order and self._timer is None and not self._stopped:
+        self._told[notice[1]] -= 1
+        self._goOn()
+
+    def _goOn(self) -> None:
+        if self._waiting and self._timer is None and not self._stopped:
             self._timer = self._reactor.callLater(0, self._tell)
 
     def stop(self) -> Deferred[None]:
@@ -184,7 +198,6 @@ class Notifying:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._order.clear()
         self._waiting.clear()
         flights = list(self._flights.values())
         for flight in flights:
