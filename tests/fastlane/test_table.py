@@ -174,6 +174,7 @@ class ShapeTests(SynchronousTestCase):
             queryOf(opt=optOf(version=1)),
             queryOf(opt=optOf(extendedRcode=1)),
             queryOf(opt=optOf(options=[(3, b"")])),
+            queryOf(opt=optOf(options=[(9, b"")])),
             queryOf(opt=optOf(options=[(COOKIE, bytes(8))] * 2)),
             queryOf(opt=optOf(options=[(65001, b"")] * 9)),
             queryOf(b"\xc0\x0c"),

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fastlane.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
-from twisted_ext.answers import Answer, Outcome, QueryContext, Security
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.server.finishing import Finishing
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
@@ -73,6 +73,10 @@ class RespondTests(SynchronousTestCase):
         plain.flags = AA | AD | 0x40
         self.assertEqual(self.told(plain).flags, QR | RD | RA)
         self.assertEqual(self.told(plain, queryOf(flags=RD | CD | AD | TC | 0x40)).flags, QR | RD | RA | CD)
+        own = answerOf(WWW, "192.0.2.80")
+        own.origin, own.flags = Origin("zone", "test."), AA
+        # That nothing is to be checked is for those who check (RFC 4035, section 3.1.6).
+        self.assertEqual(self.told(own, queryOf(flags=RD | CD)).flags, QR | RD | RA | AA)
         proved = answerOf(WWW, "192.0.2.80")
         proved.security = Security.SECURE
         self.assertEqual(self.told(proved, queryOf()).flags, QR | RD | RA)

@@ -19,6 +19,7 @@ _EDNS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 _OPT: Final = b"\x00\x00\x29"
 _COOKIE: Final = 10
 _NSID: Final = 3
+_EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 
 #: Options beyond which a query is not plain.
@@ -82,7 +83,7 @@ def shapeOf(datagram: bytes) -> Shape | None:
             start = position + 4
             position = start + (datagram[position + 2] << 8 | datagram[position + 3])
             count += 1
-            if position > last or count > _FEW or code == _NSID or code == _KEEPALIVE:
+            if position > last or count > _FEW or code == _NSID or code == _EXPIRE or code == _KEEPALIVE:
                 return None
             if code == _COOKIE:
                 if cookie is not None:

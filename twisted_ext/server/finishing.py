@@ -96,8 +96,8 @@ class Finishing:
         flags |= answer.rcode & 15
         sections: Sections
         if answer.origin is not None and answer.origin.source in _OWN:
-            # A zone leaves out by itself what was not asked for.
-            flags |= answer.flags & AA
+            # A zone leaves out by itself what was not asked for, and CD says nothing to it (RFC 4035, section 3.1.6).
+            flags = flags & ~CD | answer.flags & AA
             sections = (answer.answer, answer.authority, answer.additional)
         elif not self._minimal:
             sections = (answer.answer, answer.authority, answer.additional)
