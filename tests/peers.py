@@ -48,6 +48,7 @@ _PACKAGES: Final = {
     "named-checkzone": "bind9-utils",
     "named-compilezone": "bind9-utils",
     "nsd-checkzone": "nsd",
+    "pdns_server": "pdns-server",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
@@ -198,6 +199,10 @@ class LivePeer:
         return self.folder / "server.conf"
 
     @property
+    def _command(self) -> list[str]:
+        return [str(self.executable), *self._arguments, "-c", str(self._configurationFile)]
+
+    @property
     def _logFile(self) -> Path:
         return self.folder / "server.log"
 
@@ -221,7 +226,7 @@ class LivePeer:
 
         @raise OSError: if it ends instead, or does not answer in time.
         """
-        command = [str(self.executable), *self._arguments, "-c", str(self._configurationFile)]
+        command = self._command
         # Should the test run itself be killed, its servers end as well.
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "TERM", "--", *command]

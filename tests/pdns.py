@@ -1,0 +1,67 @@
+"""
+PowerDNS as a live peer, as L{tests.peers} has the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.peers import LivePeer
+
+__all__ = ["powerDNS"]
+
+
+class _PowerDNS(LivePeer):
+    """
+    It takes a folder and looks for files of certain names in there, where others take a file.
+    """
+
+    @property
+    def _configurationFile(self) -> Path:
+        return self.folder / "pdns.conf"
+
+    @property
+    def _command(self) -> list[str]:
+        return [str(self.executable), *self._arguments, f"--config-dir={self.folder}"]
+
+
+def powerDNS(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "") -> LivePeer:
+    """
+    PowerDNS as an authoritative server, from master files.
+
+    @param zones: master files by the names of their zones.
+    @param extra: further lines of its configuration.
+    """
+
+    def configure(server: LivePeer) -> str:
+        listed = server.folder / "zones.conf"
+        listed.write_text(
+            "".join(
+                [
+                    f'zone "{name.rstrip(".") or "."}" {{ type native; file "{server.zoneFile(name)}"; }};\n'
+                    for name in zones
+                ]
+            )
+        )
+        lines = [
+            "launch=bind",
+            f"bind-config={listed}",
+            f"local-address={address}",
+            f"local-port={server.port}",
+            f"socket-dir={server.folder}",
+            "guardian=no",
+            "daemon=no",
+            "disable-syslog=yes",
+            "receiver-threads=1",
+            "distributor-threads=1",
+            "dname-processing=yes",
+            "cache-ttl=0",
+            "query-cache-ttl=0",
+            "negquery-cache-ttl=0",
+            "loglevel=3",
+            *extra.splitlines(),
+        ]
+        return "\n".join([*lines, ""])
+
+    return _PowerDNS("pdns_server", [], configure, address, zones)
