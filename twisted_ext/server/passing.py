@@ -220,7 +220,7 @@ class Passed:
             reply({"passed": number, "messages": [b64encode(message).decode("ascii") for message in messages]})
 
         def send(octets: bytes) -> None:
-            if wire[2] >> 3 & 15 == Opcode.UPDATE:
+            if wire[2] >> 3 & 15 == Opcode.UPDATE and not octets[3] & 15:
                 # Whoever is told that something has changed finds it changed, whichever worker he asks next.
                 self._settled().addCallback(lambda _: give([octets])).addErrback(_bug)
             else:
