@@ -202,7 +202,8 @@ class Model:
         labels = []
         for key in self._having(NSEC3):
             rdata = next(rrset.rdatas[0] for rrset in self.held[key] if rrset.rrType == NSEC3)
-            if key[0] + 1 == len(key) and rdata.startswith(parameters[0]):
+            isHash = set(key[1:]) <= set(b"0123456789abcdefghijklmnopqrstuv")
+            if key[0] + 1 == len(key) and isHash and rdata.startswith(parameters[0]):
                 labels.append(key[1:])
         if not labels:
             return None

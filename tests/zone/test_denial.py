@@ -84,6 +84,13 @@ def byNSEC() -> Version:
 
 def byNSEC3(*, optOut: bool = False, iterations: int = 2) -> Version:
     """
+    @return: the zone of L{byNSEC3Text}.
+    """
+    return versionOf(byNSEC3Text(optOut=optOut, iterations=iterations))
+
+
+def byNSEC3Text(*, optOut: bool = False, iterations: int = 2) -> str:
+    """
     @return: a zone with a chain of NSEC3 records; with C{optOut} unsigned delegations, and what is above nothing else, are not in it.
     """
     names = "@ alias astray deep b.deep a.b.deep secure star *.star x.*.star tree walias *.walias wild *.wild www zz".split()
@@ -99,7 +106,7 @@ def byNSEC3(*, optOut: bool = False, iterations: int = 2) -> Version:
         text += f"{owner} 60 NSEC3 1 {int(optOut)} {iterations} AABB {following} A RRSIG\n" + signatureOf(
             owner, "NSEC3"
         )
-    return versionOf(text)
+    return text
 
 
 def ask(version: Version, name: str, rrType: str = "A", *, dnssecOk: bool = True) -> Answer:
@@ -303,6 +310,16 @@ class NSEC3Tests(Chained):
         """
         self.proves(self.version, "nothing", "A", 3, "@", "^nothing", "^*")
         self.proves(self.version, "x.y.deep", "A", 3, "deep", "^y.deep", "^*.deep")
+
+    def test_noHash(self) -> None:
+        """
+        An NSEC3 record whose owner is no hash proves nothing, wherever it would stand in the chain (section 3).
+        """
+        asked = [f"nothing{number}" for number in range(60)]
+        expected = [proofs(ask(self.version, name)) for name in asked]
+        strange = [f"{letter * 32} 60 NSEC3 1 0 2 AABB {'v' * 32} A\n" for letter in ("-", "w", "z")]
+        version = versionOf("".join([byNSEC3Text(), *strange]))
+        self.assertEqual([proofs(ask(version, name)) for name in asked], expected)
 
     def test_noData(self) -> None:
         """

@@ -51,6 +51,20 @@ class IncludeTests(SynchronousTestCase):
         """
         return [str(each).removeprefix(self.folder + "/") for each in self.read(**files).complaints]
 
+    def test_lastTTL(self) -> None:
+        """
+        The TTL that was stated last is that of records without one, in whatever file it was stated (RFC 1035, section 5.1).
+        """
+        reading = self.read(
+            zone="$INCLUDE soa\n$INCLUDE hosts\ny A 192.0.2.2\n",
+            soa="@ SOA a b 1 2 3 4 5\n",
+            hosts="x A 192.0.2.1\nz 7 A 192.0.2.1\n",
+        )
+        self.assertEqual([str(each) for each in reading.complaints if each.fatal], [])
+        self.assertEqual(
+            linesOf(reading)[1:], ["x.example. 5 A 192.0.2.1", "z.example. 7 A 192.0.2.1", "y.example. 7 A 192.0.2.2"]
+        )
+
     def test_included(self) -> None:
         """
         Paths are beside the including file; another origin holds inside only; owner, origin and $TTL are afterwards what they were.
@@ -105,7 +119,9 @@ class IncludeTests(SynchronousTestCase):
         words = "", " none", " sub", " pipe", " socket", " /dev/zero", " a\\000b", " sub a..b", " a b c"
         found = self.complaints(zone="".join([f"$INCLUDE{each}\n" for each in words]))
         places = [each.split(": ")[0] for each in found if "warning" not in each]
-        self.assertEqual(places, [f"zone:{line}:{column}" for line, column in enumerate((9, 10, 10, 10, 10, 10, 10, 14, 14), 1)])
+        self.assertEqual(
+            places, [f"zone:{line}:{column}" for line, column in enumerate((9, 10, 10, 10, 10, 10, 10, 14, 14), 1)]
+        )
         self.assertIn("No such file", found[1])
         self.assertIn("is no file", found[3])
         (complaint,) = readMaster(self.folder, b"\x00").complaints
@@ -146,7 +162,9 @@ class IncludeTests(SynchronousTestCase):
         Files of more octets than a zone may have are not read.
         """
         with patch.object(module, "MASTER_OCTETS", Limit(5000, 0, 5000)):
-            (found,) = self.complaints(zone="$INCLUDE sub/one\n$INCLUDE sub/two\n", sub__one=";" * 4000, sub__two=";" * 4000)
+            (found,) = self.complaints(
+                zone="$INCLUDE sub/one\n$INCLUDE sub/two\n", sub__one=";" * 4000, sub__two=";" * 4000
+            )
         self.assertTrue(found.startswith("zone:2:10: with "))
         self.assertTrue(found.endswith("5000 are the most"))
 

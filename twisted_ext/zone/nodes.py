@@ -70,6 +70,9 @@ _SOA: Final = 6
 _RRSIG: Final = 46
 _NSEC: Final = 47
 _NSEC3: Final = 50
+
+#: What hashes are made of in names: base 32 with the extended hex alphabet.
+_HASH_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _NSEC3PARAM: Final = 51
 
 #: The first label of a wildcard (RFC 4592, section 2.1.1).
@@ -240,9 +243,10 @@ def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
 
 def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] | None) -> bool:
     """
-    @return: whether there is an NSEC3 record of the chain in use: made with its parameters, at one label below the apex.
+    @return: whether there is an NSEC3 record of the chain in use: made with its parameters, at one label below the apex, which is a hash
+        (RFC 5155, section 3).
     """
-    if hashing is None or not key or key[0] + 1 != len(key):
+    if hashing is None or not key or key[0] + 1 != len(key) or key[1:].translate(None, _HASH_DIGITS):
         return False
     algorithm, iterations, salt = hashing
     said = iterations.to_bytes(2, "big") + bytes([len(salt)]) + salt

@@ -428,7 +428,7 @@ class Reader:
             raise badRecord(f"files include each other {len(self._opened)} deep; {int(INCLUDE_DEPTH.default)} is the most", column)
         if len(self.reading.sources) > INCLUDED_FILES.default:
             raise badRecord(f"{len(self.reading.sources)} files are read; {int(INCLUDED_FILES.default)} are the most", column)
-        before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl, self.lastTTL)
+        before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl)
         opened = len(self._opened)
         path = os.path.join(os.path.dirname(self._path), path)
         try:
@@ -439,7 +439,7 @@ class Reader:
         self.setOrigin(origin)
         self._file(data)
         del self._opened[opened:]
-        self._path, self._line, origin, self.owner, self.outside, self.ttl, self.lastTTL = before
+        self._path, self._line, origin, self.owner, self.outside, self.ttl = before
         self.setOrigin(origin)
         self.forms = formsOf(self.ttl)
 
