@@ -91,6 +91,8 @@ class GenerateTests(SynchronousTestCase):
             "$GENERATE 1-2 a${x} A 192.0.2.1": f"1:16: '${{x}}' {braces}",
             "$GENERATE 1-2 a${0 A 192.0.2.1": f"1:16: '${{0' {braces}",
             "$GENERATE 1-2 a$ A": "1:19: the record ends where the rdata was expected",
+            "$GENERATE 1-2 a${2147483646} A 192.0.2.1": "1:15: an offset leads to numbers beyond 2147483647",
+            "$GENERATE 1-2 a TXT b${2147483647}": "1:21: an offset leads to numbers beyond 2147483647",
             "$GENERATE 250-300 a$ A 192.0.2.$": f"1:11: 'a256 IN A 192.0.2.256': '192.0.2.256' {address}",
         }.items():
             (complaint,) = readText(text + "\n", ttl=60).complaints

@@ -103,6 +103,13 @@ class RecordTests(SynchronousTestCase):
             "\\@.example. 1 A 192.0.2.4",
         )
 
+    def test_foreignNames(self) -> None:
+        """
+        An octet in a name that is no text is told by its number, and how to write it.
+        """
+        (complaint,) = readText(b"$TTL 1\na A 192.0.2.1\nb\xf2 A 192.0.2.1\n").complaints
+        self.assertEqual(str(complaint), "zone:3:1: octet 242 in a name, which is no text in UTF-8; \\242 was expected if it is meant")
+
     def test_unknown(self) -> None:
         """
         Types, classes and rdata may be written without being known (RFC 3597, section 5).
@@ -113,6 +120,37 @@ class RecordTests(SynchronousTestCase):
             "b.example. 1 A 192.0.2.1",
             "c.example. 1 A 192.0.2.1",
         )
+
+    def test_hash(self) -> None:
+        """
+        What stands behind a backslash and a hash is rdata in hex where a number follows (RFC 3597, section 5); else, it is text where text
+        may be.
+        """
+        self.assertReads(
+            "$TTL 1\na TXT \\# text\nb TXT \\# 2 0141\nc EID AB cd\nd NIMLOC \\# 2 abcd\n",
+            'a.example. 1 TXT "#" "text"',
+            'b.example. 1 TXT "A"',
+            "c.example. 1 EID ABCD",
+            "d.example. 1 NIMLOC ABCD",
+        )
+        for rdata in ("TXT \\# -1 00", "TXT \\#", "A \\# text"):
+            self.assertEqual(len(readText(f"a 1 {rdata}\n").complaints), 1)
+
+    def test_digests(self) -> None:
+        """
+        A digest of another length than its type gives is refused, however it is written; of types that nobody knows, any length is taken.
+        """
+        for rdata, said in {
+            "DS 1 8 1 " + 38 * "0": "a digest of 19 octets; type 1 gives 20",
+            "DS 1 8 2 " + 66 * "0": "a digest of 33 octets; type 2 gives 32",
+            "DS \\# 5 0001080400": "a digest of 1 octets; type 4 gives 48",
+            "CDS 1 8 2 00": "a digest of 1 octets; type 2 gives 32",
+        }.items():
+            for quick in (True, False):
+                (complaint,) = readText(f"a 1 {rdata}\n", quick=quick).complaints
+                self.assertEqual((complaint.text, complaint.fatal), (said, True))
+        for rdata in ("DS 1 8 2 " + 64 * "0", "DS 1 8 9 00", "CDS 0 0 0 00", "CDS 1 8 4 " + 96 * "0"):
+            self.assertEqual(readText(f"a 1 {rdata}\n").complaints, [])
 
     def test_ends(self) -> None:
         """
@@ -147,7 +185,7 @@ class RecordTests(SynchronousTestCase):
         """
         Names with several records, and with records of one type, are told to whoever builds an image.
         """
-        text = "$TTL 1\na A 192.0.2.1\na AAAA ::1\nb A 192.0.2.1\nb A 192.0.2.2\nc TXT x\nc MX 1 a\nc MX 2 a\nd NS a\nd DS 1 8 2 00\n"
+        text = "$TTL 1\na A 192.0.2.1\na AAAA ::1\nb A 192.0.2.1\nb A 192.0.2.2\nc TXT x\nc MX 1 a\nc MX 2 a\nd NS a\nd DS 1 8 7 00\n"
         for quick in (True, False):
             builder = readText(text, quick=quick).builder
             self.assertEqual(builder.counts, {b"\x01a": 2, b"\x01b": 2, b"\x01c": 3, b"\x01d": 2})

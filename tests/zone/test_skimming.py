@@ -49,7 +49,7 @@ e.Example. 9 PTR .
 f TXT x ; y
 g TXT "x" y
 h SRV 1 2 3 a
-i DS 1 8 2 00ff
+i DS 1 8 7 00ff
 ;
 
 j IN 3 DNAME a
@@ -121,7 +121,7 @@ class EqualityTests(SynchronousTestCase):
                 f"a{number} RRSIG A 8 2 60 2030010100000{number % 10} 20200101000000 {number} a.example. {'A' * 4 * number}AA==",
                 f"a{number} NSEC b{number} A TYPE{number} RRSIG",
                 f"{number:032d} NSEC3 1 1 {number % 3} - {number:032d} A TYPE{number}",
-                f"a{number} DS {number} 8 {number % 5} {'0f' * (number + 1)}",
+                f"a{number} DS {number} 8 {7 + number % 5} {'0f' * (number + 1)}",
             )
         ]
         for text in ("$TTL 1\n" + "".join(lines), "$TTL 1\n" + "".join(lines * 2), "$TTL 1\n" + "".join(reversed(lines))):

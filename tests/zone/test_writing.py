@@ -15,6 +15,7 @@ from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameFromText, nameToTex
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta, typeNumber
+from twisted_ext.zone.fitness import flawOf
 from twisted_ext.zone.writing import canonicalFile, readableFile
 
 #: Types that zones have, and whose rdata tests can make up.
@@ -126,9 +127,10 @@ class WritingTests(SynchronousTestCase):
     @given(zones())
     def test_again(self, zone: tuple[bytes, list[RRSet]]) -> None:
         """
-        Records of every type, at any names, read as what was written, from either kind of file.
+        Records of every type, at any names, read as what was written, from either kind of file, but those that no master file may have.
         """
-        self.assertReads(*zone)
+        origin, sets = zone
+        self.assertReads(origin, [each for each in sets if not flawOf(each.rrType, each.rdatas[0])])
 
     def assertReads(self, origin: bytes, sets: list[RRSet]) -> None:
         """

@@ -115,12 +115,14 @@ class Tokens:
         """
         return self._next < len(self._words)
 
-    def peek(self) -> str:
+    def peek(self, behind: int = 0) -> str:
         """
+        @param behind: how many words to pass over.
+
         @return: the next word, which stays; empty where there is none, or where it is quoted.
         """
-        if self._next < len(self._words):
-            text, _, quoted = self._words[self._next]
+        if self._next + behind < len(self._words):
+            text, _, quoted = self._words[self._next + behind]
             return "" if quoted else text
         return ""
 

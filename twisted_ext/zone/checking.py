@@ -37,14 +37,19 @@ _DNAME: Final = 39
 _DS: Final = 43
 _RRSIG: Final = 46
 _DNSKEY: Final = 48
+_NSEC3: Final = 50
+
+#: A delegation of the kind that is being drafted.
+_DELEG: Final = 61440
 
 #: Types that name hosts, and how many octets of the rdata stand before the name.
 _HOSTS: Final = {_NS: 0, _MX: 2, _SRV: 6}
 
 _ADDRESSES: Final = frozenset((_A, _AAAA))
 
-#: What may stand beside a CNAME: KEY, SIG, NXT, RRSIG, NSEC (RFC 2535, section 2.3.5; RFC 4034, section 4). NSEC3 names are no aliases.
-_BESIDE_CNAME: Final = frozenset((_CNAME, 24, 25, 30, _RRSIG, 47))
+#: What may stand beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, which is not of that name
+#: (RFC 5155, section 7.1). KEY, once allowed by RFC 2535, no server takes there any more.
+_BESIDE_CNAME: Final = frozenset((_CNAME, 24, 30, _RRSIG, 47, _NSEC3))
 
 #: A single record of one of these types, at a name of which nothing else is said, has nothing that could be wrong.
 _HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 64, 65, 99, 256, 257))
@@ -180,12 +185,13 @@ class _Checking:
 
     def _look(self, node: Node) -> None:
         flags = node.flags
-        if flags & OCCLUDED:
+        # Hashes stand directly below the apex, even one with a DNAME record: they are got as proofs, not as names.
+        if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
             self._hidden(node)
             return
         if flags & HASHED or not node.sets:
             return
-        if flags & (CNAME | DNAME):
+        if flags & (CNAME | DNAME) or not node.key:
             owned(node, self.report)
         if flags & CNAME:
             self._alias(node)
@@ -201,7 +207,7 @@ class _Checking:
                 self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", _SOA)
             elif rrType == _DNSKEY and node.key:
                 self.say("dnskey-place", rrset.name, "keys below the apex are of no use", _DNSKEY)
-            elif rrType == _DS and not flags & CUT:
+            elif rrType == _DS and node.key and not flags & CUT:
                 self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", _DS)
 
     def _hidden(self, node: Node) -> None:
@@ -323,8 +329,13 @@ class _Checking:
 
 def owned(node: Node, report: Report) -> None:
     """
-    Check a name with a CNAME or a DNAME record for what would give it two meanings.
+    Check the apex, or a name with a CNAME or a DNAME record, for what would give it two meanings.
     """
+    if not node.key:
+        for rrType in (_DS, _DELEG):
+            if (parental := node.of(rrType)) is not None:
+                text = f"{typeName(rrType)} records at the apex; they belong to the zone above"
+                report.say("ds-apex", parental.name, text, rrType)
     aliases = node.of(_CNAME)
     if aliases is not None:
         if len(aliases.rdatas) > 1:

@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3, RRSIG
+from twisted_ext.zone.fitness import DIGEST_OCTETS
 
 __all__ = ["converted", "keep"]
 
@@ -67,7 +68,7 @@ def converted(rrType: int, words: Sequence[bytes], name: Callable[[bytes], bytes
         return head + bytes([_HASH]) + int(words[_HASHED_WORDS], _HASH_LETTERS).to_bytes(_HASH, "big") + types
     if rrType == DS and len(words) == 4 and words[3] and b"".join(words[:3]).isdigit() and max(map(len, words[:3])) <= _DIGITS:
         tag, algorithm, digest = int(words[0]), int(words[1]), int(words[2])
-        if tag <= _MOST and algorithm <= 255 and digest <= 255:
+        if tag <= _MOST and algorithm <= 255 and digest <= 255 and DIGEST_OCTETS.get(digest, 0) in (0, len(words[3]) >> 1):
             return _DIGESTED(tag, algorithm, digest) + unhexlify(words[3])
     return None
 

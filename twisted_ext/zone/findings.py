@@ -44,6 +44,7 @@ CHECKS: Final = {
     "reading": (WARNING, "every line says what its writer meant"),
     "rdata": (WARNING, "every record has the form of its type"),
     "soa-values": (WARNING, "secondaries ask again within sensible times (RFC 1912, section 2.2), and somebody can be written to"),
+    "ds-apex": (FATAL, "the apex has no DS and DELEG records (RFC 4035, section 2.4)"),
     "ds-place": (WARNING, "DS records stand at delegations only (RFC 4035, section 2.4)"),
     "dnskey-place": (WARNING, "DNSKEY records stand at the apex only (RFC 4035, section 2.1)"),
     "dnskey-missing": (WARNING, "a signed zone has its keys at the apex (RFC 4035, section 2.1)"),

@@ -46,13 +46,15 @@ class Template:
     A text with places for a number.
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "_least", "_most", "_column")
 
     def __init__(self, text: str, column: int) -> None:
         """
         @raise BadRecord: what stands in braces is no C{offset,width,base}.
         """
         self._parts: list[str | Callable[[int], str]] = []
+        self._least = self._most = 0
+        self._column = column
         position = 0
         for match in _PLACE.finditer(text):
             found = match[0]
@@ -68,7 +70,16 @@ class Template:
                 self._parts.append(str)
             else:
                 self._parts.append(_numbering(match[1], found, column + match.start()))
+                offset = int(match[1].partition(",")[0])
+                self._least, self._most = min(self._least, offset), max(self._most, offset)
         self._parts.append(text[position:])
+
+    def fits(self, numbers: range) -> None:
+        """
+        @raise BadRecord: an offset leads beyond what numbers may be.
+        """
+        if numbers[-1] + self._most > _MOST or numbers[0] + self._least < -_MOST - 1:
+            raise badRecord(f"an offset leads to numbers beyond {_MOST}", self._column)
 
     def filled(self, number: int) -> str:
         """
@@ -116,6 +127,10 @@ def texts(numbers: range, owner: Template, head: str, rest: Template) -> Iterato
     @param head: TTL, class and type.
 
     @return: the lines that the numbers give.
+
+    @raise BadRecord: an offset leads beyond what numbers may be.
     """
+    owner.fits(numbers)
+    rest.fits(numbers)
     for number in numbers:
         yield f"{owner.filled(number)} {head} {rest.filled(number)}"

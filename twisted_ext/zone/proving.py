@@ -146,7 +146,7 @@ class _Proving:
         for rrset in node.sets:
             if rrset.rrType == _RRSIG:
                 covering[int.from_bytes(rrset.rdatas[0][:2], "big")] = rrset
-        if flags & OCCLUDED:
+        if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
             for rrType in covering:
                 self.say("rrsig-extra", owner, f"the {typeName(rrType)} records below a delegation or a DNAME record are signed", _RRSIG)
             return

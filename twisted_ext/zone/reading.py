@@ -16,12 +16,12 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import ROOT, isBelow, nameToText
-from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.building import SAYING, ImageBuilder
 from twisted_ext.zone.complaints import Complaint, Reading
+from twisted_ext.zone.fitness import rdataFrom
 from twisted_ext.zone.limits import (
     ENTRIES_UNCLOSED,
     ENTRY_OCTETS,
@@ -345,7 +345,7 @@ class Reader:
         if self.rrClass != IN and rrType in _INTERNET:
             raise badRecord(f"nobody here knows what {typeName(rrType)} records of class {className(self.rrClass)} hold", tokens.column)
         column = tokens.column
-        rdata = declarationOf(rrType).fromTokens(tokens).wire
+        rdata = rdataFrom(rrType, tokens)
         seconds = self._lifetime(ttl, rrType, rdata, column)
         remarks = tokens.remarks
         if seconds > MOST_TTL:
@@ -446,9 +446,8 @@ class Reader:
     def _generate(self, tokens: Tokens) -> None:
         from twisted_ext.zone.generating import Template, numbersOf, texts
 
-        word = tokens.take("a range such as 1-254")
+        numbers = numbersOf(tokens.take("a range such as 1-254"), tokens.column)
         column = tokens.column
-        numbers = numbersOf(word, column)
         self._generated += len(numbers)
         if self._generated > RECORDS_GENERATED.default:
             raise badRecord(f"{self._generated} records are generated; {int(RECORDS_GENERATED.default)} are the most", column)

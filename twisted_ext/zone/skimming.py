@@ -15,13 +15,13 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.rdata.fields import MOST_RDATA
-from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.building import SAYING
 from twisted_ext.zone.converting import converted, keep
+from twisted_ext.zone.fitness import rdataFrom
 
 if TYPE_CHECKING:
     from twisted_ext.zone.reading import Reader
@@ -310,7 +310,7 @@ def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
     if rdata is not None:
         return rdata
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
-    rdata = declarationOf(rrType).fromTokens(tokens).wire
+    rdata = rdataFrom(rrType, tokens)
     if tokens.remarks:
         return None
     keep(rrType, values, rdata)

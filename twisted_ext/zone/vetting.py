@@ -5,6 +5,7 @@ Reading a master file and finding everything that is wrong with it and with its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from struct import Struct
 from typing import Final
 
@@ -101,8 +102,8 @@ def refused(builder: ImageBuilder) -> Report:
     Find what keeps a zone from being served, before there is an image of it: names that would have two meanings.
     """
     report = Report()
-    for key, mark in builder.marks.items():
-        if mark & (CNAME | DNAME) and builder.counts.get(key, 1) > 1:
+    for key, mark in chain(builder.marks.items(), () if b"" in builder.marks else ((b"", 0),)):
+        if (mark & (CNAME | DNAME) or not key) and builder.counts.get(key, 1) > 1:
             owned(Node(key, gathered(decoded(builder.nodes[key], len(key), builder.apexName)), mark, 0), report)
     return report
 

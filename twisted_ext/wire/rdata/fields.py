@@ -50,11 +50,13 @@ class Field(Generic[Value]):
     @cvar size: octets on the wire, or L{None} where that varies.
     @cvar expanded: the field is a name that may be compressed where it is received (RFC 3597, section 4).
     @cvar folded: the field is a name that is signed in lower case (RFC 4034, section 6.2; RFC 6840, section 5.1).
+    @cvar free: the field may begin with any word, C{\\#} included where no number follows it.
     """
 
     size: int | None = None
     expanded: bool = False
     folded: bool = False
+    free: bool = False
     name: str = ""
     index: int = 0
 
@@ -270,7 +272,7 @@ class Rdata(metaclass=_Slotted):
         @raise BadRecord: with the column, and what was expected there.
         """
         self = cls.__new__(cls)
-        if tokens.peek() == "\\#":
+        if tokens.peek() == "\\#" and not (cls.fields and cls.fields[0].free and tokens.peek(1)[:1].isalpha()):
             self.wire = wire = _generic(tokens)
         else:
             self.wire = wire = cls.build(cls.readWords(tokens))

@@ -36,6 +36,9 @@ _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ff
 #: Letters of base 64 that belong together.
 _QUARTET: Final = 4
 
+#: What stands for octets that are no text.
+_FOREIGN: Final = re.compile(r"[\udc80-\udcff]")
+
 _HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
 
 
@@ -172,6 +175,9 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
     if not tokens.quoted and _UNUSUAL.search(text) and (plain := _UNUSUAL.search(_HIDDEN.sub("", text))):
         said = f"{text[:40]!r} has {plain[0]!r} in it; a backslash before it says that it is meant"
         tokens.remarks.append(badRecord(said, tokens.column))
+    if foreign := _FOREIGN.search(text):
+        octet = ord(foreign[0]) & 0xFF
+        raise badRecord(f"octet {octet} in a name, which is no text in UTF-8; \\{octet:03d} was expected if it is meant", tokens.column)
     try:
         return nameFromText(text, tokens.origin)
     except BadName as error:
@@ -213,6 +219,8 @@ class Strings(Field[tuple[bytes, ...]]):
     """
     Character strings up to the rdata's end.
     """
+
+    free = True
 
     def __init__(self, least: int = 1, most: int = MOST_RDATA) -> None:
         """

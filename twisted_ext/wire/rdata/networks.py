@@ -12,10 +12,10 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromHex
 from twisted_ext.wire.rdata.address import Address4
 from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.kinds import Number, takeOctets
+from twisted_ext.wire.rdata.kinds import Number, hexOctets, takeOctets
 from twisted_ext.wire.tokens import Tokens, badRecord
 
-__all__ = ["ATMA", "EUI48", "EUI64", "IPN", "L32", "L64", "NID", "NSAP"]
+__all__ = ["ATMA", "EID", "EUI48", "EUI64", "IPN", "L32", "L64", "NID", "NIMLOC", "NSAP"]
 
 
 class _Grouped(Field[bytes]):
@@ -214,3 +214,21 @@ class ATMA(Rdata):
         if len(octets) != 20:
             raise tokens.bad(text, expected)
         return [0, octets]
+
+
+class EID(Rdata):
+    """
+    An endpoint of the Nimrod architecture, which was never built (IANA's registry).
+    """
+
+    rrType = 31
+    octets = hexOctets()
+
+
+class NIMLOC(Rdata):
+    """
+    A place in that architecture.
+    """
+
+    rrType = 32
+    octets = hexOctets()

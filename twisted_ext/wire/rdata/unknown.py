@@ -1,5 +1,5 @@
 """
-Rdata of types that nobody declared: any octets (RFC 3597). NULL, EID, NIMLOC and SINK, known by number, are of this kind too.
+Rdata of types that nobody declared: any octets (RFC 3597). NULL and SINK, known by number, are of this kind too.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["WKS"]
 
-#: Mnemonics of WKS; others are written as numbers (RFC 1035, section 3.4.2, and RFC 1010, which it refers to).
+#: Mnemonics of WKS; others are written as numbers (RFC 1035, section 3.4.2, and RFC 1010, which it refers to, with what came after).
 _PROTOCOLS: Final = {"ICMP": 1, "TCP": 6, "UDP": 17}
 
 _PORTS: Final = {
+    "TCPMUX": 1,
     "ECHO": 7,
     "DISCARD": 9,
     "SYSTAT": 11,

@@ -1,0 +1,47 @@
+"""
+What master files may not hold though it can be read: from others it is taken as it comes, as it does no harm there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rrtypes import DS
+from twisted_ext.wire.tokens import Tokens, badRecord
+
+__all__ = ["DIGEST_OCTETS", "flawOf", "rdataFrom"]
+
+#: Octets of digests, by the type that DS records give them (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
+DIGEST_OCTETS: Final = {1: 20, 2: 32, 3: 32, 4: 48, 5: 32, 6: 32}
+
+#: Octets of a DS record before the digest.
+_BEFORE_DIGEST: Final = 4
+
+#: DS, CDS, TA, DLV.
+_DIGESTED: Final = frozenset((DS, 59, 32768, 32769))
+
+
+def flawOf(rrType: int, rdata: bytes) -> str:
+    """
+    @param rdata: such as its type has.
+
+    @return: what is wrong with it; nothing in most cases.
+    """
+    if rrType in _DIGESTED:
+        count, wanted = len(rdata) - _BEFORE_DIGEST, DIGEST_OCTETS.get(rdata[3])
+        if wanted not in (None, count):
+            return f"a digest of {count} octets; type {rdata[3]} gives {wanted}"
+    return ""
+
+
+def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
+    """
+    Read the rdata of a record, which the other words are.
+
+    @raise BadRecord: it is none of its type, or has a flaw.
+    """
+    rdata = declarationOf(rrType).fromTokens(tokens).wire
+    if flaw := flawOf(rrType, rdata):
+        raise badRecord(flaw, tokens.column)
+    return rdata
