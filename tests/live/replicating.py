@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -19,7 +19,7 @@ from tests.server.replicas import KEYS, Host
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["ADDRESS", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
+__all__ = ["ADDRESS", "Beside", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
 
 ADDRESS: Final = "127.0.0.1"
 
@@ -82,7 +82,16 @@ async def run(program: str, *words: str) -> str:
     return out.decode()
 
 
-def bindBeside(host: Host, zone: str, *, primary: str = "") -> LivePeer:
+class Beside(Protocol):
+    """
+    A server of ours: where it listens.
+    """
+
+    address: str
+    port: int
+
+
+def bindBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
     """
     BIND beside a server of ours.
 
@@ -120,7 +129,7 @@ def bindBeside(host: Host, zone: str, *, primary: str = "") -> LivePeer:
     return LivePeer("named", ["-g", "-n", "1"], configure, ADDRESS, {})
 
 
-def knotBeside(host: Host, zone: str, *, primary: str = "") -> LivePeer:
+def knotBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
     """
     Knot DNS beside a server of ours.
 
@@ -173,7 +182,7 @@ def knotBeside(host: Host, zone: str, *, primary: str = "") -> LivePeer:
     return LivePeer("knotd", [], configure, ADDRESS, {})
 
 
-def nsdBeside(host: Host, zone: str, *, primary: str = "") -> LivePeer:
+def nsdBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
     """
     NSD beside a server of ours.
 
