@@ -15,6 +15,7 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
+from twisted_ext.apps.cli.zone import SUBCOMMANDS
 from twisted_ext.edges import codes
 from twisted_ext.edges.codes import errorFromFault
 from twisted_ext.errors import DNSFault, ServerFailed
@@ -23,6 +24,8 @@ from twisted_ext.resolver import configuration
 from twisted_ext.resolver.descriptions import BUILT_IN
 from twisted_ext.resolver.schemas import Schema
 from twisted_ext.server import limits as serverLimits
+from twisted_ext.server.settings import SETTINGS
+from twisted_ext.server.zonesettings import ZONE_SETTINGS
 
 __all__ = ["DOCS"]
 
@@ -160,3 +163,21 @@ def test_modulesAreThere() -> None:
                 if not hasattr(found, last):
                     missing.append(f"{path.relative_to(ROOT)}: {name}")
     assert missing == []
+
+
+def test_movingZones() -> None:
+    """
+    Who comes from another server of zones is told of settings and commands that are there, and of every setting of a zone that others have.
+    """
+    known = {setting.name for setting in (*SETTINGS, *ZONE_SETTINGS)}
+    page = (DOCS / "howto/movingzones.rst").read_text("utf-8")
+    settings, commands = page.split("What the commands are called")[0], page.split("What the commands are called")[1]
+    last = [words(row[3]) for row in rowsOf("howto/movingzones.rst") if len(row) == 4]
+    told = set().union(*last)
+    unknown = {word for word in told if " " not in word and word not in known | {"[[zone]]", "--config"}}
+    assert unknown <= {"serve", "forward", "key", "notify explicit", "tsig-keygen"}, unknown
+    assert {setting.name for setting in ZONE_SETTINGS} - told <= {"store", "zonemd", "member-primaries", "group-primaries", "listed-in", "group"}
+    for command in re.findall(r"``txdns (zone|control) ([a-z]+)", commands):
+        there = {each.word for each in SUBCOMMANDS} if command[0] == "zone" else {"status", "stats", "zones", "zone", "reload"}
+        assert command[1] in there, command
+    assert "``file``" in settings
