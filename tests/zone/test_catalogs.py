@@ -16,6 +16,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogSets, catalogVersion, uniqueLabel
 from twisted_ext.zone.checking import check
+from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
 HEAD: Final = """\
@@ -108,6 +109,68 @@ class ReadingTests(SynchronousTestCase):
             self.assertIn(said, str(fault).replace("X.", "x."))
         version = versionOf(HEAD + "version TXT 2\na.zones PTR x.\nb.zones PTR y.", "one.catalog.")
         self.assertRaises(BadZone, Catalog.fromVersion, version, most=1)
+
+
+#: Records that come to a catalog and go from it.
+_LINES: Final = (
+    "a.zones PTR x.", "a.zones PTR y.", "b.zones PTR y.", "b.zones PTR one.catalog.", "c.zones PTR z.", "c.zones TXT z",
+    "group.a.zones TXT g", "group.a.zones TXT h", "coo.a.zones PTR two.", "coo.a.zones PTR three.", "other.deep.b.zones TXT x",
+    "zones PTR x.", "x.y.zones PTR x.",
+    "version TXT 3", "a PTR z.",
+)  # fmt: skip
+
+
+class EditedTests(SynchronousTestCase):
+    """
+    Tests of reading what has changed.
+    """
+
+    def catalogs(self, version: Version, former: Catalog | None) -> Catalog | str:
+        """
+        @return: the catalog, which is the same whether all of it is read or what has changed; or what is wrong with it.
+        """
+        found: list[Catalog | BadZone] = []
+        for known in (None, former):
+            try:
+                found.append(Catalog.fromVersion(version, former=known))
+            except BadZone as wrong:
+                found.append(wrong)
+        whole, edited = found
+        if isinstance(whole, Catalog) and isinstance(edited, Catalog):
+            self.assertEqual((whole.apex, whole.serial, dict(whole.members)), (edited.apex, edited.serial, dict(edited.members)))
+            return edited
+        self.assertEqual((type(whole), type(edited)), (BadZone, BadZone))
+        return str(edited)
+
+    @given(st.lists(st.tuples(st.booleans(), st.lists(st.sampled_from(_LINES), min_size=1, max_size=4), st.booleans()), max_size=8))
+    def test_same(self, edits: list[tuple[bool, list[str], bool]]) -> None:
+        """
+        However a catalog changes, and whether it was broken meanwhile, reading what has changed gives what reading all of it does.
+        """
+        zone = Zone.fromText(HEAD + "version TXT 2\na.zones PTR x.\nd.zones PTR d.\n", ONE)
+        former = Catalog.fromVersion(zone.current)
+        for adding, lines, settling in edits:
+            (zone.add if adding else zone.remove)(*lines)
+            if settling:
+                zone.replace(zone.current.settled())
+            found = self.catalogs(zone.current, former)
+            if isinstance(found, Catalog):
+                former = found
+
+    def test_little(self) -> None:
+        """
+        Of many zones only that is looked at which has changed, and the others are the very same as before.
+        """
+        zone = Zone(catalogVersion(ONE, 1, [member(f"z{number}.") for number in range(100)]))
+        former = Catalog.fromVersion(zone.current)
+        zone.add("new.zones PTR new.")
+        catalog = Catalog.fromVersion(zone.current, former=former)
+        self.assertEqual(len(catalog), 101)
+        self.assertTrue(all(catalog.members[apex] is each for apex, each in former.members.items()))
+        catalogs = Catalogs()
+        self.assertEqual(len(catalogs.follow(former)), 100)
+        self.assertEqual(told(catalogs.follow(catalog)), [("add", "new.", "one.catalog.")])
+        self.assertIs(catalogs.catalog(ONE), catalog)
 
 
 class WritingTests(SynchronousTestCase):

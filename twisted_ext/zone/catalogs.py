@@ -6,7 +6,7 @@ A catalog is read whole or not at all: a broken one changes nothing. What follow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
 from twisted_ext.zone.limits import CATALOG_GROUPS, CATALOG_MEMBERS
+from twisted_ext.zone.nodes import parentKey
 
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
@@ -85,18 +86,22 @@ class Catalog:
     @ivar members: by their names, folded.
     """
 
-    __slots__ = ("apex", "serial", "members")
+    __slots__ = ("apex", "serial", "members", "_version", "_places")
 
     def __init__(self, apex: bytes, serial: int, members: Mapping[bytes, Member]) -> None:
         self.apex = apex
         self.serial = serial
         self.members = members
+        self._version: Version | None = None
+        # Which zone stands where: their names by keys.
+        self._places: dict[bytes, bytes] = {}
 
     @classmethod
-    def fromVersion(cls, version: Version, *, most: int | None = None) -> Catalog:
+    def fromVersion(cls, version: Version, *, former: Catalog | None = None, most: int | None = None) -> Catalog:
         """
         Read a catalog.
 
+        @param former: what it said before: where little has changed since, only that is read.
         @param most: zones that it may list.
 
         @raise BadZone: it is broken, and nothing in it may be followed (RFC 9432, section 5.1).
@@ -110,12 +115,21 @@ class Catalog:
         if _joined(schema.rdatas[0]) != SCHEMA:
             raise BadZone(f"catalog {name}: version {_shown(_joined(schema.rdatas[0]))} where 2 is the one that is known")
         members: dict[bytes, Member] = {}
-        for node in version.nodes():
-            key = node.key
-            if not key.endswith(_ZONES) or len(key) != len(_ZONES) + 1 + key[0]:
-                continue
-            pointers = node.of(PTR)
-            if pointers is None:
+        places: dict[bytes, bytes] = {}
+        before = None if former is None else former._version
+        if former is not None and before is not None and before.image is version.image:
+            keys: Iterable[bytes] = _changed(before, version)
+            members.update(former.members)
+            places.update(former._places)
+            for key in keys:
+                if key in places:
+                    del members[places.pop(key)]
+        else:
+            keys = _listed(version)
+        for key in keys:
+            node = version.find(key)
+            pointers = None if node is None else node.of(PTR)
+            if node is None or pointers is None:
                 continue
             label = key[1 : 1 + key[0]]
             if len(pointers.rdatas) > 1:
@@ -128,14 +142,58 @@ class Catalog:
                 raise BadZone(f"catalog {name}: it lists itself")
             if len(members) >= bound:
                 raise BadZone(f"catalog {name}: more than {bound} zones")
-            members[apex] = Member(zone, label, _groups(version, key), _owner(version, key))
-        return cls(version.apex, version.serial, members)
+            more = bool(node.children)
+            members[apex] = Member(zone, label, _groups(version, key) if more else (), _owner(version, key) if more else b"")
+            places[key] = apex
+        catalog = cls(version.apex, version.serial, members)
+        catalog._version, catalog._places = version, places
+        return catalog
 
     def __len__(self) -> int:
         return len(self.members)
 
     def __repr__(self) -> str:
         return f"<Catalog {nameToText(self.apex)} {self.serial} with {len(self.members)} zones>"
+
+
+def _listed(version: Version) -> Iterator[bytes]:
+    """
+    @return: the keys of all names that may list a zone.
+    """
+    image, overlay = version.image, version.overlay
+    for index in range(image.nodes):
+        key = image.key(index)
+        if key.endswith(_ZONES) and key not in overlay and _memberKey(key) == key:
+            yield key
+    for key in overlay:
+        if _memberKey(key) == key:
+            yield key
+
+
+def _changed(before: Version, after: Version) -> set[bytes]:
+    """
+    @return: the keys of names that may list another zone than they did, or list it otherwise, with one image below both.
+    """
+    old, new = before.overlay, after.overlay
+    keys: set[bytes] = set()
+    for key in {**old, **new}:
+        if key not in old or key not in new or old[key] is not new[key]:
+            member = _memberKey(key)
+            if member is not None:
+                keys.add(member)
+    return keys
+
+
+def _memberKey(key: bytes) -> bytes | None:
+    """
+    @return: the key of the name that lists a zone, for that itself and for names of its properties.
+    """
+    ending = len(_ZONES)
+    if not key.endswith(_ZONES):
+        return None
+    while len(key) > key[0] + 1 + ending:
+        key = parentKey(key)
+    return key if len(key) == key[0] + 1 + ending else None
 
 
 def _shown(octets: bytes) -> str:
@@ -216,6 +274,12 @@ class Catalogs:
     def __len__(self) -> int:
         return len(self._owned)
 
+    def catalog(self, apex: bytes) -> Catalog | None:
+        """
+        @return: what a catalog said when it was last followed.
+        """
+        return self._catalogs.get(apex)
+
     def ownerOf(self, apex: bytes) -> tuple[bytes, Member] | None:
         """
         @return: the catalog that a zone is from, and what that says of it.
@@ -275,8 +339,11 @@ class Catalogs:
                 del self._owned[apex]
                 steps.append(Step("remove", catalog.apex, member))
                 released.append(apex)
-        for member in catalog.members.values():
-            steps += self._want(catalog.apex, member)
+        for apex, member in catalog.members.items():
+            owned = self._owned.get(apex)
+            # What has it already, the same as ever, is most of them.
+            if owned is None or owned[1] is not member or owned[0] != catalog.apex:
+                steps += self._want(catalog.apex, member)
         for apex in released:
             steps += self._claims(apex)
         # Who was told that a zone may move may have been waiting for that.
