@@ -9,8 +9,10 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from stat import S_ISDIR
 from struct import pack
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 from zlib import crc32
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -94,6 +96,28 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual(image.rendered(image.find(b"\x01a")), b"".join(recordsOf(node.sets, 2)))
             self.assertEqual([rrset.ttl for rrset in node.sets], ttls)
             self.assertEqual(sum([len(rrset.rdatas) for rrset in node.sets]), min(count, 3))
+
+    def test_durable(self) -> None:
+        """
+        An image is on the disk before it has its name, and the name is there too; who does not mind saves the time.
+        """
+        calls: list[str] = []
+        fsync, rename = os.fsync, os.rename
+
+        def synced(file: int) -> None:
+            calls.append("folder" if S_ISDIR(os.fstat(file).st_mode) else "file")
+            fsync(file)
+
+        def renamed(before: str, after: str) -> None:
+            calls.append("rename")
+            rename(before, after)
+
+        path = self.mktemp()
+        with patch.object(os, "fsync", synced), patch.object(os, "rename", renamed):
+            builder("a 60 A 192.0.2.1").finishTo(path)
+            self.assertEqual(calls, ["file", "rename", "folder"])
+            builder("a 60 A 192.0.2.1").finishTo(path, durable=False)
+            self.assertEqual(calls[3:], ["rename"])
 
     def test_header(self) -> None:
         """

@@ -89,6 +89,13 @@ class ReadingTests(SynchronousTestCase):
         )
         self.assertEqual(catalog.members[nameFromText("example.org.")].name, nameFromText("Example.org."))
 
+    def test_manyGroups(self) -> None:
+        """
+        A zone is in so many groups at most.
+        """
+        catalog = read("a.zones PTR x.\n" + "\n".join([f"group.a.zones TXT g{number}" for number in range(20)]))
+        self.assertEqual([len(each.groups) for each in catalog.members.values()], [16])
+
     def test_broken(self) -> None:
         """
         A catalog without a version, of another or several; one with two zones under a label, with one zone under two, or with itself; one
@@ -278,6 +285,15 @@ class FollowingTests(SynchronousTestCase):
                 self.assertEqual(told(follow(second)), [(kind, "a.", "two.catalog.")])
                 self.assertEqual(follow(listing(ONE)), [])
                 self.assertEqual(told(self.catalogs.leave(TWO)), [("remove", "a.", "two.catalog.")])
+
+    def test_bothLetGo(self) -> None:
+        """
+        Two catalogs that each want the other one to have a zone do not pass it to and fro.
+        """
+        follow = self.catalogs.follow
+        follow(listing(ONE, member("a.", "l", coo=TWO)))
+        self.assertEqual(follow(listing(TWO, member("a.", "l", coo=ONE))), [])
+        self.assertEqual(follow(listing(ONE, member("a.", "l", coo=TWO))), [])
 
     def test_members(self) -> None:
         """

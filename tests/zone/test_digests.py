@@ -127,12 +127,29 @@ class DigestTests(SynchronousTestCase):
         ):
             self.assertIs(verify(versionOf(HEAD + records)).verdict, verdict, records)
 
+    def test_rightOnly(self) -> None:
+        """
+        The right digest proves nothing when it is for another serial number or beside another one of its kind (RFC 8976, section 4);
+        beside one of an unknown kind it does.
+        """
+        right = digests(versionOf(HEAD), [1])[1].hex()
+        for records, verdict, said in (
+            (f"@ ZONEMD 1 1 1 {right}", Verdict.VERIFIED, ""),
+            (f"@ ZONEMD 1 1 1 {right}\n@ ZONEMD 1 241 1 {right}", Verdict.VERIFIED, ""),
+            (f"@ ZONEMD 2 1 1 {right}", Verdict.FAILED, "for serial 2"),
+            (f"@ ZONEMD 1 1 1 {right}\n@ ZONEMD 1 1 1 {96 * '1'}", Verdict.FAILED, "2 digests"),
+        ):
+            digested = verify(versionOf(HEAD + records))
+            self.assertIs(digested.verdict, verdict, records)
+            self.assertIn(said, digested.text)
+
     def test_tooShort(self) -> None:
         """
         Records that are cut off, as they can come by transfer, prove nothing.
         """
         version = versionOf(HEAD)
-        for rdata in (b"", b"\x00\x00\x00\x01\x01", b"\x00\x00\x00\x01\x01\x01\xaa"):
+        right = b"\x00\x00\x00\x01\x01\x01" + digests(version, [1])[1]
+        for rdata in (b"", b"\x00\x00\x00\x01\x01", b"\x00\x00\x00\x01\x01\x01\xaa", right[:-1], right + b"\x00"):
             short = version.edited({b"": (*version.top.sets, RRSet(version.apex, 63, 1, 300, (rdata,)))})
             self.assertIs(verify(short).verdict, Verdict.FAILED)
 

@@ -10,75 +10,24 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from fcntl import flock
 from pathlib import Path
 from unittest.mock import patch
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from tests.zone.changing import APEX, ZONE, textsOf, versionOf
+from tests.zone.journals import JournalTestCase, steps
 from twisted_ext.errors import StorageFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone import journal as module
-from twisted_ext.zone.differences import Difference
 from twisted_ext.zone.journal import ORIGIN_OCTETS, Journal, encoded
-from twisted_ext.zone.transactions import Transaction
-from twisted_ext.zone.versions import Version
 
 ROOT = Path(__file__).parents[2]
 
 
-def steps(version: Version, count: int) -> list[tuple[Version, Difference]]:
-    """
-    @return: versions that follow each other, and their differences.
-    """
-    found = []
-    for _ in range(count):
-        transaction = Transaction(version)
-        transaction.add(record(f"host{version.serial} 60 A 192.0.2.{version.serial % 256}"))
-        committed = transaction.commit()
-        assert committed is not None
-        found.append(committed)
-        version = committed[0]
-    return found
-
-
-class JournalTests(SynchronousTestCase):
+class JournalTests(JournalTestCase):
     """
     Tests for L{Journal}.
     """
-
-    def setUp(self) -> None:
-        self.path = self.mktemp()
-
-    def journal(self, *, most: float | None = None, readOnly: bool = False) -> Journal:
-        """
-        Open the journal; it is closed at the end.
-        """
-        journal = Journal(self.path, APEX, most=most, readOnly=readOnly)
-        self.addCleanup(journal.close)
-        return journal
-
-    def filled(self, count: int) -> list[Version]:
-        """
-        @return: the versions that a journal with so many differences leads through, after it was closed.
-        """
-        journal = self.journal()
-        versions = [versionOf()]
-        for version, difference in steps(versions[0], count):
-            journal.append([difference])
-            versions.append(version)
-        journal.close()
-        return versions
-
-    def hurry(self) -> None:
-        """
-        Do not wait for the disk, in tests that open hundreds of files.
-        """
-        for name in ("fsync", "fdatasync"):
-            self.patch(os, name, lambda file: None)
 
     # -- keeping
 
@@ -262,6 +211,29 @@ class JournalTests(SynchronousTestCase):
         header = 9 + len(APEX) + ORIGIN_OCTETS
         return octets[header + 4 : header + 8]
 
+    def test_gap(self) -> None:
+        """
+        A difference that does not follow the one before is not taken for the next one, though all of it is there.
+        """
+        versions = self.filled(1)
+        made = steps(versions[0], 3)
+        with open(self.path, "ab") as file:
+            file.write(encoded(made[2][1]))
+        journal = self.journal()
+        self.assertEqual((len(journal), journal.newest), (1, 11))
+        self.assertIn("does not follow", journal.said)
+
+    def test_damagedMeanwhile(self) -> None:
+        """
+        What is not as it was written any more when it is asked for is not handed on.
+        """
+        self.filled(2)
+        journal = self.journal()
+        octets = bytearray(Path(self.path).read_bytes())
+        octets[-1] ^= 1
+        Path(self.path).write_bytes(octets)
+        self.assertIn("not what was written", str(self.assertRaises(StorageFault, journal.since, 10)))
+
     # -- disks
 
     def test_diskFull(self) -> None:
@@ -307,7 +279,9 @@ class JournalTests(SynchronousTestCase):
             self.assertEqual(Path(self.path).read_bytes(), before)
             with patch.object(os, "ftruncate", fails):
                 self.assertRaises(StorageFault, journal.append, [difference])
-                self.assertRaises(StorageFault, journal.append, [difference])
+        with patch.object(os, "ftruncate", fails):
+            self.assertRaises(StorageFault, journal.append, [difference])
+        self.assertEqual(journal.newest, 11)
         journal.append([difference])
         journal.close()
         self.assertEqual(self.journal().newest, 12)
@@ -348,130 +322,3 @@ class JournalTests(SynchronousTestCase):
             text = node.sets[0].rdatas[0]
             self.assertTrue(text.endswith(f"{'x' if (version.serial - 1) * 7 % 200 else ''}{version.serial}".encode()))
             said = version.serial
-
-    # -- size
-
-    def test_trimmed(self) -> None:
-        """
-        What an image has goes once there is too much, the oldest first; what no image has stays, however much it is.
-        """
-        journal = self.journal(most=65536)
-        made = steps(versionOf(), 1500)
-        versions = [versionOf(), *[version for version, _ in made]]
-        for start in range(0, 1500, 100):
-            journal.append([difference for _, difference in made[start : start + 100]])
-        self.assertGreater(journal.octets, 65536)
-        self.assertFalse(journal.trim(10))
-        self.assertEqual(journal.oldest, 10)
-        self.assertTrue(journal.trim(1510))
-        self.assertLess(journal.octets, 65536)
-        self.assertEqual(journal.newest, 1510)
-        oldest = journal.oldest
-        assert oldest is not None
-        self.assertGreater(oldest, 1000)
-        self.assertEqual(textsOf(journal.replayed(versions[oldest - 10])), textsOf(versions[-1]))
-        self.assertFalse(journal.trim(1510))
-        version, difference = steps(versions[-1], 1)[0]
-        journal.append([difference])
-        journal.close()
-        self.assertEqual(self.journal().newest, 1511)
-
-    def test_trimFails(self) -> None:
-        """
-        Where there is no room for the journal's smaller self, it stays what it is.
-        """
-        self.filled(3)
-        journal = self.journal()
-
-        def fails(*arguments: object) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        with patch.object(os, "rename", fails):
-            self.assertRaises(StorageFault, journal.clear)
-        self.assertEqual((len(journal), journal.newest), (3, 13))
-
-    def test_trimmedThoughFolderFails(self) -> None:
-        """
-        Where the smaller file has taken the journal's place and the disk does not confirm that, it is told; what is written from then on
-        goes into the file that has the name.
-        """
-        versions = self.filled(3)
-        journal = self.journal()
-
-        def fails(path: str) -> None:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-        with patch.object(module, "_syncFolder", fails):
-            self.assertRaises(StorageFault, journal.clear, b"m" * ORIGIN_OCTETS)
-        journal.append([steps(versions[-1], 1)[0][1]])
-        journal.close()
-        journal = self.journal()
-        self.assertEqual((journal.oldest, journal.newest, journal.origin), (13, 14, b"m" * ORIGIN_OCTETS))
-
-    def test_nothingLeft(self) -> None:
-        """
-        A smaller file that could not be written to its end takes no room.
-        """
-        self.filled(3)
-        journal = self.journal()
-
-        def fails(file: int) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        with patch.object(os, "fsync", fails):
-            self.assertRaises(StorageFault, journal.clear)
-        self.assertFalse(Path(self.path + ".new").exists())
-
-    def test_killedWhileTrimmed(self) -> None:
-        """
-        Whichever call to the system is the last one before everything ends, there is the journal as it was or the smaller one.
-        """
-
-        class Killed(BaseException):
-            pass
-
-        made = steps(versionOf(), 700)
-        last = made[-1][0]
-        self.hurry()
-        for moment in range(30):
-            path = self.mktemp()
-            journal = Journal(path, APEX, most=65536)
-            journal.append([difference for _, difference in made])
-            left = [moment]
-
-            def until(call: Callable[..., object], left: list[int] = left) -> Callable[..., object]:
-                def called(*arguments: object, **more: object) -> object:
-                    if not left[0]:
-                        raise Killed
-                    left[0] -= 1
-                    return call(*arguments, **more)
-
-                return called
-
-            with ExitStack() as patches:
-                for name in ("open", "pwrite", "fsync", "rename"):
-                    patches.enter_context(patch.object(os, name, until(getattr(os, name))))
-                try:
-                    journal.trim(710)
-                except Killed:
-                    pass
-            journal.close()
-            journal = Journal(path, APEX, most=65536)
-            self.assertEqual((journal.newest, journal.said), (710, ""), moment)
-            oldest = journal.oldest
-            assert oldest is not None
-            start = versionOf() if oldest == 10 else made[oldest - 11][0]
-            self.assertEqual(textsOf(journal.replayed(start)), textsOf(last))
-            journal.close()
-
-    def test_cleared(self) -> None:
-        """
-        A zone that was replaced as a whole begins a new journal.
-        """
-        self.filled(3)
-        journal = self.journal()
-        journal.clear()
-        self.assertEqual(len(journal), 0)
-        journal.append([steps(versionOf(), 1)[0][1]])
-        journal.close()
-        self.assertEqual(self.journal().newest, 11)

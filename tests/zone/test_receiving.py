@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from random import Random
 from struct import pack
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
 from tests.zone.test_sending import LARGE, QUESTION, changed
 from twisted_ext.errors import BadChange, BadMessage, BadZone, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.limits import Limit
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
@@ -170,12 +172,50 @@ class WholeTests(SynchronousTestCase):
             [SOA10, NS1, RRSet(a.name, NS, 1, 300, (b"\x05abc",)), SOA10],
             [SOA10, a, SOA10],
             [SOA10, NS1, a],
+            [a, SOA10, NS1, SOA10],
+            [SOA10, NS1, SOA10, a],
+            [SOA10, NS1, SOA10, SOA10],
         ]
         for case in cases:
             # Nothing of it is read again once it is kept.
             self.assertRaises(BadZone, gathered, APEX, [reply(case)])
+        self.assertRaises(BadZone, gathered, APEX, [reply([SOA10, NS1, a, SOA10], name=nameFromText("other.org."))])
         whole = gathered(APEX, [reply([SOA10, NS1, a, SOA10])])
         self.assertEqual(Version(Image(whole.finish())).recordCount, 3)
+
+    def test_longName(self) -> None:
+        """
+        A name that gets too long by what its pointer leads to is refused.
+        """
+        long = b"".join([b"\x3f" + b"x" * 63 for _ in range(3)]) + APEX
+        message = reply([SOA10, NS1, RRSet(long, A, 1, 300, (bytes(4),)), SOA10])
+        place = message.index(long)
+        tail = pack(">HHIH", A, 1, 300, 4) + bytes(4)
+        for label in (b"\x05short", b"\x3f" + b"y" * 63):
+            octets = bytearray(message.replace(tail, tail + label + (0xC000 | place).to_bytes(2, "big") + tail))
+            octets[6:8] = (5).to_bytes(2, "big")
+            if len(label) < 10:
+                self.assertEqual(Version(Image(gathered(APEX, [bytes(octets)]).finish())).recordCount, 4)
+            else:
+                self.assertRaises(BadZone, gathered, APEX, [bytes(octets)])
+
+    def test_signOfTTL(self) -> None:
+        """
+        A TTL with the sign bit is none (RFC 2181, section 8).
+        """
+        octets = [reply([SOA10, NS1, record("www 300 A 192.0.2.1").withTTL(0x80000001), SOA10])]
+        node = Version(Image(gathered(APEX, octets).finish())).find(b"\x03www")
+        assert node is not None
+        self.assertEqual(node.sets[0].ttl, 0)
+
+    def test_tooManyMessages(self) -> None:
+        """
+        A transfer that goes on and on with next to nothing in it is given up. Without the bound it is not.
+        """
+        few = [reply([SOA10, NS1]), *[reply([record(f"h{number} 300 A 192.0.2.1")]) for number in range(30)]]
+        with patch("twisted_ext.zone.receiving.RECEIVED_MESSAGES", Limit(20, 20, 20)):
+            self.assertRaises(BudgetSpent, Taking().take, *few)
+        self.assertFalse(Taking().take(*few).done)
 
     def test_twice(self) -> None:
         """
@@ -302,6 +342,7 @@ class ChangesTests(SynchronousTestCase):
             [SOA11, SOA10, SOA11, outside, SOA11],
             [SOA11, SOA10, SOA11, new, other],
             [SOA11, SOA10, soa9, new, SOA10, SOA11, SOA11],
+            [soa9, SOA10, soa9, new, soa9],
             [SOA11, SOA10, SOA11, new, SOA11, new],
             [SOA11, SOA10, SOA11, RRSet(new.name, SOA, 1, 300, SOA10.rdatas), SOA11],
             [SOA11, SOA10, SOA11, RRSet(new.name, AXFR, 1, 300, (b"",)), SOA11],

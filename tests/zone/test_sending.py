@@ -14,7 +14,10 @@ import dns.zone
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from twisted_ext.errors import BadMessage
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 from twisted_ext.wire.tsig import Key
 from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
@@ -161,6 +164,14 @@ class SendingTests(SynchronousTestCase):
         before = changed(version, *removed)[0]
         after, difference = changed(before, remove=removed)
         self.assertIsNone(recordsSince(after, before.serial, _Journal([difference])))
+
+    def test_tooLarge(self) -> None:
+        """
+        A record that no message has room for is not cut.
+        """
+        name = nameFromText("large.example.org.")
+        version = versionOf().edited({name[: -len(APEX)]: (RRSet(name, 65280, 1, 60, (bytes(65500),)),)})
+        self.assertRaises(BadMessage, list, messages(7, 0, APEX + b"\x00\xfc\x00\x01", recordsOf(version)))
 
     def test_oneMessage(self) -> None:
         """

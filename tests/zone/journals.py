@@ -1,0 +1,68 @@
+"""
+What tests of journals share.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, record, versionOf
+from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+
+__all__ = ["JournalTestCase", "steps"]
+
+
+def steps(version: Version, count: int) -> list[tuple[Version, Difference]]:
+    """
+    @return: versions that follow each other, and their differences.
+    """
+    found = []
+    for _ in range(count):
+        transaction = Transaction(version)
+        transaction.add(record(f"host{version.serial} 60 A 192.0.2.{version.serial % 256}"))
+        committed = transaction.commit()
+        assert committed is not None
+        found.append(committed)
+        version = committed[0]
+    return found
+
+
+class JournalTestCase(SynchronousTestCase):
+    """
+    Has a journal of its own.
+    """
+
+    def setUp(self) -> None:
+        self.path = self.mktemp()
+
+    def journal(self, *, most: float | None = None, readOnly: bool = False) -> Journal:
+        """
+        Open the journal; it is closed at the end.
+        """
+        journal = Journal(self.path, APEX, most=most, readOnly=readOnly)
+        self.addCleanup(journal.close)
+        return journal
+
+    def filled(self, count: int) -> list[Version]:
+        """
+        @return: the versions that a journal with so many differences leads through, after it was closed.
+        """
+        journal = self.journal()
+        versions = [versionOf()]
+        for version, difference in steps(versions[0], count):
+            journal.append([difference])
+            versions.append(version)
+        journal.close()
+        return versions
+
+    def hurry(self) -> None:
+        """
+        Do not wait for the disk, in tests that open hundreds of files.
+        """
+        for name in ("fsync", "fdatasync"):
+            self.patch(os, name, lambda file: None)
