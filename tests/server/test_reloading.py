@@ -4,12 +4,15 @@ Tests of L{twisted_ext.server.loading} when zones are made ready anew: at the sa
 
 from __future__ import annotations
 
+from errno import ENOSPC
+from itertools import count
 from unittest.mock import patch
 
 from tests.server.loaded import LoadingCase
 from twisted_ext.errors import BadZone
+from twisted_ext.server.authority import Zones
 from twisted_ext.server.compilers import Job
-from twisted_ext.server.images import Built
+from twisted_ext.server.images import Built, Images, statusOf
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 
@@ -126,3 +129,57 @@ class ReloadingTests(LoadingCase):
         self.assertEqual([self.serial(name) for name in ("example.net", "example.org")], [1, 2])
         self.finish(loading.reload(zones))
         self.assertEqual(self.serial("example.net"), 2)
+
+    def test_inTurns(self) -> None:
+        """
+        Of many zones that are ready at the same time some are put in force, and then others have their turn; those that are left when the
+        server ends are found at the next start.
+        """
+        zones = [self.write(f"z{number}.example") for number in range(100)]
+        seconds, ticks = self.clock.seconds, count(0, 0.006)
+        late = patch.object(self.clock, "seconds", lambda: seconds() + next(ticks))
+        late.start()
+        self.addCleanup(late.stop)
+        loading = self.load(*zones)
+        served = [self.serial(zone.text) for zone in zones].count(1)
+        self.assertTrue(0 < served < 100, served)
+        self.assertNoResult(loading.settled)
+        self.close(loading)
+        self.zones = Zones()
+        loading = self.load(*zones, run=False)
+        self.assertEqual([self.serial(zone.text) for zone in zones].count(1), served)
+        self.compilers.run()
+        for _ in range(100):
+            self.clock.advance(0)
+        self.assertEqual(self.successResultOf(loading.settled), (100, 100))
+
+    def test_fullDisk(self) -> None:
+        """
+        A server begins although the list of its images cannot be written anew, and a file that cannot be is no reason to stop looking.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone)
+        for serial in range(2, 130):
+            self.write("example.org", serial=serial)
+            self.finish(loading.reload([zone]))
+        self.close(loading)
+        index = self.folder / "state" / "zones" / "index"
+        before = len(index.read_text().splitlines())
+        with patch("twisted_ext.server.images.os.rename", side_effect=OSError(ENOSPC, "No space left on device")):
+            Images(str(index.parent)).close()
+        self.assertEqual([path.name for path in index.parent.glob("index*")], ["index"])
+        Images(str(index.parent)).close()
+        self.assertEqual((before, len(index.read_text().splitlines())), (129, 1))
+        self.assertIsNone(statusOf("/\x00"))
+
+    def test_otherProcesses(self) -> None:
+        """
+        What a process of a server that was killed still writes is not where the next one has its images written.
+        """
+        folder = str(self.folder / "images")
+        first = Images(folder)
+        path = first.path()
+        first.close()
+        again = Images(folder)
+        self.addCleanup(again.close)
+        self.assertNotIn(path, [again.path() for _ in range(10)])

@@ -94,7 +94,8 @@ def statusOf(path: str) -> tuple[int, int] | None:
     """
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
+        # Nor is there any file with such a name.
         return None
     return found.st_size, found.st_mtime_ns
 
@@ -179,8 +180,14 @@ class Images:
         except OSError:
             os.close(self._lock)
             raise BadDescription(f"state: {self.folder} is another server's; give this one a folder of its own") from None
-        self._read()
-        self._sweep()
+        # A process of an earlier server may still be at work, and must not write where this one does.
+        self._mark = os.urandom(4).hex()
+        try:
+            self._read()
+            self._sweep()
+        except BaseException:
+            self.close()
+            raise
         if self._garbage > len(self._known) + 100:
             self._rewrite()
 
@@ -211,7 +218,10 @@ class Images:
         """
         Remove files that nobody knows of, and forget images whose files are gone.
         """
-        there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)}
+        try:
+            there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)}
+        except OSError as error:
+            raise BadDescription(f"state: {self.folder} cannot be read: {error.strerror or error}") from None
         for path in there:
             if path.endswith((_ENDING, f"{_ENDING}.new")):
                 number = os.path.basename(path).partition(".")[0]
@@ -224,17 +234,21 @@ class Images:
 
     def _rewrite(self) -> None:
         temporary = f"{self.folder}/{_INDEX}.new"
-        with open(temporary, "w", encoding="utf-8") as file:
-            for built in self._known.values():
-                file.write(built.toJSON())
-        os.rename(temporary, f"{self.folder}/{_INDEX}")
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                for built in self._known.values():
+                    file.write(built.toJSON())
+            os.rename(temporary, f"{self.folder}/{_INDEX}")
+        except OSError:
+            # With a disk that is full the longer one will do.
+            _unlink(temporary)
 
     def path(self) -> str:
         """
         @return: that of a file that there is not yet.
         """
         self._count += 1
-        return f"{self.folder}/{self._count}{_ENDING}"
+        return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
 
     def of(self, zone: str) -> Built | None:
         """
@@ -262,14 +276,18 @@ class Images:
             lines.append(built.toJSON())
         self._write("".join(lines))
 
-    def forget(self, zone: str) -> None:
+    def forget(self, *zones: str) -> None:
         """
-        There is no such zone any more, or its image is damaged.
+        There are no such zones any more, or their images are damaged.
         """
-        built = self._known.pop(zone, None)
-        if built is not None:
-            self._release(built)
-            self._write(json.dumps(zone) + "\n")
+        lines: list[str] = []
+        for zone in zones:
+            built = self._known.pop(zone, None)
+            if built is not None:
+                self._release(built)
+                lines.append(json.dumps(zone) + "\n")
+        if lines:
+            self._write("".join(lines))
 
     def discard(self, path: str) -> None:
         """

@@ -7,19 +7,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.images import Built, Images, Source, statusOf
 from twisted_ext.server.limits import BATCH_OCTETS, BATCH_ZONES, LOADING_COMPLAINTS, WATCH_FILES, WATCH_SECONDS
+from twisted_ext.server.pacing import paced
+from twisted_ext.server.wanted import ABSENT, Reload, Wanted
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -30,8 +34,8 @@ __all__ = ["Loading", "Sink", "stateFolder"]
 
 _log: Final = Logger()
 
-#: Of a file that is not there.
-_ABSENT: Final = (-1, -1)
+#: Zones that are put in force before others may have their turn: 2 ms of work.
+_RESULTS: Final = 20
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
@@ -73,89 +77,6 @@ class Sink(Protocol):
         """
 
 
-class _Wanted:
-    """
-    A zone that is to be served from a master file.
-
-    @ivar serial: of what is served, L{None} where that is nothing.
-    @ivar sources: the files of the last attempt, as they were then.
-    @ivar pending: whether it is being made ready.
-    @ivar again: whether it is to be made ready once more after that.
-    @ivar failed: whether nothing came of the last attempt. It may not be the fault of its files.
-    @ivar reloads: who waits for that.
-    """
-
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads")
-
-    def __init__(self, zone: ZoneSettings) -> None:
-        self.zone = zone.text
-        self.apex = zone.name
-        self.file = zone.file
-        self.serial: int | None = None
-        self.sources: tuple[Source, ...] = ((zone.file, *_ABSENT),)
-        self.pending = False
-        self.again = False
-        self.failed = False
-        self.reloads: list[_Reload] = []
-
-    def leave(self, said: str = "") -> None:
-        """
-        Whoever waits need not wait for it any longer.
-
-        @param said: why, in a line for them.
-        """
-        reloads, self.reloads = self.reloads, []
-        for reload in reloads:
-            if said:
-                reload.say(said)
-            reload.left -= 1
-            reload.settle()
-
-    @property
-    def status(self) -> tuple[tuple[int, int], ...]:
-        """
-        How its files are now.
-        """
-        return tuple([statusOf(path) or _ABSENT for path, _, _ in self.sources])
-
-    @property
-    def current(self) -> bool:
-        """
-        Whether its files are as they were at the last attempt.
-        """
-        return all((statusOf(path) or _ABSENT) == (size, changed) for path, size, changed in self.sources)
-
-
-class _Reload:
-    """
-    Somebody waits for zones.
-    """
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.lines: list[str] = []
-        self.unsaid = 0
-        self.done: Deferred[list[str]] = Deferred()
-        self.begun = False
-
-    def say(self, line: str) -> None:
-        """
-        Tell something.
-        """
-        if len(self.lines) < _MOST_LINES:
-            self.lines.append(line)
-        else:
-            self.unsaid += 1
-
-    def settle(self) -> None:
-        """
-        Tell all, if there is nothing left to wait for.
-        """
-        if self.begun and not self.left and not self.done.called:
-            more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []
-            self.done.callback([*self.lines, *more])
-
-
 class Loading:
     """
     Has zones made ready and tells a sink of them.
@@ -185,17 +106,20 @@ class Loading:
         self._own = "" if folder else tempfile.mkdtemp(prefix="txdns-")
         self.images = Images(f"{folder or self._own}/zones")
         self._compilers = compilers(reactor, self._took)
-        self._wanted: dict[str, _Wanted] = {}
-        self._order: Iterator[_Wanted] = iter(())
+        self._wanted: dict[str, Wanted] = {}
+        self._order: Iterator[Wanted] = iter(())
         self._resting: dict[str, tuple[tuple[int, int], ...]] = {}
         self._watch = watch
         self._looking = LoopingCall(self.look)
         self._looking.clock = reactor
         self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
         self._turns = DeferredLock()
+        self._results: deque[list[Result]] = deque()
+        self._taking: Deferred[None] | None = None
+        self._busy = False
         self._logged = 0
         self.settled: Deferred[tuple[int, int]] = Deferred()
-        self._starting: _Reload | None = None
+        self._starting: Reload | None = None
 
     # -- from the beginning to the end
 
@@ -203,17 +127,16 @@ class Loading:
         """
         Tell of all zones that there are images of, and have the others made ready.
         """
-        starting = self._starting = _Reload()
-        stale: list[_Wanted] = []
+        starting = self._starting = Reload()
+        stale: list[Wanted] = []
         for zone in zones:
             if not zone.file:
                 continue
-            wanted = self._wanted[zone.text] = _Wanted(zone)
+            wanted = self._wanted[zone.text] = Wanted(zone)
             self._sink.expect(wanted.apex, wanted.file)
             if not self._found(wanted):
                 stale.append(wanted)
-        for known in [built.zone for built in self.images if built.zone not in self._wanted]:
-            self.images.forget(known)
+        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
         self._make(stale, starting)
         starting.begun = True
         starting.done.addCallback(self._started)
@@ -228,7 +151,7 @@ class Loading:
         _log.info("{served} of {all} zones are served", served=served, all=len(self._wanted))
         self.settled.callback((len(self._wanted), served))
 
-    def _found(self, wanted: _Wanted) -> bool:
+    def _found(self, wanted: Wanted) -> bool:
         """
         @return: whether there is an image that is of late.
         """
@@ -253,17 +176,19 @@ class Loading:
             self._looking.stop()
         self._cooperator.stop()
         self._compilers.close()
+        if self._taking is not None:
+            self._taking.cancel()
         self.images.close()
         if self._own:
             shutil.rmtree(self._own, ignore_errors=True)
 
     # -- making zones ready
 
-    def _make(self, several: Sequence[_Wanted], reload: _Reload | None = None) -> None:
+    def _make(self, several: Sequence[Wanted], reload: Reload | None = None) -> None:
         """
         Have zones made ready: large ones each by a process of its own, small ones many at a time.
         """
-        batch: list[_Wanted] = []
+        batch: list[Wanted] = []
         octets = 0
         for wanted in several:
             if reload is not None:
@@ -273,7 +198,7 @@ class Loading:
                 wanted.again = True
                 continue
             wanted.pending = True
-            status = statusOf(wanted.file) or _ABSENT
+            status = statusOf(wanted.file) or ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
             if size > BATCH_OCTETS.default:
@@ -287,10 +212,30 @@ class Loading:
         if batch:
             self._job(batch)
 
-    def _job(self, several: list[_Wanted]) -> None:
+    def _job(self, several: list[Wanted]) -> None:
         self._compilers.add(Job(self.images.path(), [(wanted.zone, wanted.file) for wanted in several]))
 
     def _took(self, results: list[Result]) -> None:
+        self._results.append(results)
+        if not self._busy:
+            # Hundreds may come at a time.
+            self._busy = True
+            self._taking = paced(self._reactor, self._take())
+            self._taking.addErrback(_ended)
+
+    def _take(self) -> Iterator[None]:
+        try:
+            while self._results:
+                results = self._results.popleft()
+                for begin in range(0, len(results), _RESULTS):
+                    yield
+                    self._takeSome(results[begin : begin + _RESULTS])
+                for path in {str(result["image"]) for result in results if result.get("image")}:
+                    self.images.discard(path)
+        finally:
+            self._busy = False
+
+    def _takeSome(self, results: list[Result]) -> None:
         made: list[Built] = []
         for result in results:
             wanted = self._wanted.get(str(result.get("name")))
@@ -307,10 +252,8 @@ class Loading:
                 wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
         if made:
             self.images.note(made)
-        for path in {str(result["image"]) for result in results if result.get("image")}:
-            self.images.discard(path)
 
-    def _result(self, wanted: _Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
+    def _result(self, wanted: Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
         wanted.pending = False
         complaints = complaintsOf(result)
         if sources:
@@ -347,7 +290,7 @@ class Loading:
             return
         wanted.leave()
 
-    def _news(self, wanted: _Wanted, built: Built) -> str:
+    def _news(self, wanted: Wanted, built: Built) -> str:
         if wanted.serial is None:
             return f"{wanted.zone}: serial {built.serial}, {built.records} records"
         if built.serial == wanted.serial:
@@ -357,7 +300,7 @@ class Loading:
         remark = "; it went back, so secondaries will not take it" if older else ""
         return f"{wanted.zone}: serial {wanted.serial} is now {built.serial}, {built.records} records{remark}"
 
-    def _tell(self, wanted: _Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+    def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
         Log what came of a zone, and tell those who wait for it.
         """
@@ -381,7 +324,7 @@ class Loading:
         """
         if not self._watch:
             return
-        ready: list[_Wanted] = []
+        ready: list[Wanted] = []
         for zone, status in list(self._resting.items()):
             wanted = self._wanted.get(zone)
             del self._resting[zone]
@@ -398,7 +341,7 @@ class Loading:
         # A file that is gone for a moment while it is replaced is not the end of its zone.
         self._make([wanted for wanted in ready if not wanted.current])
 
-    def _some(self, count: int) -> list[_Wanted]:
+    def _some(self, count: int) -> list[Wanted]:
         """
         @return: the next so many zones, all of them in turn.
         """
@@ -424,11 +367,11 @@ class Loading:
 
         @return: lines that say what came of it, when all is done.
         """
-        reload = _Reload()
+        reload = Reload()
 
         def step() -> Iterator[None]:
             seen: set[str] = set()
-            changed: list[_Wanted] = []
+            changed: list[Wanted] = []
             for zone in zones:
                 if not zone.file:
                     continue
@@ -437,7 +380,7 @@ class Loading:
                 if wanted is None or wanted.file != zone.file:
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
-                    wanted = self._wanted[zone.text] = _Wanted(zone)
+                    wanted = self._wanted[zone.text] = Wanted(zone)
                     self._sink.expect(wanted.apex, wanted.file)
                     if not self._found(wanted):
                         changed.append(wanted)
@@ -484,7 +427,7 @@ class Loading:
 
         @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
         """
-        reload = _Reload()
+        reload = Reload()
         wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
         if wanted is None:
             reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
@@ -493,3 +436,8 @@ class Loading:
         reload.begun = True
         reload.settle()
         return reload.done
+
+
+def _ended(failure: Failure) -> None:
+    if not isinstance(failure.value, CancelledError):
+        _log.failure("zones that were made ready cannot be put in force", failure)

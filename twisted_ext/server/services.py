@@ -14,9 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority import Zones
+from twisted_ext.server.children import inThread
 from twisted_ext.server.cookies import SECRET_OCTETS
 from twisted_ext.server.descriptors import raiseDescriptors
 from twisted_ext.server.kinds import readSecret
@@ -27,7 +28,7 @@ from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receiv
 from twisted_ext.server.stacks import stackFor
 from twisted_ext.server.upstreams import Listening
 from twisted_ext.server.workers import Workforce
-from twisted_ext.server.zoned import Zoned, checkZones, zonesIn
+from twisted_ext.server.zoned import Zoned, zonesIn
 
 if TYPE_CHECKING:
     from twisted_ext.server.mirrored import Mirrored
@@ -196,15 +197,15 @@ class ForwardService(Service):
         """
         if self._reread is None:
             return fail(BadDescription("this server has no settings to read again"))
-        try:
-            settings = self._reread()
-        except DNSFault as fault:
-            return fail(fault)
-        return self.zoned.listed(settings).addCallback(self._reloaded, settings)
+        # Thousands of tables take a second to be read.
+        return inThread(self._reactor, self._reread).addCallback(self._listed)
+
+    def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+        return self.zoned.listed(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
 
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
         lines = self.goOverTo(settings, zones)
-        loaded = self.zoned.reload(settings, zones)
+        loaded = self.zoned.reload(self.settings, zones)
         self._see()
         return lines, loaded
 
@@ -221,7 +222,7 @@ class ForwardService(Service):
         before = self.settings
         inForce = before.goingOverTo(settings)
         if not self._worker:
-            checkZones(inForce, zonesIn(inForce) if zones is None else zones)
+            self.zoned.check(inForce, zones)
         # Whatever can be wrong with the rest is found before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)

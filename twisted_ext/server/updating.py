@@ -164,9 +164,10 @@ class Updating:
         served: set[bytes] = set()
         for zone in zones:
             served.add(zone.name)
-            policy = policyOf(zone, keys)
-            if policy.rules:
-                wanted[zone.name] = zone, policy
+            if not zone.plain:
+                policy = policyOf(zone, keys)
+                if policy.rules:
+                    wanted[zone.name] = zone, policy
         if wanted and self._folder:
             try:
                 os.makedirs(self._folder, 0o750, exist_ok=True)
@@ -457,16 +458,25 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
 
     @raise BadDescription: what is said of a zone's updates cannot be used.
     """
-    try:
-        policy = Policy.fromTexts(zone.texts("update"), zone.apexName)
-    except BadDescription as fault:
-        raise BadDescription(f"zone {zone.text}: {fault}") from None
+    policy = zone.policy
+    if policy is None:
+        try:
+            policy = Policy.fromTexts(zone.texts("update"), zone.apexName) if zone.values.get("update") else _NOBODY
+        except BadDescription as fault:
+            raise BadDescription(f"zone {zone.text}: {fault}") from None
+        zone.policy = policy
+    if not policy.rules:
+        return policy
     missing = policy.keysMissing(keys)
     if missing:
         raise BadDescription(f"zone {zone.text}: update: there is no TSIG key {missing[0]!r}; key-file names the file that has it")
-    if policy.rules and zone.texts("primaries"):
+    if zone.texts("primaries"):
         raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
     return policy
+
+
+#: What is said of zones of which nothing is said.
+_NOBODY: Final = Policy()
 
 
 def _octets(value: object) -> float | None:

@@ -8,11 +8,11 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from glob import escape, glob
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -60,6 +60,10 @@ def zonesIn(settings: Settings) -> list[ZoneSettings]:
     return zonesOf(settings)
 
 
+#: Zones from which on they are kept out of the search for garbage.
+_MANY: Final = 10_000
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """
@@ -74,13 +78,25 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
+def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
     """
     @return: the keys that a server shares with others, if any are of use.
 
     @raise BadDescription: what is said of the zones cannot be used.
     """
-    special = [zone for zone in zones if len(zone.values) > 2 or not zone.file]
+    steps = _checking(settings, zones)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Keys | None", end.value)
+
+
+def _checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[None, None, Keys | None]:
+    """
+    Do the same in short steps.
+    """
+    special = [zone for zone in zones if not zone.plain]
     if not special and not settings.keyFile:
         return None
     from twisted_ext.server.cataloging import Cataloging
@@ -95,7 +111,8 @@ def checkZones(settings: Settings, zones: list[ZoneSettings]) -> Keys | None:
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         checkZone(zone, keys)
         policyOf(zone, keys)
-    Cataloging.check(zones)
+        yield
+    Cataloging.check(special)
     return keys
 
 
@@ -155,6 +172,9 @@ class Zoned:
 
             self.mirrored = Mirrored(self.zones)
         self._listing: Deferred[None] | None = None
+        # What was looked at last, and the keys that go with it.
+        self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
+        self._closed = False
 
     @property
     def any(self) -> bool:
@@ -216,6 +236,9 @@ class Zoned:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
                 self._open(beginning)
+                if len(beginning) >= _MANY:
+                    # They stay, and to go through all of them in search of garbage takes a quarter of a second.
+                    gc.freeze()
 
     def obey(self, settings: Settings) -> None:
         """
@@ -238,7 +261,7 @@ class Zoned:
             if forgotten:
                 _log.warn("{zone} is forgotten when the server ends; say with state where to keep it", zone=forgotten)
         # Zones that were changed once stay so, even if nobody may change any more.
-        if any(len(zone.values) > 2 or not zone.file for zone in zones) or os.path.isdir(f"{folder}/journals"):
+        if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder, zones)
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
@@ -269,7 +292,7 @@ class Zoned:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
         self._replication, self._updating = replication, updating
-        if any(zone.value("store") for zone in zones):
+        if any(not zone.plain and zone.value("store") for zone in zones):
             self._store(replication)
         self._adopt(zones)
         self.errands = {**replication.errands, **updating.errands}
@@ -283,7 +306,7 @@ class Zoned:
 
     def _adopt(self, zones: list[ZoneSettings]) -> None:
         assert self._replication is not None and self._updating is not None and self.keys is not None
-        if self._stored is None and any(zone.value("store") for zone in zones):
+        if self._stored is None and any(not zone.plain and zone.value("store") for zone in zones):
             self._store(self._replication)
         if self._stored is None:
             self._updating.adopt(zones, self.keys)
@@ -292,7 +315,9 @@ class Zoned:
             self._updating.adopt(zones, self.keys, self._stored.keeperOf)
             self._stored.start()
         self._replication.adopt(zones, self.keys)
-        self._telling = frozenset([zone.name for zone in zones if zone.texts("notify") or zone.value("catalog") == "follow"])
+        self._telling = frozenset(
+            [zone.name for zone in zones if not zone.plain and (zone.texts("notify") or zone.value("catalog") == "follow")]
+        )
 
     def _journal(self, apex: bytes) -> Differences | None:
         journal = None if self._updating is None else self._updating.journal(apex)
@@ -309,14 +334,40 @@ class Zoned:
 
         @return: fails with L{BadDescription} where they cannot be those of one server, or a list of them cannot be read.
         """
+        if self._closed:
+            return fail(BadDescription("the server is about to end"))
         if not (settings.zone or settings.zones):
             return succeed([])
         from twisted_ext.server.pacing import paced
         from twisted_ext.server.zonesettings import gather
 
-        found: dict[bytes, ZoneSettings] = {}
-        listing = self._listing = paced(self._reactor, gather(settings, found))
-        return listing.addCallback(lambda _: list(found.values()))
+        zones: list[ZoneSettings] = []
+
+        def steps() -> Iterator[None]:
+            found: dict[bytes, ZoneSettings] = {}
+            yield from gather(settings, found)
+            zones.extend(found.values())
+            yield
+            keys = yield from _checking(settings, zones)
+            self._checked = zones, keys
+
+        listing = self._listing = paced(self._reactor, steps())
+        return listing.addCallback(lambda _: zones)
+
+    def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
+        """
+        @param zones: what L{listed} has found, which has looked at them already.
+
+        @return: the keys that are shared with other servers, if any are of use.
+
+        @raise BadDescription: the zones of other settings cannot be used.
+        """
+        checked, keys = self._checked
+        if zones is None or zones is not checked:
+            zones = zonesIn(settings) if zones is None else zones
+            keys = checkZones(settings, zones)
+            self._checked = zones, keys
+        return keys
 
     def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
         """
@@ -328,9 +379,12 @@ class Zoned:
 
         @raise BadDescription: they cannot be used; all is as before.
         """
+        if self._closed:
+            raise BadDescription("the server is about to end")
         if zones is None:
             zones = zonesIn(settings)
-        keys = checkZones(settings, zones)
+        keys = self.check(settings, zones)
+        self._checked = None, None
         self._use(self._fromCode(settings))
         loading = self.loading
         if loading is None:
@@ -339,10 +393,10 @@ class Zoned:
             loading = self._open([])
         self.keys = keys or self.keys
         # Whoever has them from now on puts them there anew.
-        loading.release({zone.name for zone in zones if not zone.file})
+        loading.release({zone.name for zone in zones if not zone.plain and not zone.file})
         if self._replication is not None:
             self._adopt(zones)
-        elif any(len(zone.values) > 2 or not zone.file for zone in zones):
+        elif not all(zone.plain for zone in zones):
             self._connect(os.path.dirname(loading.images.folder), zones).start()
         loading.follow(settings.watch)
         return loading.reload(zones)
@@ -427,6 +481,7 @@ class Zoned:
 
         @return: fires when nothing is left of it.
         """
+        self._closed = True
         if self._listing is not None:
             self._listing.cancel()
         if self.loading is not None:

@@ -21,6 +21,7 @@ from twisted_ext.zone.limits import JOURNAL_OCTETS
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
     from twisted_ext.server.settings import Settings
+    from twisted_ext.zone.policies import Policy
 
 __all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
 
@@ -81,18 +82,24 @@ class ZoneSettings:
     @ivar text: the same for people, with its final dot.
     @ivar file: the master file, as an absolute path; C{""} for a zone without one.
     @ivar values: all that was said, checked, by the names of the table.
+    @ivar plain: whether nothing is said of it but its file, as of most where there are many.
+    @ivar policy: what L{policyOf<twisted_ext.server.updating.policyOf>} has made of it, once it has.
+    @ivar terms: what L{twisted_ext.server.replication} has made of it, once it has.
     """
 
-    __slots__ = ("name", "text", "file", "values")
+    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         """
         @param values: checked ones.
         """
         self.values = dict(values)
+        self.policy: Policy | None = None
+        self.terms: object = None
         self.text = str(self.values["name"])
         self.name = nameFromText(self.text).lower()
         self.file = str(self.values.get("file", ""))
+        self.plain = len(self.values) <= 2 and bool(self.file)
 
     @classmethod
     def of(cls, text: str, file: str) -> ZoneSettings:
@@ -111,6 +118,8 @@ class ZoneSettings:
         self.name = wire.lower()
         self.file = file
         self.values = {"name": self.text, "file": file}
+        self.plain = True
+        self.policy = self.terms = None
         return self
 
     def value(self, name: str) -> Value:
