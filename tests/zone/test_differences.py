@@ -82,7 +82,9 @@ def difference(version: Version, held: _Held, serial: int, changes: list[_Change
         gone, come = (before, numbers) if renewed else (before - numbers, numbers - before)
         owner = _spelled(_OWNERS[place], shouted)
         for number in sorted(gone):
-            removed.append(RRSet(owner, rrType, 1, said, (_spelled(_RDATAS[rrType][number], shouted and rrType == NS),)))
+            removed.append(
+                RRSet(owner, rrType, 1, said, (_spelled(_RDATAS[rrType][number], shouted and rrType == NS),))
+            )
         for number in sorted(come):
             added.append(RRSet(owner, rrType, 1, fresh, (_spelled(_RDATAS[rrType][number], shouted and rrType == NS),)))
         held[place, rrType] = (numbers, fresh if numbers else 300)

@@ -99,6 +99,7 @@ class JournalTests(JournalTestCase):
         no name any more.
         """
         self.filled(1)
+
         def late(file: int, how: int) -> None:
             Path(self.path + ".new").write_bytes(Path(self.path).read_bytes())
             Path(self.path + ".new").rename(self.path)
