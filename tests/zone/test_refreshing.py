@@ -126,6 +126,19 @@ class RefreshingTests(SynchronousTestCase):
             zone.received(1000 + 86400, soa(9))
             self.assertEqual((zone.serving, zone.serial), (True, 9))
 
+    def test_expiredMeanwhile(self) -> None:
+        """
+        A zone that is given up while primaries are asked, one of which is behind, does not wait for a refresh but is tried for soon.
+        """
+        zone = self.make(2)
+        zone.wake(5000)
+        self.assertEqual(zone.probed(5000, 9), Step(False, 1))
+        zone.wake(1000 + 86400)
+        self.assertFalse(zone.serving)
+        self.assertIsNone(zone.failed(1000 + 86400))
+        self.assertIs(zone.state, State.ABSENT)
+        self.assertLess(zone.nextAt, 1000 + 86400 + 900)
+
     def test_behind(self) -> None:
         """
         A primary that is behind is alive, but another one may have something newer.
@@ -224,8 +237,8 @@ class RefreshingTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.sampled_from("wnpsruf"), st.integers(0, 50_000), st.integers(0, 20)), max_size=60), st.integers(1, 3))
     def test_anything(self, events: list[tuple[str, int, int]], primaries: int) -> None:
         """
-        Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, and a step names a
-        primary that there is.
+        Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, what is not served is
+        looked for, and a step names a primary that there is.
         """
         zone = Refreshing(primaries, lambda: 0.5, 0)
         now = 0.0
@@ -250,3 +263,6 @@ class RefreshingTests(SynchronousTestCase):
                 self.assertIsNotNone(zone.wakeAt())
             if zone.serving:
                 self.assertGreater(zone.expiresAt, now)
+            else:
+                # It does not wait for a refresh.
+                self.assertNotIn(zone.state, (State.CURRENT, State.STALE))

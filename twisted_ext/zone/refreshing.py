@@ -364,7 +364,7 @@ class Refreshing:
         if self._left:
             self._whole = False
             return self._following(Event.NEXT)
-        if self._behind:
+        if self._behind and self.serving:
             return self._rest(Event.SAME, now)
         return self._rest(Event.FAILED if self.serving else Event.LOST, now)
 
