@@ -65,6 +65,14 @@ class IncludeTests(SynchronousTestCase):
             linesOf(reading)[1:], ["x.example. 5 A 192.0.2.1", "z.example. 7 A 192.0.2.1", "y.example. 7 A 192.0.2.2"]
         )
 
+    def test_onlyTTL(self) -> None:
+        """
+        $TTL in an included file holds for records after it, where there was none before it.
+        """
+        reading = self.read(zone="$INCLUDE soa\nx A 192.0.2.1\n$TTL 8\n$INCLUDE soa\ny A 192.0.2.2\n", soa="$TTL 9\n@ TXT x\n")
+        self.assertEqual([str(each) for each in reading.complaints if each.fatal], [])
+        self.assertEqual(linesOf(reading)[-2:], ["x.example. 9 A 192.0.2.1", "y.example. 8 A 192.0.2.2"])
+
     def test_included(self) -> None:
         """
         Paths are beside the including file; another origin holds inside only; owner, origin and $TTL are afterwards what they were.

@@ -439,7 +439,8 @@ class Reader:
         self.setOrigin(origin)
         self._file(data)
         del self._opened[opened:]
-        self._path, self._line, origin, self.owner, self.outside, self.ttl = before
+        self._path, self._line, origin, self.owner, self.outside, ttl = before
+        self.ttl = self.ttl if ttl is None else ttl
         self.setOrigin(origin)
         self.forms = formsOf(self.ttl)
 
