@@ -237,8 +237,8 @@ class RefreshingTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.sampled_from("wnpsruf"), st.integers(0, 50_000), st.integers(0, 20)), max_size=60), st.integers(1, 3))
     def test_anything(self, events: list[tuple[str, int, int]], primaries: int) -> None:
         """
-        Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, what is not served is
-        looked for, and a step names a primary that there is.
+        Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, what is not served
+        is looked for, and a step names a primary that there is.
         """
         zone = Refreshing(primaries, lambda: 0.5, 0)
         now = 0.0
