@@ -24,7 +24,7 @@ from twisted_ext.server.gates import standardGates
 from twisted_ext.server.keys import Grants, Keys
 from twisted_ext.server.lanes import laneFor
 from twisted_ext.server.limits import PASSED_SECONDS
-from twisted_ext.server.passing import Passed, Passing
+from twisted_ext.server.passing import Passed, Passing, keysFrom
 from twisted_ext.server.requests import Request
 from twisted_ext.server.respond import Responder
 from twisted_ext.server.settings import Settings
@@ -162,6 +162,18 @@ class PassingTests(SynchronousTestCase):
         # What else stands in a message is not what is looked at.
         self.assertEqual([line["address"] for line in self.lines], [["198.51.100.1", 5300]] * 2)
         self.assertEqual([sorted(line) for line in self.lines], [["address", "pass", "transport", "wire"]] * 2)
+
+    def test_keys(self) -> None:
+        """
+        The keys with which transfers are signed that a worker sends are the parent's, and no file that it might not be able to read.
+        """
+        told = json.loads(json.dumps(self.passed.told()))
+        self.assertEqual(told["errands"], [*self.passed.errands])
+        keys = keysFrom(told["keys"])
+        self.assertEqual({*keys}, {KEY.name, *KEYS})
+        for name, key in keys.items():
+            known = KEYS.get(name) or KEY
+            self.assertEqual((key.secret, key.algorithm, key.macSize), (known.secret, known.algorithm, known.macSize))
 
     def test_unread(self) -> None:
         """

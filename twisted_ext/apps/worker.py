@@ -122,7 +122,9 @@ class Obeying(Protocol):
             service.passing.take(said)
             return None
         if do == "errands":
-            service.passOn([int(str(key)) for key in cast("list[JSON]", said["keys"])])
+            from twisted_ext.server.passing import keysFrom
+
+            service.passOn([int(str(key)) for key in cast("list[JSON]", said["errands"])], keysFrom(said["keys"]))
             return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))

@@ -41,6 +41,9 @@ _LINE: Final = 500
 
 _log: Final = Logger()
 
+#: Stands for a name of which nothing is known.
+_NOBODY: Final = object()
+
 _NOTHING: Final[Mapping[bytes, Node | None]] = {}
 
 
@@ -232,7 +235,10 @@ class Mirroring:
         before, shown.overlay = shown.overlay, version.overlay
         back = shown.state != SERVING
         shown.state = SERVING
-        changed = [(key, node) for key, node in version.overlay.items() if _isOther(before, key, node)]
+        # There may be thousands of names, of which one or two have changed.
+        known = before.get
+        others = [(key, node) for key, node in version.overlay.items() if known(key, _NOBODY) is not node]
+        changed = [(key, node) for key, node in others if _isOther(before, key, node)]
         if changed or back:
             shown.edits += 1
             shown.until = until

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.keys import Keys
     from twisted_ext.server.settings import Settings
 
-__all__ = ["Passed", "Passing"]
+__all__ = ["Passed", "Passing", "keysFrom"]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -193,6 +193,7 @@ class Passed:
         from twisted_ext.server.serving import finishingOf
 
         self.errands = errands
+        self._keys = keys
         responder = self._responder
         responder.errands = dict(errands)
         responder.gates = standardGates(
@@ -204,6 +205,16 @@ class Passed:
         )
         responder.finishing = finishingOf(settings)
         responder.finishing.expiring = expiring
+
+    def told(self) -> dict[str, object]:
+        """
+        @return: what workers are told: which requests to pass on, and the keys with which those that they read may be signed.
+        """
+        keys = [] if self._keys is None else [*self._keys.values()]
+        return {
+            "errands": [*self.errands],
+            "keys": [[key.name.hex(), key.secret.hex(), key.algorithm.hex(), key.macSize] for key in keys],
+        }
 
     def take(self, said: dict[str, JSON], reply: Callable[[dict[str, object]], object]) -> None:
         """
@@ -251,6 +262,19 @@ class Passed:
         Answer nothing any more.
         """
         self._responder.close()
+
+
+def keysFrom(told: JSON) -> Keys:
+    """
+    @param told: what L{Passed.told} says of keys.
+    """
+    from twisted_ext.server.keys import Keys
+    from twisted_ext.wire.tsig import Key
+
+    found: list[Key] = []
+    for name, secret, algorithm, size in cast("list[list[JSON]]", told):
+        found.append(Key(bytes.fromhex(str(name)), bytes.fromhex(str(secret)), bytes.fromhex(str(algorithm)), int(str(size))))
+    return Keys(found, weak=True)
 
 
 def _bug(failure: object) -> None:

@@ -31,6 +31,7 @@ from twisted_ext.server.workers import Workforce
 from twisted_ext.server.zoned import Zoned, zonesIn
 
 if TYPE_CHECKING:
+    from twisted_ext.server.keys import Keys
     from twisted_ext.server.mirrored import Mirrored
     from twisted_ext.server.passing import Passing
     from twisted_ext.server.settings import Setting, Settings
@@ -124,14 +125,16 @@ class ForwardService(Service):
         self.passing = Passing(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
         mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
 
-    def passOn(self, keys: Iterable[int]) -> None:
+    def passOn(self, errands: Iterable[int], keys: Keys) -> None:
         """
-        In a worker: have the parent see to these requests.
+        In a worker: have the parent see to some requests.
 
-        @param keys: as of L{errandKey<twisted_ext.server.errands.errandKey>}.
+        @param errands: as of L{errandKey<twisted_ext.server.errands.errandKey>}.
+        @param keys: that those which are read here may be signed with.
         """
         assert self.passing is not None
-        self.zoned.errands = dict.fromkeys(keys, self.passing)
+        self.zoned.errands = dict.fromkeys(errands, self.passing)
+        self.zoned.keys = keys
         self._see()
 
     def _see(self) -> None:
@@ -229,7 +232,6 @@ class ForwardService(Service):
         self.settings = inForce
         self._parts.adopt(inForce)
         if self._worker:
-            self.zoned.obey(inForce)
             self._see()
         self.stack.started()
         return _told(before, settings)

@@ -45,6 +45,9 @@ __all__ = ["Lines", "Workforce"]
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
 
+#: Settings that are none of a worker's affair.
+_PARENTAL: Final = frozenset(("zone", "zones", "pyzone", "state", "watch", "key-file", "weak-keys"))
+
 #: Seconds between two looks at the figures of all.
 _EVERY: Final = 1.0
 
@@ -163,7 +166,7 @@ class Workforce(Service):
         self._workers[number] = worker
         worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
         if self._mirroring is not None and self._passed is not None:
-            worker.tell("errands", keys=[*self._passed.errands])
+            worker.tell("errands", **self._passed.told())
             # What is noted only now is told to all, and this one knows it already.
             del self._workers[number]
             self._mirroring.flush()
@@ -184,7 +187,7 @@ class Workforce(Service):
             return
         passed.see(self.settings, zoned.errands, zoned.keys, zoned.expiring)
         for worker in self._workers.values():
-            worker.tell("errands", keys=[*passed.errands])
+            worker.tell("errands", **passed.told())
 
     def _spread(self, words: list[JSON]) -> None:
         for worker in self._workers.values():
@@ -279,8 +282,7 @@ class Workforce(Service):
         @return: fires when none is left.
         """
         self.running = 0
-        if self.zoned is not None:
-            self.zoned.close()
+        closing = succeed(None) if self.zoned is None else self.zoned.close()
         if self._mirroring is not None:
             self._mirroring.close()
         if self._passed is not None:
@@ -297,7 +299,7 @@ class Workforce(Service):
         if self._workers:
             self._killing = self.clock.callLater(WORKER_ENDING.default, self._kill)
         self._over()
-        return done
+        return gatherResults([done, closing]).addCallback(lambda _: None)
 
     def _kill(self) -> None:
         self._killing = None
@@ -450,7 +452,7 @@ def _forWorkers(settings: Settings) -> dict[str, object]:
     """
     @return: the settings as workers get them: what concerns zones they are told otherwise.
     """
-    return {name: value for name, value in settings.toJSON().items() if name not in ("zone", "zones", "pyzone", "state", "watch")}
+    return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
 
 
 def _with(lines: list[str], more: list[str]) -> list[str]:

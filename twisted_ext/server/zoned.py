@@ -229,7 +229,6 @@ class Zoned:
         """
         if self._worker:
             self._beginning = []
-            self.obey(self._settings)
             return
         self._use(self._made)
         if self._beginning:
@@ -239,17 +238,6 @@ class Zoned:
                 if len(beginning) >= _MANY:
                     # They stay, and to go through all of them in search of garbage takes a quarter of a second.
                     gc.freeze()
-
-    def obey(self, settings: Settings) -> None:
-        """
-        In a worker: go over to other settings, which say nothing of zones.
-
-        @raise BadDescription: the keys cannot be used.
-        """
-        if settings.keyFile:
-            from twisted_ext.server.replication import keysOf
-
-            self.keys = keysOf(settings)
 
     def _open(self, zones: list[ZoneSettings]) -> Loading:
         from twisted_ext.server.loading import Loading, stateFolder
