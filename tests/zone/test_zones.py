@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.models import record
 from twisted_ext.errors import BadChange, BadRecord, BadZone
+from twisted_ext.limits import Limit
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone import Zone, versions
 from twisted_ext.zone.images import Image
@@ -94,6 +96,18 @@ class ZoneTests(SynchronousTestCase):
             self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 300, 2)])
             self.assertEqual(node.sets[0].name, b"\x03Www\x07Example\x04test\x00")
         self.assertEqual(repr(self.text()), "<Zone example.test. at 1>")
+
+    def test_addMuch(self) -> None:
+        """
+        More may come at once than a version may have beside its image: the zone gets another one.
+        """
+        zone = self.text()
+        few = Limit(8, 8, 8)
+        with patch("twisted_ext.zone.overlays.OVERLAY_NODES", few), patch("twisted_ext.zone.versions.OVERLAY_NODES", few):
+            zone.add(*[f"h{number} A 192.0.2.1" for number in range(50)])
+            self.assertEqual((zone.current.recordCount, zone.current.overlay), (55, {}))
+            zone.remove(*[f"h{number} A 192.0.2.1" for number in range(50)])
+        self.assertEqual((zone.current.recordCount, zone.current.serial), (5, 3))
 
     def test_wrongText(self) -> None:
         """

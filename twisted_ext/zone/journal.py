@@ -22,7 +22,7 @@ from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.wire.names import nameToText
-from twisted_ext.zone.differences import Difference, applied, condensed, fromRendered, rendered
+from twisted_ext.zone.differences import Difference, applied, fromRendered, rendered
 from twisted_ext.zone.limits import JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.pages import Entry, File, Pages
 
@@ -276,13 +276,6 @@ class Journal:
         pages = self._pages
         start = pages.places.get(serial)
         return None if start is None else list(self._load(pages, pages.entries[start:]))
-
-    def condensedSince(self, serial: int) -> Difference | None:
-        """
-        @return: the same in one difference; L{None} where it is not kept, or there is none.
-        """
-        differences = self.since(serial)
-        return condensed(differences) if differences else None
 
     def octetsSince(self, serial: int) -> int | None:
         """

@@ -206,16 +206,18 @@ class Transaction:
 
     # -- the end
 
-    def commit(self, serials: str = "increment", now: float = 0.0) -> tuple[Version, Difference] | None:
+    def commit(self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True) -> tuple[Version, Difference] | None:
         """
         Make the next version. Where no newer SOA was given, it gets the next serial number.
 
         @param serials: how that is chosen, as L{nextSerial<twisted_ext.zone.serials.nextSerial>} takes it.
         @param now: seconds since 1970.
+        @param bounded: see L{Version.edited<twisted_ext.zone.versions.Version.edited>}.
 
         @return: the version and what makes the difference; L{None} where nothing has changed.
 
         @raise BadChange: what came of it would be no zone.
+        @raise BudgetSpent: more would differ from the image than may.
         """
         version = self.version
         changed = [key for key, sets in self.touched.items() if sets != self._before[key] or not _alike(sets, self._before[key])]
@@ -242,7 +244,7 @@ class Transaction:
         for key in changed:
             _compare(self._setsBefore(key), self.touched[key], removed, added)
         difference = Difference(before, removed, soa, added)
-        return version.edited({key: sortedSets(self.touched[key]) for key in changed}), difference
+        return version.edited({key: sortedSets(self.touched[key]) for key in changed}, bounded=bounded), difference
 
     def _setsBefore(self, key: bytes) -> dict[Kind, RRSet]:
         if key not in self._before:

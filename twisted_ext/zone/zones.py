@@ -134,12 +134,13 @@ class Zone:
             yield recordFromText(record, self.name, self._current.soa.ttl) if isinstance(record, str) else record
 
     def _commit(self, change: Transaction) -> None:
-        done = change.commit()
+        # What is mapped from a file is large, and gets its next image from elsewhere.
+        mapped = bool(self._current.image.path)
+        done = change.commit(bounded=mapped)
         if done is None:
             return
         version, _ = done
-        # What is mapped from a file is large, and gets its next image from elsewhere.
-        self.replace(version.settled() if version.crowded and not version.image.path else version)
+        self.replace(version.settled() if version.crowded and not mapped else version)
 
     def __repr__(self) -> str:
         return f"<Zone {nameToText(self.apex)} at {self._current.serial}>"
