@@ -371,6 +371,9 @@ class UpdateTests(SynchronousTestCase):
         many = [record(f"bomb 60 A 192.0.{count >> 8}.{count & 255}") for count in range(101)]
         self.assertEqual(self.refused(*many), Rcode.REFUSED)
         self.update(*many[:100])
+        # Each of these would be held against all others.
+        services = [RRSet(name("bomb"), WKS, IN, 60, (b"\x01\x02\x03" + bytes([count]) + b"\x06\xff",)) for count in range(103)]
+        self.assertEqual(self.refused(*services), Rcode.REFUSED)
         types = [RRSet(name("bomb"), 2000 + count, IN, 60, (b"x",)) for count in range(101)]
         self.assertEqual(self.refused(*types), Rcode.REFUSED)
         with patch("twisted_ext.zone.transactions.SET_RECORDS", Limit(200, 200, 200)):

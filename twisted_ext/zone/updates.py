@@ -14,7 +14,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
 from twisted_ext.zone.differences import Difference, Kind, kindOf
 from twisted_ext.zone.folding import canonicalOf
-from twisted_ext.zone.limits import UPDATE_RECORDS
+from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
 from twisted_ext.zone.nodes import keyBelow
 from twisted_ext.zone.serials import isNewer, serialIn
 from twisted_ext.zone.transactions import BESIDE_ALIASES, Transaction, same
@@ -222,6 +222,8 @@ def _add(transaction: Transaction, record: RRSet) -> None:
 
 def _addWKS(transaction: Transaction, record: RRSet, present: RRSet | None) -> None:
     rdata = record.rdatas[0]
+    if present is not None and len(present.rdatas) > SET_RECORDS.default:
+        raise BadUpdate(f"{nameToText(record.name)} would have more than {SET_RECORDS.default:.0f} WKS records", rcode=Rcode.REFUSED)
     for other in () if present is None else present.rdatas:
         if other[:_WKS_OCTETS] == rdata[:_WKS_OCTETS] and other != rdata:
             transaction.remove(RRSet(record.name, WKS, record.rrClass, 0, (other,)))
