@@ -10,7 +10,7 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
-from twisted_ext.apps.tap import Options
+from twisted_ext.apps.tap import Options, _giveUp
 from twisted_ext.server.settings import SETTINGS, Settings
 
 
@@ -115,8 +115,11 @@ def test_fileAndOptions(tmp_path: Path) -> None:
         (["--port", "70000"], "twistd txdns: --port takes a number from 0 to 65535, not 70000\n"),
         (["--port"], "twistd txdns: option --port requires argument; twistd txdns --help lists what there is\n"),
         (["--colour"], "twistd txdns: option --colour not recognized; twistd txdns --help lists what there is\n"),
+        (["--prot", "53"], "twistd txdns: option --prot not recognized; did you mean --port?\n"),
+        (["serve", "--no-wach"], "twistd txdns: option --no-wach not recognized; did you mean --no-watch?\n"),
         (["recursive"], "twistd txdns: Unknown command: recursive; twistd txdns --help lists what there is\n"),
-        (["forward", "more"], "twistd txdns: Wrong number of arguments; twistd txdns --help lists what there is\n"),
+        (["sevre"], "twistd txdns: Unknown command: sevre; did you mean serve?\n"),
+        (["forward", "more"], "twistd txdns: nothing is to be done with 'more'; twistd txdns --help lists what there is\n"),
         (["--config", "/nonexistent.toml"], "twistd txdns: /nonexistent.toml: cannot be read: No such file or directory\n"),
         (["--nsid", "\x1b[31m"], "twistd txdns: --nsid takes a text; '\\x1b[31m' holds characters that cannot be printed\n"),
     ],
@@ -149,3 +152,43 @@ def test_printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         settingsOf(*words)
     assert not ended.value.code
     assert capsys.readouterr().out
+
+
+def test_givesUpUnread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A server that has nothing to do ends, although the line that says why can no longer be written.
+    """
+    stopped: list[bool] = []
+    closed = (tmp_path / "closed").open("w")
+    closed.close()
+    monkeypatch.setattr("sys.__stderr__", closed)
+    monkeypatch.setattr("atexit.register", lambda function: None)
+    monkeypatch.setattr("twisted.internet.reactor.stop", lambda: stopped.append(True))
+    _giveUp("there is nothing to do")
+    assert stopped == [True]
+
+
+def test_interruptedWords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever presses Ctrl-C while words are read sees no traceback.
+    """
+
+    def interrupt(self: Options) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Options, "postOptions", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        Options().parseOptions([])
+    assert ended.value.code == 130
+
+
+def test_zonesOfShownSettings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Settings that are shown have been checked as those of a server are: what is said of zones as well.
+    """
+    file = tmp_path / "txdns.toml"
+    file.write_text('role = "serve"\n[[zone]]\nname = "example.org"\n')
+    with pytest.raises(SystemExit) as ended:
+        Options().parseOptions(["--config", str(file), "--show-config"])
+    assert ended.value.code == 1
+    assert "zone example.org.: has neither a file nor primaries" in capsys.readouterr().err

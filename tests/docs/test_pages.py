@@ -176,7 +176,8 @@ def test_movingZones() -> None:
     told = set().union(*last)
     unknown = {word for word in told if " " not in word and word not in known | {"[[zone]]", "--config"}}
     assert unknown <= {"serve", "forward", "key", "notify explicit", "tsig-keygen"}, unknown
-    assert {setting.name for setting in ZONE_SETTINGS} - told <= {"store", "zonemd", "member-primaries", "group-primaries", "listed-in", "group"}
+    ours = {"store", "zonemd", "member-primaries", "group-primaries", "listed-in", "group"}
+    assert {setting.name for setting in ZONE_SETTINGS} - told <= ours
     for command in re.findall(r"``txdns (zone|control) ([a-z]+)", commands):
         there = {each.word for each in SUBCOMMANDS} if command[0] == "zone" else {"status", "stats", "zones", "zone", "reload"}
         assert command[1] in there, command

@@ -5,12 +5,13 @@ C{twistd txdns}: its options, and the service that they make.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, IReactorUNIX
@@ -19,12 +20,12 @@ from twisted.python import usage
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.server.beginning import INTERRUPTED, WRONG, complainPlainly, end, wantSomething
 from twisted_ext.server.helptext import usageOf
 from twisted_ext.server.reading import readSettings
 from twisted_ext.server.settings import SETTINGS, Setting, Settings
 
 if TYPE_CHECKING:
-    from types import TracebackType
 
     from twisted.application.service import IService
 
@@ -36,21 +37,23 @@ __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
 
 _log: Final = Logger()
 
-#: What shells are told where words, files or sockets cannot be used.
-_WRONG: Final = 1
+#: Faults of words as Twisted has them, and what follows.
+_NO_OPTION: Final = re.compile(r"option -?-?([^ ]+) (?:not recognized|not a unique prefix)")
+_NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 
 
-def _end(text: str) -> NoReturn:
+#: What the server can be told to do, as the first word.
+_ROLES: Final = ("forward", "serve")
+
+
+def _meant(word: str, known: Iterable[str], before: str = "") -> str:
     """
-    Say in a line, or one for each thing that is wrong, why there is no server.
+    @return: a question, if one of those that there are is like this word.
     """
-    from twisted_ext.wire.escapes import printable
+    from difflib import get_close_matches
 
-    # By now the other one may lead into a log.
-    terminal = sys.__stderr__ or sys.stderr
-    for line in text.splitlines():
-        print(f"twistd txdns: {printable(line)}", file=terminal, flush=True)
-    raise SystemExit(_WRONG)
+    close = get_close_matches(word, list(known), 1, 0.7)
+    return f"; did you mean {before}{close[0]}?" if close else ""
 
 
 def _untyped(function: Callable[..., object], *arguments: object) -> None:
@@ -169,7 +172,29 @@ class _Words(usage.Options):
         except usage.UsageError as error:
             said = str(error).rstrip(".")
             # One of Twisted's own faults says nothing of what there is instead.
-            _end(said if said.startswith("--") else f"{said}; twistd txdns --help lists what there is")
+            end(said if said.startswith("--") else self._instead(said))
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
+
+    def parseArgs(self, *words: str) -> None:
+        """
+        There are none but options.
+        """
+        if words:
+            raise usage.UsageError(f"nothing is to be done with {words[0]!r}{_meant(words[0], _ROLES)}")
+
+    def _instead(self, said: str) -> str:
+        """
+        @return: one of Twisted's own faults, and what was meant, or where that stands.
+        """
+        option, command = _NO_OPTION.search(said), _NO_COMMAND.search(said)
+        meant = ""
+        if option is not None:
+            name = option[1].replace("_", "-")
+            meant = _meant(name, [each.removeprefix("opt_").replace("_", "-") for each in dir(self) if each.startswith("opt_")], "--")
+        elif command is not None:
+            meant = _meant(command[1], _ROLES)
+        return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
     def getSynopsis(self) -> str:
         """
@@ -273,6 +298,8 @@ class Options(_Words):
         try:
             settings = self.settings()
             if self.showConfig or sub.showConfig:
+                # Whoever looks at settings wants to know whether they are right, too.
+                _checkZones(settings)
                 print(settings.toTOML(), end="")
                 raise SystemExit(0)
             if self.showPath or sub.showPath:
@@ -280,7 +307,7 @@ class Options(_Words):
                 raise SystemExit(0)
             self._checked = settings
         except DNSFault as fault:
-            _end(str(fault))
+            end(str(fault))
 
     def settings(self) -> Settings:
         """
@@ -300,6 +327,12 @@ class Options(_Words):
         return self.settings() if checked is None else checked
 
 
+def _checkZones(settings: Settings) -> None:
+    from twisted_ext.server.zoned import checkZones, zonesIn
+
+    checkZones(settings, zonesIn(settings))
+
+
 def _showPath(settings: Settings) -> None:
     from twisted.internet import reactor
 
@@ -313,6 +346,7 @@ def makeService(options: Options) -> IService:
     Make the server that the options ask for. Its sockets are bound here, where an error can still be told to whoever typed the command,
     and before privileges are dropped.
     """
+    complainPlainly()
     from twisted.internet import reactor
 
     from twisted_ext.server.collecting import collectLess
@@ -320,15 +354,15 @@ def makeService(options: Options) -> IService:
 
     try:
         settings = options.first()
+        wantSomething(settings, options.config)
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
             server.useless = _giveUp
         for service in _watching(settings, server.operations):
             server.add(service)
     except (DNSFault, OSError) as fault:
-        _end(str(fault))
+        end(str(fault))
     _reloadAtHangUp(server.reloadNow)
-    _complainPlainly()
     reactor.callWhenRunning(collectLess)
     return cast("IService", server)
 
@@ -347,33 +381,17 @@ def _giveUp(said: str) -> None:
 
     from twisted.internet import reactor
 
-    def end() -> None:
+    def leave() -> None:
         # By now all is put away; what is left is the exit code, which twistd has no way to be told.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(_WRONG)
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(WRONG)
 
-    print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
-    atexit.register(end)
+    with suppress(OSError, ValueError):
+        print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
+    atexit.register(leave)
     reactor.stop()
-
-
-def _complainPlainly() -> None:
-    """
-    Have one line and no traceback where the server cannot be started for a reason that is not the code's.
-    """
-    before = sys.excepthook
-
-    def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, DNSFault):
-            # In the background the log is all that there is.
-            _log.critical("{fault}", fault=error)
-            with suppress(SystemExit):
-                _end(str(error))
-        else:
-            before(kind, error, traceback)
-
-    sys.excepthook = complain
 
 
 class _Willing(Service):
