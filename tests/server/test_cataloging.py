@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from itertools import pairwise
+from unittest.mock import patch
 
 from tests.server.replicas import KEYS, PRIMARY, SECONDARY, Host, ReplicaTestCase
 from tests.test_architecture import ROOT
@@ -80,6 +82,48 @@ class CatalogTests(ReplicaTestCase):
         self.assertEqual(self.kept(), ["catalog.invalid", "three.example", "two.example"])
         self.changeTo()
         self.assertEqual(self.served(), [])
+
+    def test_many(self) -> None:
+        """
+        However many zones come and go at once, each turn sees to some; what a newer version of the catalog says counts for the rest.
+        """
+        self.follow()
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        counts: list[int] = []
+
+        def turn() -> None:
+            counts.append(len(secondaries) - 1)
+
+        def list_(serial: int, *numbers: int) -> None:
+            members = [Member(nameFromText(f"zone{number}.example"), b"m%d" % number) for number in numbers]
+            # After each turn of its own the server lets others have theirs.
+            for _ in range(8):
+                self.there[1].callLater(0, turn)
+            self.secondary.replication._install(nameFromText(CATALOG), catalogVersion(nameFromText(CATALOG), serial, members))
+
+        with patch("twisted_ext.server.replication.STARTS.default", 10):
+            list_(1, *range(35))
+            self.assertEqual(len(secondaries), 1 + 10)
+            list_(2, *range(5), *range(30, 40))
+            self.assertEqual(len(secondaries), 1 + 10)
+            self.network.advance(0)
+            names = {each.text for each in self.secondary.zones} - {CATALOG}
+            self.assertEqual(names, {f"zone{number}.example." for number in (*range(5), *range(30, 40))})
+            self.assertEqual(len(secondaries), 1 + 15)
+            list_(3)
+            self.assertEqual(len(secondaries), 1 + 5)
+            self.network.advance(1)
+        self.assertEqual(len(secondaries), 1)
+        self.assertLessEqual(max([abs(after - before) for before, after in pairwise(counts)]), 10)
+
+    def test_unknownKey(self) -> None:
+        """
+        A key for the zones of a catalog that nobody knows is found before there are any.
+        """
+        for said in ({"member_primaries": ["192.0.2.1 key=other"]}, {"group_primaries": ["fast 192.0.2.1 key=other"]}):
+            fault = self.assertRaises(BadDescription, self.follow, **said)
+            self.assertIn("other", str(fault))
 
     def test_sameAgain(self) -> None:
         """

@@ -7,7 +7,7 @@ with these is done elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -34,7 +34,6 @@ class Cataloging:
     """
     The zones of a server, those of catalogs among them.
 
-    @ivar zones: all of them.
     @ivar catalogs: which zone is from which catalog.
     @ivar broken: what is wrong with catalogs that cannot be followed, by their names.
     """
@@ -44,12 +43,10 @@ class Cataloging:
         @param path: of a file in which to remember what zones were listed as; C{""} to do so in memory.
         """
         self._remembered = Remembered(path)
-        self.zones: list[ZoneSettings] = []
         self.catalogs = Catalogs(lambda apex: apex in self._said)
         self.broken: dict[bytes, str] = {}
         self._said: dict[bytes, ZoneSettings] = {}
         self._followed: dict[bytes, ZoneSettings] = {}
-        self._members: dict[bytes, ZoneSettings] = {}
 
     @property
     def followed(self) -> tuple[bytes, ...]:
@@ -57,6 +54,25 @@ class Cataloging:
         The catalogs that are followed, by their names.
         """
         return tuple(self._followed)
+
+    @property
+    def said(self) -> Mapping[bytes, ZoneSettings]:
+        """
+        The zones of the settings, those of catalogs not among them.
+        """
+        return self._said
+
+    def zoneAt(self, apex: bytes) -> ZoneSettings | None:
+        """
+        @param apex: a folded name.
+
+        @return: what is to be done with this zone, from a catalog or not; L{None} where that is nothing.
+        """
+        zone = self._said.get(apex)
+        if zone is None:
+            owned = self.catalogs.ownerOf(apex)
+            zone = None if owned is None else self._settingsOf(*owned)
+        return zone
 
     # -- settings
 
@@ -67,6 +83,8 @@ class Cataloging:
         """
         said = {zone.name: zone for zone in zones}
         for zone in said.values():
+            if zone.plain:
+                continue
             kind = str(zone.value("catalog"))
             if kind == "produce" and (zone.file or zone.texts("primaries")):
                 raise BadDescription(f"zone {zone.text}: a catalog that is made here has no file and no primaries")
@@ -85,20 +103,17 @@ class Cataloging:
         @return: what that changes in zones of catalogs.
         """
         self._said = {zone.name: zone for zone in zones}
-        followed = {zone.name: zone for zone in zones if zone.value("catalog") == "follow"}
+        followed = {zone.name: zone for zone in zones if not zone.plain and zone.value("catalog") == "follow"}
         steps: list[Step] = []
         for apex in [apex for apex in self._followed if apex not in followed]:
             steps += self.catalogs.leave(apex)
             self.broken.pop(apex, None)
+        # What is said of a catalog may be other than it was.
+        altered = [apex for apex, zone in followed.items() if apex in self._followed and zone.values != self._followed[apex].values]
         self._followed = followed
         steps += self.catalogs.reconsider()
-        self._take(steps)
-        # What is said of a catalog may be other than it was.
-        for apex in list(self._members):
-            owned = self.catalogs.ownerOf(apex)
-            assert owned is not None
-            self._members[apex] = self._settingsOf(*owned)
-        self._gather()
+        steps += [Step("change", apex, member) for apex in altered for member in self.catalogs.members(apex)]
+        self._remembered.write(self._noted(steps))
         return steps
 
     def _settingsOf(self, catalog: bytes, member: Member) -> ZoneSettings:
@@ -113,35 +128,37 @@ class Cataloging:
                 values[name] = value
         return ZoneSettings(values)
 
-    def _gather(self) -> None:
-        self.zones = [*self._said.values(), *self._members.values()]
-
     # -- catalogs that are followed
 
-    def changed(self, version: Version) -> list[Step]:
+    def breaks(self, apex: bytes, wrong: BadZone) -> None:
         """
-        A zone has another version, which may be that of a catalog.
+        A version of a catalog is broken: it changes nothing.
+        """
+        self.broken[apex] = str(wrong)
+        _log.error("{wrong}; what it said before stays", wrong=wrong)
 
-        @return: what is to be done with other zones. A broken catalog changes nothing.
+    def follow(self, catalog: Catalog) -> tuple[list[Step], list[str]]:
         """
-        if version.apex not in self._followed:
-            return []
-        try:
-            catalog = Catalog.fromVersion(version)
-        except BadZone as wrong:
-            self.broken[version.apex] = str(wrong)
-            _log.error("{wrong}; what it said before stays", wrong=wrong)
-            return []
-        self.broken.pop(version.apex, None)
+        Go over to another version of a catalog.
+
+        @return: what is to be done with zones; and what is to be written with L{write}, by whoever may wait for a disk.
+        """
+        if catalog.apex not in self._followed:
+            return [], []
+        self.broken.pop(catalog.apex, None)
         steps = self.catalogs.follow(catalog)
         steps += self._outdated(catalog, steps)
         for apex, waiting in self.catalogs.clashes.items():
-            if version.apex in waiting:
-                why = waiting[version.apex]
-                _log.warn("{zone} of catalog {catalog}: {why}", zone=nameToText(apex), catalog=nameToText(version.apex), why=why)
-        self._take(steps)
-        self._gather()
-        return steps
+            if catalog.apex in waiting:
+                why = waiting[catalog.apex]
+                _log.warn("{zone} of catalog {catalog}: {why}", zone=nameToText(apex), catalog=nameToText(catalog.apex), why=why)
+        return steps, self._noted(steps)
+
+    def write(self, lines: list[str]) -> None:
+        """
+        Remember what L{follow} gave.
+        """
+        self._remembered.write(lines)
 
     def _outdated(self, catalog: Catalog, steps: list[Step]) -> list[Step]:
         """
@@ -156,18 +173,10 @@ class Cataloging:
         gone = {step.member.apex for step in steps}
         return [Step("remove", catalog.apex, Member(apex, b"")) for apex in left if apex not in gone]
 
-    def _take(self, steps: Iterable[Step]) -> None:
-        steps = list(steps)
-        self._remembered.note(
+    def _noted(self, steps: Iterable[Step]) -> list[str]:
+        return self._remembered.note(
             {step.member.apex: None if step.kind == "remove" else (step.catalog, step.member.label) for step in steps}
         )
-        for step in steps:
-            zone, catalog = nameToText(step.member.name), nameToText(step.catalog)
-            _log.info("{kind} {zone} of catalog {catalog}", kind=step.kind, zone=zone, catalog=catalog)
-            if step.kind == "remove":
-                self._members.pop(step.member.apex, None)
-            else:
-                self._members[step.member.apex] = self._settingsOf(step.catalog, step.member)
 
     # -- catalogs that are made
 
@@ -177,11 +186,13 @@ class Cataloging:
         """
         made: dict[bytes, list[Member]] = {}
         names: dict[bytes, bytes] = {}
-        for zone in self._said.values():
+        # A plain one is listed nowhere.
+        said = [zone for zone in self._said.values() if not zone.plain]
+        for zone in said:
             if zone.value("catalog") == "produce":
                 made[zone.name] = []
                 names[zone.name] = zone.apexName
-        for zone in self._said.values():
+        for zone in said:
             text = str(zone.value("listed-in"))
             if text:
                 made[nameFromText(text).lower()].append(Member(zone.name, uniqueLabel(zone.name), zone.texts("group")))

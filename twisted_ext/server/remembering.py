@@ -61,7 +61,10 @@ class Remembered:
             except OSError as error:
                 self._complain(error)
 
-    def _append(self, lines: list[str]) -> None:
+    def write(self, lines: list[str]) -> None:
+        """
+        Write down what L{note} gave.
+        """
         if self._path and lines:
             try:
                 with open(self._path, "a", encoding="ascii") as file:
@@ -87,9 +90,11 @@ class Remembered:
         """
         return iter([apex for apex, (owner, _) in self._kept.items() if owner == catalog])
 
-    def note(self, listed: dict[bytes, tuple[bytes, bytes] | None]) -> None:
+    def note(self, listed: dict[bytes, tuple[bytes, bytes] | None]) -> list[str]:
         """
         @param listed: catalog and label of zones; L{None} for those that are gone.
+
+        @return: what is to be written of it, with L{write}.
         """
         lines: list[str] = []
         for apex, what in listed.items():
@@ -99,4 +104,4 @@ class Remembered:
             elif self._kept.get(apex) != what:
                 self._kept[apex] = what
                 lines.append(f"{apex.hex()} {what[0].hex()} {what[1].hex()}\n")
-        self._append(lines)
+        return lines

@@ -4,18 +4,25 @@ A server's zones among other servers: who may have them, who is told of their ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import gc
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, BadZone
 from twisted_ext.server.authority import EXPIRED
 from twisted_ext.server.cataloging import Cataloging
+from twisted_ext.server.children import inThread
 from twisted_ext.server.errands import Errand, errandKey
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.limits import STARTS
 from twisted_ext.server.notifying import Noticing, Notifying
 from twisted_ext.server.secondaries import Secondaries
 from twisted_ext.server.secondary import Secondary
@@ -23,7 +30,7 @@ from twisted_ext.server.transferring import Offer, Transferring
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.catalogs import Step
+from twisted_ext.zone.catalogs import Catalog, Step
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
@@ -36,6 +43,11 @@ if TYPE_CHECKING:
 __all__ = ["Replication", "checkZone", "keysOf"]
 
 _NOBODY: Final = Grants()
+
+#: Zones of catalogs that have come or gone since it was last told that those which are there stay.
+_MANY: Final = 1000
+
+_log: Final = Logger()
 
 
 def keysOf(settings: Settings) -> Keys:
@@ -52,9 +64,10 @@ class _Terms:
     What was said of one zone.
     """
 
-    __slots__ = ("primaries", "transfer", "singly", "notify", "notices", "digest")
+    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "digest")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
+        self.keys = keys
         self.primaries: list[RemoteServer] = []
         self.notify: list[RemoteServer] = []
         self.transfer = self.singly = self.notices = _NOBODY
@@ -67,6 +80,9 @@ class _Terms:
             self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
             self.transfer = Grants.fromTexts(zone.texts("allow-transfer"))
             self.singly = Grants.fromTexts(zone.texts("one-answer"))
+            # Those of zones that a catalog will list.
+            for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
+                RemoteServer.fromText(text, keys)
             self.notify = [RemoteServer.fromText(text, keys) for text in zone.texts("notify")]
             self.notices = Grants.fromTexts(zone.texts("allow-notify"))
         except BadDescription as fault:
@@ -80,11 +96,14 @@ def _termsOf(zone: ZoneSettings, keys: Keys) -> _Terms:
     """
     @return: what was said of it; of zones of which nothing was, all of a hundred thousand perhaps, the same for all.
     """
-    return _USUAL if set(zone.values) <= _COMMON else _Terms(zone, keys)
+    if zone.plain:
+        return _USUAL
+    terms = zone.terms
+    if not isinstance(terms, _Terms) or terms.keys is not keys:
+        # They are asked for again when they are gone over to.
+        terms = zone.terms = _Terms(zone, keys)
+    return terms
 
-
-#: Keys of the table of a zone with which other servers have nothing to do.
-_COMMON: Final = frozenset(("name", "file"))
 
 _USUAL: Final = _Terms(None, Keys())
 
@@ -93,7 +112,7 @@ def checkZone(zone: ZoneSettings, keys: Keys) -> None:
     """
     @raise BadDescription: what is said of a zone's transfers and notices cannot be used.
     """
-    _Terms(zone, keys)
+    _termsOf(zone, keys)
 
 
 class Replication:
@@ -125,7 +144,18 @@ class Replication:
         self._zones = zones
         self._journal = journal
         self._today = today
+        self._reactor = reactor
         self._terms: dict[bytes, _Terms] = {}
+        # Zones of catalogs that there are, those that are to be seen to, and why, and versions of catalogs that are being read.
+        self._fromCatalogs: set[bytes] = set()
+        self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
+        self._versions: dict[bytes, Version] = {}
+        # Zones that are being left, and whether they are to be forgotten.
+        self._leaving: dict[bytes, bool] = {}
+        self._turn: IDelayedCall | None = None
+        self._settled = 0
+        self._stopped = False
+        self._ended: Deferred[None] | None = None
         self._keys = Keys()
         self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
         self.notifying = Notifying(reactor, today=today)
@@ -145,12 +175,20 @@ class Replication:
         @raise BadDescription: something cannot be used; nothing has changed then.
         """
         zones = list(zones)
-        self.cataloging.check(zones)
+        self.cataloging.check([zone for zone in zones if not zone.plain])
         for zone in zones:
-            if _termsOf(zone, keys).primaries and self.secondaries is None:
+            if not zone.plain and _termsOf(zone, keys).primaries and self.secondaries is None:
                 raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
         self._keys = keys
-        self._settle(self.cataloging.adopt(zones))
+        steps = self.cataloging.adopt(zones)
+        said = self.cataloging.said
+        for apex in [apex for apex in self._terms if apex not in said and apex not in self._fromCatalogs]:
+            self._arrange(apex)
+        for apex, zone in said.items():
+            # Of the others, a hundred thousand perhaps, there is nothing to be known here but that they are there.
+            if not zone.plain or apex in self._terms:
+                self._arrange(apex)
+        self._settle(steps)
         for apex in self.cataloging.followed:
             place = self._zones.at(apex)
             served = None if place is None else place.served()
@@ -158,29 +196,122 @@ class Replication:
                 self._catalogued(served.current)
         self._produce()
 
+    # -- zones of catalogs, in short turns
+
     def _settle(self, steps: list[Step]) -> None:
         """
         Have those zones that there are, and forget all about those that a catalog has taken away.
         """
-        keys = self._keys
-        gone = {step.member.apex for step in steps if step.kind in ("remove", "reset")}
-        again = {step.member.apex for step in steps if step.kind == "reset"}
-        zones = self.cataloging.zones
-        if self.secondaries is not None:
-            for apex in gone - ({zone.name for zone in zones} - again):
-                if self.secondaries.at(apex) is None:
-                    # An earlier process kept it.
-                    self.secondaries.erase(apex)
-        if not again:
-            self._have(zones, keys, gone)
+        for step in steps:
+            apex = step.member.apex
+            before = self._pending.get(apex)
+            # It is looked at anew when its turn comes; what is to be forgotten of it stays to be.
+            reset, gone = step.kind == "reset", step.kind in ("remove", "reset")
+            self._pending[apex] = (step, (reset, gone) if before is None else (reset or before[1][0], gone or before[1][1]))
+        if self._turn is None:
+            self._settleSome()
+
+    def _settleSome(self) -> None:
+        self._turn = None
+        for apex in list(islice(self._pending, int(STARTS.default))):
+            step, (reset, gone) = self._pending.pop(apex)
+            zone, catalog = nameToText(step.member.name), nameToText(step.catalog)
+            _log.info("{kind} {zone} of catalog {catalog}", kind=step.kind, zone=zone, catalog=catalog)
+            try:
+                self._arrange(apex, gone=gone, reset=reset)
+            except Exception:
+                # A mistake about one must not cost the others their turn.
+                _log.failure("while seeing to {zone} of a catalog", zone=zone)
+            self._settled += 1
+        if self._pending:
+            if not self._stopped:
+                self._turn = self._reactor.callLater(0, self._settleSome)
+        elif self._settled >= _MANY:
+            # They stay, and to go through all of them in search of garbage takes longer than a turn may.
+            self._settled = 0
+            gc.freeze()
+
+    def _arrange(self, apex: bytes, *, gone: bool = False, reset: bool = False) -> None:
+        """
+        Treat a zone as is said of it now.
+
+        @param gone: a catalog has taken it away: what is kept of it is to be forgotten, unless it is fetched otherwise.
+        @param reset: what is kept of it is to be forgotten, and all to begin anew.
+        """
+        if apex in self._leaving:
+            # When it has gone; what is said then counts.
+            self._leaving[apex] = self._leaving[apex] or gone
             return
-        leaving = self._have([zone for zone in zones if zone.name not in again], keys, gone)
-        gatherResults(leaving, consumeErrors=True).addCallback(lambda _: self._have(self.cataloging.zones, keys))
+        zone = self.cataloging.zoneAt(apex)
+        terms = None if zone is None else _termsOf(zone, self._keys)
+        self._terms.pop(apex, None)
+        self._fromCatalogs.discard(apex)
+        if terms is not None and terms is not _USUAL:
+            self._terms[apex] = terms
+        if zone is not None and apex not in self.cataloging.said:
+            self._fromCatalogs.add(apex)
+        self.notifying.targets(apex, () if terms is None else terms.notify)
+        if self.secondaries is None:
+            return
+        primaries = [] if terms is None else terms.primaries
+        known = self.secondaries.at(apex)
+        if known is not None and (reset or not primaries):
+            self._leaving[apex] = False
+            if zone is None or reset:
+                self._zones.remove(apex)
+            leaving = self.secondaries.remove(apex, forget=gone or reset)
+            leaving.addBoth(self._left, apex)
+            return
+        if known is None and (reset or (gone and not primaries)):
+            # An earlier process kept it.
+            self.secondaries.erase(apex)
+        if zone is None or terms is None or not primaries:
+            return
+        if known is None:
+            self._zones.expect(apex)
+            self.secondaries.add(zone.apexName, primaries, terms.notices, digest=terms.digest)
+        else:
+            known.digest = terms.digest
+            known.follow(primaries, terms.notices)
+
+    def _left(self, result: object, apex: bytes) -> None:
+        gone = self._leaving.pop(apex)
+        if isinstance(result, Failure):
+            _log.failure("a zone could not be left", failure=result)
+        if not self._stopped:
+            self._arrange(apex, gone=gone)
+        elif self._ended is not None and not self._leaving:
+            self._ended.callback(None)
 
     def _catalogued(self, version: Version) -> None:
-        steps = self.cataloging.changed(version)
-        if steps:
-            self._settle(steps)
+        """
+        Go over to another version of a catalog, if this is one. Reading it may take long: that is done aside, one after the other.
+        """
+        apex = version.apex
+        if apex in self.cataloging.followed:
+            reading = apex in self._versions
+            self._versions[apex] = version
+            if not reading:
+                Deferred.fromCoroutine(self._follow(apex)).addErrback(lambda failure: _log.failure("while following a catalog", failure))
+
+    async def _follow(self, apex: bytes) -> None:
+        reactor = self._reactor
+        try:
+            while not self._stopped:
+                version = self._versions[apex]
+                try:
+                    catalog = await inThread(reactor, partial(Catalog.fromVersion, version, former=self.cataloging.catalogs.catalog(apex)))
+                except BadZone as wrong:
+                    self.cataloging.breaks(apex, wrong)
+                else:
+                    steps, lines = self.cataloging.follow(catalog)
+                    await inThread(reactor, partial(self.cataloging.write, lines))
+                    if not self._stopped:
+                        self._settle(steps)
+                if self._versions[apex] is version:
+                    return
+        finally:
+            del self._versions[apex]
 
     def _produce(self) -> None:
         """
@@ -197,38 +328,6 @@ class Replication:
                     zone.replace(version)
                 self._zones.put(zone, now=self._today())
                 self.changed(version)
-
-    def _have(self, zones: Iterable[ZoneSettings], keys: Keys, gone: Collection[bytes] = ()) -> list[Deferred[None]]:
-        """
-        @param gone: zones that are to be forgotten altogether.
-
-        @return: each fires when one zone that goes is gone.
-        """
-        leaving: list[Deferred[None]] = []
-        wanted = {zone.name: (zone, _termsOf(zone, keys)) for zone in zones}
-        fetched = {apex for apex, (_, terms) in wanted.items() if terms.primaries}
-        if fetched and self.secondaries is None:
-            raise BadDescription(f"zone {nameToText(min(fetched))}: a folder is needed to keep it in; say which with state")
-        before, self._terms = self._terms, {apex: terms for apex, (_, terms) in wanted.items()}
-        for apex in {*before, *wanted}:
-            self.notifying.targets(apex, wanted[apex][1].notify if apex in wanted else ())
-        secondaries = self.secondaries
-        if secondaries is None:
-            return leaving
-        for apex in [apex for apex, terms in before.items() if terms.primaries and apex not in fetched]:
-            leaving.append(secondaries.remove(apex, forget=apex in gone))
-            if apex not in wanted:
-                self._zones.remove(apex)
-        for apex in sorted(fetched):
-            terms = wanted[apex][1]
-            known = secondaries.at(apex)
-            if known is None:
-                self._zones.expect(apex)
-                secondaries.add(wanted[apex][0].apexName, terms.primaries, terms.notices, digest=terms.digest)
-            else:
-                known.digest = terms.digest
-                known.follow(terms.primaries, terms.notices)
-        return leaving
 
     def expires(self, apex: bytes) -> float | None:
         """
@@ -279,7 +378,14 @@ class Replication:
         """
         @return: fires when nothing is under way any more.
         """
+        self._stopped = True
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         stopping = [self.notifying.stop()]
+        if self._leaving:
+            self._ended = Deferred()
+            stopping.append(self._ended)
         if self.secondaries is not None:
             stopping.append(self.secondaries.stop())
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)

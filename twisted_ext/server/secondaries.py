@@ -5,19 +5,20 @@ All the zones of a server that are other servers'.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from random import random
 from time import time
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.children import runModule
 from twisted_ext.server.holding import Holding
 from twisted_ext.server.keys import Grants, RemoteServer
-from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBES, TRANSFERS_IN
+from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.server.slots import Slots
 
@@ -75,6 +76,8 @@ class Secondaries:
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
+        self._starting: deque[Secondary] = deque()
+        self._turn: IDelayedCall | None = None
         self._running = False
 
     def __len__(self) -> int:
@@ -97,8 +100,23 @@ class Secondaries:
         """
         zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
         if self._running:
-            zone.start()
+            self._begin([zone])
         return zone
+
+    def _begin(self, zones: Iterable[Secondary]) -> None:
+        """
+        Have zones start, so many in a turn of the reactor that others get theirs.
+        """
+        self._starting.extend(zones)
+        if self._turn is None:
+            self._startSome()
+
+    def _startSome(self) -> None:
+        self._turn = None
+        for _ in range(min(len(self._starting), int(STARTS.default))):
+            self._starting.popleft().start()
+        if self._starting:
+            self._turn = self.reactor.callLater(0, self._startSome)
 
     def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
         """
@@ -125,14 +143,17 @@ class Secondaries:
         Begin with all of them.
         """
         self._running = True
-        for zone in list(self._zones.values()):
-            zone.start()
+        self._begin(self._zones.values())
 
     def stop(self) -> Deferred[None]:
         """
         @return: fires when nothing is under way.
         """
         self._running = False
+        self._starting.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         return gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True).addCallback(lambda _: None)
 
     async def gather(self, apexName: bytes, spool: str, image: str) -> None:

@@ -87,7 +87,8 @@ class Secondary:
         self._plain: set[str] = set()
         # What is done in a thread ends by itself alone.
         self._thread: Deferred[None] | None = None
-        self._stopped = False
+        self._running = False
+        self._ended = False
 
     @property
     def journal(self) -> Journal | None:
@@ -109,6 +110,9 @@ class Secondary:
         """
         Serve what is held, if that is still good, and look for what is new.
         """
+        if self._ended:
+            return
+        self._running = True
         now = self._today()
         try:
             held = self._holding.restore()
@@ -128,7 +132,8 @@ class Secondary:
         """
         @return: fires when nothing is under way any more.
         """
-        self._stopped = True
+        self._ended = True
+        self._running = False
         self._disarm()
         flight, thread = self._flight, self._thread
         ending: list[Deferred[None]] = []
@@ -184,7 +189,7 @@ class Secondary:
         """
         now = self._today()
         refreshing = self.refreshing
-        if self._stopped or not refreshing.isNews(serial):
+        if not self._running or not refreshing.isNews(serial):
             return
         # Whatever is sent in a primary's name is no reason to fetch again and again what cannot be had.
         soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is State.CURRENT else _FAILED)
@@ -218,7 +223,7 @@ class Secondary:
         """
         Look for what is new, whatever the time.
         """
-        step = self.refreshing.notified(self._today())
+        step = self.refreshing.notified(self._today()) if self._running else None
         if step is not None:
             self._take(step)
 
@@ -229,7 +234,7 @@ class Secondary:
         See what is due, and come back when something will be.
         """
         self._timer = None
-        if self._stopped:
+        if not self._running:
             return
         serving = self.refreshing.serving
         step = self.refreshing.wake(self._today())
@@ -243,7 +248,7 @@ class Secondary:
     def _arm(self) -> None:
         self._disarm()
         at = self.refreshing.wakeAt()
-        if at is not None and not self._stopped:
+        if at is not None and self._running:
             wait = min(max(0.0, at - self._today()), _LONGEST)
             self._timer = self._all.reactor.callLater(wait, self._look)
 
@@ -267,17 +272,17 @@ class Secondary:
         """
         Do what has been decided, and what that leads to, one after the other.
         """
-        if self._flight is None and not self._stopped:
+        if self._flight is None and self._running:
             flight = Deferred.fromCoroutine(self._run(step))
             if not flight.called:
                 self._flight = flight
-            flight.addErrback(lambda failure: None if isinstance(failure.value, CancelledError) else _log.failure("a bug", failure))
+            flight.addErrback(_given)
         self._arm()
 
     async def _run(self, first: Step) -> None:
         step: Step | None = first
         try:
-            while step is not None and not self._stopped:
+            while step is not None and self._running:
                 remote = self.primaries[step.primary % len(self.primaries)]
                 # The zone may expire meanwhile.
                 self._arm()
@@ -446,6 +451,17 @@ class Secondary:
 
     def __repr__(self) -> str:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
+
+
+def _given(failure: Failure) -> None:
+    """
+    What was under way has been given up, or should not have failed.
+    """
+    if isinstance(failure.value, CancelledError):
+        # Its frames know it, and it knows its frames: ten thousand such circles are much to be found.
+        failure.value.__traceback__ = None
+    else:
+        _log.failure("a bug", failure)
 
 
 def _ended(result: object, ended: Deferred[None]) -> None:

@@ -4,7 +4,7 @@ How much may be under way at a time, so that no server among those asked takes a
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 
 from twisted.internet.defer import Deferred
 
@@ -28,7 +28,7 @@ class Slots:
         self._each = max(1, most - most // 4)
         self._taken: Counter[str] = Counter()
         # The server whose turn is next stands first.
-        self._waiting: dict[str, deque[Deferred[None]]] = {}
+        self._waiting: dict[str, dict[Deferred[None], None]] = {}
 
     def acquire(self, server: str) -> Deferred[None]:
         """
@@ -37,7 +37,7 @@ class Slots:
         @return: fires when it is there; to be given back with L{release} then. Cancelling it gives up waiting.
         """
         waiting: Deferred[None] = Deferred(lambda deferred: self._leave(server, deferred))
-        self._waiting.setdefault(server, deque()).append(waiting)
+        self._waiting.setdefault(server, {})[waiting] = None
         self._go()
         return waiting
 
@@ -54,7 +54,7 @@ class Slots:
     def _leave(self, server: str, deferred: Deferred[None]) -> None:
         waiting = self._waiting.get(server)
         if waiting is not None and deferred in waiting:
-            waiting.remove(deferred)
+            del waiting[deferred]
             if not waiting:
                 del self._waiting[server]
 
@@ -64,7 +64,8 @@ class Slots:
             if server is None:
                 return
             waiting = self._waiting.pop(server)
-            first = waiting.popleft()
+            first = next(iter(waiting))
+            del waiting[first]
             if waiting:
                 self._waiting[server] = waiting
             self.running += 1
