@@ -5,12 +5,14 @@ Tests of the memory of replies.
 from __future__ import annotations
 
 from struct import pack
+from unittest.mock import patch
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fastlane.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
+from twisted_ext.fastlane import table as module
 from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.epochs import Epoch
 from twisted_ext.fastlane.shape import shapeOf
@@ -127,6 +129,39 @@ class TableTests(SynchronousTestCase):
         self.table.offer(query, replyOf(query, self.epoch))
         self.table.drop(query[2:])
         self.assertIsNone(self.table.find(query[2:]))
+
+    def test_letGo(self) -> None:
+        """
+        Very many replies are not let go of at once, which would take a quarter of a second, but with those that are kept from then on: when
+        everything is forgotten, and when the older half is. If they were at once, nothing would be left of them.
+        """
+        count = 3000
+        queries = [queryOf(b"\x05n%04d\x00" % number) for number in range(count)]
+
+        def fill() -> None:
+            for query in queries:
+                self.table.offer(query, replyOf(query, self.epoch))
+
+        for atOnce in (False, True):
+            with patch.object(module, "_AT_ONCE", 10**9 if atOnce else 1000):
+                fill()
+                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.table.clear()
+                self.assertEqual((len(self.table), self.table.octets, self.table.again(queries[0], 1.0)), (0, 0, None))
+                self.assertEqual(self.table.spent, 0 if atOnce else count)
+                fill()
+                self.assertIsNotNone(self.table.again(queries[0], 1.0))
+                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.table.clear()
+                fill()
+        self.table = Table(2 * self.table.octets // 2, sights=0)
+        most = 0
+        for number in range(4 * count):
+            query = queryOf(b"\x05m%04d\x00" % number)
+            self.table.offer(query, replyOf(query, self.epoch))
+            most = max(most, len(self.table) + self.table.spent)
+        self.assertGreater(most, 0)
+        self.assertLessEqual(most, count + 10)
 
 
 class ShapeTests(SynchronousTestCase):

@@ -154,6 +154,11 @@ class Entry:
         return True
 
 
+#: Replies that are let go of in one go, and how many with each one that is kept where there are more.
+_AT_ONCE: Final = 1000
+_LET_GO: Final = 4
+
+
 class Table:
     """
     The replies for one class of clients.
@@ -167,7 +172,7 @@ class Table:
 
     __slots__ = (
         "find", "quick", "echo", "_seen", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "_stream", "_shaped",
-        "_shown",
+        "_shown", "_spent",
     )  # fmt: skip
 
     def __init__(
@@ -192,6 +197,8 @@ class Table:
         self._young: dict[bytes, Entry] = {}
         self._old: dict[bytes, Entry] = {}
         self._youngOctets = self._oldOctets = 0
+        # What is of no use any more: to let go of a hundred thousand replies at once takes a quarter of a second.
+        self._spent: list[dict[bytes, Entry]] = []
         self.find: Callable[[bytes], Entry | None] = self._young.get
         self.quick: dict[bytes, bytes] = {}
         self._seen = Epoch.changes
@@ -317,6 +324,7 @@ class Table:
 
     def _put(self, key: bytes, entry: Entry) -> None:
         if self._youngOctets + entry.octets > self._most:
+            self._discard(self._old)
             self._old = self._young
             self._oldOctets = self._youngOctets
             self._young = {}
@@ -326,6 +334,23 @@ class Table:
             self.quick.clear()
         self._young[key] = entry
         self._youngOctets += entry.octets
+        if self._spent:
+            spent = self._spent[-1]
+            for _ in range(min(_LET_GO, len(spent))):
+                spent.popitem()
+            if not spent:
+                self._spent.pop()
+
+    @property
+    def spent(self) -> int:
+        """
+        How many replies take room although they are of no use any more. With each one that is kept some of them go.
+        """
+        return sum([len(spent) for spent in self._spent])
+
+    def _discard(self, entries: dict[bytes, Entry]) -> None:
+        if len(entries) > _AT_ONCE:
+            self._spent.append(entries)
 
     def drop(self, key: bytes) -> None:
         """
@@ -346,6 +371,8 @@ class Table:
         Forget everything.
         """
         self.quick.clear()
-        self._young.clear()
-        self._old.clear()
+        self._discard(self._young)
+        self._discard(self._old)
+        self._young, self._old = {}, {}
+        self.find = self._young.get
         self._youngOctets = self._oldOctets = 0
