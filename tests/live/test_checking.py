@@ -72,6 +72,6 @@ def test_refused(tmp_path: Path) -> None:
         if theirs and not report.fatal:
             assert report.warnings
             others.add(name)
-    # None of these keeps anybody from the rest of the zone: servers of the zone itself without an address, DS records where nobody looks
-    # for them, and what a wildcard delegates.
-    assert others == {"target-missing", "ds-place", "ns-wildcard"}
+    # None of these keeps anybody from the rest of the zone: servers of the zone itself without an address, a resolver that cannot be asked,
+    # and what a wildcard delegates.
+    assert others == {"target-missing", "svcb-dns", "ns-wildcard"}

@@ -4,6 +4,7 @@ Tests of semantic checks.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.plain import versionOf
 from tests.zone.signing import BEGIN, END, signed
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
 from twisted_ext.zone.checking import check
@@ -72,6 +74,8 @@ WRONG: Final = (
     ("web A 192.0.2.80", "repeated", "web.example.org."),
     ("x DS 1 13 2 " + 64 * "0", "ds-place", "x.example.org."),
     ("@ DS 1 13 2 " + 64 * "0", "ds-apex", "example.org."),
+    ("x CDS 1 13 9 00", "cds-values", "x.example.org."),
+    ("x SVCB 1 web dohpath=/q", "svcb-dns", "x.example.org."),
     ("x DNSKEY 257 3 13 AAAA", "dnskey-place", "x.example.org."),
     ("away.example.com. A 192.0.2.1", "outside", ""),
     ("x A 192.0.2", "syntax", ""),
@@ -125,6 +129,54 @@ class CheckingTests(SynchronousTestCase):
         for lines, name, _ in WRONG:
             others = set(vetted(SOUND + lines + "\n").report.counts) - {name} - together.get(name, set())
             self.assertLessEqual(others, {"nsec-missing", "dnskey-missing", "reading", "cname-dangling"}, lines)
+
+    def test_resolvers(self) -> None:
+        """
+        How a resolver is to be asked has to be said (RFC 9461, sections 4 and 5), by a template with the variable dns where it is HTTP.
+        """
+        for owner, parameters, wrong in (
+            ("_dns", "dohpath=/{?dns}", True),
+            ("_dns", "alpn=h2", True),
+            ("_8443._dns.ns1", "alpn=h3,dot", True),
+            ("_dns", "alpn=dot", False),
+            ("_8443._dns", "alpn=h2 dohpath=/q{?dns}", False),
+            ("x_dns", "alpn=h2", False),
+            ("x._dns", "alpn=h2", False),
+            *[("x", f'alpn=h2 dohpath="{path}"', False) for path in ("/q?a=b{&x*,dns:9}", "/%20{dns*}", "/\\195\\164{?dns}")],
+            *[("x", f'alpn=h2 dohpath="{path}"', True) for path in ("q{?dns}", "/q{?xdns}", "/{?dns", "/{??dns}", "/%a{?dns}")],
+            ("x", "alpn=h2 dohpath=/{?dns:0}", True),
+        ):
+            counts = vetted(SOUND + f"{owner} SVCB 1 web {parameters}\n{owner} SVCB 0 web\n").report.counts
+            self.assertEqual("svcb-dns" in counts, wrong, (owner, parameters))
+
+    def test_announced(self) -> None:
+        """
+        Keys are announced to the zone above by CDS and CDNSKEY records that agree and are of the zone's own keys, or taken back by both.
+        """
+        key, other = "257 3 13 " + 84 * "A" + "AA==", "257 3 13 " + 84 * "B" + "AA=="
+        digests = {}
+        for text in (key, other):
+            rdata = rdataFromText(48, text)
+            digest = hashlib.sha256(nameFromText("example.org.") + rdata).hexdigest()
+            digests[text] = f"1 13 2 {digest}"
+        good, bad = digests[key], digests[other]
+        for lines, count in (
+            ((f"CDS {good}",), 0),
+            ((f"CDNSKEY {key}",), 0),
+            ((f"CDS {good}", f"CDNSKEY {key}"), 0),
+            ((f"CDS {good}", "CDS 1 13 9 00"), 0),
+            (("CDS 0 0 0 00", "CDNSKEY 0 3 0 AA=="), 0),
+            (("CDS 0 0 0 00",), 0),
+            (("CDS 0 0 0 00", f"CDNSKEY {key}"), 1),
+            (("CDS 0 0 0 00", f"CDS {good}"), 1),
+            ((f"CDS {bad}",), 1),
+            ((f"CDNSKEY {other}",), 1),
+            ((f"CDS {good}", f"CDNSKEY {key}", f"CDNSKEY {other}"), 1),
+            ((f"CDS {bad}", f"CDNSKEY {key}"), 2),
+        ):
+            text = SOUND + f"@ DNSKEY {key}\n" + "".join([f"@ {line}\n" for line in lines])
+            self.assertEqual(vetted(text).report.counts.get("cds-values", 0), count, lines)
+        self.assertEqual(vetted(SOUND + f"@ CDS {good}\n").report.counts.get("cds-values", 0), 1)
 
     def test_besideAlias(self) -> None:
         """

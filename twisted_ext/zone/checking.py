@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.announcing import DNSSEC_ANNOUNCED, announcedAt, announcedKeys
 from twisted_ext.zone.delegating import cutAbove
 from twisted_ext.zone.findings import Report
 from twisted_ext.zone.limits import CHECKED_ALIASES
@@ -52,7 +53,10 @@ _ADDRESSES: Final = frozenset((_A, _AAAA))
 _BESIDE_CNAME: Final = frozenset((_CNAME, 24, 30, _RRSIG, 47, _NSEC3))
 
 #: A single record of one of these types, at a name of which nothing else is said, has nothing that could be wrong.
-_HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 64, 65, 99, 256, 257))
+_HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 99, 256, 257))
+
+#: SVCB, HTTPS.
+_SERVICES: Final = frozenset((64, 65))
 
 #: Nodes between two reports of progress.
 _STEP: Final = 16_384
@@ -158,6 +162,7 @@ class _Checking:
         if servers is None:
             self.say("ns", version.apexName, "the apex has no NS records; give it one for each server of the zone")
         self._startOfAuthority(version.soa)
+        announcedKeys(node, self.say)
         self._look(node)
 
     def _startOfAuthority(self, soa: RRSet) -> None:
@@ -205,6 +210,10 @@ class _Checking:
                 self._hosts(node, rrset)
             elif rrType == _SOA and node.key:
                 self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", _SOA)
+            elif rrType in _SERVICES:
+                announcedAt(node, rrset, self.say)
+            elif rrType in DNSSEC_ANNOUNCED and node.key:
+                self.say("cds-values", rrset.name, "keys are announced at the apex only; the zone above looks nowhere else", rrType)
             elif rrType == _DNSKEY and node.key:
                 self.say("dnskey-place", rrset.name, "keys below the apex are of no use", _DNSKEY)
             elif rrType == _DS and node.key and not flags & CUT:

@@ -46,6 +46,8 @@ CHECKS: Final = {
     "soa-values": (WARNING, "secondaries ask again within sensible times (RFC 1912, section 2.2), and somebody can be written to"),
     "ds-apex": (FATAL, "the apex has no DS and DELEG records (RFC 4035, section 2.4)"),
     "ds-place": (WARNING, "DS records stand at delegations only (RFC 4035, section 2.4)"),
+    "cds-values": (WARNING, "CDS and CDNSKEY records stand at the apex and announce the same of its keys (RFC 7344, section 4)"),
+    "svcb-dns": (WARNING, "SVCB records of resolvers say how these are asked (RFC 9461, sections 4 and 5)"),
     "dnskey-place": (WARNING, "DNSKEY records stand at the apex only (RFC 4035, section 2.1)"),
     "dnskey-missing": (WARNING, "a signed zone has its keys at the apex (RFC 4035, section 2.1)"),
     "dnskey-values": (WARNING, "keys are for zones, of protocol 3, of an algorithm that is in use (RFC 4034, section 2.1; RFC 8624)"),

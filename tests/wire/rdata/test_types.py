@@ -248,6 +248,21 @@ class LazyTests(SynchronousTestCase):
             self.assertIsNone(layoutOf(number))
         self.assertEqual(len(declared), before)
 
+    def test_leniently(self) -> None:
+        """
+        What others take is taken, and written in the usual form.
+        """
+        for name, text, usual in (
+            ("LOC", "0 0 0. N 0 0 1.5 E 0.m 1.m", "0 0 0.000 N 0 0 1.500 E 0.00m 1.00m 10000.00m 10.00m"),
+            ("NXT", ". ( 1 127 )", ". A TYPE127"),
+            ("GPOS", '"" "" ""', '"" "" ""'),
+            ("ATMA", "+1.908.555.1212", "+19085551212"),
+            ("WKS", "192.0.2.1 tcp tcpmux", "192.0.2.1 6 1"),
+            ("EID", "ab CD", "ABCD"),
+        ):
+            number = typeNumber(name) or 0
+            self.assertEqual(rdataToText(number, rdataFromText(number, text)), usual)
+
     def test_ownType(self) -> None:
         """
         A class with a number of its own is all that a new type takes.

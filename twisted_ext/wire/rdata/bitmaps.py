@@ -5,6 +5,7 @@ Sets of record types as windows of bits (RFC 4034, section 4.1.2).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.fields import Field
@@ -14,9 +15,14 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["TypeBits", "typeNumbersFrom"]
 
+#: Digits of numbers up to 127.
+_DIGITS: Final = 3
 
-def typeNumbersFrom(tokens: Tokens) -> tuple[int, ...]:
+
+def typeNumbersFrom(tokens: Tokens, *, numbered: bool = False) -> tuple[int, ...]:
     """
+    @param numbered: numbers may stand for types as well.
+
     @return: the types that the words left name, in order.
 
     @raise BadRecord: a word is no record type.
@@ -24,7 +30,7 @@ def typeNumbersFrom(tokens: Tokens) -> tuple[int, ...]:
     numbers: set[int] = set()
     while tokens.more():
         text = tokens.take("a record type")
-        number = typeNumber(text)
+        number = int(text) if numbered and text.isascii() and text.isdigit() and len(text) <= _DIGITS else typeNumber(text)
         if number is None:
             raise tokens.bad(text, "a record type")
         numbers.add(number)

@@ -146,7 +146,7 @@ class _OldBits(Field[tuple[int, ...]]):
         return bytes(bits)
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[int, ...]:
-        return typeNumbersFrom(tokens)
+        return typeNumbersFrom(tokens, numbered=True)
 
     def toText(self, value: Iterable[int], before: Sequence[object]) -> str:
         return " ".join([typeName(number) for number in value])

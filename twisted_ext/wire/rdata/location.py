@@ -31,7 +31,8 @@ class GPOS(Rdata):
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
         for field, value in zip(cls.fields, values, strict=True):
-            if not _DECIMAL.fullmatch(cast(bytes, value)):
+            # Empty is what somebody writes who does not know.
+            if value and not _DECIMAL.fullmatch(cast(bytes, value)):
                 return f"{field.name} is not a decimal number"
         return ""
 
@@ -43,8 +44,8 @@ _ZERO: Final = 1 << 31
 _DEPTH: Final = 10_000_000
 
 _WHOLE: Final = re.compile("[0-9]{1,3}")
-_SECONDS: Final = re.compile(r"([0-9]{1,2})(?:\.([0-9]{1,3}))?")
-_METERS: Final = re.compile(r"(-?)([0-9]{1,8})(?:\.([0-9]{1,2}))?m?")
+_SECONDS: Final = re.compile(r"([0-9]{1,2})(?:\.([0-9]{0,3}))?")
+_METERS: Final = re.compile(r"(-?)([0-9]{1,8})(?:\.([0-9]{0,2}))?m?")
 
 
 def _fromPower(octet: int) -> int:

@@ -163,7 +163,7 @@ _DIGITS: Final = re.compile(rb"[0-9]+")
 
 class _ATMAddress(Field[bytes]):
     """
-    Digits behind C{+}, or octets in hex with dots anywhere, as the format before says.
+    Digits behind C{+}, or octets in hex, with dots between, as the format before says.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -203,6 +203,8 @@ class ATMA(Rdata):
         expected = "an address such as +1.908.555.1212, or 40 digits in hex,"
         text = tokens.take(expected)
         digits = text.replace(".", "")
+        if ".." in text or text.endswith(".") or text.removeprefix("+").startswith("."):
+            raise tokens.bad(text, expected)
         if text.startswith("+"):
             if not (digits[1:].isascii() and digits[1:].isdigit()):
                 raise tokens.bad(text, expected)
