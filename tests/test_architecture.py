@@ -28,7 +28,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "_version errors limits",
         "wire",
         "answers",
-        "cache dnssec recursion fastlane metrics pacing ranges",
+        "cache dnssec recursion fastlane metrics pacing ranges services",
         "zone",
         "interfaces",
         "transport",

@@ -39,6 +39,7 @@ __all__ = [
     "Resolver",
     "Result",
     "ThreadedResolver",
+    "bindingTargets",
     "createResolver",
     "explain",
     "getHostByName",
@@ -124,12 +125,19 @@ __all__ = [
     "lookupX25",
     "lookupZONEMD",
     "lookupZone",
+    "mailTargets",
+    "numberURIs",
     "query",
     "resolverFromSource",
     "resolverFromString",
     "reverseName",
+    "rewrittenTargets",
+    "rewrittenURIs",
+    "serverTargets",
     "sourceFromResolver",
     "theResolver",
+    "tlsaOf",
+    "urisOf",
 ]
 
 moduleProvides(IResolver, IResolverSimple)
@@ -311,6 +319,43 @@ lookupRESINFO = _asking("lookupRESINFO")
 lookupWALLET = _asking("lookupWALLET")
 lookupTA = _asking("lookupTA")
 lookupDLV = _asking("lookupDLV")
+
+
+if TYPE_CHECKING:
+    from twisted_ext.edges.services import (
+        bindingTargets,
+        mailTargets,
+        numberURIs,
+        rewrittenTargets,
+        rewrittenURIs,
+        serverTargets,
+        tlsaOf,
+        urisOf,
+    )
+else:
+
+    def _finding(function):
+        """
+        @return: the function of L{twisted_ext.edges.services}, imported when it is first called.
+        """
+
+        def find(*args, **kwargs):
+            from twisted_ext.edges import services
+
+            return getattr(services, function)(*args, **kwargs)
+
+        find.__name__ = find.__qualname__ = function
+        find.__doc__ = f"See twisted_ext.edges.services.{function}."
+        return find
+
+    bindingTargets = _finding("bindingTargets")
+    mailTargets = _finding("mailTargets")
+    numberURIs = _finding("numberURIs")
+    rewrittenTargets = _finding("rewrittenTargets")
+    rewrittenURIs = _finding("rewrittenURIs")
+    serverTargets = _finding("serverTargets")
+    tlsaOf = _finding("tlsaOf")
+    urisOf = _finding("urisOf")
 
 
 def __getattr__(name: str) -> object:

@@ -21,6 +21,8 @@ __all__ = [
     "Unreachable",
     "TimedOut",
     "ServerFailed",
+    "NotOffered",
+    "UnusableRecords",
     "PolicyFault",
     "Refused",
     "BudgetSpent",
@@ -157,6 +159,18 @@ class ServerFailed(PeerFault):
     """
 
     reply: object = None
+
+
+class NotOffered(PeerFault):
+    """
+    The domain says itself that it does not offer the service.
+    """
+
+
+class UnusableRecords(PeerFault):
+    """
+    There are records for the service, but none that leads anywhere.
+    """
 
 
 class PolicyFault(DNSFault):

@@ -22,12 +22,14 @@ from twisted_ext.errors import (
     CallerFault,
     Closed,
     DNSFault,
+    NotOffered,
     Refused,
     ServerFailed,
     TimedOut,
     TrustFault,
     Unknown,
     Unreachable,
+    UnusableRecords,
 )
 from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.names import nameToText
@@ -44,6 +46,8 @@ __all__ = [
     "DomainError",
     "NoAddressError",
     "ResolverError",
+    "ServiceNotAvailable",
+    "UnusableService",
     "denialFrom",
     "errorFor",
     "errorFromAnswer",
@@ -115,6 +119,18 @@ class DNSServerError(LookupFailed, error.DNSServerError):
     """
 
 
+class ServiceNotAvailable(DomainError):
+    """
+    The domain says itself that it does not offer the service: its only target is the root (RFC 2782; RFC 7505; RFC 9460, section 2.5.1).
+    """
+
+
+class UnusableService(DNSServerError):
+    """
+    There are records for the service, but none that leads anywhere.
+    """
+
+
 class DNSNameError(LookupFailed, error.DNSNameError):
     """
     There is no such name (NXDOMAIN).
@@ -170,6 +186,8 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
     (Refused, DNSQueryRefusedError),
     (Unknown, DomainError),
     (Closed, ResolverError),
+    (NotOffered, ServiceNotAvailable),
+    (UnusableRecords, UnusableService),
     (Unreachable, DNSServerError),
     (BadMessage, DNSServerError),
     (BudgetSpent, DNSServerError),

@@ -1,0 +1,256 @@
+"""
+Look-ups that one leads to the next: to the end of aliases, and from rule to rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
+from twisted_ext.edges.deadlines import Timeout
+from twisted_ext.errors import DNSFault, UnusableRecords
+from twisted_ext.services.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
+from twisted_ext.services.targets import Target, hostOf
+from twisted_ext.services.weighing import Shuffling
+from twisted_ext.wire import rrtypes
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.edges.names import NamesResolver
+    from twisted_ext.services.rewriting import Rule
+
+__all__ = ["Asking", "Found", "Walk", "about"]
+
+
+def resolverOf(resolver: object) -> NamesResolver:
+    """
+    @return: what to ask: what was given, or the resolver of this process.
+    """
+    from twisted_ext.client import getResolver, resolverFromString
+    from twisted_ext.edges.adapting import resolverFromSource
+    from twisted_ext.edges.install import globalReactor
+    from twisted_ext.edges.names import NamesResolver
+    from twisted_ext.interfaces import IAnswerSource
+
+    if resolver is None:
+        return getResolver()
+    if isinstance(resolver, NamesResolver):
+        return resolver
+    if isinstance(resolver, str):
+        return resolverFromString(globalReactor(), resolver)
+    return resolverFromSource(IAnswerSource(resolver))
+
+
+class Found:
+    """
+    What a look-up gave.
+
+    @ivar owner: whose records these are: the name asked for, or where its aliases lead.
+    @ivar rdatas: their data.
+    @ivar aliases: how many there were.
+    @ivar answer: the last answer.
+    """
+
+    __slots__ = ("owner", "rdatas", "aliases", "answer")
+
+    def __init__(self, owner: bytes, rdatas: tuple[bytes, ...], aliases: int, answer: Answer) -> None:
+        self.owner = owner
+        self.rdatas = rdatas
+        self.aliases = aliases
+        self.answer = answer
+
+
+class Asking:
+    """
+    The look-ups of one call, which have one deadline.
+    """
+
+    def __init__(self, resolver: object, timeout: Timeout, authenticData: bool = False) -> None:
+        self._resolver = resolverOf(resolver)
+        context = self._resolver.contextFor(timeout)
+        self._context = QueryContext(context.deadline, waits=context.waits, authenticData=authenticData)
+
+    async def records(self, name: bytes, rrType: int) -> Found:
+        """
+        @return: what there is, which may be nothing.
+
+        @raise LookupFailed: nothing is known.
+        """
+        asked = Question(name, rrType)
+        seen: set[bytes] = set()
+        while True:
+            question = Question(name, rrType)
+            try:
+                answer = await self._resolver.ask(question, self._context)
+            except DNSFault as fault:
+                raise errorFromFault(fault, asked) from fault
+            if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
+                raise errorFromAnswer(asked, answer)
+            aliases = {each.name.lower(): each.rdatas[0] for each in answer.answer if each.rrType == rrtypes.CNAME}
+            found = {each.name.lower(): each for each in answer.answer if each.rrType == rrType}
+            began = name
+            while name.lower() not in found and name.lower() in aliases:
+                seen.add(name.lower())
+                name = aliases.pop(name.lower())
+            rrset = found.get(name.lower())
+            if rrset is not None:
+                return Found(rrset.name, rrset.rdatas, len(seen), answer)
+            followed = any(each.rrType == rrtypes.SOA for each in answer.authority) or answer.outcome is Outcome.NXDOMAIN
+            if name == began or followed:
+                return Found(name, (), len(seen), answer)
+            # The server leaves it to us to follow its alias.
+            if name.lower() in seen or len(seen) > SERVICE_ALIASES.default:
+                raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
+
+
+    async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
+        """
+        @return: the targets of SRV records.
+        """
+        from twisted_ext.services.weighing import targetsOf
+        from twisted_ext.wire.rdata.service import SRV
+
+        found = await self.records(name, rrtypes.SRV)
+        with about(name, rrtypes.SRV):
+            return targetsOf([SRV.fromWire(rdata) for rdata in found.rdatas], rng)
+
+
+@contextmanager
+def about(name: bytes, rrType: int) -> Iterator[None]:
+    """
+    Let faults say what was asked for.
+    """
+    try:
+        yield
+    except DNSFault as fault:
+        raise errorFromFault(fault, Question(name, rrType)) from fault
+
+
+class Walk:
+    """
+    The rules of one call, from name to name, each as deep as it leads before the one behind it.
+
+    @ivar targets: what was found.
+    @ivar uris: what was found.
+    @ivar failure: the first thing that went wrong.
+    """
+
+    def __init__(self, asking: Asking, rng: Shuffling) -> None:
+        from twisted_ext.services.matching import Work
+
+        self._asking = asking
+        self._rng = rng
+        self._left = int(REWRITE_LOOKUPS.default)
+        self._most = int(SERVICE_TARGETS.default)
+        self._path: list[bytes] = []
+        self._work = Work()
+        self.targets: list[Target] = []
+        self.uris: list[str] = []
+        self.failure: LookupFailed | None = None
+
+    async def _rules(self, name: bytes) -> list[Rule]:
+        """
+        @return: the rules of a name; none if it is one that this came by, or is one too many.
+        """
+        from twisted_ext.services.rewriting import rulesFrom
+        from twisted_ext.wire.rdata.service import NAPTR
+
+        if self._left <= 0 or name.lower() in self._path or len(self._path) >= REWRITE_STEPS.default:
+            self._wrong(name, UnusableRecords("its rules lead round in circles, or too far"))
+            return []
+        self._left -= 1
+        try:
+            found = await self._asking.records(name, rrtypes.NAPTR)
+        except LookupFailed as failure:
+            self.failure = self.failure or failure
+            return []
+        return rulesFrom([NAPTR.fromWire(rdata) for rdata in found.rdatas])
+
+    def _wrong(self, name: bytes, fault: DNSFault) -> None:
+        self.failure = self.failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))
+
+    async def follow(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> None:
+        """
+        Follow rules without expressions to servers.
+        """
+        from twisted_ext.services.rewriting import ADDRESSES, FURTHER, SERVERS
+
+        rules = await self._rules(name)
+        self._path.append(name.lower())
+        for rule in rules:
+            protocol = rule.protocolFor(service, protocols)
+            if protocol is None or rule.expression:
+                continue
+            if len(self.targets) >= self._most:
+                break
+            if rule.flag == FURTHER:
+                await self.follow(rule.replacement, service, protocols, port)
+            elif rule.flag == SERVERS:
+                self._add(protocol, await self._servers(rule.replacement))
+            elif rule.flag == ADDRESSES and port is not None:
+                host = hostOf(rule.replacement)
+                if host is None:
+                    self._wrong(name, UnusableRecords(f"{nameToText(rule.replacement)} is no name of a host"))
+                else:
+                    self._add(protocol, [Target(host, port)])
+        self._path.pop()
+
+    async def _servers(self, name: bytes) -> list[Target]:
+        if self._left <= 0:
+            return []
+        self._left -= 1
+        try:
+            return await self._asking.servers(name, self._rng)
+        except LookupFailed as failure:
+            self.failure = self.failure or failure
+            return []
+
+    def _add(self, protocol: str, targets: list[Target]) -> None:
+        """
+        Add targets behind those that are there.
+        """
+        before: int | None = None
+        rank = self.targets[-1].priority if self.targets else -1
+        for target in targets[: self._most - len(self.targets)]:
+            rank += target.priority != before
+            before = target.priority
+            self.targets.append(Target(target.host, target.port, rank, target.weight, protocol=protocol))
+
+    async def rewrite(self, name: bytes, service: str, text: str) -> None:
+        """
+        Follow rules to URIs.
+        """
+        from twisted_ext.services.matching import BadPattern
+        from twisted_ext.services.rewriting import FURTHER, URIS, nextName, substituted
+        from twisted_ext.services.uris import isURI
+
+        rules = await self._rules(name)
+        self._path.append(name.lower())
+        order: int | None = None
+        for rule in rules:
+            if not rule.isAbout(service):
+                continue
+            if len(self.uris) >= self._most or (order is not None and rule.order != order):
+                break
+            try:
+                if rule.flag == URIS:
+                    uri = substituted(rule.expression, text, self._work)
+                    if uri is None:
+                        continue
+                    order = rule.order
+                    if isURI(uri):
+                        self.uris.append(uri)
+                    else:
+                        self._wrong(name, UnusableRecords(f"{uri!r:.80} is no URI"))
+                elif rule.flag == FURTHER:
+                    following = nextName(rule, text, self._work)
+                    if following is None:
+                        continue
+                    order = rule.order
+                    await self.rewrite(following, service, text)
+            except BadPattern as fault:
+                self._wrong(name, fault)
+        self._path.pop()

@@ -1,0 +1,106 @@
+"""
+A place to connect to, as a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from twisted_ext.wire.names import ROOT, nameToText
+
+__all__ = ["BEHIND", "Target", "hostOf"]
+
+#: The priority of targets that no record names, such as the host itself: behind all that 16 bits can say.
+BEHIND: Final = 0x10000
+
+#: Letters, digits and hyphens (RFC 1123, section 2.1), and underscores, which hosts of networks at home and of clusters have.
+_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+
+#: What others would take for an address of IPv4: its last label is a number, be it hexadecimal.
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+
+
+class Target:
+    """
+    A place to connect to. Treated as immutable.
+
+    @ivar host: a name without its final dot, or the address that was asked for; never empty.
+    @ivar port: never 0.
+    @ivar priority: the lower, the sooner; targets of one priority stand in the order to try them in already. From L{BEHIND} on: what no
+        record names.
+    @ivar weight: the share of those of one priority that it asks for; 0 where records have no weight.
+    @ivar addresses: addresses that the record hints at, to begin with until those of the host are known; empty for looking them up.
+    @ivar alpn: protocols to offer in TLS; empty where the records do not say.
+    @ivar protocol: the protocol that a rule names (RFC 3958), in the caller's own writing; empty elsewhere.
+    @ivar parameters: all parameters of an SVCB record by their keys.
+    """
+
+    __slots__ = ("host", "port", "priority", "weight", "addresses", "alpn", "protocol", "parameters")
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        priority: int = 0,
+        weight: int = 0,
+        addresses: tuple[str, ...] = (),
+        alpn: tuple[str, ...] = (),
+        protocol: str = "",
+        parameters: Mapping[int, bytes] | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.priority = priority
+        self.weight = weight
+        self.addresses = addresses
+        self.alpn = alpn
+        self.protocol = protocol
+        self.parameters: dict[int, bytes] = dict(parameters or {})
+
+    def _key(self) -> tuple[object, ...]:
+        return (
+            self.host,
+            self.port,
+            self.priority,
+            self.weight,
+            self.addresses,
+            self.alpn,
+            self.protocol,
+            tuple(self.parameters.items()),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Target):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __repr__(self) -> str:
+        said = [f"priority {self.priority}", f"weight {self.weight}"]
+        if self.protocol:
+            said.append(self.protocol)
+        if self.alpn:
+            said.append("alpn " + ",".join(self.alpn))
+        if self.addresses:
+            said.append("at " + ",".join(self.addresses))
+        return f"<Target {self} {' '.join(said)}>"
+
+
+def hostOf(name: bytes) -> str | None:
+    """
+    @param name: in wire form.
+
+    @return: the host without its final dot, or L{None} where this is no name of a host. Neither is one that somebody would take for an
+        address, C{127.0.0.1.} say: whoever looks it up gets that address, although no look-up was asked whether it may be had.
+    """
+    if name == ROOT:
+        return None
+    text = nameToText(name, final=False)
+    return text if _HOST.fullmatch(text) and not _NUMBER.fullmatch(text) else None
