@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from stat import S_ISDIR
 from struct import pack
@@ -249,6 +250,42 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertRaises(OSError, builder("b 60 A 192.0.2.1").finishTo, str(path))
             self.assertEqual(path.read_bytes(), before)
             self.assertEqual(os.listdir(folder), ["zone.image"])
+
+    def test_leftOver(self) -> None:
+        """
+        What a process that was killed had written is used again, not kept beside; what another one is writing is left alone.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "zone.image")
+            beside = Path(folder, "zone.image.new")
+            beside.write_bytes(bytes(1_000_000))
+            builder("a 60 A 192.0.2.1").finishTo(str(path))
+            self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish())
+            self.assertEqual(os.listdir(folder), ["zone.image"])
+            beside.write_bytes(b"half of it")
+            with open(beside, "rb") as other:
+                flock(other, LOCK_EX)
+                builder("b 60 A 192.0.2.1").finishTo(str(path))
+            self.assertEqual(path.read_bytes(), builder("b 60 A 192.0.2.1").finish())
+            self.assertEqual(beside.read_bytes(), b"half of it")
+            self.assertEqual(len(os.listdir(folder)), 2)
+
+    def test_otherIsDone(self) -> None:
+        """
+        A file that another process gives its name at the very moment is not written into.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "zone.image")
+            Path(folder, "zone.image.new").write_bytes(b"done")
+
+            def late(descriptor: int, how: int) -> None:
+                Path(folder, "zone.image.new").rename(Path(folder, "other.image"))
+                flock(descriptor, how)
+
+            with patch("twisted_ext.zone.building.flock", late):
+                builder("a 60 A 192.0.2.1").finishTo(str(path))
+            self.assertEqual(Path(folder, "other.image").read_bytes(), b"done")
+            self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish())
 
     def test_saying(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable
+from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import accumulate, repeat
 from operator import and_
 from struct import Struct
@@ -139,9 +140,7 @@ class ImageBuilder:
         @raise OSError: it cannot be written.
         """
         parts = self._parts(fingerprint)
-        stem, ending = os.path.splitext(path)
-        beside = f"{stem}.{os.getpid()}{ending}.new"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        descriptor, beside = _beside(path)
         try:
             with open(descriptor, "wb", buffering=0) as file:
                 for part in parts:
@@ -285,6 +284,29 @@ class ImageBuilder:
         chain.sort()
         hashed.sort()
         return flags, chain, hashed
+
+
+def _beside(path: str) -> tuple[int, str]:
+    """
+    @return: an empty file that nobody else writes into, and its path. It has the same one each time, unless another process is about to
+        write the same image: what a process that was killed has left is used again.
+
+    @raise OSError: it cannot be made.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    beside = f"{path}.new"
+    descriptor = os.open(beside, flags, 0o640)
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+        # Whoever had it may just have given it its name.
+        if os.path.samestat(os.fstat(descriptor), os.stat(beside)):
+            os.ftruncate(descriptor, 0)
+            return descriptor, beside
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    beside = f"{path}.{os.getpid()}.new"
+    return os.open(beside, flags | os.O_TRUNC, 0o640), beside
 
 
 def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
