@@ -4,12 +4,15 @@ PowerDNS as a live peer, as L{tests.peers} has the others.
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.peers import LivePeer
 
-__all__ = ["powerDNS"]
+__all__ = ["hasPowerDNS", "powerDNS"]
 
 
 class _PowerDNS(LivePeer):
@@ -24,6 +27,19 @@ class _PowerDNS(LivePeer):
     @property
     def _command(self) -> list[str]:
         return [str(self.executable), *self._arguments, f"--config-dir={self.folder}"]
+
+
+def hasPowerDNS() -> bool:
+    """
+    @return: whether it is here, and can read master files (Debian: apt install pdns-server pdns-backend-bind). No test needs it.
+    """
+    program = shutil.which(
+        "pdns_server", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+    )
+    if program is None:
+        return False
+    listed = subprocess.run([program, "--no-config", "--list-modules"], capture_output=True, text=True)
+    return "bind" in listed.stdout.split()
 
 
 def powerDNS(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "") -> LivePeer:

@@ -15,9 +15,17 @@ __all__ = ["MadeUp", "madeUp"]
 
 _LABELS: Final = ("a", "b", "*", "c")
 
-_TYPES: Final = ("A", "A", "TXT", "NS", "NS", "CNAME", "CNAME", "DNAME", "DNAME", "AAAA")
+#: Labels that stand in one zone out of five as well.
+_STRANGE: Final = ("\\255", "\\032", "\\@", "\\*", "_")
+
+_TYPES: Final = ("A", "A", "TXT", "NS", "NS", "CNAME", "CNAME", "DNAME", "DNAME", "AAAA", "MX", "SRV")
 
 _FIXED: Final = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "TXT": '"text"'}
+
+#: What stands before the name in the rdata.
+_BEFORE: Final = {"MX": "1 ", "SRV": "0 1 53 "}
+
+_SIGNER: Final = f"12345 13 2 {'11' * 32}"
 
 
 class MadeUp(NamedTuple):
@@ -32,21 +40,29 @@ class MadeUp(NamedTuple):
     names: list[str]
 
 
-def _name(random: Random) -> str:
-    return ".".join([random.choice(_LABELS) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3)))])
+def _name(random: Random, labels: tuple[str, ...], known: list[str]) -> str:
+    """
+    @param known: names that others may be the same as, or lie below.
+    """
+    below = random.choice(known) if known and random.random() < 0.4 else ""
+    return ".".join([*[random.choice(labels) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3)))], below]).rstrip(".")
+
+
+def _cased(random: Random, name: str) -> str:
+    return name.upper() if random.random() < 0.2 else name
 
 
 def _under(name: str, origin: str) -> str:
     return f"{name}.{origin}" if name else origin
 
 
-def _records(random: Random, origin: str) -> dict[str, dict[str, list[str]]]:
+def _records(random: Random, origin: str, labels: tuple[str, ...]) -> dict[str, dict[str, list[str]]]:
     """
     @return: rdata by owner and type.
     """
     records: dict[str, dict[str, list[str]]] = {}
-    for _ in range(random.randint(1, 7)):
-        owner, rrType = _name(random), random.choice(_TYPES)
+    for _ in range(random.randint(1, 10)):
+        owner, rrType = _name(random, labels, [*records]), random.choice(_TYPES)
         here = records.get(owner, {})
         if "CNAME" in here or (rrType == "CNAME" and (here or not owner)):
             continue
@@ -54,9 +70,14 @@ def _records(random: Random, origin: str) -> dict[str, dict[str, list[str]]]:
             continue
         if rrType == "NS" and ("DNAME" in here or owner.startswith("*")):
             continue
-        rdata = _FIXED.get(rrType) or _under(_name(random), "invalid." if random.random() < 0.2 else origin)
+        target = _name(random, labels, [*records])
+        rdata = _FIXED.get(rrType) or _BEFORE.get(rrType, "") + _cased(
+            random, _under(target, "invalid." if random.random() < 0.2 else origin)
+        )
         if rdata not in here.get(rrType, []):
             records.setdefault(owner, {}).setdefault(rrType, []).append(rdata)
+        if rrType == "NS" and owner and random.random() < 0.3:
+            records[owner]["DS"] = [_SIGNER]
     hiding = [owner for owner, here in records.items() if "DNAME" in here]
     return {
         owner: here
@@ -76,19 +97,20 @@ def madeUp(seed: int, count: int, folder: Path) -> list[MadeUp]:
     file = folder / "made-up"
     for number in range(count):
         origin = f"z{number}.test."
-        records = _records(random, origin)
+        labels = (*_LABELS, random.choice(_STRANGE)) if random.random() < 0.2 else _LABELS
+        records = _records(random, origin, labels)
         text = f"{origin} 300 IN SOA ns.invalid. mail.invalid. 1 600 600 600 600\n{origin} 300 IN NS ns.invalid.\n"
         names = {""}
         for owner, here in records.items():
             text += "".join(
                 [
-                    f"{_under(owner, origin)} 300 IN {rrType} {rdata}\n"
+                    f"{_cased(random, _under(owner, origin))} 300 IN {rrType} {rdata}\n"
                     for rrType, rdatas in here.items()
                     for rdata in rdatas
                 ]
             )
             names |= {owner, f"d.d.{owner}".removesuffix("."), owner.partition(".")[2]}
-        names |= {f"{label}.{name}".removesuffix(".") for name in list(names) for label in (*_LABELS, "d")}
+        names |= {f"{label}.{name}".removesuffix(".") for name in list(names) for label in (*labels, "d")}
         file.write_text(text)
         checks = (
             [str(peer("named-checkzone")), "-i", "none", "-k", "ignore", "-n", "ignore", "-q", origin, str(file)],
