@@ -19,6 +19,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import optionsOf
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.zone.serials import serialIn
 
 #: A zone of some megabytes.
 LARGE = ZONE + "\n".join([f'host{number} 300 TXT "{"x" * 240}"' for number in range(12_000)])
@@ -122,6 +123,44 @@ class TransferringTests(ReplicaTestCase):
         self.primary.change("new 300 A 192.0.2.9", "new 300 A 192.0.2.10")
         counts = [len(Message.fromWire(each).records()[0]) for each in self.asked(transferOf(soa=before)[0], 1).messages]
         self.assertEqual(counts, [1] * 6)
+
+    def test_edited(self) -> None:
+        """
+        Of a zone that was edited and read again whole, secondaries get what has changed; after a change without another serial number,
+        one that goes back, or one that is large, all of it.
+        """
+        replication = self.primary.replication
+        self.primary.adopt(allow_transfer=["any"])
+        replication._journal = lambda apex: None
+
+        def edit(serial: int, *lines: str) -> None:
+            text = ZONE.replace(" 10 3600", f" {serial} 3600") + "\n".join(lines)
+            self.primary.serve(text)
+            place = self.primary.zones.at(APEX)
+            assert place is not None and place.zone is not None
+            replication.changed(place.zone.current)
+            self.network.advance(1)
+
+        def shown(have: int) -> list[str]:
+            records = self.asked(transferOf(soa=soaOf(have))[0], 1).records
+            return [each.name[1:4].decode() if each.rrType != SOA else str(serialIn(each.rdatas[0])) for each in records]
+
+        edit(10)
+        edit(11, "one 300 A 192.0.2.1")
+        edit(12, "two 300 A 192.0.2.1")
+        self.assertEqual(shown(11), ["12", "11", "one", "12", "two", "12"])
+        self.assertEqual(shown(10), ["12", "10", "12", "two", "12"])
+        self.assertGreater(len(shown(9)), 8)
+        edit(12, "two 300 A 192.0.2.2")
+        self.assertGreater(len(shown(11)), 8)
+        edit(13)
+        self.assertEqual(shown(12), ["13", "12", "two", "13", "13"])
+        with patch("twisted_ext.zone.histories.COMPARED_NODES.default", 3):
+            edit(14)
+        self.assertGreater(len(shown(13)), 8)
+        edit(15, *[f'big{number} 300 TXT "{"x" * 250}"' for number in range(1500)])
+        self.assertGreater(len(shown(14)), 1500)
+        self.assertEqual(len(replication._comparing), 0)
 
     def test_denied(self) -> None:
         """

@@ -11,7 +11,7 @@ from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,6 +24,7 @@ from twisted_ext.server.errands import Errand, errandKey
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.notifying import Noticing, Notifying
+from twisted_ext.server.pacing import paced
 from twisted_ext.server.secondaries import Secondaries
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.server.transferring import Offer, Transferring
@@ -31,6 +32,7 @@ from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.catalogs import Catalog, Step
+from twisted_ext.zone.histories import History
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
@@ -150,6 +152,9 @@ class Replication:
         self._fromCatalogs: set[bytes] = set()
         self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
         self._versions: dict[bytes, Version] = {}
+        # What has changed in zones of which no journal is kept.
+        self._histories: dict[bytes, History] = {}
+        self._comparing: set[Deferred[None]] = set()
         # Zones that are being left, and whether they are to be forgotten.
         self._leaving: dict[bytes, bool] = {}
         self._turn: IDelayedCall | None = None
@@ -248,6 +253,8 @@ class Replication:
         self._fromCatalogs.discard(apex)
         if terms is not None and terms is not _USUAL:
             self._terms[apex] = terms
+        if terms is None or not terms.transfer:
+            self._histories.pop(apex, None)
         if zone is not None and apex not in self.cataloging.said:
             self._fromCatalogs.add(apex)
         self.notifying.targets(apex, () if terms is None else terms.notify)
@@ -364,8 +371,29 @@ class Replication:
         """
         Another version of a zone is in force: tell those who are to know.
         """
-        self.notifying.changed(version.apex, version.soa)
         self._catalogued(version)
+        terms = self._terms.get(version.apex)
+        secondary = self._watched(version.apex)
+        if terms is None or not terms.transfer or secondary is not None or self._journal(version.apex) is not None:
+            self._histories.pop(version.apex, None)
+            self.notifying.changed(version.apex, version.soa)
+            return
+        history = self._histories.get(version.apex)
+        if history is None:
+            history = self._histories[version.apex] = History(version)
+        # Whoever is told comes at once, and is to find what has changed.
+        comparing = paced(self._reactor, history.going(version))
+        self._comparing.add(comparing)
+        comparing.addBoth(self._compared, comparing, version)
+
+    def _compared(self, result: object, comparing: Deferred[None], version: Version) -> None:
+        self._comparing.discard(comparing)
+        if isinstance(result, Failure):
+            self._histories.pop(version.apex, None)
+            if not isinstance(result.value, CancelledError):
+                _log.failure("while comparing versions of a zone", failure=result)
+        if not self._stopped:
+            self.notifying.changed(version.apex, version.soa)
 
     def start(self) -> None:
         """
@@ -382,6 +410,8 @@ class Replication:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+        for comparing in list(self._comparing):
+            comparing.cancel()
         stopping = [self.notifying.stop()]
         if self._leaving:
             self._ended = Deferred()
@@ -426,4 +456,5 @@ class Replication:
         secondary = self._watched(apex)
         if secondary is not None:
             return Offer(version, grants, secondary.journal, secondary.expires, terms.singly)
-        return Offer(version, grants, self._journal(apex), singly=terms.singly)
+        journal = self._journal(apex)
+        return Offer(version, grants, self._histories.get(apex) if journal is None else journal, singly=terms.singly)

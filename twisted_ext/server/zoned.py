@@ -46,6 +46,9 @@ _log: Final = Logger()
 #: What folders of files for workers begin with.
 _SHARED: Final = "workers-"
 
+#: Settings of zones whose new versions others are told of, or fetch.
+_TOLD: Final = frozenset(("notify", "allow-transfer"))
+
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
     """
@@ -304,7 +307,7 @@ class Zoned:
             self._stored.start()
         self._replication.adopt(zones, self.keys)
         self._telling = frozenset(
-            [zone.name for zone in zones if not zone.plain and (zone.texts("notify") or zone.value("catalog") == "follow")]
+            [zone.name for zone in zones if not zone.plain and (_TOLD & zone.values.keys() or zone.value("catalog") == "follow")]
         )
 
     def _journal(self, apex: bytes) -> Differences | None:

@@ -4,7 +4,7 @@ Going through all that a version holds: against another one, for a transfer, for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from twisted_ext.zone.differences import Difference
     from twisted_ext.zone.versions import Version
 
-__all__ = ["builderOf", "difference", "stretches"]
+__all__ = ["builderOf", "difference", "differing", "stretches"]
+
+#: Names that are compared in one step: less than a millisecond.
+_STEP: Final = 200
 
 #: Flags that a node's own records decide.
 MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
@@ -35,13 +38,39 @@ def difference(before: Version, after: Version) -> Difference:
     removed: list[RRSet] = []
     added: list[RRSet] = []
     for key in _candidates(before, after):
+        assert key is not None
         old, new = before.find(key), after.find(key)
         _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
     return Difference(before.soa, removed, after.soa, added)
 
 
-def _candidates(before: Version, after: Version) -> Iterator[bytes]:
+def differing(before: Version, after: Version, most: int) -> Generator[None, None, Difference | None]:
     """
+    Find out the same in short steps.
+
+    @param most: octets of rdata beyond which nobody wants to know.
+
+    @return: L{None} where there is more.
+    """
+    from twisted_ext.zone.differences import Difference
+
+    removed: list[RRSet] = []
+    added: list[RRSet] = []
+    for count, key in enumerate(_candidates(before, after, steps=_STEP)):
+        if key is not None:
+            old, new = before.find(key), after.find(key)
+            _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
+        if not count % _STEP or key is None:
+            if sum([len(rdata) for rrset in (*removed, *added) for rdata in rrset.rdatas]) > most:
+                return None
+            yield
+    return Difference(before.soa, removed, after.soa, added)
+
+
+def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
+    """
+    @param steps: names after which L{None} comes, so that whoever looks can do something else; 0 for never.
+
     @return: the names at which the two may differ.
     """
     yield from {**before.overlay, **after.overlay}
@@ -50,6 +79,8 @@ def _candidates(before: Version, after: Version) -> Iterator[bytes]:
     changed = before.overlay.keys() | after.overlay.keys()
     for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
         for index in range(image.nodes):
+            if steps and not index % steps:
+                yield None
             key = image.key(index)
             if key not in changed:
                 there = other.find(key)
