@@ -20,6 +20,7 @@ __all__ = [
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "STARTS", "PROBES",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
+    "DECLINED_LINES", "DECLINED_SECONDS",
 ]
 
 # -- control and sight
@@ -252,3 +253,11 @@ NOTICES_PER_ZONE: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 #: Seconds between two looks at a database with zones, which cost next to nothing where nobody has changed anything.
 STORE_LOOKS: Final = Limit(default=0.5, least=0.05, most=60)
+
+# -- the log
+
+#: Lines of the log about transfers, notices and updates that are declined, within C{DECLINED_SECONDS}: anybody can cause them.
+DECLINED_LINES: Final = Limit(default=20, least=0, most=10_000)
+
+#: Seconds after which such lines are written again, the first of which says how many there were beyond.
+DECLINED_SECONDS: Final = Limit(default=60.0, least=1.0, most=86_400)

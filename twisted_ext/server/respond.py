@@ -23,6 +23,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUEST_YIELDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.composing import Composed
+from twisted_ext.server.declining import Declining
 from twisted_ext.server.finishing import Finishing, withCookie
 from twisted_ext.server.gates import Gate, standardGates
 from twisted_ext.server.lanes import laneFor
@@ -131,6 +132,7 @@ class Responder:
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self.errands = dict(errands or {})
+        self._declining = Declining()
         self._limiting = limiting
         self._views = dict(views or {})
         self._share = share
@@ -189,6 +191,8 @@ class Responder:
             refusal = gate(request, now)
             if refusal is not None:
                 self.counters.refused(gate.name)
+                if gate.name == "signature" and self.errands:
+                    self._declining.tell(request, refusal)
                 self._refuse(request, refusal, send, lasting=gate.name != "rate")
                 return
         if self.errands:
@@ -241,6 +245,7 @@ class Responder:
         self, outcome: Refusal | Flow, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
     ) -> None:
         if isinstance(outcome, Refusal):
+            self._declining.tell(request, outcome)
             self._refuse(request, outcome, send)
         elif flow is not None:
             flow(outcome)
