@@ -56,9 +56,9 @@ def distinct(rrType: int, rdatas: Iterable[bytes]) -> tuple[bytes, ...]:
     @return: of records of one name and type those that differ, the first of each kind. The case of the names in them makes no difference
         (RFC 2181, section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
     """
-    several = dict.fromkeys(rdatas)
+    several = tuple(dict.fromkeys(rdatas))
     if len({rdata.lower() for rdata in several}) == len(several):
-        return tuple(several)
+        return several
     kinds: dict[bytes, bytes] = {}
     for rdata in several:
         kinds.setdefault(canonicalOf(rrType, rdata), rdata)

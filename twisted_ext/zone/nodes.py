@@ -275,8 +275,11 @@ def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
 
 def _merged(parts: list[RRSet]) -> RRSet:
     first = parts[0]
-    if len(parts) == 1 and len(first.rdatas) == 1:
-        return first
+    if len(parts) == 1:
+        if len(first.rdatas) == 1:
+            return first
+        rdatas = distinct(first.rrType, first.rdatas)
+        return first if len(rdatas) == len(first.rdatas) else RRSet(first.name, first.rrType, first.rrClass, first.ttl, rdatas)
     rdatas = distinct(first.rrType, [rdata for part in parts for rdata in part.rdatas])
     return RRSet(first.name, first.rrType, first.rrClass, min([part.ttl for part in parts]), rdatas)
 
