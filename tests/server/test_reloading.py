@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from tests.server.loaded import LoadingCase
 from twisted_ext.errors import BadZone
+from twisted_ext.server import zonetable
 from twisted_ext.server.authority import Zones
 from twisted_ext.server.compilers import Job
 from twisted_ext.server.images import Built, Images, statusOf
@@ -183,3 +184,18 @@ class ReloadingTests(LoadingCase):
         again = Images(folder)
         self.addCleanup(again.close)
         self.assertNotIn(path, [again.path() for _ in range(10)])
+
+    def test_leftAlone(self) -> None:
+        """
+        Versions of many zones are kept out of the search for garbage as they are opened and replaced.
+        """
+        zones = [self.write(f"z{number}.example") for number in range(30)]
+        with patch.object(zonetable, "_MANY", 10), patch.object(zonetable.gc, "freeze") as freeze:
+            loading = self.load(*zones)
+            for zone in zones:
+                self.zones.version(zone.name)
+            opened = freeze.call_count
+            for number in range(30):
+                self.write(f"z{number}.example", serial=2)
+            self.finish(loading.reload(zones))
+            self.assertEqual((self.serial("z7.example"), freeze.call_count), (2, opened + 3))

@@ -4,6 +4,7 @@ The table of a server's zones: found by the names in them, whether there is some
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,10 @@ _WHY: Final = {
     FAILED: ((_OTHER, "the zone could not be loaded"),),
     EXPIRED: ((_INVALID_DATA, "the zone has expired"),),
 }
+
+
+#: Versions after which they are kept out of the search for garbage: what is garbage by then stays, so that it is not to be done often.
+_MANY: Final = 1000
 
 
 class Place:
@@ -125,13 +130,14 @@ class Zones:
     All zones of a server, found by the names in them.
     """
 
-    __slots__ = ("_places", "changed", "damaged", "told")
+    __slots__ = ("_versions", "_places", "changed", "damaged", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
         @param changed: called when a zone has come or gone, so that answers from what is around it may not hold any more.
         """
         self._places: dict[bytes, Place] = {}
+        self._versions = 0
         self.changed = changed
         #: Called with the name of a zone that was to be opened when it was asked for and cannot be.
         self.damaged: Callable[[bytes], object] = lambda apex: None
@@ -183,6 +189,7 @@ class Zones:
         zone = place.zone
         if place._open is not None:
             zone = place.served()
+            self._made()
             if place.said:
                 self.damaged(place.apex)
         if zone is None or place.state != SERVING:
@@ -260,6 +267,7 @@ class Zones:
             place._open = opening
         else:
             place._put(opening())
+            self._made()
         place.source = source
         self._served(place, serial, records, now)
 
@@ -274,6 +282,16 @@ class Zones:
         place.state = SERVING
         place.said = ""
         self.told(apex)
+
+    def _made(self) -> None:
+        """
+        One more version is there to stay. Those of many zones are kept out of the search for garbage, which would else go through all of
+        them at once: as they take the place of what was there before, the interpreter does not see that it has more to search.
+        """
+        self._versions += 1
+        if self._versions >= _MANY:
+            self._versions = 0
+            gc.freeze()
 
     def _served(self, place: Place, serial: int, records: int, now: float) -> None:
         place.state = SERVING
