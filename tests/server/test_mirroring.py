@@ -4,6 +4,7 @@ Tests of L{twisted_ext.server.mirroring} and L{twisted_ext.server.mirrored}: wor
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from random import Random
@@ -141,10 +142,17 @@ class MirroringTests(SynchronousTestCase):
             self.assertGreater(len(self.parent.told), 5)
             turns: list[int] = []
             late = Follower()
+            lines = [len(json.dumps(words)) for words in self.parent.mirroring.everything()]
+            self.assertLess(max(lines), 30_000)
             for words in self.parent.mirroring.everything():
                 turns.append(late.take(words))
             self.assertEqual(late.names(APEX), before)
             self.assertGreater(max(turns), 2)
+            self.change(gone=tuple([f"n{number} 300 A 192.0.2.1" for number in range(1200)]))
+            self.parent.told.clear()
+            self.same()
+            self.assertGreater(len(self.parent.told), 2)
+            self.assertLess(max(self.parent.told), 30_000)
 
     def test_files(self) -> None:
         """

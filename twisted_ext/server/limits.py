@@ -151,10 +151,10 @@ WORKER_PIECE: Final = Limit(default=1 << 18, least=1 << 10, most=1 << 20)
 #: Seconds in which a worker does nothing of what it was told of zones when it is ended, so that nobody gets answers from what was.
 WORKER_TAKING: Final = Limit(default=30.0, least=1.0, most=600.0)
 
-#: Requests that a worker has passed on to its parent and that wait for a reply.
+#: Requests that a worker has passed on to its parent and that wait for a reply: by UDP half of these at most, of one network a quarter.
 PASSED_WAITING: Final = Limit(default=256, least=1, most=10_000)
 
-#: Octets of these together.
+#: Octets of these together; by UDP half of them.
 PASSED_OCTETS: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
 
 #: Octets of a reply that is passed back; whoever asked for a larger transfer gets it from the worker itself.

@@ -60,6 +60,7 @@ class Mirrored:
         self._edits: dict[bytes, int] = {}
         self._until: dict[bytes, float] = {}
         self._more: dict[bytes, list[bytes]] = {}
+        self._gone: dict[bytes, list[JSON]] = {}
         zones.damaged = lambda apex: self.lacks(apex, self._paths.get(apex, ""))
 
     def obeying(self, words: Iterable[JSON]) -> Iterator[None]:
@@ -85,6 +86,8 @@ class Mirrored:
             self._image(apex, *rest)
         elif do == "more":
             self._more.setdefault(apex, []).append(b64decode(str(rest[0])))
+        elif do == "gone":
+            self._gone.setdefault(apex, []).extend(_listed(rest[0]))
         elif do == "until":
             self._holds(apex, rest[0])
         elif do == "expect":
@@ -93,7 +96,7 @@ class Mirrored:
             zones.fail(apex, str(rest[0]), str(rest[1]))
         elif do == "remove":
             zones.remove(apex)
-            for each in (self._paths, self._edits, self._until, self._more):
+            for each in (self._paths, self._edits, self._until, self._more, self._gone):
                 each.pop(apex, None)
         else:
             raise ValueError(f"{do!r:.100} is nothing that a worker could do")
@@ -104,6 +107,7 @@ class Mirrored:
         zones.expect(apex, str(file))
         self._paths[apex] = path
         self._more.pop(apex, None)
+        self._gone.pop(apex, None)
         self._holds(apex, until)
         try:
             opening = self._maps.opening(apex, path, int(str(offset)))
@@ -119,6 +123,7 @@ class Mirrored:
     def _edit(self, apex: bytes, number: JSON, gone: JSON, octets: JSON, until: JSON) -> Iterator[None]:
         known = self._edits.get(apex)
         rendered = b"".join([*self._more.pop(apex, []), b64decode(str(octets))])
+        keys = [*self._gone.pop(apex, []), *_listed(gone)]
         if known is None:
             # Its image could not be used.
             return
@@ -132,7 +137,7 @@ class Mirrored:
             self.lacks(apex, self._paths.get(apex, ""))
             return
         version = zone.current
-        changes = _changesIn(version, rendered, gone)
+        changes = _changesIn(version, rendered, keys)
         for first in range(0, len(changes), _STEP):
             if first:
                 yield
@@ -180,13 +185,17 @@ class Mirrored:
         return Offer(version, _ANYBODY, None, None if until is None else max(0.0, until - self._today()))
 
 
-def _changesIn(version: Version, rendered: bytes, gone: JSON) -> list[tuple[bytes, tuple[RRSet, ...]]]:
+def _listed(said: JSON) -> list[JSON]:
+    return said if isinstance(said, list) else []
+
+
+def _changesIn(version: Version, rendered: bytes, gone: list[JSON]) -> list[tuple[bytes, tuple[RRSet, ...]]]:
     """
     @return: for each name that changes all that it has from now on.
 
     @raise ValueError: this is no change of this zone.
     """
-    changes: dict[bytes, tuple[RRSet, ...]] = {bytes.fromhex(str(key)): () for key in (gone if isinstance(gone, list) else ())}
+    changes: dict[bytes, tuple[RRSet, ...]] = {bytes.fromhex(str(key)): () for key in gone}
     try:
         for rrset in fromRendered(rendered, version.apexName):
             key = keyBelow(rrset.name, version.apex)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
 from twisted_ext.server.children import inThread
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mirroring"]
 
-#: Words in one line.
+#: Words in one line, and names in one word.
 _LINE: Final = 500
 
 _log: Final = Logger()
@@ -78,7 +78,7 @@ class Mirroring:
     """
     Tells workers of the zones in a table.
 
-    There are these words: C{expect}, C{image}, C{more} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
+    There are these words: C{expect}, C{image}, C{more}, C{gone} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
     <twisted_ext.server.mirrored.Mirrored>} does what they say.
     """
 
@@ -136,8 +136,16 @@ class Mirroring:
             self._timer.cancel()
         self._timer = None
         noted, self._noted = self._noted, {}
-        for words in _lines(word for apex in noted for word in self._words(apex)):
+        for words in _lines(word for apex in noted for word in self._soundly(apex)):
             self._send(words)
+
+    def _soundly(self, apex: bytes) -> list[list[JSON]]:
+        try:
+            return list(self._words(apex))
+        except Exception:
+            # Others are not to miss what concerns them.
+            _log.failure("workers cannot be told of {zone}", zone=nameToText(apex))
+            return []
 
     def settled(self) -> Deferred[None]:
         """
@@ -145,7 +153,10 @@ class Mirroring:
         """
         self.flush()
         writing = [_after(done) for _, done in self._writing.values()]
-        return gatherResults(writing, consumeErrors=True).addCallback(lambda _: self.flush())
+        if not writing:
+            return succeed(None)
+        # By then another image may be in force.
+        return gatherResults(writing, consumeErrors=True).addCallback(lambda _: self.settled())
 
     def taken(self) -> None:
         """
@@ -269,6 +280,9 @@ class Mirroring:
         while len(octets) > piece:
             yield ["more", apex.hex(), b64encode(octets[:piece]).decode("ascii")]
             octets = octets[piece:]
+        while len(gone) > _LINE:
+            yield ["gone", apex.hex(), gone[:_LINE]]
+            gone = gone[_LINE:]
         yield ["edit", apex.hex(), number, gone, b64encode(octets).decode("ascii"), until]
 
     def everything(self) -> Iterator[list[JSON]]:
@@ -382,7 +396,11 @@ def _lines(words: Iterator[list[JSON]]) -> Iterator[list[JSON]]:
     octets = 0
     for word in words:
         some.append(word)
-        octets += sum([len(each) for each in word if isinstance(each, str)])
+        for each in word:
+            if isinstance(each, str):
+                octets += len(each)
+            elif isinstance(each, list):
+                octets += sum([len(str(key)) for key in each])
         if len(some) >= _LINE or octets >= WORKER_PIECE.default:
             yield some
             some, octets = [], 0

@@ -8,6 +8,7 @@ It replies with whole messages, or has the worker send the zone: transfers are l
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
@@ -70,8 +71,8 @@ class Passing:
         """
         @param say: tells the parent something.
         @param own: sends a zone to who may have it, each record in a message of its own if so asked.
-        @param most: requests that may wait for a reply.
-        @param octets: all of theirs.
+        @param most: requests that may wait for a reply: by UDP half of these, of one network a quarter.
+        @param octets: all of theirs; by UDP half of that.
         @param seconds: for a reply.
         """
         self._clock = clock
@@ -81,6 +82,7 @@ class Passing:
         self._mostOctets = int(PASSED_OCTETS.pick(octets))
         self._seconds = PASSED_SECONDS.pick(seconds)
         self._waiting: dict[int, _Passage] = {}
+        self._sites: Counter[str] = Counter()
         self._octets = 0
         self._count = 0
         self._closed = False
@@ -92,8 +94,16 @@ class Passing:
         wire = request.wire
         if self._closed:
             return _GONE
-        if len(self._waiting) >= self._most or self._octets + len(wire) > self._mostOctets:
+        # Whoever makes up senders is not to be in the way of who has shown his, nor one network in that of others.
+        share = 2 if request.transport == "udp" else 1
+        site = request.record.site
+        if (
+            len(self._waiting) >= self._most // share
+            or self._octets + len(wire) > self._mostOctets // share
+            or self._sites[site] >= self._most // 4
+        ):
             return _BUSY
+        self._sites[site] += 1
         self._count += 1
         number = self._count
         done: Deferred[Refusal | Flow] = Deferred()
@@ -130,6 +140,10 @@ class Passing:
     def _finish(self, number: int, outcome: Refusal | Flow) -> None:
         passage = self._waiting.pop(number)
         self._octets -= len(passage.request.wire)
+        site = passage.request.record.site
+        self._sites[site] -= 1
+        if not self._sites[site]:
+            del self._sites[site]
         if passage.timer.active():
             passage.timer.cancel()
         passage.done.callback(outcome)
