@@ -190,7 +190,7 @@ class ReloadingTests(LoadingCase):
         Versions of many zones are kept out of the search for garbage as they are opened and replaced.
         """
         zones = [self.write(f"z{number}.example") for number in range(30)]
-        with patch.object(zonetable, "_MANY", 10), patch.object(zonetable.gc, "freeze") as freeze:
+        with patch.object(zonetable, "_MANY", 10), patch("gc.freeze") as freeze:
             loading = self.load(*zones)
             for zone in zones:
                 self.zones.version(zone.name)
