@@ -4,6 +4,8 @@ Tests of images: what is in them, and what becomes of those that are damaged.
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 from pathlib import Path
 from struct import pack
@@ -180,6 +182,21 @@ class DamageTests(SynchronousTestCase):
             damaged = bytearray(self.sound)
             damaged[start : start + 4096] = bytes(len(damaged[start : start + 4096]))
             self.assertTrue(bytes(damaged) == self.sound or self.noticed(bytes(damaged)), start)
+
+    def test_descriptors(self) -> None:
+        """
+        Very many small zones take no descriptors, of which there are only so many; a large one is not copied.
+        """
+        with TemporaryDirectory() as folder:
+            for names, descriptors in ((3, 0), (5000, 1)):
+                path = Path(folder) / "image"
+                path.write_bytes(large(names))
+                gc.collect()
+                before = len(os.listdir("/proc/self/fd"))
+                held = Image.open(str(path))
+                self.assertEqual(len(os.listdir("/proc/self/fd")) - before, descriptors)
+                self.assertGreater(held.nodes, names)
+                del held
 
     def test_unchecked(self) -> None:
         """

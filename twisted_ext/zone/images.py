@@ -47,6 +47,9 @@ _HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
 #: Octets at a time when a file is summed up.
 _CHUNK: Final = 1 << 20
 
+#: Octets of a file up to which it is read and not mapped.
+_SMALL: Final = 1 << 16
+
 
 class Header:
     """
@@ -211,7 +214,8 @@ class Image:
     @classmethod
     def open(cls, path: str, *, checked: bool = True) -> Image:
         """
-        Map a file.
+        Map a file; or read it, where it is small: a process can have only so many maps, each with a descriptor, and there may be a hundred
+        thousand zones of a few names.
 
         @param checked: sum all of it up, at some 3 GB a second. Only who has just seen it written may go without.
 
@@ -219,9 +223,10 @@ class Image:
         @raise OSError: it cannot be read.
         """
         with open(path, "rb", buffering=0) as file:
-            if not fstat(file.fileno()).st_size:
+            size = fstat(file.fileno()).st_size
+            if not size:
                 raise BadImage(f"{path}: an empty file is no image of a zone")
-            buffer = mmap(file.fileno(), 0, access=ACCESS_READ)
+            buffer = file.read() if size <= _SMALL else mmap(file.fileno(), 0, access=ACCESS_READ)
             try:
                 image = cls(buffer)
             except BadImage as wrong:
