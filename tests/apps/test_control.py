@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.apps.controlled import Controlled, controlled
+from twisted_ext.apps.cli.controlling import Channel
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.reporting import duration, octets
 
@@ -177,6 +178,26 @@ def test_reload(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     said = control(server, capfd, "reload")
     first, second = "txdns.toml:3: port takes a number, not 'x'", "txdns.toml:4: prot: there is no such setting"
     assert (said.code, said.error) == (1, f"txdns control: {first}\ntxdns control: {second}\n")
+
+
+@pytest.mark.parametrize(("failed", "code"), [(False, 0), (True, 2)])
+def test_reloadZone(failed: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A script sees whether a zone could be loaded, and a person sees why not.
+    """
+    monkeypatch.setattr(Channel, "ask", lambda *words: {"said": ["example.org:5: nonsense"], "failed": failed})
+    assert main(["control", "zone", "reload", "example.org"]) == code
+    assert capsys.readouterr().out == "example.org:5: nonsense\n"
+
+
+def test_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A command that is written wrong is guessed, and help is a command too.
+    """
+    assert main(["control", "upstreans"]) == 1
+    assert capsys.readouterr().err == "txdns control: no command is called 'upstreans'; did you mean upstreams?\n"
+    assert main(["control", "help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: txdns control")
 
 
 def test_trace(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from typing import Final, cast
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -165,6 +166,19 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.ask("/reload", "POST"), {"said": ["nothing has changed"]})
         self.sight.reloading = lambda: fail(BadDescription("txdns.toml, line 3: port takes a number"))
         self.assertEqual(self.ask("/reload", "POST", code=400), {"error": "txdns.toml, line 3: port takes a number"})
+
+    def test_reloadZone(self) -> None:
+        """
+        A zone is loaded again, and whether that could be done is told in a way that programs understand.
+        """
+        cases: tuple[tuple[dict[str, JSON], bool], ...] = (({}, False), ({"said": "example.org:5: nonsense"}, True))
+        for said, failed in cases:
+            zone: JSON = {"zone": "example.org.", "file": "/etc/zones/example.org", **said}
+            with (
+                patch.object(self.sight, "reloadingZone", lambda apex: succeed(["a line"])),
+                patch.object(self.sight, "served", lambda apex, zone=zone: succeed([zone])),
+            ):
+                self.assertEqual(self.ask("/zones/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
 
     def test_mistake(self) -> None:
         """

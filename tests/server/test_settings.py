@@ -100,6 +100,35 @@ def test_allWrongTold() -> None:
     assert len(lines) == 6
 
 
+def test_allWrongZonesTold() -> None:
+    """
+    The same holds for tables of zones: each fault in each of them is told, with the line where its table begins, and what was meant.
+    """
+    lines = wrong(
+        'role = "serve"\n[[zone]]\nname = "a.example"\nfille = "a"\nallow-transfer = ["anybody"]\n\n'
+        '[[zone]]\nname = "b.example"\nfile = "b"\n[[ zone ]]\nfile = "c"\n'
+    )
+    assert lines[0] == "txdns.toml:2: zone a.example: fille: there is no such key; did you mean file?"
+    assert lines[1].startswith("txdns.toml:2: zone a.example: allow-transfer takes who may: 192.0.2.0/24")
+    assert lines[2] == 'txdns.toml:10: a zone has no name; write name = "example.org"'
+    assert len(lines) == 3
+    (line,) = wrong('[[zones]]\nname = "a.example"\n')
+    assert line.startswith("txdns.toml:1: zones takes ") and line.endswith("; tables of zones are headed [[zone]]")
+    (line,) = wrong('[zone]\n"example.org" = "file"\n')
+    assert line == 'txdns.toml:1: a zone has no name; write name = "example.org"'
+    (line,) = wrong('zone = ["a.example=a", "nonsense", 3]\n')[:1]
+    assert line.startswith("txdns.toml:1: zone 'nonsense' is no zone")
+
+
+def test_manyWrongZones() -> None:
+    """
+    Of ten thousand zones that are all wrong in the same way not all are told of.
+    """
+    lines = wrong("[[zone]]\nname = 'a.example'\nfille = 'a'\n" * 10_000)
+    assert len(lines) < 1_000
+    assert lines[1].startswith("txdns.toml:4: ") and lines[-1].endswith(" more of zones")
+
+
 def test_linesWithinTexts() -> None:
     """
     What looks like a key inside of a text is not taken for the key.

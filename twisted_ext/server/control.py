@@ -226,7 +226,12 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         name = _text(request, "name")
         if not name:
             raise CallerFault("which zone? write zones/reload?name=NAME")
-        return operations.reloadZone(nameFromText(name).lower()).addCallback(lambda lines: {"said": [*lines]})
+        apex = nameFromText(name).lower()
+
+        def over(lines: list[str]) -> Deferred[JSON]:
+            return operations.served(apex).addCallback(lambda zones: {"said": [*lines], "failed": any(map(_isBroken, zones))})
+
+        return operations.reloadZone(apex).addCallback(over)
 
     def explain(request: Request) -> Deferred[JSON]:
         return operations.explain(_question(request)).addCallback(_whole)
@@ -263,6 +268,13 @@ def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
     if not name:
         raise CallerFault("which name? write cache/?name=NAME")
     return operations.cached(nameFromText(name)).addCallback(lambda entries: {"entries": entries})
+
+
+def _isBroken(zone: JSON) -> bool:
+    """
+    @return: whether the master file of a zone could not be loaded.
+    """
+    return isinstance(zone, dict) and bool(zone.get("file") and zone.get("said"))
 
 
 def _text(request: Request, key: str) -> str:

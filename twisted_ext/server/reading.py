@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.local import Complaints, FollowedFile
-from twisted_ext.server.limits import SETTINGS_OCTETS
+from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
 from twisted_ext.server.settings import SETTINGS, settingNamed
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
+    from twisted_ext.server.settings import Setting
 
 __all__ = ["readSettings", "valuesFromTOML"]
 
 #: Line and column as Python's reader of TOML says them.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+_ZONE: Final = "zone"
+_ZONES: Final = "zones"
+
+#: Where the table of a zone begins.
+_TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
 
 
 def readSettings(path: str) -> dict[str, Value]:
@@ -65,13 +72,50 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
         if setting is None:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
+        if key == _ZONE and isinstance(value, list):
+            values[key] = _zones(setting, value, text, wrong)
+            continue
         try:
             values[key] = setting.fromTOML(value)
         except BadDescription as fault:
-            wrong.append((_lineOf(text, key), f"{key} {fault}"))
+            tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
+            if key == _ZONE and tables:
+                wrong += [(_lineOf(text, key), said) for said in str(fault).splitlines()]
+            else:
+                hint = "; tables of zones are headed [[zone]]" if key == _ZONES and tables else ""
+                wrong.append((_lineOf(text, key), f"{key} {fault}{hint}"))
     if wrong:
-        raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong)]))
+        raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=_line)]))
     return values
+
+
+def _line(wrong: tuple[int, str]) -> int:
+    return wrong[0]
+
+
+def _zones(setting: Setting, tables: list[object], text: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
+    """
+    @param wrong: where what is wrong is put, with the line of the table that it is in.
+
+    @return: what the tables say.
+    """
+    found: list[str] = []
+    faults: list[tuple[int, str]] = []
+    for number, table in enumerate(tables):
+        try:
+            found.append(str(setting.kind.fromTOML(table)))
+        except BadDescription as fault:
+            said = str(fault).splitlines() if isinstance(table, dict) else [f"{_ZONE} {fault}"]
+            faults += [(number, line) for line in said]
+    if faults:
+        lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
+        # Of tables that are written within a list nobody can tell.
+        usual = _lineOf(text, _ZONE)
+        most = int(LOADING_COMPLAINTS.default)
+        wrong += [(lines[number] if len(lines) == len(tables) else usual, said) for number, said in faults[:most]]
+        if len(faults) > most:
+            wrong.append((text.count("\n") + 1, f"and {len(faults) - most} more of zones"))
+    return tuple(found)
 
 
 def _meant(key: str) -> str:

@@ -168,20 +168,24 @@ class ZoneSettings:
         """
         Check and take a table of TOML.
 
-        @raise BadDescription: it says what is not allowed.
+        @raise BadDescription: it says what is not allowed; one line for each such thing.
         """
         said = table.get("name")
         if not isinstance(said, str) or not said:
-            raise BadDescription("a zone has no name")
+            raise BadDescription('a zone has no name; write name = "example.org"')
         values: dict[str, Value] = {}
+        wrong: list[str] = []
         for key, value in table.items():
             setting = _BY_NAME.get(key)
             if setting is None:
-                raise BadDescription(f"zone {said}: {key}: there is no such key; there are {', '.join(_BY_NAME)}")
+                wrong.append(f"zone {said}: {key}: there is no such key{_meant(key)}")
+                continue
             try:
                 values[key] = setting.fromTOML(value)
             except BadDescription as fault:
-                raise BadDescription(f"zone {said}: {key} {fault}") from None
+                wrong.append(f"zone {said}: {key} {fault}")
+        if wrong:
+            raise BadDescription("\n".join(wrong))
         values["name"] = _apex(said)
         for name in ("file", "store"):
             if values.get(name):
@@ -269,6 +273,13 @@ def apexIn(path: str) -> str:
     except OSError as error:
         raise BadDescription(f"{path}: {error.strerror or error}") from None
     raise BadDescription(f"{path}: no SOA record is near the beginning of this file; say which zone it has with zone")
+
+
+def _meant(key: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(key.replace("_", "-"), list(_BY_NAME), 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_BY_NAME)}"
 
 
 def _apex(text: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, Final
 
 from twisted_ext.apps.cli.controlling import Channel
-from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, Ending
 from twisted_ext.apps.cli.reporting import (
     cacheLines,
     explanationLines,
@@ -53,11 +53,13 @@ root runs them, else txdns/control.sock in XDG_RUNTIME_DIR.
   txdns control cache flush --below example.com
   txdns control upstreams +json | jq '.upstreams[] | select(.up | not)'
 
-Exit codes: 0 done, 1 wrong usage or the server declines, 8 a file cannot be read or
-written, 9 no server.
+Exit codes: 0 done, 1 wrong usage or the server declines, 2 the zone could not be loaded,
+8 a file cannot be read or written, 9 no server.
 """
 
 _COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, reload"
+
+_FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "reload")
 
 
 def main(words: list[str]) -> int:
@@ -112,8 +114,14 @@ class _Control:
             return self._trace(words[1:])
         if first in ("zones", "zone"):
             return self._zones(first, words[1:])
+        if first == "help":
+            print(HELP, end="")
+            return OK
         if first not in ("status", "stats", "upstreams", "reload"):
-            raise Ending(USAGE, f"no command is called {first!r}; there are {_COMMANDS}")
+            from difflib import get_close_matches
+
+            close = get_close_matches(first, _FIRST, 1)
+            raise Ending(USAGE, f"no command is called {first!r}; " + (f"did you mean {close[0]}?" if close else f"there are {_COMMANDS}"))
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, _list(said, "said")))
@@ -129,7 +137,8 @@ class _Control:
             if len(words) != 2 or words[0] != "reload":
                 raise Ending(USAGE, "write: txdns control zone reload NAME")
             said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
-            return self._show(said, lambda value: map(str, _list(value, "said")))
+            code = self._show(said, lambda value: map(str, _list(value, "said")))
+            return DECLINED if said.get("failed") else code
         if len(words) > 1:
             raise Ending(USAGE, "write: txdns control zones [NAME]")
         said = self._channel.ask("GET", "zones/", {"name": words[0]} if words else {})
