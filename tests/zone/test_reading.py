@@ -152,6 +152,16 @@ class RecordTests(SynchronousTestCase):
         for rdata in ("DS 1 8 2 " + 64 * "0", "DS 1 8 9 00", "CDS 0 0 0 00", "CDS 1 8 4 " + 96 * "0"):
             self.assertEqual(readText(f"a 1 {rdata}\n").complaints, [])
 
+    def test_roomless(self) -> None:
+        """
+        A record that fits into no message is told of.
+        """
+        for quick in (True, False):
+            for octets, said in ((65506, []), (65507, ["z:1:24: warning: 65507 octets; no message has room for more than 65506"])):
+                reading = readText(f"a 1 TYPE65280 \\# {octets} {'00' * octets}\n", quick=quick, path="z")
+                self.assertEqual([str(each).partition(", so that")[0] for each in reading.complaints], said)
+                self.assertTrue(reading.sound)
+
     def test_ends(self) -> None:
         """
         Lines end as on any system, the last one perhaps not at all; a mark of UTF-8 at the begin is no part of the first name.

@@ -15,6 +15,10 @@ __all__ = ["DIGEST_OCTETS", "flawOf", "rdataFrom"]
 #: Octets of digests, by the type that DS records give them (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
 DIGEST_OCTETS: Final = {1: 20, 2: 32, 3: 32, 4: 48, 5: 32, 6: 32}
 
+#: Octets of rdata beyond which a record fits into no message: behind its header there are a question of five octets at least, and twelve
+#: octets before the rdata (RFC 1035, sections 4.1 and 4.2.2).
+_ROOM: Final = 65535 - 12 - 5 - 12
+
 #: Octets of a DS record before the digest.
 _BEFORE_DIGEST: Final = 4
 
@@ -44,4 +48,7 @@ def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
     rdata = declarationOf(rrType).fromTokens(tokens).wire
     if flaw := flawOf(rrType, rdata):
         raise badRecord(flaw, tokens.column)
+    if len(rdata) > _ROOM:
+        text = f"{len(rdata)} octets; no message has room for more than {_ROOM}, so that nobody gets this record, nor the zone by transfer"
+        tokens.remarks.append(badRecord(text, tokens.column))
     return rdata
