@@ -207,7 +207,9 @@ class Holding:
             # A file that is open for each zone is not opened before there is something to write.
             self.journal = self._openJournal()
         self.journal.append(differences)
-        self.journal.trim(imaged)
+        # They are on the disk. Where it has no room for a smaller copy, all of it stays as it is until it has.
+        with suppress(StorageFault):
+            self.journal.trim(imaged)
 
     def confirm(self, refreshedAt: float, expiresAt: float) -> None:
         """

@@ -1,0 +1,52 @@
+"""
+Tests of what secondaries keep on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, textsOf, versionOf
+from tests.zone.journals import steps
+from twisted_ext.server.holding import Holding
+from twisted_ext.zone.differences import applied
+
+
+class HoldingTests(SynchronousTestCase):
+    """
+    Tests for L{Holding}.
+    """
+
+    def test_noRoomToTrim(self) -> None:
+        """
+        Where the disk takes changes but not a smaller copy of what has changed, the changes are there: now, for those that follow, and
+        after a restart.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        holding = Holding(folder, APEX)
+        versionOf().compacted(holding.imagePath)
+        holding.confirm(1000, 2000)
+        made = steps(versionOf(), 700)
+        holding.change([difference for _, difference in made[:699]], 10)
+        assert holding.journal is not None
+        holding.journal._most = 1024
+
+        def full(before: str, after: str) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with patch.object(os, "rename", full):
+            holding.change([made[699][1]], 709)
+        self.assertEqual((holding.journal.oldest, holding.journal.newest), (10, 710))
+        version, difference = steps(made[-1][0], 1)[0]
+        holding.change([difference], 10)
+        holding.close()
+        held = Holding(folder, APEX).restore()
+        assert held is not None
+        self.assertEqual((held.version.serial, held.expiresAt), (711, 2000))
+        self.assertEqual(textsOf(held.version), textsOf(version))
+        self.assertEqual(textsOf(applied(made[-1][0], [difference])), textsOf(version))
