@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
+from twisted_ext.server.gates import SignatureGate
 from twisted_ext.server.requests import Request
 from twisted_ext.server.updating import Updating
 from twisted_ext.wire.building import buildMessage
@@ -20,7 +21,7 @@ from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA, A
-from twisted_ext.wire.tsig import Verdict, sign
+from twisted_ext.wire.tsig import BADSIG, Key, TSIGRecord, Verdict, sign
 from twisted_ext.zone.policies import Policy
 from twisted_ext.zone.updates import Update
 
@@ -94,9 +95,11 @@ class UpdateTests(SynchronousTestCase):
             with patch.object(Updating, "isHopeless", lambda self, request, signed: False):
                 (reply,) = self.server.send(wire, STRANGER)
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.REFUSED, 1))
-            # Who signs may be somebody, unless the zone is nobody's.
+            # Who signs may be somebody, unless the signature is too old or the zone is nobody's.
             (reply,) = self.server.send(sign(wire, KEY, TODAY - 1000)[0], STRANGER)
-            self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 2))
+            self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 1))
+            (reply,) = self.server.send(sign(wire, KEY, TODAY)[0], STRANGER)
+            self.assertEqual((reply[3] & 15, len(read)), (Rcode.REFUSED, 2))
             other = wire.replace(APEX + b"\x00\x06", b"\x07nowhere\x00\x00\x06", 1)
             (reply,) = self.server.send(sign(other, KEY, TODAY)[0], STRANGER)
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 2))
@@ -163,6 +166,39 @@ class UpdateTests(SynchronousTestCase):
             self.server.send(other, STRANGER)
             self.server.disk.settle()
         self.assertEqual(self.server.zone.current.serial, 11)
+
+    def test_forged(self) -> None:
+        """
+        Of many records that are signed with a key that nobody has, or not with the one that they name, none is read, and whoever sent them
+        is told what is wrong with the signature. If signatures were looked at behind the records, all would be.
+        """
+        many = self.updating(*[record(f"n{number}.dyn 60 A 192.0.2.1") for number in range(100)])
+        unknown = sign(many, Key.fromText("hmac-sha256:other:c2VjcmV0"), TODAY)[0]
+        wrong = sign(many, Key.fromText("hmac-sha256:dhcp.example.org:d3Jvbmc="), TODAY)[0]
+        for wire, error in ((unknown, Rcode.BADKEY), (wrong, BADSIG)):
+            with patch.object(Message, "check", side_effect=AssertionError):
+                (reply,) = self.server.send(wire, STRANGER)
+            signature = Message.fromWire(reply).check().trailer
+            assert signature is not None
+            self.assertEqual((reply[3] & 15, TSIGRecord.fromRecord(signature).error), (Rcode.NOTAUTH, error))
+            with (
+                patch.object(SignatureGate, "isForged", lambda self, request: False),
+                patch.object(Message, "check", side_effect=ZeroDivisionError),
+            ):
+                server = UpdatedServer(("key dhcp.example.org zone",), self.mktemp())
+                self.addCleanup(server.updating.close)
+                self.assertRaises(ZeroDivisionError, server.send, wire, STRANGER)
+        good, _ = sign(many, KEY, TODAY)
+        (reply,) = self.sent(good)
+        self.assertEqual((reply[3] & 15, self.server.zone.current.serial), (Rcode.NOERROR, 11))
+
+    def sent(self, wire: bytes) -> list[bytes]:
+        """
+        @return: the replies to it.
+        """
+        replies = self.server.send(wire, STRANGER)
+        self.server.disk.settle()
+        return replies
 
     def test_beyond(self) -> None:
         """

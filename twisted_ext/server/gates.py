@@ -18,7 +18,7 @@ from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
-    from twisted_ext.wire.tsig import Key
+    from twisted_ext.wire.tsig import Key, Verdict
 
 __all__ = [
     "DROP",
@@ -43,6 +43,9 @@ DROP: Final = Refusal(Rcode.NOERROR, silent=True)
 _PROHIBITED: Final = 18
 _NOT_SUPPORTED: Final = 21
 _INVALID_TYPE: Final = 30
+
+#: Octets of a request up to which there is not much to be read.
+_FEW_OCTETS: Final = 512
 
 _COOKIE: Final = 10
 _HINFO: Final = 13
@@ -139,16 +142,21 @@ class FormGate:
     """
     One question and at most one OPT record, and all octets accounted for.
 
-    Of what is no query the question is read first, and nothing else where whoever sees to it would refuse it whatever it says.
+    Of what is no query the question is read first, and nothing else where whoever sees to it would refuse it whatever it says, or where it
+    is not signed as it says.
     """
 
     name = "form"
 
-    def __init__(self, hopeless: Callable[[Request], bool] | None = None) -> None:
+    def __init__(
+        self, hopeless: Callable[[Request], bool] | None = None, forged: Callable[[Request], bool] = lambda request: False
+    ) -> None:
         """
         @param hopeless: says whether a request that is no query, of which only the question has been read, will be refused.
+        @param forged: says whether it will be because of its signature.
         """
         self._hopeless = hopeless
+        self._forged = forged
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.opcode:
@@ -157,7 +165,7 @@ class FormGate:
             if request.fault is None:
                 if self._hopeless is not None and self._hopeless(request):
                     request.glimpseEDNS()
-                else:
+                elif not self._forged(request):
                     request.readWhole()
         return request.fault
 
@@ -202,19 +210,44 @@ class SignatureGate:
             return None
         if request.signature.keyName not in self._keys:
             return self._REFUSED
-        from twisted_ext.wire.tsig import signatureSize, verify
+        from twisted_ext.wire.tsig import signatureSize
 
-        request.today = self._today()
-        try:
-            verdict = verify(request.wire, self._keys, request.today)
-        except BadMessage:
-            return self._MALFORMED
-        request.verdict = verdict
+        verdict = request.verdict
+        if verdict is None:
+            try:
+                verdict = self._judge(request)
+            except BadMessage:
+                return self._MALFORMED
         if verdict.error or verdict.key is None:
             return self._REFUSED
         request.keyName = verdict.key.name
         request.size -= signatureSize(verdict.key)
         return None
+
+    def isForged(self, request: Request) -> bool:
+        """
+        @param request: no query, of which only the question has been read.
+
+        @return: whether it will be refused here, so that nobody need read its records. That is worth a look where these are many.
+        """
+        if len(request.wire) <= _FEW_OCTETS or not request.seemsSigned():
+            return False
+        try:
+            verdict = self._judge(request)
+        except BadMessage:
+            return False
+        if verdict.record is None:
+            request.verdict = None
+            return False
+        request.signature = verdict.record
+        return bool(verdict.error)
+
+    def _judge(self, request: Request) -> Verdict:
+        from twisted_ext.wire.tsig import verify
+
+        request.today = self._today()
+        verdict = request.verdict = verify(request.wire, self._keys, request.today)
+        return verdict
 
 
 class CookieGate:
@@ -361,14 +394,15 @@ def standardGates(
     """
     from time import time
 
-    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(hopeless), VersionGate()]
+    signing = SignatureGate(keys, today)
+    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(hopeless, signing.isForged), VersionGate()]
     if cookies is not None:
         gates.append(CookieGate(cookies, today or time))
     else:
         gates.append(_QuestionGate())
     gates += [
         RateGate(rates or Rates()),
-        SignatureGate(keys, today),
+        signing,
         ClassGate(identity or Identity()),
         TypeGate(transfers=transfers),
     ]
