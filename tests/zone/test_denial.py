@@ -254,6 +254,16 @@ class NSECTests(Chained):
         self.assertEqual(([rrset.rrType for rrset in found.authority], proofs(found)), ([6, 46, 47, 46], ["insecure"]))
         self.assertTrue(found.flags & AA)
 
+    def test_unsigned(self) -> None:
+        """
+        In a zone that is not signed NSEC records prove nothing: they are given to who asks for them, and for nothing else.
+        """
+        version = versionOf(HEAD + RECORDS + CUTS + "@ NSEC www A NSEC\nwww NSEC @ A NSEC\n")
+        for name, rrType in (("nothing", "A"), ("www", "MX"), ("x.wild", "A"), ("x.wild", "MX"), ("insecure", "DS"), ("a.insecure", "A")):
+            found = ask(version, name, rrType)
+            self.assertNotIn(47, [rrset.rrType for rrset in found.authority], name)
+        self.assertEqual([rrset.rrType for rrset in ask(version, "www", "NSEC").answer], [47])
+
     def test_denialSeconds(self) -> None:
         """
         The SOA of a denial and its signature have one TTL.

@@ -65,6 +65,8 @@ def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
 
     @param encloser: the key of the closest encloser.
     """
+    if not version.proves:
+        return ()
     if version.nsec3Parameters is None:
         return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
     if tooManyIterations(version):
@@ -77,6 +79,8 @@ def noData(version: Version, key: bytes) -> Proof:
     """
     Prove that a name which exists has no records of a type (RFC 4035, section 3.1.3.1; RFC 5155, section 7.2.3).
     """
+    if not version.proves:
+        return ()
     if version.nsec3Parameters is None:
         return _sets(_NSEC, (version.nsecBefore(key),))
     if tooManyIterations(version):
@@ -90,6 +94,8 @@ def undelegated(version: Version, key: bytes) -> Proof:
 
     @param key: where the cut is.
     """
+    if not version.proves:
+        return ()
     if version.nsec3Parameters is None:
         node = version.nsecBefore(key)
         # An NSEC of another name would deny the delegation itself.
@@ -102,6 +108,8 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
     Prove that a name does not exist, and that the wildcard which stands for it has no records of a type (RFC 4035, section 3.1.3.4; RFC
     5155, section 7.2.5).
     """
+    if not version.proves:
+        return ()
     if version.nsec3Parameters is None:
         return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
     if tooManyIterations(version):
@@ -118,6 +126,8 @@ def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
     Prove that a name does not exist for which a wildcard's records were given (RFC 4035, section 3.1.3.3; RFC 5155, section 7.2.6).
     """
+    if not version.proves:
+        return ()
     if version.nsec3Parameters is None:
         return _sets(_NSEC, (version.nsecBefore(key),))
     if tooManyIterations(version):

@@ -52,7 +52,7 @@ class Version:
 
     __slots__ = (
         "image", "overlay", "apex", "apexName", "serial", "origin", "denial", "signedDenial",
-        "_changes", "_top", "_soa", "_hashing", "_recut",
+        "_changes", "_top", "_soa", "_hashing", "_proves", "_recut",
     )  # fmt: skip
 
     def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
@@ -68,6 +68,7 @@ class Version:
         self._top = self.overlay.get(b"")
         self._soa: RRSet | None = None
         self._hashing: tuple[int, int, bytes] | None = None
+        self._proves: bool | None = None
         self.origin: Origin | None = None
         self.denial: tuple[RRSet, ...] | None = None
         self.signedDenial: tuple[RRSet, ...] | None = None
@@ -162,6 +163,15 @@ class Version:
         Whether there is an NSEC or an NSEC3 chain.
         """
         return bool(self.top.flags & SIGNED) or self.nsec3Parameters is not None
+
+    @property
+    def proves(self) -> bool:
+        """
+        Whether denials come with proofs: the apex is signed. Records of a chain in a zone that is not are records as any others.
+        """
+        if self._proves is None:
+            self._proves = self.top.signatures(_SOA) is not None
+        return self._proves
 
     @property
     def crowded(self) -> bool:
