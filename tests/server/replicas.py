@@ -68,6 +68,9 @@ class Changes:
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else 0
 
+    def oneByOne(self, serial: int, last: int) -> None:
+        return None
+
 
 class Host:
     """

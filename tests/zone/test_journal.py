@@ -61,6 +61,24 @@ class JournalTests(JournalTestCase):
         self.assertGreater(journal.octetsSince(10) or 0, journal.octetsSince(12) or 0)
         self.assertEqual(versions[5].serial, 15)
 
+    def test_oneByOne(self) -> None:
+        """
+        Differences can be read one by one, up to one that is not the newest, while the journal goes on to be made smaller.
+        """
+        self.filled(5)
+        journal = self.journal()
+        self.assertIsNone(journal.oneByOne(9, 15))
+        self.assertIsNone(journal.oneByOne(10, 16))
+        self.assertIsNone(journal.oneByOne(15, 15))
+        some = journal.oneByOne(11, 14)
+        assert some is not None
+        self.assertEqual(next(some).newSerial, 12)
+        with patch("twisted_ext.zone.journal.CHANGES_OCTETS.default", 10):
+            self.assertIsNone(journal.oneByOne(11, 14))
+        journal.clear()
+        self.assertIsNone(journal.oneByOne(11, 14))
+        self.assertEqual([each.newSerial for each in some], [13, 14])
+
     def test_empty(self) -> None:
         """
         A journal without differences changes nothing.

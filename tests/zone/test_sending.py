@@ -4,7 +4,8 @@ Tests of making messages of zones and their changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from unittest.mock import patch
 
 import dns.message
 import dns.name
@@ -41,6 +42,8 @@ class _Journal:
     def __init__(self, differences: Sequence[Difference]) -> None:
         self.differences = list(differences)
         self.size = 1000
+        self.asked = 0
+        self.read: list[int] = []
 
     def since(self, serial: int) -> Sequence[Difference] | None:
         for index, each in enumerate(self.differences):
@@ -50,6 +53,15 @@ class _Journal:
 
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else self.size
+
+    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+        self.asked = last
+        return self._each(serial)
+
+    def _each(self, serial: int) -> Iterator[Difference]:
+        for each in self.since(serial) or ():
+            self.read.append(each.oldSerial)
+            yield each
 
 
 def changed(version: Version, *lines: str, remove: Sequence[str] = ()) -> tuple[Version, Difference]:
@@ -154,6 +166,33 @@ class SendingTests(SynchronousTestCase):
         self.assertIsNone(recordsSince(third, 10, _Journal([one])))
         journal.size = 1 << 20
         self.assertIsNone(recordsSince(third, 10, journal))
+
+    def test_manyChanges(self) -> None:
+        """
+        More changes than are put together in one turn are sent as they were, each read when it is its turn, where that is worth it.
+        """
+        version = first = versionOf(LARGE)
+        differences = []
+        for number in range(20):
+            version, difference = changed(version, f"new{number} 300 A 192.0.2.{number}")
+            differences.append(difference)
+        journal = _Journal(differences)
+        journal.size = 1 << 20
+        self.assertIsNone(recordsSince(version, 10, journal))
+        with patch("twisted_ext.zone.sending.CHANGES_OCTETS.default", 999):
+            journal.size = 1000
+            pieces = recordsSince(version, 10, journal)
+            assert pieces is not None
+            self.assertEqual((journal.asked, journal.read), (version.serial, []))
+            next(pieces), next(pieces)
+            self.assertEqual(journal.read, [10])
+            pieces = recordsSince(version, 10, journal)
+            assert pieces is not None
+            octets = list(messages(7, 0, APEX + b"\x00\xfb\x00\x01", pieces, most=300))
+        self.assertGreater(len(octets), 3)
+        records = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
+        self.assertEqual(len(records), 2 + 3 * 20)
+        self.assertEqual(first.serial, 10)
 
     def test_tooManyChanges(self) -> None:
         """

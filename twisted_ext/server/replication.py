@@ -32,7 +32,7 @@ from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.catalogs import Catalog, Step
-from twisted_ext.zone.histories import History
+from twisted_ext.zone.histories import Compared
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
@@ -153,7 +153,7 @@ class Replication:
         self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
         self._versions: dict[bytes, Version] = {}
         # What has changed in zones of which no journal is kept.
-        self._histories: dict[bytes, History] = {}
+        self._compared: dict[bytes, Compared] = {}
         self._comparing: set[Deferred[None]] = set()
         # Zones that are being left, and whether they are to be forgotten.
         self._leaving: dict[bytes, bool] = {}
@@ -254,7 +254,7 @@ class Replication:
         if terms is not None and terms is not _USUAL:
             self._terms[apex] = terms
         if terms is None or not terms.transfer:
-            self._histories.pop(apex, None)
+            self._compared.pop(apex, None)
         if zone is not None and apex not in self.cataloging.said:
             self._fromCatalogs.add(apex)
         self.notifying.targets(apex, () if terms is None else terms.notify)
@@ -375,21 +375,21 @@ class Replication:
         terms = self._terms.get(version.apex)
         secondary = self._watched(version.apex)
         if terms is None or not terms.transfer or secondary is not None or self._journal(version.apex) is not None:
-            self._histories.pop(version.apex, None)
+            self._compared.pop(version.apex, None)
             self.notifying.changed(version.apex, version.soa)
             return
-        history = self._histories.get(version.apex)
-        if history is None:
-            history = self._histories[version.apex] = History(version)
+        compared = self._compared.get(version.apex)
+        if compared is None:
+            compared = self._compared[version.apex] = Compared(version)
         # Whoever is told comes at once, and is to find what has changed.
-        comparing = paced(self._reactor, history.going(version))
+        comparing = paced(self._reactor, compared.going(version))
         self._comparing.add(comparing)
-        comparing.addBoth(self._compared, comparing, version)
+        comparing.addBoth(self._tell, comparing, version)
 
-    def _compared(self, result: object, comparing: Deferred[None], version: Version) -> None:
+    def _tell(self, result: object, comparing: Deferred[None], version: Version) -> None:
         self._comparing.discard(comparing)
         if isinstance(result, Failure):
-            self._histories.pop(version.apex, None)
+            self._compared.pop(version.apex, None)
             if not isinstance(result.value, CancelledError):
                 _log.failure("while comparing versions of a zone", failure=result)
         if not self._stopped:
@@ -457,4 +457,7 @@ class Replication:
         if secondary is not None:
             return Offer(version, grants, secondary.journal, secondary.expires, terms.singly)
         journal = self._journal(apex)
-        return Offer(version, grants, self._histories.get(apex) if journal is None else journal, singly=terms.singly)
+        compared = self._compared.get(apex)
+        if journal is None and compared is not None:
+            journal = compared.history
+        return Offer(version, grants, journal, singly=terms.singly)

@@ -1,44 +1,37 @@
 """
-What has changed in a zone that comes whole each time, such as from a master file that somebody edits: found out by comparing, and kept in
-memory, so that secondaries need not have all of it again (RFC 1995).
+What has changed in a zone that comes whole each time, such as from a master file that somebody edits: found out by comparing, so that
+secondaries need not have all of it again (RFC 1995).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.comparing import differing
-from twisted_ext.zone.limits import CHANGES_OCTETS, COMPARED_NODES, HISTORY_CHANGES
+from twisted_ext.zone.limits import CHANGES_OCTETS, COMPARED_NODES
 from twisted_ext.zone.serials import isNewer
+from twisted_ext.zone.stores import History
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.differences import Difference
     from twisted_ext.zone.versions import Version
 
-__all__ = ["History"]
-
-#: Octets of a record beside its name and its rdata.
-_FIXED = 10
+__all__ = ["Compared"]
 
 
-class History:
+class Compared:
     """
-    The latest changes of one zone, as many as would be sent.
+    One zone.
 
-    @ivar version: that to which they lead.
+    @ivar version: that which it had last.
+    @ivar history: the changes that lead to it.
     """
 
-    __slots__ = ("version", "_changes", "_most")
+    __slots__ = ("version", "history")
 
-    def __init__(self, version: Version, most: int | None = None) -> None:
-        """
-        @param most: octets of changes that are kept.
-        """
+    def __init__(self, version: Version) -> None:
         self.version = version
-        self._most = int(CHANGES_OCTETS.default if most is None else most)
-        self._changes: list[tuple[Difference, int]] = []
+        self.history = History()
 
     def going(self, after: Version) -> Generator[None, None, None]:
         """
@@ -48,41 +41,12 @@ class History:
         before, self.version = self.version, after
         if after is before or (after.image.content == before.image.content and not before.overlay and not after.overlay):
             return
-        changes, self._changes = self._changes, []
         if not isNewer(after.serial, before.serial) or max(before.nodeCount, after.nodeCount) > COMPARED_NODES.default:
+            self.history.forget()
             return
-        difference = yield from differing(before, after, self._most)
-        if difference is None or self.version is not after:
-            return
-        changes.append((difference, _octetsOf(difference)))
-        total = 0
-        for kept, (_, octets) in enumerate(reversed(changes)):
-            total += octets
-            if total > self._most or kept >= HISTORY_CHANGES.default:
-                del changes[: len(changes) - kept]
-                break
-        self._changes = changes
-
-    def since(self, serial: int) -> Sequence[Difference] | None:
-        """
-        @see: L{Differences<twisted_ext.zone.sending.Differences>}
-        """
-        place = self._placeOf(serial)
-        return None if place is None else [difference for difference, _ in self._changes[place:]]
-
-    def octetsSince(self, serial: int) -> int | None:
-        """
-        @see: L{Differences<twisted_ext.zone.sending.Differences>}
-        """
-        place = self._placeOf(serial)
-        return None if place is None else sum([octets for _, octets in self._changes[place:]])
-
-    def _placeOf(self, serial: int) -> int | None:
-        if serial == self.version.serial:
-            return len(self._changes)
-        return next((place for place, (difference, _) in enumerate(self._changes) if difference.oldSerial == serial), None)
-
-
-def _octetsOf(difference: Difference) -> int:
-    sets: tuple[RRSet, ...] = (difference.before, *difference.removed, difference.after, *difference.added)
-    return sum([len(rrset.name) + _FIXED + len(rdata) for rrset in sets for rdata in rrset.rdatas])
+        difference = yield from differing(before, after, int(CHANGES_OCTETS.default))
+        if difference is None:
+            self.history.forget()
+        else:
+            # What does not lead from there is forgotten.
+            self.history.note([difference])

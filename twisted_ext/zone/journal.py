@@ -23,7 +23,7 @@ from zlib import crc32
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference, applied, fromRendered, rendered
-from twisted_ext.zone.limits import JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
+from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.pages import Entry, File, Pages
 
 if TYPE_CHECKING:
@@ -285,6 +285,17 @@ class Journal:
             return 0
         start = self._pages.places.get(serial)
         return None if start is None else self.octets - self._pages.entries[start].offset
+
+    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+        """
+        @see: L{Differences.oneByOne<twisted_ext.zone.sending.Differences.oneByOne>}; whatever becomes of the journal meanwhile.
+        """
+        pages = self._pages
+        entries = pages.entries[pages.places.get(serial, len(pages.entries)) :]
+        while entries and entries[-1].new != last:
+            entries.pop()
+        small = all(entry.length <= CHANGES_OCTETS.default for entry in entries)
+        return self._load(pages, entries) if entries and small else None
 
     def _load(self, pages: Pages, entries: list[Entry]) -> Iterator[Difference]:
         for entry in entries:

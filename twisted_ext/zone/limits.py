@@ -13,7 +13,7 @@ __all__ = [
     "GLUE_HOSTS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
     "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
     "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
-    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES", "HISTORY_CHANGES",
+    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
     "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED", "TELLING_OCTETS",
@@ -60,9 +60,6 @@ CHANGES_OCTETS: Final = Limit(default=262_144, least=0, most=64 << 20)
 
 #: Names of a zone up to which it is compared with what it was, when its master file has changed: a second's work, in short turns.
 COMPARED_NODES: Final = Limit(default=200_000, least=0, most=2**32)
-
-#: Changes of such a zone that are kept.
-HISTORY_CHANGES: Final = Limit(default=100, least=0, most=10_000)
 
 #: Octets of a transfer up to which it is not worth another process.
 GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)

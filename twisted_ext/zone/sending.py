@@ -26,6 +26,9 @@ Octets = tuple[bytes | memoryview, int]
 
 _MOST: Final = 65535
 
+#: Octets of changes for each record of a zone with which these are worth it: some quarter of the zone.
+_WORTH: Final = 8
+
 
 class Differences(Protocol):
     """
@@ -41,6 +44,14 @@ class Differences(Protocol):
     def octetsSince(self, serial: int) -> int | None:
         """
         @return: how many octets they have, found out without reading them.
+        """
+
+    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+        """
+        @param last: the serial number at which they are to end.
+
+        @return: the same changes, each of them read when it is asked for; L{None} where they are not kept, or one of them is too large to
+            be read in one go.
         """
 
 
@@ -90,7 +101,8 @@ def recordsSince(version: Version, serial: int, journal: Differences | None) -> 
     """
     @param serial: what the asker has.
 
-    @return: the changes since then, in one step; the SOA alone where the asker has all of it; L{None} where all of the zone has to be sent.
+    @return: the changes since then, in one step where they are few; the SOA alone where the asker has all of it; L{None} where all of the
+        zone has to be sent.
     """
     soa = version.soa
     if not isNewer(version.serial, serial):
@@ -98,8 +110,12 @@ def recordsSince(version: Version, serial: int, journal: Differences | None) -> 
     if journal is None:
         return None
     octets = journal.octetsSince(serial)
-    if octets is None or octets > CHANGES_OCTETS.default:
+    if octets is None:
         return None
+    if octets > CHANGES_OCTETS.default:
+        # As they were, each when it is its turn; but the zone itself is ready as it is.
+        steps = journal.oneByOne(serial, version.serial) if octets < version.recordCount * _WORTH else None
+        return None if steps is None else recordsOfChanges(steps, soa)
     differences = journal.since(serial)
     if not differences or differences[0].oldSerial != serial or differences[-1].newSerial != version.serial:
         return None
