@@ -20,6 +20,7 @@ from twisted_ext.server.loading import stateFolder
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.zonesettings import ZoneSettings, gather, zonesOf
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.zones import Zone
 
 
 class LoadingTests(LoadingCase):
@@ -210,6 +211,41 @@ class LoadingTests(LoadingCase):
         self.assertIn(f"{zone.file}:5:", first)
         self.assertEqual(second, "example.org.: serial 6 stays in force")
         self.failureResultOf(loading.reloadZone(nameFromText("example.net")), CallerFault)
+
+    def test_changedMeanwhile(self) -> None:
+        """
+        Where updates have raised the serial number of a zone, that is the one that is told of, and not the one of its file.
+        """
+        loading = self.load(self.write("example.org", serial=7))
+        apex = nameFromText("example.org")
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        assert zone is not None
+        zone.replace(Zone.fromText("@ 60 SOA ns1 root 9 1 1 1 1\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n", "example.org").current)
+        self.write("example.org", "www A\n", serial=8)
+        self.assertEqual(self.finish(loading.reloadZone(apex))[1], "example.org.: serial 9 stays in force")
+        self.write("example.org", serial=12)
+        self.assertEqual(self.finish(loading.reloadZone(apex)), ["example.org.: serial 9 is now 12, 3 records"])
+
+    def test_unreadable(self) -> None:
+        """
+        Of a file that is gone, a folder or an empty one, a line says which file it is, once, and what is wrong with it.
+        """
+        loading = self.load(self.write("example.org"))
+        apex = nameFromText("example.org")
+        path = self.folder / "example.org"
+        path.unlink()
+        gone, _ = self.finish(loading.reloadZone(apex))
+        path.mkdir()
+        folder, _ = self.finish(loading.reloadZone(apex))
+        path.rmdir()
+        path.write_text("")
+        empty, _ = self.finish(loading.reloadZone(apex))
+        for line, said in ((gone, "cannot be read: No such file"), (folder, "is no file"), (empty, "is empty, and has no SOA record")):
+            self.assertIn(said, line)
+            self.assertEqual(line.count("/example.org"), 1, line)
+        path.write_text("@ 60 SOA ns1 root 1 1 1 1 1\n@ 60 SOA ns1 root 2 1 1 1 1\n")
+        self.assertIn("has more than one SOA record; a zone has exactly one", self.finish(loading.reloadZone(apex))[0])
 
     def test_again(self) -> None:
         """

@@ -312,7 +312,10 @@ def complaintsOf(result: Result) -> list[tuple[str, bool]]:
             continue
         place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
         fatal = bool(each.get("fatal"))
-        lines.append((f"{place}: {'' if fatal else 'warning: '}{each.get('text')}", fatal))
+        text = f"{'' if fatal else 'warning: '}{each.get('text')}"
+        # Of a file that cannot be read, the text itself says which.
+        known = not each.get("line") and bool(place) and place in text
+        lines.append((text if known else f"{place}: {text}", fatal))
     return lines
 
 

@@ -66,6 +66,11 @@ class Sink(Protocol):
         @raise OSError: likewise.
         """
 
+    def serial(self, apex: bytes) -> int | None:
+        """
+        @return: that of what is served, which updates may have raised; L{None} where nothing is, or nothing yet.
+        """
+
     def fail(self, apex: bytes, said: str) -> object:
         """
         There is none, or no newer one.
@@ -128,6 +133,7 @@ class Loading:
         Tell of all zones that there are images of, and have the others made ready.
         """
         starting = self._starting = Reload()
+        began = self._reactor.seconds()
         stale: list[Wanted] = []
         for zone in zones:
             if not zone.file:
@@ -139,16 +145,23 @@ class Loading:
         self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
         self._make(stale, starting)
         starting.begun = True
-        starting.done.addCallback(self._started)
+        starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
         starting.settle()
         self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
             lambda failure: _log.failure("while looking at master files", failure=failure)
         )
 
-    def _started(self, _: list[str]) -> None:
+    def _started(self, _: list[str], began: float, ready: int) -> None:
         self._starting = None
         served = sum([wanted.serial is not None for wanted in self._wanted.values()])
-        _log.info("{served} of {all} zones are served", served=served, all=len(self._wanted))
+        if self._wanted:
+            _log.info(
+                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them by images that were there",
+                served=served,
+                all=len(self._wanted),
+                seconds=self._reactor.seconds() - began,
+                ready=ready,
+            )
         self.settled.callback((len(self._wanted), served))
 
     def _found(self, wanted: Wanted) -> bool:
@@ -269,6 +282,7 @@ class Loading:
                 numberIn(result, "records"),
                 sources,
             )
+            before = None if wanted.serial is None else self._sink.serial(wanted.apex)
             try:
                 self._sink.loaded(wanted.apex, wanted.file, built)
                 made.append(built)
@@ -276,13 +290,14 @@ class Loading:
                 first = str(fault)
                 complaints.append((f"{wanted.file}: {fault}", True))
             else:
-                self._tell(wanted, complaints, self._news(wanted, built))
+                self._tell(wanted, complaints, self._news(wanted, built, before))
                 wanted.serial = built.serial
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
             self._sink.fail(wanted.apex, first)
-            outcome = "nothing is served" if wanted.serial is None else f"serial {wanted.serial} stays in force"
+            serial = None if wanted.serial is None else self._sink.serial(wanted.apex)
+            outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
             self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         if wanted.again:
             wanted.again = False
@@ -290,15 +305,19 @@ class Loading:
             return
         wanted.leave()
 
-    def _news(self, wanted: Wanted, built: Built) -> str:
-        if wanted.serial is None:
-            return f"{wanted.zone}: serial {built.serial}, {built.records} records"
-        if built.serial == wanted.serial:
-            return f"{wanted.zone}: serial {built.serial} as before, {built.records} records"
+    def _news(self, wanted: Wanted, built: Built, before: int | None) -> str:
+        now = self._sink.serial(wanted.apex)
+        # What updates have made of it counts, once that is known.
+        serial = built.serial if now is None else now
+        changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
+        if before is None:
+            return f"{wanted.zone}: serial {serial}, {built.records} records{changed}"
+        if serial == before:
+            return f"{wanted.zone}: serial {serial} as before, {built.records} records{changed}"
         # RFC 1982, section 3.2.
-        older = 0 < (wanted.serial - built.serial) % (1 << 32) < 1 << 31
+        older = 0 < (before - serial) % (1 << 32) < 1 << 31
         remark = "; it went back, so secondaries will not take it" if older else ""
-        return f"{wanted.zone}: serial {wanted.serial} is now {built.serial}, {built.records} records{remark}"
+        return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
 
     def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted_ext.server.authority import Place, Zones
 from twisted_ext.server.images import Built, Maps
 from twisted_ext.server.replaying import Replaying, Steps, finished
+from twisted_ext.server.zonetable import SERVING
 
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
@@ -111,6 +112,12 @@ class Placing:
         zones.putLater(apex, opening, serial, records, self._today(), source=(path, offset))
         if self._put is not None:
             self._put(place)
+
+    def serial(self, apex: bytes) -> int | None:
+        place = self._zones.at(apex)
+        if place is None or place.state != SERVING:
+            return None
+        return place.serial if place.zone is None or place.unopened else place.zone.current.serial
 
     def fail(self, apex: bytes, said: str) -> None:
         if self._replaying is not None and apex in self._replaying:

@@ -250,7 +250,8 @@ class Zoned:
             folder = self._own = tempfile.mkdtemp(prefix="txdns-")
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
-                _log.warn("{zone} is forgotten when the server ends; say with state where to keep it", zone=forgotten)
+                text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
+                _log.warn(text, zone=forgotten)
         # Zones that were changed once stay so, even if nobody may change any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder, zones)
@@ -317,7 +318,9 @@ class Zoned:
     def _settled(self, counts: tuple[int, int]) -> None:
         wanted, served = counts
         if wanted and not served and len(self.zones) == wanted:
-            self.useless(f"none of {wanted} zones can be served" if wanted > 1 else "the one zone that there is cannot be served")
+            first = next(iter(self.zones))
+            said = f"none of {wanted} zones can be served; the log says why. The first of them" if wanted > 1 else first.text
+            self.useless(f"{said} cannot be served: {first.said}" if wanted == 1 else f"{said}: {first.said}")
 
     def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
         """

@@ -221,11 +221,15 @@ class ImageBuilder:
 
     def _startOfAuthority(self) -> int:
         records = self.nodes[b""]
+        said = "has no SOA record"
         if records[2:4] == _START:
             end = _BETWEEN + (records[10] << 8 | records[11])
+            said = "has more than one SOA record" if records[end + 2 : end + 4] == _START else "has an SOA record that is cut short"
             if end - _BETWEEN >= SOA_OCTETS and records[end + 2 : end + 4] != _START:
                 return serialIn(records[_BETWEEN:end])
-        raise BadZone(f"{nameToText(self.apexName)} has no SOA record, or more than one; a zone has exactly one at its apex")
+        elif len(self.nodes) == 1 and not records:
+            said = "is empty, and has no SOA record"
+        raise BadZone(f"{nameToText(self.apexName)} {said}; a zone has exactly one SOA record, at its apex")
 
     def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:
         """
