@@ -169,6 +169,8 @@ class CheckingTests(SynchronousTestCase):
             (("CDS 0 0 0 00",), 0),
             (("CDS 0 0 0 00", f"CDNSKEY {key}"), 1),
             (("CDS 0 0 0 00", f"CDS {good}"), 1),
+            (("CDS 0 0 0 01",), 1),
+            (("CDNSKEY 1 3 0 AA==",), 1),
             ((f"CDS {bad}",), 1),
             ((f"CDNSKEY {other}",), 1),
             ((f"CDS {good}", f"CDNSKEY {key}", f"CDNSKEY {other}"), 1),
@@ -409,6 +411,21 @@ class ProvingTests(SynchronousTestCase):
         self.assertEqual(self.report(lambda sets: [*sets, cut], nsec3=True, optOut=True).counts, {})
         gone = nameFromText("a.b.c.example.")
         self.assertIn("nsec-extra", self.report(lambda sets: [each for each in sets if each.name != gone], nsec3=True).counts)
+
+    def test_optOut(self) -> None:
+        """
+        Opt-out excuses no empty non-terminal above a name that is in the chain (RFC 5155, section 7.1), but one above left out delegations.
+        """
+        hashes = sorted([rrset.name for rrset in signed(PLAIN, nsec3=True, optOut=True) if rrset.rrType == 50])
+        self.assertEqual(len(hashes), 8)
+        for name in hashes:
+
+            def lacking(sets: list[RRSet], name: bytes = name) -> list[RRSet]:
+                return [each for each in sets if each.name != name]
+
+            self.assertIn("nsec-missing", self.report(lacking, nsec3=True, optOut=True).counts)
+        cut = RRSet(nameFromText("x.y.zz.example."), 2, 1, 300, (b"\x01x\x00",))
+        self.assertEqual(self.report(lambda sets: [*sets, cut], nsec3=True, optOut=True).counts, {})
 
     def test_iterations(self) -> None:
         """

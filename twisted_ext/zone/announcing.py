@@ -33,6 +33,9 @@ _DIGESTS: Final = {1: "sha1", 2: "sha256", 4: "sha384"}
 _ALGORITHM_AT: Final = {_CDS: 2, _CDNSKEY: 3}
 _BEFORE_DIGEST: Final = 4
 
+#: What takes a delegation's keys away (RFC 8078, section 4, with its erratum 5049 and without).
+_AWAY: Final = {_CDS: (bytes(5), bytes(4)), _CDNSKEY: (b"\x00\x00\x03\x00\x00", b"\x00\x00\x03\x00")}
+
 #: Names of resolvers as services: a port, which may be left out, and C{_dns}.
 _OWNER: Final = re.compile(rb"(?:\x02_[0-9]|\x03_[0-9]{2}|\x04_[0-9]{3}|\x05_[0-9]{4}|\x06_[0-9]{5})?\x04_dns")
 
@@ -52,10 +55,16 @@ def announcedKeys(top: Node, say: Say) -> None:
     named = [rrset for rrset in (top.of(_CDS), top.of(_CDNSKEY)) if rrset is not None]
     if not named:
         return
-    away = {rrset.rrType: any(rdata[_ALGORITHM_AT[rrset.rrType]] == 0 for rdata in rrset.rdatas) for rrset in named}
+    # Those that say that there are to be no keys.
+    away = {rrset.rrType: [rdata for rdata in rrset.rdatas if rdata[_ALGORITHM_AT[rrset.rrType]] == 0] for rrset in named}
     for rrset in named:
-        if away[rrset.rrType] and (len(rrset.rdatas) > 1 or not all(away.values())):
+        taken = away[rrset.rrType]
+        text = ""
+        if not set(taken) <= set(_AWAY[rrset.rrType]):
+            text = "what says that the delegation is to be unsigned is 0 0 0 00 as CDS and 0 3 0 AA== as CDNSKEY"
+        elif taken and (len(rrset.rdatas) > 1 or not all(away.values())):
             text = "it is said that the delegation is to be unsigned, and other keys are announced as well; leave either"
+        if text:
             say("cds-values", rrset.name, text, rrset.rrType)
             return
     if any(away.values()):

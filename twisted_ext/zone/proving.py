@@ -23,7 +23,7 @@ from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.limits import SIGNATURE_WARNING
-from twisted_ext.zone.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node
+from twisted_ext.zone.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, parentKey
 from twisted_ext.zone.ordering import orderedNodes
 
 if TYPE_CHECKING:
@@ -280,6 +280,9 @@ class _Proving:
             if record.following != following:
                 text = f"the NSEC3 record leads to {record.following.decode()}; the next hash is {following.decode()}"
                 self.say("nsec-chain", record.owner, text, _NSEC3)
+        # Names above those in the chain, and empty ones that are left out of it.
+        above: set[bytes] = set()
+        out: list[bytes] = []
         for node in version.nodes():
             if node.flags & (OCCLUDED | HASHED):
                 continue
@@ -291,8 +294,17 @@ class _Proving:
             if found is not None:
                 found.used = True
                 self._types(found.owner, node, found.bitmap, _NSEC3, _expected(node))
+                key = node.key
+                while key and (key := parentKey(key)) and key not in above:
+                    above.add(key)
             elif not self._mayBeOut(node, labels, label, records):
                 self.say("nsec-missing", node.key + apex, "no NSEC3 record", _NSEC3)
+            elif not node.sets:
+                out.append(node.key)
+        for key in out:
+            if key in above:
+                text = "no NSEC3 record, though there is one of a name below"
+                self.say("nsec-missing", key + apex, text, _NSEC3)
         for record in records.values():
             if not record.used:
                 self.say("nsec-extra", record.owner, "an NSEC3 record whose hash is of no name here", _NSEC3)
@@ -317,7 +329,7 @@ class _Proving:
     def _mayBeOut(self, node: Node, labels: list[bytes], label: bytes, records: dict[bytes, _Hash]) -> bool:
         """
         @return: whether the name may be left out of the chain: a delegation without DS, or what stands above nothing else, in a span that
-            says so (RFC 5155, section 6).
+            says so (RFC 5155, section 6). The latter needs that all below are left out as well, which is not seen here.
         """
         if node.sets and (not node.flags & CUT or node.of(_DS) is not None):
             return False
