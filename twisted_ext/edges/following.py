@@ -91,7 +91,7 @@ class Asking:
                 raise errorFromAnswer(asked, answer)
             aliases = {each.name.lower(): each.rdatas[0] for each in answer.answer if each.rrType == rrtypes.CNAME}
             found = {each.name.lower(): each for each in answer.answer if each.rrType == rrType}
-            began = name
+            before = len(seen)
             while name.lower() not in found and name.lower() in aliases:
                 seen.add(name.lower())
                 name = aliases.pop(name.lower())
@@ -99,7 +99,7 @@ class Asking:
             if rrset is not None:
                 return Found(rrset.name, rrset.rdatas, len(seen), answer)
             followed = any(each.rrType == rrtypes.SOA for each in answer.authority) or answer.outcome is Outcome.NXDOMAIN
-            if name == began or followed:
+            if len(seen) == before or followed:
                 return Found(name, (), len(seen), answer)
             # The server leaves it to us to follow its alias.
             if name.lower() in seen or len(seen) > SERVICE_ALIASES.default:
