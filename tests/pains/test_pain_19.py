@@ -1,0 +1,174 @@
+"""
+Pain 19: everybody writes SRV anew, each with its own bugs (Synapse's SrvResolver; Twisted #8262; Twisted's own SRVConnector).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import DNSLookupError
+from twisted.internet.protocol import ClientFactory
+from twisted.internet.task import Clock
+from twisted.names import client as names
+from twisted.names import srvconnect
+
+from tests.networks import NetworkTestCase
+from twisted_ext.edges.codes import ServiceNotAvailable, UnusableService
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.services import serverTargets
+from twisted_ext.services.targets import Target
+
+__all__: list[str] = []
+
+
+class Connector(Protocol):
+    """
+    The part of L{srvconnect.SRVConnector} that is used here.
+    """
+
+    def connect(self) -> None:
+        """
+        Begin.
+        """
+
+
+class Connecting(Clock):
+    """
+    Writes down where it is to connect to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connected: list[tuple[object, object]] = []
+
+    def connectTCP(self, host: object, port: object, factory: object) -> None:
+        """
+        Connect to nothing.
+        """
+        self.connected.append((host, port))
+
+
+class Failing(ClientFactory):
+    """
+    Writes down why there is no connection.
+    """
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+
+    def clientConnectionFailed(self, connector: object, reason: object) -> None:
+        self.failures.append(cast(BaseException, getattr(reason, "value")))  # noqa: B009
+
+
+class ServiceTests(NetworkTestCase):
+    """
+    A domain with servers for a service.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, server = self.serve(records={})
+        self.resolver = NamesResolver(self.forward(server), self.here)
+
+    def publish(self, *texts: str, alias: str | None = None) -> None:
+        """
+        Give the service these records, behind an alias perhaps.
+        """
+        owner = "_x._tcp.example.test"
+        if alias is not None:
+            self.canned.set(owner, "CNAME", f"{alias}.")
+        self.canned.set(alias or owner, "SRV", texts)
+
+    def stock(self) -> tuple[list[tuple[object, object]], list[BaseException]]:
+        """
+        @return: where Twisted's own connector would connect to first, by way of our resolver, and what it fails with.
+        """
+        reactor, factory = Connecting(), Failing()
+        self.patch(names, "theResolver", self.resolver)
+        make = cast("Callable[..., Connector]", srvconnect.SRVConnector)
+        make(reactor, "x", "example.test", factory).connect()
+        self.network.advance(1)
+        return reactor.connected, factory.failures
+
+    def ours(self, rng: Random | None = None) -> Deferred[list[Target]]:
+        """
+        Look the service up.
+        """
+        looking = serverTargets("_x._tcp.example.test", resolver=self.resolver, rng=rng)
+        self.network.advance(1)
+        return looking
+
+    def found(self) -> list[str]:
+        """
+        @return: where to connect to, in order.
+        """
+        return [str(target) for target in self.successResultOf(self.ours())]
+
+    def test_pain19_shares(self) -> None:
+        """
+        Two servers of equal weight share the load. Of two with weight 1, the connector gives one of them two thirds; of two without a
+        weight, one everything.
+        """
+        for weight, share in ((1, 2 / 3), (0, 1.0)):
+            self.publish(f"0 {weight} 1 a.example.test.", f"0 {weight} 1 b.example.test.")
+            rng = Random(19)
+            ours = Counter(self.successResultOf(self.ours(rng))[0].host for _ in range(400))
+            self.assertTrue(160 < ours["a.example.test"] < 240, ours)
+            self.patch(srvconnect, "random", rng)
+            stock = Counter(str(self.stock()[0][0][0]) for _ in range(400))
+            self.assertLess(abs(max(stock.values()) / 400 - share), 0.1, stock)
+
+    def test_pain19_all(self) -> None:
+        """
+        All servers come at once and in order, for whoever connects to go from one to the next. The connector tells of one, and leaves it
+        to its factory to come back for another.
+        """
+        self.publish("20 0 3 c.example.test.", "10 0 2 b.example.test.", "0 0 1 a.example.test.")
+        self.assertEqual(self.found(), ["a.example.test:1", "b.example.test:2", "c.example.test:3"])
+        self.assertEqual(self.stock()[0], [("a.example.test", 1)])
+
+    def test_pain19_notAvailable(self) -> None:
+        """
+        A service that is not available is told as such, behind an alias too. The connector compares the root as it comes off the wire with
+        a name that no message has, so that it goes on to connect to a host without a name, at port 0.
+        """
+        for alias in (None, "other.example.test"):
+            self.publish("0 0 0 .", alias=alias)
+            self.failureResultOf(self.ours(), ServiceNotAvailable)
+            self.assertEqual(self.stock(), ([("", 0)], []))
+
+    def test_pain19_unusable(self) -> None:
+        """
+        Records cannot make us connect to port 0, to addresses, or to names that are none. The connector does all of that.
+        """
+        for text, where in (
+            ("0 0 0 a.example.test.", ("a.example.test", 0)),
+            ("0 0 22 127.0.0.1.", ("127.0.0.1", 22)),
+            (r"0 0 80 a\000b.example.test.", (r"a\000b.example.test", 80)),
+        ):
+            self.publish(text)
+            self.failureResultOf(self.ours(), UnusableService)
+            self.assertEqual(self.stock()[0], [where])
+        self.publish("0 0 22 127.0.0.1.", "9 0 5222 z.example.test.")
+        self.assertEqual(self.found(), ["z.example.test:5222"])
+
+    def test_pain19_none(self) -> None:
+        """
+        That a domain has no such records is nothing to be caught; that nobody knows is.
+        """
+        self.assertEqual(self.found(), [])
+        self.canned.rcode = 2
+        self.failureResultOf(self.ours(), DNSLookupError)
+
+    def test_pain19_bounded(self) -> None:
+        """
+        A thousand records do not make a thousand connections.
+        """
+        self.publish(*[f"0 0 1 h{number}.example.test." for number in range(1000)])
+        self.assertLessEqual(len(self.found()), 32)
