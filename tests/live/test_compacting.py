@@ -4,6 +4,7 @@ Live test of the process that builds the next image of a zone while the zone is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.task import deferLater
 
 from tests.zone.changing import APEX, record, textsOf, versionOf
@@ -63,3 +64,39 @@ async def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert textsOf(again.replayed(Version(Image.open(image)))) == textsOf(zone.current)
     assert textsOf(again.replayed(Version(Image.open(str(tmp_path / "next"))))) == textsOf(zone.current)
     again.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The process does not outlive the one that it works for: it would write where another server may be by then.
+    """
+    clock = cast("IReactorTime", reactor)
+    image, path, target = str(tmp_path / "image"), str(tmp_path / "journal"), tmp_path / "next"
+    versionOf().compacted(image, b"sources")
+    zone = Zone(Version(Image.open(image)))
+    monkeypatch.setattr(Version, "crowded", property(lambda version: True))
+    spawned: list[int] = []
+    spawn = IReactorProcess(reactor).spawnProcess
+
+    def spawnProcess(*arguments: object, **named: object) -> object:
+        process = cast("Callable[..., IProcessTransport]", spawn)(*arguments, **named)
+        spawned.append(cast("int", process.pid))
+        return process
+
+    monkeypatch.setattr(reactor, "spawnProcess", spawnProcess)
+    compacting = Compacting(clock, threadsOf(clock), small=0)
+    journal = Journal(path, APEX)
+    changing = Changing(clock, zone, journal, threadsOf(clock), compact=lambda version: compacting(version, path, str(target)))
+
+    def add(version: Version) -> Made:
+        transaction = Transaction(version)
+        transaction.add(record("new 60 A 192.0.2.9"))
+        return transaction.commit()
+
+    await changing.change(add)
+    (process,) = spawned
+    await changing.close()
+    while Path(f"/proc/{process}").exists():
+        await deferLater(clock, 0.01)
+    assert not target.exists()

@@ -132,6 +132,7 @@ class Changing:
         # Differences in force that the image in the making will not have; L{None} while none is made.
         self._since: list[Difference] | None = None
         self._imaged: int | None = None
+        self._building: Deferred[Image] | None = None
         # When the next one may be begun, after one that came to nothing.
         self._again = 0.0
         self._idle: list[Deferred[None]] = []
@@ -284,7 +285,8 @@ class Changing:
         if self._closed or self._clock.seconds() < self._again:
             return
         self._since = []
-        compact(self.zone.current).addCallback(self._rebase).addErrback(self._unbuilt)
+        self._building = compact(self.zone.current)
+        self._building.addCallback(self._rebase).addErrback(self._unbuilt)
 
     def _rebase(self, image: Image) -> None:
         self._imaged = image.serial
@@ -327,6 +329,8 @@ class Changing:
 
     def _unbuilt(self, failure: Failure) -> None:
         self._since = None
+        if self._closed:
+            return
         self._again = self._clock.seconds() + IMAGE_PAUSE.default
         _log.error("the next image of {zone} cannot be built: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
 
@@ -339,6 +343,9 @@ class Changing:
         @return: fires when those that there are have been kept, and the journal is closed.
         """
         self._closed = True
+        if self._building is not None:
+            # It would write where another server may be by then.
+            self._building.cancel()
         done: Deferred[None] = Deferred()
         done.addCallback(self._close)
         if self._flushing:

@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorThreads
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
@@ -32,7 +34,8 @@ class _Child(ProcessProtocol):
         self._error = bytearray()
 
     def _cancel(self, done: Deferred[bytes]) -> None:
-        self.transport.signalProcess("KILL")
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
 
     def outReceived(self, data: bytes) -> None:
         if len(self._out) < _MOST:

@@ -96,6 +96,7 @@ def main(words: list[str]) -> int:
     except (DNSFault, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    sys.stdout.write(f"{serial}\n")
     return 0
 
 
