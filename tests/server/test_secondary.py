@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from itertools import chain
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 
 from tests.queries import optOf, queryOf
@@ -343,6 +344,32 @@ class SecondaryTests(ReplicaTestCase):
         asked = self.answering(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))
+
+    def test_leftInTheMiddle(self) -> None:
+        """
+        A zone that is taken away while a thread builds its image is gone when that has ended, and nothing of it is left.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        waiting: list[Callable[[], object]] = []
+
+        def later(reactor: object, work: Callable[[], object]) -> Deferred[object]:
+            done: Deferred[object] = Deferred()
+            waiting.append(lambda: done.callback(work()))
+            return done
+
+        with patch("twisted_ext.server.secondary.inThread", later):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(2)
+            self.assertEqual(len(waiting), 1)
+            secondaries = self.secondary.replication.secondaries
+            assert secondaries is not None
+            gone = secondaries.remove(APEX, forget=True)
+            self.network.advance(1)
+            self.assertNoResult(gone)
+            waiting[0]()
+            self.successResultOf(gone)
+        self.assertEqual([name for name in os.listdir(secondaries.folder) if name.startswith("example")], [])
 
     def test_unproved(self) -> None:
         """

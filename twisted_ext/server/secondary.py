@@ -432,7 +432,8 @@ class Secondary:
     async def _built(self, spool: Spool) -> Version:
         holding = self._holding
         if not spool.path:
-            messages = spool.messages
+            # They are dropped when nobody waits for this any more.
+            messages = list(spool.messages)
             await self._aside(lambda: holding.build(messages))
         else:
             await self._all.gather(self.apexName, spool.path, holding.nextPath)
