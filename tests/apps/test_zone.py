@@ -17,7 +17,7 @@ from tests.apps.terminals import plain
 from tests.zone.test_checking import SOUND
 from twisted_ext.apps.cli import zonecheck, zoneserial
 from twisted_ext.apps.cli.coloring import Palette
-from twisted_ext.apps.cli.exits import BATCH, OK, USAGE
+from twisted_ext.apps.cli.exits import BATCH, INTERRUPTED, OK, USAGE
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.zone import SUBCOMMANDS
 from twisted_ext.apps.cli.zoneserial import raised
@@ -321,3 +321,36 @@ def test_serialDates() -> None:
     assert raised(17, "auto", now) == 18
     assert raised(1, "unixtime", now) == 1795176255
     assert zoneserial.raised(2**32 - 1, "increment", now) == 1
+
+
+def test_shortOutput(zone: Path) -> None:
+    """
+    The option of C{named-compilezone} for the file to write is understood.
+    """
+    assert main(["zone", "format", "example.org.zone", "-o", "other.zone"]) == OK
+    assert main(["zone", "compile", "example.org.zone", "-o", "a.image"]) == OK
+    assert (zone.parent / "other.zone").exists() and (zone.parent / "a.image").exists()
+
+
+def test_bumpWithoutWay(zone: Path, capsys: Captured) -> None:
+    """
+    Who forgets how to raise a serial number, so that the file is taken for that, is told what may stand there.
+    """
+    assert main(["zone", "serial", "--bump", "example.org.zone"]) == USAGE
+    assert capsys.readouterr().err.startswith("txdns zone: --bump example.org.zone: write one of auto, ")
+
+
+def test_interruptedWriting(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who presses Ctrl-C while a file is written finds the old one, and nothing beside it.
+    """
+
+    def interrupt(number: int) -> None:
+        raise KeyboardInterrupt
+
+    before = zone.read_bytes()
+    names = sorted(zone.parent.iterdir())
+    monkeypatch.setattr("os.fsync", interrupt)
+    assert main(["zone", "format", "example.org.zone", "--output", "example.org.zone"]) == INTERRUPTED
+    assert zone.read_bytes() == before
+    assert sorted(zone.parent.iterdir()) == names

@@ -15,6 +15,7 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
+from twisted_ext.apps.cli import exits
 from twisted_ext.apps.cli.zone import SUBCOMMANDS
 from twisted_ext.edges import codes
 from twisted_ext.edges.codes import errorFromFault
@@ -182,3 +183,11 @@ def test_movingZones() -> None:
         there = {each.word for each in SUBCOMMANDS} if command[0] == "zone" else {"status", "stats", "zones", "zone", "reload"}
         assert command[1] in there, command
     assert "``file``" in settings
+
+
+def test_exitCodes() -> None:
+    """
+    Each exit code of the commands is told, and no other.
+    """
+    told = [row[0] for row in rowsOf("commands.rst")[1:]]
+    assert sorted(map(int, told)) == sorted(getattr(exits, name) for name in exits.__all__ if name.isupper())

@@ -24,7 +24,8 @@ by itself; images made beforehand can be checked, compared and looked at with th
   txdns zone compile example.org=/etc/zones/primary --output /tmp/example.org.image
   txdns zone stats example.org=/tmp/example.org.image
 
-The image is for machines with the same order of octets, and for this version of txdns.
+The image is for machines with the same order of octets, and for this version of txdns. -o is
+short for --output.
 
 Exit codes: 0 it is made, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
 be read or written.

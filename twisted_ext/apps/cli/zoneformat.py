@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.exits import BATCH, OK, USAGE, Ending
@@ -30,7 +31,7 @@ its whole name, TTL and class, in canonical order, so that equal zones give equa
   --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments
                and directives of the original are gone
   --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); it is not signed
-  --output     write to this file, all of it or nothing
+  --output     or -o: write to this file, all of it or nothing
 
 Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
 be read or written.
@@ -97,6 +98,8 @@ def replaceFile(path: str, octets: bytes) -> None:
         os.chmod(beside, mode)
         os.replace(beside, os.path.realpath(path))
     except OSError as error:
-        if os.path.exists(beside):
-            os.unlink(beside)
         raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
+    finally:
+        # Whoever interrupts this leaves nothing behind.
+        with suppress(FileNotFoundError):
+            os.unlink(beside)

@@ -51,6 +51,9 @@ def main(words: list[str]) -> int:
         print(HELP, end="")
         return OK
     given = wordsOf(words, ("json",), {"bump": "auto, increment, dateserial or unixtime", "set": "a number"}, _USAGE)
+    if given.has("bump"):
+        # Or a file behind it would be taken for one, and found to be missing.
+        _known(given.values["bump"])
     if len(given.bare) != 1:
         raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     if given.has("bump") and given.has("set"):
@@ -95,13 +98,19 @@ def raised(serial: int, way: str, now: float) -> int:
 
     @raise Ending: there is no such way.
     """
-    from twisted_ext.zone.serials import SERIALS, nextSerial
+    from twisted_ext.zone.serials import nextSerial
 
-    if way not in ("auto", *SERIALS):
-        raise Ending(USAGE, f"--bump {way}: write one of auto, {', '.join(SERIALS)}")
+    _known(way)
     if way == "auto":
         way = "dateserial" if _isDay(serial // 100) else "increment"
     return nextSerial(serial, way, now)
+
+
+def _known(way: str) -> None:
+    from twisted_ext.zone.serials import SERIALS
+
+    if way not in ("auto", *SERIALS):
+        raise Ending(USAGE, f"--bump {way}: write one of auto, {', '.join(SERIALS)}")
 
 
 def _isDay(number: int) -> bool:

@@ -70,6 +70,9 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
         if word == "-" or not word.startswith("-"):
             bare.append(word)
             continue
+        if word == "-o" and "output" in valued:
+            # As named-compilezone has it.
+            word = "--output"
         name, equals, value = word.lstrip("-").partition("=")
         if name not in known or not word.startswith("--"):
             options = ", ".join([f"--{each}" for each in known])
