@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.errors import DNSFault, UnusableRecords
@@ -19,29 +20,9 @@ from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.names import NamesResolver
     from twisted_ext.services.rewriting import Rule
 
 __all__ = ["Asking", "Found", "Walk", "about"]
-
-
-def resolverOf(resolver: object) -> NamesResolver:
-    """
-    @return: what to ask: what was given, or the resolver of this process.
-    """
-    from twisted_ext.client import getResolver, resolverFromString
-    from twisted_ext.edges.adapting import resolverFromSource
-    from twisted_ext.edges.install import globalReactor
-    from twisted_ext.edges.names import NamesResolver
-    from twisted_ext.interfaces import IAnswerSource
-
-    if resolver is None:
-        return getResolver()
-    if isinstance(resolver, NamesResolver):
-        return resolver
-    if isinstance(resolver, str):
-        return resolverFromString(globalReactor(), resolver)
-    return resolverFromSource(IAnswerSource(resolver))
 
 
 class Found:

@@ -1,0 +1,53 @@
+"""
+What to ask: every way of writing a C{resolver} comes down to one.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
+
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["resolverOf"]
+
+
+def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesResolver:
+    """
+    Turn what somebody gave for a C{resolver} into one of ours. Whoever gave something else than L{None} or one of ours closes it, too: what
+    is made here holds nothing of its own beyond it, except for a description's.
+
+    @param resolver: one of ours, which stays as it is; L{None} for the resolver of this process, or, with a C{reactor}, for one that is
+        configured as this machine is; a description, such as C{"udp:192.0.2.1"}; or anything that adapts to L{IAnswerSource}, as all of
+        Twisted's do.
+    @param reactor: what keeps time for it and opens its sockets, L{None} for the global one.
+
+    @raise BadDescription: the description is none.
+    @raise CallerFault: it is nothing of all that.
+    """
+    if isinstance(resolver, NamesResolver):
+        return resolver
+    if resolver is None and reactor is None:
+        from twisted_ext.client import getResolver
+
+        return getResolver()
+    clock = globalReactor() if reactor is None else reactor
+    if resolver is None or isinstance(resolver, str):
+        from twisted_ext.resolver.descriptions import sourceFromString
+
+        return NamesResolver(sourceFromString(clock, "system" if resolver is None else resolver), clock)
+    theirs = any(interface.providedBy(resolver) for interface in (IResolver, IResolverSimple, IHostnameResolver))
+    source = None
+    if not theirs or IAnswerSource.providedBy(resolver):
+        source = IAnswerSource(resolver, None)
+    if source is None:
+        from twisted_ext.edges.inward import NamesSource
+
+        if not theirs and not callable(getattr(resolver, "query", None)):
+            raise CallerFault(
+                f"resolver: {resolver!r:.80} is neither None, nor a description such as 'udp:192.0.2.1', nor a resolver"
+            )
+        source = NamesSource(resolver, clock)
+    return NamesResolver(source, clock)
