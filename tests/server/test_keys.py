@@ -10,6 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.replication import checkZone
+from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import ALGORITHMS
 
@@ -113,3 +115,18 @@ class GrantsTests(SynchronousTestCase):
         """
         for text in ("", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33"):
             self.assertRaises(BadDescription, Grants.fromTexts, [text])
+
+    def test_missingKeys(self) -> None:
+        """
+        A grant for a key that the server does not have would grant nothing to anybody, ever: that is told, wherever it stands.
+        """
+        keys = Keys.fromTexts(["there:c2VjcmV0"])
+        self.assertTrue(Grants.fromTexts(["key=THERE"], keys).allows("192.0.2.1", b"\x05there\x00"))
+        for name in ("allow-transfer", "one-answer", "allow-notify"):
+            zone = ZoneSettings.fromTable({"name": "example.org", "file": "example.org", name: ["192.0.2.1 key=their"]})
+            with self.assertRaises(BadDescription) as caught:
+                checkZone(zone, keys)
+            self.assertEqual(
+                str(caught.exception),
+                f"zone example.org.: {name}: there is no TSIG key their.; key-file names the file that has it",
+            )

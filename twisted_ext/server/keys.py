@@ -5,7 +5,7 @@ Keys that are shared with other servers, and who may have what by them: TSIG key
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -174,13 +174,19 @@ class Grants:
         self._grants = tuple(grants)
 
     @classmethod
-    def fromTexts(cls, texts: Iterable[str]) -> Grants:
+    def fromTexts(cls, texts: Iterable[str], keys: Container[bytes] | None = None) -> Grants:
         """
         Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}.
 
-        @raise BadDescription: it is none of these.
+        @param keys: the names of those that there are; not looked at by default.
+
+        @raise BadDescription: it is none of these, or nobody could ever have such a key.
         """
-        return cls([_grant(text) for text in texts])
+        grants = [_grant(text) for text in texts]
+        missing = next((name for _, name in grants if name and keys is not None and name not in keys), None)
+        if missing is not None:
+            raise BadDescription(f"there is no TSIG key {nameToText(missing)}; key-file names the file that has it")
+        return cls(grants)
 
     def __bool__(self) -> bool:
         return bool(self._grants)

@@ -80,18 +80,25 @@ class _Terms:
     def _read(self, zone: ZoneSettings, keys: Keys) -> None:
         try:
             self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
-            self.transfer = Grants.fromTexts(zone.texts("allow-transfer"))
-            self.singly = Grants.fromTexts(zone.texts("one-answer"))
+            self.transfer = _grants(zone, "allow-transfer", keys)
+            self.singly = _grants(zone, "one-answer", keys)
             # Those of zones that a catalog will list.
             for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
                 RemoteServer.fromText(text, keys)
             self.notify = [RemoteServer.fromText(text, keys) for text in zone.texts("notify")]
-            self.notices = Grants.fromTexts(zone.texts("allow-notify"))
+            self.notices = _grants(zone, "allow-notify", keys)
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = str(zone.value("zonemd"))
         if self.primaries and zone.file:
             raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
+
+
+def _grants(zone: ZoneSettings, name: str, keys: Keys) -> Grants:
+    try:
+        return Grants.fromTexts(zone.texts(name), keys)
+    except BadDescription as fault:
+        raise BadDescription(f"{name}: {fault}") from None
 
 
 def _termsOf(zone: ZoneSettings, keys: Keys) -> _Terms:
