@@ -89,6 +89,16 @@ class ReloadingTests(LoadingCase):
         self.compilers.run()
         self.assertIsNone(self.zones.at(nameFromText("example.org")))
 
+    def test_ends(self) -> None:
+        """
+        Whoever waits for a zone when the server ends is told so; whether any zone can be served nobody knows then.
+        """
+        loading = self.load(self.write("example.org"), run=False)
+        waiting = loading.reloadZone(nameFromText("example.org"))
+        self.close(loading)
+        self.assertEqual(self.successResultOf(waiting), ["example.org.: the server ends before it is ready"])
+        self.assertNoResult(loading.settled)
+
     def test_noLeftovers(self) -> None:
         """
         Images that nobody has a use for do not stay on the disk: of zones that are not served any more when they are ready, and such as

@@ -118,6 +118,15 @@ class CompilingTests(SynchronousTestCase):
             self.assertEqual(result["image"], self.at("pack"))
         self.assertEqual(end, {"done": True, "pack": self.at("pack"), "octets": len(pack)})
 
+    def test_noPack(self) -> None:
+        """
+        Where the file for all images cannot be written, each zone is told why.
+        """
+        jobs = [{"name": "z.example.", "path": self.write("zone", ZONE.format(serial=1))}] * 2
+        _, *results, _ = self.perform({"pack": self.at("none/pack")}, *jobs)
+        for result in results:
+            self.assertIn("No such file", self.texts(result)[0])
+
     def test_sealed(self) -> None:
         """
         A pack that is sealed is done with, and another one may follow; not before.

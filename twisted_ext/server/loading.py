@@ -189,6 +189,10 @@ class Loading:
             self._looking.stop()
         self._cooperator.stop()
         self._compilers.close()
+        for wanted in self._wanted.values():
+            if wanted.reloads:
+                wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
+                wanted.leave(f"{wanted.zone}: the server ends before it is ready")
         if self._taking is not None:
             self._taking.cancel()
         self.images.close()

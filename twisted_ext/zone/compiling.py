@@ -73,6 +73,8 @@ class Compiling:
         self._untold = 0
         self._each = False
         self._pack: FileIO | None = None
+        # Why there is no pack, where one was asked for.
+        self._unpacked = ""
         self._path = ""
         self._offset = 0
 
@@ -101,8 +103,9 @@ class Compiling:
         try:
             self._pack = open(path, "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
-            return {"pack": path, "complaints": [_said(f"{path!r} cannot be written: {error.strerror}")]}
-        self._path, self._offset = path, 0
+            self._unpacked = f"{path!r} cannot be written: {error.strerror}"
+            return {"pack": path, "complaints": [_said(self._unpacked)]}
+        self._path, self._offset, self._unpacked = path, 0, ""
         return {"pack": path, "complaints": []}
 
     def _compile(self, name: str, path: str, image: str | None, now: float | None) -> dict[str, object]:
@@ -197,7 +200,7 @@ class Compiling:
         @raise OSError: there is none, or it cannot be written.
         """
         if self._pack is None:
-            raise OSError("there is no pack for images without a file of their own")
+            raise OSError(self._unpacked or "there is no pack for images without a file of their own")
         octets = len(image) + -len(image) % _ALIGNED
         left = memoryview(image.ljust(octets, b"\x00"))
         try:
