@@ -18,11 +18,14 @@ from tests.server.askers import Datagrams
 from tests.server.replicas import KEYS, PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
 from tests.zone.changing import APEX, ZONE, textsOf
 from twisted_ext.errors import BadMessage
+from twisted_ext.server.keys import RemoteServer
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.gathering import gather
 from twisted_ext.zone.refreshing import Refreshing, State
@@ -344,6 +347,34 @@ class SecondaryTests(ReplicaTestCase):
         asked = self.answering(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))
+
+    def test_fewOpen(self) -> None:
+        """
+        So many journals are open and no more, whatever has changed; what is in the others is found when it is wanted.
+        """
+        self.begin()
+        self.primary.change("one 300 A 192.0.2.9")
+        self.network.advance(2)
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        zone = secondaries.at(APEX)
+        assert zone is not None
+        other = secondaries.add(nameFromText("other.example."), [RemoteServer(Server(PRIMARY))])
+        with patch("twisted_ext.server.secondaries.JOURNALS_OPEN.default", 1):
+            self.assertTrue(zone._holding.isOpen)
+            secondaries.opened(other)
+            self.assertFalse(zone._holding.isOpen)
+            journal = zone.journal
+            assert journal is not None
+            self.assertEqual(len(journal), 1)
+            secondaries.opened(other)
+            self.primary.change("two 300 A 192.0.2.9")
+            self.network.advance(3)
+            self.assertEqual(self.secondary.serial(), 12)
+            journal = zone.journal
+            assert journal is not None
+            self.assertEqual([each.newSerial for each in journal.since(10) or ()], [11, 12])
+        self.same()
 
     def test_leftInTheMiddle(self) -> None:
         """

@@ -108,7 +108,6 @@ class Holding:
     @ivar imagePath: the image.
     @ivar nextPath: where the next one is built.
     @ivar spoolPath: where a transfer may be put while it comes.
-    @ivar journal: what has changed since the image; L{None} where that is nothing.
     """
 
     def __init__(self, folder: str, apexName: bytes) -> None:
@@ -122,10 +121,35 @@ class Holding:
         self.imagePath = f"{stem}.image"
         self.nextPath = f"{stem}.image.next"
         self.spoolPath = f"{stem}.transfer"
-        self.journal: Journal | None = None
+        self._journal: Journal | None = None
         self._journalPath = f"{stem}.changes"
         self._timesPath = f"{stem}.times"
         self._apexName = apexName
+        self._closed = False
+
+    @property
+    def journal(self) -> Journal | None:
+        """
+        What has changed since the image; L{None} where that is nothing. It is opened when somebody wants it, and stays open until L{rest}.
+        """
+        if self._journal is None and not self._closed and os.path.exists(self._journalPath):
+            self._journal = self._openJournal()
+        return self._journal
+
+    @property
+    def isOpen(self) -> bool:
+        """
+        Whether a file is open for it.
+        """
+        return self._journal is not None
+
+    def rest(self) -> None:
+        """
+        Have no file open until one is wanted.
+        """
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
 
     def restore(self) -> Held | None:
         """
@@ -136,8 +160,7 @@ class Holding:
         for path in (self.spoolPath, self.nextPath):
             with suppress(OSError):
                 os.unlink(path)
-        if os.path.exists(self._journalPath):
-            self.journal = self._openJournal()
+        self._closed = False
         try:
             version = Version(Image.open(self.imagePath))
             with open(self._timesPath, encoding="utf-8") as file:
@@ -150,8 +173,9 @@ class Holding:
             self._forget()
             return None
         try:
-            if self.journal is not None:
-                version = self.journal.replayed(version)
+            journal = self.journal
+            if journal is not None:
+                version = journal.replayed(version)
         except (StorageFault, BudgetSpent):
             # The image is newer than the changes, which was meant to be.
             self._forget()
@@ -165,8 +189,9 @@ class Holding:
             return Journal(self._journalPath, self._apexName)
 
     def _forget(self) -> None:
-        if self.journal is not None and len(self.journal):
-            self.journal.clear()
+        journal = self.journal
+        if journal is not None and len(journal):
+            journal.clear()
 
     def build(self, messages: Sequence[bytes]) -> None:
         """
@@ -203,13 +228,14 @@ class Holding:
 
         @raise StorageFault: the disk does not take them.
         """
-        if self.journal is None:
+        journal = self.journal
+        if journal is None:
             # A file that is open for each zone is not opened before there is something to write.
-            self.journal = self._openJournal()
-        self.journal.append(differences)
+            journal = self._journal = self._openJournal()
+        journal.append(differences)
         # They are on the disk. Where it has no room for a smaller copy, all of it stays as it is until it has.
         with suppress(StorageFault):
-            self.journal.trim(imaged)
+            journal.trim(imaged)
 
     def confirm(self, refreshedAt: float, expiresAt: float) -> None:
         """
@@ -244,6 +270,5 @@ class Holding:
         """
         Leave the files to others.
         """
-        journal, self.journal = self.journal, None
-        if journal is not None:
-            journal.close()
+        self._closed = True
+        self.rest()

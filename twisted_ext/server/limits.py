@@ -18,7 +18,7 @@ __all__ = [
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
-    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "STARTS", "PROBES",
+    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES",
     "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
     "DECLINED_LINES", "DECLINED_SECONDS",
 ]
@@ -221,6 +221,9 @@ TRANSFERS_OUT_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
 
 #: Zones that are being fetched at a time, three quarters of them from one primary at most.
 TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)
+
+#: Zones from elsewhere whose journals are open at a time: each takes a descriptor.
+JOURNALS_OPEN: Final = Limit(default=1000, least=1, most=100_000)
 
 #: Zones from elsewhere that begin or end in one turn of the reactor: some 15 ms.
 STARTS: Final = Limit(default=100, least=1, most=10_000)

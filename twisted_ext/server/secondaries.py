@@ -18,7 +18,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.server.children import runModule
 from twisted_ext.server.holding import Holding
 from twisted_ext.server.keys import Grants, RemoteServer
-from twisted_ext.server.limits import NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
+from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.server.slots import Slots
 
@@ -76,6 +76,8 @@ class Secondaries:
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
+        # Those with a journal that is open, the one that was wanted last behind the others.
+        self._open: dict[Secondary, None] = {}
         self._starting: deque[Secondary] = deque()
         self._turn: IDelayedCall | None = None
         self._running = False
@@ -88,6 +90,18 @@ class Secondaries:
         @param apex: a folded name.
         """
         return self._zones.get(apex)
+
+    def opened(self, zone: Secondary) -> None:
+        """
+        A zone has a file open: those of zones of which nobody has wanted anything for longest are closed, for there can be only so many.
+        """
+        self._open.pop(zone, None)
+        self._open[zone] = None
+        if len(self._open) > JOURNALS_OPEN.default:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            if not oldest.rest():
+                self._open[oldest] = None
 
     def add(
         self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
@@ -127,6 +141,7 @@ class Secondaries:
         @return: fires when nothing is under way.
         """
         zone = self._zones.pop(apex)
+        self._open.pop(zone, None)
         done = zone.stop()
         if forget:
             done.addCallback(lambda _: zone.forget())

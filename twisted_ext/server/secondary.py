@@ -95,7 +95,26 @@ class Secondary:
         """
         What has changed, as long as that is known.
         """
-        return self._holding.journal
+        if self._thread is not None and not self._holding.isOpen:
+            # It may be opened there just now.
+            return None
+        try:
+            journal = self._holding.journal
+        except (StorageFault, OSError):
+            return None
+        if journal is not None:
+            self._all.opened(self)
+        return journal
+
+    def rest(self) -> bool:
+        """
+        Have no file open for the zone, unless it is being written to.
+
+        @return: whether that could be.
+        """
+        if self._thread is None:
+            self._holding.rest()
+        return self._thread is None
 
     @property
     def expires(self) -> float:
@@ -119,6 +138,8 @@ class Secondary:
         except (StorageFault, OSError) as fault:
             self._complain("{zone}: what was kept cannot be read: {fault}", fault)
             held = None
+        if self._holding.isOpen:
+            self._all.opened(self)
         if held is not None:
             self.version = held.version
             self.refreshing.restore(held.version.soa.rdatas[0], held.refreshedAt, held.expiresAt, now)
@@ -400,6 +421,7 @@ class Secondary:
             await self._prove(version, remote)
             imaged = current.image.serial
             await self._aside(lambda: self._holding.change(differences, imaged))
+            self._all.opened(self)
         else:
             version = await self._built(spool)
             try:
