@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.beginning import complainPlainly, end, wantSomething
+from twisted_ext.server.kinds import Value
 from twisted_ext.server.settings import Settings
 
 
@@ -42,7 +43,7 @@ def warningOf(settings: Settings, config: str | None) -> str:
 
     @implementer(ILogObserver)
     def observe(event: LogEvent) -> None:
-        said.append(str(event.get("said")))
+        said.append(formatEvent(event))
 
     globalLogPublisher.addObserver(observe)
     try:
@@ -76,6 +77,16 @@ def test_somethingToServe(tmp_path: Path) -> None:
     ):
         assert warningOf(Settings({"role": "serve", **values}), None) == ""
     assert warningOf(Settings(), None) == ""
+
+
+def test_asksNobody() -> None:
+    """
+    Who names upstreams for a server that asks nobody is told so, and what to write instead.
+    """
+    zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
+    said = warningOf(Settings({**zone, "upstream": ("192.0.2.53",)}), None)
+    assert said == "upstream and route are of no use: serve asks nobody; forward does, and serves zones as well"
+    assert warningOf(Settings({**zone, "upstream": ("192.0.2.53",), "recursive": True}), None) == ""
 
 
 def test_nobodyReads(monkeypatch: pytest.MonkeyPatch) -> None:

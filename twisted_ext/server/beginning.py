@@ -44,12 +44,14 @@ def end(text: str) -> NoReturn:
 
 def wantSomething(settings: Settings, config: str | None) -> None:
     """
-    See that a server that asks nobody knows anything itself.
+    See that a server that asks nobody knows anything itself, and that it was not told whom to ask.
 
     @param config: the file of settings, if there is one.
 
     @raise BadDescription: it does not, and never will.
     """
+    if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
+        _log.warn("upstream and route are of no use: serve asks nobody; forward does, and serves zones as well")
     if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or settings.hostsFile:
         return
     from twisted_ext.server.zonesettings import ZoneSettings, gather
