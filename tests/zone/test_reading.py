@@ -12,6 +12,7 @@ from tests.zone.masters import linesOf, readText
 from twisted_ext.errors import BadZone
 from twisted_ext.limits import Limit
 from twisted_ext.zone import reading as module
+from twisted_ext.zone.images import MAGIC
 from twisted_ext.zone.limits import ENTRIES_UNCLOSED
 
 
@@ -185,9 +186,15 @@ class RecordTests(SynchronousTestCase):
 
     def test_foreign(self) -> None:
         """
-        A file in another encoding is said to be that, once.
+        A file in another encoding is said to be that, once; so are those that other programs and our own keep zones in.
         """
-        for octets, what in (("$TTL 1\n".encode("utf-16"), "UTF-16"), (b"\x1f\x8b\x08\x00", "gzip")):
+        for octets, what in (
+            ("$TTL 1\n".encode("utf-16"), "UTF-16"),
+            (b"\x1f\x8b\x08\x00", "gzip"),
+            (b"\x00\x00\x00\x02\x00\x00\x00\x01", "in BIND's raw format, of which named-compilezone -f raw makes text"),
+            (MAGIC + bytes(99), "an image, as txdns zone compile makes them"),
+            (b"SQLite format 3\x00\x10\x00", "a database, which a server has to be told of by store"),
+        ):
             (complaint,) = readText(octets).complaints
             self.assertEqual(str(complaint), f"zone: the file is {what}; text in ASCII or UTF-8 was expected")
 

@@ -13,11 +13,17 @@ __all__ = ["Unclosed", "afterwards", "entryEnd", "goesOn", "normalized"]
 #: How many octets are looked at first; eight times as many where these do not hold all of the entry.
 _FIRST: Final = 4096
 
+#: How files begin that are no text, or not quite, and what they are then.
 _BEYOND: Final = (
     (b"\xef\xbb\xbf", ""),
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
     (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    # What BIND keeps of secondary zones, unless masterfile-format says otherwise.
+    (b"\x00\x00\x00\x02\x00\x00\x00", "in BIND's raw format, of which named-compilezone -f raw makes text"),
+    (b"txdnsz", "an image, as txdns zone compile makes them"),
+    (b"SQLite format 3\x00", "a database, which a server has to be told of by store"),
 )
 
 
