@@ -53,6 +53,13 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
         "5 10 5222 chat2.example.com.",
         "5 30 5222 chat1.example.com.",
     ],
+    ("_imap._tcp.example.com", "SRV"): "0 0 0 .",
+    ("_http._tcp.example.com", "URI"): '10 1 "https://www.example.com/start"',
+    ("shop.example.com", "HTTPS"): "0 cdn.example.net.",
+    ("cdn.example.net", "HTTPS"): ["1 . alpn=h2 ipv4hint=192.0.2.81", "2 backup.example.net. port=8443"],
+    ("nomail.example.com", "MX"): "0 .",
+    ("example.com", "NAPTR"): '10 10 "s" "chat:xmpp" "" _xmpp-client._tcp.example.com.',
+    ("8.4.1.0.6.4.9.7.0.2.4.4.e164.arpa", "NAPTR"): r'10 10 "u" "E2U+sip" "!^\\+44(.*)$!sip:0\\1@example.com!" .',
     # Seconds are part of what the tour shows.
     ("twistedmatrix.com", "MX"): lambda question: [rrsetOf(question.name, question.rrType, "10 mail.twistedmatrix.com.", 1)],
     (reverseName("192.0.2.80"), "PTR"): "www.example.com.",

@@ -43,6 +43,7 @@ class Command:
 COMMANDS: Final = (
     Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
+    Command("services", "twisted_ext.apps.cli.services", "main", "show where a service is, by SRV, HTTPS, MX and other records"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
     Command("transfer", "twisted_ext.apps.cli.transfer", "main", "fetch a zone, or what has changed in it, from a server that has it"),
     Command("notify", "twisted_ext.apps.cli.notify", "main", "tell servers that a zone has changed"),

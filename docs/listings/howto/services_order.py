@@ -1,0 +1,33 @@
+"""
+Print the servers of a service in the order to try them in.
+
+    python services_order.py _xmpp-client._tcp.example.com
+"""
+
+import random
+import sys
+
+from twisted.internet import defer, task
+
+from twisted_ext import client
+from twisted_ext.edges.codes import DNSServerError, ServiceNotAvailable
+
+# A seed, so that this prints the same each time. Programs leave it out.
+rng = random.Random(1)
+
+
+async def main(reactor, owner):
+    try:
+        targets = await client.serverTargets(owner, rng=rng)
+    except ServiceNotAvailable as error:
+        print("not offered:", error)
+    except DNSServerError as error:
+        print("nothing to be had:", error)
+    else:
+        for target in targets:
+            print(target.host, target.port, f"(priority {target.priority}, weight {target.weight})")
+        if not targets:
+            print("no records; try the host itself at the service's own port")
+
+
+task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
