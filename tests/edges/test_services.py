@@ -15,7 +15,7 @@ from tests.edges.discoveries import DENIED, ServiceTestCase, aliased
 from tests.networks import NetworkTestCase
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question, Security
-from twisted_ext.edges import services
+from twisted_ext.edges import following, services
 from twisted_ext.edges.codes import (
     DNSFormatError,
     DNSNameError,
@@ -161,6 +161,20 @@ class ServerTargetsTests(ServiceTestCase):
         self.patch(client, "theResolver", resolver)
         self.assertEqual(self.found(client.serverTargets("x.example")), ["a.example:1"])
         self.assertEqual(self.found(client.serverTargets("x.example", resolver=self.source)), ["a.example:1"])
+
+
+    def test_described(self) -> None:
+        """
+        What is made of a description is closed when the look-up ends, however it does.
+        """
+        for entry in ("0 0 1 a.example.", "0 0 0 .", ServerFailed("no")):
+            resolver = self.zone({("x.example", "SRV"): entry})
+            self.patch(following, "resolverOf", lambda given, resolver=resolver: resolver)
+            services.serverTargets("x.example", resolver="system").addErrback(lambda failure: None)
+            self.assertTrue(self.source.closed)
+            resolver = self.zone({("x.example", "SRV"): entry})
+            services.serverTargets("x.example", resolver=resolver).addErrback(lambda failure: None)
+            self.assertFalse(self.source.closed)
 
 
 def _srv(name: str) -> Question:

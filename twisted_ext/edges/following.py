@@ -50,9 +50,21 @@ class Asking:
     """
 
     def __init__(self, resolver: object, timeout: Timeout, authenticData: bool = False) -> None:
+        """
+        @param resolver: see L{resolverOf}. What is made of a description for this call is closed with it.
+        @param authenticData: ask for the AD bit.
+        """
         self._resolver = resolverOf(resolver)
+        self._made = isinstance(resolver, str)
         context = self._resolver.contextFor(timeout)
         self._context = QueryContext(context.deadline, waits=context.waits, authenticData=authenticData)
+
+    async def close(self) -> None:
+        """
+        Let go of what was made for this call.
+        """
+        if self._made:
+            await self._resolver.close()
 
     async def records(self, name: bytes, rrType: int) -> Found:
         """
@@ -113,10 +125,6 @@ def about(name: bytes, rrType: int) -> Iterator[None]:
 class Walk:
     """
     The rules of one call, from name to name, each as deep as it leads before the one behind it.
-
-    @ivar targets: what was found.
-    @ivar uris: what was found.
-    @ivar failure: the first thing that went wrong.
     """
 
     def __init__(self, asking: Asking, rng: Shuffling) -> None:
@@ -128,9 +136,32 @@ class Walk:
         self._most = int(SERVICE_TARGETS.default)
         self._path: list[bytes] = []
         self._work = Work()
-        self.targets: list[Target] = []
-        self.uris: list[str] = []
-        self.failure: LookupFailed | None = None
+        self._targets: list[Target] = []
+        self._uris: list[str] = []
+        # The first thing that went wrong.
+        self._failure: LookupFailed | None = None
+
+    async def targets(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> list[Target]:
+        """
+        @return: the targets of rules without expressions.
+
+        @raise LookupFailed: there are none, and something went wrong.
+        """
+        await self._follow(name, service, protocols, port)
+        if not self._targets and self._failure is not None:
+            raise self._failure
+        return self._targets
+
+    async def uris(self, name: bytes, service: str, text: str) -> list[str]:
+        """
+        @return: what rules with expressions make of the text.
+
+        @raise LookupFailed: there are none, and something went wrong.
+        """
+        await self._rewrite(name, service, text)
+        if not self._uris and self._failure is not None:
+            raise self._failure
+        return self._uris
 
     async def _rules(self, name: bytes) -> list[Rule]:
         """
@@ -146,14 +177,14 @@ class Walk:
         try:
             found = await self._asking.records(name, rrtypes.NAPTR)
         except LookupFailed as failure:
-            self.failure = self.failure or failure
+            self._failure = self._failure or failure
             return []
         return rulesFrom([NAPTR.fromWire(rdata) for rdata in found.rdatas])
 
     def _wrong(self, name: bytes, fault: DNSFault) -> None:
-        self.failure = self.failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))
+        self._failure = self._failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))
 
-    async def follow(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> None:
+    async def _follow(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> None:
         """
         Follow rules without expressions to servers.
         """
@@ -165,10 +196,10 @@ class Walk:
             protocol = rule.protocolFor(service, protocols)
             if protocol is None or rule.expression:
                 continue
-            if len(self.targets) >= self._most:
+            if len(self._targets) >= self._most:
                 break
             if rule.flag == FURTHER:
-                await self.follow(rule.replacement, service, protocols, port)
+                await self._follow(rule.replacement, service, protocols, port)
             elif rule.flag == SERVERS:
                 self._add(protocol, await self._servers(rule.replacement))
             elif rule.flag == ADDRESSES and port is not None:
@@ -186,7 +217,7 @@ class Walk:
         try:
             return await self._asking.servers(name, self._rng)
         except LookupFailed as failure:
-            self.failure = self.failure or failure
+            self._failure = self._failure or failure
             return []
 
     def _add(self, protocol: str, targets: list[Target]) -> None:
@@ -194,13 +225,13 @@ class Walk:
         Add targets behind those that are there.
         """
         before: int | None = None
-        rank = self.targets[-1].priority if self.targets else -1
-        for target in targets[: self._most - len(self.targets)]:
+        rank = self._targets[-1].priority if self._targets else -1
+        for target in targets[: self._most - len(self._targets)]:
             rank += target.priority != before
             before = target.priority
-            self.targets.append(Target(target.host, target.port, rank, target.weight, protocol=protocol))
+            self._targets.append(Target(target.host, target.port, rank, target.weight, protocol=protocol))
 
-    async def rewrite(self, name: bytes, service: str, text: str) -> None:
+    async def _rewrite(self, name: bytes, service: str, text: str) -> None:
         """
         Follow rules to URIs.
         """
@@ -214,7 +245,7 @@ class Walk:
         for rule in rules:
             if not rule.isAbout(service):
                 continue
-            if len(self.uris) >= self._most or (order is not None and rule.order != order):
+            if len(self._uris) >= self._most or (order is not None and rule.order != order):
                 break
             try:
                 if rule.flag == URIS:
@@ -223,7 +254,7 @@ class Walk:
                         continue
                     order = rule.order
                     if isURI(uri):
-                        self.uris.append(uri)
+                        self._uris.append(uri)
                     else:
                         self._wrong(name, UnusableRecords(f"{uri!r:.80} is no URI"))
                 elif rule.flag == FURTHER:
@@ -231,7 +262,7 @@ class Walk:
                     if following is None:
                         continue
                     order = rule.order
-                    await self.rewrite(following, service, text)
+                    await self._rewrite(following, service, text)
             except BadPattern as fault:
                 self._wrong(name, fault)
         self._path.pop()

@@ -11,7 +11,8 @@ another domain's must not be taken for them.
 
 Parameters that they have in common:
 
-  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, a description, or L{None} for the one of this process;
+  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, L{None} for the one of this process, or a description, of which
+    a resolver is made for this call alone;
   - C{timeout}: see L{Timeout<twisted_ext.edges.deadlines.Timeout>}; for all the look-ups together;
   - C{rng}: what to draw with where records leave it to chance, such as a L{random.Random}.
 """
@@ -19,7 +20,7 @@ Parameters that they have in common:
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -53,10 +54,16 @@ __all__ = [
 _T = TypeVar("_T")
 
 
-def _firing(finding: Coroutine[Deferred[object], object, _T]) -> Deferred[_T]:
+def _firing(
+    find: Callable[[Asking], Coroutine[Deferred[object], object, _T]], resolver: object, timeout: Timeout, authenticData: bool = False
+) -> Deferred[_T]:
     async def run() -> _T:
         try:
-            return await finding
+            asking = Asking(resolver, timeout, authenticData)
+            try:
+                return await find(asking)
+            finally:
+                await asking.close()
         except DNSFault as fault:
             raise errorFromFault(fault) from fault
 
@@ -78,10 +85,10 @@ def serverTargets(
     @return: fires with targets in the order to try them in, drawn anew each time; an empty list where there are no such records.
     """
 
-    async def find() -> list[Target]:
-        return await Asking(resolver, timeout).servers(nameFromText(owner), _chance(rng))
+    async def find(asking: Asking) -> list[Target]:
+        return await asking.servers(nameFromText(owner), _chance(rng))
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def bindingTargets(
@@ -112,14 +119,13 @@ def bindingTargets(
 
     @return: fires with targets in the order to try them in.
     """
-    async def find() -> list[Target]:
+    async def find(asking: Asking) -> list[Target]:
         from twisted_ext.services.binding import Binding, questionFor
 
         literal = literalOf(host.removeprefix("[").removesuffix("]"))
         if literal is not None:
             return [Target(literal, questionFor(scheme, "address.invalid", port)[2], BEHIND + 1)]
         binding = Binding(scheme, host, port, _chance(rng), protocols=protocols, understood=understood)
-        asking = Asking(resolver, timeout)
         while not binding.done:
             try:
                 found = await asking.records(binding.name, binding.rrType)
@@ -131,7 +137,7 @@ def bindingTargets(
                 binding.learned(found.owner, found.rdatas, found.aliases)
         return binding.targets(fallback)
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def mailTargets(
@@ -147,18 +153,18 @@ def mailTargets(
         L{DNSNameError<twisted_ext.edges.codes.DNSNameError>}, one that takes no mail (RFC 7505) with
         L{ServiceNotAvailable<twisted_ext.edges.codes.ServiceNotAvailable>}.
     """
-    async def find() -> list[Target]:
+    async def find(asking: Asking) -> list[Target]:
         from twisted_ext.services.mailing import targetsOf
         from twisted_ext.wire.rdata.pointing import MX
 
         name = nameFromText(domain)
-        found = await Asking(resolver, timeout).records(name, rrtypes.MX)
+        found = await asking.records(name, rrtypes.MX)
         if found.answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
         with about(name, rrtypes.MX):
             return targetsOf(name, [MX.fromWire(rdata) for rdata in found.rdatas], _chance(rng))
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def urisOf(
@@ -172,16 +178,16 @@ def urisOf(
     @return: fires with them in the order to try them in; an empty list where there are no such records.
     """
 
-    async def find() -> list[str]:
+    async def find(asking: Asking) -> list[str]:
         from twisted_ext.services.uris import urisOf as inOrder
         from twisted_ext.wire.rdata.service import URI
 
         name = nameFromText(owner)
-        found = await Asking(resolver, timeout).records(name, rrtypes.URI)
+        found = await asking.records(name, rrtypes.URI)
         with about(name, rrtypes.URI):
             return inOrder([URI.fromWire(rdata) for rdata in found.rdatas], _chance(rng))
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def tlsaOf(
@@ -206,7 +212,7 @@ def tlsaOf(
     @return: fires with the records; an empty list where there are none that count.
     """
 
-    async def find() -> list[TLSA]:
+    async def find(asking: Asking) -> list[TLSA]:
         from twisted_ext.wire.rdata.security import TLSA
 
         if not 0 < port < 0x10000:
@@ -214,13 +220,13 @@ def tlsaOf(
         if transport not in ("tcp", "udp", "sctp", "dccp"):
             raise CallerFault(f"{transport!r} is no transport; write 'tcp', 'udp' or 'sctp'")
         name = nameFromText(f"_{port}._{transport}", nameFromText(host))
-        found = await Asking(resolver, timeout, authenticData=True).records(name, rrtypes.TLSA)
+        found = await asking.records(name, rrtypes.TLSA)
         if requireAD and not (found.answer.security is Security.SECURE or found.answer.authenticated):
             return []
         with about(name, rrtypes.TLSA):
             return [TLSA.fromWire(rdata) for rdata in found.rdatas][: int(SERVICE_TARGETS.default)]
 
-    return _firing(find())
+    return _firing(find, resolver, timeout, authenticData=True)
 
 
 def rewrittenTargets(
@@ -246,14 +252,10 @@ def rewrittenTargets(
     @return: fires with targets in the order to try them in; an empty list where there are no rules for the service.
     """
 
-    async def find() -> list[Target]:
-        walk = Walk(Asking(resolver, timeout), _chance(rng))
-        await walk.follow(nameFromText(domain), service, protocols, port)
-        if not walk.targets and walk.failure is not None:
-            raise walk.failure
-        return walk.targets
+    async def find(asking: Asking) -> list[Target]:
+        return await Walk(asking, _chance(rng)).targets(nameFromText(domain), service, protocols, port)
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def rewrittenURIs(
@@ -268,16 +270,11 @@ def rewrittenURIs(
     @return: fires with URIs in the order to try them in; an empty list where no rule is for the service and applies to the text.
     """
 
-    async def find() -> list[str]:
+    async def find(asking: Asking) -> list[str]:
         name = nameFromText(owner)
-        subject = nameToText(name, final=False) if text is None else text
-        walk = Walk(Asking(resolver, timeout), random)
-        await walk.rewrite(name, service, subject)
-        if not walk.uris and walk.failure is not None:
-            raise walk.failure
-        return walk.uris
+        return await Walk(asking, random).uris(name, service, nameToText(name, final=False) if text is None else text)
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
 
 
 def numberURIs(
@@ -297,10 +294,10 @@ def numberURIs(
     @return: see L{rewrittenURIs}.
     """
 
-    async def find() -> list[str]:
+    async def find(asking: Asking) -> list[str]:
         from twisted_ext.services.rewriting import numberName
 
         name, digits = numberName(number, suffix)
-        return await rewrittenURIs(name, service, digits, resolver=resolver, timeout=timeout)
+        return await Walk(asking, random).uris(nameFromText(name), service, digits)
 
-    return _firing(find())
+    return _firing(find, resolver, timeout)
