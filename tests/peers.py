@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
 
@@ -65,6 +66,12 @@ _LOOK_EVERY: Final = 0.02
 #: Ports tried before giving up: somebody else may take one before the server does.
 _PORTS_TRIED: Final = 3
 
+#: Ports that systems do not give to whoever connects or asks without having chosen one.
+_UNGIVEN: Final = range(12_000, 32_768)
+
+#: Not that of L{random}, which several runs of the tests may have begin at the same point.
+_chance: Final = SystemRandom()
+
 #: Lines of a server's log that go into an error.
 _LINES_SHOWN: Final = 20
 
@@ -88,16 +95,16 @@ def peer(name: str) -> Path:
 
 def freePort(address: str) -> int:
     """
-    @return: a port that nobody has at this address now, neither for UDP nor TCP.
+    @return: a port that nobody has at this address now, neither for UDP nor TCP, and that no client is given by chance before somebody
+        listens there.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
-        with socket.socket(family, socket.SOCK_DGRAM) as datagram, socket.socket(family) as stream:
-            datagram.bind((address, 0))
-            port = int(datagram.getsockname()[1])
-            with suppress(OSError):
-                stream.bind((address, port))
-                return port
+        port = _chance.choice(_UNGIVEN)
+        with socket.socket(family, socket.SOCK_DGRAM) as datagram, socket.socket(family) as stream, suppress(OSError):
+            datagram.bind((address, port))
+            stream.bind((address, port))
+            return port
 
 
 def living(group: int) -> list[int]:
