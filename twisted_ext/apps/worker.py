@@ -138,13 +138,13 @@ class Obeying(Protocol):
         service = self.service
         assert service is not None and service.zoned.mirrored is not None
         while self._steps is not None or self._zones:
-            if self._steps is None:
-                words = self._zones.popleft()
-                if words is None:
-                    self._begin(service)
-                    continue
-                self._steps = service.zoned.mirrored.obeying(words)
             try:
+                if self._steps is None:
+                    words = self._zones.popleft()
+                    if words is None:
+                        self._begin(service)
+                        continue
+                    self._steps = service.zoned.mirrored.obeying(words)
                 next(self._steps)
             except StopIteration:
                 self._steps = None

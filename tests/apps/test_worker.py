@@ -1,0 +1,160 @@
+"""
+Tests of L{twisted_ext.apps.worker}: a worker, with a parent that tests play.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from twisted.internet.interfaces import ITransport
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.mirrors import Parent
+from tests.zone.changing import APEX, ZONE, zoneOf
+from twisted_ext.apps.worker import Obeying
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.authority import Zones
+from twisted_ext.server.errands import errandKey
+from twisted_ext.server.respond import Responder
+from twisted_ext.server.services import ForwardService
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.codes import Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import SOA, A
+
+
+class ObeyingTests(SynchronousTestCase):
+    """
+    Tests for L{Obeying}, with zones.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.stopped = 0
+        self.wire = bytearray()
+        self.worker = Obeying(self.clock, self.stop)
+        self.worker.transport = cast(ITransport, self)
+        self.zones = Zones()
+        self.zone = zoneOf(ZONE + "".join([f"h{number} 300 A 192.0.2.1\n" for number in range(1200)]))
+        self.parent = Parent(self.clock, self.zones)
+        self.addCleanup(self.parent.close)
+        self.zones.put(self.zone)
+        self.clock.advance(0)
+        self.addCleanup(self.end)
+        self.tell(do="serve", settings={"role": "serve"}, bound=[], secret="00" * 16, zoned=True)
+        self.tell(do="errands", errands=[errandKey(Opcode.UPDATE)], keys=[])
+
+    def write(self, octets: bytes) -> None:
+        """
+        @see: L{ITransport}
+        """
+        self.wire += octets
+
+    def stop(self) -> None:
+        """
+        The process is to end.
+        """
+        self.stopped += 1
+
+    def end(self) -> None:
+        """
+        Nothing is left.
+        """
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @property
+    def service(self) -> ForwardService:
+        """
+        What answers.
+        """
+        assert self.worker.service is not None
+        return self.worker.service
+
+    def tell(self, **said: object) -> None:
+        """
+        A line from the parent.
+        """
+        self.worker.dataReceived(json.dumps({"id": 0, **said}).encode() + b"\n")
+
+    def take(self, message: Message) -> list[bytes]:
+        """
+        @return: where the reply to a message will be.
+        """
+        replies: list[bytes] = []
+        cast(Responder, self.service.sight.responder).take(buildMessage(message), ("127.0.0.1", 1), "tcp", replies.append)
+        return replies
+
+    def everything(self) -> None:
+        """
+        Tell it of all zones.
+        """
+        for words in self.parent.mirroring.everything():
+            self.tell(do="zones", said=words)
+
+    def said(self) -> list[dict[str, JSON]]:
+        """
+        @return: what it has said since.
+        """
+        lines = [json.loads(line) for line in bytes(self.wire).splitlines()]
+        self.wire.clear()
+        return lines
+
+    def ask(self, name: str) -> int:
+        """
+        @return: what comes of a question.
+        """
+        return self.take(Message(9, 0, (Question(nameFromText(name), A),)))[0][3] & 15
+
+    def update(self) -> list[bytes]:
+        """
+        @return: where the reply to an update will be.
+        """
+        return self.take(Message(9, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
+
+    def test_begins(self) -> None:
+        """
+        It begins to answer when it has all zones, however long that takes, and says of each line when it is done.
+        """
+        self.everything()
+        self.zone.add(*[f"n{number} 300 A 192.0.2.1" for number in range(1200)])
+        self.clock.advance(0)
+        self.everything()
+        self.tell(do="begin")
+        self.assertEqual(self.said(), [{"taken": 1}])
+        self.assertFalse(self.service.running)
+        self.clock.pump([0] * 10)
+        self.assertEqual(self.said(), [{"taken": 1}, {"ready": True}])
+        self.assertEqual(self.ask("n1199.example.org"), Rcode.NOERROR)
+        self.assertEqual(self.ask("n1200.example.org"), Rcode.NXDOMAIN)
+        self.assertEqual(self.stopped, 0)
+
+    def test_passes(self) -> None:
+        """
+        It passes updates on and gives the reply; when the parent is gone it ends, and who waits is told so.
+        """
+        self.everything()
+        self.tell(do="begin")
+        self.said()
+        first, second = self.update(), self.update()
+        numbers = [each["pass"] for each in self.said()]
+        self.tell(do="passed", passed=numbers[1], messages=["AAmoAA=="])
+        self.assertEqual((first, second), ([], [bytes.fromhex("0009a800")]))
+        self.worker.connectionLost()
+        self.assertEqual(self.stopped, 1)
+        self.assertEqual([reply[3] & 15 for reply in first], [Rcode.SERVFAIL])
+
+    def test_lost(self) -> None:
+        """
+        What does not follow on what it was told ends it, so that one takes its place that is told everything.
+        """
+        self.everything()
+        self.tell(do="begin")
+        self.tell(do="zones", said=[["edit", APEX.hex(), 5, [], "", None]])
+        self.assertEqual(self.stopped, 1)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.tell(do="zones", said=[["remove", APEX.hex()]])
+        self.assertEqual(self.ask("www.example.org"), Rcode.NOERROR)
