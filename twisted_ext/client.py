@@ -7,6 +7,9 @@ what the machine is configured to use. They fire with a L{Result<twisted_ext.edg
 L{twisted_ext.edges.codes}; all of them can be cancelled. A C{timeout} is a number, the seconds until the answer, or a sequence,
 the seconds to wait for each attempt, their sum being the seconds until the answer.
 
+Where a service is, C{serverTargets}, C{bindingTargets}, C{mailTargets} and their siblings find out; they are those of
+L{twisted_ext.edges.services}.
+
 Importing this starts nothing and reads nothing.
 """
 

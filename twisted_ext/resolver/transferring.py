@@ -59,7 +59,7 @@ def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, 
     """
     Ask the servers in turn for a zone by AXFR (RFC 5936), until one gives all of it.
 
-    @param reactor: provides L{IReactorTCP} as well.
+    @param reactor: provides L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>} as well.
     @param deadline: the clock's seconds by which it has to be there.
 
     @return: the zone's records in their order, one record to a set, the SOA first and not again at the end. Fails as a look-up does.
