@@ -274,7 +274,8 @@ class Images:
             self._release(self._known.get(built.zone))
             self._known[built.zone] = built
             lines.append(built.toJSON())
-        self._write("".join(lines))
+        if lines:
+            self._write("".join(lines))
 
     def forget(self, *zones: str) -> None:
         """

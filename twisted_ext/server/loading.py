@@ -244,16 +244,20 @@ class Loading:
         try:
             while self._results:
                 results = self._results.popleft()
-                for begin in range(0, len(results), _RESULTS):
-                    yield
-                    self._takeSome(results[begin : begin + _RESULTS])
+                made: list[Built] = []
+                try:
+                    for begin in range(0, len(results), _RESULTS):
+                        yield
+                        self._takeSome(results[begin : begin + _RESULTS], made)
+                finally:
+                    # Of all at once, for a disk may be slow. Some may be served no more by now.
+                    self.images.note([built for built in made if built.zone in self._wanted])
                 for path in {str(result["image"]) for result in results if result.get("image")}:
                     self.images.discard(path)
         finally:
             self._busy = False
 
-    def _takeSome(self, results: list[Result]) -> None:
-        made: list[Built] = []
+    def _takeSome(self, results: list[Result], made: list[Built]) -> None:
         for result in results:
             wanted = self._wanted.get(str(result.get("name")))
             sources = sourcesOf(result)
@@ -267,8 +271,6 @@ class Loading:
                 _log.failure("{zone} cannot be served", zone=wanted.zone)
                 wanted.failed = True
                 wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
-        if made:
-            self.images.note(made)
 
     def _result(self, wanted: Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
         wanted.pending = False
