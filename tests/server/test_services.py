@@ -5,12 +5,12 @@ Tests of L{twisted_ext.server.services} and L{twisted_ext.server.serving}: a who
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 from unittest.mock import patch
 
-from twisted.internet.defer import CancelledError, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
@@ -344,6 +344,30 @@ class ReloadTests(ServiceCase):
         lines = self.successResultOf(service.reload())
         self.assertEqual(lines, ["no setting has changed; the files of records were read again"])
         self.assertEqual(self.addressOf("router.lan"), "192.0.2.2")
+
+    def test_manyAtOnce(self) -> None:
+        """
+        However many ask for a reload while one is being done, it is done once more, and all of them are told what came of it.
+        """
+        service = self.run_()
+        reading: list[Deferred[Settings]] = []
+
+        def slowly(reactor: object, work: Callable[[], Settings]) -> Deferred[Settings]:
+            reading.append(Deferred())
+            return reading[-1]
+
+        with patch("twisted_ext.server.services.inThread", slowly):
+            first, *others = [service.reload() for _ in range(50)]
+            reading[0].callback(self.settings())
+            self.assertEqual(self.successResultOf(first), ["nothing has changed"])
+            self.assertEqual(len(reading), 2)
+            late = service.reload()
+            reading[1].callback(self.settings(stale=0))
+            for each in others:
+                self.assertEqual(self.successResultOf(each), ["stale: 86400 is now 0"])
+            reading[2].errback(BadDescription("txdns.toml:1: x"))
+            self.failureResultOf(late, BadDescription)
+        self.assertEqual(len(reading), 3)
 
     def test_bySignal(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
@@ -85,6 +86,8 @@ class ForwardService(Service):
         self._bound = list(bound)
         self._reread = reread
         self._reloads = DeferredLock()
+        # Who shares the reload that comes next, while there is one that has not begun.
+        self._waiting: list[Deferred[list[str]]] | None = None
         addresses = tuple(dict.fromkeys([each.address for each in bound]))
         listening = Listening(addresses, bound[0].port) if bound else None
         # A worker's settings say nothing of zones: its parent loads them.
@@ -188,11 +191,30 @@ class ForwardService(Service):
 
         @return: lines that say what came of it. Fails with L{BadDescription} where the settings cannot be used; then all is as before.
         """
+        waiting = self._waiting
+        if waiting is not None:
+            # One has not begun yet, and will read what has been written by now as well.
+            shared: Deferred[list[str]] = Deferred()
+            waiting.append(shared)
+            return shared
+        others: list[Deferred[list[str]]] = []
+        self._waiting = others
+
+        def begin() -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+            self._waiting = None
+            return self._begun()
+
+        def share(outcome: list[str] | Failure) -> list[str] | Failure:
+            for other in others:
+                other.callback(outcome)
+            return outcome
+
         # One after the other, so that what was written last is in force in the end.
-        begun = self._reloads.run(self._begun)
-        return begun.addCallback(
+        begun = self._reloads.run(begin)
+        told = begun.addCallback(
             lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != _NOTHING], *more])
         )
+        return told.addBoth(share)
 
     def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
         """
