@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 
 from tests.edges.discoveries import DENIED, ServiceTestCase
 from twisted_ext.answers import Answer, Question
-from twisted_ext.edges import services
+from twisted_ext.edges import following, services
 from twisted_ext.edges.codes import DNSFormatError, DNSServerError, ServiceNotAvailable, UnusableService
 from twisted_ext.errors import ServerFailed
+from twisted_ext.limits import Limit
 from twisted_ext.services.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_TARGETS
 from twisted_ext.services.targets import Target
 from twisted_ext.testing.sources import Entry, answerOf
@@ -149,6 +151,19 @@ class RewrittenTargetsTests(ServiceTestCase):
             else:
                 self.failed(looking, UnusableService)
             self.assertLessEqual(len(self.asked()), most)
+        with patch.object(following, "REWRITE_LOOKUPS", Limit(100, 1, 100)):
+            self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, wider)), UnusableService)
+            self.assertEqual(len(self.asked()), 100)
+        with patch.object(following, "REWRITE_STEPS", Limit(20, 1, 20)):
+            self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, deeper)), UnusableService)
+            self.assertEqual(len(self.asked()), 20)
+
+    def test_wrong(self) -> None:
+        """
+        One text where several are meant is told, rather than taken for a protocol a letter.
+        """
+        looking = services.rewrittenTargets("example.org", "EM", "ProtA", resolver=self.zone({}))
+        self.failed(looking, DNSFormatError)
 
 
 class RewrittenURIsTests(ServiceTestCase):

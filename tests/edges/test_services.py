@@ -4,39 +4,34 @@ Tests of L{twisted_ext.edges.services}: all but what follows rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
-from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
 
 from tests.edges.discoveries import DENIED, ServiceTestCase, aliased
-from tests.networks import NetworkTestCase
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.edges import following, services
 from twisted_ext.edges.codes import (
     DNSFormatError,
     DNSNameError,
-    DNSQueryTimeoutError,
     DNSServerError,
     DomainError,
     LookupFailed,
+    ResolverError,
     ServiceNotAvailable,
     UnusableService,
 )
-from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target
 from twisted_ext.testing.sources import Entry, answerOf, rrsetOf
 from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.records import RRSet
 
 __all__: list[str] = []
-
-_T = TypeVar("_T")
 
 
 class ServerTargetsTests(ServiceTestCase):
@@ -95,6 +90,8 @@ class ServerTargetsTests(ServiceTestCase):
         self.failed(self.look(Answer(Outcome.NODATA, rcode=5)), LookupFailed)
         self.failed(services.serverTargets("a..b", resolver=self.zone({})), DNSFormatError)
         self.failed(services.serverTargets("a", timeout=-1.0, resolver=self.zone({})), DNSFormatError)
+        self.failed(services.serverTargets(None, resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(services.serverTargets("a", resolver=17), DNSFormatError)
 
     def test_aliases(self) -> None:
         """
@@ -161,7 +158,6 @@ class ServerTargetsTests(ServiceTestCase):
         self.patch(client, "theResolver", resolver)
         self.assertEqual(self.found(client.serverTargets("x.example")), ["a.example:1"])
         self.assertEqual(self.found(client.serverTargets("x.example", resolver=self.source)), ["a.example:1"])
-
 
     def test_described(self) -> None:
         """
@@ -270,6 +266,17 @@ class BindingTargetsTests(ServiceTestCase):
         """
         for scheme, host in (("http", "example.org"), ("https", "a..b"), ("https", "a b"), ("foo", "192.0.2.1")):
             self.failed(services.bindingTargets(scheme, host, resolver=self.zone({})), DNSFormatError)
+        self.failed(services.bindingTargets("https", "a", "443", resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(services.bindingTargets("https", b"a", resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(services.bindingTargets("https", "a", protocols="h2", resolver=self.zone({})), DNSFormatError)
+
+    def test_closed(self) -> None:
+        """
+        What is the caller's own doing is not hidden behind the host itself.
+        """
+        resolver = self.zone({})
+        self.successResultOf(resolver.close())
+        self.failed(services.bindingTargets("https", "example.org", resolver=resolver), ResolverError)
 
     def test_prefix(self) -> None:
         """
@@ -349,6 +356,18 @@ class URITests(ServiceTestCase):
         self.assertEqual(self.successResultOf(services.urisOf("nosuch", resolver=resolver)), [])
         self.failed(services.urisOf("x", resolver=resolver), UnusableService)
 
+    def test_malformed(self) -> None:
+        """
+        Records that cannot be read are passed over; that none can be is not taken for that there are none.
+        """
+        name = nameFromText("x")
+        good = rrsetOf(name, 256, '1 1 "a:b"').rdatas[0]
+        for rdatas, found in (((b"\x00", good), ["a:b"]), ((good,), ["a:b"])):
+            resolver = self.zone({("x", "URI"): Answer(Outcome.DATA, (RRSet(name, 256, 1, 60, rdatas),))})
+            self.assertEqual(self.successResultOf(services.urisOf("x", resolver=resolver)), found)
+        resolver = self.zone({("x", "URI"): Answer(Outcome.DATA, (RRSet(name, 256, 1, 60, (b"\x00",)),))})
+        self.failed(services.urisOf("x", resolver=resolver), DNSServerError)
+
 
 class CertificateTests(ServiceTestCase):
     """
@@ -381,95 +400,23 @@ class CertificateTests(ServiceTestCase):
         self.assertEqual(self.look(self.answer(), requireAD=False), ["3 1 1 AABB"])
         self.assertEqual(self.look(DENIED), [])
 
+    def test_aliases(self) -> None:
+        """
+        An alias that anybody could have forged takes away what can be said for the records that it leads to.
+        """
+        owner = "_443._tcp.www.example.org"
+        for flags, found in ((0, 0), (AD, 1)):
+            forged = aliased(owner, "x.example", left=True)
+            forged.flags = flags
+            answer = Answer(Outcome.DATA, (rrsetOf(nameFromText("x.example"), 52, "3 1 1 aabb"),), flags=AD)
+            resolver = self.zone({(owner, "TLSA"): forged, ("x.example", "TLSA"): answer})
+            self.assertEqual(
+                len(self.successResultOf(services.tlsaOf("www.example.org", 443, resolver=resolver))), found
+            )
+
     def test_wrong(self) -> None:
         """
         What cannot be asked is told.
         """
         for port, transport in ((0, "tcp"), (65536, "tcp"), (443, "t.cp"), (443, "")):
             self.failed(services.tlsaOf("a", port, transport, resolver=self.zone({})), DNSFormatError)
-
-
-class NetworkTests(NetworkTestCase):
-    """
-    Tests with a server at the other end of a network.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.canned, server = self.serve(
-            records={
-                ("_x._tcp.example.org", "SRV"): ["10 0 5222 b.example.org.", "5 0 5222 a.example.org."],
-                ("_y._tcp.example.org", "CNAME"): "_x._tcp.example.org.",
-                ("example.org", "HTTPS"): "0 www.example.org.",
-                ("www.example.org", "HTTPS"): "1 . alpn=h2",
-                ("example.org", "MX"): "10 mail.example.org.",
-            }
-        )
-        self.resolver = NamesResolver(self.forward(server), self.here)
-
-    def begun(self, looking: Deferred[_T]) -> Callable[[], None]:
-        """
-        @return: what cancels this look-up and sees that it is.
-        """
-
-        def cancel() -> None:
-            looking.cancel()
-            self.failureResultOf(looking, CancelledError)
-
-        return cancel
-
-    def test_all(self) -> None:
-        """
-        What is asked over the network is found, and nothing is left of it.
-        """
-        looking = [
-            services.serverTargets("_x._tcp.example.org", resolver=self.resolver),
-            services.serverTargets("_y._tcp.example.org", resolver=self.resolver),
-            services.bindingTargets("https", "example.org", resolver=self.resolver),
-            services.mailTargets("example.org", resolver=self.resolver),
-        ]
-        self.network.advance(1)
-        self.assertEqual(
-            [[str(target) for target in self.successResultOf(each)] for each in looking],
-            [
-                ["a.example.org:5222", "b.example.org:5222"],
-                ["a.example.org:5222", "b.example.org:5222"],
-                ["www.example.org:443", "example.org:443"],
-                ["mail.example.org:25"],
-            ],
-        )
-
-    def test_oneDeadline(self) -> None:
-        """
-        The time is for all look-ups together, not for each of them anew.
-        """
-        self.canned.delay = 0.7
-        looking = services.bindingTargets("https", "example.org", timeout=1.0, fallback=False, resolver=self.resolver)
-        self.network.advance(1.1)
-        self.failureResultOf(looking, DNSQueryTimeoutError)
-
-    def test_cancelled(self) -> None:
-        """
-        Each of them can be cancelled, at any step, and leaves nothing behind.
-        """
-        self.canned.delay = 0.5
-        cancels = [
-            self.begun(services.serverTargets("_x._tcp.example.org", resolver=self.resolver)),
-            self.begun(services.bindingTargets("https", "example.org", resolver=self.resolver)),
-            self.begun(services.mailTargets("example.org", resolver=self.resolver)),
-            self.begun(services.rewrittenTargets("example.org", "EM", resolver=self.resolver)),
-            self.begun(services.numberURIs("+1", resolver=self.resolver)),
-            self.begun(services.urisOf("example.org", resolver=self.resolver)),
-            self.begun(services.tlsaOf("example.org", 443, resolver=self.resolver)),
-        ]
-        second = services.bindingTargets("https", "example.org", resolver=self.resolver)
-        self.network.advance(0.1)
-        self.assertNotEqual(self.here.pending(), [])
-        for cancel in cancels:
-            cancel()
-        self.network.advance(0.7)
-        self.assertNotEqual(self.here.pending(), [])
-        second.cancel()
-        self.failureResultOf(second, CancelledError)
-        self.network.advance(1)
-        self.assertEqual(self.here.pending(), [])

@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadName, CallerFault, NotOffered, UnusableRecords
+from twisted_ext.limits import Limit
+from twisted_ext.services import binding as bindingModule
 from twisted_ext.services.binding import Binding, questionFor
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target
@@ -216,6 +219,8 @@ class BindingTests(SynchronousTestCase):
         zone["before.example"] = rdatas("0 h0.example.")
         self.assertEqual(self.bind(zone, host="before.example"), [Target("before.example", 443, BEHIND + 1)])
         self.assertEqual(len(self.asked), most + 1)
+        with patch.object(bindingModule, "SERVICE_ALIASES", Limit(most + 1, 1, most + 1)):
+            self.assertEqual(self.bind(zone, host="before.example")[0].host, "end.example")
         endless = Binding("https", "example.org", None, Random(1))
         steps = 0
         while not endless.done:

@@ -6,23 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Security
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.errors import DNSFault, UnusableRecords
+from twisted_ext.errors import BadMessage, BadName, DNSFault, UnusableRecords
 from twisted_ext.services.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import Target, hostOf
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire import rrtypes
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.services.rewriting import Rule
+    from twisted_ext.wire.rdata.fields import Rdata
 
-__all__ = ["Asking", "Found", "Walk", "about"]
+__all__ = ["Asking", "Found", "Walk", "about", "nameOf"]
+
+_R = TypeVar("_R", bound="Rdata")
 
 
 class Found:
@@ -33,15 +36,34 @@ class Found:
     @ivar rdatas: their data.
     @ivar aliases: how many there were.
     @ivar answer: the last answer.
+    @ivar trusted: whether all answers on the way were validated, here or by the server, as far as its AD bits can be believed.
     """
 
-    __slots__ = ("owner", "rdatas", "aliases", "answer")
+    __slots__ = ("owner", "rdatas", "aliases", "answer", "trusted")
 
-    def __init__(self, owner: bytes, rdatas: tuple[bytes, ...], aliases: int, answer: Answer) -> None:
+    def __init__(self, owner: bytes, rdatas: tuple[bytes, ...], aliases: int, answer: Answer, trusted: bool) -> None:
         self.owner = owner
         self.rdatas = rdatas
         self.aliases = aliases
         self.answer = answer
+        self.trusted = trusted
+
+    def read(self, kind: type[_R]) -> list[_R]:
+        """
+        @return: the records that can be read.
+
+        @raise BadMessage: there are records, but none can.
+        """
+        records: list[_R] = []
+        fault: BadMessage | None = None
+        for rdata in self.rdatas:
+            try:
+                records.append(kind.fromWire(rdata))
+            except BadMessage as wrong:
+                fault = fault or wrong
+        if fault is not None and not records:
+            raise fault
+        return records
 
 
 class Asking:
@@ -74,6 +96,7 @@ class Asking:
         """
         asked = Question(name, rrType)
         seen: set[bytes] = set()
+        trusted = True
         while True:
             question = Question(name, rrType)
             try:
@@ -82,6 +105,7 @@ class Asking:
                 raise errorFromFault(fault, asked) from fault
             if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
                 raise errorFromAnswer(asked, answer)
+            trusted = trusted and (answer.security is Security.SECURE or answer.authenticated)
             aliases = {each.name.lower(): each.rdatas[0] for each in answer.answer if each.rrType == rrtypes.CNAME}
             found = {each.name.lower(): each for each in answer.answer if each.rrType == rrType}
             before = len(seen)
@@ -90,10 +114,10 @@ class Asking:
                 name = aliases.pop(name.lower())
             rrset = found.get(name.lower())
             if rrset is not None:
-                return Found(rrset.name, rrset.rdatas, len(seen), answer)
+                return Found(rrset.name, rrset.rdatas, len(seen), answer, trusted)
             followed = any(each.rrType == rrtypes.SOA for each in answer.authority) or answer.outcome is Outcome.NXDOMAIN
             if len(seen) == before or followed:
-                return Found(name, (), len(seen), answer)
+                return Found(name, (), len(seen), answer, trusted)
             # The server leaves it to us to follow its alias.
             if name.lower() in seen or len(seen) > SERVICE_ALIASES.default:
                 raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
@@ -108,7 +132,7 @@ class Asking:
 
         found = await self.records(name, rrtypes.SRV)
         with about(name, rrtypes.SRV):
-            return targetsOf([SRV.fromWire(rdata) for rdata in found.rdatas], rng)
+            return targetsOf(found.read(SRV), rng)
 
 
 @contextmanager
@@ -120,6 +144,17 @@ def about(name: bytes, rrType: int) -> Iterator[None]:
         yield
     except DNSFault as fault:
         raise errorFromFault(fault, Question(name, rrType)) from fault
+
+
+def nameOf(text: object) -> bytes:
+    """
+    @return: what a caller gave as a name.
+
+    @raise BadName: it is none.
+    """
+    if not isinstance(text, str | bytes):
+        raise BadName(f"{text!r} is no name: write it as text")
+    return nameFromText(text)
 
 
 class Walk:
@@ -176,10 +211,11 @@ class Walk:
         self._left -= 1
         try:
             found = await self._asking.records(name, rrtypes.NAPTR)
+            with about(name, rrtypes.NAPTR):
+                return rulesFrom(found.read(NAPTR))
         except LookupFailed as failure:
             self._failure = self._failure or failure
             return []
-        return rulesFrom([NAPTR.fromWire(rdata) for rdata in found.rdatas])
 
     def _wrong(self, name: bytes, fault: DNSFault) -> None:
         self._failure = self._failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))

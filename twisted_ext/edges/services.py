@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.answers import Outcome, Question, Security
+from twisted_ext.answers import Outcome, Question
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.following import Asking, Walk, about
+from twisted_ext.edges.following import Asking, Walk, about, nameOf
 from twisted_ext.edges.simple import literalOf
-from twisted_ext.errors import CallerFault, DNSFault, TrustFault
+from twisted_ext.errors import CallerFault, Closed, DNSFault, TrustFault
 from twisted_ext.services.limits import SERVICE_TARGETS
-from twisted_ext.services.targets import BEHIND, Target
+from twisted_ext.services.targets import BEHIND, Target, checkedPort
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -86,7 +86,7 @@ def serverTargets(
     """
 
     async def find(asking: Asking) -> list[Target]:
-        return await asking.servers(nameFromText(owner), _chance(rng))
+        return await asking.servers(nameOf(owner), _chance(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -119,9 +119,12 @@ def bindingTargets(
 
     @return: fires with targets in the order to try them in.
     """
+
     async def find(asking: Asking) -> list[Target]:
         from twisted_ext.services.binding import Binding, questionFor
 
+        if not isinstance(host, str):
+            raise CallerFault(f"{host!r} is no host; write it as text")
         literal = literalOf(host.removeprefix("[").removesuffix("]"))
         if literal is not None:
             return [Target(literal, questionFor(scheme, "address.invalid", port)[2], BEHIND + 1)]
@@ -130,7 +133,7 @@ def bindingTargets(
             try:
                 found = await asking.records(binding.name, binding.rrType)
             except LookupFailed as failure:
-                if not fallback or isinstance(failure.__cause__, TrustFault):
+                if not fallback or isinstance(failure.__cause__, TrustFault | CallerFault | Closed):
                     raise
                 binding.gaveUp()
             else:
@@ -153,16 +156,17 @@ def mailTargets(
         L{DNSNameError<twisted_ext.edges.codes.DNSNameError>}, one that takes no mail (RFC 7505) with
         L{ServiceNotAvailable<twisted_ext.edges.codes.ServiceNotAvailable>}.
     """
+
     async def find(asking: Asking) -> list[Target]:
         from twisted_ext.services.mailing import targetsOf
         from twisted_ext.wire.rdata.pointing import MX
 
-        name = nameFromText(domain)
+        name = nameOf(domain)
         found = await asking.records(name, rrtypes.MX)
         if found.answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
         with about(name, rrtypes.MX):
-            return targetsOf(name, [MX.fromWire(rdata) for rdata in found.rdatas], _chance(rng))
+            return targetsOf(name, found.read(MX), _chance(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -182,10 +186,10 @@ def urisOf(
         from twisted_ext.services.uris import urisOf as inOrder
         from twisted_ext.wire.rdata.service import URI
 
-        name = nameFromText(owner)
+        name = nameOf(owner)
         found = await asking.records(name, rrtypes.URI)
         with about(name, rrtypes.URI):
-            return inOrder([URI.fromWire(rdata) for rdata in found.rdatas], _chance(rng))
+            return inOrder(found.read(URI), _chance(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -215,16 +219,15 @@ def tlsaOf(
     async def find(asking: Asking) -> list[TLSA]:
         from twisted_ext.wire.rdata.security import TLSA
 
-        if not 0 < port < 0x10000:
-            raise CallerFault(f"{port} is no port; they are numbered from 1 to 65535")
+        checkedPort(port)
         if transport not in ("tcp", "udp", "sctp", "dccp"):
             raise CallerFault(f"{transport!r} is no transport; write 'tcp', 'udp' or 'sctp'")
-        name = nameFromText(f"_{port}._{transport}", nameFromText(host))
+        name = nameFromText(f"_{port}._{transport}", nameOf(host))
         found = await asking.records(name, rrtypes.TLSA)
-        if requireAD and not (found.answer.security is Security.SECURE or found.answer.authenticated):
+        if requireAD and not found.trusted:
             return []
         with about(name, rrtypes.TLSA):
-            return [TLSA.fromWire(rdata) for rdata in found.rdatas][: int(SERVICE_TARGETS.default)]
+            return found.read(TLSA)[: int(SERVICE_TARGETS.default)]
 
     return _firing(find, resolver, timeout, authenticData=True)
 
@@ -253,7 +256,9 @@ def rewrittenTargets(
     """
 
     async def find(asking: Asking) -> list[Target]:
-        return await Walk(asking, _chance(rng)).targets(nameFromText(domain), service, protocols, port)
+        if isinstance(protocols, str):
+            raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
+        return await Walk(asking, _chance(rng)).targets(nameOf(domain), service, protocols, port)
 
     return _firing(find, resolver, timeout)
 
@@ -271,7 +276,7 @@ def rewrittenURIs(
     """
 
     async def find(asking: Asking) -> list[str]:
-        name = nameFromText(owner)
+        name = nameOf(owner)
         return await Walk(asking, random).uris(name, service, nameToText(name, final=False) if text is None else text)
 
     return _firing(find, resolver, timeout)

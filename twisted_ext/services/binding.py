@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, BadName, CallerFault, NotOffered, UnusableRecords
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
-from twisted_ext.services.targets import BEHIND, Target, hostOf
+from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostOf
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import HTTPS, SVCB
@@ -56,8 +56,7 @@ def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes,
     meant = usual if port is None else port
     if meant is None:
         raise CallerFault(f"{scheme}: the port of this scheme is not known here; give one")
-    if not 0 < meant < 0x10000:
-        raise CallerFault(f"{meant} is no port; they are numbered from 1 to 65535")
+    checkedPort(meant)
     name = nameFromText(host)
     web = scheme in _WEB
     if web and meant == usual:
@@ -98,8 +97,10 @@ class Binding:
         @param understood: keys of parameters that the caller acts upon beside those of L{UNDERSTOOD}; records for which others are
             mandatory are left out (RFC 9460, section 8).
 
-        @raise CallerFault: see L{questionFor}.
+        @raise CallerFault: see L{questionFor}; or C{protocols} is one text.
         """
+        if isinstance(protocols, str):
+            raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
         self.name, self.rrType, self._port = questionFor(scheme, host, port)
         text = hostOf(nameFromText(host))
         if text is None:

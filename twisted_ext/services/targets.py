@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.wire.names import ROOT, nameToText
 
-__all__ = ["BEHIND", "Target", "hostOf"]
+__all__ = ["BEHIND", "Target", "checkedPort", "hostOf"]
 
 #: The priority of targets that no record names, such as the host itself: behind all that 16 bits can say.
 BEHIND: Final = 0x10000
@@ -104,3 +105,14 @@ def hostOf(name: bytes) -> str | None:
         return None
     text = nameToText(name, final=False)
     return text if _HOST.fullmatch(text) and not _NUMBER.fullmatch(text) else None
+
+
+def checkedPort(port: object) -> int:
+    """
+    @return: what a caller gave as a port.
+
+    @raise CallerFault: it is none.
+    """
+    if not isinstance(port, int) or not 0 < port < 0x10000:
+        raise CallerFault(f"{port!r} is no port; they are numbered from 1 to 65535")
+    return port
