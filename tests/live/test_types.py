@@ -32,10 +32,10 @@ __all__: list[str] = []
 _APART: Final = ("NXNAME", "SOA")
 
 #: Types that no class of records stands for, ours or Twisted's.
-_CLASSLESS: Final = ("EID", "NIMLOC", "SINK", "TYPE65280")
+_CLASSLESS: Final = ("SINK", "TYPE65280")
 
 #: Types that there is no method for.
-_METHODLESS: Final = (*_CLASSLESS, "NXT", "CLA", "IPN", "ALIAS", "DELEG", "DELEGPARAM")
+_METHODLESS: Final = (*_CLASSLESS, "EID", "NIMLOC", "NXT", "CLA", "IPN", "ALIAS", "DELEG", "DELEGPARAM")
 
 #: What BIND does not take from a zone: obsolete types; keys that are empty; mnemonics newer than it.
 _NOT_BIND: Final = ("md-0", "mf-0", "key-2", "ipseckey-4", "nsec-2", "svcb-2")
