@@ -10,7 +10,8 @@ from typing import Final
 
 __all__ = [
     "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
-    "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "QUERY_TRIES",
+    "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
+    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "QUERY_TRIES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
@@ -104,6 +105,18 @@ RESOLUTION_DELAY: Final = Limit(default=0.05, least=0.0, most=2.0)
 #: Seconds that the slower family gets once the other has given addresses: a server that drops questions for one type
 #: must not hold up connections for the whole deadline (RFC 4074, section 4.2).
 FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
+
+#: Octets that are read of a file with names of ports; the usual ones have 13,000, those with everything that is registered a million.
+SERVICES_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=64 << 20)
+
+#: Octets that the kernel may say on the addresses of this machine, some 80 for each of them.
+INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
+
+#: Addresses of which is remembered for a second how they are reached, so that putting them in order opens no socket for each.
+ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
+
+#: Names, hints and results of getaddrinfo that a resolver remembers, each of them, so that the same call again costs little.
+CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
 # -- commands
 
@@ -386,3 +399,8 @@ LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
 
 #: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
 LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
+
+# -- event loops of asyncio
+
+#: Resolvers that one loop keeps for the descriptions that it was given: programs have few, and one for each request would never end.
+DESCRIPTIONS_KEPT: Final = Limit(default=64, least=1, most=10_000)

@@ -1,0 +1,167 @@
+"""
+What an event loop of asyncio has of ours: a reactor, and resolvers on it, until the loop is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import AbstractEventLoop, TimerHandle
+from typing import Final, cast
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.base import ReactorBase
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.edges.asking import resolverOf
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import DESCRIPTIONS_KEPT
+
+__all__ = ["LoopReactor", "OnLoop", "onLoop"]
+
+#: Where a loop keeps what it has of ours.
+_PLACE: Final = "_twisted_ext"
+
+#: Turns that what is closed gets to end, at a time when the loop makes none.
+_TURNS: Final = 8
+
+
+class LoopReactor(AsyncioSelectorReactor):
+    """
+    A reactor on a loop that somebody else runs and closes. It is nobody's global reactor, and has nothing open that nobody asked for:
+    threads wake the loop itself.
+    """
+
+    def installWaker(self) -> None:
+        pass
+
+    def wakeUp(self) -> None:
+        pass
+
+    def shut(self) -> None:
+        """
+        Close whatever is open and forget whatever was to be done, without the loop: it does not run any more.
+        """
+        self.disconnectAll()
+        for _ in range(_TURNS):
+            # Connections that were aborted end in the next turn.
+            self.runUntilCurrent()
+        for call in self.getDelayedCalls():
+            call.cancel()
+        timer = cast("TimerHandle | None", self._timerHandle)
+        if timer is not None:
+            timer.cancel()
+
+
+class OnLoop:
+    """
+    A reactor for one loop, and the resolvers that were asked for by their description.
+
+    @ivar reactor: the global one where it runs on this loop, else one of our own.
+    """
+
+    __slots__ = ("reactor", "_loop", "_own", "_default", "_described", "_kept", "_close")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        """
+        @raise CallerFault: no reactor works on such a loop.
+        """
+        self._loop = loop
+        self._own: LoopReactor | None = None
+        self._default: NamesResolver | None = None
+        self._described: dict[str, NamesResolver] = {}
+        self._kept: set[NamesResolver] = set()
+        # By its name: nobody asks for a global reactor here, so that none is made.
+        reactor: object = sys.modules.get("twisted.internet.reactor")
+        if getattr(reactor, "_asyncioEventloop", None) is not loop:
+            try:
+                reactor = self._own = LoopReactor(loop)
+            except TypeError as error:
+                raise CallerFault(
+                    f"{loop!r}: only loops that watch sockets can be used, such as SelectorEventLoop"
+                ) from error
+        self.reactor = cast(IReactorTime, reactor)
+        self._close = loop.close
+        for name, value in ((_PLACE, self), ("close", self.close)):
+            setattr(loop, name, value)
+
+    def resolverOf(self, resolver: object) -> NamesResolver:
+        """
+        @param resolver: as for L{twisted_ext.edges.asking.resolverOf}. One that is made of a description is kept.
+
+        @raise CallerFault: it is nothing of all that, or there were too many descriptions.
+        """
+        if isinstance(resolver, NamesResolver):
+            return resolver
+        if resolver is None:
+            if self._own is None:
+                return resolverOf(None)
+            if self._default is None or self._default.closed:
+                self._default = resolverOf(None, self.reactor)
+            return self._default
+        if not isinstance(resolver, str):
+            return resolverOf(resolver, self.reactor)
+        known = self._described.get(resolver)
+        if known is None or known.closed:
+            most = int(DESCRIPTIONS_KEPT.default)
+            if known is None and len(self._described) >= most:
+                raise CallerFault(
+                    f"resolver: {most} descriptions have been given on this loop; make a resolver, and close it after use"
+                )
+            known = self._described[resolver] = resolverOf(resolver, self.reactor)
+        return known
+
+    def keep(self, resolver: NamesResolver) -> NamesResolver:
+        """
+        See to it that this one is closed with the loop.
+        """
+        self._kept.add(resolver)
+        return resolver
+
+    def forget(self, resolver: NamesResolver) -> None:
+        """
+        Leave this one to whoever has it.
+        """
+        self._kept.discard(resolver)
+
+    def expectOurs(self, resolver: NamesResolver) -> None:
+        """
+        @raise CallerFault: it waits on another reactor, which this loop does not run.
+        """
+        theirs = resolver._reactor
+        if theirs is not self.reactor and isinstance(theirs, ReactorBase):
+            raise CallerFault(
+                "resolver: this one was made for another reactor; give its description, or make one on reactorFor()"
+            )
+
+    def close(self) -> None:
+        """
+        Close the loop, and before that what it has of ours. This stands in place of the loop's own C{close}.
+        """
+        if not self._loop.is_running() and not self._loop.is_closed():
+            self._leave()
+        self._close()
+
+    def _leave(self) -> None:
+        made = [*self._described.values(), *self._kept]
+        for resolver in made if self._default is None else [self._default, *made]:
+            if not resolver.closed:
+                resolver.close()
+        if self._own is not None:
+            self._own.shut()
+        for name in (_PLACE, "close"):
+            delattr(self._loop, name)
+
+
+def onLoop(loop: AbstractEventLoop) -> OnLoop:
+    """
+    @return: what this loop has of ours, made when it is first asked for.
+
+    @raise CallerFault: the loop is closed, or no reactor works on it.
+    """
+    found = getattr(loop, _PLACE, None)
+    if isinstance(found, OnLoop):
+        return found
+    if loop.is_closed():
+        raise CallerFault(f"{loop!r} is closed")
+    return OnLoop(loop)
