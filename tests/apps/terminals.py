@@ -31,6 +31,11 @@ def plain(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\x1bE", "\n")).replace("\r\n", "\n")
 
 
+def _heedInterrupts() -> None:
+    # Whoever runs the tests in the background of a shell has them ignored, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """
     A program of Python's at a terminal of its own. Use it in a C{with}: the program is gone behind it.
@@ -59,6 +64,7 @@ class Terminal:
                 env=self._environment,
                 cwd=self._directory,
                 start_new_session=True,
+                preexec_fn=_heedInterrupts,
             )
         finally:
             os.close(theirs)
