@@ -192,6 +192,8 @@ class Serving:
 
         @raise BadDescription: settings that contradict each other.
         """
+        # What contradicts itself is found before there is anything.
+        gatesOf(settings, secret)
         self._reactor = reactor
         self._zones = zones
         self._access = _Access(_rules(settings), _otherwise(zones))
