@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from tests.networks import NetworkTestCase
-from tests.zone.changing import APEX, ZONE, record, records
+from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.access import Access
@@ -24,19 +24,24 @@ from twisted_ext.server.keys import Keys
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
 from twisted_ext.server.replication import Replication
+from twisted_ext.server.requests import Request
 from twisted_ext.server.respond import Responder, laneFor
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 from twisted_ext.zone.differences import Difference
+from twisted_ext.zone.refreshing import State
 from twisted_ext.zone.serials import serialIn, withSerial
 from twisted_ext.zone.transactions import Transaction
 from twisted_ext.zone.zones import Zone
 
-__all__ = ["KEYS", "PRIMARY", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "soaOf"]
+__all__ = ["KEYS", "PRIMARY", "QUICK", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "StepTestCase", "soaOf"]
 
 PRIMARY, SECONDARY = "192.0.2.53", "192.0.2.54"
+
+#: The zone with short times.
+QUICK = ZONE.replace("10 3600 600 86400", "10 300 60 1000")
 
 #: Keys by the names of L{Keys}.
 KEYS = Keys.fromTexts(("hmac-sha256:one.key:c2VjcmV0IG9uZQ==", "hmac-sha512:two.key:c2VjcmV0IHR3bw=="))
@@ -209,3 +214,53 @@ class ReplicaTestCase(NetworkTestCase):
         for reactor in self.there:
             self.assertEqual(reactor.pending(), [])
         super().tearDown()
+
+
+class StepTestCase(ReplicaTestCase):
+    """
+    Tests with a secondary that is to be kept in step with a primary.
+    """
+
+    def same(self) -> None:
+        """
+        Assert that both have the same records.
+        """
+        held = [host.zones.at(APEX) for host in (self.primary, self.secondary)]
+        texts = [textsOf(place.zone.current) for place in held if place is not None and place.zone is not None]
+        self.assertEqual(len(texts), 2)
+        self.assertEqual(texts[0], texts[1])
+
+    def begin(self, text: str = ZONE, **said: list[str]) -> None:
+        """
+        Have the zone fetched.
+        """
+        self.primary.serve(text)
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
+        self.secondary.adopt(primaries=[PRIMARY], **said)
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def kinds(self) -> list[int]:
+        """
+        @return: what is recorded from here on: the types of transfers that the primary is asked for.
+        """
+        asked: list[int] = []
+        transferring = self.primary.replication.transferring
+
+        def watching(request: Request) -> object:
+            asked.append(request.question.rrType)
+            return transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = watching  # type: ignore[assignment]
+        return asked
+
+    @property
+    def state(self) -> State:
+        """
+        What the secondary is about.
+        """
+        assert self.secondary.replication.secondaries is not None
+        zone = self.secondary.replication.secondaries.at(APEX)
+        assert zone is not None
+        return zone.refreshing.state
