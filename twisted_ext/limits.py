@@ -25,7 +25,8 @@ __all__ = [
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_OCTETS",
     "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
-    "LISTENER_BATCH", "LISTENER_BUFFER",
+    "LISTENER_BATCH", "LISTENER_BUFFER", "DESCRIPTIONS_KEPT",
+    "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
 ]
 
 
@@ -108,6 +109,29 @@ FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 #: Octets that are read of a file with names of ports; the usual ones have 13,000, those with everything that is registered a million.
 SERVICES_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=64 << 20)
+
+# -- connecting
+
+#: Seconds that one attempt to connect may take, TLS included, while others are made beside it.
+ATTEMPT_SECONDS: Final = Limit(default=30.0, least=0.1, most=600.0)
+
+#: Seconds from the beginning of one attempt to the next, as long as none has failed (RFC 8305, section 8, which has these numbers).
+ATTEMPT_DELAY: Final = Limit(default=0.25, least=0.01, most=2.0)
+
+#: Seconds from the last attempt of one priority to the first of the next, as long as the former may still succeed. A server that is far
+#: away must not lose to its stand-in that is near (RFC 2782: the lowest priority that can be reached); one that is dead must not hold up
+#: connections for the whole time of an attempt.
+PRIORITY_DELAY: Final = Limit(default=1.0, least=0.01, most=600.0)
+
+#: Addresses that one call tries to connect to, all its targets counted: whoever writes a domain's records must not make us knock on the
+#: doors of a whole network.
+ATTEMPTS: Final = Limit(default=64, least=1, most=1000)
+
+#: Attempts of one call that are under way at once; the next waits for one of them to end.
+ATTEMPTS_AT_ONCE: Final = Limit(default=16, least=1, most=100)
+
+#: Addresses of one target that are tried; those that come later in their order are left out.
+TARGET_ADDRESSES: Final = Limit(default=16, least=1, most=100)
 
 #: Octets that the kernel may say on the addresses of this machine, some 80 for each of them.
 INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
