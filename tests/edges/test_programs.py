@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.mail.relaymanager import MXCalculator
 from twisted.names import cache, client, dns, error, resolve, server
 from twisted.names.srvconnect import SRVConnector
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.edges.names import NamesResolver
@@ -79,6 +80,7 @@ class ProgramTests(SynchronousTestCase):
             {
                 ("example.com", "MX"): ["20 second.example.com.", "10 first.example.com."],
                 ("_xmpp-client._tcp.example.com", "SRV"): ["10 0 5222 b.example.com.", "5 0 5223 a.example.com."],
+                ("_imap._tcp.example.com", "SRV"): "0 0 0 .",
                 ("www.example.com", "A"): "192.0.2.80",
                 ("a\\.b.example.com", "CNAME"): "c\\.d.example.com.",
                 ("bare.example.com", "A"): "192.0.2.81",
@@ -116,6 +118,32 @@ class ProgramTests(SynchronousTestCase):
             _connector(reactor, "xmpp-client", domain, ClientFactory()).connect()
             self.network.advance(1)
             self.assertEqual([each[:2] for each in reactor.tcpClients], [expected])
+
+    def test_noService(self) -> None:
+        """
+        A domain that says it has no such service is not connected to. Twisted's connector looks for a target that it writes C{"."},
+        and so do others; from Twisted's own resolver they would never hear of one.
+        """
+        self.patch(client, "theResolver", self.resolver)
+        failed: list[Failure] = []
+        factory = ClientFactory()
+        vars(factory)["clientConnectionFailed"] = lambda connector, reason: failed.append(reason)
+        reactor = _memoryReactor()
+        _connector(reactor, "imap", "example.com", factory).connect()
+        self.network.advance(1)
+        self.assertEqual(reactor.tcpClients, [])
+        (failure,) = failed
+        self.assertIn("not available", failure.getErrorMessage())
+        looking = self.resolver.lookupService("_imap._tcp.example.com")
+        self.network.advance(1)
+        target = cast(dns.Record_SRV, self.successResultOf(looking)[0][0].payload).target
+        for root in (b"", b"."):
+            self.assertTrue(target == dns.Name(root) and dns.Name(root) == target)
+            self.assertFalse(target != dns.Name(root))
+        self.assertNotEqual(target, dns.Name(b"example.com"))
+        self.assertEqual((str(target), hash(target)), ("", hash(dns.Name())))
+        self.assertNotEqual(dns.Name(), dns.Name(b"."))
+        self.assertEqual(pickle.loads(pickle.dumps(target)), target)
 
     def test_nextInChain(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.names import dns
 from twisted_ext.limits import NAMES_REMEMBERED
 from twisted_ext.wire.names import ROOT, labelsOf, nameFromText, nameToText
 
-__all__ = ["ExactName", "expectName", "nameOf", "newName", "plainTexts", "wireFromName"]
+__all__ = ["ExactName", "RootName", "expectName", "nameOf", "newName", "plainTexts", "wireFromName"]
 
 
 class ExactName(dns.Name):
@@ -34,6 +34,19 @@ class ExactName(dns.Name):
         Write the name, uncompressed.
         """
         strio.write(self.wire)
+
+
+class RootName(dns.Name):
+    """
+    The root, by which a record says that it has no target. Programs look for C{dns.Name(b".")}, which Twisted's own root, whose text
+    is empty, does not equal.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dns.Name) and other.name in (b"", b".")
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 class _Name(Protocol):
@@ -63,7 +76,9 @@ def nameOf(wire: bytes) -> dns.Name:
     @return: the name as Twisted has it: dots between labels, none at the end.
     """
     text = plainTexts.get(wire)
-    if text is None:
+    if not text:
+        if wire == ROOT:
+            return RootName()
         labels = labelsOf(wire)
         text = b".".join(labels)
         if len(text.translate(None, _PLAIN)) >= max(1, len(labels)):

@@ -157,15 +157,16 @@ class _Generation:
 
     __slots__ = ("configuration", "caching", "outermost", "chain", "answerNow", "running", "retired")
 
-    def __init__(self, configuration: SystemConfiguration, caching: Caching, hosts: Hosts) -> None:
+    def __init__(self, configuration: SystemConfiguration, caching: Caching, hosts: Hosts, cached: bool) -> None:
         self.configuration = configuration
         self.caching = caching
+        inner = caching if cached else caching.sources()[0]
         domains = [domain for domain in configuration.search if not isSpecial(domain)]
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
-        self.outermost: IAnswerSource = caching
+        self.outermost: IAnswerSource = inner
         if any(domain != ROOT for domain in domains):
             topLevel = "no-tld-query" not in configuration.flags
-            self.outermost = Searching(caching, domains, configuration.ndots, topLevel=topLevel)
+            self.outermost = Searching(inner, domains, configuration.ndots, topLevel=topLevel)
         # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
         self.chain = Chaining([hosts, special, self.outermost])
         self.answerNow = self.chain.answerNow
@@ -196,6 +197,7 @@ class System:
         mostBytes: float | None = None,
         stale: float = 0,
         prefetch: bool = False,
+        cached: bool = True,
         environment: Mapping[str, str] | None = None,
         upstream: UpstreamMaker | None = None,
     ) -> None:
@@ -206,6 +208,7 @@ class System:
         @param mostBytes: of the cache.
         @param stale: see L{twisted_ext.resolver.caching.Caching}.
         @param prefetch: see there.
+        @param cached: whether answers are kept at all.
         @param environment: L{None} for that of the process.
         @param upstream: L{None} to ask the configured servers.
         """
@@ -216,6 +219,7 @@ class System:
         self._environment = os.environ if environment is None else environment
         self._upstream = self._forwarding if upstream is None else upstream
         self._cacheOptions = mostBytes, stale, prefetch
+        self._cached = cached
         self._looked = _LONG_AGO
         self._closed = False
         self._retired: list[_Generation] = []
@@ -275,7 +279,7 @@ class System:
         configuration.complaints.count += complaints.count
         if before is not None:
             self._retire(before)
-        return _Generation(configuration, self._cacheFor(configuration), self._hosts)
+        return _Generation(configuration, self._cacheFor(configuration), self._hosts, self._cached)
 
     def _cacheFor(self, configuration: SystemConfiguration) -> Caching:
         from twisted_ext.cache.store import Store
