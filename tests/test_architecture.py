@@ -42,7 +42,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 
 #: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
 #: answers with what meets other people's resolvers.
-FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "server.factory": "serving"}
+FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "endpoints": "edges", "network": "edges", "server.factory": "serving"}
 
 #: Rooms that decide and do not act.
 PURE: Final = frozenset().union(*LAYERS[:5])

@@ -71,15 +71,30 @@ class Asking:
     The look-ups of one call, which have one deadline.
     """
 
-    def __init__(self, resolver: object, timeout: Timeout, authenticData: bool = False) -> None:
+    def __init__(
+        self,
+        resolver: object,
+        timeout: Timeout,
+        authenticData: bool = False,
+        checkingDisabled: bool = False,
+        stream: bool = False,
+    ) -> None:
         """
         @param resolver: see L{resolverOf}. What is made of a description for this call is closed with it.
         @param authenticData: ask for the AD bit.
+        @param checkingDisabled: ask servers not to validate.
+        @param stream: by TCP at once.
         """
         self._resolver = resolverOf(resolver)
         self._made = isinstance(resolver, str)
         context = self._resolver.contextFor(timeout)
-        self._context = QueryContext(context.deadline, waits=context.waits, authenticData=authenticData)
+        self._context = QueryContext(
+            context.deadline,
+            waits=context.waits,
+            authenticData=authenticData,
+            checkingDisabled=checkingDisabled,
+            stream=stream,
+        )
 
     async def close(self) -> None:
         """
