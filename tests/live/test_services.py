@@ -1,0 +1,131 @@
+"""
+Finding services over real sockets, in a zone that NSD serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+
+from tests.peers import LivePeer, nsd
+from twisted_ext import client
+from twisted_ext.edges.codes import ServiceNotAvailable, UnusableService
+from twisted_ext.services.targets import Target
+
+__all__: list[str] = []
+
+ZONE = (
+    r"""$ORIGIN example.test.
+$TTL 300
+@ IN SOA ns admin 1 3600 900 604800 300
+@ IN NS ns
+ns IN A 192.0.2.1
+_x._tcp IN SRV 20 0 5222 c
+_x._tcp IN SRV 10 30 5222 a
+_x._tcp IN SRV 10 0 5222 b
+_alias._tcp IN CNAME _x._tcp
+_none._tcp IN SRV 0 0 0 .
+_odd._tcp IN SRV 0 0 22 127.0.0.1.
+@ IN MX 20 b
+@ IN MX 10 a
+nomail IN MX 0 .
+@ IN HTTPS 0 www
+www IN CNAME web
+web IN HTTPS 1 . alpn=h2 port=8443 ipv4hint=192.0.2.80 ipv6hint=2001:db8::80
+_dns IN SVCB 1 resolver alpn=dot,doq port=853
+@ IN NAPTR 10 10 "s" "x:tcp" "" _x._tcp
+1.2.3 IN NAPTR 10 10 "u" "E2U+sip" "!^\\+(.*)$!sip:\\1@example.test!" .
+_http._tcp IN URI 10 1 "https://www.example.test/"
+_443._tcp.www IN TLSA 3 1 1 """
+    + "ab" * 32
+    + "\n"
+    + "".join([f"_many._tcp IN SRV {number} 0 {number + 1} host{number}.with.a.long.name\n" for number in range(300)])
+)
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[LivePeer]:
+    """
+    NSD with a zone of services.
+    """
+    with nsd({"example.test": ZONE}) as server:
+        yield server
+
+
+def described(peer: LivePeer) -> str:
+    """
+    @return: the description of a resolver that asks it.
+    """
+    address, port = peer.server
+    return f"udp:{address}:{port}"
+
+
+def shown(targets: list[Target]) -> list[str]:
+    """
+    @return: hosts and ports, as far as they belong to the zone, without its name.
+    """
+    return [str(target).replace(".example.test", "") for target in targets]
+
+
+def left() -> list[object]:
+    """
+    @return: what reads in the reactor that is of this package.
+    """
+    readers = getattr(reactor, "getReaders")()  # noqa: B009
+    return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
+
+
+@ensureDeferred
+async def test_servers(peer: LivePeer) -> None:
+    """
+    SRV records lead to targets, behind an alias too, and three hundred of them, which take TCP, to the first few.
+    """
+    resolver = described(peer)
+    found = shown(await client.serverTargets("_x._tcp.example.test", resolver=resolver))
+    assert sorted(found[:2]) == ["a:5222", "b:5222"] and found[2:] == ["c:5222"]
+    assert shown(await client.serverTargets("_alias._tcp.example.test", resolver=resolver))[2:] == ["c:5222"]
+    many = await client.serverTargets("_many._tcp.example.test", resolver=resolver)
+    assert [target.port for target in many] == list(range(1, 33))
+    assert await client.serverTargets("_nosuch._tcp.example.test", resolver=resolver) == []
+    with pytest.raises(ServiceNotAvailable):
+        await client.serverTargets("_none._tcp.example.test", resolver=resolver)
+    with pytest.raises(UnusableService):
+        await client.serverTargets("_odd._tcp.example.test", resolver=resolver)
+    assert left() == []
+
+
+@ensureDeferred
+async def test_binding(peer: LivePeer) -> None:
+    """
+    HTTPS and SVCB records lead to targets, by way of their own aliases and of others.
+    """
+    resolver = described(peer)
+    found = await client.bindingTargets("https", "example.test", protocols=("h2", "http/1.1"), resolver=resolver)
+    assert shown(found) == ["web:8443", "www:443", "example.test:443"]
+    assert (found[0].alpn, found[0].addresses) == (("h2", "http/1.1"), ("2001:db8::80", "192.0.2.80"))
+    found = await client.bindingTargets("dns", "example.test", protocols=("dot",), resolver=resolver)
+    assert (shown(found[:1]), found[0].alpn) == (["resolver:853"], ("dot",))
+    assert left() == []
+
+
+@ensureDeferred
+async def test_others(peer: LivePeer) -> None:
+    """
+    So do MX, NAPTR, URI and TLSA records.
+    """
+    resolver = described(peer)
+    assert shown(await client.mailTargets("example.test", resolver=resolver)) == ["a:25", "b:25"]
+    assert shown(await client.mailTargets("ns.example.test", resolver=resolver)) == ["ns:25"]
+    with pytest.raises(ServiceNotAvailable):
+        await client.mailTargets("nomail.example.test", resolver=resolver)
+    found = await client.rewrittenTargets("example.test", "X", ["TCP"], resolver=resolver)
+    assert [target.protocol for target in found] == ["TCP"] * 3
+    assert await client.numberURIs("+321", suffix="example.test", resolver=resolver) == ["sip:321@example.test"]
+    assert await client.urisOf("_http._tcp.example.test", resolver=resolver) == ["https://www.example.test/"]
+    assert await client.tlsaOf("www.example.test", 443, resolver=resolver) == []
+    (record,) = await client.tlsaOf("www.example.test", 443, requireAD=False, resolver=resolver)
+    assert (record.usage, record.certificate) == (3, bytes.fromhex("ab" * 32))
+    assert left() == []
