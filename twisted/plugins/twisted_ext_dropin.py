@@ -6,18 +6,22 @@ from __future__ import annotations
 
 from twisted.application.service import ServiceMaker
 
+from twisted_ext.edges.prefixes import ENDPOINTS
 from twisted_ext.resolver.descriptions import BUILT_IN
 
 __all__ = [
     "cacheParser",
     "chainParser",
     "coalesceParser",
+    "dnsEndpoints",
     "hostsParser",
+    "httpsEndpoints",
     "namesParser",
     "raceParser",
     "routeParser",
     "searchParser",
     "specialParser",
+    "srvEndpoints",
     "systemParser",
     "tcpParser",
     "threadedParser",
@@ -40,5 +44,7 @@ __all__ = [
     searchParser,
     namesParser,
 ) = BUILT_IN
+
+srvEndpoints, httpsEndpoints, dnsEndpoints = ENDPOINTS
 
 txdns = ServiceMaker("txdns", "twisted_ext.apps.tap", "A DNS server: forwards, caches, has records of its own.", "txdns")

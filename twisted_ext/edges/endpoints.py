@@ -1,0 +1,342 @@
+"""
+Endpoints that find out themselves where to connect to: by SRV records, by HTTPS records, by the addresses of a host, or from a list.
+
+They connect as L{twisted_ext.edges.connecting} describes. Parameters that they have in common:
+
+  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, or a description, of which a resolver is made once for each
+    endpoint, so that its cache serves one connection after the other. L{None} is for the one that is installed in the reactor, if it is
+    of this package, else for that of this process;
+  - C{timeout}: seconds that one attempt to connect may take, L{ATTEMPT_SECONDS<twisted_ext.limits.ATTEMPT_SECONDS>} unless said otherwise;
+  - C{bindAddress}: what to connect from: an address, or a pair of address and port. Only targets of its family are tried;
+  - C{attemptDelay}, C{priorityDelay}: see L{ATTEMPT_DELAY<twisted_ext.limits.ATTEMPT_DELAY>} and
+    L{PRIORITY_DELAY<twisted_ext.limits.PRIORITY_DELAY>};
+  - C{lookupTimeout}: seconds for the look-ups of records, and once more for those of each target's addresses; L{None} leaves it to the
+    resolver.
+
+C{connect} fires with the protocol, or fails
+
+  - with what look-ups fail with (L{LookupFailed<twisted_ext.edges.codes.LookupFailed>}, which is a
+    L{DNSLookupError<twisted.internet.error.DNSLookupError>}) where it does not come to targets, or the only one has no address;
+  - with L{TargetsFailed}, which is a L{ConnectError<twisted.internet.error.ConnectError>}, and says of each target why;
+  - with L{ConnectingCancelledError<twisted.internet.error.ConnectingCancelledError>} if it is cancelled, which can be done at any time and
+    leaves nothing open;
+  - with whatever the caller's own factory raises.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from twisted.internet.address import HostnameAddress
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import (
+    IProtocolNegotiationFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from zope.interface import implementer
+
+from twisted_ext.edges.asking import resolverOf
+from twisted_ext.edges.attempts import Attempt, TargetsFailed
+from twisted_ext.edges.codes import DomainError
+from twisted_ext.edges.connecting import Connecting, Way
+from twisted_ext.edges.dialing import BindAddress, Secure
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.services import bindingTargets, serverTargets
+from twisted_ext.edges.simple import literalOf
+from twisted_ext.errors import CallerFault
+from twisted_ext.services.targets import Target, hostOf
+from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted.internet._sslverify import IOpenSSLTrustRoot
+    from twisted.internet.interfaces import (
+        IOpenSSLClientConnectionCreator,
+        IProtocol,
+        IProtocolFactory,
+    )
+    from twisted.internet.ssl import Certificate, PrivateCertificate
+
+    from twisted_ext.services.weighing import Shuffling
+
+__all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint", "TargetsEndpoint", "TargetsFailed"]
+
+
+class Options(TypedDict, total=False):
+    """
+    What all endpoints take.
+    """
+
+    resolver: object
+    timeout: float | None
+    bindAddress: BindAddress
+    attemptDelay: float | None
+    priorityDelay: float | None
+    lookupTimeout: float | None
+
+
+class _Reaching:
+    """
+    What an endpoint is told besides where to connect to.
+    """
+
+    __slots__ = ("_way", "_resolver", "_reactor")
+
+    def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
+        """
+        @raise CallerFault: an option is none, or has a value that it cannot have.
+        """
+        unknown = sorted(set(options) - set(Options.__annotations__))
+        if unknown:
+            raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
+        given = options.get("resolver")
+        self._reactor = reactor
+        self._resolver = None if given is None else resolverOf(given, reactor)
+        self._way = Way(
+            reactor,
+            timeout=options.get("timeout"),
+            bindAddress=options.get("bindAddress"),
+            attemptDelay=options.get("attemptDelay"),
+            priorityDelay=options.get("priorityDelay"),
+            lookupTimeout=options.get("lookupTimeout"),
+            relative=relative,
+        )
+
+    def resolver(self) -> NamesResolver:
+        """
+        @return: what to ask, as things are now.
+        """
+        if self._resolver is None:
+            reactor: object = self._reactor
+            installed = getattr(reactor, "nameResolver", None)
+            if isinstance(installed, NamesResolver):
+                return installed
+            # Nobody's reactor but the process' own can be served by its resolver.
+            if sys.modules.get("twisted.internet.reactor") is reactor:
+                return resolverOf(None)
+            self._resolver = resolverOf(None, self._reactor)
+        return self._resolver
+
+    def connect(
+        self,
+        address: HostnameAddress,
+        find: Callable[[NamesResolver, float | None], Deferred[Sequence[Target]]],
+        protocolFactory: IProtocolFactory,
+        secure: Secure | None = None,
+    ) -> Deferred[IProtocol]:
+        """
+        @param address: what the caller wants to reach, for messages.
+        @param find: finds the targets with a resolver and a timeout.
+        """
+        resolver = self.resolver()
+        connecting = Connecting(self._way, resolver, address, protocolFactory, secure)
+        connecting.begin(find(resolver, self._way.lookupTimeout))
+        return connecting.result
+
+
+@implementer(IStreamClientEndpoint)
+class TargetsEndpoint:
+    """
+    Connects to the first of given targets that can be reached.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        targets: Iterable[Target] | Callable[[], Deferred[list[Target]]],
+        name: str = "",
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param targets: in the order to try them in; or a function that finds them, asked for each connection, such as
+            C{lambda: client.mailTargets("example.org")}.
+        @param name: what they are, for messages.
+        """
+        self._reaching = _Reaching(reactor, options)
+        self._find = targets if callable(targets) else None
+        self._targets = [] if callable(targets) else list(targets)
+        self._name = name or (str(self._targets[0]) if len(self._targets) == 1 else "the targets")
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+            return succeed(self._targets) if self._find is None else _widened(maybeDeferred(self._find))
+
+        address = HostnameAddress(self._name.encode("ascii", "backslashreplace"), 0)
+        return self._reaching.connect(address, find, protocolFactory)
+
+    def __repr__(self) -> str:
+        return f"<TargetsEndpoint {self._name}>"
+
+
+@implementer(IStreamClientEndpoint)
+class HostEndpoint:
+    """
+    Connects to a host as L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>} does, with a resolver of its own.
+    """
+
+    def __init__(self, reactor: IReactorTime, host: str, port: int, **options: Unpack[Options]) -> None:
+        """
+        @param host: a name, to which the search list applies unless it ends with a dot; or an address, with or without brackets.
+
+        @raise CallerFault: this is no name, or no port.
+        """
+        self._reaching = _Reaching(reactor, options, relative=True)
+        literal = literalOf(host.removeprefix("[").removesuffix("]"))
+        self._target = Target(literal or host, _port(port))
+        self._address = HostnameAddress(_shown(host) if literal is None else literal.encode(), port)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._reaching.connect(self._address, lambda *_: succeed([self._target]), protocolFactory)
+
+    def __repr__(self) -> str:
+        return f"<HostEndpoint {self._target}>"
+
+
+@implementer(IStreamClientEndpoint)
+class SRVEndpoint:
+    """
+    Connects to a service by its SRV records (RFC 2782), which are asked for anew for each connection.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        owner: str,
+        defaultPort: int | None = None,
+        *,
+        rng: Shuffling | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
+        @param defaultPort: where the domain itself has the service if it has no SRV records; L{None} to fail then.
+        @param rng: what to draw with where weights leave it to chance, such as a L{random.Random}.
+
+        @raise CallerFault: this is no name, or no port.
+        """
+        self._reaching = _Reaching(reactor, options)
+        self._owner = owner
+        self._rng = rng
+        self._address = HostnameAddress(_shown(owner), 0)
+        self._fallback: Target | None = None
+        if defaultPort is not None:
+            labels = self._address.hostname.decode().split(".")
+            while labels and labels[0].startswith("_"):
+                labels.pop(0)
+            host = hostOf(nameFromText(".".join(labels))) if labels else None
+            if host is None:
+                raise CallerFault(f"{owner!r} has no host behind the service's name, so that a default port is of no use")
+            self._fallback = Target(host, _port(defaultPort))
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._reaching.connect(self._address, self._find, protocolFactory)
+
+    def _find(self, resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+        found = serverTargets(self._owner, resolver=resolver, timeout=timeout, rng=self._rng)
+        return found.addCallback(self._cbFound)
+
+    def _cbFound(self, targets: list[Target]) -> Sequence[Target]:
+        if targets:
+            return targets
+        if self._fallback is None:
+            raise DomainError(f"{self._owner}: there are no SRV records, and no default port was given", rcode=0)
+        return [self._fallback]
+
+    def __repr__(self) -> str:
+        return f"<SRVEndpoint {self._owner}>"
+
+
+@implementer(IStreamClientEndpoint)
+class HTTPSEndpoint:
+    """
+    Connects with TLS to the host of an C{https} URI, by its HTTPS records where it has any (RFC 9460).
+
+    Whatever host, port and address the records lead to, the certificate has to be for the host that was asked for, and so is the name that
+    the server is told (RFC 9460, section 9.1). A connection counts once its TLS stands: a server whose TLS fails is passed over.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        host: str,
+        port: int = 443,
+        *,
+        alpn: Sequence[str] | None = None,
+        trustRoot: IOpenSSLTrustRoot | Certificate | None = None,
+        clientCertificate: PrivateCertificate | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param host: a name, which is whole as it is; or an address, with or without brackets.
+        @param alpn: the protocols to speak, the best first, as ALPN calls them. Of these, a server is offered those that
+            its record has; one with none of them is left out. L{None} for those that the protocol factory names
+            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}), or else for C{http/1.1}.
+        @param trustRoot: whose certificates to trust, as L{optionsForClientTLS<twisted.internet.ssl.optionsForClientTLS>} takes it.
+        @param clientCertificate: our own.
+
+        @raise CallerFault: this is no name, or no port.
+        """
+        self._reaching = _Reaching(reactor, options)
+        literal = literalOf(host.removeprefix("[").removesuffix("]"))
+        self._host = literal or host.removesuffix(".")
+        self._port = _port(port)
+        self._address = HostnameAddress(_shown(self._host) if literal is None else literal.encode(), port)
+        self._alpn = None if alpn is None else tuple(alpn)
+        self._trustRoot = trustRoot
+        self._clientCertificate = clientCertificate
+        # Making one reads all certificates of this machine.
+        self._creators: dict[tuple[str, ...], IOpenSSLClientConnectionCreator] = {}
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        protocols = self._alpn
+        if protocols is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
+            protocols = tuple([each.decode("ascii") for each in protocolFactory.acceptableProtocols()])
+        spoken = protocols or ("http/1.1",)
+
+        def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+            return _widened(
+                bindingTargets("https", self._host, self._port, protocols=spoken, resolver=resolver, timeout=timeout)
+            )
+
+        def secure(target: Target) -> IOpenSSLClientConnectionCreator:
+            return self._creatorFor(tuple([each for each in spoken if not target.alpn or each in target.alpn]))
+
+        return self._reaching.connect(self._address, find, protocolFactory, secure)
+
+    def _creatorFor(self, alpn: tuple[str, ...]) -> IOpenSSLClientConnectionCreator:
+        creator = self._creators.get(alpn)
+        if creator is None:
+            from twisted.internet.ssl import optionsForClientTLS
+
+            creator = self._creators[alpn] = optionsForClientTLS(
+                self._host, self._trustRoot, self._clientCertificate, [each.encode("ascii") for each in alpn]
+            )
+        return creator
+
+    def __repr__(self) -> str:
+        return f"<HTTPSEndpoint {Target(self._host, self._port)}>"
+
+
+def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
+    return targets.addCallback(_asSequence)
+
+
+def _asSequence(targets: list[Target]) -> Sequence[Target]:
+    return targets
+
+
+def _port(port: int) -> int:
+    if not 0 < port < 0x10000:
+        raise CallerFault(f"{port} is no port; they are numbered from 1 to 65535")
+    return port
+
+
+def _shown(name: str) -> bytes:
+    """
+    @return: a name as it is sent, for messages.
+
+    @raise BadName: it is none.
+    """
+    return nameToText(nameFromText(name), final=False).encode("ascii")
