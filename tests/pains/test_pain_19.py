@@ -17,6 +17,7 @@ from twisted.names import client as names
 from twisted.names import srvconnect
 
 from tests.networks import NetworkTestCase
+from tests.pains.stock import stockResolver
 from twisted_ext.edges.codes import ServiceNotAvailable, UnusableService
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.services import serverTargets
@@ -85,12 +86,14 @@ class ServiceTests(NetworkTestCase):
             self.canned.set(owner, "CNAME", f"{alias}.")
         self.canned.set(alias or owner, "SRV", texts)
 
-    def stock(self) -> tuple[list[tuple[object, object]], list[BaseException]]:
+    def stock(self, resolver: object = None) -> tuple[list[tuple[object, object]], list[BaseException]]:
         """
-        @return: where Twisted's own connector would connect to first, by way of our resolver, and what it fails with.
+        @param resolver: L{None} for ours.
+
+        @return: where Twisted's own connector would connect to first, and what it fails with.
         """
         reactor, factory = Connecting(), Failing()
-        self.patch(names, "theResolver", self.resolver)
+        self.patch(names, "theResolver", resolver or self.resolver)
         make = cast("Callable[..., Connector]", srvconnect.SRVConnector)
         make(reactor, "x", "example.test", factory).connect()
         self.network.advance(1)
@@ -135,13 +138,17 @@ class ServiceTests(NetworkTestCase):
 
     def test_pain19_notAvailable(self) -> None:
         """
-        A service that is not available is told as such, behind an alias too. The connector compares the root as it comes off the wire with
-        a name that no message has, so that it goes on to connect to a host without a name, at port 0.
+        A service that is not available is told as such, behind an alias too. With Twisted's own resolver the connector compares the root as
+        it comes off the wire with a name that no message has, so that it goes on to connect to a host without a name, at port 0. With ours
+        it knows the root; behind an alias it does not look for it.
         """
-        for alias in (None, "other.example.test"):
+        theirs = stockResolver(self.here, ("192.0.2.53", 53))
+        for alias in ("other.example.test", None):
             self.publish("0 0 0 .", alias=alias)
             self.failureResultOf(self.ours(), ServiceNotAvailable)
-            self.assertEqual(self.stock(), ([("", 0)], []))
+            self.assertEqual(self.stock(theirs), ([("", 0)], []))
+            connected, failures = self.stock()
+            self.assertEqual((len(connected), len(failures)), (0, 1) if alias is None else (1, 0))
 
     def test_pain19_unusable(self) -> None:
         """
