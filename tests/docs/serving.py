@@ -17,6 +17,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol as Connection
 from twisted.internet.protocol import ServerFactory
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
 
 from twisted_ext.client import reverseName
 from twisted_ext.testing.servers import CannedServer, Reply
@@ -46,6 +48,7 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("example.net", "TXT"): '"no mail here"',
     ("web.example.com", "A"): "127.0.0.1",
     ("web.example.com", "AAAA"): "::1",
+    ("web6.example.com", "AAAA"): "::1",
     ("long.example.com", "TXT"): [f'"{number:03d} {"." * 200}"' for number in range(20)],
     ("broken.example.com", "A"): _SERVFAIL,
     ("_xmpp-client._tcp.example.com", "SRV"): [
@@ -54,6 +57,8 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
         "5 30 5222 chat1.example.com.",
     ],
     ("_imap._tcp.example.com", "SRV"): "0 0 0 .",
+    ("_matrix-fed._tcp.example.com", "SRV"): "10 0 8080 web.example.com.",
+    ("_matrix-fed._tcp.example.net", "SRV"): "0 0 0 .",
     ("_http._tcp.example.com", "URI"): '10 1 "https://www.example.com/start"',
     ("shop.example.com", "HTTPS"): "0 cdn.example.net.",
     ("cdn.example.net", "HTTPS"): ["1 . alpn=h2 ipv4hint=192.0.2.81", "2 backup.example.net. port=8443"],
@@ -98,6 +103,20 @@ def server(records: dict[tuple[str, str], Reply]) -> CannedServer:
     return canned
 
 
+class _Page(Resource):
+    """
+    Says where it was found.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        @return: one line, the same for both families.
+        """
+        return f"{request.getRequestHostname().decode()}, {request.path.decode()}".encode()
+
+
 class _Listening(Protocol):
     """
     The address of a port that listens.
@@ -122,10 +141,11 @@ def listenOn(reactor: IReactorTime) -> dict[str, int]:
     """
     @return: the ports, by the numbers that stand for them in listings.
     """
-    web = IReactorTCP(reactor).listenTCP(0, cast(ServerFactory, ServerFactory.forProtocol(Connection)), interface="127.0.0.1")
+    site = cast("Callable[[Resource], ServerFactory]", Site)(_Page())
+    web = IReactorTCP(reactor).listenTCP(0, site, interface="127.0.0.1")
     webPort = cast(_Listening, web.getHost()).port
     try:
-        IReactorTCP(reactor).listenTCP(webPort, cast(ServerFactory, ServerFactory.forProtocol(Connection)), interface="::1")
+        IReactorTCP(reactor).listenTCP(webPort, site, interface="::1")
         ipv6 = 1
     except CannotListenError:
         ipv6 = 0

@@ -28,7 +28,7 @@ PAGES: Final = {
 }
 
 #: Listings that need a loopback address of IPv6.
-_IPV6: Final = ("install",)
+_IPV6: Final = ("crawling", "install")
 
 
 @pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
