@@ -175,6 +175,13 @@ class BadPatternTests(SynchronousTestCase):
             found = Pattern(pattern).match(text + "b")
             self.assertEqual(found and found[0], text + "b", pattern)
 
+    def test_libraries(self) -> None:
+        """
+        So is one that the C library does not come back from.
+        """
+        found = Pattern("((((a){0,2}|(.|[^a]))){0,2})+").match("abb")
+        self.assertEqual(found and found[0], "abb")
+
     def test_steps(self) -> None:
         """
         Matching stops when the steps are used up; with more of them it would have gone on.
