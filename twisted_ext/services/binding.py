@@ -187,8 +187,13 @@ class Binding:
         spoken = said if self._protocols is None else [each for each in said if each in self._protocols]
         if not spoken and (said or record.alpn):
             return None
-        hints = (record.ipv6hint + record.ipv4hint)[: int(SERVICE_HINTS.default)]
-        return Target(host, port, record.priority, 0, hints, tuple(spoken), parameters=dict(record.parameters))
+        hints: list[str] = []
+        for family in (record.ipv6hint, record.ipv4hint):
+            # In any order, so that the first of them does not get all connections (RFC 9460, section 7.3).
+            addresses = list(family)
+            self._rng.shuffle(addresses)
+            hints += addresses[: int(SERVICE_HINTS.default) - len(hints)]
+        return Target(host, port, record.priority, 0, tuple(hints), tuple(spoken), parameters=dict(record.parameters))
 
     def targets(self, fallback: bool = True) -> list[Target]:
         """

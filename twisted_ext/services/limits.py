@@ -22,7 +22,8 @@ SERVICE_TARGETS: Final = Limit(default=32, least=1, most=1000)
 #: Addresses that one record may hint at (RFC 9460, section 7.3); the others are left to the look-up that follows.
 SERVICE_HINTS: Final = Limit(default=16, least=0, most=64)
 
-#: Aliases, of SVCB and CNAME together, that are followed to a service; 8 have to be (RFC 9460, section 3).
+#: Aliases, of SVCB and CNAME together, that are followed to a service. There has to be such a bound, and how high it is, is left to us
+#: (RFC 9460, section 2.4.2); zones are advised to have few.
 SERVICE_ALIASES: Final = Limit(default=8, least=1, most=16)
 
 #: Look-ups that one service found by NAPTR may cause, all its branches counted: each rule may lead to more rules.

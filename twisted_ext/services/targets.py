@@ -33,7 +33,8 @@ class Target:
         record names.
     @ivar weight: the share of those of one priority that it asks for; 0 where records have no weight.
     @ivar addresses: addresses that the record hints at, to begin with until those of the host are known; empty for looking them up.
-    @ivar alpn: protocols to offer in TLS; empty where the records do not say.
+    @ivar alpn: protocols, as ALPN calls them, that the records say are spoken there and that the caller speaks; empty where records do not
+        say. In TLS, all that the caller speaks is to be offered nonetheless (RFC 9460, section 7.1.2).
     @ivar protocol: the protocol that a rule names (RFC 3958), in the caller's own writing; empty elsewhere.
     @ivar parameters: all parameters of an SVCB record by their keys.
     """
