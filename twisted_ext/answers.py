@@ -276,6 +276,8 @@ class QueryContext:
     @ivar waits: seconds to wait for each attempt by UDP in turn, or L{None} for what has been learned of the server.
     @ivar relative: the name was written without its final dot, so that a search list may be tried. L{Searching
         <twisted_ext.resolver.searching.Searching>} stands outside whatever shares answers, and asks inward with this off.
+    @ivar single: addresses of the other family are of no interest: that a host has some neither ends a search nor keeps the servers from being
+        asked.
     @ivar client: on whose behalf, as an address, or L{None} for ourselves.
     @ivar budget: work left, or L{None} where it is not counted.
     @ivar trace: where to note what happens, or L{None}.
@@ -296,6 +298,7 @@ class QueryContext:
         "stream",
         "waits",
         "relative",
+        "single",
         "client",
         "budget",
         "trace",
@@ -317,6 +320,7 @@ class QueryContext:
         stream: bool = False,
         waits: tuple[float, ...] | None = None,
         relative: bool = False,
+        single: bool = False,
         client: str | None = None,
         budget: Budget | None = None,
         trace: Trace | None = None,
@@ -331,6 +335,7 @@ class QueryContext:
         self.stream = stream
         self.waits = waits
         self.relative = relative
+        self.single = single
         self.client = client
         self.budget = budget
         self.trace = trace
@@ -358,6 +363,7 @@ class QueryContext:
         changed.stream = self.stream
         changed.waits = self.waits if waits is None else waits
         changed.relative = self.relative if relative is None else relative
+        changed.single = self.single
         changed.client = self.client
         changed.budget = self.budget
         changed.trace = self.trace

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver
     from twisted.names.dns import Query
 
+    from twisted_ext.edges.addressing import Host
     from twisted_ext.edges.explaining import Explanation
+    from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
 
 __all__ = [
     "NamesResolver",
@@ -47,6 +49,8 @@ __all__ = [
     "explain",
     "getHostByName",
     "getResolver",
+    "getaddrinfo",
+    "getnameinfo",
     "install",
     "lookupAFSDatabase",
     "lookupAMTRELAY",
@@ -219,6 +223,51 @@ def getHostByName(name: str | bytes, timeout: Timeout = None, effort: int = 10) 
     @param effort: aliases to follow where the server leaves that to us.
     """
     return getResolver().getHostByName(name, timeout, effort)
+
+
+def getaddrinfo(
+    host: Host,
+    port: Port,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+    resolver: object = None,
+    timeout: Timeout = None,
+) -> Deferred[list[AddressInfo]]:
+    """
+    Find addresses to connect to, as C{socket.getaddrinfo} does, of a host and of a service, both of them names or numbers.
+
+    @param host: L{None} for this machine.
+    @param port: L{None} for none.
+    @param resolver: see L{twisted_ext.edges.asking.resolverOf}.
+
+    @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
+        C{socket.gaierror}.
+    """
+    asked = getResolver() if resolver is None else _resolverOf(resolver)
+    return asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout)
+
+
+def getnameinfo(
+    sockaddr: SocketAddress, flags: int = 0, *, resolver: object = None, timeout: Timeout = None
+) -> Deferred[tuple[str, str]]:
+    """
+    Find the names of a host and of a service, as C{socket.getnameinfo} does.
+
+    @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
+    @param resolver: see L{twisted_ext.edges.asking.resolverOf}.
+
+    @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
+    """
+    return (getResolver() if resolver is None else _resolverOf(resolver)).getnameinfo(sockaddr, flags, timeout=timeout)
+
+
+def _resolverOf(resolver: object) -> NamesResolver:
+    from twisted_ext.edges.asking import resolverOf
+
+    return resolverOf(resolver)
 
 
 def query(query: Query, timeout: Timeout = None) -> Deferred[Result]:

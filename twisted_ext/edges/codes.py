@@ -8,6 +8,7 @@ somebody else's resolver raises becomes an answer that denies, or a fault. SERVF
 
 from __future__ import annotations
 
+import socket
 from typing import Final
 
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -48,6 +49,7 @@ __all__ = [
     "ResolverError",
     "ServiceNotAvailable",
     "UnusableService",
+    "addressError",
     "denialFrom",
     "errorFor",
     "errorFromAnswer",
@@ -196,6 +198,23 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
 )
 
 
+#: What the C library says of its codes.
+_ADDRESS_ERRORS: Final = (
+    ("EAI_BADFLAGS", "Bad value for ai_flags"),
+    ("EAI_NONAME", "Name or service not known"),
+    ("EAI_AGAIN", "Temporary failure in name resolution"),
+    ("EAI_FAIL", "Non-recoverable failure in name resolution"),
+    ("EAI_NODATA", "No address associated with hostname"),
+    ("EAI_FAMILY", "ai_family not supported"),
+    ("EAI_SOCKTYPE", "ai_socktype not supported"),
+    ("EAI_SERVICE", "Servname not supported for ai_socktype"),
+    ("EAI_ADDRFAMILY", "Address family for hostname not supported"),
+    ("EAI_MEMORY", "Memory allocation failure"),
+    ("EAI_SYSTEM", "System error"),
+    ("EAI_OVERFLOW", "Result too large for supplied buffer"),
+)
+
+
 def errorFor(rcode: int) -> type[LookupFailed]:
     """
     @return: the exception for a reply with this rcode.
@@ -295,3 +314,15 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
     if isinstance(raised, OSError):
         return Unreachable(f"{text}: {raised}", server=server)
     return ServerFailed(f"{text}: {raised}", server=server)
+
+
+def addressError(code: int) -> socket.gaierror:
+    """
+    @param code: one of C{socket.EAI_*}.
+
+    @return: what C{socket.getaddrinfo} raises with it, in the C library's words.
+    """
+    for name, text in _ADDRESS_ERRORS:
+        if getattr(socket, name, None) == code:
+            return socket.gaierror(code, text)
+    return socket.gaierror(code, f"Error {code}")

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         IResolutionReceiver,
     )
 
+    from twisted_ext.edges.addressing import Addressing, Host
     from twisted_ext.edges.explaining import Explanation
+    from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
 
 __all__ = ["NamesResolver"]
 
@@ -76,6 +78,7 @@ class NamesResolver(Lookups):
         self._recent = self._absolute
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
+        self._addressing: Addressing | None = None
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
@@ -235,6 +238,52 @@ class NamesResolver(Lookups):
         )
         resolution.begin(self.contextFor())
         return resolution
+
+    @property
+    def addressing(self) -> Addressing:
+        """
+        What finds addresses and names as sockets take them.
+        """
+        if self._addressing is None:
+            from twisted_ext.edges.addressing import Addressing
+
+            self._addressing = Addressing(self, self._now)
+        return self._addressing
+
+    def getaddrinfo(
+        self,
+        host: Host,
+        port: Port,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        timeout: Timeout = None,
+    ) -> Deferred[list[AddressInfo]]:
+        """
+        Find addresses to connect to, as C{socket.getaddrinfo} does, of a host and of a service, both of them names or numbers.
+
+        @param host: L{None} for this machine.
+        @param port: L{None} for none.
+
+        @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
+            C{socket.gaierror}.
+        """
+        addressing = self._addressing or self.addressing
+        return addressing.getaddrinfo(host, port, family, type, proto, flags, timeout)
+
+    def getnameinfo(self, sockaddr: SocketAddress, flags: int = 0, *, timeout: Timeout = None) -> Deferred[tuple[str, str]]:
+        """
+        Find the names of a host and of a service, as C{socket.getnameinfo} does.
+
+        @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
+
+        @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
+        """
+        from twisted_ext.edges.naming import getnameinfo
+
+        return getnameinfo(self, sockaddr, flags, timeout)
 
     def install(self, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
         """

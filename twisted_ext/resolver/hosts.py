@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadName
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
@@ -43,14 +43,16 @@ class HostsTable:
 
     @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
     @ivar names: packed address to the name that stands first on its first line.
+    @ivar canonical: folded name to the one that stands first on its first line, where that is written differently.
     @ivar complaints: lines that say nothing, and why.
     """
 
-    __slots__ = ("addresses", "names", "complaints")
+    __slots__ = ("addresses", "names", "canonical", "complaints")
 
     def __init__(self) -> None:
         self.addresses: dict[bytes, tuple[bytes, ...]] = {}
         self.names: dict[bytes, bytes] = {}
+        self.canonical: dict[bytes, bytes] = {}
         self.complaints = Complaints()
 
     def read(self, data: bytes) -> None:
@@ -74,6 +76,7 @@ class HostsTable:
                     continue
             if len(fields) == 1:
                 complaints.add(number, f"{_shown(text)} has no name behind it")
+            first = None
             for field in fields[1:]:
                 try:
                     name = nameFromText(field) if field.isascii() else nameFromText(field.decode("utf-8"))
@@ -81,9 +84,12 @@ class HostsTable:
                     complaints.add(number, str(error))
                     continue
                 folded = name.lower()
+                first = first or name
                 before = addresses.get(folded)
                 if before is None:
                     addresses[folded] = packed
+                    if first != folded:
+                        self.canonical[folded] = first
                 elif packed[0] not in before:
                     if len(before) >= most:
                         complaints.add(number, f"{_shown(field)} has more than {most} addresses")
@@ -111,7 +117,7 @@ def _packed(text: bytes) -> tuple[bytes, ...]:
 class Hosts:
     """
     Answer from a hosts file: addresses of both families in its order, and names of addresses. A name that it knows with one family
-    only has no data of the other one; of a name that it does not know it says nothing.
+    only has no data of the other one, unless C{QueryContext.single} says otherwise; of a name that it does not know it says nothing.
 
     The file is looked at when it is used, once a second at most, and read again when it is another one.
 
@@ -170,6 +176,8 @@ class Hosts:
         if addresses is None and question.rrType != PTR and context.trace is None:
             return None
         answer = self._found(question, addresses)
+        if context.single and answer is not None and answer.outcome is not Outcome.DATA:
+            return None
         if context.trace is not None:
             event = "nothing" if answer is None else answer.outcome.value
             complaints = self.table.complaints

@@ -40,7 +40,8 @@ class Searching:
     Names below C{arpa}, which addresses are looked up under, are not searched.
 
     A host with addresses of one family only has no data of the other one, and that ends the search too: both families are looked
-    up one by one here, and the addresses of two hosts must not be taken for those of one.
+    up one by one here, and the addresses of two hosts must not be taken for those of one. Who wants one family only can say so
+    (C{QueryContext.single}).
 
     @ivar inner: who is asked.
     @ivar domains: where names are searched.
@@ -80,7 +81,7 @@ class Searching:
             else:
                 if answer is None or answer.outcome is _DATA:
                     return answer
-        return self._searchNow(_Search(self, question), inward)
+        return self._searchNow(_Search(self, question, context.single), inward)
 
     def asIsFirst(self, name: bytes) -> bool:
         """
@@ -115,12 +116,12 @@ class Searching:
             _note(context, question)
             asked = self.inner.answer(question, inward)
             return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (question, inward), {}, (question, inward))
-        return Deferred.fromCoroutine(self._search(_Search(self, question), inward))
+        return Deferred.fromCoroutine(self._search(_Search(self, question, context.single), inward))
 
     def _cbAsIs(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
         if answer.outcome is _DATA:
             return answer
-        search = _Search(self, question)
+        search = _Search(self, question, context.single)
         search.upcoming()
         search.answered(answer)
         return Deferred.fromCoroutine(self._search(search, context))
@@ -128,7 +129,7 @@ class Searching:
     def _ebAsIs(self, failure: Failure, question: Question, context: QueryContext) -> Failure | Deferred[Answer]:
         if not isinstance(failure.value, DNSFault):
             return failure
-        search = _Search(self, question)
+        search = _Search(self, question, context.single)
         search.upcoming()
         search.failed(failure.value)
         return Deferred.fromCoroutine(self._search(search, context))
@@ -168,6 +169,7 @@ class _Search:
         "_name",
         "_asIs",
         "_sibling",
+        "_single",
         "_found",
         "_noData",
         "_denial",
@@ -175,8 +177,9 @@ class _Search:
         "_done",
     )
 
-    def __init__(self, searching: Searching, question: Question) -> None:
+    def __init__(self, searching: Searching, question: Question, single: bool) -> None:
         self._question = question
+        self._single = single
         self._first = searching.asIsFirst(question.name)
         self._names = self._candidates(searching)
         self._name = b""
@@ -233,7 +236,7 @@ class _Search:
                 self._denied(held)
         elif answer.outcome is _DATA:
             self._found = answer
-        elif answer.outcome is Outcome.NODATA and self._question.rrType in _FAMILIES:
+        elif answer.outcome is Outcome.NODATA and self._question.rrType in _FAMILIES and not self._single:
             self._sibling = answer
         else:
             self._denied(answer)

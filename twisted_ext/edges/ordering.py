@@ -1,0 +1,172 @@
+"""
+The order in which to try the addresses of a host (RFC 6724, section 6), as the C library has it, without asking the kernel twice a second.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted_ext.edges.interfaces import Own, ownAddresses
+from twisted_ext.edges.policies import GAI_CONF, Policies
+from twisted_ext.edges.sorting import GLOBAL, LINK_LOCAL, packed, scopeOf, sourceFor
+from twisted_ext.limits import CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
+from twisted_ext.resolver.local import Complaints, FollowedFile
+
+__all__ = ["Order"]
+
+_PAUSE: Final = LOOK_SECONDS.default
+_MAPPED: Final = 0xFFFF << 32
+_LOOPBACK: Final = bytes(15) + b"\x01"
+
+#: The network of the IPv6 loopback, and of IPv4 addresses that are written as IPv6.
+_SPECIAL: Final = bytes(8)
+
+#: Rules 1, 2, 3, 5, 6, 8 and 9, the better value the smaller one.
+_Key = tuple[bool, bool, bool, bool, int, int, int]
+
+
+class Order:
+    """
+    Puts addresses in order. Where they would be reached from, and what is configured, is remembered for a second: of 256 addresses of IPv4
+    in a row, and of the 64 bits of an IPv6 network, as of one, except for networks that we are in.
+
+    Rules 4 and 7 need to know what only the kernel does. Common prefixes of IPv4 addresses count inside of one network alone.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        path: str = GAI_CONF,
+        *,
+        source: Callable[[str], str | None] = sourceFor,
+        own: Callable[[], Own] = ownAddresses,
+    ) -> None:
+        """
+        @param seconds: tells the time.
+        @param path: of the C{gai.conf}.
+        @param source: which of our own addresses each would be reached from.
+        @param own: tells our own addresses.
+        """
+        self._seconds = seconds
+        self._file = FollowedFile(path)
+        self._sourceFor = source
+        self._ownAddresses = own
+        self._until = float("-inf")
+        self._policies = Policies()
+        self._own: Own = {}
+        self._modern = False
+        self._near: set[bytes] = set()
+        self._wide: list[tuple[int, int, int]] = []
+        self._keys: dict[bytes, _Key] = {}
+        self._most = int(ROUTES_REMEMBERED.default)
+
+    def refresh(self) -> None:
+        """
+        Forget what is older than a second.
+        """
+        now = self._seconds()
+        if 0.0 < self._until - now <= _PAUSE:
+            return
+        self._until = now + _PAUSE
+        self._keys.clear()
+        self._own = own = self._ownAddresses()
+        self._modern = any(len(each) == 16 and each != _LOOPBACK for each in own)
+        self._near = {_SPECIAL, *[_neighborhood(each) for each in own]}
+        self._wide = []
+        for address, (bits, _) in own.items():
+            octets = len(address)
+            if bits < (24 if octets == 4 else 64):
+                self._wide.append((octets, octets * 8 - bits, int.from_bytes(address, "big") >> (octets * 8 - bits)))
+        if self._file.changed():
+            data = self._file.read(int(CONFIGURATION_OCTETS.default), Complaints())
+            self._policies = Policies((data or b"").decode("utf-8", "replace"))
+
+    def inOrder(self, addresses: Sequence[bytes]) -> list[bytes]:
+        """
+        @param addresses: packed, four or sixteen octets each.
+
+        @return: the same, those to be tried first at the beginning; what is equally good stays in its order.
+        """
+        if len(addresses) < 2:
+            return list(addresses)
+        self.refresh()
+        if len(addresses) == 2 and len(addresses[0]) == 4 and len(addresses[1]) == 16:
+            key = self._key(addresses[1])
+            mapped = int.from_bytes(addresses[0], "big") | _MAPPED
+            if not (key[0] or key[1] or key[2] or key[3]) and -key[4] > self._policies.precedence(mapped):
+                # No IPv4 address comes before this one, however it may be reached.
+                return [addresses[1], addresses[0]]
+        return sorted(addresses, key=self._key)
+
+    def _key(self, address: bytes) -> _Key:
+        place = _neighborhood(address)
+        if place in self._near or self._policies.fine or (self._wide and self._isInside(address)):
+            place = address
+        key = self._keys.get(place)
+        if key is None:
+            if len(self._keys) >= self._most:
+                self._keys.clear()
+            key = self._keys[place] = self._weigh(address)
+        return key
+
+    def _isInside(self, address: bytes) -> bool:
+        """
+        @return: whether it is in a large network that we are in.
+        """
+        number = int.from_bytes(address, "big")
+        return any(len(address) == octets and number >> shift == prefix for octets, shift, prefix in self._wide)
+
+    def _source(self, address: bytes, number: int) -> bytes | None:
+        """
+        @return: which of our own addresses this one would be reached from, L{None} where it cannot be.
+        """
+        if len(address) == 4:
+            text = self._sourceFor(socket.inet_ntop(socket.AF_INET, address))
+            return None if text is None else packed(text)[12:]
+        if self._own and not self._modern and address != _LOOPBACK and number >> 32 != 0xFFFF:
+            # There is no address that it could be reached from.
+            return None
+        text = self._sourceFor(socket.inet_ntop(socket.AF_INET6, address))
+        return None if text is None else packed(text)
+
+    def _weigh(self, address: bytes) -> _Key:
+        short = len(address) == 4
+        number = int.from_bytes(address, "big") | (_MAPPED if short else 0)
+        precedence = self._policies.precedence(number)
+        scope = self._scope(address, number)
+        source = self._source(address, number)
+        if source is None:
+            return True, True, True, True, -precedence, scope, 0
+        ours = int.from_bytes(source, "big") | (_MAPPED if short else 0)
+        # The C library knows of no networks on a machine without addresses of IPv6.
+        bits, deprecated = self._own.get(source, (0, False)) if self._modern else (0, False)
+        common = 128 - (number ^ ours).bit_length()
+        if short and common < 96 + (bits or 32):
+            common = 96
+        return (
+            False,
+            self._scope(source, ours) != scope,
+            deprecated,
+            self._policies.label(ours) != self._policies.label(number),
+            -precedence,
+            scope,
+            -common,
+        )
+
+    def _scope(self, address: bytes, number: int) -> int:
+        if len(address) == 16:
+            # Those that stand for IPv4 addresses are taken for what they look like.
+            return GLOBAL if number >> 32 == 0xFFFF else scopeOf(address)
+        said = self._policies.scope(number)
+        if said is not None:
+            return said
+        return LINK_LOCAL if address[0] == 127 or address[:2] == b"\xa9\xfe" else GLOBAL
+
+
+def _neighborhood(address: bytes) -> bytes:
+    """
+    @return: what its neighbors begin with, too.
+    """
+    return address[:3] if len(address) == 4 else address[:8]
