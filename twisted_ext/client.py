@@ -155,7 +155,7 @@ theResolver: NamesResolver | None = None
 
 def resolverFromString(reactor: IReactorTime, description: str, timeout: Timeout = None) -> NamesResolver:
     """
-    Make a resolver of a description, such as C{"system"}, C{"udp:192.0.2.1"} or C{"cache:race:udp:192.0.2.1:tcp:192.0.2.2"}.
+    Make a resolver of a description, such as C{"system"}, C{"udp:192.0.2.1"} or C{"cache:race:(udp:192.0.2.1):(tcp:192.0.2.2)"}.
 
     @param timeout: for look-ups that do not bring their own.
 
