@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from tests.networks import NetworkTestCase
 from twisted_ext.edges import connecting, hostnames
-from twisted_ext.edges.endpoints import SRVEndpoint, TargetsEndpoint
+from twisted_ext.edges.endpoints import TargetsEndpoint
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.services.targets import Target
 from twisted_ext.testing.sources import CannedSource, Entry
@@ -140,9 +140,3 @@ class ReachingTestCase(NetworkTestCase):
         @return: an endpoint for these.
         """
         return TargetsEndpoint(self.here, self.targets(*places, priorities=priorities), resolver=resolver or self.zone({}))
-
-    def srv(self, records: Mapping[tuple[str, str], Entry], defaultPort: int | None = None) -> SRVEndpoint:
-        """
-        @return: an endpoint for a service with these.
-        """
-        return SRVEndpoint(self.here, "_x._tcp.example.org", defaultPort, resolver=self.zone(records))

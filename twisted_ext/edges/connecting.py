@@ -26,7 +26,7 @@ from twisted_ext.edges.dialing import BindAddress, Building, Secure, dial
 from twisted_ext.edges.hostnames import HostResolution
 from twisted_ext.edges.simple import literalOf
 from twisted_ext.edges.sorting import inOrder, sourceFor
-from twisted_ext.errors import DNSFault
+from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
     ATTEMPT_SECONDS,
@@ -78,7 +78,10 @@ class Way:
         self.bindAddress = bindAddress
         self.attemptDelay = ATTEMPT_DELAY.pick(attemptDelay)
         self.priorityDelay = PRIORITY_DELAY.pick(priorityDelay)
-        secondsAndWaits(lookupTimeout)
+        try:
+            secondsAndWaits(lookupTimeout)
+        except CallerFault as fault:
+            raise CallerFault(f"lookupTimeout: {fault}") from fault
         self.lookupTimeout = lookupTimeout
         self.relative = relative
 

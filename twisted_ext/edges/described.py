@@ -185,7 +185,7 @@ def _octetsOf(path: Path) -> bytes:
 
 
 def _trustRootOf(path: Path) -> IOpenSSLTrustRoot:
-    from OpenSSL.SSL import Error
+    from OpenSSL.crypto import Error
     from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
     found: list[Certificate] = []
@@ -194,7 +194,7 @@ def _trustRootOf(path: Path) -> IOpenSSLTrustRoot:
             try:
                 found.append(Certificate.loadPEM(_BEGIN + piece.partition(_END)[0] + _END + b"\n"))
             except (Error, ValueError) as error:
-                raise CallerFault(f"{each}: this is no certificate: {error}") from error
+                raise CallerFault(f"{each} has a certificate that is none, or is not in PEM") from error
     if not found:
         raise CallerFault(f"there is no certificate in {path}")
     trust: Callable[[list[Certificate]], IOpenSSLTrustRoot] = trustRootFromCertificates
@@ -202,11 +202,11 @@ def _trustRootOf(path: Path) -> IOpenSSLTrustRoot:
 
 
 def _ownCertificate(certificate: Path, key: Path) -> PrivateCertificate:
-    from OpenSSL.SSL import Error
+    from OpenSSL.crypto import Error
     from twisted.internet.ssl import PrivateCertificate
 
     load: Callable[[bytes], PrivateCertificate] = PrivateCertificate.loadPEM
     try:
         return load(_octetsOf(key) + b"\n" + _octetsOf(certificate))
     except (Error, ValueError) as error:
-        raise CallerFault(f"{certificate}: this is no certificate with its key: {error}") from error
+        raise CallerFault(f"{certificate} with {key}: this is no certificate and its key, in PEM") from error

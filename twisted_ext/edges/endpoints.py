@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -46,7 +46,7 @@ from twisted_ext.edges.dialing import BindAddress, Secure
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.services import bindingTargets, serverTargets
 from twisted_ext.edges.simple import literalOf
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.services.targets import Target, hostOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from twisted_ext.services.weighing import Shuffling
 
 __all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint", "TargetsEndpoint", "TargetsFailed"]
+
+#: What is spoken without ALPN.
+_USUAL: Final = ("http/1.1",)
 
 
 class Options(TypedDict, total=False):
@@ -93,7 +96,10 @@ class _Reaching:
             raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
         given = options.get("resolver")
         self._reactor = reactor
-        self._resolver = None if given is None else resolverOf(given, reactor)
+        try:
+            self._resolver = None if given is None else resolverOf(given, reactor)
+        except BadDescription as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
         self._way = Way(
             reactor,
             timeout=options.get("timeout"),
@@ -272,7 +278,8 @@ class HTTPSEndpoint:
         @param host: a name, which is whole as it is; or an address, with or without brackets.
         @param alpn: the protocols to speak, the best first, as ALPN calls them. Of these, a server is offered those that
             its record has; one with none of them is left out. L{None} for those that the protocol factory names
-            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}), or else for C{http/1.1}.
+            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
+            which is what is spoken where nothing is offered, so that nothing is.
         @param trustRoot: whose certificates to trust, as L{optionsForClientTLS<twisted.internet.ssl.optionsForClientTLS>} takes it.
         @param clientCertificate: our own.
 
@@ -293,15 +300,15 @@ class HTTPSEndpoint:
         protocols = self._alpn
         if protocols is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
             protocols = tuple([each.decode("ascii") for each in protocolFactory.acceptableProtocols()])
-        spoken = protocols or ("http/1.1",)
+        offered = protocols or ()
 
         def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
             return _widened(
-                bindingTargets("https", self._host, self._port, protocols=spoken, resolver=resolver, timeout=timeout)
+                bindingTargets("https", self._host, self._port, protocols=offered or _USUAL, resolver=resolver, timeout=timeout)
             )
 
         def secure(target: Target) -> IOpenSSLClientConnectionCreator:
-            return self._creatorFor(tuple([each for each in spoken if not target.alpn or each in target.alpn]))
+            return self._creatorFor(tuple([each for each in offered if not target.alpn or each in target.alpn]))
 
         return self._reaching.connect(self._address, find, protocolFactory, secure)
 
@@ -311,7 +318,7 @@ class HTTPSEndpoint:
             from twisted.internet.ssl import optionsForClientTLS
 
             creator = self._creators[alpn] = optionsForClientTLS(
-                self._host, self._trustRoot, self._clientCertificate, [each.encode("ascii") for each in alpn]
+                self._host, self._trustRoot, self._clientCertificate, [each.encode("ascii") for each in alpn] or None
             )
         return creator
 

@@ -1,0 +1,364 @@
+"""
+Tests of L{HTTPSEndpoint}: TLS, with the certificate of whom was asked for, wherever the records lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from OpenSSL.SSL import Error as TLSError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectingCancelledError, TimeoutError
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IProtocol, IProtocolNegotiationFactory
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, trustRootFromCertificates
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.trial.util import suppress
+from zope.interface import implementer
+
+from tests.certificates import authority, certificateFor
+from tests.edges.reaching import Client, ReachingTestCase, Told
+from twisted_ext.edges.codes import DNSServerError
+from twisted_ext.edges.endpoints import HTTPSEndpoint, TargetsFailed
+from twisted_ext.errors import CallerFault, ServerFailed, TrustFault
+from twisted_ext.testing.sources import Entry
+
+if TYPE_CHECKING:
+    from twisted.internet._sslverify import IOpenSSLTrustRoot
+
+__all__: list[str] = []
+
+_loadPrivate: Final[Callable[[bytes], PrivateCertificate]] = PrivateCertificate.loadPEM
+_loadPublic: Final[Callable[[bytes], Certificate]] = Certificate.loadPEM
+_trust: Final = cast("Callable[[list[Certificate]], IOpenSSLTrustRoot]", trustRootFromCertificates)
+_suppress: Final = cast("Callable[..., object]", suppress)
+
+_DEPRECATED: Final = [_suppress(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
+
+
+@implementer(IHandshakeListener)
+class Listening(Told):
+    """
+    Notes what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"hello")
+        self.events.append("connection")
+
+    def handshakeCompleted(self) -> None:
+        self.events.append("handshake")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.events.append(data.decode())
+
+
+class ListeningClient(Client):
+    """
+    Builds them.
+    """
+
+    def buildProtocol(self, addr: IAddress | None) -> Told:
+        self.built.append(Listening())
+        return self.built[-1]
+
+
+@implementer(IProtocolNegotiationFactory)
+class NegotiatingClient(ListeningClient):
+    """
+    Says what its protocols speak.
+    """
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What is to be negotiated.
+        """
+        return [b"h2", b"http/1.1"]
+
+
+class Echo(Protocol):
+    """
+    Says the same back.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class Mute(Protocol):
+    """
+    Says something that is no TLS, or nothing.
+    """
+
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        if self.words:
+            self.transport.write(self.words)
+
+
+class HTTPSTests(ReachingTestCase):
+    """
+    Servers with and without TLS, and with this and that certificate.
+    """
+
+    # Twisted gives these to OpenSSL, not we.
+    suppress = _DEPRECATED
+
+    def serve(self, address: str, name: str, alpn: Sequence[str] = (), port: int = 443) -> None:  # type: ignore[override]
+        """
+        Serve there, with a certificate for this name.
+        """
+        there = self.network.reactor(address)
+        factory = ServerFactory()
+        factory.noisy = False
+        factory.protocol = Echo
+        own = _loadPrivate(certificateFor(name))
+        options = CertificateOptions(own.privateKey.original, own.original, acceptableProtocols=[each.encode() for each in alpn])
+        wrapped = cast(ServerFactory, TLSMemoryBIOFactory(options, False, factory, there))
+        there.listenTCP(port, wrapped, interface="0.0.0.0")
+
+    def mumble(self, address: str, words: bytes = b"") -> None:
+        """
+        Accept connections there, without TLS.
+        """
+
+        class Mumbling(ServerFactory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> Protocol:
+                return Mute(words)
+
+        self.network.reactor(address).listenTCP(443, Mumbling(), interface="0.0.0.0")
+
+    def https(
+        self, *texts: str, entry: Entry | None = None, alpn: Sequence[str] | None = None, timeout: float = 30, port: int = 443
+    ) -> HTTPSEndpoint:
+        """
+        @param texts: HTTPS records.
+
+        @return: an endpoint for the host that has them.
+        """
+        known: dict[tuple[str, str], Entry] = {
+            ("www.example.org", "HTTPS"): list(texts) if entry is None else entry,
+            ("_8443._https.www.example.org", "HTTPS"): list(texts),
+            ("www.example.org", "A"): "192.0.2.80",
+            ("cdn.example.net", "A"): "192.0.2.81",
+            ("other.example.net", "A"): "192.0.2.82",
+        }
+        return HTTPSEndpoint(
+            self.here,
+            "www.example.org",
+            port,
+            alpn=alpn,
+            trustRoot=_trust([_loadPublic(authority()[0])]),
+            resolver=self.zone(known),
+            timeout=timeout,
+        )
+
+    def connected(self, endpoint: HTTPSEndpoint, client: Client | None = None) -> Deferred[IProtocol]:
+        """
+        Connect, with five seconds for it.
+        """
+        found = endpoint.connect(client or self.client)
+        self.network.advance(5)
+        return found
+
+    def failed(self, found: Deferred[IProtocol]) -> TargetsFailed:  # type: ignore[override]
+        """
+        @return: why no target can be reached.
+        """
+        error = self.failureResultOf(found, TargetsFailed).value
+        assert isinstance(error, TargetsFailed)
+        self.assertEqual(self.here.connections, [])
+        return error
+
+    def negotiated(self, found: Deferred[IProtocol]) -> str:
+        """
+        @return: the protocol that was agreed upon.
+        """
+        told = cast(Told, self.successResultOf(found))
+        tls = cast(TLSMemoryBIOProtocol, told.transport)
+        spoken = tls.negotiatedProtocol
+        tls.loseConnection()
+        self.network.advance(1)
+        return "" if spoken is None else spoken.decode()
+
+    def test_elsewhere(self) -> None:
+        """
+        A record leads to another host and port, and the certificate is that of whom was asked for.
+        """
+        self.serve("192.0.2.81", "www.example.org", port=8443)
+        found = self.connected(self.https("1 cdn.example.net. port=8443"))
+        self.assertEqual(self.reached(found), "192.0.2.81 8443")
+
+    def test_wrongCertificate(self) -> None:
+        """
+        A server whose certificate is for its own name, or anybody else's, is passed over, and the caller's factory never hears of it.
+        """
+        self.serve("192.0.2.81", "cdn.example.net")
+        self.serve("192.0.2.80", "www.example.org")
+        found = self.connected(self.https("1 cdn.example.net."))
+        self.assertEqual(self.reached(found), "192.0.2.80 443")
+        self.assertEqual(len(self.client.built), 1)
+        self.serve("192.0.2.82", "other.example.net")
+        found = self.connected(self.https("1 other.example.net."))
+        self.reached(found)
+
+    def test_wrongCertificateOnly(self) -> None:
+        """
+        Where there is no other, connecting fails, and the words say why.
+        """
+        self.serve("192.0.2.80", "cdn.example.net")
+        error = self.failed(self.connected(self.https()))
+        self.assertIn("www.example.org:443 at 192.0.2.80: ", str(error))
+        self.assertIn("certificate", str(error))
+        self.assertEqual(self.client.built, [])
+
+    def test_notTrusted(self) -> None:
+        """
+        Neither does a certificate count whose authority is not trusted: without other words, this machine's count.
+        """
+        self.serve("192.0.2.80", "www.example.org")
+        endpoint = HTTPSEndpoint(self.here, "www.example.org", resolver=self.zone({("www.example.org", "A"): "192.0.2.80"}))
+        error = self.failed(self.connected(endpoint))
+        self.assertIsInstance(error.attempts[0].error, TLSError)
+        self.assertIn("certificate verify failed", str(error))
+
+    def test_noTLS(self) -> None:
+        """
+        A server that speaks something else is passed over at once.
+        """
+        self.mumble("192.0.2.81", b"220 welcome\r\n" * 10)
+        self.serve("192.0.2.80", "www.example.org")
+        found = self.https("1 cdn.example.net.").connect(self.client)
+        self.network.advance(0.2)
+        self.assertEqual(self.reached(found), "192.0.2.80 443")
+        self.assertEqual(len(self.client.built), 1)
+
+    def test_slowTLS(self) -> None:
+        """
+        A server that accepts connections and does not answer holds up nobody, and is let go.
+        """
+        self.mumble("192.0.2.81")
+        self.serve("192.0.2.82", "www.example.org")
+        found = self.https("1 cdn.example.net.", "1 other.example.net.").connect(self.client)
+        self.network.advance(0.5)
+        self.assertEqual(self.reached(found), "192.0.2.82 443")
+        self.assertEqual(len(self.client.built), 1)
+
+    def test_timeout(self) -> None:
+        """
+        The time of an attempt is for TLS as well.
+        """
+        self.mumble("192.0.2.80")
+        found = self.https(timeout=3).connect(self.client)
+        self.network.advance(2.9)
+        self.assertNoResult(found)
+        self.network.advance(0.2)
+        self.assertIsInstance(self.failed(found).attempts[0].error, TimeoutError)
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling closes a connection that waits for TLS, and one that waits for TCP.
+        """
+        self.mumble("192.0.2.80")
+        for seconds in (0, 0.015, 1):
+            found = self.https().connect(self.client)
+            self.network.advance(seconds)
+            found.cancel()
+            self.failureResultOf(found, ConnectingCancelledError)
+            self.network.advance(0)
+            self.assertEqual(self.here.pending(), [])
+
+    def test_protocols(self) -> None:
+        """
+        What is offered is what both the caller and the record have; nothing, if neither he nor his factory says anything. A record for
+        others alone is left out.
+        """
+        # The server prefers the first.
+        self.serve("192.0.2.81", "www.example.org", ["http/1.1", "h2"])
+        record = "1 cdn.example.net. alpn=h2"
+        self.assertEqual(self.negotiated(self.connected(self.https(record))), "")
+        self.assertEqual(self.negotiated(self.connected(self.https(record, alpn=["h2", "http/1.1"]))), "http/1.1")
+        self.assertEqual(self.negotiated(self.connected(self.https(record, alpn=["h2"]))), "h2")
+        bare = f"{record} no-default-alpn"
+        self.assertEqual(self.negotiated(self.connected(self.https(bare, alpn=["http/1.1", "h2"]))), "h2")
+        self.assertEqual(self.negotiated(self.connected(self.https(bare), NegotiatingClient())), "h2")
+        self.assertEqual(self.negotiated(self.connected(self.https(record), NegotiatingClient())), "http/1.1")
+        del self.dials[:]
+        self.refuse("192.0.2.80")
+        self.failed(self.connected(self.https("1 cdn.example.net. alpn=h3 no-default-alpn")))
+        self.assertEqual([address for _, address in self.dials], ["192.0.2.80"])
+
+    def test_port(self) -> None:
+        """
+        Another port has records of its own.
+        """
+        self.serve("192.0.2.81", "www.example.org", port=8443)
+        found = self.connected(self.https("1 cdn.example.net.", port=8443))
+        self.assertEqual(self.reached(found), "192.0.2.81 8443")
+
+    def test_failing(self) -> None:
+        """
+        Where records cannot be looked up, the host itself is connected to; where they are forged, nobody is.
+        """
+        self.serve("192.0.2.80", "www.example.org")
+        found = self.connected(self.https(entry=ServerFailed("no")))
+        self.assertEqual(self.reached(found), "192.0.2.80 443")
+        self.failureResultOf(self.connected(self.https(entry=TrustFault("forged"))), DNSServerError)
+
+    def test_literal(self) -> None:
+        """
+        The certificate of an address is that of the address.
+        """
+        self.serve("192.0.2.80", "192.0.2.80")
+        endpoint = HTTPSEndpoint(
+            self.here, "192.0.2.80", trustRoot=_trust([_loadPublic(authority()[0])]), resolver=self.zone({})
+        )
+        self.assertEqual(repr(endpoint), "<HTTPSEndpoint 192.0.2.80:443>")
+        self.assertEqual(self.reached(self.connected(endpoint)), "192.0.2.80 443")
+
+    def test_protocol(self) -> None:
+        """
+        The caller's protocol begins when there is TLS; it is told of the handshake if it wants to be, and then of its data.
+        """
+        self.serve("192.0.2.80", "www.example.org")
+        client = ListeningClient()
+        found = self.connected(self.https(), client)
+        told = cast(Listening, client.built[0])
+        self.assertEqual(told.events, ["connection", "handshake", "hello"])
+        self.reached(found)
+        self.assertIsNotNone(told.lost)
+
+    def test_factory(self) -> None:
+        """
+        What the caller's factory raises, and that it builds nothing, is told as without TLS.
+        """
+
+        class Broken(Client):
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                raise KeyError("mine")
+
+        class Unwilling(Client):
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                return cast(Told, None)
+
+        self.serve("192.0.2.80", "www.example.org")
+        self.failureResultOf(self.connected(self.https(), Broken()), KeyError)
+        self.failed(self.connected(self.https(), Unwilling()))
+
+    def test_wrong(self) -> None:
+        """
+        What is no host and what is no port are told when the endpoint is made.
+        """
+        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a..b")
+        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", 0)
