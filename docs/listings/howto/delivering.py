@@ -7,16 +7,21 @@ Where Twisted's mail delivery takes the mail of a domain.
 import sys
 
 from twisted.internet import defer, task
+from twisted.internet.error import DNSLookupError
 from twisted.mail.relaymanager import MXCalculator
 
-from twisted_ext import client
+from twisted_ext.edges.mailing import MailResolver
 
 
 async def main(reactor, *domains):
-    calculator = MXCalculator(resolver=client.getResolver(), clock=reactor)
+    calculator = MXCalculator(resolver=MailResolver(), clock=reactor)
     for domain in domains:
-        exchange = await calculator.getMX(domain)
-        print(domain, "to", exchange.name)
+        try:
+            exchange = await calculator.getMX(domain)
+        except DNSLookupError as error:
+            print(error)
+        else:
+            print(f"{domain}: to {exchange.name}")
 
 
 task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
