@@ -4,9 +4,12 @@ Pain 1: C{getaddrinfo} in the shared thread pool starves everything else.
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol, cast
+from contextlib import closing
+from typing import Final, Protocol, cast
 
 import pytest
 import pytest_twisted
@@ -16,9 +19,13 @@ from twisted.internet.threads import deferToThread
 
 from tests.cache.canned import question
 from tests.resolver.told import addresses
+from twisted_ext import client
 from twisted_ext.answers import QueryContext
+from twisted_ext.edges import looping
+from twisted_ext.edges.hints import AddressInfo
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.threaded import Pool, Threaded
+from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
 
@@ -27,6 +34,12 @@ _SOON = 5.0
 
 #: Seconds after which nobody comes who was not there at once.
 _PATIENCE = 0.3
+
+
+#: Look-ups that hang.
+_MANY: Final = 1000
+
+_RECORDS: Final = {("www.example", "A"): "192.0.2.1", ("www.example", "AAAA"): "2001:db8::1"}
 
 
 class _SharedThreads(Protocol):
@@ -174,3 +187,71 @@ async def test_hangsAlone(stuck: threading.Event) -> None:
     stuck.set()
     await closing
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("PoolThread-twisted_ext.resolver")]
+
+
+def deadServer() -> socket.socket:
+    """
+    @return: what takes queries and answers none.
+    """
+    dead = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    dead.bind(("127.0.0.1", 0))
+    return dead
+
+
+def found(rows: list[AddressInfo]) -> set[str]:
+    """
+    @return: the addresses in what C{getaddrinfo} gave.
+    """
+    return {row[4][0] for row in rows}
+
+
+@pytest_twisted.ensureDeferred
+async def test_thousandHang() -> None:
+    """
+    While a thousand C{getaddrinfo} wait for a dead server, work in threads and other look-ups go on.
+    """
+    reactor, _ = theReactor()
+    server = CannedServer(_RECORDS)
+    listening = server.listen(reactor, 0, "127.0.0.1")
+    other = client.resolverFromString(reactor, f"udp:127.0.0.1:{listening.port}")
+    with closing(deadServer()) as dead:
+        resolver = client.resolverFromString(reactor, f"udp:127.0.0.1:{dead.getsockname()[1]}", timeout=60)
+        hanging = [client.getaddrinfo(f"name{number}.example", 443, resolver=resolver) for number in range(_MANY)]
+        try:
+            assert await worksOn(reactor, _SOON)
+            assert found(await client.getaddrinfo("www.example", 443, resolver=other)) == {"192.0.2.1", "2001:db8::1"}
+            assert not any(each.called for each in hanging)
+        finally:
+            for each in hanging:
+                each.addErrback(lambda _: None)
+                each.cancel()
+            await resolver.close()
+            await other.close()
+            await server.close()
+
+
+def test_thousandHangOnLoop() -> None:
+    """
+    So it is on a loop of asyncio: its threads are nobody's, and other look-ups go on.
+    """
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before = set(threading.enumerate())
+        server = CannedServer(_RECORDS)
+        listening = server.listen(looping.reactorFor(), 0, "127.0.0.1")
+        with closing(deadServer()) as dead:
+            looping.install(resolver=f"udp:127.0.0.1:{dead.getsockname()[1]}")
+            hanging = [asyncio.ensure_future(loop.getaddrinfo(f"name{number}.example", 443)) for number in range(_MANY)]
+            await asyncio.sleep(0)
+            assert not set(threading.enumerate()) - before
+            assert await loop.run_in_executor(None, lambda: True)
+            rows = await looping.getaddrinfo("www.example", 443, resolver=f"udp:127.0.0.1:{listening.port}")
+            assert found(rows) == {"192.0.2.1", "2001:db8::1"}
+            assert not any(each.done() for each in hanging)
+            for each in hanging:
+                each.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+            await looping.asFuture(server.close())
+
+    asyncio.run(main())

@@ -33,11 +33,16 @@ __all__ = ["ADDRESSES", "RECORDS", "UNSHARE", "usable"]
 #: Where the servers are: that of C{resolv.conf}, and those that the tour names.
 ADDRESSES: Final = ("127.0.0.53", "8.8.8.8", "8.8.4.4")
 
-#: What these servers said when the tour was written.
+#: What these servers said when the tour was written, and of the hosts that a well-known page on asyncio looks up.
 RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("www.example.com", "AAAA"): "2606:2800:220:6d:26bf:1447:1097:aa7",
     ("example.com", "A"): "93.184.216.119",
     ("twistedmatrix.com", "MX"): lambda question: [rrsetOf(question.name, question.rrType, "10 mail.twistedmatrix.com.", 1)],
+    ("pymotw.com", "A"): "66.33.211.242",
+    ("doughellmann.com", "A"): "66.33.211.240",
+    ("python.org", "A"): "23.253.135.79",
+    ("python.org", "AAAA"): "2001:4802:7901:0:e60a:1375:0:6",
+    (reverseName("66.33.211.242"), "PTR"): "apache2-echo.catalina.dreamhost.com.",
     (reverseName("127.0.0.1"), "PTR"): lambda question: [rrsetOf(question.name, question.rrType, "localhost.", 86400)],
 }
 

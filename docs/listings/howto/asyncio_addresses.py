@@ -1,0 +1,25 @@
+import asyncio
+import socket
+
+from twisted_ext.edges import looping
+
+SERVER = "udp:127.0.0.1:5301"
+
+
+async def main():
+    rows = await looping.getaddrinfo("www.example.com", "https", type=socket.SOCK_STREAM, resolver=SERVER)
+    # What to try first depends on the networks that this machine has.
+    for family, _, _, _, address in sorted(rows):
+        print(family.name, *address[:2])
+
+    # All that connects to names uses it from here on.
+    looping.install(resolver=SERVER)
+    loop = asyncio.get_running_loop()
+    print(*await loop.getnameinfo(("192.0.2.80", 443)))
+    try:
+        await asyncio.open_connection("gone.example.com", 443)
+    except socket.gaierror as error:
+        print(error)
+
+
+asyncio.run(main())

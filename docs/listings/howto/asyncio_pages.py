@@ -1,0 +1,17 @@
+import asyncio
+
+import aiohttp
+
+from twisted_ext.edges import looping
+
+
+async def main():
+    connector = aiohttp.TCPConnector(resolver=looping.Resolver("udp:127.0.0.1:5301"))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        try:
+            await session.get("http://gone.example.com/")
+        except aiohttp.ClientConnectorDNSError as error:
+            print(error)
+
+
+asyncio.run(main())

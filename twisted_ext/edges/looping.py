@@ -1,0 +1,292 @@
+"""
+For programs on asyncio: C{getaddrinfo} and C{getnameinfo} as coroutines, without a thread; loops that use them; and the way from everything
+else here to what can be awaited there.
+
+All of it works on any loop that watches sockets: on that of an
+L{AsyncioSelectorReactor<twisted.internet.asyncioreactor.AsyncioSelectorReactor>} that is the reactor of the process, and on a bare
+one, which gets a reactor for itself that ends when the loop is closed. The global reactor is not touched.
+
+A C{resolver} is L{None} for what the machine is configured to use, a description such as C{"udp:192.0.2.1"}, which is read once for each
+loop, or one that was made on L{reactorFor}.
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypedDict, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from twisted_ext.edges.addressing import Host
+from twisted_ext.edges.deadlines import Timeout
+from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
+from twisted_ext.edges.loops import onLoop
+from twisted_ext.edges.names import NamesResolver
+
+__all__ = [
+    "ResolvedHost",
+    "Resolver",
+    "asFuture",
+    "getResolver",
+    "getaddrinfo",
+    "getnameinfo",
+    "install",
+    "iterated",
+    "reactorFor",
+]
+
+T = TypeVar("T")
+
+#: What an address of L{Resolver} is marked with: it needs no look-up any more.
+_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+def reactorFor(loop: AbstractEventLoop | None = None) -> IReactorTime:
+    """
+    @param loop: L{None} for the one that runs.
+
+    @return: the reactor that works on this loop, for whatever takes one. It ends with the loop.
+
+    @raise CallerFault: none can.
+    """
+    return onLoop(loop or get_running_loop()).reactor
+
+
+def getResolver(resolver: object = None, loop: AbstractEventLoop | None = None) -> NamesResolver:
+    """
+    @param resolver: a description, for instance.
+    @param loop: L{None} for the one that runs.
+
+    @return: the resolver that look-ups on this loop have with such a C{resolver}. Its methods give Deferreds: see L{asFuture}.
+
+    @raise BadDescription: the description is none.
+    @raise CallerFault: it is nothing that could be asked.
+    """
+    return onLoop(loop or get_running_loop()).resolverOf(resolver)
+
+
+def asFuture(deferred: Deferred[T], loop: AbstractEventLoop | None = None) -> Future[T]:
+    """
+    Wait for a Deferred in a coroutine of asyncio: C{await asFuture(getResolver().lookupText("example.org"))}. Cancelling the future cancels
+    the Deferred.
+
+    @param loop: L{None} for the one that runs.
+    """
+    return deferred.asFuture(loop or get_running_loop())
+
+
+async def _outcome(deferred: Deferred[T], loop: AbstractEventLoop) -> T:
+    """
+    Wait as L{asFuture} does, but not for what is there, and cancel at once rather than in the loop's next turn.
+    """
+    if deferred.called:
+        result: object = deferred.result
+        if not isinstance(result, Failure | Deferred):
+            return cast(T, result)
+    future: Future[T] = loop.create_future()
+
+    def succeeded(result: T) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    def failed(failure: Failure) -> None:
+        if not future.done():
+            future.set_exception(failure.value or CancelledError())
+
+    deferred.addCallbacks(succeeded, failed)
+    try:
+        return await future
+    except CancelledError:
+        deferred.cancel()
+        raise
+
+
+async def iterated(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """
+    Go through what comes by Deferreds, such as the changes that C{watch} tells of: C{async for change in iterated(watch(...))}.
+    """
+    loop = get_running_loop()
+    try:
+        while True:
+            try:
+                item = await _outcome(Deferred.fromCoroutine(_next(items)), loop)
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await _outcome(Deferred.fromCoroutine(_finished(close)), loop)
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)
+
+
+async def _finished(close: Callable[[], Any]) -> None:
+    await close()
+
+
+async def getaddrinfo(
+    host: Host,
+    port: Port,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+    resolver: object = None,
+    timeout: Timeout = None,
+) -> list[AddressInfo]:
+    """
+    Find the addresses of a host, as C{loop.getaddrinfo} does.
+
+    @param timeout: seconds for all of it, L{None} for the resolver's own.
+
+    @return: family, type, protocol, canonical name and address of each, those to be tried first at the beginning.
+
+    @raise socket.gaierror: there is none, or it cannot be found out.
+    @raise CallerFault: C{resolver} or C{timeout} is none.
+    """
+    loop = get_running_loop()
+    mine = onLoop(loop)
+    asked = mine.resolverOf(resolver)
+    mine.expectOurs(asked)
+    return await _outcome(
+        asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout), loop
+    )
+
+
+async def getnameinfo(
+    sockaddr: SocketAddress, flags: int = 0, *, resolver: object = None, timeout: Timeout = None
+) -> tuple[str, str]:
+    """
+    Find the name of an address and of a port, as C{loop.getnameinfo} does.
+
+    @param timeout: seconds for all of it, L{None} for the resolver's own.
+
+    @return: both as text; the address itself where it has no name.
+
+    @raise socket.gaierror: it has none and one is wanted, or it cannot be found out.
+    @raise CallerFault: C{resolver} or C{timeout} is none.
+    """
+    loop = get_running_loop()
+    mine = onLoop(loop)
+    asked = mine.resolverOf(resolver)
+    mine.expectOurs(asked)
+    return await _outcome(asked.getnameinfo(sockaddr, flags, timeout=timeout), loop)
+
+
+def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> Callable[[], None]:
+    """
+    Let C{loop.getaddrinfo} and C{loop.getnameinfo} be ours, and so all that the loop connects to by name.
+
+    @param loop: L{None} for the one that runs. One that does not run yet will do.
+
+    @return: call it to give back what was there before. It does nothing where somebody has installed something else since, nor when
+        called again.
+
+    @raise BadDescription: the description is none.
+    @raise CallerFault: C{resolver} is nothing that could be asked, or such a loop cannot be used.
+    """
+    on = loop or get_running_loop()
+    mine = onLoop(on)
+    # What is wrong with it is said now.
+    mine.expectOurs(mine.resolverOf(resolver))
+
+    async def addresses(
+        host: Host,
+        port: Port,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        asked = mine.resolverOf(resolver)
+        return await _outcome(asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags), on)
+
+    async def names(sockaddr: SocketAddress, flags: int = 0) -> tuple[str, str]:
+        return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), on)
+
+    ours: dict[str, Any] = {"getaddrinfo": addresses, "getnameinfo": names}
+    # What a loop has of its class is not an attribute of its own.
+    before = {name: vars(on)[name] for name in ours if name in vars(on)}
+    for name, function in ours.items():
+        setattr(on, name, function)
+
+    def undo() -> None:
+        for name, function in ours.items():
+            if vars(on).get(name) is not function:
+                continue
+            if name in before:
+                setattr(on, name, before[name])
+            else:
+                delattr(on, name)
+
+    return undo
+
+
+class ResolvedHost(TypedDict):
+    """
+    One address, as aiohttp wants it.
+    """
+
+    hostname: str
+    host: str
+    port: int
+    family: int
+    proto: int
+    flags: int
+
+
+class Resolver:
+    """
+    A resolver for aiohttp: C{TCPConnector(resolver=Resolver())}. It has what its C{AbstractResolver} asks for; aiohttp need not be there.
+    """
+
+    def __init__(self, resolver: object = None, *, timeout: Timeout = None) -> None:
+        """
+        @param timeout: seconds for each look-up, L{None} for the resolver's own.
+        """
+        self._resolver = resolver
+        self._timeout = timeout
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolvedHost]:
+        """
+        @param family: C{AF_UNSPEC} for both.
+
+        @raise socket.gaierror: there is no address, or it cannot be found out.
+        """
+        found = await getaddrinfo(
+            host,
+            port,
+            family=family,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,
+            resolver=self._resolver,
+            timeout=self._timeout,
+        )
+        return [
+            ResolvedHost(
+                hostname=host, host=_textOf(address), port=address[1], family=kind, proto=proto, flags=_NUMERIC
+            )
+            for kind, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """
+        Nothing is open here: what is belongs to the loop, and others may use it.
+        """
+
+
+def _textOf(address: SocketAddress) -> str:
+    """
+    @return: the address with its scope, without which one of this link leads nowhere.
+    """
+    text: str = address[0]
+    return f"{text}%{address[3]}" if len(address) > 3 and address[3] and "%" not in text else text
