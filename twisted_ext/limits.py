@@ -11,7 +11,7 @@ from typing import Final
 __all__ = [
     "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
     "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
-    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "QUERY_TRIES",
+    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "SYSTEM_SECONDS", "QUERY_TRIES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
@@ -22,8 +22,8 @@ __all__ = [
     "FLIGHT_VARIANTS", "ZONE_LOOKUPS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
-    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_OCTETS",
-    "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
+    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
+    "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
     "LISTENER_BATCH", "LISTENER_BUFFER", "DESCRIPTIONS_KEPT",
     "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
@@ -143,6 +143,9 @@ ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
 # -- commands
+
+#: Seconds that C{txdns getaddrinfo} waits for the operating system, whose C library may try three servers twice for five seconds each.
+SYSTEM_SECONDS: Final = Limit(default=35.0, least=1.0, most=600.0)
 
 #: How often a command asks one server by UDP.
 QUERY_TRIES: Final = Limit(default=3, least=1, most=20)
@@ -384,6 +387,10 @@ TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
 
 #: Seconds for all of a transfer (BIND has the same number).
 TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
+
+#: Octets for each second of a transfer that have to come on average, looked at every minute: with a message now and then it would keep its
+#: place among those under way for all of that time.
+TRANSFER_RATE: Final = Limit(default=512, least=0, most=1 << 30)
 
 #: Octets of one zone by AXFR, for those who have it in memory.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)

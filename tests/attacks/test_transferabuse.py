@@ -5,6 +5,7 @@ CVE-2026-12490 and their like).
 
 from __future__ import annotations
 
+from struct import pack
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IPushProducer
@@ -16,7 +17,7 @@ from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soa
 from tests.server.test_transferring import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.test_receiving import reply
-from twisted_ext.errors import BadZone
+from twisted_ext.errors import BadZone, BudgetSpent
 from twisted_ext.server.keys import Grants
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.testing.network import MemoryNetwork
@@ -241,13 +242,55 @@ class TransferAbuseTests(ReplicaTestCase):
 
     def test_hanging(self) -> None:
         """
-        A primary that falls silent in the middle is left after a while, and one that sends a little now and then in the end: no place among
-        the transfers under way is taken forever.
+        A primary that falls silent in the middle is left after a while, and so is one that sends a little now and then: no place among the
+        transfers under way is taken for long.
         """
         self.assertIn("took too long", self.dripped(1000, 45)[0])
-        self.assertEqual(self.dripped(20, 600), ("", 1))
-        with patch("twisted_ext.transport.transfer.TRANSFER_SECONDS.default", 300):
-            self.assertIn("took too long", self.dripped(20, 320)[0])
+        self.assertIn("sends a zone too slowly", self.dripped(20, 70)[0])
+        with patch("twisted_ext.transport.transfer.TRANSFER_RATE.default", 0):
+            self.assertEqual(self.dripped(20, 600), ("", 1))
+            with patch("twisted_ext.transport.transfer.TRANSFER_SECONDS.default", 300):
+                self.assertIn("took too long", self.dripped(20, 320)[0])
+
+    def test_expanded(self) -> None:
+        """
+        A zone whose names are all pointers to one long name takes no more memory than there may be, and the zone before stays; so does one
+        with a great many records at one name, which also costs no more time than others.
+        """
+        self.begin()
+        short = reply([soaOf(11), record("@ 300 NS ns1"), record(f"{'x' * 60}.{'y' * 60}.{'z' * 60} 300 A 192.0.2.1")])
+        long = pack(">H", 0xC000 | short.index(b"\x3c" + b"x" * 60))
+        one = bytearray(short)
+        for number in range(4000):
+            label = b"%04d" % number
+            one += bytes([len(label)]) + label + long + pack(">HHIHHH", 15, 1, 300, 4, number, int.from_bytes(long, "big"))
+        one[6:8] = (4003).to_bytes(2, "big")
+        with self.assertRaisesRegex(BudgetSpent, "take more than 1048576 octets of memory"), patch(
+            "twisted_ext.zone.gathering.HELD_OCTETS.default", 1 << 20
+        ):
+            gathered(APEX, [bytes(one), reply([soaOf(11)])])
+        self.assertEqual(len(gathered(APEX, [bytes(one), reply([soaOf(11)])]).nodes), 4002)
+        other = bytearray(short)
+        for number in range(4000):
+            other += long + pack(">HHIHHH", 15, 1, 300, 4, number, int.from_bytes(long, "big"))
+        other[6:8] = (4003).to_bytes(2, "big")
+        with self.assertRaisesRegex(BudgetSpent, "has more than 65536 octets of records"), patch(
+            "twisted_ext.zone.gathering.NAME_OCTETS.default", 65536
+        ):
+            gathered(APEX, [bytes(other), reply([soaOf(11)])])
+        self.assertEqual(max(gathered(APEX, [bytes(other), reply([soaOf(11)])]).counts.values()), 4001)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.primary.change("new 300 A 192.0.2.9")
+        with patch("twisted_ext.server.holding.GATHERED_OCTETS.default", 16), patch(
+            "twisted_ext.zone.gathering.HELD_OCTETS.default", 1000
+        ), patch("twisted_ext.server.transferring.recordsSince", lambda *_: None):
+            self.network.advance(8000)
+            place = self.secondary.zones.at(APEX)
+            assert place is not None
+            self.assertEqual(self.secondary.serial(), 10)
+            self.assertIn("its records take more than 1000 octets of memory; no more are taken", place.said)
+        self.network.advance(8000)
+        self.assertEqual((self.secondary.serial(), place.said), (11, ""))
 
     def test_bogusNames(self) -> None:
         """

@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorThreads
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorThreads, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -32,6 +32,13 @@ class _Child(ProcessProtocol):
         self.done: Deferred[bytes] = Deferred(self._cancel)
         self._out = bytearray()
         self._error = bytearray()
+
+    def late(self, seconds: float) -> None:
+        """
+        It has taken so long that nobody waits any longer.
+        """
+        self.done.errback(OSError(f"a process that was to help has taken more than {seconds:.0f} seconds, and was ended"))
+        self._cancel(self.done)
 
     def _cancel(self, done: Deferred[bytes]) -> None:
         with suppress(ProcessExitedAlready):
@@ -56,16 +63,26 @@ class _Child(ProcessProtocol):
             self.done.errback(OSError(f"a process that was to help ended without a result: {said}"))
 
 
-def runModule(reactor: object, module: str, words: Sequence[str]) -> Deferred[bytes]:
+def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
     """
     Run a module of ours in a process of its own.
 
-    @param reactor: provides L{IReactorProcess}.
+    @param reactor: provides L{IReactorProcess}, and L{IReactorTime} where there is a bound.
+    @param seconds: how long it may take before it is killed; L{None} for as long as it wants.
 
-    @return: what it said. Fails with L{OSError} where it said nothing. Cancelling kills it.
+    @return: what it said. Fails with L{OSError} where it said nothing, or took too long. Cancelling kills it.
     """
     child = _Child()
     IReactorProcess(reactor).spawnProcess(child, sys.executable, [sys.executable, "-m", module, *words], env=dict(os.environ))
+    if seconds is not None:
+        call = IReactorTime(reactor).callLater(seconds, child.late, seconds)
+
+        def over(result: bytes) -> bytes:
+            if call.active():
+                call.cancel()
+            return result
+
+        child.done.addBoth(over)
     return child.done
 
 

@@ -21,6 +21,7 @@ from twisted_ext.server.keys import Grants, RemoteServer
 from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.server.slots import Slots
+from twisted_ext.zone.limits import GATHERING_SECONDS
 
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
@@ -185,6 +186,7 @@ class Secondaries:
 
             said = gather(words)
         else:
-            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.gathering", words))
+            seconds = GATHERING_SECONDS.default
+            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.gathering", words, seconds=seconds))
         if "fault" in said:
             raise BadMessage(said["fault"])

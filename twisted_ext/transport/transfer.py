@@ -17,7 +17,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault, TimedOut, Unreachable
-from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_SECONDS, TRANSFER_WAIT
+from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_RATE, TRANSFER_SECONDS, TRANSFER_WAIT
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
@@ -42,6 +42,9 @@ _EXPIRE: Final = 9
 #: Seconds for a connection to come about.
 _CONNECT: Final = 10
 
+#: Seconds after each of which is looked at how much has come in them.
+_LOOK: Final = 60
+
 
 class _Fetch(ClientFactory):
     noisy = False
@@ -56,6 +59,7 @@ class _Fetch(ClientFactory):
         begin: float,
         wait: float,
         seconds: float,
+        rate: float,
     ) -> None:
         self.deferred: Deferred[Receiving] | None = Deferred(self._cancel)
         self.query = query
@@ -64,12 +68,25 @@ class _Fetch(ClientFactory):
         self.label = label
         self.transport: ITCPTransport | None = None
         self.connector: IConnector | None = None
+        self._clock = clock
         self._wait = wait
+        self._rate = rate
+        self._before = 0
         self._idle: IDelayedCall | None = clock.callLater(begin, self._late)
         self._whole: IDelayedCall | None = clock.callLater(seconds, self._late)
+        self._slow: IDelayedCall | None = clock.callLater(_LOOK, self._look)
 
     def _late(self) -> None:
         self.finish(TimedOut(f"{self.label} took too long for a transfer", server=self.label))
+
+    def _look(self) -> None:
+        came = self.receiving.octets - self._before
+        if self.receiving.messages and came < self._rate * _LOOK:
+            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; {self._rate * _LOOK:.0f} are the least"
+            self.finish(TimedOut(said, server=self.label))
+            return
+        self._before = self.receiving.octets
+        self._slow = self._clock.callLater(_LOOK, self._look)
 
     def heard(self) -> None:
         """
@@ -89,10 +106,10 @@ class _Fetch(ClientFactory):
         It is all there, or nothing will come of it.
         """
         deferred, self.deferred = self.deferred, None
-        for timer in (self._idle, self._whole):
+        for timer in (self._idle, self._whole, self._slow):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._idle = self._whole = None
+        self._idle = self._whole = self._slow = None
         if self.transport is not None and fault is None:
             # Whoever is cut off complains of it in his log.
             self.transport.loseConnection()
@@ -162,6 +179,7 @@ def fetchZone(
     begin: float | None = None,
     wait: float | None = None,
     seconds: float | None = None,
+    rate: float | None = None,
 ) -> Deferred[Receiving]:
     """
     Ask for a zone.
@@ -176,6 +194,7 @@ def fetchZone(
     @param begin: seconds for the first message, the connection included.
     @param wait: seconds for each further one.
     @param seconds: for all of it, whatever limits there are.
+    @param rate: octets for each second that are the least.
 
     @return: what has come, whole and with every signature right. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
     """
@@ -195,7 +214,7 @@ def fetchZone(
     receiving = Receiving(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
     made = _Fetch(
         reactor, label, frame(query), receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
-        TRANSFER_SECONDS.default if seconds is None else seconds,
+        TRANSFER_SECONDS.default if seconds is None else seconds, TRANSFER_RATE.pick(rate),
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None

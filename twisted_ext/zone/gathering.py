@@ -11,7 +11,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import Final
 
-from twisted_ext.errors import BadMessage, BadZone, DNSFault
+from twisted_ext.errors import BadMessage, BadZone, BudgetSpent, DNSFault
 from twisted_ext.wire.message import HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameToText
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
@@ -20,6 +20,7 @@ from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
 from twisted_ext.zone.building import SAYING, ImageBuilder
 from twisted_ext.zone.folding import canonicalOf
+from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.nodes import keyBelow
 
 __all__ = ["Gathering", "gather", "gathered", "main"]
@@ -40,6 +41,13 @@ _META: Final = frozenset((0, 41, *range(128, 256)))
 #: Octets of a type, class and TTL.
 _HEAD: Final = 8
 
+#: Octets of memory that a name takes beside its records until the image is written, and one that has several of them beside that.
+_PER_NAME: Final = 300
+_PER_SEVERAL: Final = 400
+
+#: Octets of records at one name from which on others are not put behind them at once: each time would copy them all.
+_LONG: Final = 16_384
+
 
 class Gathering:
     """
@@ -47,11 +55,18 @@ class Gathering:
 
     @ivar builder: what makes the image of it.
     @ivar done: whether the SOA has come again, which ends it.
+    @ivar octets: of all records, as the image has them: names in them are whole, which messages point to.
     """
 
-    def __init__(self, apexName: bytes) -> None:
+    def __init__(self, apexName: bytes, most: float | None = None) -> None:
+        """
+        @param most: octets of memory that it may take.
+        """
         self.builder = ImageBuilder(apexName)
         self.done = False
+        self.octets = 0
+        self._most = HELD_OCTETS.pick(most)
+        self._long: dict[bytes, bytearray] = {}
         self._apex = apexName.lower()
         self._soa = b""
         self._layouts: dict[int, Layout] = {}
@@ -62,11 +77,30 @@ class Gathering:
     def take(self, message: bytes) -> None:
         """
         @raise BadMessage: what no zone has, or what is not in this one.
+        @raise BudgetSpent: it is more than there may be.
         """
         try:
             self._take(message)
         except (IndexError, StructError):
             raise BadMessage("a record runs out of the message") from None
+        if self.held > self._most:
+            raise BudgetSpent(f"its records take more than {self._most:.0f} octets of memory; no more are taken")
+
+    @property
+    def held(self) -> int:
+        """
+        How many octets of memory it takes, about.
+        """
+        return self.octets + _PER_NAME * len(self.builder.nodes) + _PER_SEVERAL * len(self.builder.counts)
+
+    def join(self) -> None:
+        """
+        It is all there: put the records of each name together.
+        """
+        nodes = self.builder.nodes
+        while self._long:
+            key, more = self._long.popitem()
+            nodes[key] += more
 
     def _take(self, data: bytes) -> None:
         questions = data[4] << 8 | data[5]
@@ -85,6 +119,7 @@ class Gathering:
         nodes = builder.nodes
         layouts = self._layouts
         room = MOST_OCTETS - len(self._apex)
+        octets = 0
         for _ in range(answers):
             begin = offset
             while (length := data[offset]) and length < 64:
@@ -145,14 +180,26 @@ class Gathering:
                 raise BadMessage("a zone that does not begin with its SOA")
             record = owner + _APEX + head + _length(len(rdata)) + rdata
             offset = end
+            octets += len(record)
             before = nodes.get(key)
             if before:
-                nodes[key] = before + record
+                if len(before) < _LONG:
+                    nodes[key] = before + record
+                else:
+                    self._lengthen(key, record)
                 self._again(key, before, record)
             else:
                 nodes[key] = record
             if rrType in SAYING:
                 builder.marks[key] = builder.marks.get(key, 0) | SAYING[rrType]
+        self.octets += octets
+
+    def _lengthen(self, key: bytes, record: bytes) -> None:
+        more = self._long.setdefault(key, bytearray())
+        more += record
+        if len(more) > NAME_OCTETS.default:
+            text = nameToText(key + self._apex)
+            raise BudgetSpent(f"{text} has more than {NAME_OCTETS.default:.0f} octets of records; no more are taken")
 
     def _owner(self, reader: Reader, begin: int) -> tuple[bytes, int]:
         name, offset = reader.name(begin)
@@ -196,6 +243,7 @@ def gathered(apexName: bytes, messages: list[bytes]) -> ImageBuilder:
     @param messages: all of a transfer, without signatures.
 
     @raise BadZone: it is no zone.
+    @raise BudgetSpent: it is more than there may be.
     """
     gathering = Gathering(apexName)
     for message in messages:
@@ -208,9 +256,12 @@ def _taken(gathering: Gathering, message: bytes) -> None:
         gathering.take(message)
     except BadMessage as fault:
         raise BadZone(f"{nameToText(gathering.builder.apexName)}: {fault}") from None
+    except BudgetSpent as fault:
+        raise BudgetSpent(f"{nameToText(gathering.builder.apexName)}: {fault}") from None
 
 
 def _whole(gathering: Gathering) -> ImageBuilder:
+    gathering.join()
     builder = gathering.builder
     text = nameToText(builder.apexName)
     if not gathering.done:

@@ -14,7 +14,7 @@ __all__ = [
     "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
     "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
-    "GATHERED_OCTETS", "REFRESHES", "RETRIES", "EXPIRES",
+    "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS", "GATHERING_SECONDS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
     "ENTRIES_UNCLOSED", "TELLING_OCTETS",
     "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
@@ -63,6 +63,16 @@ COMPARED_NODES: Final = Limit(default=200_000, least=0, most=2**32)
 
 #: Octets of a transfer up to which it is not worth another process.
 GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)
+
+#: Octets of memory for the records of a transfer until its image is written: names that messages only point to are whole by then, so that
+#: each octet that came may be dozens. Some ten million records of the usual kind.
+HELD_OCTETS: Final = Limit(default=3 << 30, least=1 << 20, most=64 << 30)
+
+#: Octets of records at one name of it: what one message has room for is 65,535, for each type.
+NAME_OCTETS: Final = Limit(default=4 << 20, least=65535, most=1 << 30)
+
+#: Seconds that the process which makes an image of it may take. Ten million records take half a minute where it has a processor to itself.
+GATHERING_SECONDS: Final = Limit(default=1200, least=1, most=86400)
 
 #: Seconds between two looks at a primary, whatever its SOA says.
 REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
