@@ -84,8 +84,8 @@ def repeatedQuery(
 
     @return: fires with the records, to go through, or with L{None} where there is no such name or no such record. It fails with
         L{ValueError} where C{nattempts} is less than 1 or C{requireAd} is not met, with L{ValidationError}, with L{TimeoutError} where
-        nobody answered, and with L{LookupFailed<twisted_ext.edges.codes.LookupFailed>} where the servers fail even if they need not
-        validate. Where dnspython is installed, that is its C{dns.resolver.NoNameservers} too.
+        nobody answered, and with L{NoNameservers<twisted_ext.edges.dnspython.NoNameservers>} where the servers fail even if they need
+        not validate. Where dnspython is installed, that is its C{dns.resolver.NoNameservers} too.
     """
     return Deferred.fromCoroutine(
         repeating.repeatedQuery(qname, rdtype, nattempts, resolver, requireAd, _threadsOf(executor))

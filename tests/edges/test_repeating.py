@@ -18,7 +18,8 @@ from tests.edges.discoveries import DENIED
 from tests.edges.faces import FAILED, LATE, AtOnce, Coroutines, Deferreds, Face, Scripted, proved
 from twisted_ext import network
 from twisted_ext.edges import perthread
-from twisted_ext.edges.codes import DNSFormatError, DNSServerError, LookupFailed
+from twisted_ext.edges.codes import DNSFormatError, LookupFailed
+from twisted_ext.edges.dnspython import NoNameservers
 from twisted_ext.edges.repeating import ValidationError
 from twisted_ext.errors import ServerFailed, Unreachable
 from twisted_ext.testing.sources import Entry
@@ -263,7 +264,8 @@ def test_broken(face: Face) -> None:
         face.query(_NAME, "SRV", None, resolver)
     assert resolver.asked == ["udp", "udp cd"]
     error: object = raised.value
-    assert isinstance(error, DNSServerError)
+    assert isinstance(error, NoNameservers)
+    assert not isinstance(error, ValueError)
     assert (error.server, error.rcode) == ("192.0.2.1:53", 2)
     assert "SERVFAIL" in str(error)
 
@@ -273,9 +275,9 @@ def test_brokenWithoutDnspython(face: Face, monkeypatch: pytest.MonkeyPatch) -> 
     Without dnspython it is ours alone.
     """
     monkeypatch.setitem(sys.modules, "dns.resolver", None)
-    with pytest.raises(DNSServerError) as raised:
+    with pytest.raises(NoNameservers) as raised:
         face.query(_NAME, "SRV", None, Scripted(FAILED, FAILED))
-    assert type(raised.value) is DNSServerError
+    assert type(raised.value) is NoNameservers
 
 
 def test_ownFails(face: Face, fresh: Callable[..., Fresh]) -> None:

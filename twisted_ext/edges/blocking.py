@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 from twisted.python.threadable import isInIOThread
 
-from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed
+from twisted_ext.edges.codes import LookupFailed, errorFromFault
 from twisted_ext.edges.deadlines import secondsAndWaits
-from twisted_ext.edges.dnspython import NoAnswer, RecordSet, asTheirs, lookUp
+from twisted_ext.edges.dnspython import NoAnswer, RecordSet, Timeout, asTheirs, lookUp
 from twisted_ext.edges.perthread import resolverHere
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import LOOKUP_SECONDS
@@ -39,8 +39,8 @@ class BlockingResolver:
     What dnspython's C{Resolver} is to those who set its flags and call its C{query}, as aioxmpp does in threads of its executor. The work
     is done in the thread of the loop or reactor, which has to run meanwhile.
 
-    Answers are L{RecordSet<twisted_ext.edges.dnspython.RecordSet>}s. Where dnspython is installed, exceptions are of its classes
-    C{NXDOMAIN}, C{NoAnswer}, C{NoNameservers} and C{Timeout}, and of those of L{twisted_ext.edges.codes} in any case.
+    Answers are L{RecordSet<twisted_ext.edges.dnspython.RecordSet>}s. Exceptions are C{NXDOMAIN}, C{NoAnswer}, C{NoNameservers} and
+    C{Timeout} of L{twisted_ext.edges.dnspython}, and, where that is installed, of dnspython's classes of these names as well.
 
     @ivar resolver: what is asked.
     @ivar flags: of queries; AD and CD count.
@@ -105,14 +105,17 @@ class BlockingResolver:
         @param raise_on_no_answer: whether nothing is an exception rather than a set of no records.
         @param lifetime: seconds; L{None} for those of this resolver.
 
-        @raise CallerFault: this is the thread of the loop, which would wait for itself; or another class than IN.
-        @raise LookupFailed: of a class of dnspython's, too.
+        @raise LookupFailed: of a class of L{twisted_ext.edges.dnspython}; where the caller is wrong, of L{twisted_ext.edges.codes}.
+        @raise RuntimeError: this is the thread of the loop, which would wait for itself.
         """
-        if rdclass not in (IN, "IN"):
-            raise CallerFault(f"{rdclass!r}: only the class IN can be asked for")
         self._expectElsewhere()
         try:
+            if rdclass not in (IN, "IN"):
+                raise CallerFault(f"{rdclass!r}: only the class IN can be asked for")
             seconds, _ = secondsAndWaits(self.lifetime if lifetime is None else lifetime)
+        except CallerFault as fault:
+            raise errorFromFault(fault) from fault
+        try:
             name = qname if isinstance(qname, str | bytes) else str(qname)
             found = self._wait(name, rdtype, tcp, seconds)
             if raise_on_no_answer and found.rrset is None:
@@ -130,7 +133,7 @@ class BlockingResolver:
         asyncio = sys.modules.get("asyncio")
         running = None if asyncio is None else asyncio._get_running_loop()
         if _isInIOThread() if loop is None else running is loop:
-            raise CallerFault("a query that blocks belongs into a thread: this one is the loop's, which would wait for itself")
+            raise RuntimeError("a query that blocks belongs into a thread: this one is the loop's, which would wait for itself")
 
     def _wait(self, name: str | bytes, rdtype: object, stream: bool, seconds: float) -> RecordSet:
         waiting: Future[RecordSet] = Future()
@@ -153,4 +156,4 @@ class BlockingResolver:
             return waiting.result(seconds + _PATIENCE)
         except NotInTime:
             self._reactor.callFromThread(end)
-            raise DNSQueryTimeoutError(f"{name!r}: the loop that is to ask does not run, or is too late") from None
+            raise Timeout(f"{name!r}: the loop that is to ask does not run, or is too late") from None

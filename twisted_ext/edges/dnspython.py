@@ -17,13 +17,11 @@ from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.edges.codes import (
     DNSNameError,
     DNSQueryTimeoutError,
-    DomainError,
     LookupFailed,
     ResolverError,
     errorFromAnswer,
     errorFromFault,
 )
-from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.following import Asking, about, nameOf
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import CallerFault, DNSFault, Unreachable
@@ -39,10 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DomainName",
     "Meaning",
+    "NXDOMAIN",
     "NoAnswer",
+    "NoNameservers",
     "Record",
     "RecordSet",
     "Response",
+    "Timeout",
     "asTheirs",
     "lookUp",
     "meaningOf",
@@ -56,9 +57,27 @@ _THEIR_NAMES: Final = {"mtype": "matchingType", "cert": "certificate"}
 _THEIR_RESOLVER: Final = "dns.resolver"
 
 
-class NoAnswer(DomainError):
+class NXDOMAIN(LookupFailed):
+    """
+    There is no such name.
+    """
+
+
+class NoAnswer(LookupFailed):
     """
     The name is there, but has no records of this type.
+    """
+
+
+class Timeout(LookupFailed):
+    """
+    Nobody answered in time, or nobody could be reached.
+    """
+
+
+class NoNameservers(LookupFailed):
+    """
+    All servers that were asked failed.
     """
 
 
@@ -223,7 +242,7 @@ def rrTypeOf(rdtype: object) -> int:
 
 
 async def lookUp(
-    resolver: NamesResolver, name: object, rdtype: object, flags: int, stream: bool = False, timeout: Timeout = None
+    resolver: NamesResolver, name: object, rdtype: object, flags: int, stream: bool = False, timeout: float | None = None
 ) -> RecordSet:
     """
     Ask once. Aliases are followed; the name is whole as it is, so that no search list is tried.
@@ -257,9 +276,9 @@ def meaningOf(raised: BaseException) -> Meaning:
     """
     if isinstance(raised, LookupFailed):
         cause = raised.__cause__
-        if isinstance(raised, NoAnswer | DNSNameError):
+        if isinstance(raised, NXDOMAIN | NoAnswer | DNSNameError):
             return Meaning.NOTHING
-        if isinstance(raised, DNSQueryTimeoutError) or isinstance(cause, Unreachable):
+        if isinstance(raised, Timeout | DNSQueryTimeoutError) or isinstance(cause, Unreachable):
             return Meaning.TIMEOUT
         return Meaning.OTHER if isinstance(raised, ResolverError) or isinstance(cause, CallerFault) else Meaning.FAILED
     if isinstance(raised, TimeoutError):
@@ -283,20 +302,26 @@ _THEIR_MEANINGS: Final = (
 
 def asTheirs(raised: LookupFailed) -> LookupFailed:
     """
-    @return: the same, of dnspython's class as well if it is installed.
+    Say a failure by the classes of this module. Unlike those of L{twisted_ext.edges.codes} they are no L{ValueError}s: to aioxmpp and those
+    who use it that is the domain's own word that it has no such service.
+
+    @return: of dnspython's class of the same name as well, if it is installed; the same where it is about the caller.
     """
     meaning = meaningOf(raised)
     if meaning is Meaning.OTHER:
         return raised
-    name = {Meaning.TIMEOUT: "Timeout", Meaning.FAILED: "NoNameservers"}.get(meaning)
-    if name is None:
-        name = "NXDOMAIN" if isinstance(raised, DNSNameError) else "NoAnswer"
+    if meaning is Meaning.NOTHING:
+        ours: type[LookupFailed] = NoAnswer if isinstance(raised, NoAnswer) else NXDOMAIN
+    else:
+        ours = Timeout if meaning is Meaning.TIMEOUT else NoNameservers
+    kind = ours
     try:
-        theirs = getattr(import_module(_THEIR_RESOLVER), name)
+        theirs = getattr(import_module(_THEIR_RESOLVER), ours.__name__)
     except ImportError:
-        return raised
-    kind = type(name, (type(raised), theirs), {"__module__": __name__, "__doc__": type(raised).__doc__})
-    error: LookupFailed = kind(
+        pass
+    else:
+        kind = type(ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+    error = kind(
         raised.text,
         server=raised.server,
         attempts=raised.attempts,

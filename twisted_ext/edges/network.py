@@ -83,8 +83,9 @@ async def repeated_query(
     @raise ValueError: C{nattempts} is less than 1, or C{require_ad} is not met.
     @raise ValidationError: see there.
     @raise TimeoutError: nobody answered.
-    @raise LookupFailed: the servers fail even where they need not validate. Where dnspython is installed, this is its
-        C{dns.resolver.NoNameservers} too.
+    @raise twisted_ext.edges.dnspython.NoNameservers: the servers fail even where they need not validate. Where dnspython is installed, this
+        is its C{dns.resolver.NoNameservers} too.
+    @raise LookupFailed: what was asked cannot be asked, or the resolver was closed.
     """
     return await _awaited(repeating.repeatedQuery(qname, rdtype, nattempts, resolver, require_ad, _threadsOf(executor)))
 

@@ -175,8 +175,8 @@ async def repeatedQuery(
     @raise ValueError: there is nothing to be had with so few attempts, or what was found was not validated.
     @raise ValidationError: see there.
     @raise TimeoutError: nobody answered.
-    @raise LookupFailed: the servers fail even where they need not validate. Where dnspython is installed, this is its
-        C{NoNameservers} too.
+    @raise NoNameservers: the servers fail even where they need not validate. Where dnspython is installed, this is of its class too.
+    @raise LookupFailed: what was asked cannot be asked, or whoever was to be asked was closed.
     """
     if nattempts is not None and nattempts <= 0:
         raise ValueError(f"nattempts: {nattempts} attempts give no answer; it takes one at least")
@@ -226,7 +226,7 @@ async def _expectTimeout(asked: _Asked, name: str, rdtype: object, stream: bool,
     Find out what a failure of all servers means, by asking without validation.
 
     @raise ValidationError: they do answer then.
-    @raise LookupFailed: they fail as before.
+    @raise NoNameservers: they fail as before.
     """
     try:
         await asked.ask(name, rdtype, _UNCHECKED, stream)
