@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question, wishes
 from tests.resolver.told import addresses, asked
 from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.edges.names import NamesResolver
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.discovering import System
 from twisted_ext.resolver.forwarding import Forwarding
@@ -126,6 +127,29 @@ class LikeTheSystemTests(SynchronousTestCase):
         )
         _, queries = self.look("no.such", options="options ndots:2\n")
         self.assertEqual(queries, ["no.such.corp.example A", "no.such.lab.example A", "no.such A"])
+
+    def test_getaddrinfo(self) -> None:
+        """
+        C{getaddrinfo} goes the same way: hosts file, then the search list, for both families together.
+        """
+        path = self.folder / "resolv.conf"
+        path.write_text("nameserver 192.0.2.53\nsearch corp.example lab.example\n")
+        system = System(self.here, str(path), str(self.folder / "hosts"), environment={})
+        resolver = NamesResolver(system, self.here)
+        for name, expected, queries in (
+            ("db", {"192.0.2.99", "2001:db8::99"}, []),
+            ("www.example", {"192.0.2.98"}, []),
+            ("only", {"198.51.100.9"}, ["only.corp.example A", "only.lab.example A"]),
+            ("web.", {"198.51.100.4"}, ["web A"]),
+        ):
+            before = len(self.server.asked)
+            asking = resolver.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
+            self.network.advance(1.0)
+            found = self.successResultOf(asking)
+            self.assertEqual({str(each[4][0]) for each in found}, expected)
+            texts = [asked(each.question) for each in self.server.asked[before:]]
+            self.assertEqual([text for text in texts if text.endswith(" A")], queries)
+        self.successResultOf(resolver.close())
 
     def test_oneHost(self) -> None:
         """

@@ -4,11 +4,14 @@ Pain 6: paths for IPv4 only; C{installResolver} alone takes IPv6 from endpoints.
 
 from __future__ import annotations
 
+from socket import SOCK_STREAM
+
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.edges import hostnames
+from twisted_ext.edges.crawling import CrawlerResolver
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -55,6 +58,25 @@ class BothFamiliesTests(SynchronousTestCase):
         self.assertEqual(self.connected("both.example"), SIX)
         self.assertEqual(self.connected("six.example"), SIX)
         undo()
+
+    def test_crawler(self) -> None:
+        """
+        What Scrapy installs by one line of its settings does the same, which its own default does not.
+        """
+        vars(self.here)["addSystemEventTrigger"] = lambda *trigger: None
+        crawling = CrawlerResolver(self.resolver.source, self.here)
+        crawling.install_on_reactor()
+        self.assertEqual(self.connected("both.example"), SIX)
+        self.assertEqual(self.connected("six.example"), SIX)
+
+    def test_getaddrinfo(self) -> None:
+        """
+        C{getaddrinfo} gives both families, and those of a host that has IPv6 only.
+        """
+        for name, expected in (("both.example", {FOUR, SIX}), ("six.example", {SIX})):
+            asking = self.resolver.getaddrinfo(name, 80, type=SOCK_STREAM)
+            self.network.advance(1)
+            self.assertEqual({str(each[4][0]) for each in self.successResultOf(asking)}, expected)
 
     def test_installResolverAlone(self) -> None:
         """

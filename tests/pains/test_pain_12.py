@@ -7,10 +7,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from tests.networks import NetworkTestCase
+from twisted_ext.client import bindingTargets, rewrittenTargets, serverTargets
+from twisted_ext.edges.mailing import MailResolver
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.resolver.asking import Flight
 
@@ -82,6 +86,20 @@ class CancellationTests(NetworkTestCase):
         resolution.cancel()
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
+
+    def test_pain12_surfaces(self) -> None:
+        """
+        So can everything that is built of look-ups: addresses and names for sockets, services, exchanges of mail, endpoints.
+        """
+        self.cancelled(self.resolver.getaddrinfo("www.example.test", 80))
+        self.cancelled(self.resolver.getnameinfo(("192.0.2.80", 80)))
+        self.cancelled(serverTargets("_imap._tcp.example.test", resolver=self.resolver))
+        self.cancelled(bindingTargets("https", "www.example.test", resolver=self.resolver))
+        self.cancelled(rewrittenTargets("example.test", "chat", resolver=self.resolver))
+        self.cancelled(MailResolver(self.resolver).lookupMailExchange("example.test"))
+        undo = self.resolver.install(self.here)
+        self.cancelled(HostnameEndpoint(self.here, "www.example.test", 80).connect(Factory.forProtocol(Protocol)))
+        undo()
 
     def test_pain12_undefended(self) -> None:
         """

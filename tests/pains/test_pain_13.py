@@ -4,7 +4,13 @@ Pain 13: dirty reactors in tests. Sockets and timers are left, and there is no c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
 from tests.networks import NetworkTestCase
+from twisted_ext.client import serverTargets
+from twisted_ext.edges.crawling import CrawlerResolver
 from twisted_ext.errors import Closed
 from twisted_ext.resolver.forwarding import Forwarding
 
@@ -57,6 +63,36 @@ class CleanTests(NetworkTestCase):
             self.successResultOf(closed)
             self.successResultOf(source.close())
             self.assertEqual(self.here.pending(), [])
+
+    def test_pain13_surfaces(self) -> None:
+        """
+        Addresses and names for sockets, and services, leave nothing either, whether they were found or nobody answered; nor does what
+        Scrapy installs when its reactor stops.
+        """
+        resolver = CrawlerResolver(self.forward(self.server), self.here)
+        stopping: list[Callable[[], Deferred[None]]] = []
+        vars(self.here)["addSystemEventTrigger"] = lambda phase, event, close: stopping.append(close)
+        resolver.install_on_reactor()
+        for silent in (False, True):
+            self.canned.silent = silent
+            over: list[object] = []
+            for asked in (
+                resolver.getaddrinfo("www.example.test", 80),
+                resolver.getnameinfo(("192.0.2.80", 80)),
+                serverTargets("_imap._tcp.example.test", resolver=resolver),
+            ):
+                asked.addBoth(over.append)
+            self.network.advance(10)
+            self.assertEqual(len(over), 3)
+            self.assertEqual(self.here.pending(), [])
+        asking = resolver.getaddrinfo("www.example.test", 80)
+        self.assertNotEqual(self.here.pending(), [])
+        (close,) = stopping
+        closed = close()
+        self.failureResultOf(asking)
+        self.network.advance()
+        self.successResultOf(closed)
+        self.assertEqual(self.here.pending(), [])
 
     def test_pain13_undefended(self) -> None:
         """

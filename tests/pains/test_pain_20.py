@@ -5,6 +5,7 @@ Pain 20: stuck after a network change; IP literals sent to DNS; scope ids lost.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question
 from tests.resolver.told import addresses
 from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.descriptions import sourceFromString
@@ -160,3 +162,18 @@ class NetworkChangeTests(SynchronousTestCase):
         self.addCleanup(source.close)
         assert isinstance(source, Forwarding)
         self.assertEqual([upstream.server.label for upstream in source.upstreams], ["[fe80::1%eth0]:5353"])
+
+    def test_getaddrinfo(self) -> None:
+        """
+        C{getaddrinfo} keeps a scope, as the number that sockets want, sends no address to a server, and follows the network.
+        """
+        resolver = NamesResolver(self.system, self.here)
+        for text, number in (("fe80::1%1", 1), ("fe80::1%7", 7), ("2001:db8::9", 0)):
+            (found,) = self.successResultOf(resolver.getaddrinfo(text, 80, type=socket.SOCK_STREAM))
+            self.assertEqual(found[4], (text.partition("%")[0], 80, 0, number))
+        self.assertEqual(self.home.asked, [])
+        for expected in ("192.0.2.80", "198.51.100.80"):
+            asking = resolver.getaddrinfo("www.example", 80, type=socket.SOCK_STREAM)
+            self.network.advance(1)
+            self.assertEqual([each[4] for each in self.successResultOf(asking)], [(expected, 80)])
+            self.change()
