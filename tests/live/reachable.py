@@ -1,0 +1,272 @@
+"""
+Servers on loopback addresses that can be reached, and such that cannot, each in its way.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol as Shape
+from typing import cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IReactorTCP, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, ServerFactory, connectionDone
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from tests.certificates import certificateFor
+from twisted_ext.client import Resolver
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.testing.servers import CannedServer, Reply
+
+__all__ = ["FOUR", "SIX", "Caller", "Here", "Line", "needsIPv6"]
+
+#: Where everything is.
+FOUR, SIX = "127.0.0.1", "::1"
+
+#: Connections that wait for a server that never takes them; one fills the queue.
+_FILLING = 6
+
+
+def needsIPv6() -> None:
+    """
+    Skip a test on a machine without a loopback address of IPv6.
+    """
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind((SIX, 0))
+    except OSError:
+        pytest.skip("this machine has no loopback address of IPv6")
+
+
+class _Numbered(Shape):
+    """
+    An address with a port.
+    """
+
+    port: int
+
+
+class Line(Protocol):
+    """
+    One end of a connection.
+
+    @ivar lost: fires when it is gone.
+    @ivar heard: fires when something has been heard.
+    """
+
+    def __init__(self) -> None:
+        self.lost: Deferred[None] = Deferred()
+        self.heard: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.heard.called:
+            self.heard.callback(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+    def peer(self) -> tuple[str, int]:
+        """
+        @return: where the other end is.
+        """
+        assert self.transport is not None
+        where = self.transport.getPeer()
+        return str(getattr(where, "host", "")), int(getattr(where, "port", 0))
+
+    async def close(self) -> tuple[str, int]:
+        """
+        Close it.
+
+        @return: where the other end was.
+        """
+        where = self.peer()
+        assert self.transport is not None
+        self.transport.loseConnection()
+        await self.lost
+        return where
+
+
+class Caller(Factory[Line]):
+    """
+    Builds and remembers.
+    """
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.built: list[Line] = []
+
+    def buildProtocol(self, addr: object) -> Line:
+        self.built.append(Line())
+        return self.built[-1]
+
+
+class _Taking(ServerFactory):
+    """
+    Accepts, and knows who is there.
+    """
+
+    noisy = False
+
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+        self.taken: list[Protocol] = []
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Greeting(self)
+
+
+class _Greeting(Protocol):
+    """
+    Says what it is told to say.
+    """
+
+    def __init__(self, taking: _Taking) -> None:
+        self._taking = taking
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self._taking.taken.append(self)
+        if self._taking.words:
+            self.transport.write(self._taking.words)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._taking.taken.remove(self)
+
+
+class Here:
+    """
+    Everything that one test has set up; it is gone afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._ports: list[IListeningPort] = []
+        self._canned: list[CannedServer] = []
+        self._resolvers: list[Resolver] = []
+        self._taking: list[_Taking] = []
+
+    async def __aenter__(self) -> Here:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        for port in self._ports:
+            await cast("Deferred[None]", port.stopListening())
+        for taking in self._taking:
+            for protocol in list(taking.taken):
+                cast(ITCPTransport, protocol.transport).abortConnection()
+        for resolver in self._resolvers:
+            await resolver.close()
+        for canned in self._canned:
+            await canned.close()
+
+    def _socket(self, address: str, port: int = 0) -> socket.socket:
+        made = self._stack.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+        made.bind((address, port))
+        return made
+
+    def dead(self, address: str = FOUR, port: int = 0) -> int:
+        """
+        Have a server that takes no connection and refuses none: its queue is full, and what comes after that is dropped.
+
+        @return: its port.
+        """
+        return int(self._full(address, port).getsockname()[1])
+
+    def _full(self, address: str, port: int = 0) -> socket.socket:
+        server = self._socket(address, port)
+        server.listen(0)
+        for _ in range(_FILLING):
+            filling = self._stack.enter_context(socket.socket(server.family))
+            filling.setblocking(False)
+            filling.connect_ex(server.getsockname())
+        return server
+
+    def slow(self, address: str = FOUR, seconds: float = 0.4) -> int:
+        """
+        Have a server that begins to take connections after a while: what has been dropped until then is sent again by the system.
+
+        @return: its port.
+        """
+        server = self._full(address)
+        taking = _Taking(b"hello")
+        self._taking.append(taking)
+        reactor = globalReactor()
+
+        def begin() -> None:
+            server.setblocking(False)
+            adopt = cast(_Adopting, reactor).adoptStreamPort
+            self._ports.append(adopt(server.fileno(), server.family, taking))
+
+        timer = reactor.callLater(seconds, begin)
+
+        def end() -> None:
+            if timer.active():
+                timer.cancel()
+
+        self._stack.callback(end)
+        return int(server.getsockname()[1])
+
+    def refusing(self, address: str = FOUR) -> int:
+        """
+        Have a port that nobody listens at, and nobody else gets.
+
+        @return: the port.
+        """
+        return int(self._socket(address).getsockname()[1])
+
+    def taking(self, address: str = FOUR, port: int = 0, certificate: str = "", speaking: bool = True) -> int:
+        """
+        Have a server.
+
+        @param certificate: the host that it has one for; C{""} for no TLS.
+        @param speaking: whether it says anything at all.
+
+        @return: its port.
+        """
+        taking = _Taking(b"hello" if speaking else b"")
+        self._taking.append(taking)
+        factory: ServerFactory = taking
+        if certificate:
+            own = cast("Callable[[bytes], PrivateCertificate]", PrivateCertificate.loadPEM)(certificateFor(certificate))
+            options = CertificateOptions(own.privateKey.original, own.original)
+            factory = cast(ServerFactory, TLSMemoryBIOFactory(options, False, taking, globalReactor()))
+        listening = IReactorTCP(globalReactor()).listenTCP(port, factory, interface=address)
+        self._ports.append(listening)
+        return cast(_Numbered, listening.getHost()).port
+
+    def asks(self, records: Mapping[tuple[str, str], Reply]) -> Resolver:
+        """
+        @return: a resolver that asks a server with these records.
+        """
+        resolver = Resolver(servers=[(FOUR, self.server(records).port)])
+        self._resolvers.append(resolver)
+        return resolver
+
+    def server(self, records: Mapping[tuple[str, str], Reply]) -> _Numbered:
+        """
+        @return: where a server has these records, and no others.
+        """
+        canned = CannedServer(records, otherwise=[])
+        self._canned.append(canned)
+        return canned.listen(globalReactor(), 0, FOUR)
+
+
+class _Adopting(Shape):
+    """
+    A reactor that takes over sockets.
+    """
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: ServerFactory) -> IListeningPort:
+        """
+        Accept connections there.
+        """
