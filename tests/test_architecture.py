@@ -29,7 +29,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "wire",
         "answers",
         "cache dnssec recursion fastlane metrics pacing ranges services",
-        "zone",
+        "zone changes",
         "interfaces",
         "transport",
         "resolver",
