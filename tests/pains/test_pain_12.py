@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
@@ -16,6 +15,7 @@ from tests.networks import NetworkTestCase
 from twisted_ext.client import bindingTargets, rewrittenTargets, serverTargets
 from twisted_ext.edges.mailing import MailResolver
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint
 from twisted_ext.resolver.asking import Flight
 
 _T = TypeVar("_T")
@@ -97,9 +97,12 @@ class CancellationTests(NetworkTestCase):
         self.cancelled(bindingTargets("https", "www.example.test", resolver=self.resolver))
         self.cancelled(rewrittenTargets("example.test", "chat", resolver=self.resolver))
         self.cancelled(MailResolver(self.resolver).lookupMailExchange("example.test"))
-        undo = self.resolver.install(self.here)
-        self.cancelled(HostnameEndpoint(self.here, "www.example.test", 80).connect(Factory.forProtocol(Protocol)))
-        undo()
+        for endpoint in (
+            HostEndpoint(self.here, "www.example.test", 80, resolver=self.resolver),
+            SRVEndpoint(self.here, "_imap._tcp.example.test", resolver=self.resolver),
+            HTTPSEndpoint(self.here, "www.example.test", resolver=self.resolver),
+        ):
+            self.cancelled(endpoint.connect(Factory.forProtocol(Protocol)))
 
     def test_pain12_undefended(self) -> None:
         """
