@@ -7,6 +7,7 @@ numbers. Names of services come from the file of this machine, names of hosts fr
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +52,9 @@ _LOOPBACK_IPV4: Final = bytes((127, 0, 0, 1))
 _IDN: Final = 0x40 if sys.platform == "linux" else 0
 _UNENCODABLE: Final = -105
 
+#: Names that are hosts' without a closer look.
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
 #: What a hosts file says of such names.
 _FILED: Final = Answer(Outcome.DATA, origin=Origin("hosts"))
 _NODATA: Final[int] = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
@@ -79,7 +83,7 @@ class _Name:
             return
         self.questions = Question(name, A), Question(name, AAAA)
         self.relative = not text.endswith(b".")
-        self.plain = isHostName(name)
+        self.plain = _PLAIN.fullmatch(text) is not None or isHostName(name)
 
 
 class Addressing:
@@ -144,7 +148,7 @@ class Addressing:
 
     def _learnName(self, host: str | bytes) -> _Name:
         if isinstance(host, str):
-            text = host.encode("idna")
+            text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
         elif isinstance(host, bytes):
             text = host
         else:
@@ -188,7 +192,7 @@ class Addressing:
                     continue
             waiting = True
         if not waiting:
-            return succeed(self.conclude(hints, name, halves[0], halves[1]))
+            return succeed(self.again(hints, name, halves[0], halves[1]))
         wishes = self.resolver.contextFor(timeout, name.relative)
         wishes.single = hints.single
         call = _Call(self, hints, name, wishes, halves)
@@ -196,6 +200,21 @@ class Addressing:
         return call.result
 
     # -- what came of it
+
+    def again(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
+        """
+        As L{conclude}, for what was at hand, so that it may well be asked for again.
+        """
+        if hints.canonical:
+            return self.conclude(hints, name, four, six)
+        key = (hints, name, four and four[0], six and six[0])
+        rows = self._lists.get(key)
+        if rows is None:
+            rows = self.conclude(hints, name, four, six)
+            if len(self._lists) >= self._most:
+                self._lists.clear()
+            self._lists[key] = rows
+        return rows.copy()
 
     def conclude(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
         """
@@ -206,10 +225,6 @@ class Addressing:
 
         @raise socket.gaierror: there are no addresses.
         """
-        key = (hints, name, four and four[0], six and six[0])
-        rows = self._lists.get(key)
-        if rows is not None:
-            return rows.copy()
         ours: tuple[bytes, ...] = four[0] if four else ()
         theirs: tuple[bytes, ...] = six[0] if six else ()
         if name.literal and any(half and half[2] and _origin(half[2]) == "special" for half in (four, six)):
@@ -229,14 +244,7 @@ class Addressing:
             addresses = [*ours, *theirs]
         if len(addresses) > 1:
             addresses = self.order.inOrder(list(dict.fromkeys(addresses)))
-        text = self._canonical(name, first, inFile) if hints.canonical and first else ""
-        rows = _rows(addresses, hints, text)
-        if not hints.canonical:
-            if len(self._lists) >= self._most:
-                self._lists.clear()
-            self._lists[key] = rows
-            return rows.copy()
-        return rows
+        return _rows(addresses, hints, self._canonical(name, first, inFile) if hints.canonical and first else "")
 
     def _canonical(self, name: _Name, half: _Half, inFile: bool) -> str:
         """
@@ -352,6 +360,13 @@ class _Call:
         for asked in self._asked:
             if asked is not None:
                 asked.cancel()
+
+
+def _isSimple(host: str) -> bool:
+    """
+    @return: whether it has nothing that the codec for names would look at.
+    """
+    return host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
 
 
 def _decoded(host: bytes) -> str:

@@ -58,7 +58,9 @@ class Order:
         self._own: Own = {}
         self._modern = False
         self._near: set[bytes] = set()
-        self._wide: list[tuple[int, int, int]] = []
+        # Large networks that we are in.
+        self._wide4: list[tuple[int, int]] = []
+        self._wide6: list[tuple[int, int]] = []
         self._keys: dict[bytes, _Key] = {}
         self._most = int(ROUTES_REMEMBERED.default)
 
@@ -73,12 +75,13 @@ class Order:
         self._keys.clear()
         self._own = own = self._ownAddresses()
         self._modern = any(len(each) == 16 and each != _LOOPBACK for each in own)
-        self._near = {_SPECIAL, *[_neighborhood(each) for each in own]}
-        self._wide = []
-        for address, (bits, _) in own.items():
-            octets = len(address)
-            if bits < (24 if octets == 4 else 64):
-                self._wide.append((octets, octets * 8 - bits, int.from_bytes(address, "big") >> (octets * 8 - bits)))
+        self._near = {_SPECIAL, *[each[:3] if len(each) == 4 else each[:8] for each in own]}
+        self._wide4 = [
+            (24 - bits, int.from_bytes(each[:3], "big") >> (24 - bits)) for each, (bits, _) in own.items() if len(each) == 4 and bits < 24
+        ]
+        self._wide6 = [
+            (64 - bits, int.from_bytes(each[:8], "big") >> (64 - bits)) for each, (bits, _) in own.items() if len(each) == 16 and bits < 64
+        ]
         if self._file.changed():
             data = self._file.read(int(CONFIGURATION_OCTETS.default), Complaints())
             self._policies = Policies((data or b"").decode("utf-8", "replace"))
@@ -92,31 +95,36 @@ class Order:
         if len(addresses) < 2:
             return list(addresses)
         self.refresh()
-        if len(addresses) == 2 and len(addresses[0]) == 4 and len(addresses[1]) == 16:
-            key = self._key(addresses[1])
-            mapped = int.from_bytes(addresses[0], "big") | _MAPPED
-            if not (key[0] or key[1] or key[2] or key[3]) and -key[4] > self._policies.precedence(mapped):
+        if len(addresses) > 2:
+            return sorted(addresses, key=self._key)
+        one, other = addresses
+        key = self._key(other)
+        if len(one) == 4 and len(other) == 16 and not (key[0] or key[1] or key[2] or key[3]):
+            mapped = int.from_bytes(one, "big") | _MAPPED
+            if -key[4] > self._policies.precedence(mapped):
                 # No IPv4 address comes before this one, however it may be reached.
-                return [addresses[1], addresses[0]]
-        return sorted(addresses, key=self._key)
+                return [other, one]
+        return [other, one] if key < self._key(one) else [one, other]
 
     def _key(self, address: bytes) -> _Key:
-        place = _neighborhood(address)
-        if place in self._near or self._policies.fine or (self._wide and self._isInside(address)):
+        short = len(address) == 4
+        place = address[:3] if short else address[:8]
+        if place in self._near or self._policies.fine:
             place = address
+        else:
+            wide = self._wide4 if short else self._wide6
+            if wide:
+                number = int.from_bytes(place, "big")
+                for shift, prefix in wide:
+                    if number >> shift == prefix:
+                        place = address
+                        break
         key = self._keys.get(place)
         if key is None:
             if len(self._keys) >= self._most:
                 self._keys.clear()
             key = self._keys[place] = self._weigh(address)
         return key
-
-    def _isInside(self, address: bytes) -> bool:
-        """
-        @return: whether it is in a large network that we are in.
-        """
-        number = int.from_bytes(address, "big")
-        return any(len(address) == octets and number >> shift == prefix for octets, shift, prefix in self._wide)
 
     def _source(self, address: bytes, number: int) -> bytes | None:
         """
@@ -163,10 +171,3 @@ class Order:
         if said is not None:
             return said
         return LINK_LOCAL if address[0] == 127 or address[:2] == b"\xa9\xfe" else GLOBAL
-
-
-def _neighborhood(address: bytes) -> bytes:
-    """
-    @return: what its neighbors begin with, too.
-    """
-    return address[:3] if len(address) == 4 else address[:8]

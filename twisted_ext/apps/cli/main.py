@@ -44,6 +44,8 @@ COMMANDS: Final = (
     Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
     Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
     Command("services", "twisted_ext.apps.cli.services", "main", "show where a service is, by SRV, HTTPS, MX and other records"),
+    Command("watch", "twisted_ext.apps.cli.watch", "main", "show each change of what a name stands for, or wait for one"),
+    Command("getaddrinfo", "twisted_ext.apps.cli.getaddrinfo", "main", "show the addresses that programs get, and what the system gives"),
     Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
     Command("transfer", "twisted_ext.apps.cli.transfer", "main", "fetch a zone, or what has changed in it, from a server that has it"),
     Command("notify", "twisted_ext.apps.cli.notify", "main", "tell servers that a zone has changed"),
@@ -154,7 +156,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _help() -> str:
-    return _HELP.format(commands="\n".join([f"  {command.word:<9} {command.summary}" for command in COMMANDS]))
+    return _HELP.format(commands="\n".join([f"  {command.word:<11} {command.summary}" for command in COMMANDS]))
 
 
 def _versions() -> str:
