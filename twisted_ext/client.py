@@ -8,7 +8,7 @@ L{twisted_ext.edges.codes}; all of them can be cancelled. A C{timeout} is a numb
 the seconds to wait for each attempt, their sum being the seconds until the answer.
 
 Where a service is, C{serverTargets}, C{bindingTargets}, C{mailTargets} and their siblings find out; they are those of
-L{twisted_ext.edges.services}.
+L{twisted_ext.edges.services}. What a name stands for is followed by C{watch} and C{waitFor}: L{twisted_ext.edges.watching}.
 
 Importing this starts nothing and reads nothing.
 """
@@ -145,6 +145,9 @@ __all__ = [
     "theResolver",
     "tlsaOf",
     "urisOf",
+    "waitFor",
+    "watch",
+    "zoneServers",
 ]
 
 moduleProvides(IResolver, IResolverSimple)
@@ -374,6 +377,7 @@ lookupDLV = _asking("lookupDLV")
 
 
 if TYPE_CHECKING:
+    from twisted_ext.edges.nameservers import zoneServers
     from twisted_ext.edges.services import (
         bindingTargets,
         mailTargets,
@@ -384,20 +388,21 @@ if TYPE_CHECKING:
         tlsaOf,
         urisOf,
     )
+    from twisted_ext.edges.watching import waitFor, watch
 else:
 
-    def _finding(function):
+    def _finding(function, module="services"):
         """
-        @return: the function of L{twisted_ext.edges.services}, imported when it is first called.
+        @return: the function of L{twisted_ext.edges.services}, or of another module there, imported when it is first called.
         """
 
         def find(*args, **kwargs):
-            from twisted_ext.edges import services
+            from importlib import import_module
 
-            return getattr(services, function)(*args, **kwargs)
+            return getattr(import_module(f"twisted_ext.edges.{module}"), function)(*args, **kwargs)
 
         find.__name__ = find.__qualname__ = function
-        find.__doc__ = f"See twisted_ext.edges.services.{function}."
+        find.__doc__ = f"See twisted_ext.edges.{module}.{function}."
         return find
 
     bindingTargets = _finding("bindingTargets")
@@ -408,6 +413,9 @@ else:
     serverTargets = _finding("serverTargets")
     tlsaOf = _finding("tlsaOf")
     urisOf = _finding("urisOf")
+    waitFor = _finding("waitFor", "watching")
+    watch = _finding("watch", "watching")
+    zoneServers = _finding("zoneServers", "nameservers")
 
 
 def __getattr__(name: str) -> object:
