@@ -7,6 +7,8 @@ from __future__ import annotations
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from tests.queries import optOf
 from tests.server.askers import Asker, Datagrams, transferOf
@@ -15,11 +17,12 @@ from tests.zone.changing import APEX, ZONE, record, textsOf
 from twisted_ext.server.transferring import Transferring
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.options import optionsOf
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.serials import serialIn
+from twisted_ext.zone.transactions import Transaction
 
 #: A zone of some megabytes.
 LARGE = ZONE + "\n".join([f'host{number} 300 TXT "{"x" * 240}"' for number in range(12_000)])
@@ -99,6 +102,52 @@ class TransferringTests(ReplicaTestCase):
         asker.ask(transferOf(id=9)[0], transferOf(id=10)[0])
         self.network.advance(5)
         self.assertEqual({each[:2] for each in asker.messages}, {b"\x00\x07", b"\x00\x09", b"\x00\x0a"})
+
+    def test_tooLong(self) -> None:
+        """
+        A zone with a record that fits into no message beside the zone's name is refused before any of it is sent, whether the record stands
+        in its image or has changed since; who looks into the log is told which it is, once.
+        """
+        long = f"long 300 TYPE65400 \\# 65500 {'00' * 65500}"
+        large = "\n".join([f"host{number} 300 TXT {'x' * 200}" for number in range(600)])
+        self.offer(f"{ZONE}{large}\n{long}\n")
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        zone = place.zone
+        said = "long.example.test. has 65517 octets and fits into no message of a transfer"
+        said = said.replace("long.example.test.", f"long.{nameToText(APEX)}")
+        one = Transaction(zone.current)
+        one.remove(record(long))
+        without = one.commit()
+        assert without is not None
+        other = Transaction(without[0])
+        other.add(record(long))
+        again = other.commit()
+        assert again is not None
+        logged: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            logged.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        for version in (zone.current, again[0]):
+            zone.replace(version)
+            logged.clear()
+            asker = self.asked(transferOf()[0])
+            self.assertEqual([(each[3] & 15, each[6:8]) for each in asker.messages], [(Rcode.SERVFAIL, bytes(2))])
+            self.assertFalse(asker.lost)
+            told = [line for line in logged if "transfer" in line]
+            self.assertEqual(len(told), 1, told)
+            self.assertIn(said, told[0])
+        zone.replace(without[0])
+        self.assertGreater(len(self.asked(transferOf()[0]).records), 600)
+        zone.replace(again[0])
+        with patch("twisted_ext.server.transferring.unsendable", lambda *_: ""):
+            asker = self.asked(transferOf()[0])
+            self.assertTrue(asker.lost)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_oneAnswer(self) -> None:
         """

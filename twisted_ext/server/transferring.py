@@ -30,6 +30,7 @@ from twisted_ext.zone.sending import (
     recordsOf,
     recordsOfChanges,
     recordsSince,
+    unsendable,
 )
 from twisted_ext.zone.serials import serialIn
 from twisted_ext.zone.versions import Version
@@ -123,17 +124,25 @@ class Transferring:
             return self._EXPIRED
         datagram = request.transport == "udp"
         if question.rrType == AXFR:
-            return self._NO_DATAGRAM if datagram else self._flow(request, offer, version, recordsOf(version))
+            return self._NO_DATAGRAM if datagram else self._whole(request, offer, version)
         try:
             serial = _serialOf(request)
         except BadMessage:
             return self._MALFORMED
         pieces = recordsSince(version, serial, offer.journal)
         if not datagram:
-            return self._flow(request, offer, version, recordsOf(version) if pieces is None else pieces)
+            return self._whole(request, offer, version) if pieces is None else self._flow(request, offer, version, pieces)
         # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
         message = None if pieces is None else self._one(request, offer, pieces)
         return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
+
+    def _whole(self, request: Request, offer: Offer, version: Version) -> Outcome:
+        # Found out before anything is sent: what is cut off in the middle is asked for again and again.
+        room = request.size - request.questionEnd - len(_opt(request, offer))
+        said = unsendable(version, room)
+        if said:
+            return Refusal(Rcode.SERVFAIL, ((0, said),))
+        return self._flow(request, offer, version, recordsOf(version))
 
     def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
         return oneMessage(

@@ -34,7 +34,7 @@ from zlib import crc32
 from twisted_ext.errors import BadImage
 from twisted_ext.zone.nodes import Node, decoded, sortKey
 
-__all__ = ["Image", "Header", "MAGIC", "abridged", "digested"]
+__all__ = ["HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "digested"]
 
 #: What an image begins with; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -43,6 +43,9 @@ MAGIC: Final = b"txdnsz01"
 _MARK: Final = 0x01020304
 
 _HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
+
+#: Octets of records at a name below which each of them fits into any message by TCP, whatever else is in that.
+HEAVY_OCTETS: Final = 60_000
 
 #: Octets at a time when a file is summed up.
 _CHUNK: Final = 1 << 20
@@ -155,6 +158,7 @@ class Image:
         "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes",
         "_buffer", "_words", "_mask", "_salt", "_summed", "_octets",
         "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
+        "_heavy",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes | mmap, start: int = 0, words: memoryview | None = None) -> None:
@@ -210,6 +214,7 @@ class Image:
         self._area = start + places[9]
         self._octets: int = area
         self._summed: int = summed
+        self._heavy: list[int] | None = None
 
     @classmethod
     def open(cls, path: str, *, checked: bool = True) -> Image:
@@ -344,6 +349,21 @@ class Image:
         """
         place = self._records + index
         return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
+
+    def heavy(self) -> list[int]:
+        """
+        @return: the nodes whose records have so many octets that one of them might fit into no message, found without looking at others.
+        """
+        found = self._heavy
+        if found is None:
+            # Each of them has the octet at a multiple of that number.
+            words, base = self._words, self._records
+            places = {
+                bisect_right(words, at, base, base + self.nodes + 1) - 1 - base for at in range(0, self._octets, HEAVY_OCTETS)
+            }  # fmt: skip
+            found = [index for index in places if words[base + index + 1] - words[base + index] >= HEAVY_OCTETS]
+            self._heavy = found
+        return found
 
     def tally(self, index: int) -> int:
         """

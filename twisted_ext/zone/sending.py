@@ -12,19 +12,25 @@ from typing import Final, Protocol
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, QR, RD
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.differences import Difference, condensed
+from twisted_ext.zone.images import HEAVY_OCTETS
 from twisted_ext.zone.limits import CHANGES_OCTETS
 from twisted_ext.zone.nodes import rendered
 from twisted_ext.zone.serials import isNewer
 from twisted_ext.zone.versions import Version
 
-__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince", "singly"]
+__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince", "singly", "unsendable"]
 
 #: Octets of records as messages have them, and how many records they are.
 Octets = tuple[bytes | memoryview, int]
 
 _MOST: Final = 65535
+
+#: Octets between an owner's labels and the rdata.
+_BETWEEN: Final = 12
 
 #: Octets of changes for each record of a zone with which these are worth it: some quarter of the zone.
 _WORTH: Final = 8
@@ -60,6 +66,32 @@ def recordsOf(version: Version) -> Iterator[Octets]:
     @return: all records of a version, its SOA first and again at the end, in pieces that each fit into a message.
     """
     return chain(version.stretches(), [(rendered(version.soa, 0)[0], 1)])
+
+
+def unsendable(version: Version, room: int) -> str:
+    """
+    @param room: octets that a message has for its records.
+
+    @return: which record fits into none, for people; C{""} where they all do.
+    """
+    image, overlay = version.image, version.overlay
+    for index in image.heavy():
+        key = image.key(index)
+        if key not in overlay:
+            for record, _ in singly([(image.rendered(index), image.tally(index))]):
+                if len(record) > room:
+                    return _tooLong(key + version.apex, int.from_bytes(record[len(key) + 2 : len(key) + 4], "big"), len(record))
+    if version.changedOctets >= HEAVY_OCTETS:
+        for key, node in overlay.items():
+            for rrset in () if node is None else node.sets:
+                longest = max(map(len, rrset.rdatas)) + len(key) + _BETWEEN
+                if longest > room:
+                    return _tooLong(rrset.name, rrset.rrType, longest)
+    return ""
+
+
+def _tooLong(name: bytes, rrType: int, octets: int) -> str:
+    return f"the {typeName(rrType)} record of {nameToText(name)} has {octets} octets and fits into no message of a transfer"
 
 
 def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: bool = False) -> Iterator[Octets]:

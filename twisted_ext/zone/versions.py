@@ -97,6 +97,13 @@ class Version:
             self._soa = soa
         return soa
 
+    @property
+    def changedOctets(self) -> int:
+        """
+        How many octets the records have of names at which something is otherwise than in the image.
+        """
+        return self._changes.octets
+
     def keyOf(self, name: bytes) -> bytes | None:
         """
         @param name: an absolute name.

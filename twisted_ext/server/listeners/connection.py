@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.errors import BadMessage
+from twisted_ext.errors import BadMessage, DNSFault
 from twisted_ext.wire.framing import StreamBuffer
 
 if TYPE_CHECKING:
@@ -300,6 +300,10 @@ class StreamServing(StreamProtocol):
                 return
             try:
                 message = next(flows[0], None)
+            except DNSFault as fault:
+                _log.error("a reply of many messages to {client} could not be finished: {fault}", client=self.host, fault=fault)
+                self.abort()
+                return
             except Exception:
                 _log.failure("a reply of many messages could not be finished")
                 self.abort()
