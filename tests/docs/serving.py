@@ -149,8 +149,13 @@ def listenOn(reactor: IReactorTime) -> dict[str, int]:
         ipv6 = 1
     except CannotListenError:
         ipv6 = 0
+    services: dict[tuple[str, str], Reply] = {
+        ("_chat._tcp.example.com", "SRV"): ["1 0 1 chat.example.com.", f"2 0 {webPort} chat.example.com."],
+        ("_old._tcp.example.com", "SRV"): ["1 0 1 chat.example.com.", "2 0 5222 gone.example.com."],
+        ("chat.example.com", "A"): "127.0.0.1",
+    }
     return {
-        "5301": server(RECORDS).listen(reactor, 0, "127.0.0.1").port,
+        "5301": server({**RECORDS, **services}).listen(reactor, 0, "127.0.0.1").port,
         "5302": server(SECOND).listen(reactor, 0, "127.0.0.1").port,
         "8080": webPort,
         "ipv6": ipv6,

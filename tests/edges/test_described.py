@@ -75,6 +75,13 @@ class DescribedTests(ReachingTestCase):
         ):
             self.assertEqual(repr(self.made(description)), shown)
 
+    def test_wrapped(self) -> None:
+        """
+        Twisted's own TLS goes around them.
+        """
+        held = self.made(r"tls:example.org:443:endpoint=srv\:_x._tcp.example.org")
+        self.assertIn("<SRVEndpoint _x._tcp.example.org>", [repr(each) for each in vars(held).values()])
+
     def test_connects(self) -> None:
         """
         What is described connects: with its own resolver, whose description has its colons escaped, and a default port.
