@@ -39,12 +39,12 @@ __all__: list[str] = []
 _T = TypeVar("_T")
 
 
-def look(resolver: Scripted, name: str, rrType: object, flags: int = 0) -> RecordSet:
+def look(resolver: Scripted, name: str, rrType: object, flags: int = 0, stream: bool = False) -> RecordSet:
     """
     Look up, at once.
     """
     results: list[RecordSet | Failure] = []
-    Deferred.fromCoroutine(lookUp(resolver, name, rrType, flags)).addBoth(results.append)
+    Deferred.fromCoroutine(lookUp(resolver, name, rrType, flags, stream)).addBoth(results.append)
     (result,) = results
     if isinstance(result, Failure):
         result.raiseException()
@@ -216,6 +216,18 @@ def test_exceptions(entry: Entry, ours: type[Exception], theirs: type[Exception]
         assert meaningOf(error) is meaningOf(plain)
         assert repr(error)
     assert meaningOf(KeyError()) is Meaning.OTHER
+
+
+def test_unreachable() -> None:
+    """
+    A server that cannot be reached is one that does not answer, as long as it is asked by UDP; by TCP it has failed.
+    """
+    for stream, meaning in ((False, Meaning.TIMEOUT), (True, Meaning.FAILED)):
+        with pytest.raises(LookupFailed) as raised:
+            look(Scripted(Unreachable("refused")), "x.example", "SRV", stream=stream)
+        assert meaningOf(raised.value) is meaning
+        assert meaningOf(asTheirs(raised.value)) is meaning
+        assert str(raised.value) == "x.example: refused"
 
 
 def test_others() -> None:

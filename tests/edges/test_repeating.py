@@ -169,9 +169,19 @@ def test_timeout(face: Face) -> None:
     What is raised at the end is the builtin, whatever the attempts failed with.
     """
     with pytest.raises(TimeoutError) as raised:
-        face.query(_NAME, "SRV", None, Scripted(LATE, Unreachable("refused")))
+        face.query(_NAME, "SRV", None, Scripted(Unreachable("refused"), LATE))
     assert type(raised.value) is TimeoutError
     assert "2 attempts" in str(raised.value)
+
+
+def test_unreachable(face: Face) -> None:
+    """
+    Servers that cannot be reached, by TCP neither, are broken.
+    """
+    resolver = Scripted(*[Unreachable("refused")] * 3)
+    with pytest.raises(NoNameservers, match="refused"):
+        face.query(_NAME, "SRV", None, resolver)
+    assert resolver.asked == ["udp", "tcp", "tcp cd"]
 
 
 def test_whole(face: Face) -> None:

@@ -253,6 +253,7 @@ async def lookUp(
     @return: what there is, which may be no records at all.
 
     @raise DNSNameError: there is no such name.
+    @raise NoNameservers: no server can be reached by TCP.
     @raise LookupFailed: nothing is known.
     """
     try:
@@ -260,7 +261,14 @@ async def lookUp(
         question = Question(nameOf(name), rrTypeOf(rdtype))
     except DNSFault as fault:
         raise errorFromFault(fault) from fault
-    found = await asking.records(question.name, question.rrType)
+    try:
+        found = await asking.records(question.name, question.rrType)
+    except LookupFailed as raised:
+        cause = raised.__cause__
+        if stream and isinstance(cause, Unreachable):
+            # By UDP it may be silence, and is for dnspython, which does not hear that a port is closed. By TCP somebody said no.
+            raise NoNameservers(raised.text, server=raised.server, attempts=raised.attempts) from cause
+        raise
     if found.answer.outcome is Outcome.NXDOMAIN and not found.rdatas:
         raise errorFromAnswer(question, found.answer)
     with about(question.name, question.rrType):
@@ -278,6 +286,8 @@ def meaningOf(raised: BaseException) -> Meaning:
         cause = raised.__cause__
         if isinstance(raised, NXDOMAIN | NoAnswer | DNSNameError):
             return Meaning.NOTHING
+        if isinstance(raised, NoNameservers):
+            return Meaning.FAILED
         if isinstance(raised, Timeout | DNSQueryTimeoutError) or isinstance(cause, Unreachable):
             return Meaning.TIMEOUT
         return Meaning.OTHER if isinstance(raised, ResolverError) or isinstance(cause, CallerFault) else Meaning.FAILED
