@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import Fake, data, denied, rrset
 from twisted_ext.edges import looping
+from twisted_ext.edges.codes import DNSQueryTimeoutError
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
@@ -312,7 +313,7 @@ class WaitingTests(LoopTests):
             with self.assertRaises(ZeroDivisionError):
                 async for _ in looping.iterated(failing):
                     pass
-            items = cast("AsyncGeneratorLike", looping.iterated(enough))
+            items = looping.iterated(enough)
             self.assertEqual(await anext(items), 1)
             await items.aclose()
 
@@ -341,15 +342,69 @@ class WaitingTests(LoopTests):
         self.assertEqual((len(cancelled), ticking.closed), (1, 1))
 
 
-class AsyncGeneratorLike(AsyncIterator[int]):
+class WatchingTests(LoopTests):
     """
-    What an asynchronous generator has on top.
+    Tests of watching and waiting, as far as the loop has to do with it.
     """
 
-    async def aclose(self) -> None:
+    def test_watch(self) -> None:
         """
-        Have enough.
+        The first change tells what there is; with that one may end.
         """
+
+        async def main() -> None:
+            changes = looping.watch(_HOST, resolver=known(now=False))
+            change = await anext(changes)
+            self.assertIsNone(change.before)
+            self.assertIn(_ADDRESS, str(change.after))
+            await changes.aclose()
+            # Nobody looks again.
+            self.assertEqual(looping.reactorFor().getDelayedCalls(), [])
+
+        self.run_(main())
+
+    def test_watchCancelled(self) -> None:
+        """
+        Whoever waits for a change can be cancelled, which ends it.
+        """
+
+        async def main() -> None:
+            async def follow() -> None:
+                async for _ in looping.watch(_HOST, resolver=known(now=False)):
+                    pass
+
+            following = asyncio.ensure_future(follow())
+            while not looping.reactorFor().getDelayedCalls():
+                await asyncio.sleep(0)
+            following.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await following
+            self.assertEqual(looping.reactorFor().getDelayedCalls(), [])
+
+        self.run_(main())
+
+    def test_waitFor(self) -> None:
+        """
+        Waiting gives the look-up that was waited for, of one server or of several.
+        """
+
+        async def main() -> None:
+            for resolver in (known(now=False), [known(now=False), known(now=False)]):
+                answers, _, _ = await looping.waitFor(_HOST, "A", lambda texts: _ADDRESS in texts, timeout=60, resolver=resolver)
+                self.assertEqual(len(answers), 1)
+
+        self.run_(main())
+
+    def test_tooLate(self) -> None:
+        """
+        What does not come in time fails.
+        """
+
+        async def main() -> None:
+            with self.assertRaises(DNSQueryTimeoutError):
+                await looping.waitFor(_HOST, "A", lambda texts: False, timeout=0.01, resolver=known(now=False))
+
+        self.run_(main())
 
 
 class ResolverTests(LoopTests):

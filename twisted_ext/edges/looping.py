@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import socket
 from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, TypedDict, TypeVar, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -27,6 +27,11 @@ from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
 
+if TYPE_CHECKING:
+    from twisted_ext.changes.states import Change
+    from twisted_ext.edges.results import Result
+    from twisted_ext.edges.watching import Predicate
+
 __all__ = [
     "ResolvedHost",
     "Resolver",
@@ -37,6 +42,8 @@ __all__ = [
     "install",
     "iterated",
     "reactorFor",
+    "waitFor",
+    "watch",
 ]
 
 T = TypeVar("T")
@@ -105,7 +112,7 @@ async def _outcome(deferred: Deferred[T], loop: AbstractEventLoop) -> T:
         raise
 
 
-async def iterated(items: AsyncIterator[T]) -> AsyncIterator[T]:
+async def iterated(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """
     Go through what comes by Deferreds, such as the changes that C{watch} tells of: C{async for change in iterated(watch(...))}.
     """
@@ -129,6 +136,51 @@ async def _next(items: AsyncIterator[T]) -> T:
 
 async def _finished(close: Callable[[], Any]) -> None:
     await close()
+
+
+def watch(
+    name: str | bytes,
+    rrType: int | str | None = None,
+    *,
+    resolver: object = None,
+    interval: float | None = None,
+    raising: bool = False,
+) -> AsyncGenerator[Change, None]:
+    """
+    Tell what a name stands for, and then each change of that: see L{twisted_ext.edges.watching.watch}. It ends with C{aclose}, and when
+    whoever waits for the next change is cancelled.
+
+    @raise CallerFault: something is wrong with one of these.
+    """
+    from twisted_ext.edges import watching
+
+    return iterated(watching.watch(name, rrType, resolver=getResolver(resolver), interval=interval, raising=raising))
+
+
+async def waitFor(
+    name: str | bytes,
+    rrType: int | str | None = None,
+    predicate: Predicate | None = None,
+    *,
+    timeout: float | None = None,
+    resolver: object = None,
+    interval: float | None = None,
+) -> Result:
+    """
+    Wait until a name stands for what somebody waits for: see L{twisted_ext.edges.watching.waitFor}.
+
+    @raise twisted_ext.edges.codes.LookupFailed: the time is over, or it can never be done.
+    @raise CallerFault: C{resolver} is none.
+    """
+    from twisted_ext.edges import watching
+
+    asked: object
+    if isinstance(resolver, list | tuple):
+        asked = [getResolver(each) for each in resolver]
+    else:
+        asked = getResolver(resolver)
+    waiting = watching.waitFor(name, rrType, predicate, timeout=timeout, resolver=asked, interval=interval)
+    return await _outcome(waiting, get_running_loop())
 
 
 async def getaddrinfo(
