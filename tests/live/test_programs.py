@@ -139,14 +139,15 @@ def test_twoHundredHosts(server: LivePeer, web: int, tmp_path: Path) -> None:
     assert 60 < sum(families) < 140
 
 
-def test_oneLine(server: LivePeer, web: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["CrawlerProcess", "AsyncCrawlerProcess"])
+def test_oneLine(server: LivePeer, web: int, tmp_path: Path, process: str) -> None:
     """
     One line of Scrapy's settings is enough: then what the machine's C{resolv.conf} says is asked, search list included. Hosts that
     are not there are said to be unknown.
     """
     resolvConf = f"nameserver 127.0.0.1:{server.port}\nsearch {_DOMAIN}\n"
     names = [f"h1.{_DOMAIN}", f"h3.{_DOMAIN}", f"alias.{_DOMAIN}", f"text.{_DOMAIN}", f"nothing.{_DOMAIN}", "h0.h4", "h6"]
-    crawl = _crawl(tmp_path, names, web, _program("", _UNHURRIED), resolvConf)
+    crawl = _crawl(tmp_path, names, web, _program("", _UNHURRIED).replace("CrawlerProcess", process), resolvConf)
     assert crawl.found == {
         names[0]: (SIX, SIX),
         names[1]: (FOUR[3], FOUR[3]),
