@@ -57,6 +57,7 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
         "5 30 5222 chat1.example.com.",
     ],
     ("_imap._tcp.example.com", "SRV"): "0 0 0 .",
+    ("_5222._tcp.chat1.example.com", "TLSA"): f"3 1 1 {'ab' * 32}",
     ("_matrix-fed._tcp.example.com", "SRV"): "10 0 8080 web.example.com.",
     ("_matrix-fed._tcp.example.net", "SRV"): "0 0 0 .",
     ("_http._tcp.example.com", "URI"): '10 1 "https://www.example.com/start"',

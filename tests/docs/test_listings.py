@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,9 @@ PAGES: Final = {
 #: Listings that need a loopback address of IPv6.
 _IPV6: Final = ("crawling", "install")
 
+#: Listings that need other people's programs, which are not to be had for every Python.
+_PROGRAMS: Final = {"xmpp_aioxmpp": "aioxmpp", "xmpp_threadless": "aioxmpp"}
+
 
 @pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
 def test_printsWhatIsShown(path: Path, servers: Servers, tmp_path: Path) -> None:
@@ -38,6 +42,9 @@ def test_printsWhatIsShown(path: Path, servers: Servers, tmp_path: Path) -> None
     """
     if path.stem in _IPV6 and not servers.hasIPv6:
         pytest.skip("this machine has no loopback address of IPv6")
+    program = _PROGRAMS.get(path.stem)
+    if program is not None and find_spec(program) is None:
+        pytest.skip(f"{program} is not installed")
     servers.copy(path.parent, tmp_path)
     steps = stepsOf(path.read_text("utf-8"), "$ ")
     assert steps

@@ -1,0 +1,22 @@
+from twisted.internet import defer, task
+
+from twisted_ext import network
+
+SERVER = "udp:127.0.0.1:5301"
+
+
+async def main(reactor):
+    records = await network.lookupSrv(b"example.com", "xmpp-client", resolver=SERVER)
+    for priority, weight, (host, port) in sorted(records):
+        print(priority, weight, host.decode(), port)
+    try:
+        await network.lookupTlsa(b"chat1.example.com", 5222, resolver=SERVER)
+    except ValueError as error:
+        print(error)
+    try:
+        await network.repeatedQuery(b"broken.example.com", "A", resolver=SERVER)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+
+
+task.react(lambda reactor: defer.ensureDeferred(main(reactor)))

@@ -1,0 +1,20 @@
+import asyncio
+import threading
+
+import aioxmpp
+import aioxmpp.network
+
+from twisted_ext.edges import looping, network
+
+
+async def main():
+    # Before anything connects.
+    aioxmpp.network.lookup_srv = network.lookup_srv
+    network.set_resolver("udp:127.0.0.1:5301")
+    # For the addresses of servers, which aioxmpp leaves to the loop.
+    looping.install(resolver="udp:127.0.0.1:5301")
+    options = await aioxmpp.node.discover_connectors("example.com")
+    print(len(options), "servers,", threading.active_count(), "thread")
+
+
+asyncio.run(main())
