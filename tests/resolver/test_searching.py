@@ -48,6 +48,7 @@ class SearchingTests(SynchronousTestCase):
         topLevel: bool = True,
         otherwise: Said = Outcome.NXDOMAIN,
         absolute: bool = False,
+        single: bool = False,
     ) -> tuple[list[str] | Outcome | DNSFault, list[str]]:
         """
         Search both ways, and see that they agree.
@@ -58,6 +59,7 @@ class SearchingTests(SynchronousTestCase):
         names = [nameFromText(domain) for domain in domains.split()]
         source = Searching(told, names, ndots, topLevel=topLevel)
         context = QueryContext(1e9) if absolute else relative()
+        context.single = single
         results: list[Answer | DNSFault] = []
         source.answer(question(name, rrType), context).addCallbacks(
             results.append, lambda failure: results.append(failure.value)
@@ -222,6 +224,18 @@ class SearchingTests(SynchronousTestCase):
         # Where it has neither, the search goes on.
         known["www.corp.example A"] = Outcome.NODATA
         self.assertEqual(self.search("www", known, rrType="AAAA")[0], ["2001:db8::1"])
+
+    def test_single(self) -> None:
+        """
+        Who says that the other family is of no interest is led on to a host that has addresses of his own, as by the C library.
+        """
+        known: dict[str, Said] = {
+            "www.corp.example A": "192.0.2.1",
+            "www.corp.example AAAA": Outcome.NODATA,
+            "www.lab.example AAAA": "2001:db8::1",
+        }
+        found, asked = self.search("www", known, rrType="AAAA", single=True)
+        self.assertEqual((found, asked), (["2001:db8::1"], ["www.corp.example AAAA", "www.lab.example AAAA"]))
 
     def test_servfailLeadsOn(self) -> None:
         """

@@ -65,7 +65,7 @@ def readAddresses(octets: bytes, found: Own) -> bool:
         length, kind = _MESSAGE.unpack_from(octets, at)[:2]
         if kind == _DONE or length < 16:
             return True
-        if kind == _ADDRESS and length >= 24:
+        if kind == _ADDRESS and length >= 24 and at + length <= len(octets):
             _, bits, flags, _, _ = _ABOUT.unpack_from(octets, at + 16)
             said = _attributes(octets[at + 24 : at + length])
             address = said.get(_LOCAL) or said.get(_PEER)
