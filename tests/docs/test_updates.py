@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.updatewords import Batch
-from twisted_ext.server.updating import policyOf
+from twisted_ext.server.permitting import policyOf
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 

@@ -159,6 +159,53 @@ class ChangingTests(SynchronousTestCase):
         self.disk.settle()
         self.assertEqual(self.successResultOf(after).serial, 21)
 
+    def test_supersededLater(self) -> None:
+        """
+        The journal of a zone that was read anew is emptied by a thread; a change that comes meanwhile is made onto
+        what was read.
+        """
+        changing = self.changing()
+        self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(len(self.journal), 1)
+        changing.supersede(b"0123456789abcdef")
+        self.assertEqual((len(self.journal), changing.superseded), (1, b"0123456789abcdef"))
+        self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual((self.journal.oldest, len(self.journal), changing.superseded), (20, 1, None))
+
+    def test_notEmptied(self) -> None:
+        """
+        Where the journal of a zone that was read anew cannot be emptied, changes fail until it can be, with a reason, and nothing is put
+        behind what is to be forgotten.
+        """
+        changing = self.changing()
+        self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+
+        def full(before: str, after: str) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with patch.object(os, "rename", full):
+            changing.supersede(b"0123456789abcdef")
+            self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
+            waits = self.add(changing, "new 60 A 192.0.2.9")
+            self.disk.settle()
+            self.assertIn("cannot be emptied", str(self.failureResultOf(waits, StorageFault).value))
+            later = self.add(changing, "new 60 A 192.0.2.9")
+            self.disk.settle()
+            self.assertIn("cannot be emptied", str(self.failureResultOf(later, StorageFault).value))
+        self.assertEqual((self.zone.current.serial, self.journal.newest), (20, 11))
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual((self.journal.oldest, self.journal.newest, self.journal.origin), (20, 21, b"0123456789abcdef"))
+        closed = changing.close()
+        self.disk.settle()
+        self.successResultOf(closed)
+
     def test_closed(self) -> None:
         """
         What was taken before the end is kept; afterwards nothing is taken.

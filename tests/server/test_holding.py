@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, textsOf, versionOf
 from tests.zone.journals import steps
+from twisted_ext.errors import StorageFault
 from twisted_ext.server.holding import Holding
 from twisted_ext.zone.differences import applied
 
@@ -20,6 +21,46 @@ class HoldingTests(SynchronousTestCase):
     """
     Tests for L{Holding}.
     """
+
+    def test_noDescriptors(self) -> None:
+        """
+        What has changed is not thrown away because it cannot be opened or read just now, nor because another server has it; what is no
+        journal at all is in nobody's way.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        holding = Holding(folder, APEX)
+        versionOf().compacted(holding.imagePath)
+        holding.confirm(1000, 2000)
+        made = steps(versionOf(), 3)
+        holding.change([difference for _, difference in made], 10)
+        holding.close()
+        opening = os.open
+
+        def spent(path: str, flags: int, mode: int = 0o777) -> int:
+            if path.endswith(".changes"):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return opening(path, flags, mode)
+
+        def unread(file: int, size: int, at: int) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with patch.object(os, "open", spent):
+            self.assertRaises(StorageFault, Holding(folder, APEX).restore)
+        with patch.object(os, "pread", unread):
+            self.assertRaises(StorageFault, Holding(folder, APEX).restore)
+        other = Holding(folder, APEX)
+        self.assertIsNotNone(other.journal)
+        self.assertRaises(StorageFault, Holding(folder, APEX).restore)
+        other.close()
+        held = Holding(folder, APEX).restore()
+        assert held is not None
+        self.assertEqual(held.version.serial, 13)
+        with open(holding._journalPath, "wb") as file:
+            file.write(b"something else" * 100)
+        held = Holding(folder, APEX).restore()
+        assert held is not None
+        self.assertEqual(held.version.serial, 10)
 
     def test_noRoomToTrim(self) -> None:
         """

@@ -73,7 +73,7 @@ class TrimmingTests(JournalTestCase):
         def fails(path: str) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        with patch.object(module, "_syncFolder", fails):
+        with patch.object(module, "syncFolder", fails):
             self.assertRaises(StorageFault, journal.clear, b"m" * ORIGIN_OCTETS)
         journal.append([steps(versions[-1], 1)[0][1]])
         journal.close()

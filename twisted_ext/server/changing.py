@@ -101,6 +101,7 @@ class Changing:
 
     @ivar zone: what is changed.
     @ivar journal: where changes are kept; L{None} for a zone that lives as long as this process.
+    @ivar superseded: what the version is made from for which the journal is yet to be emptied, or L{None}.
     """
 
     def __init__(
@@ -136,7 +137,9 @@ class Changing:
         # When the next one may be begun, after one that came to nothing.
         self._again = 0.0
         self._idle: list[Deferred[None]] = []
-        self._superseded: bytes | None = None
+        # Whether what is being written is no change, but what has to be done to the journal besides.
+        self._keeping = False
+        self.superseded: bytes | None = None
         self._closed = False
 
     # -- changes
@@ -155,7 +158,7 @@ class Changing:
         if len(self._waiting) >= self._most:
             return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
         busy = bool(self._flushing)
-        if not busy:
+        if not busy or (self._keeping and not self._waiting):
             # Somebody else may have put another version in force.
             self._base = self._tip = self.zone.current
         try:
@@ -169,7 +172,7 @@ class Changing:
         self._tip = change.version
         self._waiting.append(change)
         if not busy:
-            self._flush()
+            self._next()
         return change.result
 
     @property
@@ -181,16 +184,15 @@ class Changing:
 
     def supersede(self, origin: bytes) -> None:
         """
-        A version that has nothing to do with these changes is about to be put in force: they are to be forgotten.
+        A version that has nothing to do with these changes is about to be put in force: they are to be forgotten, as soon as nobody waits
+        for the disk because of it. If that cannot be written, no more changes are taken until it can; what a journal has that was not
+        emptied is older than the zone, and counts for nothing when it is next read.
 
         @param origin: what it is made from.
-
-        @raise StorageFault: that cannot be written.
         """
-        if self._flushing:
-            self._superseded = origin
-        elif self.journal is not None:
-            self.journal.clear(origin)
+        if self.journal is not None:
+            self.superseded = origin
+            self._next()
 
     def _flush(self) -> None:
         self._flushing, self._waiting = self._waiting, []
@@ -249,35 +251,65 @@ class Changing:
     def _next(self) -> None:
         if self._flushing:
             return
-        journal, imaged, origin = self.journal, self._imaged, self._superseded
+        journal, imaged, origin = self.journal, self._imaged, self.superseded
         if journal is not None and origin is not None:
-            self._superseded = None
-            self._upkeep(lambda: journal.clear(origin))
+            # What an image has of what is forgotten is of no more use.
+            self._imaged = None
+            self._upkeep(lambda: journal.clear(origin)).addCallbacks(self._cleared, self._uncleared, (origin,))
         elif journal is not None and imaged is not None:
             self._imaged = None
-            self._upkeep(lambda: journal.trim(imaged))
+            self._upkeep(lambda: journal.trim(imaged)).addErrback(self._untrimmed).addCallback(self._kept)
         elif self._waiting:
             self._flush()
         else:
-            idle, self._idle = self._idle, []
-            for waiter in idle:
-                waiter.callback(None)
+            self._rest()
 
-    def _upkeep(self, work: Callable[[], object]) -> None:
+    def _rest(self) -> None:
+        idle, self._idle = self._idle, []
+        for waiter in idle:
+            waiter.callback(None)
+
+    def _upkeep(self, work: Callable[[], object]) -> Deferred[object]:
         """
         Have something done to the journal, while nobody writes there.
         """
         self._flushing = [_Change(self.zone.current, None)]
-        self._flushing[0].result.addErrback(lambda failure: None)
-        self._elsewhere(work).addCallbacks(self._flushed, self._kept)
+        self._keeping = True
+        return self._elsewhere(work)
 
-    def _kept(self, failure: Failure) -> None:
+    def _kept(self, ignored: object) -> None:
+        self._flushing = []
+        self._keeping = False
+        if self._waiting and self.zone.current is not self._base:
+            self._fail([], StorageFault(f"{nameToText(self.zone.apex)} was loaded anew"))
+        else:
+            self._next()
+
+    def _untrimmed(self, failure: Failure) -> None:
         """
         The journal is what it was, which is in nobody's way.
         """
         _log.error("the journal of {zone} stays as large as it is: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
+
+    def _cleared(self, ignored: object, origin: bytes) -> None:
+        if self.superseded == origin:
+            self.superseded = None
+        self._kept(None)
+
+    def _uncleared(self, failure: Failure) -> None:
+        """
+        What comes next would follow what is to be forgotten: the next change tries again first.
+        """
+        text = nameToText(self.zone.apex)
+        _log.error("{zone} cannot be changed until its journal can be emptied: {reason}", zone=text, reason=failure.value)
+        waiting, self._waiting = self._waiting, []
         self._flushing = []
-        self._next()
+        self._keeping = False
+        self._base = self._tip = self.zone.current
+        for change in waiting:
+            change.result.errback(StorageFault(f"{text} was loaded anew, and its journal cannot be emptied"))
+        if not self._flushing:
+            self._rest()
 
     # -- images
 

@@ -16,7 +16,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference
 from twisted_ext.zone.gathering import gathered
 from twisted_ext.zone.images import Image
-from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.journal import Journal, NoJournal
 from twisted_ext.zone.limits import GATHERED_OCTETS
 from twisted_ext.zone.versions import Version
 
@@ -176,7 +176,10 @@ class Holding:
             journal = self.journal
             if journal is not None:
                 version = journal.replayed(version)
-        except (StorageFault, BudgetSpent):
+        except (StorageFault, BudgetSpent) as fault:
+            if self._journal is None or isinstance(fault.__cause__, OSError):
+                # Nothing is wrong with it but that it cannot be read now; without it the zone would be an old one.
+                raise
             # The image is newer than the changes, which was meant to be.
             self._forget()
         return Held(version, refreshedAt, expiresAt)
@@ -184,7 +187,8 @@ class Holding:
     def _openJournal(self) -> Journal:
         try:
             return Journal(self._journalPath, self._apexName)
-        except StorageFault:
+        except NoJournal:
+            # One that only cannot be opened, such as for want of descriptors, can be another time.
             os.unlink(self._journalPath)
             return Journal(self._journalPath, self._apexName)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.changing import Changing, Elsewhere, Keeper, Ward, threadsOf
 from twisted_ext.server.errands import Errand, Outcome, errandKey
+from twisted_ext.server.permitting import isProven, policyOf
 from twisted_ext.server.replaying import Steps, begun, compacted, finished, journalName, replaying
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Updating", "policyOf"]
+__all__ = ["Updating"]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -273,9 +273,10 @@ class Updating:
         assert journal is not None
         newest = journal.newest
         origin = originOf(version.image)
-        if newest is None:
-            if journal.origin != origin:
-                journal.clear(origin)
+        pending = None if ward.changing is None else ward.changing.superseded
+        if newest is None or pending is not None:
+            if (pending or journal.origin) != origin:
+                self._clear(ward, version, origin)
             return version
         zone = self._find(version.apex)
         # A file that was only touched, or read by another release, is the one that it was.
@@ -297,13 +298,21 @@ class Updating:
             serial=version.serial,
             newest=newest,
         )
-        if ward.changing is None:
-            journal.clear(origin)
-        else:
-            ward.changing.supersede(origin)
+        self._clear(ward, version, origin)
         with suppress(OSError):
             os.unlink(self._imagePath(ward))
         return version
+
+    def _clear(self, ward: Ward, version: Version, origin: bytes) -> None:
+        """
+        Have the journal forget what it has: while nobody waits for the disk, where the zone is served.
+        """
+        zone = self._find(version.apex)
+        changing = ward.changing if zone is None else self._changingOf(ward, zone) or ward.changing
+        if changing is not None:
+            changing.supersede(origin)
+        elif ward.journal is not None:
+            ward.journal.clear(origin)
 
     def _read(self, ward: Ward, version: Version) -> Generator[None, None, Ward]:
         """
@@ -383,7 +392,7 @@ class Updating:
         if ward is None:
             return self._DENIED
         policy, keyName = ward.policy, request.keyName
-        client = request.client if _isProven(request) else ""
+        client = request.client if isProven(request) else ""
         if not policy.admits(keyName, client):
             # By TCP he could show that he is where he says.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
@@ -452,47 +461,8 @@ class Updating:
         return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
 
 
-def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
-    """
-    @param keys: the names of the keys that there are.
-
-    @raise BadDescription: what is said of a zone's updates cannot be used.
-    """
-    policy = zone.policy
-    if policy is None:
-        try:
-            policy = Policy.fromTexts(zone.texts("update"), zone.apexName) if zone.values.get("update") else _NOBODY
-        except BadDescription as fault:
-            raise BadDescription(f"zone {zone.text}: {fault}") from None
-        zone.policy = policy
-    if not policy.rules:
-        return policy
-    missing = policy.keysMissing(keys)
-    if missing:
-        raise BadDescription(f"zone {zone.text}: update: there is no TSIG key {missing[0]!r}; key-file names the file that has it")
-    if zone.texts("primaries"):
-        raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
-    return policy
-
-
-#: What is said of zones of which nothing is said.
-_NOBODY: Final = Policy()
-
-
 def _octets(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and value else None
-
-
-def _isProven(request: Request) -> bool:
-    """
-    @return: whether it comes from where it says: anybody can write any sender onto a datagram, but for those of this machine.
-    """
-    if request.transport != "udp" or request.verified:
-        return True
-    try:
-        return ip_address(request.client.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _refusalOf(fault: DNSFault) -> Refusal:

@@ -103,8 +103,8 @@ def _checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[
     if not special and not settings.keyFile:
         return None
     from twisted_ext.server.cataloging import Cataloging
+    from twisted_ext.server.permitting import policyOf
     from twisted_ext.server.replication import checkZone, keysOf
-    from twisted_ext.server.updating import policyOf
 
     keys = keysOf(settings)
     for zone in special:

@@ -83,7 +83,7 @@ class ZoneSettings:
     @ivar file: the master file, as an absolute path; C{""} for a zone without one.
     @ivar values: all that was said, checked, by the names of the table.
     @ivar plain: whether nothing is said of it but its file, as of most where there are many.
-    @ivar policy: what L{policyOf<twisted_ext.server.updating.policyOf>} has made of it, once it has.
+    @ivar policy: what L{policyOf<twisted_ext.server.permitting.policyOf>} has made of it, once it has.
     @ivar terms: what L{twisted_ext.server.replication} has made of it, once it has.
     """
 

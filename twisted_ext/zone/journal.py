@@ -24,13 +24,13 @@ from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference, applied, fromRendered, rendered
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
-from twisted_ext.zone.pages import Entry, File, Pages
+from twisted_ext.zone.pages import Entry, File, Pages, syncFolder
 
 if TYPE_CHECKING:
     from twisted_ext.zone.images import Image
     from twisted_ext.zone.versions import Version
 
-__all__ = ["ORIGIN_OCTETS", "Journal", "encoded", "fingerprintOf", "originOf"]
+__all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "originOf"]
 
 _MAGIC: Final = b"txdnsjn1"
 
@@ -84,6 +84,12 @@ def encoded(difference: Difference) -> bytes:
     return _LENGTH.pack(len(body), crc32(body, crc32(covered))) + covered + body
 
 
+class NoJournal(StorageFault):
+    """
+    What is there is something else than a journal of the zone.
+    """
+
+
 class Journal:
     """
     The journal of one zone.
@@ -105,7 +111,8 @@ class Journal:
         @param readOnly: leave the file as it is, beside whoever has it open for writing.
         @param unread: do not look what is in it yet; L{reading} does, before anything else is asked of it.
 
-        @raise StorageFault: it cannot be read or written, belongs to another zone, or somebody else has it open for writing.
+        @raise NoJournal: what is there is none of this zone.
+        @raise StorageFault: it cannot be read or written, or somebody else has it open for writing.
         """
         self.path = path
         self.said = ""
@@ -123,9 +130,13 @@ class Journal:
                 self._claim(file.number, path)
         except OSError as error:
             raise self._fault(error) from error
-        if not unread:
-            for _ in self.reading():
+        try:
+            for _ in () if unread else self.reading():
                 pass
+        except BaseException:
+            # Or nobody could open it while somebody looks at the fault.
+            self.close()
+            raise
 
     def _fault(self, error: OSError) -> StorageFault:
         return StorageFault(f"{self.path}: {error.strerror or error}")
@@ -151,7 +162,8 @@ class Journal:
         """
         Look what is in the file, one step for each turn that others are given.
 
-        @raise StorageFault: it cannot be read, or belongs to another zone.
+        @raise NoJournal: it is none of this zone.
+        @raise StorageFault: it cannot be read.
         """
         try:
             yield from self._read()
@@ -164,7 +176,7 @@ class Journal:
         start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
         if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
             if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
-                raise StorageFault(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
+                raise NoJournal(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
             # Nothing, or as much of a header as was written before everything ended: some disks keep how long it was to be, and zeros.
             if not self._readOnly:
                 self._begin()
@@ -193,7 +205,7 @@ class Journal:
         os.ftruncate(self._pages.file.number, 0)
         os.pwrite(self._pages.file.number, self._head + self.origin, 0)
         os.fsync(self._pages.file.number)
-        _syncFolder(self.path)
+        syncFolder(self.path)
         self.octets = len(self._head) + ORIGIN_OCTETS
 
     def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
@@ -474,7 +486,7 @@ class Journal:
         self.octets = position
         self._broken = False
         try:
-            _syncFolder(self.path)
+            syncFolder(self.path)
         except OSError as error:
             raise self._fault(error) from error
 
@@ -483,14 +495,3 @@ class Journal:
         Let go of the file. Closing again does nothing.
         """
         self._pages.file.close()
-
-
-def _syncFolder(path: str) -> None:
-    """
-    Have the disk know a file's name as well.
-    """
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

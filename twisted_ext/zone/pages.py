@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Entry", "File", "Pages"]
+__all__ = ["Entry", "File", "Pages", "syncFolder"]
 
 #: Differences, and octets of them, that are gone through in one go: 10 ms of work.
 _PORTION: Final = 128
@@ -94,3 +94,14 @@ class Entry:
         self.length = length
         self.old = old
         self.new = new
+
+
+def syncFolder(path: str) -> None:
+    """
+    Have the disk know a file's name as well.
+    """
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
