@@ -70,6 +70,12 @@ class ReachingTestCase(NetworkTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.watch()
+
+    def watch(self) -> None:
+        """
+        Connect from the client's host, as it is now.
+        """
 
         def source(address: str) -> str:
             return self.here.sourceFor(address, "0.0.0.0")

@@ -358,7 +358,9 @@ class HTTPSTests(ReachingTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is no host and what is no port are told when the endpoint is made.
+        What is no host, no port and no protocol are told when the endpoint is made.
         """
         self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a..b")
+        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=["h\xb2"])
+        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=["h" * 256])
         self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", 0)

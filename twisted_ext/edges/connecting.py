@@ -219,6 +219,7 @@ class Connecting:
         # What was begun last: when, of which priority, and whether something has failed since.
         self._begunAt = 0.0
         self._priority = -1
+        self._latest: _Place | None = None
         self._failed = False
         self._timer: IDelayedCall | None = None
         self._due = False
@@ -269,7 +270,7 @@ class Connecting:
         if len(self._underWay) >= ATTEMPTS_AT_ONCE.default:
             return False
         target = self._unopened[0] if place is None else place.target
-        if not self._isTime(target.priority, place is not None and not place.dialed):
+        if not self._isTime(target.priority, place is not None and place is self._latest and not place.dialed):
             return False
         self._begunAt = self._way.reactor.seconds()
         self._priority = target.priority
@@ -286,7 +287,7 @@ class Connecting:
 
     def _isTime(self, priority: int, opened: bool) -> bool:
         """
-        @param opened: it was time for this target when its addresses were asked for.
+        @param opened: it was time for this target when its addresses were asked for, and nothing has been begun since.
 
         @return: whether the next thing is to be begun now; if not, a timer is set.
         """
@@ -315,7 +316,7 @@ class Connecting:
     # -- what is begun
 
     def _open(self, target: Target) -> None:
-        place = _Place(target, self._cbPlace)
+        place = self._latest = _Place(target, self._cbPlace)
         self._places.append(place)
         place.look(self._resolver, self._way)
 
@@ -326,6 +327,7 @@ class Connecting:
         self._go()
 
     def _dial(self, place: _Place) -> None:
+        self._latest = place
         target, address = place.target, place.next()
         # The same address for other protocols is another attempt.
         key = (address, target.port, target.alpn)

@@ -280,10 +280,10 @@ class HTTPSEndpoint:
             its record has; one with none of them is left out. L{None} for those that the protocol factory names
             (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
             which is what is spoken where nothing is offered, so that nothing is.
-        @param trustRoot: whose certificates to trust, as L{optionsForClientTLS<twisted.internet.ssl.optionsForClientTLS>} takes it.
+        @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
         @param clientCertificate: our own.
 
-        @raise CallerFault: this is no name, or no port.
+        @raise CallerFault: this is no name, no port, or no protocol.
         """
         self._reaching = _Reaching(reactor, options)
         literal = literalOf(host.removeprefix("[").removesuffix("]"))
@@ -291,6 +291,9 @@ class HTTPSEndpoint:
         self._port = _port(port)
         self._address = HostnameAddress(_shown(self._host) if literal is None else literal.encode(), port)
         self._alpn = None if alpn is None else tuple(alpn)
+        for each in self._alpn or ():
+            if not (each.isascii() and 0 < len(each) < 256):
+                raise CallerFault(f"alpn: {each!r} is no protocol; write 'h2' or 'http/1.1'")
         self._trustRoot = trustRoot
         self._clientCertificate = clientCertificate
         # Making one reads all certificates of this machine.
