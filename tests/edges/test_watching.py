@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext import client
@@ -24,6 +23,7 @@ from twisted_ext.edges.watching import Watch, waitFor
 from twisted_ext.errors import CallerFault, ServerFailed, TimedOut
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.testing.sources import CannedSource, Entry, HeldSource, answerOf, rrsetOf
+from twisted_ext.wire.literals import ipv4ToText
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
@@ -46,9 +46,7 @@ def addressOf(result: Result) -> str:
     """
     @return: the address of the first record.
     """
-    payload = result[0][0].payload
-    assert isinstance(payload, dns.Record_A)
-    return payload.dottedQuad()
+    return ipv4ToText(result.answer.answer[0].rdatas[0])
 
 
 class WatchTestCase(SynchronousTestCase):
