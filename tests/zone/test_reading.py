@@ -14,6 +14,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.zone import reading as module
 from twisted_ext.zone.images import MAGIC
 from twisted_ext.zone.limits import ENTRIES_UNCLOSED
+from twisted_ext.zone.reading import readMaster
 
 
 class RecordTests(SynchronousTestCase):
@@ -278,6 +279,30 @@ class OriginTests(SynchronousTestCase):
                 [str(each) for each in reading.complaints],
                 ["zone:5:9: warning: 'deep' is taken as a name below sub.example.; a dot at its end says that it is not"],
             )
+
+    def test_anotherZone(self) -> None:
+        """
+        Of a file that is another zone's not all is read before that is said, nor where nearly all of it is outside; who has written it
+        hears what the zone may be called.
+        """
+        hosts = "\n".join([f"h{number} 300 A 192.0.2.1" for number in range(5000)])
+        text = f"$ORIGIN example.com.\n@ 300 SOA ns1 hostmaster 1 2 3 4 5\n@ 300 NS ns1\n{hosts}\n"
+        for apex, within in ((b"\x07example\x03org\x00", 1), (b"\x02h7\x07example\x03com\x00", 2)):
+            reading = readMaster(text.encode(), apex, path="wrong.zone")
+            fatal = [complaint for complaint in reading.complaints if complaint.fatal]
+            self.assertEqual([(complaint.line > 100, complaint.line < 110) for complaint in fatal], [(True, True)])
+            self.assertIn("the SOA is that of example.com.; reading ends here: perhaps the zone is called example.com.", fatal[0].text)
+            self.assertLessEqual(len(reading.builder.nodes), within)
+        # The SOA may belong to whatever the zone is called.
+        stray = f"@ 300 SOA ns1 hostmaster 1 2 3 4 5\n@ 300 NS ns1\n$ORIGIN example.com.\n{hosts}\n"
+        with patch("twisted_ext.zone.reading.MASTER_COMPLAINTS.default", 10):
+            reading = readMaster(stray.encode(), b"\x07example\x03org\x00", path="wrong.zone")
+        self.assertIn("this one at h1000.example.com., and none below it", reading.complaints[-1].text)
+        # One whose SOA is there has many strangers, no more.
+        own = "example.org. 300 SOA ns1.example.org. hostmaster.example.org. 1 2 3 4 5\n"
+        reading = readMaster((own + text).encode(), b"\x07example\x03org\x00", path="wrong.zone")
+        self.assertTrue(reading.sound)
+        self.assertEqual(reading.unsaid, 5002 - len(reading.complaints))
 
     def test_outside(self) -> None:
         """

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
+from twisted_ext.errors import BadRecord
+from twisted_ext.wire.tokens import badRecord
 from twisted_ext.zone.building import ImageBuilder
 
-__all__ = ["Complaint", "Line", "Reading", "Source"]
+__all__ = ["Complaint", "Line", "Reading", "Source", "plain", "unreadable"]
 
 _fixed: Final = Struct(">HHHIH").unpack_from
 
@@ -97,3 +99,15 @@ class Reading:
                 start = position + length + _BETWEEN
                 yield octets[position : position + length] + apex, rrType, ttl, octets[start : start + size]
                 position = start + size
+
+
+def plain(error: BadRecord) -> str:
+    """
+    @return: what is wrong, without the place in a text that nobody knows.
+    """
+    return error.text.removeprefix(f"column {error.column}: ")
+
+
+def unreadable(path: str, error: Exception) -> BadRecord:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return badRecord(f"{path!r} cannot be read: {why}")

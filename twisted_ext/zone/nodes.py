@@ -32,6 +32,7 @@ __all__ = [
     "isHashed",
     "isSettled",
     "gathered",
+    "hasKind",
     "decoded",
     "rendered",
     "recordsOf",
@@ -383,3 +384,19 @@ def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
 
 def _afterSOA(rrset: RRSet) -> bool:
     return rrset.rrType != _SOA
+
+
+def hasKind(octets: bytes, length: int, record: bytes) -> bool:
+    """
+    @param length: octets of the owner's labels, the same in all of them.
+
+    @return: whether there is a record of the same type among these; of signatures, one that covers the same type.
+    """
+    kind = record[length + 2 : length + 4]
+    covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""
+    position = length
+    while position < len(octets):
+        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + _BETWEEN):
+            return True
+        position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
+    return False

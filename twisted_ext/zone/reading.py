@@ -20,7 +20,7 @@ from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.building import SAYING, ImageBuilder
-from twisted_ext.zone.complaints import Complaint, Reading
+from twisted_ext.zone.complaints import Complaint, Reading, plain, unreadable
 from twisted_ext.zone.fitness import rdataFrom
 from twisted_ext.zone.limits import (
     ENTRIES_UNCLOSED,
@@ -31,6 +31,7 @@ from twisted_ext.zone.limits import (
     MASTER_OCTETS,
     RECORDS_GENERATED,
 )
+from twisted_ext.zone.nodes import hasKind
 from twisted_ext.zone.scanning import Unclosed, afterwards, entryEnd, goesOn, normalized
 from twisted_ext.zone.skimming import MOST_TTL, formsOf, gathered, skim
 
@@ -42,8 +43,8 @@ _CHUNK: Final = 1 << 18
 _head: Final = Struct(">HHHIH").pack
 _TO_APEX: Final = 0xC00C
 
-#: Octets between an owner's labels and the rdata.
-_BETWEEN: Final = 12
+#: How an SOA of the zone itself begins.
+_START: Final = b"\xc0\x0c\x00\x06"
 
 #: Types whose rdata are known for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
 _INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
@@ -94,6 +95,7 @@ class Reader:
     __slots__ = (
         "apex", "suffix", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks",
         "mixed", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
+        "_strangers", "_stranger",
     )  # fmt: skip
 
     def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
@@ -114,7 +116,9 @@ class Reader:
         self._path = ""
         self._line = 0
         self._opened: list[tuple[int, int]] = []
-        self._octets = self._generated = self._fatal = self._warnings = self._unclosed = 0
+        self._octets = self._generated = self._fatal = self._warnings = self._unclosed = self._strangers = 0
+        # The owner of the first SOA outside of the zone.
+        self._stranger = b""
         self.origin = b""
         self.setOrigin(apex)
 
@@ -177,7 +181,7 @@ class Reader:
         self.nodes[key] = before + record
         count = self.counts.get(key, 1)
         self.counts[key] = count + 1
-        if key not in self.mixed and _has(before, len(key), record):
+        if key not in self.mixed and hasKind(before, len(key), record):
             self.mixed.add(key)
 
     # -- complaints
@@ -205,7 +209,7 @@ class Reader:
         """
         before = text[: max(error.column - 1, 0)]
         place = line + before.count("\n")
-        self._complain(place, len(before) - before.rfind("\n"), _plain(error), fatal)
+        self._complain(place, len(before) - before.rfind("\n"), plain(error), fatal)
 
     # -- files
 
@@ -216,7 +220,7 @@ class Reader:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -235,7 +239,7 @@ class Reader:
             with open(descriptor, "rb", closefd=False) as file:
                 return data + file.read(status.st_size - len(data))
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
         finally:
             os.close(descriptor)
 
@@ -355,9 +359,28 @@ class Reader:
         for remark in remarks:
             self._complainOf(remark, text, number, False)
         if self.outside:
+            self._passOver(rrType, number)
             return
         labels = self.owner or b""
         self.place(labels, rrType, labels + _head(_TO_APEX, rrType, self.rrClass, seconds, len(rdata)) + rdata)
+
+    def _passOver(self, rrType: int, number: int) -> None:
+        """
+        A record lies outside of the zone. Where nearly all seem to, nobody shall wait for the last of them to hear it.
+        """
+        self._strangers += 1
+        if rrType == SOA and not self._stranger:
+            self._stranger = self.owner or b""
+        text, most = f"{self._strangers} records lie outside of {nameToText(self.apex)}", MASTER_COMPLAINTS.default
+        if self._strangers > most and self._stranger and not hasKind(self.nodes[b""], 0, _START):
+            other = nameToText(self._stranger)
+            self._complain(number, 0, f"{text}, and the SOA is that of {other}; reading ends here: perhaps the zone is called {other}")
+        elif self._strangers > 100 * most and len(self.nodes) == 1:
+            other = nameToText(self.owner or b"")
+            self._complain(number, 0, f"{text}, this one at {other}, and none below it; reading ends here: has the zone another name?")
+        else:
+            return
+        raise _Enough
 
     def _own(self, name: bytes) -> None:
         self.outside = not isBelow(name.lower(), self.apex)
@@ -397,7 +420,7 @@ class Reader:
             what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; a dot at its end says that it is not"
             tokens.remarks.append(badRecord(what, tokens.column))
         for remark in tokens.remarks:
-            self._complain(self._line, remark.column, _plain(remark), False)
+            self._complain(self._line, remark.column, plain(remark), False)
 
     def _lifetimes(self, tokens: Tokens) -> None:
         from twisted_ext.wire.rdata.times import secondsFromDuration
@@ -468,33 +491,5 @@ class Reader:
             try:
                 self._record(Tokens(text, self.origin), text, self._line)
             except BadRecord as error:
-                raise badRecord(f"{text[:80]!r}: {_plain(error)}", column) from None
+                raise badRecord(f"{text[:80]!r}: {plain(error)}", column) from None
         self.owner, self.outside = before
-
-
-def _plain(error: BadRecord) -> str:
-    """
-    @return: what is wrong, without the place in a text that nobody knows.
-    """
-    return error.text.removeprefix(f"column {error.column}: ")
-
-
-def _unreadable(path: str, error: Exception) -> BadRecord:
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return badRecord(f"{path!r} cannot be read: {why}")
-
-
-def _has(octets: bytes, length: int, record: bytes) -> bool:
-    """
-    @param length: octets of the owner's labels, the same in all of them.
-
-    @return: whether there is a record of the same type among these; of signatures, one that covers the same type.
-    """
-    kind = record[length + 2 : length + 4]
-    covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""
-    position = length
-    while position < len(octets):
-        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + _BETWEEN):
-            return True
-        position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
-    return False
