@@ -5,6 +5,7 @@ Tests of what programs on asyncio use.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar, cast
@@ -18,6 +19,7 @@ from twisted_ext.edges.codes import DNSQueryTimeoutError
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
+from twisted_ext.testing.sources import HeldSource
 
 __all__: list[str] = []
 
@@ -278,6 +280,22 @@ class WaitingTests(LoopTests):
             self.assertEqual(len(cancelled), 1)
 
         self.run_(main())
+
+    def test_closed(self) -> None:
+        """
+        Closing a loop on which somebody still waits ends what they wait for, and nobody complains of errors that nobody could see.
+        """
+        loop = asyncio.new_event_loop()
+        told: list[object] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        mine = onLoop(loop)
+        resolver = mine.keep(NamesResolver(HeldSource(), mine.reactor))
+        future = looping.asFuture(resolver.lookupAddress(_HOST), loop)
+        loop.close()
+        self.assertTrue(future.cancelled())
+        del future
+        gc.collect()
+        self.assertEqual(told, [])
 
     def test_resolver(self) -> None:
         """

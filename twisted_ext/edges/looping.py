@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted_ext.edges.addressing import Host
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
-from twisted_ext.edges.loops import onLoop
+from twisted_ext.edges.loops import OnLoop, onLoop
 from twisted_ext.edges.names import NamesResolver
 
 if TYPE_CHECKING:
@@ -83,10 +83,37 @@ def asFuture(deferred: Deferred[T], loop: AbstractEventLoop | None = None) -> Fu
 
     @param loop: L{None} for the one that runs.
     """
-    return deferred.asFuture(loop or get_running_loop())
+
+    def cancel(future: Future[T]) -> None:
+        if future.cancelled():
+            deferred.cancel()
+
+    future = _futureOf(deferred, onLoop(loop or get_running_loop()))
+    future.add_done_callback(cancel)
+    return future
 
 
-async def _outcome(deferred: Deferred[T], loop: AbstractEventLoop) -> T:
+def _futureOf(deferred: Deferred[T], mine: OnLoop) -> Future[T]:
+    future: Future[T] = mine.loop.create_future()
+
+    def succeeded(result: T) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    def failed(failure: Failure) -> None:
+        if future.done():
+            return
+        if mine.closing:
+            # Nobody looks, and asyncio would complain of that.
+            future.cancel()
+        else:
+            future.set_exception(failure.value or CancelledError())
+
+    deferred.addCallbacks(succeeded, failed)
+    return future
+
+
+async def _outcome(deferred: Deferred[T], mine: OnLoop) -> T:
     """
     Wait as L{asFuture} does, but not for what is there, and cancel at once rather than in the loop's next turn.
     """
@@ -94,19 +121,8 @@ async def _outcome(deferred: Deferred[T], loop: AbstractEventLoop) -> T:
         result: object = deferred.result
         if not isinstance(result, Failure | Deferred):
             return cast(T, result)
-    future: Future[T] = loop.create_future()
-
-    def succeeded(result: T) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def failed(failure: Failure) -> None:
-        if not future.done():
-            future.set_exception(failure.value or CancelledError())
-
-    deferred.addCallbacks(succeeded, failed)
     try:
-        return await future
+        return await _futureOf(deferred, mine)
     except CancelledError:
         deferred.cancel()
         raise
@@ -116,18 +132,18 @@ async def iterated(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """
     Go through what comes by Deferreds, such as the changes that C{watch} tells of: C{async for change in iterated(watch(...))}.
     """
-    loop = get_running_loop()
+    mine = onLoop(get_running_loop())
     try:
         while True:
             try:
-                item = await _outcome(Deferred.fromCoroutine(_next(items)), loop)
+                item = await _outcome(Deferred.fromCoroutine(_next(items)), mine)
             except StopAsyncIteration:
                 return
             yield item
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:
-            await _outcome(Deferred.fromCoroutine(_finished(close)), loop)
+            await _outcome(Deferred.fromCoroutine(_finished(close)), mine)
 
 
 async def _next(items: AsyncIterator[T]) -> T:
@@ -180,7 +196,7 @@ async def waitFor(
     else:
         asked = getResolver(resolver)
     waiting = watching.waitFor(name, rrType, predicate, timeout=timeout, resolver=asked, interval=interval)
-    return await _outcome(waiting, get_running_loop())
+    return await _outcome(waiting, onLoop(get_running_loop()))
 
 
 async def getaddrinfo(
@@ -204,12 +220,11 @@ async def getaddrinfo(
     @raise socket.gaierror: there is none, or it cannot be found out.
     @raise CallerFault: C{resolver} or C{timeout} is none.
     """
-    loop = get_running_loop()
-    mine = onLoop(loop)
+    mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
     mine.expectOurs(asked)
     return await _outcome(
-        asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout), loop
+        asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout), mine
     )
 
 
@@ -226,11 +241,10 @@ async def getnameinfo(
     @raise socket.gaierror: it has none and one is wanted, or it cannot be found out.
     @raise CallerFault: C{resolver} or C{timeout} is none.
     """
-    loop = get_running_loop()
-    mine = onLoop(loop)
+    mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
     mine.expectOurs(asked)
-    return await _outcome(asked.getnameinfo(sockaddr, flags, timeout=timeout), loop)
+    return await _outcome(asked.getnameinfo(sockaddr, flags, timeout=timeout), mine)
 
 
 def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> Callable[[], None]:
@@ -260,10 +274,10 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
         flags: int = 0,
     ) -> list[AddressInfo]:
         asked = mine.resolverOf(resolver)
-        return await _outcome(asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags), on)
+        return await _outcome(asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags), mine)
 
     async def names(sockaddr: SocketAddress, flags: int = 0) -> tuple[str, str]:
-        return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), on)
+        return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), mine)
 
     ours: dict[str, Any] = {"getaddrinfo": addresses, "getnameinfo": names}
     # What a loop has of its class is not an attribute of its own.

@@ -57,16 +57,19 @@ class OnLoop:
     """
     A reactor for one loop, and the resolvers that were asked for by their description.
 
+    @ivar loop: the loop.
     @ivar reactor: the global one where it runs on this loop, else one of our own.
+    @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
     """
 
-    __slots__ = ("reactor", "_loop", "_own", "_default", "_described", "_kept", "_close")
+    __slots__ = ("reactor", "closing", "loop", "_own", "_default", "_described", "_kept", "_close")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
         @raise CallerFault: no reactor works on such a loop.
         """
-        self._loop = loop
+        self.closing = False
+        self.loop = loop
         self._own: LoopReactor | None = None
         self._default: NamesResolver | None = None
         self._described: dict[str, NamesResolver] = {}
@@ -138,11 +141,12 @@ class OnLoop:
         """
         Close the loop, and before that what it has of ours. This stands in place of the loop's own C{close}.
         """
-        if not self._loop.is_running() and not self._loop.is_closed():
+        if not self.loop.is_running() and not self.loop.is_closed():
             self._leave()
         self._close()
 
     def _leave(self) -> None:
+        self.closing = True
         made = [*self._described.values(), *self._kept]
         for resolver in made if self._default is None else [self._default, *made]:
             if not resolver.closed:
@@ -150,7 +154,7 @@ class OnLoop:
         if self._own is not None:
             self._own.shut()
         for name in (_PLACE, "close"):
-            delattr(self._loop, name)
+            delattr(self.loop, name)
 
 
 def onLoop(loop: AbstractEventLoop) -> OnLoop:
