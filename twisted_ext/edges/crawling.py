@@ -1,5 +1,5 @@
 """
-Scrapy on this resolver, by one line of its settings:
+Scrapy on this resolver, by one line of its settings::
 
     TWISTED_DNS_RESOLVER = "twisted_ext.edges.crawling.CrawlerResolver"
 

@@ -1,5 +1,5 @@
 """
-Synapse on this resolver, by a module of its configuration:
+Synapse on this resolver, by a module of its configuration::
 
     modules:
       - module: twisted_ext.edges.federating.FederationResolver

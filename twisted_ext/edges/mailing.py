@@ -1,5 +1,5 @@
 """
-Twisted's mail delivery on this resolver:
+Twisted's mail delivery on this resolver::
 
     MXCalculator(resolver=MailResolver())
 
