@@ -32,7 +32,7 @@ PAGES: Final = {
 _IPV6: Final = ("crawling", "install")
 
 #: Listings that need other people's programs, which are not to be had for every Python.
-_PROGRAMS: Final = {"xmpp_aioxmpp": "aioxmpp", "xmpp_threadless": "aioxmpp"}
+_PROGRAMS: Final = {"asyncio_pages": "aiohttp", "xmpp_aioxmpp": "aioxmpp", "xmpp_threadless": "aioxmpp"}
 
 
 @pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
