@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from importlib import import_module
 from random import Random
+from traceback import format_exception
 from typing import Final, Protocol, cast
 
 from twisted_ext.client import resolverFromString
@@ -138,13 +139,17 @@ def _plain(value: object) -> object:
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-async def _said(asked: Awaitable[object]) -> object:
+async def _said(asked: Awaitable[object], told: bool = False) -> object:
     """
+    @param told: for people.
+
     @return: what came of it, or the name of the exception's class.
     """
     try:
         return _plain(await asked)
     except Exception as raised:
+        if told:
+            return "".join(format_exception(raised))
         return f"{type(raised).__name__}{' is a ValueError' if isinstance(raised, ValueError) else ''}"
 
 
@@ -227,7 +232,7 @@ async def _connected(way: str, server: int, chat: int) -> dict[str, object]:
             jid = _aioxmpp.JID.fromstr(f"somebody@connect.{DOMAIN}")
             metadata = _aioxmpp.make_security_layer("secret", no_verify=True)
             threads = threading.active_count()
-            came = await _said(_node.connect_xmlstream(jid, metadata, negotiation_timeout=_UNHURRIED))
+            came = await _said(_node.connect_xmlstream(jid, metadata, negotiation_timeout=_UNHURRIED), True)
             return {"came": came, "threads": threading.active_count() - threads, "heard": heard}
     finally:
         undo()
