@@ -28,6 +28,9 @@ __all__ = ["Call", "addressCall", "nameCall"]
 #: A host, a service, and family, kind, protocol and flags.
 Call = tuple["str | bytes | None", Port, int, int, int, int]
 
+#: Seconds; as long as the C library waits with the files of this machine, so that neither gives up before the other on a busy one.
+_PATIENCE: Final = 30.0
+
 _SERVED: Final = sorted({name for name, rrType in RECORDS if not name.endswith(".arpa")})
 _FILED: Final = tuple(
     (
@@ -174,7 +177,7 @@ async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) ->
         host, port, family, kind, protocol, flags = call
         theirs = _theirs(lambda: socket.getaddrinfo(host, port, family, kind, protocol, flags))  # noqa: B023
         try:
-            ours: object = await resolver.getaddrinfo(host, port, family=family, type=kind, proto=protocol, flags=flags)
+            ours: object = await resolver.getaddrinfo(host, port, family=family, type=kind, proto=protocol, flags=flags, timeout=_PATIENCE)
         except Exception as error:
             ours = error
         _compare("getaddrinfo", call, ours, _deduplicated(theirs), counts)
@@ -182,18 +185,19 @@ async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) ->
         sockaddr, flags = nameCall(rng)
         theirs = _theirs(lambda: socket.getnameinfo(sockaddr, flags))  # noqa: B023
         try:
-            ours = await resolver.getnameinfo(sockaddr, flags)
+            ours = await resolver.getnameinfo(sockaddr, flags, timeout=_PATIENCE)
         except Exception as error:
             ours = error
         _compare("getnameinfo", (sockaddr, flags), ours, theirs, counts)
     _say({"calls": calls, "names": names, "reasons": counts})
 
 
-#: Codes of the C library of Linux: no such name, not known, failed, no address.
+#: Codes of the C library of Linux: no such name, not known, failed, no address, no text in this locale.
 _NONAME: Final = -2
 _AGAIN: Final = -3
 _FAIL: Final = -4
 _NODATA: Final = -5
+_ENCODE: Final = -105
 
 
 def _reason(call: tuple[object, ...], ours: object, theirs: object) -> str:
@@ -207,6 +211,8 @@ def _reason(call: tuple[object, ...], ours: object, theirs: object) -> str:
         return "what nobody knows"
     if their == _NONAME and not mine and isinstance(host, str) and host.endswith(".") and host[:-1].lower() in _FILED_LOWER:
         return "final dots"
+    if their == _ENCODE and isinstance(host, bytes) and not host.isascii():
+        return "other scripts in bytes"
     if isinstance(host, tuple) and str(host[0]).startswith("::ffff:10.20.30."):
         return "mapped addresses in files"
     return ""

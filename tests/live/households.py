@@ -84,7 +84,7 @@ fe80::1%lo      scoped.test
 
 FILES: Final[dict[str, str]] = {
     "hosts": _HOSTS,
-    "resolv.conf": "nameserver 127.0.0.1\nsearch one.test two.test\noptions attempts:1 timeout:2\n",
+    "resolv.conf": "nameserver 127.0.0.1\nsearch one.test two.test\noptions attempts:3 timeout:10\n",
     "nsswitch.conf": "hosts: files dns\nservices: files\nnetworks: files\nprotocols: files\n",
     "host.conf": "multi on\n",
     "gai.conf": _TABLE,
@@ -97,11 +97,11 @@ _IPV6: Final = ("2001:db8:1::7/64", "fd00:1::7/64")
 #: Kinds of machines: what addresses they have besides those of the loopback interface, and what files say otherwise.
 VARIANTS: Final[dict[str, tuple[tuple[str, ...], dict[str, str]]]] = {
     "both": (_IPV4 + _IPV6, {}),
-    "alone": ((), {"resolv.conf": "nameserver 127.0.0.1\noptions attempts:1 timeout:2\n"}),
+    "alone": ((), {"resolv.conf": "nameserver 127.0.0.1\noptions attempts:3 timeout:10\n"}),
     "old": (
         _IPV4,
         {
-            "resolv.conf": "nameserver 127.0.0.1\nsearch one.test two.test\noptions ndots:2 attempts:1 timeout:2\n",
+            "resolv.conf": "nameserver 127.0.0.1\nsearch one.test two.test\noptions ndots:2 attempts:3 timeout:10\n",
             "gai.conf": "precedence ::ffff:0:0/96  100\n",
         },
     ),

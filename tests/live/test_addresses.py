@@ -21,7 +21,7 @@ from tests.tour.machine import usable
 CALLS: Final = {"both": (2000, 800), "alone": (1000, 400), "old": (1000, 400), "new": (1000, 400)}
 
 #: Differences that have to be. Each has its reason in docs/howto/addresses.rst.
-REASONS: Final = {"what nobody knows", "final dots", "mapped addresses in files"}
+REASONS: Final = {"what nobody knows", "final dots", "mapped addresses in files", "other scripts in bytes"}
 
 #: Reproducible, and another one than what it was written with.
 SEED: Final = 20261120

@@ -124,13 +124,19 @@ class Addressing:
                 self._hints.clear()
                 self._lists.clear()
                 self._hosts = None
+            garbled = False
             if flags & _IDN and isinstance(host, bytes) and not host.isascii():
-                host = _decoded(host)
+                try:
+                    host = host.decode("utf-8")
+                except UnicodeDecodeError:
+                    garbled = True
             name = None if host is None else self._names.get(host) or self._learnName(host)
             key = (port, port.__class__, family, type, proto, flags, name is None or name.text == b"*")
             hints = self._hints.get(key) or self._learnHints(key, port, family, type, proto, flags)
             if hints.fault is not None:
                 raise socket.gaierror(*hints.fault)
+            if garbled:
+                raise socket.gaierror(_UNENCODABLE, "Parameter string not correctly encoded")
             if name is None or name.literal or flags & _NUMERIC_HOST:
                 rows = hints.numeric(None if name is None else name.text)
                 if rows is not None or name is None:
@@ -236,9 +242,9 @@ class Addressing:
         inFile = first is not None and first[2] is not None and _origin(first[2]) == "hosts"
         if not name.plain and not inFile:
             raise addressError(socket.EAI_NONAME)
-        if hints.choosy and len(theirs) > 1:
-            theirs = tuple([each for each in theirs if not each.startswith(_MAPPED)])
         if hints.mapped:
+            if not hints.all and len(theirs) > 1:
+                theirs = tuple([each for each in theirs if not each.startswith(_MAPPED)])
             addresses = [*theirs, *[_MAPPED + each for each in ours if hints.all or not theirs]]
         else:
             addresses = [*ours, *theirs]
@@ -367,16 +373,6 @@ def _isSimple(host: str) -> bool:
     @return: whether it has nothing that the codec for names would look at.
     """
     return host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
-
-
-def _decoded(host: bytes) -> str:
-    """
-    @return: the text that stands for a name in another script.
-    """
-    try:
-        return host.decode("utf-8")
-    except UnicodeDecodeError:
-        raise socket.gaierror(_UNENCODABLE, "Parameter string not correctly encoded") from None
 
 
 def _rows(addresses: Sequence[bytes], hints: Hints, text: str) -> list[AddressInfo]:

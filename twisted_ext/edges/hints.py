@@ -63,7 +63,6 @@ class Hints:
     @ivar single: whether a host's addresses of the other family are of no interest.
     @ivar mapped: whether IPv4 addresses are given as IPv6.
     @ivar all: also where there are IPv6 addresses.
-    @ivar choosy: whether those that are written as IPv6 are left out where there are others.
     @ivar canonical: whether the name is wanted as well.
     """
 
@@ -77,7 +76,6 @@ class Hints:
         "single",
         "mapped",
         "all",
-        "choosy",
         "canonical",
         "flags",
         "_given",
@@ -92,7 +90,6 @@ class Hints:
         self.canonical = bool(flags & socket.AI_CANONNAME)
         self.mapped = family == _IPV6 and bool(flags & _V4MAPPED)
         self.all = bool(flags & _ALL)
-        self.choosy = bool(flags & _V4MAPPED) and not self.all
         self.ipv4 = family != _IPV6 or self.mapped
         self.ipv6 = family != _IPV4
         self.simple = self.single = False
