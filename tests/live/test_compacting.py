@@ -63,6 +63,9 @@ async def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again = Journal(path, APEX)
     assert textsOf(again.replayed(Version(Image.open(image)))) == textsOf(zone.current)
     assert textsOf(again.replayed(Version(Image.open(str(tmp_path / "next"))))) == textsOf(zone.current)
+    grown = await compacting.grown(Version(Image.open(image)), again, str(tmp_path / "grown"), lambda: zone.current)
+    assert (grown.image.path, grown.image.serial) == (str(tmp_path / "grown"), zone.current.serial)
+    assert textsOf(grown) == textsOf(zone.current)
     again.close()
 
 

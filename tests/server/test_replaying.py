@@ -70,7 +70,8 @@ class ReplayingTests(SynchronousTestCase):
             place = self.zones.at(apex)
             return place.served() if place is not None and place.state == SERVING else None
 
-        self.updating = Updating(self.clock, find, SlowDisk(), folder=f"{self.folder}/journals", today=lambda: TODAY)
+        self.disk = SlowDisk()
+        self.updating = Updating(self.clock, find, self.disk, folder=f"{self.folder}/journals", today=lambda: TODAY)
         self.updating.adopt([ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})], [KEY.name])
         self.addCleanup(lambda: self.successResultOf(self.updating.close()))
         self.replaying = Replaying(self.clock)
@@ -134,6 +135,44 @@ class ReplayingTests(SynchronousTestCase):
             self.place()
         self.assertEqual(self.turns(), 0)
         self.assertEqual(textsOf(self.current), self.wanted)
+
+    def test_aside(self) -> None:
+        """
+        Where so much has changed that the zone needs a new image, a thread makes it, and others are served; a zone that goes meanwhile is
+        gone, and one that cannot be made is told of.
+        """
+        with patch("twisted_ext.zone.overlays.OVERLAY_NODES.most", 100):
+            self.place()
+            turns = self.turns()
+            self.assertEqual((len(self.disk.waiting), self.put), (1, []))
+            fault = self.assertRaises(ServerFailed, self.zones.version, APEX)
+            self.assertEqual(fault.ede, ((14, "the zone is being loaded"),))
+            self.placing.remove(APEX)
+            self.disk.turn()
+            self.assertEqual((self.put, self.turns()), ([], 0))
+            self.successResultOf(self.updating.close())
+            self.begin()
+            self.place()
+            self.assertEqual(self.turns(), turns)
+            with patch("twisted_ext.zone.journal.Journal.since", lambda *_: [][1]):
+                self.disk.turn()
+            self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+            place = self.zones.at(APEX)
+            assert place is not None
+            self.assertEqual((place.state, place.said), (FAILED, "list index out of range"))
+            self.successResultOf(self.updating.close())
+            self.begin()
+            self.place()
+            self.turns()
+            self.disk.turn()
+            self.assertEqual(self.put, [10])
+            self.assertEqual(textsOf(self.current), self.wanted)
+            with patch("twisted_ext.server.updating._LONG", 2**30):
+                self.successResultOf(self.updating.close())
+                self.begin()
+                self.placing.remove(APEX)
+                self.place()
+            self.assertEqual(textsOf(self.current), self.wanted)
 
     def test_portions(self) -> None:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +16,7 @@ from twisted_ext.errors import StorageFault
 from twisted_ext.server.changing import Elsewhere
 from twisted_ext.server.children import runModule
 from twisted_ext.zone.images import Image
-from twisted_ext.zone.journal import fingerprintOf, originOf
+from twisted_ext.zone.journal import Journal, fingerprintOf, originOf
 from twisted_ext.zone.versions import Version
 
 __all__ = ["Compacting"]
@@ -48,11 +48,31 @@ class Compacting:
         @return: fires with the image; fails where there will be none. Cancelling ends the process.
         """
         image = version.image
-        if image.nodes < self._small or not image.path or not os.path.exists(image.path):
+        if not self._isForProcess(image):
             work: Callable[[], object] = lambda: version.compacted(target, fingerprintOf(originOf(image)))  # noqa: E731
             return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
-        words = [image.path, journal, str(version.serial), target]
-        built = runModule(self._reactor, _MODULE, words).addErrback(_unbuilt)
+        return self._built(image.path, journal, version.serial, target)
+
+    def grown(self, version: Version, journal: Journal, target: str, work: Callable[[], Version]) -> Deferred[Version]:
+        """
+        Take a version to where its journal ends, which is so far that it takes a new image.
+
+        @param target: the file to be written, where a process does it.
+        @param work: does it here.
+
+        @return: fires with that version; fails where there will be none. Cancelling ends the process.
+        """
+        image, newest = version.image, journal.newest
+        if newest is None or not self._isForProcess(image):
+            return self._elsewhere(work).addCallback(lambda came: cast("Version", came))
+        return self._built(image.path, journal.path, newest, target).addCallback(Version)
+
+    def _isForProcess(self, image: Image) -> bool:
+        # It would read what stands first in a file that has several.
+        return image.nodes >= self._small and not image.start and bool(image.path) and os.path.exists(image.path)
+
+    def _built(self, image: str, journal: str, serial: int, target: str) -> Deferred[Image]:
+        built = runModule(self._reactor, _MODULE, [image, journal, str(serial), target]).addErrback(_unbuilt)
         return built.addCallback(lambda _: Image.open(target, checked=False))
 
 

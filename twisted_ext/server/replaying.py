@@ -16,31 +16,52 @@ from twisted_ext.errors import BadImage, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.wire.names import ROOT, nameToText
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.python.failure import Failure
 
     from twisted_ext.zone.journal import Journal
     from twisted_ext.zone.versions import Version
 
-__all__ = ["Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
+__all__ = ["Aside", "Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
 
 #: Characters of a file's name before what is put behind it.
 _MOST_NAME: Final = 200
 
-#: Leads to a version, in steps between which others may have their turn.
-Steps = Generator[None, None, "Version"]
-
 _log: Final = Logger()
+
+
+class Aside:
+    """
+    A step that takes seconds.
+
+    @ivar now: does it, and gives the version it leads to.
+    @ivar later: has it done where it holds nobody up. Cancelling what it gives ends it.
+    """
+
+    __slots__ = ("now", "later")
+
+    def __init__(self, now: Callable[[], Version], later: Callable[[], Deferred[Version]]) -> None:
+        self.now = now
+        self.later = later
+
+
+#: Leads to a version, in steps between which others may have their turn. Whoever does them sends what comes of a step that is to be done
+#: aside.
+Steps = Generator["Aside | None", "Version | None", "Version"]
 
 
 def finished(steps: Steps) -> Version:
     """
     @return: where steps lead to, all of them done at once.
     """
+    came: Version | None = None
     while True:
         try:
-            next(steps)
+            aside = steps.send(came)
         except StopIteration as end:
             return cast("Version", end.value)
+        came = None if aside is None else aside.now()
 
 
 def compacted(path: str, version: Version, origin: bytes) -> Version:
@@ -88,9 +109,11 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
     return journal
 
 
-def replaying(journal: Journal, version: Version) -> Steps:
+def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], Version]], Deferred[Version]]) -> Steps:
     """
     Take a version to where its journal ends, however far that is.
+
+    @param grow: has a new image made of both, where so much has changed that this is due: by what it is given, or in another way.
 
     @raise StorageFault: see L{Journal.replayed}.
     """
@@ -100,7 +123,10 @@ def replaying(journal: Journal, version: Version) -> Steps:
         # The image that had most of it is gone.
         from twisted_ext.zone.compacting import brought
 
-        return brought(version, journal.since(version.serial) or ())
+        now: Callable[[], Version] = lambda: brought(version, journal.since(version.serial) or ())  # noqa: E731
+        came = yield Aside(now, lambda: grow(now))
+        assert came is not None
+        return came
 
 
 def journalName(apex: bytes) -> str:
@@ -118,7 +144,7 @@ class Replaying:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._going: dict[bytes, tuple[Steps, IDelayedCall]] = {}
+        self._going: dict[bytes, tuple[Steps, IDelayedCall | Deferred[Version]]] = {}
 
     def __contains__(self, apex: bytes) -> bool:
         return apex in self._going
@@ -133,10 +159,17 @@ class Replaying:
         self.cancel(apex)
         self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
 
-    def _step(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
+    def _step(
+        self,
+        apex: bytes,
+        steps: Steps,
+        done: Callable[[Version], object],
+        failed: Callable[[str], object],
+        came: Version | None = None,
+    ) -> None:
         del self._going[apex]
         try:
-            next(steps)
+            aside = steps.send(came)
         except StopIteration as end:
             version = cast("Version", end.value)
         except (DNSFault, OSError) as fault:
@@ -147,12 +180,28 @@ class Replaying:
             failed(repr(error))
             return
         else:
-            self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+            if aside is None:
+                self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+            else:
+                waiting = aside.later()
+                self._going[apex] = steps, waiting
+                waiting.addCallback(lambda version: self._step(apex, steps, done, failed, version))
+                waiting.addErrback(self._nothing, apex, steps, failed)
             return
         try:
             done(version)
         except (DNSFault, OSError) as fault:
             failed(str(fault))
+
+    def _nothing(self, failure: Failure, apex: bytes, steps: Steps, failed: Callable[[str], object]) -> None:
+        if self._going.get(apex, (None,))[0] is not steps:
+            # Nobody wants it any more.
+            return
+        del self._going[apex]
+        steps.close()
+        if not isinstance(failure.value, DNSFault | OSError):
+            _log.failure("{zone} cannot be taken to where its journal ends", failure, zone=nameToText(apex))
+        failed(str(failure.value))
 
     def cancel(self, apex: bytes) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
@@ -75,6 +75,7 @@ class Updating:
         changed: Callable[[Version], object] = lambda version: None,
         folder: str = "",
         compact: Callable[[Version, str, str], Deferred[Image]] | None = None,
+        grow: Callable[[Version, Journal, str, Callable[[], Version]], Deferred[Version]] | None = None,
         today: Callable[[], float] | None = None,
     ) -> None:
         """
@@ -84,6 +85,7 @@ class Updating:
         @param changed: called whenever another version of a zone is in force.
         @param folder: where journals are, for L{adopt}.
         @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.compacting}.
+        @param grow: takes a version to where its journal ends, with a new image; see there. By default a thread does.
         @param today: gives seconds since 1970.
         """
         from time import time
@@ -97,6 +99,7 @@ class Updating:
         self._changed = changed
         self._folder = folder
         self._compact = compact
+        self._grow = grow
         self._today = today or time
         self._wards: dict[bytes, Ward] = {}
 
@@ -126,6 +129,7 @@ class Updating:
             return place.served() if place is not None and place.state == SERVING else None
 
         elsewhere = threadsOf(reactor)
+        compacting = Compacting(reactor, elsewhere)
         return cls(
             reactor,
             find,
@@ -133,7 +137,8 @@ class Updating:
             exists=lambda apex: zones.at(apex) is not None,
             changed=changed,
             folder=folder,
-            compact=Compacting(reactor, elsewhere),
+            compact=compacting,
+            grow=compacting.grown,
             today=today,
         )
 
@@ -285,7 +290,7 @@ class Updating:
             return zone.current
         base = compacted(self._imagePath(ward), version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
-            return (yield from replaying(journal, base))
+            return (yield from replaying(journal, base, lambda work: self._grown(ward, journal, base, work)))
         if not isNewer(version.serial, newest):
             text = (
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
@@ -302,6 +307,15 @@ class Updating:
         with suppress(OSError):
             os.unlink(self._imagePath(ward))
         return version
+
+    def _grown(self, ward: Ward, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
+        """
+        Have a new image made of an older one and a journal.
+        """
+        grow = self._grow
+        if grow is not None:
+            return grow(base, journal, self._imagePath(ward), work)
+        return self._elsewhere(work).addCallback(lambda version: cast("Version", version))
 
     def _clear(self, ward: Ward, version: Version, origin: bytes) -> None:
         """

@@ -152,13 +152,14 @@ class Image:
     @ivar records: how many records there are.
     @ivar fingerprint: what its maker said of the sources.
     @ivar path: the file it is mapped from, or C{""}.
+    @ivar start: where in it the image begins.
     """
 
     __slots__ = (
         "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes",
         "_buffer", "_words", "_mask", "_salt", "_summed", "_octets",
         "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
-        "_heavy",
+        "_heavy", "start",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes | mmap, start: int = 0, words: memoryview | None = None) -> None:
@@ -195,6 +196,7 @@ class Image:
         self.nodes: int = nodes
         self.records: int = records
         self.path = ""
+        self.start = start
         self.signed: int = chain
         self.hashes: int = hashed
         self._buffer = buffer
