@@ -35,6 +35,7 @@ _VARYING: Final = (
     (re.compile(r" +\d+\.\d ms"), " 0.0 ms"),
     (re.compile(r"(age|left|wait|seconds)=\d+\.\d+"), r"\1=0.0"),
     (re.compile(r";; WHEN: .*"), ";; WHEN: now"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"), "2026-11-20T15:00:00+00:00"),
     (re.compile(r"id: \d+"), "id: 1"),
     (re.compile(r"Query time: \d+ msec"), "Query time: 0 msec"),
 )

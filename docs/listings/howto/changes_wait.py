@@ -1,0 +1,24 @@
+"""
+Wait until a name has an address, but not for ever.
+
+    python changes_wait.py www.example.com 192.0.2.80 [RESOLVER ...]
+"""
+
+import sys
+
+from twisted.internet import defer, task
+
+from twisted_ext import client
+from twisted_ext.edges.codes import DNSQueryTimeoutError
+
+
+async def main(reactor, name, address, *servers):
+    try:
+        await client.waitFor(name, "A", lambda texts: address in texts, timeout=5, resolver=servers or None)
+    except DNSQueryTimeoutError as error:
+        print("not yet:", error)
+    else:
+        print("there")
+
+
+task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
