@@ -177,6 +177,14 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: txdns watch" in capsys.readouterr().out
 
 
+def test_everyServersInterval() -> None:
+    """
+    Servers that have the zone are asked often, as they know at once; others when the TTL has ended.
+    """
+    words = ["www.example.com"], ["www.example.com", "--every-server"], ["www.example.com", "--every-server", "--interval", "2"]
+    assert [parseWatch(list(each)).interval for each in words] == [None, 5, 2]
+
+
 def test_done() -> None:
     """
     Several values have to be there together; others beside them do no harm.

@@ -32,7 +32,7 @@ ends it.
   txdns watch www.example.com                          addresses, as programs here get them
   txdns watch example.com MX @192.0.2.53               as this server has them
   txdns watch www.example.com --until 192.0.2.81 --timeout 600 && ./next-step
-  txdns watch www.example.com --until 192.0.2.81 --every-server --interval 5
+  txdns watch www.example.com --until 192.0.2.81 --every-server
   txdns watch _acme-challenge.example.com TXT --until gfj9Xq @192.0.2.1 @192.0.2.2
   txdns watch new.example.com --until-any              until it exists and has an address
 
@@ -42,7 +42,8 @@ ends it.
   --timeout SECONDS  end after this time in any case
   --interval SECONDS look so often, whatever the TTL is; to be used with a server that has the
                      zone: what is behind a cache will not change before its time
-  --every-server     ask each name server of the zone by itself; all have to say it
+  --every-server     ask each name server of the zone by itself, every 5 seconds where nothing
+                     else is said; all have to say what is waited for
   --json             one JSON object a line: time, name, type, outcome (data, nodata, nxdomain
                      or unknown), data, ttl, before, and server, error where there are such
 

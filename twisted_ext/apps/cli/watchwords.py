@@ -109,6 +109,9 @@ def _addTarget(wishes: WatchWishes, word: str) -> None:
 
 def _check(wishes: WatchWishes) -> None:
     wishes.rrType = wishes.rrType or A
+    if wishes.every and wishes.interval is None:
+        # Servers that have the zone know at once, whatever the TTL is.
+        wishes.interval = WATCH_SECONDS.default
     if bool(wishes.until) + wishes.untilAny + wishes.untilNone > 1:
         raise Ending(USAGE, "--until, --until-any and --until-none wait for different things; write one of them")
     if wishes.every and len(wishes.targets) > 1:
