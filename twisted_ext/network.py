@@ -1,6 +1,6 @@
 """
 The functions of aioxmpp's module of this name as Deferreds: look-ups that are tried again with something changed each time, and XMPP
-servers found by them. As coroutines for asyncio they are in L{twisted_ext.edges.network}, under aioxmpp's own names.
+servers found by them. As coroutines for asyncio they are in L{twisted_ext.edges.network}, under aioxmpp's own names::
 
     from twisted_ext import network
 

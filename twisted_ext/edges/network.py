@@ -1,6 +1,6 @@
 """
 The functions of C{aioxmpp.network}, under the same names and with the same parameters, for programs on asyncio: names of XMPP servers are
-looked up by a resolver of ours on the loop itself, without a thread.
+looked up by a resolver of ours on the loop itself, without a thread::
 
     from twisted_ext.edges import network
 
