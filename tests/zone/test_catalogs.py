@@ -14,8 +14,9 @@ from tests.zone.plain import versionOf
 from twisted_ext.errors import BadZone, CallerFault
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogSets, catalogVersion, uniqueLabel
+from twisted_ext.zone.catalogs import Catalog, Member, catalogSets, catalogVersion, uniqueLabel
 from twisted_ext.zone.checking import check
+from twisted_ext.zone.following import Catalogs, Step
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
@@ -294,6 +295,44 @@ class FollowingTests(SynchronousTestCase):
         follow(listing(ONE, member("a.", "l", coo=TWO)))
         self.assertEqual(follow(listing(TWO, member("a.", "l", coo=ONE))), [])
         self.assertEqual(follow(listing(ONE, member("a.", "l", coo=TWO))), [])
+
+    def test_following(self) -> None:
+        """
+        A catalog of many zones is gone over to in many short steps. One that is left in the middle of that leaves nothing behind, whatever
+        was done of it.
+        """
+        first = listing(ONE, *[member(f"a{number}.", f"a{number}") for number in range(2000)])
+        second = listing(ONE, *[member(f"b{number}.", f"b{number}") for number in range(2000)])
+        whole = len(list(self.catalogs.following(first)))
+        self.assertGreaterEqual(whole, 4)
+        for until in range(1, whole * 2 + 1):
+            catalogs = Catalogs()
+            served: set[bytes] = set()
+
+            def do(steps: list[Step], served: set[bytes] = served) -> None:
+                for step in steps:
+                    (served.discard if step.kind == "remove" else served.add)(step.member.apex)
+
+            do(catalogs.follow(first))
+            going = catalogs.following(second)
+            left: list[Step] | None = None
+            rest: list[Step] = []
+            for count in range(whole * 2 + 2):
+                if count == until:
+                    left = catalogs.leave(ONE)
+                try:
+                    next(going)
+                except StopIteration as end:
+                    rest = end.value
+                    break
+            if left is None:
+                do(rest)
+                self.assertEqual(len(served), 2000)
+                rest, left = [], catalogs.leave(ONE)
+            # What was found before it was left comes to be done after that, when the catalog has none of it any more.
+            do(left)
+            do([step for step in rest if step.kind == "remove" or catalogs.ownerOf(step.member.apex) is not None])
+            self.assertEqual((served, len(catalogs)), (set(), 0), until)
 
     def test_members(self) -> None:
         """

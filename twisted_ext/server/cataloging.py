@@ -1,13 +1,13 @@
 """
 Catalogs of zones in a server (RFC 9432): those that it follows, whose zones it fetches, and those that it makes for others.
 
-What is to be done is decided by L{twisted_ext.zone.catalogs}; zones of catalogs become settings like those of a file, and what is done
+What is to be done is decided by L{twisted_ext.zone.following}; zones of catalogs become settings like those of a file, and what is done
 with these is done elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -16,7 +16,8 @@ from twisted_ext.errors import BadDescription, BadName, BadZone
 from twisted_ext.server.remembering import Remembered
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.zone.catalogs import Catalog, Catalogs, Member, Step, catalogVersion, uniqueLabel
+from twisted_ext.zone.catalogs import Catalog, Member, catalogVersion, uniqueLabel
+from twisted_ext.zone.following import Catalogs, Step
 
 if TYPE_CHECKING:
     from twisted_ext.server.kinds import Value
@@ -26,6 +27,9 @@ __all__ = ["Cataloging"]
 
 #: What the zones of a catalog are told as the catalog itself is.
 _SHARED: Final = ("allow-transfer", "one-answer", "notify", "allow-notify", "zonemd")
+
+#: Zones that are looked at in one step: a millisecond.
+_STEP: Final = 500
 
 _log: Final = Logger()
 
@@ -137,41 +141,54 @@ class Cataloging:
         self.broken[apex] = str(wrong)
         _log.error("{wrong}; what it said before stays", wrong=wrong)
 
-    def follow(self, catalog: Catalog) -> tuple[list[Step], list[str]]:
+    def following(self, catalog: Catalog) -> Generator[None, None, tuple[list[Step], list[str]]]:
         """
-        Go over to another version of a catalog.
+        Go over to another version of a catalog, in short steps.
 
         @return: what is to be done with zones; and what is to be written with L{write}, by whoever may wait for a disk.
         """
         if catalog.apex not in self._followed:
             return [], []
         self.broken.pop(catalog.apex, None)
-        steps = self.catalogs.follow(catalog)
-        steps += self._outdated(catalog, steps)
-        for apex, waiting in self.catalogs.clashes.items():
+        steps = yield from self.catalogs.following(catalog)
+        if catalog.apex in self._followed:
+            steps += yield from self._outdated(catalog, steps)
+        for apex, waiting in list(self.catalogs.clashes.items()):
             if catalog.apex in waiting:
                 why = waiting[catalog.apex]
                 _log.warn("{zone} of catalog {catalog}: {why}", zone=nameToText(apex), catalog=nameToText(catalog.apex), why=why)
-        return steps, self._noted(steps)
+        lines: list[str] = []
+        for begin in range(0, len(steps), _STEP):
+            lines += self._noted(steps[begin : begin + _STEP])
+            yield
+        return steps, lines
 
     def write(self, lines: list[str]) -> None:
         """
-        Remember what L{follow} gave.
+        Remember what L{following} gave.
         """
         self._remembered.write(lines)
 
-    def _outdated(self, catalog: Catalog, steps: list[Step]) -> list[Step]:
+    def _outdated(self, catalog: Catalog, steps: list[Step]) -> Generator[None, None, list[Step]]:
         """
         @return: zones that an earlier process kept and that are not to be found again: those that the catalog does not list any more, and
             those that come anew under another label.
         """
-        for step in steps:
+        gone: set[bytes] = set()
+        for count, step in enumerate(steps):
+            if not count % _STEP:
+                yield
             known = self._remembered.get(step.member.apex)
             if step.kind == "add" and known is not None and known[1] != step.member.label:
                 step.kind = "reset"
-        left = [apex for apex in self._remembered.of(catalog.apex) if apex not in self._said and self.catalogs.ownerOf(apex) is None]
-        gone = {step.member.apex for step in steps}
-        return [Step("remove", catalog.apex, Member(apex, b"")) for apex in left if apex not in gone]
+            gone.add(step.member.apex)
+        found: list[Step] = []
+        for count, apex in enumerate(self._remembered.of(catalog.apex)):
+            if not count % _STEP:
+                yield
+            if apex not in gone and apex not in self._said and self.catalogs.ownerOf(apex) is None:
+                found.append(Step("remove", catalog.apex, Member(apex, b"")))
+        return found
 
     def _noted(self, steps: Iterable[Step]) -> list[str]:
         return self._remembered.note(

@@ -5,7 +5,7 @@ A server's zones among other servers: who may have them, who is told of their ch
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from time import time
@@ -31,7 +31,8 @@ from twisted_ext.server.transferring import Offer, Transferring
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.catalogs import Catalog, Step
+from twisted_ext.zone.catalogs import Catalog
+from twisted_ext.zone.following import Step
 from twisted_ext.zone.histories import Compared
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
@@ -48,6 +49,9 @@ _NOBODY: Final = Grants()
 
 #: Zones of catalogs that have come or gone since it was last told that those which are there stay.
 _MANY: Final = 1000
+
+#: Zones that are noted in one step: a millisecond.
+_STEP: Final = 500
 
 _log: Final = Logger()
 
@@ -214,14 +218,20 @@ class Replication:
         """
         Have those zones that there are, and forget all about those that a catalog has taken away.
         """
-        for step in steps:
+        for _ in self._pend(steps):
+            pass
+        if self._turn is None:
+            self._settleSome()
+
+    def _pend(self, steps: list[Step]) -> Iterator[None]:
+        for count, step in enumerate(steps):
+            if not count % _STEP:
+                yield
             apex = step.member.apex
             before = self._pending.get(apex)
             # It is looked at anew when its turn comes; what is to be forgotten of it stays to be.
             reset, gone = step.kind == "reset", step.kind in ("remove", "reset")
             self._pending[apex] = (step, (reset, gone) if before is None else (reset or before[1][0], gone or before[1][1]))
-        if self._turn is None:
-            self._settleSome()
 
     def _settleSome(self) -> None:
         self._turn = None
@@ -318,14 +328,34 @@ class Replication:
                 except BadZone as wrong:
                     self.cataloging.breaks(apex, wrong)
                 else:
-                    steps, lines = self.cataloging.follow(catalog)
+                    found: list[tuple[list[Step], list[str]]] = []
+                    await self._pacing(self._found(catalog, found))
+                    steps, lines = found[0]
                     await inThread(reactor, partial(self.cataloging.write, lines))
                     if not self._stopped:
-                        self._settle(steps)
+                        await self._pacing(self._pend(steps))
+                        self._settle([])
                 if self._versions[apex] is version:
                     return
+        except CancelledError:
+            # The server is about to end.
+            return
         finally:
             del self._versions[apex]
+
+    def _found(self, catalog: Catalog, found: list[tuple[list[Step], list[str]]]) -> Iterator[None]:
+        found.append((yield from self.cataloging.following(catalog)))
+
+    async def _pacing(self, steps: Iterator[None]) -> None:
+        """
+        Do what takes long in short turns, until this ends.
+        """
+        done = paced(self._reactor, steps)
+        self._comparing.add(done)
+        try:
+            await done
+        finally:
+            self._comparing.discard(done)
 
     def _produce(self) -> None:
         """
