@@ -76,6 +76,23 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.dials, [(0, "192.0.2.70"), (0.02, "192.0.2.71"), (0.04, "192.0.2.80")])
 
+    def test_failureBesideOthers(self) -> None:
+        """
+        So it does while others of its priority are still under way, be it that a name has no address.
+        """
+        self.refuse("192.0.2.70")
+        self.listen("192.0.2.80")
+        found = self.connect(self.endpoint(DEAD, "192.0.2.70", "no.example", "192.0.2.80"))
+        self.network.advance(1)
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+        self.assertEqual(self.dials, [(0, DEAD), (0.25, "192.0.2.70"), (0.27, "192.0.2.80")])
+        del self.dials[:]
+        began = self.here.seconds()
+        found = self.connect(self.endpoint(DEAD, "no.example", "192.0.2.80"))
+        self.network.advance(1)
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+        self.assertEqual([round(at - began, 3) for at, _ in self.dials], [0, 0.25])
+
     def test_families(self) -> None:
         """
         The addresses of a host are tried with the families by turns (RFC 8305, section 4), IPv6 first where it goes first.

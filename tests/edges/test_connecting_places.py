@@ -4,6 +4,8 @@ Tests of L{twisted_ext.edges.connecting}: which addresses are looked up and trie
 
 from __future__ import annotations
 
+from random import Random
+
 from twisted.internet.error import ConnectingCancelledError
 
 from tests.edges.reaching import ReachingTestCase
@@ -77,6 +79,27 @@ class LookupTests(ReachingTestCase):
         found.cancel()
         self.failureResultOf(found, ConnectingCancelledError)
         self.assertEqual(self.held.held, [])
+
+    def test_anyMoment(self) -> None:
+        """
+        Whenever another address arrives, the next attempt begins when it is due, and time goes on.
+        """
+        dice = Random(1)
+        asked = questionOf("a.example", "A")
+        for _ in range(300):
+            self.network.advance(dice.random())
+            began = self.here.seconds()
+            found = self.connect(self.endpoint("a.example", resolver=self.slow))
+            question = questionOf("a.example", "AAAA")
+            self.held.release(answerOf(question, "2001:db8::90"), question)
+            self.network.advance(0.06 + dice.random() / 10)
+            self.held.release(answerOf(asked, DEAD), asked)
+            self.network.advance(0.3)
+            self.assertEqual([address for _, address in self.dials], ["2001:db8::90", DEAD])
+            self.assertAlmostEqual(self.dials[1][0] - began, 0.25 + self.dials[0][0] - began, 5)
+            del self.dials[:]
+            found.cancel()
+            self.failureResultOf(found)
 
     def test_noAddress(self) -> None:
         """

@@ -70,6 +70,7 @@ class Remembering(ReconnectingClientFactory):
         self.reasons: list[Failure] = []
         self.built: list[Halved] = []
         self.impatient = False
+        self.again = 0
 
     def doStart(self) -> None:
         self.events.append("start")
@@ -90,7 +91,11 @@ class Remembering(ReconnectingClientFactory):
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self.events.append("failed")
         self.reasons.append(reason)
-        _retry(self, connector)
+        if self.again:
+            self.again -= 1
+            connector.connect()
+        else:
+            _retry(self, connector)
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         self.events.append("lost")
@@ -190,6 +195,16 @@ class SRVConnectorTests(ReachingTestCase):
         self.connector("0 0 0 .", 80).connect()
         self.assertIsInstance(self.factory.reasons[-1].value, DNSLookupError)
         self.factory.stopTrying()
+
+    def test_again(self) -> None:
+        """
+        A factory that connects again while it is told of the failure is still in use.
+        """
+        self.refuse("192.0.2.80")
+        self.factory.again = 1
+        self.connector().connect()
+        self.network.advance(0.5)
+        self.assertEqual(self.factory.events, ["start", "connecting", "failed", "start", "connecting", "failed", "stop"])
 
     def test_defaultPort(self) -> None:
         """
