@@ -60,10 +60,11 @@ class PaceTests(SynchronousTestCase):
 
     def test_bounds(self) -> None:
         """
-        The TTL says when to look again, but a short one does not make us ask all the time, nor a long one sleep for days.
+        The TTL says when to look again, with a second for caches that leave out parts of one. But a short one does not make us ask all
+        the time, nor a long one sleep for days.
         """
         pace = Pace(None, never)
-        self.assertEqual([pace.afterAnswer(ttl) for ttl in (0, 1, 60, 86400)], [5, 5, 60, 300])
+        self.assertEqual([pace.afterAnswer(ttl) for ttl in (0, 1, 60, 86400)], [5, 5, 61, 300])
         self.assertEqual((WATCH_SECONDS.default, WATCH_MOST_SECONDS.default), (5, 300))
 
     def test_interval(self) -> None:
@@ -78,7 +79,7 @@ class PaceTests(SynchronousTestCase):
         """
         drawn = [0.0, 0.5, 1.0]
         pace = Pace(None, iter(drawn).__next__)
-        self.assertEqual([pace.afterAnswer(100) for _ in drawn], [100 * (1 + WATCH_JITTER.default * each) for each in drawn])
+        self.assertEqual([pace.afterAnswer(100) for _ in drawn], [101 * (1 + WATCH_JITTER.default * each) for each in drawn])
 
     def test_failures(self) -> None:
         """

@@ -50,10 +50,10 @@ class WatchTests(WatchTestCase):
         self.assertEqual(self.source.asked, 1)
         self.pass_(61)
         self.assertEqual(self.source.asked, 3)
-        self.set(lasting(60, "192.0.2.2"))
+        self.set(lasting(59, "192.0.2.2"))
         self.pass_(60)
         self.assertEqual(self.told, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
-        self.set(lasting(60))
+        self.set(lasting(59))
         self.pass_(60)
         self.assertEqual(self.told[2:], ["no such records (was 192.0.2.2)"])
 
@@ -78,7 +78,7 @@ class WatchTests(WatchTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         waiting = self.next(watch)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-        self.set(lasting(60, "192.0.2.2"))
+        self.set(lasting(59, "192.0.2.2"))
         self.pass_(60)
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -89,9 +89,9 @@ class WatchTests(WatchTestCase):
         """
         watch = self.watched()
         self.successResultOf(self.next(watch))
-        self.set(lasting(60, "192.0.2.2"))
+        self.set(lasting(59, "192.0.2.2"))
         self.pass_(100)
-        self.set(lasting(60, "192.0.2.3"))
+        self.set(lasting(59, "192.0.2.3"))
         self.pass_(100)
         self.assertEqual(self.source.asked, 1)
         change = self.successResultOf(self.next(watch))
@@ -108,7 +108,7 @@ class WatchTests(WatchTestCase):
         for asked, seconds in ((3, 5), (4, 10), (5, 20), (6, 40), (7, 60), (8, 60)):
             self.pass_(seconds)
             self.assertEqual(self.source.asked, asked)
-        self.set(lasting(60, "192.0.2.1"))
+        self.set(lasting(59, "192.0.2.1"))
         self.pass_(60)
         self.assertEqual(self.told[2:], [f"192.0.2.1 (was not known: {NAME}: silence)"])
 
@@ -117,7 +117,7 @@ class WatchTests(WatchTestCase):
         Who asks for it gets the exception of the first look-up that fails, and that is the end.
         """
         for entry in (ServerFailed("no"), Answer(Outcome.NODATA, rcode=5)):
-            self.set(lasting(60, "192.0.2.1"))
+            self.set(lasting(59, "192.0.2.1"))
             watch = self.watched(raising=True)
             ended = self.tell(watch)
             self.set(entry)
@@ -198,7 +198,7 @@ class WatchTests(WatchTestCase):
         self.successResultOf(resolver.lookupAddress(NAME))
         self.pass_(20)
         self.tell(self.watched(resolver))
-        self.set(lasting(60, "192.0.2.2"))
+        self.set(lasting(59, "192.0.2.2"))
         self.pass_(39)
         self.assertEqual((self.source.asked, self.told), (1, ["192.0.2.1"]))
         self.pass_(1)
@@ -214,13 +214,13 @@ class WatchTests(WatchTestCase):
         resolver = NamesResolver(Caching(source, self.clock), self.clock)
         self.successResultOf(resolver.lookupAddress("other.example.org"))
         self.tell(self.watched(resolver, interval=2))
-        self.set(lasting(60, "192.0.2.2"))
+        self.set(lasting(59, "192.0.2.2"))
         self.pass_(2)
         self.assertEqual(self.told, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
         self.successResultOf(resolver.lookupAddress("other.example.org"))
         self.assertEqual([question.name for question in source.questions].count(nameFromText("other.example.org")), 1)
         self.patch(watching, "_forget", lambda source, name: None)
-        self.set(lasting(60, "192.0.2.3"))
+        self.set(lasting(59, "192.0.2.3"))
         self.pass_(57)
         self.assertEqual(len(self.told), 2)
 
@@ -229,14 +229,14 @@ class WatchTests(WatchTestCase):
         Where a server leaves it to us to follow its aliases, that is done, and the shortest TTL on the way counts.
         """
         target = nameFromText("host.example.net")
-        alias = rrsetOf(nameFromText(NAME), CNAME, "host.example.net.", 20)
+        alias = rrsetOf(nameFromText(NAME), CNAME, "host.example.net.", 19)
         self.set(Answer(Outcome.NODATA, (alias,)))
-        self.source.set("host.example.net", "A", lasting(60, "192.0.2.1"))
+        self.source.set("host.example.net", "A", lasting(59, "192.0.2.1"))
         watch = self.watched()
         self.assertEqual(self.successResultOf(self.next(watch)).texts, ("192.0.2.1",))
         assert watch.state is not None and watch.state.answer is not None
         self.assertEqual([each.name for each in watch.state.answer.answer], [alias.name, target])
-        self.source.set("host.example.net", "A", lasting(60, "192.0.2.2"))
+        self.source.set("host.example.net", "A", lasting(59, "192.0.2.2"))
         waiting = self.next(watch)
         self.pass_(20)
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
@@ -261,7 +261,7 @@ class WatchTests(WatchTestCase):
         made: list[CannedSource] = []
 
         def resolverOf(given: object) -> NamesResolver:
-            made.append(CannedSource({(NAME, "A"): lasting(60, f"192.0.2.{len(made)}")}))
+            made.append(CannedSource({(NAME, "A"): lasting(59, f"192.0.2.{len(made)}")}))
             return NamesResolver(made[-1], self.clock)
 
         self.patch(watching, "resolverOf", resolverOf)

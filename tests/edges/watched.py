@@ -20,7 +20,7 @@ __all__ = ["DENIED", "NAME", "WatchTestCase", "lasting"]
 
 NAME = "www.example.org"
 DENIED = Answer(
-    Outcome.NXDOMAIN, (), (rrsetOf(nameFromText("example.org"), SOA, "ns. mail. 1 2 3 4 30", 900),), rcode=3
+    Outcome.NXDOMAIN, (), (rrsetOf(nameFromText("example.org"), SOA, "ns. mail. 1 2 3 4 29", 900),), rcode=3
 )
 
 
@@ -41,7 +41,7 @@ class WatchTestCase(SynchronousTestCase):
         Begin with one record.
         """
         self.clock = Clock()
-        self.source = CannedSource({(NAME, "A"): lasting(60, "192.0.2.1")})
+        self.source = CannedSource({(NAME, "A"): lasting(59, "192.0.2.1")})
         self.resolver = NamesResolver(self.source, self.clock)
         self.told: list[str] = []
 

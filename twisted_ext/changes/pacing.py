@@ -18,6 +18,9 @@ __all__ = ["Pace", "secondsOf"]
 #: How many records there are says nothing of how soon they change.
 _LIFETIMES: Final = Lifetimes(mostRecords=RRSET_RECORDS.most)
 
+#: Seconds that a cache on the way may have left out: TTLs are whole ones.
+_ROUNDED: Final = 1
+
 
 def secondsOf(question: Question, answer: Answer) -> int:
     """
@@ -60,7 +63,7 @@ class Pace:
         self._wait = 0.0
         if self.interval is not None:
             return self._later(self.interval)
-        return self._later(min(max(holds, WATCH_SECONDS.default), WATCH_MOST_SECONDS.default))
+        return self._later(min(max(holds + _ROUNDED, WATCH_SECONDS.default), WATCH_MOST_SECONDS.default))
 
     def afterFailure(self) -> float:
         """

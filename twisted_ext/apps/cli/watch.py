@@ -155,7 +155,7 @@ async def _tell(wishes: WatchWishes, watch: Watch, label: str) -> None:
     """
     async with watch:
         async for change in watch:
-            print(_json(wishes, watch.question, change, label) if wishes.json else _line(wishes, change, label), flush=True)
+            print(_json(wishes, watch.question, change, label) if wishes.json else _line(watch.question, change, label), flush=True)
             if wishes.isDone(change.after):
                 return
 
@@ -164,12 +164,13 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _line(wishes: WatchWishes, change: Change, label: str) -> str:
+def _line(question: Question, change: Change, label: str) -> str:
     from twisted_ext.wire.escapes import printable
+    from twisted_ext.wire.names import nameToText
     from twisted_ext.wire.rrtypes import typeName
 
     said = f" @{label}" if label else ""
-    return printable(f"{_now()} {wishes.name} {typeName(wishes.rrType)}{said}: {change}")
+    return printable(f"{_now()} {nameToText(question.name, final=False)} {typeName(question.rrType)}{said}: {change}")
 
 
 def _json(wishes: WatchWishes, question: Question, change: Change, label: str) -> str:
