@@ -76,6 +76,7 @@ _WINDOW: Final = 100
 _INSIDE: Final = "TXDNS_BENCHMARK_INSIDE"
 _SERVER: Final = "127.0.0.53"
 
+_SIOCADDRT: Final = 0x890B
 _SIOCSIFADDR: Final = 0x8916
 _SIOCSIFFLAGS: Final = 0x8914
 _UP_AND_RUNNING: Final = 0x41
@@ -192,12 +193,13 @@ def _runTwisted(way: str, stage: str, count: int, host: str, port: int) -> None:
 
 def _zone(count: int) -> str:
     """
-    @return: a zone whose hosts have one address of each family.
+    @return: a zone whose hosts have one address of each family, sixteen of them in the same networks.
     """
     lines = [_HEAD]
     for index in range(count + 1):
-        high, low = divmod(index, 0x10000)
-        lines.append(f"h{index} A 10.{high + 1}.{low >> 8}.{low & 0xFF}\nh{index} AAAA 2001:db8::1:{high:x}:{low:x}\n")
+        network, host = divmod(index, 16)
+        high, low = divmod(network, 0x100)
+        lines.append(f"h{index} A 10.{high + 1}.{low}.{host}\nh{index} AAAA 2001:db8:{network:x}::{host + 1:x}\n")
     return "".join(lines)
 
 
@@ -316,15 +318,16 @@ def _enter() -> None:
 
 def _settle(folder: str) -> None:
     """
-    Bring this machine's interface up, with an address and a network of each family, and put its files in place.
+    Bring this machine's interface up, with an address of each family and a route to where the zone's hosts are, and put its files in place.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_AND_RUNNING))
         four = struct.pack("16sHH4s16x", b"lo:0", socket.AF_INET, 0, socket.inet_aton("10.0.0.1"))
         fcntl.ioctl(control, _SIOCSIFADDR, four)
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as control:
-        six = socket.inet_pton(socket.AF_INET6, "2001:db8::1") + struct.pack("=Ii", 32, 1)
-        fcntl.ioctl(control, _SIOCSIFADDR, six)
+        fcntl.ioctl(control, _SIOCSIFADDR, socket.inet_pton(socket.AF_INET6, "2001:db8:ffff::1") + struct.pack("=Ii", 64, 1))
+        to = socket.inet_pton(socket.AF_INET6, "2001:db8::")
+        fcntl.ioctl(control, _SIOCADDRT, struct.pack("16s32xIHHILIi", to, 0, 32, 0, 1, 0, 1, 1))
     for name, text in _FILES.items():
         instead = Path(folder, name)
         instead.write_text(text)
