@@ -140,6 +140,18 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual([at for at, _ in self.dials], [0, 0.25, 1.25])
         self.assertEqual(self.reached(found), "192.0.2.81 80")
 
+    def test_priorityAfterPriority(self) -> None:
+        """
+        Where all of a priority have failed the next begins at once, although one that was given its second before may still succeed.
+        """
+        self.refuse("192.0.2.70", "192.0.2.71")
+        self.listen("192.0.2.80")
+        places = (DEAD, "192.0.2.70", "192.0.2.71", "192.0.2.80")
+        found = self.connect(self.endpoint(*places, priorities=(1, 2, 3, 4)))
+        self.network.advance(2)
+        self.assertEqual([at for at, _ in self.dials], [0, 1, 1.02, 1.04])
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+
     def test_priorityUndefended(self) -> None:
         """
         With the same delay for all, the stand-in that is near wins.

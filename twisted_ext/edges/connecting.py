@@ -212,7 +212,7 @@ class Connecting:
         self._finding: Deferred[None] | None = None
         self._unopened: deque[Target] = deque()
         self._places: list[_Place] = []
-        self._underWay: list[Deferred[IProtocol]] = []
+        self._underWay: dict[Deferred[IProtocol], int] = {}
         self._ended: list[Attempt] = []
         self._tried: set[tuple[str, int, tuple[str, ...]]] = set()
         self._left = int(ATTEMPTS.default)
@@ -222,7 +222,6 @@ class Connecting:
         self._latest: _Place | None = None
         self._failed = False
         self._timer: IDelayedCall | None = None
-        self._due = False
         self._going = False
         self._over = False
 
@@ -264,7 +263,7 @@ class Connecting:
             place = None
             self._unopened.clear()
         if place is None and not self._unopened:
-            if not self._isAnythingUnderWay():
+            if not self._isUnderWay():
                 self._fail(failureOf(self._name(), self._ended))
             return False
         if len(self._underWay) >= ATTEMPTS_AT_ONCE.default:
@@ -274,7 +273,7 @@ class Connecting:
             return False
         self._begunAt = self._way.reactor.seconds()
         self._priority = target.priority
-        self._failed = self._due = False
+        self._failed = False
         self._stopTimer()
         if place is None:
             self._open(self._unopened.popleft())
@@ -282,8 +281,12 @@ class Connecting:
             self._dial(place)
         return True
 
-    def _isAnythingUnderWay(self) -> bool:
-        return bool(self._underWay) or any(place.looking for place in self._places)
+    def _isUnderWay(self, priority: int | None = None) -> bool:
+        """
+        @return: whether anything is under way, or anything of this priority.
+        """
+        priorities = {*self._underWay.values(), *[place.target.priority for place in self._places if place.looking]}
+        return bool(priorities) if priority is None else priority in priorities
 
     def _isTime(self, priority: int, opened: bool) -> bool:
         """
@@ -291,9 +294,11 @@ class Connecting:
 
         @return: whether the next thing is to be begun now; if not, a timer is set.
         """
-        if opened or self._due or not self._isAnythingUnderWay():
+        if opened or not self._isUnderWay():
             return True
         if priority > self._priority:
+            if not self._isUnderWay(self._priority):
+                return True
             delay = self._way.priorityDelay
         elif self._failed:
             return True
@@ -309,8 +314,6 @@ class Connecting:
 
     def _timeIsUp(self) -> None:
         self._timer = None
-        # Whatever the clock says: sums of floats differ in their last bit.
-        self._due = True
         self._go()
 
     # -- what is begun
@@ -341,18 +344,18 @@ class Connecting:
             attempt = dial(way.reactor, address, target, self._building, way.timeout, way.bindAddress, self._secure)
         except Exception as error:
             attempt = fail(error)
-        self._underWay.append(attempt)
+        self._underWay[attempt] = target.priority
         attempt.addCallbacks(self._cbConnected, self._ebAttempt, (attempt,), {}, (attempt, target, address))
 
     def _cbConnected(self, protocol: IProtocol, attempt: Deferred[IProtocol]) -> None:
-        self._underWay.remove(attempt)
+        del self._underWay[attempt]
         self._stop()
         self.result.callback(protocol)
 
     def _ebAttempt(self, failure: Failure, attempt: Deferred[IProtocol], target: Target, address: str) -> None:
         if self._over:
             return
-        self._underWay.remove(attempt)
+        del self._underWay[attempt]
         if self._building.failure is not None:
             self._fail(self._building.failure)
             return
@@ -380,7 +383,7 @@ class Connecting:
             finding.cancel()
         for place in self._places:
             place.stop()
-        attempts, self._underWay = self._underWay, []
+        attempts, self._underWay = self._underWay, {}
         for attempt in attempts:
             attempt.cancel()
 
