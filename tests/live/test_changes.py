@@ -16,6 +16,7 @@ from tests.apps.terminals import Terminal
 from tests.live.test_updates import PATIENCE, Updated, ours, run, said
 from tests.live.test_updates import txdns as update
 from tests.live.zonesown import LATE
+from tests.peers import unbound
 from tests.test_architecture import ROOT
 from tests.tour.machine import usable
 from twisted_ext.apps.cli.exits import BROKEN_PIPE, OK
@@ -95,6 +96,20 @@ def test_untilUpdated(ours: Updated) -> None:
     assert [each["outcome"] for each in told] == ["nxdomain", "data", "nodata", "data"]
     assert (told[-1]["data"], told[-1]["ttl"]) == (["192.0.2.1", "192.0.2.2"], 300)
     assert told[-1]["before"] == {"outcome": "nodata", "data": []}
+
+
+def test_behindCache(ours: Updated) -> None:
+    """
+    Behind a cache, Unbound here, a change is told when the TTL has ended there, without anybody naming an interval.
+    """
+    change(ours, f"add {NAME} 3 A 192.0.2.1")
+    stub = f"stub-zone:\nname: example.org\nstub-addr: {ours.address}@{ours.port}"
+    with unbound(extra=stub) as cache:
+        with Terminal([*COMMAND[:4], f"@{cache.address}:{cache.port}", "--until", "192.0.2.2", "--timeout", "120"]) as terminal:
+            terminal.expect(r"A: 192\.0\.2\.1\r?\n")
+            change(ours, f"delete {NAME} A", f"add {NAME} 3 A 192.0.2.2")
+            terminal.expect(r"A: 192\.0\.2\.2 \(was 192\.0\.2\.1\)\r?\n", PATIENCE)
+            assert terminal.wait() == OK
 
 
 def test_serverGone(ours: Updated) -> None:
