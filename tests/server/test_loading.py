@@ -18,7 +18,7 @@ from twisted_ext.server.authority import Zones
 from twisted_ext.server.images import Images
 from twisted_ext.server.loading import stateFolder
 from twisted_ext.server.settings import Settings
-from twisted_ext.server.zonesettings import ZoneSettings, gather, zonesOf
+from twisted_ext.server.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zones import Zone
 
@@ -346,6 +346,17 @@ class SettingsTests(SynchronousTestCase):
             [zone.file for zone in found.values()], sorted([f"{folder.absolute()}/{name}" for name in names])
         )
         self.assertEqual(most, 1)
+
+    def test_waitingList(self) -> None:
+        """
+        A list of zones, or a master file whose name is looked for, that somebody has yet to write into is refused: nobody waits.
+        """
+        path = self.mktemp()
+        os.mkfifo(path)
+        with self.assertRaisesRegex(BadDescription, "a file was expected, which this is not"):
+            zonesOf(Settings.of(zones=[path]))
+        with self.assertRaisesRegex(BadDescription, "a file was expected, which this is not"):
+            apexIn(path)
 
     def test_wrong(self) -> None:
         """

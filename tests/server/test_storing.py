@@ -4,6 +4,7 @@ Tests of L{twisted_ext.server.storing}: zones of a database, served.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from unittest.mock import patch
 
@@ -20,6 +21,7 @@ from twisted_ext.server.databases import SQLiteStore
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.storing import StoreJournal, Storing
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A
 from twisted_ext.zone import stores
 from twisted_ext.zone.differences import applied
@@ -163,6 +165,60 @@ class StoringTests(SynchronousTestCase):
         self.sql.execute("DELETE FROM zones WHERE name = 'example.com'")
         self.passes()
         self.assertIsNone(self.zones.at(other))
+
+    def test_replaced(self) -> None:
+        """
+        A database that takes the place of the one before is noticed: its zones are served, those that it does not have are not, and what
+        is changed goes there or fails, but is not lost.
+        """
+        other = nameFromText("other.example.")
+        self.store.create(other, [RRSet(other, each.rrType, 1, 60, each.rdatas) for each in records(ZONE)[:2]])
+        self.passes()
+        self.assertEqual(self.current(other).serial, 10)
+        for turn, serial in enumerate((10, 77, 3)):
+            beside = f"{self.path}.{turn}"
+            new = SQLiteStore(beside)
+            new.create(APEX, [*records(ZONE.replace(" 10 3600", f" {serial} 3600")), record(f"turn{turn} 60 A 192.0.2.9")])
+            new.close()
+            os.rename(beside, self.path)
+            place = self.zones.at(APEX)
+            assert place is not None and place.zone is not None
+            result = Changing(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.made)
+            self.disk.settle()
+            if turn != 0:
+                self.failureResultOf(result, StorageFault)
+            else:
+                # The same serial number: nobody could know.
+                self.successResultOf(result)
+            self.passes()
+            node = self.current().find(b"\x05turn%d" % turn)
+            self.assertIsNotNone(node)
+            self.assertEqual(self.current().serial, 11 if turn == 0 else serial)
+            self.assertIsNone(self.zones.at(other))
+            self.assertFalse(os.path.exists(f"{self.path}.{turn}"))
+        # What is no database, or none yet, changes nothing that is served.
+        os.rename(self.path, f"{self.path}.kept")
+        self.passes()
+        with open(self.path, "wb"):
+            pass
+        self.passes()
+        self.assertEqual(os.path.getsize(self.path), 0)
+        os.rename(f"{self.path}.kept", self.path)
+        self.sql.close()
+        self.sql = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(self.sql.close)
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) SELECT id, 'late', 'A', 60, '192.0.2.7' FROM zones")
+        self.passes()
+        self.assertIsNotNone(self.current().find(b"\x04late"))
+
+    @staticmethod
+    def made(version: Version) -> Made:
+        """
+        @return: the next version.
+        """
+        transaction = Transaction(version)
+        transaction.add(record(f"made{version.recordCount} 60 A 192.0.2.9"))
+        return transaction.commit()
 
     def test_written(self) -> None:
         """

@@ -9,9 +9,10 @@ from it servers learn what is new.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from zope.interface import implementer
@@ -100,14 +101,45 @@ class SQLiteStore:
         """
         self.path = path
         self._seen = -1
+        # Zones of a database that was here before this one, as long as nobody has heard that it has gone.
+        self._former: set[str] | None = None
+        self._logs: dict[str, tuple[int, int] | None] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        self._file = None
         with self._asking():
-            self._connection = sqlite3.connect(path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
         try:
             with self._asking():
                 self._open()
         except StorageFault:
             self._connection.close()
             raise
+        self._file = _fileAt(self.path)
+
+    def _renew(self) -> None:
+        """
+        Go over to another database, where one was put in the place of this one: what is written into a file without a name is lost.
+
+        @raise StorageFault: it cannot be opened; that is tried again.
+        """
+        there = _fileAt(self.path)
+        if there is None or there == self._file:
+            self._logs = {path: _fileAt(path, empty=True) for path in (f"{self.path}-wal", f"{self.path}-shm")}
+            return
+        if self._file is not None:
+            with suppress(StorageFault):
+                self._former = {nameToText(name) for name in self.zones()} | (self._former or set())
+        # First of all: its log is named after the path as well, and would be taken for that of what is there now.
+        self._connection.close()
+        for path, log in self._logs.items():
+            if log is not None and _fileAt(path, empty=True) == log:
+                with suppress(OSError):
+                    os.unlink(path)
+        self._former = self._former or set()
+        self._seen = -1
+        self._connect()
 
     def _open(self) -> None:
         execute = self._connection.execute
@@ -160,6 +192,7 @@ class SQLiteStore:
         return int(position)
 
     def load(self, apexName: bytes) -> list[RRSet]:
+        self._renew()
         with self._transaction("DEFERRED"):
             found = self._find(apexName)
             if found is None:
@@ -189,20 +222,21 @@ class SQLiteStore:
             raise BadZone(f"{self.path}: {nameToText(apexName)}, record {row}: {error}") from None
 
     def news(self, since: int) -> tuple[int, dict[bytes, News | BadZone]]:
+        self._renew()
+        former = self._former
         with self._asking():
             (seen,) = self._connection.execute("PRAGMA data_version").fetchone()
-            if seen == self._seen:
+            if seen == self._seen and former is None:
                 # Nobody else has written anything.
                 return since, {}
         with self._transaction("DEFERRED"):
             execute = self._connection.execute
             (first, last) = execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM changes").fetchone()
             rows = execute("SELECT DISTINCT zone, owner FROM changes WHERE id > ? LIMIT ?", (since, int(STORE_NEWS.default) + 1)).fetchall()
-            if first > since + 1 or last < since:
+            if first > since + 1 or last < since or former is not None:
                 # More has changed than was kept, or it is another database.
-                rows = [(nameToText(name), None) for name in self.zones()]
-            whole = len(rows) > STORE_NEWS.default
-            if whole:
+                rows = [(name, None) for name in {nameToText(name) for name in self.zones()} | (former or set())]
+            elif len(rows) > STORE_NEWS.default:
                 rows = [(zone, None) for (zone,) in execute("SELECT DISTINCT zone FROM changes WHERE id > ?", (since,))]
             told: dict[str, set[str] | None] = {}
             for zone, owner in rows:
@@ -222,6 +256,7 @@ class SQLiteStore:
                 except BadZone as fault:
                     found[apexName.lower()] = fault
         self._seen = seen
+        self._former = None
         return int(last), found
 
     def _newsOf(self, apexName: bytes, owners: set[str] | None) -> News:
@@ -255,6 +290,7 @@ class SQLiteStore:
     # -- writing
 
     def write(self, differences: Sequence[Difference]) -> None:
+        self._renew()
         with self._transaction("IMMEDIATE"):
             for difference in differences:
                 self._write(difference)
@@ -309,6 +345,19 @@ class SQLiteStore:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _fileAt(path: str, *, empty: bool = False) -> tuple[int, int] | None:
+    """
+    @param empty: whether a file may have nothing in it.
+
+    @return: what tells the file at a path from others; L{None} where there is none.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size or empty else None
 
 
 def _numbered(soa: RRSet, serial: int) -> RRSet:

@@ -216,7 +216,7 @@ class Storing:
     def _install(self, version: Version) -> None:
         place = self._zones.at(version.apex)
         zone = None if place is None else place.zone
-        if zone is None or zone.current.serial != version.serial:
+        if zone is None or not _isSame(zone.current, version):
             self.historyOf(version.apex).forget()
             self._serve(zone, version)
         else:
@@ -340,6 +340,14 @@ class Storing:
 
     def _ebClose(self, failure: Failure) -> None:
         _log.failure("{label} cannot be closed", failure, label=self._label)
+
+
+def _isSame(current: Version, version: Version) -> bool:
+    """
+    @return: whether a version that was read is what is in force, as far as that is known; another database may have other records under the
+        same serial number.
+    """
+    return current.serial == version.serial and not current.overlay and current.image.content == version.image.content
 
 
 def _steps(transaction: Transaction, names: dict[bytes, tuple[RRSet, ...]]) -> Iterator[None]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.server import kinds
@@ -259,7 +260,7 @@ def apexIn(path: str) -> str:
     origin = f"{os.path.basename(path)}."
     owner = "@"
     try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
+        with _opened(path, "replace") as lines:
             for line in islice(lines, _FIRST_LINES):
                 words = line.partition(";")[0].split()
                 if not words:
@@ -287,6 +288,17 @@ def _apex(text: str) -> str:
         return nameToText(nameFromText(text))
     except BadName as fault:
         raise BadDescription(f"zone {text}: {fault}") from None
+
+
+def _opened(path: str, errors: str = "strict") -> TextIO:
+    """
+    @raise OSError: it cannot be read, or not without waiting for somebody who writes there.
+    """
+    file = open(path, encoding="utf-8", errors=errors, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("a file was expected, which this is not")
+    return file
 
 
 def _absolute(path: str) -> str:
@@ -320,7 +332,7 @@ def _inList(path: str) -> Iterator[ZoneSettings]:
     Go through a list with a zone on each line: its name, and its file.
     """
     try:
-        with open(path, encoding="utf-8") as lines:
+        with _opened(path) as lines:
             for number, line in enumerate(lines, 1):
                 words = line.split(None, 1)
                 if not words or words[0].startswith("#"):
