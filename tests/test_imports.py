@@ -14,7 +14,7 @@ import pytest
 __all__ = ["MODULES"]
 
 #: What programs import at their top, before they have chosen a reactor.
-MODULES: Final = ("twisted_ext.client", "twisted_ext.dns", "twisted_ext.interfaces", "twisted_ext.testing")
+MODULES: Final = ("twisted_ext.client", "twisted_ext.dns", "twisted_ext.endpoints", "twisted_ext.interfaces", "twisted_ext.testing")
 
 #: Imports the module named on the command line, twice, and prints what that did
 #: to the world: the second time, with our own modules forgotten, whatever happens
