@@ -11,7 +11,7 @@ from typing import Final
 __all__ = [
     "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
     "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
-    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "SYSTEM_SECONDS", "QUERY_TRIES",
+    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "SYSTEM_SECONDS", "QUERY_TRIES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
@@ -141,6 +141,9 @@ ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
 #: Names, hints and results of getaddrinfo that a resolver remembers, each of them, so that the same call again costs little.
 CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
+
+#: Characters of a host or a service up to which it is remembered. A name has less than 1,024 whatever is escaped in it.
+CALL_CHARACTERS: Final = Limit(default=1024, least=1, most=65_536)
 
 # -- commands
 

@@ -22,7 +22,7 @@ from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
-from twisted_ext.limits import CALLS_REMEMBERED
+from twisted_ext.limits import CALL_CHARACTERS, CALLS_REMEMBERED
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.hosts import Hosts
 
@@ -274,6 +274,18 @@ class NameTests(Case):
         addressing = self.resolver.addressing
         for remembered in (addressing._names, addressing._hints, addressing._lists):
             self.assertLessEqual(len(cast("dict[object, object]", remembered)), most)
+
+    def test_long(self) -> None:
+        """
+        What is longer than any name is not remembered, so that no more memory is taken than for so many names.
+        """
+        most = int(CALL_CHARACTERS.default)
+        for length, remembered in ((most, 1), (most + 1, 0)):
+            self.resolver = self.made()
+            self.code(b"h" * length, "s" * length)
+            self.code(b"h" * length, 80)
+            addressing = self.resolver.addressing
+            self.assertEqual([len(addressing._names), len(addressing._hints)], [remembered, remembered + 1])
 
 
 class FileTests(Case):

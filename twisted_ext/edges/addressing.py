@@ -25,7 +25,7 @@ from twisted_ext.edges.hints import AddressInfo, Hints, Port, hintsFor
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
-from twisted_ext.limits import CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
+from twisted_ext.limits import CALL_CHARACTERS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
@@ -147,6 +147,8 @@ class Addressing:
 
     def _learnHints(self, key: tuple[object, ...], port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
         hints = hintsFor(self.ports, bool(key[-1]), port, family, type, proto, flags)
+        if isinstance(port, str | bytes) and len(port) > CALL_CHARACTERS.default:
+            return hints
         if len(self._hints) >= self._most:
             self._hints.clear()
         self._hints[key] = hints
@@ -162,6 +164,8 @@ class Addressing:
         if b"\0" in text:
             raise ValueError("a name of a host has no null character in it")
         name = _Name(text)
+        if len(text) > CALL_CHARACTERS.default:
+            return name
         if len(self._names) >= self._most:
             self._names.clear()
         self._names[host] = name
