@@ -148,6 +148,17 @@ def test_types(rrType: object) -> None:
     assert [question.rrType for question in resolver.canned.questions] == [33]
 
 
+@pytest.mark.parametrize("rrType", [0, 65536, 255, "ANY", "AXFR", "OPT", "NOSUCH", None])
+def test_noTypes(rrType: object) -> None:
+    """
+    What no name has records of is not asked for: that there are none would be wrong.
+    """
+    resolver = Scripted()
+    with pytest.raises(DNSFormatError, match="type"):
+        look(resolver, "x.example", rrType)
+    assert resolver.canned.questions == []
+
+
 def test_aliases() -> None:
     """
     Aliases are followed, even if the server leaves that to us. All of it has to be validated for the answer to count as that.

@@ -264,7 +264,20 @@ class HTTPSTests(ReachingTestCase):
         self.network.advance(2.9)
         self.assertNoResult(found)
         self.network.advance(0.2)
-        self.assertIsInstance(self.failed(found).attempts[0].error, TimeoutError)
+        error = self.failed(found).attempts[0].error
+        self.assertIsInstance(error, TimeoutError)
+        self.assertIn("TLS", str(error))
+
+    def test_timeoutBefore(self) -> None:
+        """
+        Where not even a connection comes about, TLS is not blamed for it.
+        """
+        self.network.shape("192.0.2.80", silent=True)
+        found = self.https(timeout=3).connect(self.client)
+        self.network.advance(3.1)
+        error = self.failed(found).attempts[0].error
+        self.assertIsInstance(error, TimeoutError)
+        self.assertNotIn("TLS", str(error))
 
     def test_cancel(self) -> None:
         """

@@ -177,7 +177,7 @@ class _Handshake(Protocol):
             self._result.errback(failure)
 
     def _late(self) -> None:
-        self._failed(_failureOf(_newTimeout(string="TLS took too long")))
+        self._failed(_failureOf(_newTimeout() if self.transport is None else _newTimeout(string="TLS took too long")))
         self._close()
 
     def _canceled(self, result: Deferred[IProtocol]) -> None:

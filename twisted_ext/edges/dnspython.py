@@ -29,7 +29,7 @@ from twisted_ext.wire.codes import AD, CD, IN
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.kinds import Name
 from twisted_ext.wire.rdata.registry import declarationOf
-from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.wire.rrtypes import isMeta, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.wire.rdata.fields import Rdata
@@ -233,11 +233,13 @@ def rrTypeOf(rdtype: object) -> int:
     """
     @param rdtype: a number, of dnspython's own enumeration as well, or a mnemonic.
 
-    @raise CallerFault: there is no such type.
+    @raise CallerFault: there is no such type, or no name has records of it.
     """
     number = typeNumber(rdtype) if isinstance(rdtype, str) else rdtype
     if not isinstance(number, int) or not 0 < number <= 0xFFFF:
         raise CallerFault(f"{rdtype!r:.60} is no record type: give a number or a mnemonic such as 'SRV'")
+    if isMeta(number):
+        raise CallerFault(f"{typeName(number)} is no type that a name has records of: give one such as 'SRV'")
     return int(number)
 
 
