@@ -71,7 +71,8 @@ def test_short(service: str, lines: list[str], servers: Servers) -> None:
     """
     Programs get hosts and ports, or URIs, alone.
     """
-    assert run(servers, service, "+short", "@127.0.0.1:5301").stdout.splitlines() == lines
+    for word in ("+short", "--short"):
+        assert run(servers, service, word, "@127.0.0.1:5301").stdout.splitlines() == lines
 
 
 def test_json(servers: Servers) -> None:
@@ -87,7 +88,7 @@ def test_json(servers: Servers) -> None:
     )
     assert first["parameters"]["4"] == "c0000251"
     assert (last["host"], last["priority"], last["weight"]) == ("shop.example.com", None, None)
-    assert json.loads(run(servers, "tel:+442079460148", "+json", "@127.0.0.1:5301").stdout) == [
+    assert json.loads(run(servers, "tel:+442079460148", "--json", "@127.0.0.1:5301").stdout) == [
         "sip:02079460148@example.com"
     ]
     ended = run(servers, "_nosuch._tcp.example.com", "+json", "@127.0.0.1:5301")

@@ -56,8 +56,8 @@ def main(words: list[str]) -> int:
     for word in words:
         if word.startswith("@"):
             target = soleTarget(word, target)
-        elif word in ("+short", "+json"):
-            wishes.add(word)
+        elif word in ("+short", "+json", "--short", "--json"):
+            wishes.add(word.replace("--", "+"))
         elif word.startswith(("+", "-")):
             raise Ending(USAGE, f"{word!r} is no option; there are +short and +json")
         elif service:
