@@ -199,7 +199,7 @@ class BoundTests(ReachingTestCase):
 
     def test_twice(self) -> None:
         """
-        An address that several targets have is tried once, unless it is offered other protocols.
+        An address that several targets have is tried once at each port.
         """
         self.refuse("192.0.2.70")
         resolver = self.zone({(f"{letter}.example", "A"): "192.0.2.70" for letter in "abc"})
@@ -207,7 +207,7 @@ class BoundTests(ReachingTestCase):
         self.network.advance(1)
         self.failureResultOf(found, TargetsFailed)
         self.assertEqual(len(self.dials), 1)
-        targets = [Target("a.example", 80), Target("b.example", 80, alpn=("h2",))]
+        targets = [Target("a.example", 80), Target("b.example", 81), Target("c.example", 80)]
         found = self.connect(TargetsEndpoint(self.here, targets, resolver=resolver))
         self.network.advance(1)
         self.failureResultOf(found, TargetsFailed)

@@ -294,8 +294,8 @@ class HTTPSTests(ReachingTestCase):
 
     def test_protocols(self) -> None:
         """
-        What is offered is what both the caller and the record have; nothing, if neither he nor his factory says anything. A record for
-        others alone is left out.
+        What is offered is all that the caller or his factory has, whatever the record says (RFC 9460, section 7.1.2); nothing, if
+        neither says anything. A record for others alone is left out.
         """
         # The server prefers the first.
         self.serve("192.0.2.81", "www.example.org", ["http/1.1", "h2"])
@@ -304,8 +304,8 @@ class HTTPSTests(ReachingTestCase):
         self.assertEqual(self.negotiated(self.connected(self.https(record, alpn=["h2", "http/1.1"]))), "http/1.1")
         self.assertEqual(self.negotiated(self.connected(self.https(record, alpn=["h2"]))), "h2")
         bare = f"{record} no-default-alpn"
-        self.assertEqual(self.negotiated(self.connected(self.https(bare, alpn=["http/1.1", "h2"]))), "h2")
-        self.assertEqual(self.negotiated(self.connected(self.https(bare), NegotiatingClient())), "h2")
+        self.assertEqual(self.negotiated(self.connected(self.https(bare, alpn=["http/1.1", "h2"]))), "http/1.1")
+        self.assertEqual(self.negotiated(self.connected(self.https(bare), NegotiatingClient())), "http/1.1")
         self.assertEqual(self.negotiated(self.connected(self.https(record), NegotiatingClient())), "http/1.1")
         del self.dials[:]
         self.refuse("192.0.2.80")

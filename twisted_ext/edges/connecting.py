@@ -214,7 +214,7 @@ class Connecting:
         self._places: list[_Place] = []
         self._underWay: dict[Deferred[IProtocol], int] = {}
         self._ended: list[Attempt] = []
-        self._tried: set[tuple[str, int, tuple[str, ...]]] = set()
+        self._tried: set[tuple[str, int]] = set()
         self._left = int(ATTEMPTS.default)
         # What was begun last: when, of which priority, and whether something has failed since.
         self._begunAt = 0.0
@@ -332,8 +332,7 @@ class Connecting:
     def _dial(self, place: _Place) -> None:
         self._latest = place
         target, address = place.target, place.next()
-        # The same address for other protocols is another attempt.
-        key = (address, target.port, target.alpn)
+        key = (address, target.port)
         if key in self._tried:
             self._failed = True
             return

@@ -276,8 +276,8 @@ class HTTPSEndpoint:
     ) -> None:
         """
         @param host: a name, which is whole as it is; or an address, with or without brackets.
-        @param alpn: the protocols to speak, the best first, as ALPN calls them. Of these, a server is offered those that
-            its record has; one with none of them is left out. L{None} for those that the protocol factory names
+        @param alpn: the protocols to speak, the best first, as ALPN calls them. A server whose record has none of them is left out; the
+            others are offered all of them, so that nobody who changes records makes us speak the worst (RFC 9460, section 7.1.2). L{None} for those that the protocol factory names
             (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
             which is what is spoken where nothing is offered, so that nothing is.
         @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
@@ -311,7 +311,7 @@ class HTTPSEndpoint:
             )
 
         def secure(target: Target) -> IOpenSSLClientConnectionCreator:
-            return self._creatorFor(tuple([each for each in offered if not target.alpn or each in target.alpn]))
+            return self._creatorFor(offered)
 
         return self._reaching.connect(self._address, find, protocolFactory, secure)
 
