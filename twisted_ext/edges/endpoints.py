@@ -277,7 +277,8 @@ class HTTPSEndpoint:
         """
         @param host: a name, which is whole as it is; or an address, with or without brackets.
         @param alpn: the protocols to speak, the best first, as ALPN calls them. A server whose record has none of them is left out; the
-            others are offered all of them, so that nobody who changes records makes us speak the worst (RFC 9460, section 7.1.2). L{None} for those that the protocol factory names
+            others are offered all of them, so that nobody who changes records makes us speak the worst (RFC 9460, section 7.1.2).
+            L{None} for those that the protocol factory names
             (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
             which is what is spoken where nothing is offered, so that nothing is.
         @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
