@@ -285,7 +285,18 @@ class NameTests(Case):
             self.code(b"h" * length, "s" * length)
             self.code(b"h" * length, 80)
             addressing = self.resolver.addressing
-            self.assertEqual([len(addressing._names), len(addressing._hints)], [remembered, remembered + 1])
+            self.assertEqual([len(addressing._names), len(addressing._hints)], [0, remembered + 1])
+
+    def test_namesRemembered(self) -> None:
+        """
+        Names whose addresses are at hand are remembered as they were read; those that are seen once, as by a crawler, push none of them out.
+        """
+        self.fake.addresses("www.example", "192.0.2.1")
+        self.ask("www.example", 80)
+        self.fake.now = False
+        self.fake.addresses("once.example", "192.0.2.1")
+        self.ask("once.example", 80)
+        self.assertEqual(list(self.resolver.addressing._names), ["www.example"])
 
 
 class FileTests(Case):

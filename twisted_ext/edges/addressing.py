@@ -64,19 +64,22 @@ class _Name:
     """
     The name of a host.
 
+    @ivar host: as it was given.
     @ivar text: as it goes to the C library.
     @ivar literal: whether it may be an address.
     @ivar questions: for its addresses, IPv4 first; L{None} for what is no name.
     @ivar plain: whether hosts are called so.
+    @ivar known: whether it is remembered.
     """
 
-    __slots__ = ("text", "literal", "questions", "relative", "plain")
+    __slots__ = ("host", "text", "literal", "questions", "relative", "plain", "known")
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, host: str | bytes, text: bytes) -> None:
+        self.host = host
         self.text = text
         self.literal = text[:1].isdigit() or b":" in text or text == b"*"
         self.questions: tuple[Question, Question] | None = None
-        self.relative = self.plain = False
+        self.relative = self.plain = self.known = False
         try:
             name = nameFromText(text)
         except BadName:
@@ -130,7 +133,7 @@ class Addressing:
                     host = host.decode("utf-8")
                 except UnicodeDecodeError:
                     garbled = True
-            name = None if host is None else self._names.get(host) or self._learnName(host)
+            name = None if host is None else self._names.get(host) or _nameFor(host)
             key = (port, port.__class__, family, type, proto, flags, name is None or name.text == b"*")
             hints = self._hints.get(key) or self._learnHints(key, port, family, type, proto, flags)
             if hints.fault is not None:
@@ -153,23 +156,6 @@ class Addressing:
             self._hints.clear()
         self._hints[key] = hints
         return hints
-
-    def _learnName(self, host: str | bytes) -> _Name:
-        if isinstance(host, str):
-            text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
-        elif isinstance(host, bytes):
-            text = host
-        else:
-            raise TypeError("getaddrinfo() argument 1 must be string or None")
-        if b"\0" in text:
-            raise ValueError("a name of a host has no null character in it")
-        name = _Name(text)
-        if len(text) > CALL_CHARACTERS.default:
-            return name
-        if len(self._names) >= self._most:
-            self._names.clear()
-        self._names[host] = name
-        return name
 
     def _find(self, hints: Hints, name: _Name, timeout: Timeout) -> Deferred[list[AddressInfo]]:
         if name.questions is None:
@@ -202,6 +188,12 @@ class Addressing:
                     continue
             waiting = True
         if not waiting:
+            if not name.known and len(name.text) <= CALL_CHARACTERS.default:
+                # What was at hand may well be asked for again; many other names are seen once.
+                name.known = True
+                if len(self._names) >= self._most:
+                    self._names.clear()
+                self._names[name.host] = name
             return succeed(self.again(hints, name, halves[0], halves[1]))
         wishes = self.resolver.contextFor(timeout, name.relative)
         wishes.single = hints.single
@@ -370,6 +362,22 @@ class _Call:
         for asked in self._asked:
             if asked is not None:
                 asked.cancel()
+
+
+def _nameFor(host: str | bytes) -> _Name:
+    """
+    @raise TypeError: this is no name.
+    @raise ValueError: it has something in it that no name has.
+    """
+    if isinstance(host, str):
+        text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
+    elif isinstance(host, bytes):
+        text = host
+    else:
+        raise TypeError("getaddrinfo() argument 1 must be string or None")
+    if b"\0" in text:
+        raise ValueError("a name of a host has no null character in it")
+    return _Name(host, text)
 
 
 def _isSimple(host: str) -> bool:
