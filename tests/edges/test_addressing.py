@@ -289,7 +289,7 @@ class NameTests(Case):
 
     def test_namesRemembered(self) -> None:
         """
-        Names whose addresses are at hand are remembered as they were read; those that are seen once, as by a crawler, push none of them out.
+        Names whose addresses are at hand are remembered as they were read; those seen once, as by a crawler, push none of them out.
         """
         self.fake.addresses("www.example", "192.0.2.1")
         self.ask("www.example", 80)
