@@ -4,9 +4,11 @@ Tests of keeping a zone in step with its primaries.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from unittest.mock import patch
+from weakref import ref
 
 from twisted.internet.defer import Deferred
 
@@ -14,7 +16,7 @@ from tests.queries import optOf, queryOf
 from tests.server.askers import Datagrams
 from tests.server.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase
 from tests.zone.changing import APEX, ZONE
-from twisted_ext.server.keys import RemoteServer
+from twisted_ext.server.keys import Keys, RemoteServer
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
@@ -161,6 +163,27 @@ class SecondaryTests(StepTestCase):
             assert journal is not None
             self.assertEqual([each.newSerial for each in journal.since(10) or ()], [11, 12])
         self.same()
+
+    def test_leftAtOnce(self) -> None:
+        """
+        Of a zone that is taken away while it is being asked about nothing is left to be searched for: of ten thousand that would take
+        longer than a turn may.
+        """
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for seconds in (0.0, 0.5):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(seconds)
+            zone = secondaries.at(APEX)
+            assert zone is not None
+            known = ref(zone)
+            del zone
+            self.secondary.replication.adopt([], Keys())
+            self.network.advance(1)
+            self.assertIsNone(known())
 
     def test_leftInTheMiddle(self) -> None:
         """

@@ -482,7 +482,7 @@ def _given(failure: Failure) -> None:
     """
     if isinstance(failure.value, CancelledError):
         # Its frames know it, and it knows its frames: ten thousand such circles are much to be found.
-        failure.value.__traceback__ = None
+        failure.value.__traceback__ = failure.tb = None
     else:
         _log.failure("a bug", failure)
 

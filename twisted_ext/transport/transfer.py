@@ -117,6 +117,8 @@ class _Fetch(ClientFactory):
             self.transport.abortConnection()
         elif self.connector is not None and fault is not None:
             self.connector.disconnect()
+        # It knows this one: ten thousand such circles are much to be found.
+        self.connector = None
         if deferred is None:
             return
         if fault is None:
@@ -218,5 +220,7 @@ def fetchZone(
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None
-    made.connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT)
+    connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT)
+    if made.deferred is not None:
+        made.connector = connector
     return deferred
