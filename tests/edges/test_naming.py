@@ -73,6 +73,14 @@ class NameTests(Case):
             self.fake.knows(reverseName("192.0.2.1"), "PTR", fault)
             self.assertEqual(self.errorOf("192.0.2.1", 80), socket.EAI_AGAIN)
 
+    def test_closed(self) -> None:
+        """
+        After it was closed, a resolver finds no names, and trying again will not help; numbers stay numbers.
+        """
+        self.resolver.close()
+        self.assertEqual(self.errorOf("192.0.2.1", 80), socket.EAI_FAIL)
+        self.assertEqual(self.found("192.0.2.1", 80, socket.NI_NUMERICHOST), ("192.0.2.1", "http"))
+
     def test_noHostsName(self) -> None:
         """
         What no host can be called is no name: it would end up in logs and commands.

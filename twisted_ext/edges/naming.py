@@ -13,7 +13,7 @@ from twisted_ext.answers import Question
 from twisted_ext.edges.aliases import found, isHostName
 from twisted_ext.edges.codes import addressError
 from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.errors import DNSFault
+from twisted_ext.errors import Closed, DNSFault
 from twisted_ext.limits import LOCAL_ALIASES
 from twisted_ext.ranges import reverseNameOf
 from twisted_ext.wire.names import ROOT, nameToText
@@ -86,7 +86,7 @@ async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext)
         try:
             answer = await resolver.ask(question, context)
         except DNSFault as fault:
-            raise addressError(socket.EAI_AGAIN) from fault
+            raise addressError(socket.EAI_FAIL if isinstance(fault, Closed) else socket.EAI_AGAIN) from fault
         rdatas, _, left = found(question, answer)
         if left is None:
             break
