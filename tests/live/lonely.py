@@ -9,11 +9,13 @@ runs C{python WORD ...} in it. It takes namespaces of Linux, as L{tests.tour.mac
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,6 +98,25 @@ def _isApart() -> bool:
     return mapped and [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
+def _lay(folder: Path, files: dict[str, str], place: Path = Path("/etc")) -> None:
+    """
+    Have these files instead of the system's.
+    """
+    if all(Path(place, name).exists() for name in files):
+        binds = [(Path(folder, name), Path(place, name)) for name in files]
+    else:
+        # A file can be laid over another one only. Where there is none, all of the folder is laid over; what we may not read is left out.
+        folder = Path(folder, "all")
+        with suppress(shutil.Error):
+            shutil.copytree(place, folder, symlinks=True)
+        binds = [(folder, place)]
+    for name, text in files.items():
+        Path(folder, name).unlink(missing_ok=True)
+        Path(folder, name).write_text(text, "utf-8")
+    for instead, path in binds:
+        subprocess.run(["mount", "--bind", str(instead), str(path)], check=True)
+
+
 def _inside(variant: str, words: list[str]) -> int:
     if not _isApart():
         sys.exit("tests.live.lonely: this is not a machine of its own; leave --inside out")
@@ -103,10 +124,7 @@ def _inside(variant: str, words: list[str]) -> int:
     _connect(addresses)
     socket.sethostname(NAME)
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in {**FILES, **files}.items():
-            instead = Path(folder, name)
-            instead.write_text(text, "utf-8")
-            subprocess.run(["mount", "--bind", str(instead), f"/etc/{name}"], check=True)
+        _lay(Path(folder), {**FILES, **files})
         serve = [sys.executable, "-m", "tests.live.lonely", variant, "--serve"]
         with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as servers:
             assert servers.stdout is not None and servers.stdin is not None
