@@ -4,6 +4,8 @@ Tests of L{twisted_ext.services.rewriting}.
 
 from __future__ import annotations
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -193,3 +195,4 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(numberName("+1", "e164.example"), ("1.e164.example", "+1"))
         for number in ("", "+", "442079460148", "+44x", "+1234567890123456", "+\u0661"):
             self.assertRaises(CallerFault, numberName, number)
+        self.assertRaises(CallerFault, numberName, cast(str, 442079460148))

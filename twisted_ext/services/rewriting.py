@@ -196,6 +196,8 @@ def numberName(number: str, suffix: str = "e164.arpa") -> tuple[str, str]:
 
     @raise CallerFault: this is no such number.
     """
+    if not isinstance(number, str):
+        raise CallerFault(f"{number!r} is no phone number; write it as text, with a '+' and the country code first")
     digits = number.translate({ord(each): None for each in " -.()\N{NO-BREAK SPACE}"})
     if not (digits[:1] == "+" and digits[1:].isdigit() and digits.isascii() and len(digits) <= 16):
         raise CallerFault(f"{number!r} is no phone number; write up to 15 digits behind a '+', country code first")
