@@ -11,7 +11,7 @@ from typing import Final
 __all__ = [
     "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
     "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
-    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "SYSTEM_SECONDS", "QUERY_TRIES",
+    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "SYSTEM_SECONDS", "QUERY_TRIES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
@@ -138,6 +138,10 @@ INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
 
 #: Addresses of which is remembered for a second how they are reached, so that putting them in order opens no socket for each.
 ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
+
+#: Addresses of one host that are put in order; those behind them stay behind them. Each may cost a look at how it is reached, and a server
+#: can put 4,000 into one answer.
+ADDRESSES_SORTED: Final = Limit(default=256, least=2, most=4096)
 
 #: Names, hints and results of getaddrinfo that a resolver remembers, each of them, so that the same call again costs little.
 CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)

@@ -20,7 +20,7 @@ from twisted_ext.edges.interfaces import Own, ownAddresses, readAddresses
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.policies import Policies
 from twisted_ext.edges.sorting import packed
-from twisted_ext.limits import ROUTES_REMEMBERED
+from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
 
 __all__ = ["short"]
 
@@ -129,6 +129,22 @@ class OrderTests(SynchronousTestCase):
         for number in range(0, int(ROUTES_REMEMBERED.default) + 300, 3):
             order.inOrder([bytes([10, (number + more) >> 8, (number + more) & 255, 1]) for more in range(3)])
         self.assertLessEqual(len(order._keys), ROUTES_REMEMBERED.default)
+
+    def test_many(self) -> None:
+        """
+        However many addresses a server gives, the kernel is asked about so many and no more; the others stay where they are.
+        """
+        order = self.order({"10.0.0.1": "192.0.2.7"}, {})
+        most = int(ADDRESSES_SORTED.default)
+        many = [bytes((10, number >> 8, number & 255, 1)) for number in range(4000)]
+        found = order.inOrder([*many[1:most], many[0], *many[most:]])
+        self.assertEqual(found, many)
+        self.assertEqual(len(self.asked), most)
+        self.clock.advance(1)
+        self.asked.clear()
+        order._mostSorted = len(many)
+        order.inOrder(many)
+        self.assertEqual(len(self.asked), len(many))
 
     def test_ownNetwork(self) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Final
 from twisted_ext.edges.interfaces import Own, ownAddresses
 from twisted_ext.edges.policies import GAI_CONF, Policies
 from twisted_ext.edges.sorting import GLOBAL, LINK_LOCAL, packed, scopeOf, sourceFor
-from twisted_ext.limits import CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
+from twisted_ext.limits import ADDRESSES_SORTED, CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
 from twisted_ext.resolver.local import Complaints, FollowedFile
 
 __all__ = ["Order"]
@@ -62,6 +62,7 @@ class Order:
         self._wide4: list[tuple[int, int]] = []
         self._wide6: list[tuple[int, int]] = []
         self._keys: dict[bytes, _Key] = {}
+        self._mostSorted = int(ADDRESSES_SORTED.default)
         self._most = int(ROUTES_REMEMBERED.default)
 
     def refresh(self) -> None:
@@ -90,13 +91,15 @@ class Order:
         """
         @param addresses: packed, four or sixteen octets each.
 
-        @return: the same, those to be tried first at the beginning; what is equally good stays in its order.
+        @return: the same, those to be tried first at the beginning; what is equally good stays in its order, and so does all
+            behind the first L{ADDRESSES_SORTED}.
         """
         if len(addresses) < 2:
             return list(addresses)
         self.refresh()
         if len(addresses) > 2:
-            return sorted(addresses, key=self._key)
+            most = self._mostSorted
+            return sorted(addresses[:most], key=self._key) + list(addresses[most:])
         one, other = addresses
         key = self._key(other)
         if len(one) == 4 and len(other) == 16 and not (key[0] or key[1] or key[2] or key[3]):
