@@ -22,7 +22,7 @@ from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
-from twisted_ext.limits import CALL_CHARACTERS, CALLS_REMEMBERED
+from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.hosts import Hosts
 
@@ -286,6 +286,17 @@ class NameTests(Case):
             self.code(b"h" * length, 80)
             addressing = self.resolver.addressing
             self.assertEqual([len(addressing._names), len(addressing._hints)], [0, remembered + 1])
+
+    def test_largeResults(self) -> None:
+        """
+        Results with very many addresses are not remembered.
+        """
+        most = int(CALL_ROWS.default)
+        for count, remembered in ((most, 1), (most + 1, 0)):
+            self.resolver = self.made()
+            self.fake.addresses("www.example", *[f"10.0.{number >> 8}.{number & 255}" for number in range(count)])
+            self.assertEqual(len(self.ask("www.example", 80)), count)
+            self.assertEqual(len(self.resolver.addressing._lists), remembered)
 
     def test_namesRemembered(self) -> None:
         """

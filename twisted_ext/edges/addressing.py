@@ -25,7 +25,7 @@ from twisted_ext.edges.hints import AddressInfo, Hints, Port, hintsFor
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
-from twisted_ext.limits import CALL_CHARACTERS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
+from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
@@ -168,6 +168,7 @@ class Addressing:
             context = self._relative if name.relative else self._absolute
         answerNow = self.resolver.source.answerNow
         halves: list[_Half | None] = [None, None]
+        missed: list[Question | None] = [None, None]
         waiting = False
         for index in hints.families:
             question = name.questions[index]
@@ -186,6 +187,8 @@ class Addressing:
                 if left is None:
                     halves[index] = rdatas, owner, ready, None
                     continue
+            else:
+                missed[index] = context.takeMissed()
             waiting = True
         if not waiting:
             if not name.known and len(name.text) <= CALL_CHARACTERS.default:
@@ -198,7 +201,7 @@ class Addressing:
         wishes = self.resolver.contextFor(timeout, name.relative)
         wishes.single = hints.single
         call = _Call(self, hints, name, wishes, halves)
-        call.begin()
+        call.begin(missed)
         return call.result
 
     # -- what came of it
@@ -213,6 +216,8 @@ class Addressing:
         rows = self._lists.get(key)
         if rows is None:
             rows = self.conclude(hints, name, four, six)
+            if len(rows) > CALL_ROWS.default:
+                return rows
             if len(self._lists) >= self._most:
                 self._lists.clear()
             self._lists[key] = rows
@@ -310,14 +315,17 @@ class _Call:
         self._asked: list[Deferred[Answer] | None] = [None, None]
         self._effort = int(LOCAL_ALIASES.default)
 
-    def begin(self) -> None:
+    def begin(self, missed: list[Question | None]) -> None:
         """
         Ask for each family that nothing is known of.
+
+        @param missed: what a cache has just had nothing on.
         """
         unknown = [index for index in self._hints.families if self._halves[index] is None]
         self._waiting = len(unknown)
         for index in unknown:
             if self._name.questions is not None:
+                self._context.missed = missed[index]
                 self._ask(index, self._name.questions[index], self._context)
 
     def _ask(self, index: int, question: Question, context: QueryContext) -> None:
