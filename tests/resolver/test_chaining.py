@@ -11,14 +11,36 @@ from zope.interface.verify import verifyObject
 
 from tests.cache.canned import question, wishes
 from tests.resolver.told import Told, addresses, said
-from twisted_ext.answers import Outcome
-from twisted_ext.errors import CallerFault, Closed, ServerFailed, TimedOut, Unknown
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.errors import CallerFault, Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.special import Special
 from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example")
+
+
+class Local(Told):
+    """
+    A source that never waits, and has nothing.
+
+    @ivar count: how often it was asked for what is at hand.
+    """
+
+    immediate = True
+
+    def __init__(self, fault: DNSFault | None = None) -> None:
+        super().__init__()
+        self.fault = fault
+        self.count = 0
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        self.count += 1
+        if self.fault is not None:
+            raise self.fault
+        return None
 
 
 class ChainingTests(SynchronousTestCase):
@@ -115,6 +137,31 @@ class ChainingTests(SynchronousTestCase):
         self.assertFalse(Chaining([Special(), Told()]).immediate)
         chain = Chaining([Chaining([Special()]), Told({"www.example A": "192.0.2.1"}, ready=True)])
         self.assertIsNotNone(chain.answerNow(WWW, wishes()))
+
+    def test_oncePerLookup(self) -> None:
+        """
+        Who was found to have nothing at hand is not asked a second time in the same look-up, nor does the cache look twice; in the next
+        one all of them are.
+        """
+        local, cache = Local(), Caching(Told({"www.example A": "192.0.2.1"}), Clock())
+        chain = Chaining([local, cache])
+        for expected in (1, 2):
+            cache.flush()
+            context = wishes()
+            self.assertIsNone(chain.answerNow(WWW, context))
+            self.assertEqual(addresses(self.successResultOf(chain.answer(WWW, context))), ["192.0.2.1"])
+            self.assertEqual(local.count, expected)
+            self.assertIsNone(context.missed)
+
+    def test_failedFirst(self) -> None:
+        """
+        What went wrong with a source at hand is told where nobody knows, although it was asked before.
+        """
+        local = Local(ServerFailed("broken"))
+        chain = Chaining([local, Caching(Told(otherwise=Unknown("nothing")), Clock())])
+        context = wishes()
+        self.assertIsNone(chain.answerNow(WWW, context))
+        self.assertIs(self.failureResultOf(chain.answer(WWW, context)).value, local.fault)
 
     def test_deadline(self) -> None:
         """

@@ -137,12 +137,13 @@ class NamesResolver(Lookups):
         except DNSFault as fault:
             return fail(errorFromFault(fault))
         if ready is None:
-            return self._wait(question, timeout, context.relative)
+            return self._wait(question, timeout, context)
         if ready.rcode or ready.outcome is _NXDOMAIN:
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))
 
-    def _wait(self, question: Question, timeout: Timeout, relative: bool) -> Deferred[Result]:
+    def _wait(self, question: Question, timeout: Timeout, inVain: QueryContext) -> Deferred[Result]:
+        relative = inVain.relative
         if timeout is None:
             deadline = self._now() + self._seconds
             context = self._recent
@@ -153,6 +154,7 @@ class NamesResolver(Lookups):
                 context = self.contextFor(timeout, relative)
             except DNSFault as fault:
                 return fail(errorFromFault(fault))
+        context.missed = inVain.takeMissed()
         asked = (question,)
         return self._answer(question, context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
 
@@ -180,7 +182,7 @@ class NamesResolver(Lookups):
         except DNSFault as fault:
             return fail(errorFromFault(fault))
         if ready is None:
-            return self._wait(question, timeout, False)
+            return self._wait(question, timeout, self._absolute)
         if ready.rcode or ready.outcome is _NXDOMAIN:
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))

@@ -25,10 +25,13 @@ class Chaining:
     Ask the next source where one has nothing to say or fails. A denial is an answer and ends it. Where nobody knows, the last failure
     that says more than that is raised.
 
+    Those at hand that come first are not asked again where somebody after them has just been asked in vain (C{QueryContext.missed}): they
+    had nothing to say then.
+
     @ivar immediate: whether all of them are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_sources", "_steps", "_last", "_clock")
+    __slots__ = ("immediate", "_sources", "_steps", "_last", "_clock", "_behind")
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> None:
         """
@@ -44,21 +47,30 @@ class Chaining:
         self._steps = [(source, source.answerNow, bool(getattr(source, "immediate", False))) for source in sources]
         self._last = len(self._steps) - 1
         self._clock = clock
+        # The last of them, where only what is at hand stands before it.
+        self._behind = self._sources[-1] if all(step[2] for step in self._steps[:-1]) and not self._steps[-1][2] else None
         self.immediate = all(immediate for _, _, immediate in self._steps)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        faulty = False
         for _, answerNow, immediate in self._steps:
             try:
                 answer = answerNow(question, context)
             except DNSFault:
+                faulty = True
                 continue
             if answer is not None:
                 return answer
             if not immediate:
+                if faulty:
+                    # What went wrong has to be told if nobody knows.
+                    context.missed = None
                 return None
         return None
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if context.missed is question and self._behind is not None:
+            return self._behind.answer(question, context)
         fault: DNSFault | None = None
         for index, (source, answerNow, immediate) in enumerate(self._steps):
             if not immediate:

@@ -71,7 +71,10 @@ class Searching:
             self._outer, self._inward = context, context.but(relative=False)
         inward = self._inward
         if not self.domains or question.key[-10:-4] == _ARPA:
-            return self.inner.answerNow(question, inward)
+            answer = self.inner.answerNow(question, inward)
+            if answer is None:
+                context.missed = inward.takeMissed()
+            return answer
         if self.asIsFirst(question.name):
             try:
                 answer = self.inner.answerNow(question, inward)
@@ -79,7 +82,10 @@ class Searching:
                 # The search decides whether that is the end of it.
                 pass
             else:
-                if answer is None or answer.outcome is _DATA:
+                if answer is None:
+                    context.missed = inward.takeMissed()
+                    return None
+                if answer.outcome is _DATA:
                     return answer
         return self._searchNow(_Search(self, question, context.single), inward)
 
@@ -110,10 +116,12 @@ class Searching:
             return self.inner.answer(question, context)
         inward = context.but(relative=False)
         if not self.domains or question.key[-10:-4] == _ARPA:
+            inward.missed = context.takeMissed()
             return self.inner.answer(question, inward)
         if self.asIsFirst(question.name):
             # Most look-ups end with the first answer and need nothing more.
             _note(context, question)
+            inward.missed = context.takeMissed()
             asked = self.inner.answer(question, inward)
             return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (question, inward), {}, (question, inward))
         return Deferred.fromCoroutine(self._search(_Search(self, question, context.single), inward))
