@@ -192,12 +192,13 @@ async def test_cancel() -> None:
             with pytest.raises(ConnectingCancelledError):
                 await found
             assert caller.built == []
-        assert await openFiles(before) == before
+        # Some of an earlier test may have been closed meanwhile.
+        assert await openFiles(before) <= before
 
 
 async def openFiles(expected: int | None = None) -> int:
     """
-    @param expected: what it will be when everything is closed that is about to be.
+    @param expected: what it will be at most when everything is closed that is about to be.
 
     @return: how many files this process has open; 0 where the system does not say.
     """
@@ -205,7 +206,7 @@ async def openFiles(expected: int | None = None) -> int:
     for _ in range(500):
         gc.collect()
         count = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-        if expected is None or count == expected:
+        if expected is None or count <= expected:
             break
         await deferLater(globalReactor(), 0.01)
     return count
