@@ -20,7 +20,7 @@ from twisted_ext.edges.deadlines import secondsAndWaits
 from twisted_ext.edges.dnspython import NoAnswer, RecordSet, Timeout, asTheirs, lookUp
 from twisted_ext.edges.perthread import resolverHere
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.limits import LOOKUP_SECONDS, LOOP_PATIENCE
 from twisted_ext.wire.codes import IN, RD
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockingResolver"]
 
-#: Seconds that a loop has to be late by before it is taken for one that does not run.
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = LOOP_PATIENCE.default
 
 _isInIOThread: Final = cast("Callable[[], bool]", isInIOThread)
 
