@@ -17,7 +17,7 @@ import pytest
 from tests.edges.discoveries import DENIED
 from tests.edges.faces import FAILED, LATE, AtOnce, Coroutines, Deferreds, Face, Scripted, proved
 from twisted_ext import network
-from twisted_ext.edges import perthread
+from twisted_ext.edges import perthread, repeating
 from twisted_ext.edges.codes import DNSFormatError, LookupFailed
 from twisted_ext.edges.dnspython import NoNameservers
 from twisted_ext.edges.repeating import ValidationError
@@ -142,6 +142,18 @@ def test_numberOfAttempts(face: Face, fresh: Callable[..., Fresh], attempts: int
     with pytest.raises(TimeoutError):
         face.query(_NAME, "SRV", attempts)
     assert [one for each in made.asked for one in each] == ["udp", "udp", *["tcp"] * 3][:attempts]
+
+
+def test_text(face: Face) -> None:
+    """
+    A name as text is refused in one line that says what to write, before anybody is asked.
+    """
+    resolver = Scripted()
+    with pytest.raises(TypeError, match=r"qname: 'x\.example' is not in octets; write b'"):
+        face.query(cast(bytes, "x.example"), "SRV", None, resolver)
+    with pytest.raises(TypeError, match="domain: 'x' is not in octets"):
+        repeating.serviceName(cast(bytes, "x"), "a", "tcp")
+    assert resolver.asked == []
 
 
 @pytest.mark.parametrize("attempts", [0, -1])

@@ -180,7 +180,7 @@ async def repeatedQuery(
     """
     if nattempts is not None and nattempts <= 0:
         raise ValueError(f"nattempts: {nattempts} attempts give no answer; it takes one at least")
-    name = qname.decode("ascii")
+    name = _octets("qname", qname).decode("ascii")
     own: NamesResolver | None = None
     made: NamesResolver | None = None
     try:
@@ -248,7 +248,16 @@ def serviceName(domain: bytes, service: str, transport: str) -> bytes:
     """
     @return: the owner of a service's SRV records (RFC 2782).
     """
-    return b".".join([b"_" + service.encode("ascii"), b"_" + transport.encode("ascii"), domain])
+    return b".".join([b"_" + service.encode("ascii"), b"_" + transport.encode("ascii"), _octets("domain", domain)])
+
+
+def _octets(what: str, given: object) -> bytes:
+    """
+    @raise TypeError: it is something else, mostly text.
+    """
+    if not isinstance(given, bytes):
+        raise TypeError(f"{what}: {given!r:.80} is not in octets; write b'example.org', other scripts by .encode('idna')")
+    return given
 
 
 def serversIn(found: Iterable[object] | None, owner: bytes) -> list[ServerRecord] | None:
