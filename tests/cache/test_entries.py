@@ -83,6 +83,21 @@ class PackingTests(SynchronousTestCase):
         self.assertEqual(unpack(key, askedAgain(data), servers).asked, 8)
         self.assertEqual(nameOfKey(key), name.lower())
 
+    def test_usual(self) -> None:
+        """
+        What servers mostly say comes out again, too: one address, whose zone it is in, addresses of its servers, and a remark.
+        """
+        name, zone, server = b"\x03www\x07example\x03com\x00", b"\x07example\x03com\x00", b"\x02ns\x07example\x03com\x00"
+        address = (RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04",)),)
+        authority = (RRSet(zone, 2, 1, 300, (server,)),)
+        additional = (RRSet(server, 1, 1, 300, (b"\x05\x06\x07\x08",)), RRSet(server, 28, 1, 300, (bytes(16), bytes(15) + b"\x01")))
+        key = name + b"\x00\x01\x00\x01"
+        for rest in (((), ()), (authority, ()), ((), additional), (authority, additional)):
+            for ede in ((), ((15, "blocked"),)):
+                kept = Answer(Outcome.DATA, address, *rest, ede=ede)
+                back = unpack(key, packEntry(key, Entry(kept, 0.0, 300), Servers()), Servers()).kept
+                self.assertEqual((back.answer, back.authority, back.additional, back.ede), (address, *rest, ede))
+
     def test_small(self) -> None:
         """
         A kept address takes less than 256 octets of memory, its key and its place in the table included.

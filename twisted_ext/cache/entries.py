@@ -34,6 +34,9 @@ ALIASED: Final = 21
 #: Where it stands how often it was asked for.
 _ASKED: Final = 17
 
+#: The same, and a first set of one record that the question's own name has.
+_packFirst: Final = Struct(">dIHHBBHHHHHHIHH").pack
+
 _RECORDS: Final = Struct(">HIH")
 _RECORD: Final = Struct(">HIHH")
 _LENGTH: Final = Struct(">H")
@@ -211,35 +214,48 @@ def pack(
     @param asked: how often it has been asked for.
     """
     origin = answer.origin
-    parts = [
-        _HEADER.pack(
-            learned,
-            int(seconds),
-            answer.flags & ~AA,
-            answer.rcode,
-            _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security],
-            asked if asked < 256 else 255,
-            servers.number(origin.server) if origin is not None else 0,
-            len(sections[0]),
-            len(sections[1]),
-            len(sections[2]),
-        )
-    ]
-    before = b""
-    for sets in sections:
+    answers, authority, additional = sections
+    kind = _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security]
+    server = servers.number(origin.server) if origin is not None else 0
+    flags = answer.flags & ~AA
+    if asked > 255:
+        asked = 255
+    if len(answers) == 1 and len(answers[0].rdatas) == 1 and key.startswith(answers[0].name):
+        # Most are so, and many are nothing else.
+        rrset = answers[0]
+        before = rrset.name
+        rdata = rrset.rdatas[0]
+        counts = 1, len(authority), len(additional), 0, rrset.rrType, rrset.ttl, 1, len(rdata)
+        head = _packFirst(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counts) + rdata
+        if not (authority or additional or answer.ede):
+            return head
+        parts = [head]
+        rest: tuple[tuple[RRSet, ...], ...] = (authority, additional)
+    else:
+        before = b""
+        counted = len(answers), len(authority), len(additional)
+        parts = [_HEADER.pack(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counted)]
+        rest = sections
+    for sets in rest:
         for rrset in sets:
             name = rrset.name
             if name == before:
-                parts.append(b"\x01")
+                how = b"\x01"
             else:
                 before = name
-                parts.append(_SELF if key.startswith(name) else _packedName(name, key))
+                if key.startswith(name):
+                    how = _SELF
+                elif key.startswith(name, key[0] + 1):
+                    # As the zones are called that most hosts are in.
+                    how = bytes((_TAIL, key[0] + 1))
+                else:
+                    how = _packedName(name, key)
             rdatas = rrset.rdatas
             if len(rdatas) == 1:
                 rdata = rdatas[0]
-                parts.append(_RECORD.pack(rrset.rrType, rrset.ttl, 1, len(rdata)))
-                parts.append(rdata)
+                parts += how, _RECORD.pack(rrset.rrType, rrset.ttl, 1, len(rdata)), rdata
                 continue
+            parts.append(how)
             parts.append(_RECORDS.pack(rrset.rrType, rrset.ttl, len(rdatas)))
             for rdata in rdatas:
                 parts.append(_LENGTH.pack(len(rdata)))

@@ -7,11 +7,13 @@ from __future__ import annotations
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.cache.denial import denialSeconds
 from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS, RRSET_RECORDS
+from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["Lifetimes"]
 
+_DATA = Outcome.DATA
 _NS = 2
 _SOA = 6
 _RRSIG = 46
@@ -56,10 +58,10 @@ class Lifetimes:
         @return: seconds; 0 for an answer that may not be kept at all: another class than IN, a set of too many records, a denial
             without the SOA record that would say for how long (RFC 2308, section 5).
         """
-        if question.rrClass != _IN or question.rrType in _UNKEPT or answer.truncated:
+        if question.rrClass != _IN or question.rrType in _UNKEPT or answer.flags & TC:
             return 0
         limit = self.most
-        if answer.outcome is not Outcome.DATA:
+        if answer.outcome is not _DATA:
             limit = self._denied(question, answer)
             if not limit:
                 return 0
@@ -107,6 +109,20 @@ class Lifetimes:
                 for rrset in sets
             ]
         )
+
+    def sections(self, answer: Answer) -> tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]:
+        """
+        @return: the three sections of an answer as they are kept, see L{clamped}.
+        """
+        first, second, third = answer.answer, answer.authority, answer.additional
+        if answer.outcome is not _DATA or self.least:
+            return self.clamped(answer, first), self.clamped(answer, second), self.clamped(answer, third)
+        most = self.most
+        for sets in (first, second, third):
+            for rrset in sets:
+                if rrset.ttl > most:
+                    return self.clamped(answer, first), self.clamped(answer, second), self.clamped(answer, third)
+        return first, second, third
 
     def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """

@@ -157,12 +157,7 @@ class Store:
         seconds = self.lifetimes.keeping(question, answer)
         if not seconds:
             return 0
-        clamped = self.lifetimes.clamped
-        sections = (
-            clamped(answer, answer.answer) if answer.answer else (),
-            clamped(answer, answer.authority) if answer.authority else (),
-            clamped(answer, answer.additional) if answer.additional else (),
-        )
+        sections = self.lifetimes.sections(answer)
         key = question.key + variant
         if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
             self._drop(key)
