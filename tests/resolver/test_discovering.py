@@ -197,6 +197,38 @@ class SystemTests(SynchronousTestCase):
         self.assertEqual(addresses(self.successResultOf(new)), ["192.0.2.2"])
         self.assertEqual([each.closed for each in held], [True, False])
 
+    def test_oldSearch(self) -> None:
+        """
+        A search that runs while the file changes goes on in the old domains with the old servers. What it used is closed after it, and
+        where nobody wants to know any more.
+        """
+        held: list[HeldSource] = []
+
+        def upstream(_: SystemConfiguration) -> HeldSource:
+            held.append(HeldSource())
+            return held[-1]
+
+        system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=upstream)
+        for number, ends in ((0, True), (2, False)):
+            self.write("nameserver 192.0.2.53\nsearch corp.example\n")
+            self.clock.advance(1)
+            old = system.answer(question("x.example"), QueryContext(self.clock.seconds() + 60, relative=True))
+            self.write("nameserver 198.51.100.53\n")
+            self.clock.advance(1)
+            new = system.answer(WWW, wishes(self.clock.seconds() + 60))
+            held[number].release(said(question("x.example"), Outcome.NXDOMAIN))
+            self.assertEqual((held[number].asked, held[number].closed), (2, False))
+            if ends:
+                held[number].release(said(question("x.example.corp.example"), "192.0.2.1"))
+                self.assertEqual(addresses(self.successResultOf(old)), ["192.0.2.1"])
+            else:
+                old.cancel()
+                self.failureResultOf(old, CancelledError)
+            self.assertTrue(held[number].closed)
+            self.assertFalse(held[number + 1].closed)
+            held[number + 1].release(said(WWW, "192.0.2.2"))
+            self.successResultOf(new)
+
     def test_noFile(self) -> None:
         """
         Without the file this machine is asked, and explaining says so; when it comes, it is used.

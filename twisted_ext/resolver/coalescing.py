@@ -102,6 +102,7 @@ class _Flight:
             flight.source.land(flight)
             if flight.inner is not None:
                 flight.inner.cancel()
+            flight.source.rest()
 
     def late(self, waiter: Deferred[Answer]) -> None:
         """
@@ -128,19 +129,22 @@ class _Flight:
         """
         Give everybody what came.
         """
+        source = self.source
         if not self.done:
-            self.source.land(self)
+            source.land(self)
         if isinstance(outcome, Failure):
             if isinstance(outcome.value, Abandoned):
                 self.soFar = outcome.value.fault
             self.settle(None, outcome.value)
-        elif len(self.waiters) == 1 and not self.source.deadlines.waiting:
+        elif len(self.waiters) == 1 and not source.deadlines.waiting:
             waiter, context = self.waiters.popitem()
             if context.flight is not None and isinstance(context.flight, _Flight):
                 context.flight.waitsFor.remove(self)
             waiter.callback(outcome)
         else:
             self.settle(outcome, None)
+        if source.idle is not None:
+            source.rest()
 
     def settle(self, answer: Answer | None, fault: BaseException | None) -> None:
         """
@@ -204,6 +208,8 @@ class Coalescing:
         self._variants: dict[bytes, int] = {}
         self.deadlines = Deadlines(clock)
         self._closed = False
+        #: What to call as soon as nothing is under way.
+        self.idle: Callable[[], object] | None = None
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return self._inner.answerNow(question, context)
@@ -285,6 +291,10 @@ class Coalescing:
         From now on nobody joins this flight.
         """
         flight.done = True
+        if self._flights.get(flight.key) is flight and not self._variants:
+            # Nearly always.
+            del self._flights[flight.key]
+            return
         self._unlist(flight)
         self._older.discard(flight)
 
@@ -306,7 +316,25 @@ class Coalescing:
                 else:
                     del self._variants[flight.question.key]
 
+    def whenIdle(self, callback: Callable[[], object]) -> None:
+        """
+        Have this called once nobody waits for anything any more, which may be now. Whoever goes on asking with what came, as a search does,
+        has done so by then.
+        """
+        self.idle = callback
+        self.rest()
+
+    def rest(self) -> None:
+        """
+        Tell whoever wants to know that nothing is under way, if so.
+        """
+        callback = self.idle
+        if callback is not None and not (self._flights or self._older):
+            self.idle = None
+            callback()
+
     def close(self) -> Deferred[None]:
+        self.idle = None
         if not self._closed:
             self._closed = True
             for flight in [*self._flights.values(), *self._older]:

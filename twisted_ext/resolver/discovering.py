@@ -31,6 +31,7 @@ from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
+    from twisted_ext.resolver.coalescing import Coalescing
 
 __all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 
@@ -151,16 +152,16 @@ class _Generation:
     All that was built for one state of the configuration.
 
     @ivar outermost: what is asked for everything that no file of this machine knows.
-    @ivar running: look-ups under way.
-    @ivar retired: there is a newer one; it is closed when nothing runs any more.
+    @ivar sharing: what all look-ups go through that are under way.
     """
 
-    __slots__ = ("configuration", "caching", "outermost", "chain", "answerNow", "running", "retired")
+    __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "answerNow")
 
-    def __init__(self, configuration: SystemConfiguration, caching: Caching, hosts: Hosts, cached: bool) -> None:
+    def __init__(self, configuration: SystemConfiguration, sharing: Coalescing, caching: Caching, hosts: Hosts, cached: bool) -> None:
         self.configuration = configuration
+        self.sharing = sharing
         self.caching = caching
-        inner = caching if cached else caching.sources()[0]
+        inner = caching if cached else sharing
         domains = [domain for domain in configuration.search if not isSpecial(domain)]
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
         self.outermost: IAnswerSource = inner
@@ -170,8 +171,6 @@ class _Generation:
         # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
         self.chain = Chaining([hosts, special, self.outermost])
         self.answerNow = self.chain.answerNow
-        self.running = 0
-        self.retired = False
 
     def close(self) -> Deferred[None]:
         return self.outermost.close()
@@ -279,17 +278,18 @@ class System:
         configuration.complaints.count += complaints.count
         if before is not None:
             self._retire(before)
-        return _Generation(configuration, self._cacheFor(configuration), self._hosts, self._cached)
+        return self._generationFor(configuration)
 
-    def _cacheFor(self, configuration: SystemConfiguration) -> Caching:
+    def _generationFor(self, configuration: SystemConfiguration) -> _Generation:
         from twisted_ext.cache.store import Store
         from twisted_ext.resolver.caching import Caching
         from twisted_ext.resolver.coalescing import Coalescing
 
         inner = Configured(self._upstream(configuration), configuration, self._file.path)
         mostBytes, stale, prefetch = self._cacheOptions
-        coalescing = Coalescing(inner, self._reactor)
-        return Caching(coalescing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+        sharing = Coalescing(inner, self._reactor)
+        caching = Caching(sharing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+        return _Generation(configuration, sharing, caching, self._hosts, self._cached)
 
     def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:
         from twisted_ext.resolver.forwarding import Forwarding
@@ -299,14 +299,13 @@ class System:
         return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
 
     def _retire(self, generation: _Generation) -> None:
-        generation.retired = True
         self._retired.append(generation)
-        if not generation.running:
-            self._drop(generation)
+        generation.sharing.whenIdle(lambda: self._drop(generation))
 
     def _drop(self, generation: _Generation) -> None:
-        self._retired.remove(generation)
-        generation.close()
+        if not self._closed:
+            self._retired.remove(generation)
+            generation.close()
 
     # -- asking
 
@@ -324,14 +323,7 @@ class System:
         if context.trace is not None:
             details = {"path": self._file.path, **generation.configuration.describe()}
             context.trace.note(self._seconds(), "system", "configuration", **details)
-        generation.running += 1
-        return generation.chain.answer(question, context).addBoth(self._cbDone, generation)
-
-    def _cbDone(self, result: Answer | Failure, generation: _Generation) -> Answer | Failure:
-        generation.running -= 1
-        if generation.retired and not generation.running and not self._closed:
-            self._drop(generation)
-        return result
+        return generation.chain.answer(question, context)
 
     def close(self) -> Deferred[None]:
         self._closed = True
