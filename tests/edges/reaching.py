@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IAddress, IProtocol, IStreamClientEndpoi
 from twisted.internet.protocol import Factory, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
+from tests.edges.routes import reachFrom
 from tests.networks import NetworkTestCase
-from twisted_ext.edges import connecting, hostnames
 from twisted_ext.edges.endpoints import TargetsEndpoint
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.services.targets import Target
@@ -80,8 +80,7 @@ class ReachingTestCase(NetworkTestCase):
         def source(address: str) -> str:
             return self.here.sourceFor(address, "0.0.0.0")
 
-        for module in (hostnames, connecting):
-            self.patch(module, "sourceFor", source)
+        reachFrom(self, source)
         self.client = Client()
         self.dials: list[tuple[float, str]] = []
         real = self.here.connectTCP

@@ -56,7 +56,7 @@ class Case(SynchronousTestCase):
         def source(address: str) -> str:
             return "2001:db8:1::7" if ":" in address else "192.0.2.7"
 
-        resolver.addressing.order = Order(self.clock.seconds, str(self.folder / "gai.conf"), source=source, own=dict)
+        resolver.order = Order(self.clock.seconds, str(self.folder / "gai.conf"), source=source, own=dict)
         resolver.addressing.ports = Ports(self.clock.seconds, str(self.folder / "services"))
         return resolver
 

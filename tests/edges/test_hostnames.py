@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from unittest.mock import patch
+from pathlib import Path
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress, IHostResolution
@@ -15,8 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.edges.fakes import Addresses, Fake, denied, question
+from tests.edges.routes import reachFrom
 from twisted_ext.edges import hostnames
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.ordering import Order
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 
@@ -45,15 +47,7 @@ class HostResolutionTests(SynchronousTestCase):
         self.source = Fake(held=True)
         self.resolver = NamesResolver(self.source, self.clock)
         self.receiver = Addresses()
-        self.routes(_everywhere)
-
-    def routes(self, source: object) -> None:
-        """
-        Set which addresses this machine reaches others from.
-        """
-        patching = patch.object(hostnames, "sourceFor", source)
-        patching.start()
-        self.addCleanup(patching.stop)
+        reachFrom(self, _everywhere)
 
     def resolve(self, name: str, addressTypes: Sequence[type[IAddress]] | None = None) -> IHostResolution:
         """
@@ -97,13 +91,31 @@ class HostResolutionTests(SynchronousTestCase):
         """
         A machine without IPv6 is sent to IPv4 first, even if the addresses of IPv6 came first.
         """
-        self.routes(_fourOnly)
+        reachFrom(self, _fourOnly)
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolve("a.example")
         self.source.release("AAAA")
         self.assertEqual(self.receiver.events, ["began"])
         self.source.release("A")
         self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
+
+    def test_configured(self) -> None:
+        """
+        Where the machine's C{gai.conf} has IPv4 first, so it is here, as from C{getaddrinfo} of the same resolver.
+        """
+        path = Path(self.mktemp())
+        path.write_text("precedence ::ffff:0:0/96 100\n")
+        self.resolver.order = Order(self.clock.seconds, str(path), source=_everywhere, own=dict)
+        self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
+        self.resolve("a.example")
+        self.source.release("AAAA")
+        self.assertEqual(self.receiver.events, ["began"])
+        self.source.release("A")
+        self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
+        found = self.resolver.getaddrinfo("a.example", None, type=socket.SOCK_STREAM)
+        self.source.release("AAAA")
+        self.source.release("A")
+        self.assertEqual([row[4][0] for row in self.successResultOf(found)], ["192.0.2.1", "2001:db8::1"])
 
     def test_sixAtOnce(self) -> None:
         """

@@ -15,11 +15,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
-from tests.edges.test_sorting import Cases
+from tests.edges.routes import Cases
 from twisted_ext.edges.interfaces import Own, ownAddresses, readAddresses
 from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.policies import Policies
-from twisted_ext.edges.sorting import packed
+from twisted_ext.edges.routes import packed
 from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
 
 __all__ = ["short"]
@@ -81,6 +81,58 @@ class OrderTests(SynchronousTestCase):
             order = self.order(dict(zip(case["dsts"], [each or "" for each in case["srcs"]], strict=True)), {_GLOBAL: 64})
             self.routes = {address: source for address, source in self.routes.items() if source}
             self.assertEqual(self.sorted(order, *case["dsts"]), case["want"], case["why"])
+            self.assertEqual(order.textsInOrder(case["dsts"]), case["want"], case["why"])
+            if case["also_reversed"]:
+                self.assertEqual(self.sorted(order, *case["dsts"][::-1]), case["want"], case["why"])
+
+    def test_unreachable(self) -> None:
+        """
+        What cannot be reached from here comes last, not first, where a connection would have to fail before the next is tried.
+        """
+        order = self.order({"192.0.2.1": "192.0.2.7"}, {})
+        self.assertEqual(order.textsInOrder(["2001:db8::1", "192.0.2.1"]), ["192.0.2.1", "2001:db8::1"])
+
+    def test_longestPrefix(self) -> None:
+        """
+        Of two addresses of IPv6, the one nearer to ours comes first; of IPv4 they stay as the server rotated them.
+        """
+        order = self.order(dict.fromkeys(("2001:db8:1::1", "2001:db8:2::9"), "2001:db8:2::1"), {})
+        self.assertEqual(order.textsInOrder(["2001:db8:1::1", "2001:db8:2::9"]), ["2001:db8:2::9", "2001:db8:1::1"])
+        four = ["203.0.113.9", "192.0.2.9"]
+        self.assertEqual(self.order(dict.fromkeys(four, "192.0.2.1"), {}).textsInOrder(four), four)
+
+    def test_texts(self) -> None:
+        """
+        Texts come back as they were, each once; what is no address is said to be none.
+        """
+        order = self.order({"192.0.2.1": "192.0.2.7", "2001:db8:5::1": _GLOBAL}, {_GLOBAL: 64})
+        texts = ["192.0.2.1", "2001:DB8:5:0::1", "192.0.2.1"]
+        self.assertEqual(order.textsInOrder(texts), ["2001:DB8:5:0::1", "192.0.2.1"])
+        self.assertRaises(OSError, order.textsInOrder, ["192.0.2.1", "www.example"])
+
+    def test_scopeIds(self) -> None:
+        """
+        Where a scope id stands behind an address, the way there is asked for with it, on each interface for itself.
+        """
+        order = self.order({"fe80::1%lo": "fe80::7", "::1": "::1", "fe80::1": "fe80::7"}, {})
+        texts = ["fe80::1%eth0", "fe80::1%lo", "fe80::1", "::1"]
+        for _ in range(2):
+            self.assertEqual(order.textsInOrder(texts), ["::1", "fe80::1%lo", "fe80::1", "fe80::1%eth0"])
+            self.assertEqual(sorted(self.asked), sorted(texts))
+
+    def test_comeFirst(self) -> None:
+        """
+        Well connected, IPv6 comes before any IPv4, and nobody asks where that would go. Other IPv6 does not, unless there is no way to
+        IPv4.
+        """
+        routes = {"2001:db8:5::1": _GLOBAL, "192.0.2.1": "192.0.2.7"}
+        order = self.order(routes, {_GLOBAL: 64})
+        self.assertTrue(order.comeFirst(["2001:db8:5::1"]))
+        self.assertEqual(self.asked, ["2001:db8:5::1"])
+        self.assertFalse(order.comeFirst(["2001:db8:5::1", "2001:db8:6::1"]))
+        self.assertTrue(self.order({}, {_GLOBAL: 64}).comeFirst(["2001:db8:6::1"]))
+        self.path.write_text("precedence ::ffff:0:0/96 100\n")
+        self.assertFalse(self.order(routes, {_GLOBAL: 64}).comeFirst(["2001:db8:5::1"]))
 
     def test_few(self) -> None:
         """
@@ -142,6 +194,15 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(len(self.asked), most)
         self.clock.advance(1)
         self.asked.clear()
+        texts = [f"2001:db8:{number:x}::1" for number in range(4000)]
+        self.assertEqual(order.textsInOrder(texts), texts)
+        self.assertEqual(len(self.asked), most)
+        self.clock.advance(1)
+        self.asked.clear()
+        order.comeFirst(texts)
+        self.assertEqual(len(self.asked), most + 1)
+        self.clock.advance(1)
+        self.asked.clear()
         order._mostSorted = len(many)
         order.inOrder(many)
         self.assertEqual(len(self.asked), len(many))
@@ -198,6 +259,15 @@ class PoliciesTests(SynchronousTestCase):
         ):
             self.assertEqual((policies.precedence(_number(address)), policies.label(_number(address))), (precedence, label), address)
         self.assertFalse(policies.fine)
+
+    def test_corpus(self) -> None:
+        """
+        And so others have written it down.
+        """
+        policies = Policies()
+        cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
+        for address, _, precedence, label in cases["policy"]:
+            self.assertEqual((policies.precedence(_number(address)), policies.label(_number(address))), (precedence, label), address)
 
     def test_file(self) -> None:
         """

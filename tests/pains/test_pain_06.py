@@ -10,7 +10,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.edges import hostnames
+from tests.edges.routes import reachFrom
 from twisted_ext.edges.crawling import CrawlerResolver
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.testing.network import MemoryNetwork
@@ -38,7 +38,7 @@ class BothFamiliesTests(SynchronousTestCase):
         )
         where = server.listen(self.network.reactor("2001:db8::53"), interface="::")
         self.resolver = Resolver(servers=[("2001:0DB8:0:0::53", where.port)], reactor=self.here)
-        self.patch(hostnames, "sourceFor", lambda address: self.here.sourceFor(address, "0.0.0.0"))
+        reachFrom(self, lambda address: self.here.sourceFor(address, "0.0.0.0"))
 
     def connected(self, name: str) -> str:
         """

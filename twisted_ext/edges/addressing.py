@@ -22,7 +22,6 @@ from twisted_ext.edges.aliases import found, isHostName
 from twisted_ext.edges.codes import addressError, errorFromAnswer
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.hints import AddressInfo, Hints, Port, hintsFor
-from twisted_ext.edges.ordering import Order
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
@@ -91,7 +90,7 @@ class _Name:
 
 class Addressing:
     """
-    L{getaddrinfo} of one resolver, and what it remembers: names as they were read, and for a second hints, orders and results.
+    L{getaddrinfo} of one resolver, and what it remembers: names as they were read, and for a second hints and results.
     """
 
     def __init__(self, resolver: NamesResolver, seconds: Callable[[], float]) -> None:
@@ -100,7 +99,6 @@ class Addressing:
         """
         self.resolver = resolver
         self.ports = Ports(seconds)
-        self.order = Order(seconds)
         self._seconds = seconds
         self._until = float("-inf")
         self._names: dict[str | bytes, _Name] = {}
@@ -250,7 +248,7 @@ class Addressing:
         else:
             addresses = [*ours, *theirs]
         if len(addresses) > 1:
-            addresses = self.order.inOrder(list(dict.fromkeys(addresses)))
+            addresses = self.resolver.order.inOrder(list(dict.fromkeys(addresses)))
         return _rows(addresses, hints, self._canonical(name, first, inFile) if hints.canonical and first else "")
 
     def _canonical(self, name: _Name, half: _Half, inFile: bool) -> str:

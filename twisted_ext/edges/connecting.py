@@ -25,7 +25,6 @@ from twisted_ext.edges.deadlines import secondsAndWaits
 from twisted_ext.edges.dialing import BindAddress, Building, Secure, dial
 from twisted_ext.edges.hostnames import HostResolution
 from twisted_ext.edges.simple import literalOf
-from twisted_ext.edges.sorting import inOrder, sourceFor
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
@@ -142,11 +141,11 @@ class _Place:
         if not (way.relative or host.endswith(".") or literalOf(host)):
             host += "."
         self.looking = True
-        self.resolution = HostResolution(resolver.ask, way.reactor, self, host, target.port, families)
+        self.resolution = HostResolution(resolver, way.reactor, self, host, target.port, families)
         self.resolution.begin(resolver.contextFor(way.lookupTimeout))
         if self.looking and not (self.waiting or self.dialed):
             fitting = [text for text in target.addresses if families is None or (":" in text) == (families[0] is IPv6Address)]
-            self.waiting = inOrder(fitting, sourceFor)
+            self.waiting = resolver.order.textsInOrder(fitting)
             self._hinted = bool(self.waiting)
 
     def next(self) -> str:

@@ -15,8 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import QueryContext, Question
-from twisted_ext.edges.simple import Ask, addressesOf, literalOf
-from twisted_ext.edges.sorting import inOrder, sourceFor
+from twisted_ext.edges.simple import addressesOf, literalOf
 from twisted_ext.errors import BadName
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.transport.servers import scopeNumber
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall
 
+    from twisted_ext.edges.names import NamesResolver
+
 __all__ = ["HostResolution"]
 
 #: Aliases to follow where a server leaves that to us.
 _EFFORT: Final = 10
-
-#: Stands for any address of IPv4 that may still come.
-_SOME_IPV4: Final = "192.0.2.1"
 
 
 @implementer(IHostResolution)
@@ -53,7 +51,7 @@ class HostResolution:
 
     def __init__(
         self,
-        ask: Ask,
+        resolver: NamesResolver,
         clock: IReactorTime,
         receiver: IResolutionReceiver,
         name: str,
@@ -63,7 +61,7 @@ class HostResolution:
     ) -> None:
         self.name = name
         self.failures: list[BaseException | None] = []
-        self._ask = ask
+        self._resolver = resolver
         self._clock = clock
         self._receiver: IResolutionReceiver | None = receiver
         self._port = port
@@ -103,7 +101,7 @@ class HostResolution:
         for rrType in self._families:
             if self._receiver is None:
                 return
-            finding = addressesOf(self._ask, Question(name, rrType), context, _EFFORT)
+            finding = addressesOf(self._resolver.ask, Question(name, rrType), context, _EFFORT)
             arriving = Deferred.fromCoroutine(finding).addCallbacks(
                 self._cbFound, self._ebFound, (rrType,), {}, (rrType,)
             )
@@ -148,7 +146,7 @@ class HostResolution:
             self._giveBatch()
             self._complete()
         elif addresses and self._timer is None:
-            if rrType == AAAA and inOrder([*addresses, _SOME_IPV4], sourceFor)[-1] == _SOME_IPV4:
+            if rrType == AAAA and self._resolver.order.comeFirst(addresses):
                 self._waitedEnough()
             else:
                 self._timer = self._clock.callLater(RESOLUTION_DELAY.default, self._waitedEnough)
@@ -160,8 +158,7 @@ class HostResolution:
 
     def _giveBatch(self) -> None:
         batch, self._batch = self._batch, []
-        # Records may say the same twice.
-        self._give(inOrder(list(dict.fromkeys(batch)), sourceFor))
+        self._give(self._resolver.order.textsInOrder(batch))
 
     def _give(self, addresses: list[str]) -> None:
         for text in addresses:

@@ -5,6 +5,7 @@ Any answer source as what Twisted knows: a resolver for L{twisted.names}, for th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.edges.addressing import Addressing, Host
     from twisted_ext.edges.explaining import Explanation
     from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.edges.ordering import Order
 
 __all__ = ["NamesResolver"]
 
@@ -236,10 +238,19 @@ class NamesResolver(Lookups):
         from twisted_ext.edges.hostnames import HostResolution
 
         resolution = HostResolution(
-            self.ask, self._reactor, resolutionReceiver, hostName, portNumber, addressTypes, transportSemantics
+            self, self._reactor, resolutionReceiver, hostName, portNumber, addressTypes, transportSemantics
         )
         resolution.begin(self.contextFor())
         return resolution
+
+    @cached_property
+    def order(self) -> Order:
+        """
+        What puts addresses in the order in which to try them.
+        """
+        from twisted_ext.edges.ordering import Order
+
+        return Order(self._now)
 
     @property
     def addressing(self) -> Addressing:

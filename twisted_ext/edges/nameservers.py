@@ -11,7 +11,7 @@ from twisted_ext.changes.limits import ZONE_NAMES, ZONE_SERVERS
 from twisted_ext.edges.codes import errorFromFault
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.following import Asking, nameOf
-from twisted_ext.edges.sorting import SourceFor, sourceFor
+from twisted_ext.edges.routes import SourceFor, sourceFor
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
 from twisted_ext.wire.names import ROOT, nameToText, parentOf

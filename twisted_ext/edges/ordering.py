@@ -1,16 +1,17 @@
 """
-The order in which to try the addresses of a host (RFC 6724, section 6), as the C library has it, without asking the kernel twice a second.
+The order in which to try the addresses of a host (RFC 6724, section 6), as getaddrinfo(3) has it, without asking the kernel twice a second.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted_ext.edges.interfaces import Own, ownAddresses
 from twisted_ext.edges.policies import GAI_CONF, Policies
-from twisted_ext.edges.sorting import GLOBAL, LINK_LOCAL, packed, scopeOf, sourceFor
+from twisted_ext.edges.routes import GLOBAL, SourceFor, packed, scopeOf, sourceFor
 from twisted_ext.limits import ADDRESSES_SORTED, CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
 from twisted_ext.resolver.local import Complaints, FollowedFile
 
@@ -22,6 +23,9 @@ _LOOPBACK: Final = bytes(15) + b"\x01"
 
 #: The network of the IPv6 loopback, and of IPv4 addresses that are written as IPv6.
 _SPECIAL: Final = bytes(8)
+
+#: Stands for any address of IPv4 that may still come.
+_SOME_IPV4: Final = bytes((192, 0, 2, 1))
 
 #: Rules 1, 2, 3, 5, 6, 8 and 9, the better value the smaller one.
 _Key = tuple[bool, bool, bool, bool, int, int, int]
@@ -38,21 +42,21 @@ class Order:
     def __init__(
         self,
         seconds: Callable[[], float],
-        path: str = GAI_CONF,
+        path: str | None = None,
         *,
-        source: Callable[[str], str | None] = sourceFor,
-        own: Callable[[], Own] = ownAddresses,
+        source: SourceFor | None = None,
+        own: Callable[[], Own] | None = None,
     ) -> None:
         """
         @param seconds: tells the time.
-        @param path: of the C{gai.conf}.
-        @param source: which of our own addresses each would be reached from.
-        @param own: tells our own addresses.
+        @param path: of the C{gai.conf}; L{None} for the one of this machine.
+        @param source: which of our own addresses each would be reached from; L{None} to ask the system.
+        @param own: tells our own addresses; L{None} to ask the system.
         """
         self._seconds = seconds
-        self._file = FollowedFile(path)
-        self._sourceFor = source
-        self._ownAddresses = own
+        self._file = FollowedFile(path or GAI_CONF)
+        self._sourceFor = source or sourceFor
+        self._ownAddresses = own or ownAddresses
         self._until = float("-inf")
         self._policies = Policies()
         self._own: Own = {}
@@ -89,7 +93,7 @@ class Order:
 
     def inOrder(self, addresses: Sequence[bytes]) -> list[bytes]:
         """
-        @param addresses: packed, four or sixteen octets each.
+        @param addresses: packed, four or sixteen octets each. Behind sixteen there may be a scope id, which their route is asked with.
 
         @return: the same, those to be tried first at the beginning; what is equally good stays in its order, and so does all
             behind the first L{ADDRESSES_SORTED}.
@@ -102,17 +106,42 @@ class Order:
             return sorted(addresses[:most], key=self._key) + list(addresses[most:])
         one, other = addresses
         key = self._key(other)
-        if len(one) == 4 and len(other) == 16 and not (key[0] or key[1] or key[2] or key[3]):
+        if len(one) == 4 and len(other) != 4 and not (key[0] or key[1] or key[2] or key[3]):
             mapped = int.from_bytes(one, "big") | _MAPPED
             if -key[4] > self._policies.precedence(mapped):
                 # No IPv4 address comes before this one, however it may be reached.
                 return [other, one]
         return [other, one] if key < self._key(one) else [one, other]
 
+    def textsInOrder(self, addresses: Sequence[str]) -> list[str]:
+        """
+        @param addresses: as text, of IPv6 with or without a scope id.
+
+        @return: as L{inOrder}; what comes twice comes once.
+
+        @raise OSError: one of them is no address.
+        """
+        texts = {_octets(text): text for text in addresses}
+        return [texts[each] for each in self.inOrder(list(texts))]
+
+    def comeFirst(self, addresses: Sequence[str]) -> bool:
+        """
+        @param addresses: of IPv6, as text; one at least.
+
+        @return: whether all of them come before whatever addresses of IPv4 there may be.
+
+        @raise OSError: one of them is no address.
+        """
+        self.refresh()
+        last = max([self._key(_octets(text)) for text in addresses[: self._mostSorted]])
+        if not any(last[:4]) and -last[4] > self._policies.precedence(int.from_bytes(_SOME_IPV4, "big") | _MAPPED):
+            return True
+        return last <= self._key(_SOME_IPV4)
+
     def _key(self, address: bytes) -> _Key:
         short = len(address) == 4
         place = address[:3] if short else address[:8]
-        if place in self._near or self._policies.fine:
+        if place in self._near or len(address) > 16 or self._policies.fine:
             place = address
         else:
             wide = self._wide4 if short else self._wide6
@@ -129,7 +158,7 @@ class Order:
             key = self._keys[place] = self._weigh(address)
         return key
 
-    def _source(self, address: bytes, number: int) -> bytes | None:
+    def _source(self, address: bytes, scopeId: str, number: int) -> bytes | None:
         """
         @return: which of our own addresses this one would be reached from, L{None} where it cannot be.
         """
@@ -139,15 +168,17 @@ class Order:
         if self._own and not self._modern and address != _LOOPBACK and number >> 32 != 0xFFFF:
             # There is no address that it could be reached from.
             return None
-        text = self._sourceFor(socket.inet_ntop(socket.AF_INET6, address))
+        host = socket.inet_ntop(socket.AF_INET6, address)
+        text = self._sourceFor(f"{host}%{scopeId}" if scopeId else host)
         return None if text is None else packed(text)
 
     def _weigh(self, address: bytes) -> _Key:
         short = len(address) == 4
+        address, scopeId = address[:16], os.fsdecode(address[16:])
         number = int.from_bytes(address, "big") | (_MAPPED if short else 0)
         precedence = self._policies.precedence(number)
         scope = self._scope(address, number)
-        source = self._source(address, number)
+        source = self._source(address, scopeId, number)
         if source is None:
             return True, True, True, True, -precedence, scope, 0
         ours = int.from_bytes(source, "big") | (_MAPPED if short else 0)
@@ -171,6 +202,11 @@ class Order:
             # Those that stand for IPv4 addresses are taken for what they look like.
             return GLOBAL if number >> 32 == 0xFFFF else scopeOf(address)
         said = self._policies.scope(number)
-        if said is not None:
-            return said
-        return LINK_LOCAL if address[0] == 127 or address[:2] == b"\xa9\xfe" else GLOBAL
+        return scopeOf(number.to_bytes(16, "big")) if said is None else said
+
+
+def _octets(address: str) -> bytes:
+    """
+    @return: as L{Order.inOrder} takes it.
+    """
+    return packed(address) + os.fsencode(address.partition("%")[2]) if ":" in address else packed(address)[12:]

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.edges.exactness import wireFromName
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.messages import Message
-from twisted_ext.edges.sorting import packed
+from twisted_ext.edges.routes import packed
 from twisted_ext.errors import BadName
 
 __all__ = ["DNSDatagramProtocol", "DNSMixin", "DNSProtocol"]

@@ -1,0 +1,65 @@
+"""
+Where addresses lead: how far they reach, and which of our own they are reached from.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from twisted_ext.transport.servers import scopeNumber
+
+__all__ = ["GLOBAL", "SourceFor", "packed", "scopeOf", "sourceFor"]
+
+#: A route from here to an address: which of our own addresses it begins at, or L{None} where there is no route.
+SourceFor = Callable[[str], "str | None"]
+
+#: Scopes (RFC 4291, section 2.7; RFC 6724, section 3.1).
+_LINK_LOCAL: Final = 0x2
+_SITE_LOCAL: Final = 0x5
+GLOBAL: Final = 0xE
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+def packed(address: str) -> bytes:
+    """
+    @return: sixteen octets; IPv4 as mapped addresses (RFC 6724, section 3.2). A scope id is left out.
+
+    @raise OSError: this is no address.
+    """
+    if ":" in address:
+        return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    return _MAPPED + socket.inet_pton(socket.AF_INET, address)
+
+
+def scopeOf(address: bytes) -> int:
+    """
+    @return: how far a packed address reaches (RFC 6724, section 3.1 and 3.2).
+    """
+    if address[0] == 0xFF:
+        return address[1] & 0xF
+    if address.startswith(_MAPPED):
+        return _LINK_LOCAL if address[12] == 127 or address[12:14] == b"\xa9\xfe" else GLOBAL
+    first = address[0] << 8 | address[1]
+    if address == b"\x00" * 15 + b"\x01" or first & 0xFFC0 == 0xFE80:
+        return _LINK_LOCAL
+    return _SITE_LOCAL if first & 0xFFC0 == 0xFEC0 else GLOBAL
+
+
+def sourceFor(address: str) -> str | None:
+    """
+    Ask the system which of our addresses a packet to C{address} would carry. Nothing is sent.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0)) as probe:
+            if family == socket.AF_INET6:
+                host, _, scope = address.partition("%")
+                probe.connect((host, 9, 0, scopeNumber(scope)))
+            else:
+                probe.connect((address, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
