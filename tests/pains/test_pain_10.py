@@ -8,6 +8,7 @@ from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.names.dns import DNSDatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
@@ -86,6 +87,8 @@ class SocketTests(SynchronousTestCase):
         self.look(TOGETHER)
         self.assertNotEqual(self.lines, [])
         self.lines.clear()
+        # Programs switch that off when they are imported, so Synapse.
+        self.patch(DNSDatagramProtocol, "noisy", True)
         looking = stockResolver(self.here, ("192.0.2.53", 53)).lookupAddress("www.example")
         self.network.advance(0)
         self.successResultOf(looking)
