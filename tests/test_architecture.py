@@ -28,7 +28,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "_version errors limits",
         "wire",
         "answers",
-        "cache dnssec recursion fastlane metrics pacing ranges services",
+        "aliases cache dnssec recursion fastlane metrics pacing ranges services",
         "zone changes",
         "interfaces",
         "transport",

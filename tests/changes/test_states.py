@@ -8,12 +8,11 @@ import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.changes.states import Change, Sought, State, endOf, stateOf
+from twisted_ext.changes.states import Change, Sought, State, stateOf
 from twisted_ext.errors import BadRecord
-from twisted_ext.testing.sources import answerOf, questionOf, rrsetOf
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.testing.sources import answerOf, questionOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, MX, TXT, A
+from twisted_ext.wire.rrtypes import MX, TXT, A
 
 __all__: list[str] = []
 
@@ -87,39 +86,6 @@ class StateTests(SynchronousTestCase):
         one, other = [stateOf(QUESTION, Answer(Outcome.DATA, (each,))) for each in sets]
         self.assertEqual(one.texts, ("\\# 3 010203",))
         self.assertNotEqual(one, other)
-
-
-class EndOfTests(SynchronousTestCase):
-    """
-    Tests of L{endOf}.
-    """
-
-    def test_aliases(self) -> None:
-        """
-        Records count where the aliases end, whatever else is in the answer.
-        """
-        target, other = nameFromText("host.example.net"), nameFromText("other.example.net")
-        alias = rrsetOf(QUESTION.name, CNAME, "HOST.example.net.")
-        stray = rrsetOf(other, A, "192.0.2.66")
-        there = rrsetOf(target, A, "192.0.2.1")
-        self.assertEqual(endOf(QUESTION, (alias, stray, there)), (there.rdatas, target))
-        self.assertEqual(endOf(QUESTION, (alias, stray)), ((), target))
-        self.assertEqual(endOf(QUESTION, ()), ((), QUESTION.name))
-
-    def test_loop(self) -> None:
-        """
-        Aliases that lead round in circles end.
-        """
-        one, other = nameFromText("a.example"), nameFromText("b.example")
-        sets = (rrsetOf(one, CNAME, "b.example."), rrsetOf(other, CNAME, "a.example."))
-        self.assertEqual(endOf(questionOf("a.example"), sets), ((), one))
-
-    def test_searched(self) -> None:
-        """
-        A search list put something behind the name, which is no other name than the one asked for.
-        """
-        found = rrsetOf(nameFromText("www.corp.example"), A, "192.0.2.1")
-        self.assertEqual(endOf(questionOf("www"), (found,))[0], found.rdatas)
 
 
 class SoughtTests(SynchronousTestCase):

@@ -4,16 +4,15 @@ What a name stands for at one moment, and what makes one such state another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
+from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.errors import BadMessage, CallerFault
 from twisted_ext.wire.rdata.registry import canonicalRdata, rdataFromText, rdataToText
-from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, TXT
+from twisted_ext.wire.rrtypes import TXT
 
-__all__ = ["Change", "Sought", "State", "endOf", "stateOf"]
+__all__ = ["Change", "Sought", "State", "stateOf"]
 
 #: Types whose records are strings one behind the other, which mean the same wherever they are cut.
 _STRINGS: Final = (TXT, 99)
@@ -112,35 +111,12 @@ class Change:
         return f"<Change to {self}>"
 
 
-def endOf(question: Question, sets: Sequence[RRSet]) -> tuple[tuple[bytes, ...], bytes]:
-    """
-    Follow aliases through the records of an answer.
-
-    @return: the data at their end, and the name that they end at.
-    """
-    name = question.name.lower()
-    found: dict[bytes, tuple[bytes, ...]] = {}
-    aliases: dict[bytes, bytes] = {}
-    for rrset in sets:
-        if rrset.rrType == question.rrType:
-            found.setdefault(rrset.name.lower(), rrset.rdatas)
-        elif rrset.rrType == CNAME:
-            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
-    if name not in found and name not in aliases and sets and (found or aliases):
-        # A search list put something behind the name.
-        name = sets[0].name.lower()
-    # Each alias is taken out, so that a loop ends.
-    while name not in found and name in aliases:
-        name = aliases.pop(name)
-    return found.get(name, ()), name
-
-
 def stateOf(question: Question, answer: Answer) -> State:
     """
     @return: what an answer says of its question.
     """
     rrType = question.rrType
-    rdatas, _ = endOf(question, answer.answer)
+    rdatas, _, _ = found(question, answer)
     records = {_canonical(rrType, rdata): rdata for rdata in rdatas}
     order = tuple(sorted(records))
     outcome = answer.outcome

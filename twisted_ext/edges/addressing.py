@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
-from twisted_ext.edges.aliases import found, isHostName
+from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.codes import addressError, errorFromAnswer
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.hints import AddressInfo, Hints, Port, hintsFor
@@ -295,7 +296,7 @@ class _Call:
     The look-ups of one call.
     """
 
-    __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting", "_asked", "_effort")
+    __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting", "_asked")
 
     def __init__(
         self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
@@ -310,8 +311,7 @@ class _Call:
         self._context = context
         self._halves = halves
         self._waiting = 0
-        self._asked: list[Deferred[Answer] | None] = [None, None]
-        self._effort = int(LOCAL_ALIASES.default)
+        self._asked: list[Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [None, None]
 
     def begin(self, missed: list[Question | None]) -> None:
         """
@@ -324,19 +324,24 @@ class _Call:
         for index in unknown:
             if self._name.questions is not None:
                 self._context.missed = missed[index]
-                self._ask(index, self._name.questions[index], self._context)
-
-    def _ask(self, index: int, question: Question, context: QueryContext) -> None:
-        asked: Deferred[Answer] = self._addressing.resolver.source.answer(question, context)
-        self._asked[index] = asked
-        asked.addCallbacks(self._cbAnswer, self._ebAnswer, (index, question), {}, (index,))
+                question = self._name.questions[index]
+                asked: Deferred[Answer] = self._addressing.resolver.source.answer(question, self._context)
+                self._asked[index] = asked
+                asked.addCallbacks(self._cbAnswer, self._ebAnswer, (index, question), {}, (index,))
 
     def _cbAnswer(self, answer: Answer, index: int, question: Question) -> None:
         rdatas, owner, left = found(question, answer)
-        if left is not None and self._effort > 0:
-            self._effort -= 1
-            self._ask(index, Question(left, question.rrType), self._context.but(relative=False))
+        if left is None:
+            self._arrived(index, (rdatas, owner, answer, None))
             return
+        ask = self._addressing.resolver.source.answer
+        following = Deferred.fromCoroutine(askedOn(ask, question, answer, self._context, int(LOCAL_ALIASES.default)))
+        self._asked[index] = following
+        following.addCallbacks(self._cbFollowed, self._ebAnswer, (index,), {}, (index,))
+
+    def _cbFollowed(self, steps: list[tuple[Question, Answer]], index: int) -> None:
+        question, answer = steps[-1]
+        rdatas, owner, _ = found(question, answer)
         self._arrived(index, (rdatas, owner, answer, None))
 
     def _ebAnswer(self, failure: Failure, index: int) -> None:

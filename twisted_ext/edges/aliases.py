@@ -1,66 +1,45 @@
 """
-What an answer says of the addresses of a name, or of the name of an address: the data at the end of its aliases.
+Aliases that a server leaves to whoever asks.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from collections.abc import Callable
 
-from twisted_ext.answers import Answer, Question
-from twisted_ext.wire.rrtypes import CNAME, SOA
+from twisted.internet.defer import Deferred
 
-__all__ = ["found", "isHostName"]
+from twisted_ext.aliases import found
+from twisted_ext.answers import Answer, QueryContext, Question
 
-#: What labels of hosts are made of (RFC 952; RFC 1123, section 2.1), and the underscore, which the C library takes as well.
-_LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
+__all__ = ["Ask", "askedOn"]
+
+#: A way to ask, such as L{NamesResolver.ask<twisted_ext.edges.names.NamesResolver.ask>}.
+Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 
 
-def isHostName(name: bytes) -> bool:
+async def askedOn(
+    ask: Ask, question: Question, answer: Answer, context: QueryContext, effort: int, searched: bool = True
+) -> list[tuple[Question, Answer]]:
     """
-    @param name: in wire form.
+    Ask on from an answer, until there is one that says what is at the end of its aliases.
 
-    @return: whether a host may be called so. The C library takes no addresses from answers with other names, since programs put names of
-        hosts into commands and files.
-    """
-    at = 0
-    while name[at]:
-        end = at + 1 + name[at]
-        if not _LABEL.fullmatch(name, at + 1, end):
-            return False
-        at = end
-    return name[1:2] != b"-"
+    @param effort: how often to ask.
+    @param searched: see L{found}.
 
+    @return: the question and the answer, and those that came behind them. Where the last answer's aliases lead out of it as well, they lead
+        nowhere: in a circle, or too far.
 
-def found(question: Question, answer: Answer) -> tuple[tuple[bytes, ...], bytes, bytes | None]:
+    @raise twisted_ext.errors.DNSFault: as C{ask} fails.
     """
-    @return: the data, the name that it belongs to, and where its aliases lead out of the answer, if they do.
-    """
-    sets = answer.answer
-    rrType = question.rrType
-    if len(sets) == 1 and sets[0].rrType == rrType:
-        return sets[0].rdatas, sets[0].name, None
-    if not sets:
-        return (), question.name, None
-    targets: dict[bytes, bytes] = {}
-    data = {}
-    for rrset in sets:
-        if rrset.rrType == rrType:
-            data[rrset.name.lower()] = rrset
-        elif rrset.rrType == CNAME:
-            targets.setdefault(rrset.name.lower(), rrset.rdatas[0])
-    name = question.name
-    if name.lower() not in data and name.lower() not in targets:
-        # A search list put something behind the name.
-        name = sets[0].name
-    began = name
-    # Each alias is taken out, so that a loop ends.
-    while name.lower() not in data:
-        target = targets.pop(name.lower(), None)
-        if target is None:
-            # A server that followed the aliases itself proves that there is nothing at their end.
-            ended = name is began or any(rrset.rrType == SOA for rrset in answer.authority)
-            return (), name, None if ended else name
-        name = target
-    rrset = data[name.lower()]
-    return rrset.rdatas, rrset.name, None
+    steps = [(question, answer)]
+    seen = {question.name.lower()}
+    while len(steps) <= effort:
+        _, _, left = found(question, answer, searched)
+        if left is None or left.lower() in seen:
+            break
+        seen.add(left.lower())
+        question = Question(left, question.rrType)
+        context = context.but(relative=False)
+        answer = await ask(question, context)
+        steps.append((question, answer))
+    return steps

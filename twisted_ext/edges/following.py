@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Security
+from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
@@ -110,33 +112,23 @@ class Asking:
         @raise LookupFailed: nothing is known.
         """
         asked = Question(name, rrType)
-        seen: set[bytes] = set()
-        trusted = True
-        while True:
-            question = Question(name, rrType)
-            try:
-                answer = await self._resolver.ask(question, self._context)
-            except DNSFault as fault:
-                raise errorFromFault(fault, asked) from fault
-            if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
-                raise errorFromAnswer(asked, answer)
-            trusted = trusted and (answer.security is Security.SECURE or answer.authenticated)
-            aliases = {each.name.lower(): each.rdatas[0] for each in answer.answer if each.rrType == rrtypes.CNAME}
-            found = {each.name.lower(): each for each in answer.answer if each.rrType == rrType}
-            before = len(seen)
-            while name.lower() not in found and name.lower() in aliases:
-                seen.add(name.lower())
-                name = aliases.pop(name.lower())
-            rrset = found.get(name.lower())
-            if rrset is not None:
-                return Found(rrset.name, rrset.rdatas, len(seen), answer, trusted)
-            followed = any(each.rrType == rrtypes.SOA for each in answer.authority) or answer.outcome is Outcome.NXDOMAIN
-            if len(seen) == before or followed:
-                return Found(name, (), len(seen), answer, trusted)
-            # The server leaves it to us to follow its alias.
-            if name.lower() in seen or len(seen) > SERVICE_ALIASES.default:
-                raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
-
+        ask = self._resolver.ask
+        try:
+            answer = await ask(asked, self._context)
+            steps = await askedOn(ask, asked, answer, self._context, int(SERVICE_ALIASES.default), searched=False)
+        except DNSFault as fault:
+            raise errorFromFault(fault, asked) from fault
+        question, answer = steps[-1]
+        if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
+            raise errorFromAnswer(asked, answer)
+        rdatas, owner, left = found(question, answer, searched=False)
+        if left is not None:
+            raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
+        trusted = all(each.security is Security.SECURE or each.authenticated for _, each in steps)
+        aliases = 0
+        if owner.lower() != name.lower():
+            aliases = sum(rrset.rrType == rrtypes.CNAME for _, each in steps for rrset in each.answer)
+        return Found(owner, rdatas, aliases, answer, trusted)
 
     async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
         """

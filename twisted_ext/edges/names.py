@@ -208,7 +208,7 @@ class NamesResolver(Lookups):
 
         @param effort: aliases to follow where the server leaves that to us.
         """
-        from twisted_ext.edges.simple import REACTORS_TIMEOUT, follow, hostByName, literalOf
+        from twisted_ext.edges.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf
 
         text = literalOf(name)
         if text is not None:
@@ -217,9 +217,9 @@ class NamesResolver(Lookups):
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
             ready = self._answerNow(question, context)
             if ready is not None and ready.outcome is _DATA:
-                addresses, _ = follow(question, ready)
-                if addresses:
-                    return succeed(addresses[0])
+                address = addressIn(question, ready)
+                if address is not None:
+                    return succeed(address)
             if timeout is REACTORS_TIMEOUT:
                 # Nobody asked for the minute that this would be.
                 return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
+from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Question
-from twisted_ext.edges.aliases import found, isHostName
+from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.codes import addressError
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.errors import Closed, DNSFault
@@ -80,17 +81,13 @@ async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext)
 
     @raise socket.gaierror: nobody knows.
     """
-    name = reverseNameOf(packed)
-    for _ in range(int(LOCAL_ALIASES.default)):
-        question = Question(name, PTR)
-        try:
-            answer = await resolver.ask(question, context)
-        except DNSFault as fault:
-            raise addressError(socket.EAI_FAIL if isinstance(fault, Closed) else socket.EAI_AGAIN) from fault
-        rdatas, _, left = found(question, answer)
-        if left is None:
-            break
-        name = left
+    question = Question(reverseNameOf(packed), PTR)
+    try:
+        answer = await resolver.ask(question, context)
+        steps = await askedOn(resolver.ask, question, answer, context, int(LOCAL_ALIASES.default))
+    except DNSFault as fault:
+        raise addressError(socket.EAI_FAIL if isinstance(fault, Closed) else socket.EAI_AGAIN) from fault
+    rdatas, _, _ = found(*steps[-1])
     if not rdatas or not isHostName(rdatas[0]):
         return None
     return nameToText(rdatas[0], final=rdatas[0] == ROOT)

@@ -5,22 +5,21 @@ From a name to its addresses.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 
+from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.edges.aliases import Ask, askedOn
 from twisted_ext.edges.codes import NoAddressError, errorFromAnswer, errorFromFault
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rrtypes import AAAA, CNAME, SOA, A
+from twisted_ext.wire.rrtypes import AAAA, A
 
-__all__ = ["REACTORS_TIMEOUT", "Ask", "addressesOf", "follow", "hostByName", "literalOf"]
-
-#: A way to ask, such as L{NamesResolver.ask<twisted_ext.edges.names.NamesResolver.ask>}.
-Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
+__all__ = ["REACTORS_TIMEOUT", "addressIn", "addressesOf", "hostByName", "literalOf"]
 
 #: What C{reactor.resolve} passes on if nobody gave it a timeout: this very object, which no other caller has.
 REACTORS_TIMEOUT: Final[object] = cast("tuple[object, ...]", ReactorBase.resolve.__defaults__ or (object(),))[0]
@@ -47,36 +46,14 @@ def literalOf(name: object) -> str | None:
     return text
 
 
-def follow(question: Question, answer: Answer) -> tuple[list[str], bytes | None]:
+def addressIn(question: Question, answer: Answer) -> str | None:
     """
-    @return: the addresses in an answer, and where its aliases end that lead out of it, if they do.
+    @param question: for A or AAAA.
+
+    @return: the first address in an answer, as text.
     """
-    rrType = question.rrType
-    targets: dict[bytes, bytes] = {}
-    found: dict[bytes, list[str]] = {}
-    for rrset in answer.answer:
-        owner = rrset.name.lower()
-        if rrset.rrType == rrType:
-            family = _FAMILIES[rrType]
-            found[owner] = [socket.inet_ntop(family, rdata) for rdata in rrset.rdatas]
-        elif rrset.rrType == CNAME:
-            targets.setdefault(owner, rrset.rdatas[0])
-    if not found and not targets:
-        return [], None
-    name = question.name.lower()
-    if name not in found and name not in targets:
-        # A search list put something behind the name.
-        name = answer.answer[0].name.lower()
-    left = None
-    # Each alias is taken out, so that a loop ends.
-    while name not in found:
-        left = targets.pop(name, None)
-        if left is None:
-            # A server that followed the aliases itself proves that there is nothing at their end.
-            ended = name == question.name.lower() or any(rrset.rrType == SOA for rrset in answer.authority)
-            return [], None if ended else name
-        name = left.lower()
-    return found[name], None
+    rdatas, _, _ = found(question, answer)
+    return socket.inet_ntop(_FAMILIES[question.rrType], rdatas[0]) if rdatas else None
 
 
 async def addressesOf(ask: Ask, question: Question, context: QueryContext, effort: int) -> list[str]:
@@ -88,24 +65,21 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
 
     @raise twisted_ext.edges.codes.LookupFailed: there is no such name, or we do not know.
     """
-    seen = {question.name.lower()}
     asked = question
-    while True:
-        try:
-            answer = await ask(asked, context)
-        except DNSFault as fault:
-            raise errorFromFault(fault, question) from fault
-        if answer.rcode or answer.outcome is Outcome.NXDOMAIN:
-            raise errorFromAnswer(question, answer)
-        addresses, target = follow(asked, answer)
-        if target is None or addresses:
-            return addresses
-        effort -= 1
-        if effort < 0 or target in seen:
-            raise NoAddressError(f"{nameToText(question.name, final=False)}: its aliases lead nowhere", answer=answer)
-        seen.add(target)
-        asked = Question(target, question.rrType)
-        context = context.but(relative=False)
+    try:
+        answer = await ask(asked, context)
+        rdatas, _, left = found(asked, answer)
+        if left is not None:
+            asked, answer = (await askedOn(ask, asked, answer, context, effort))[-1]
+            rdatas, _, left = found(asked, answer)
+    except DNSFault as fault:
+        raise errorFromFault(fault, question) from fault
+    if answer.rcode or answer.outcome is Outcome.NXDOMAIN:
+        raise errorFromAnswer(question, answer)
+    if left is not None:
+        raise NoAddressError(f"{nameToText(question.name, final=False)}: its aliases lead nowhere", answer=answer)
+    family = _FAMILIES[question.rrType]
+    return [socket.inet_ntop(family, rdata) for rdata in rdatas]
 
 
 def hostByName(

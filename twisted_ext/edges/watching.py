@@ -13,10 +13,11 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults, mayb
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, Outcome, Question
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.changes.limits import WATCH_ALIASES
 from twisted_ext.changes.pacing import Pace, secondsOf
-from twisted_ext.changes.states import Change, State, endOf, stateOf
+from twisted_ext.changes.states import Change, State, stateOf
+from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.names import NamesResolver
@@ -24,7 +25,7 @@ from twisted_ext.edges.results import Result, resultFromAnswer
 from twisted_ext.errors import BadName, BadRecord, CallerFault, Closed, DNSFault
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import CNAME, SOA, A, isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import A, isMeta, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
@@ -183,27 +184,18 @@ class Watch(AsyncIterator[Change]):
         """
         @return: the answer, everything that aliases lead over included, and for how many seconds it holds.
         """
-        question = asked = self.question
-        context = resolver.contextFor(None, self._relative)
-        holds: int | None = None
-        gone: Answer | None = None
-        seen: set[bytes] = set()
-        while True:
+
+        def ask(question: Question, context: QueryContext) -> Deferred[Answer]:
             if self._pace.interval is not None:
-                _forget(resolver.source, asked.name)
-            answer = await resolver.ask(asked, context)
-            seconds = secondsOf(asked, answer)
-            holds = seconds if holds is None else min(holds, seconds)
-            if gone is not None:
-                answer = _together(gone, answer)
-            _, end = endOf(question, answer.answer)
-            followed = answer.outcome is not Outcome.NODATA or any(each.rrType == SOA for each in answer.authority)
-            led = any(each.rrType == CNAME for each in answer.answer)
-            if followed or not led or end in seen or len(seen) >= WATCH_ALIASES.default:
-                return answer, holds
-            # The server leaves it to us to follow its alias.
-            seen.add(end)
-            gone, asked, context = answer, Question(end, question.rrType), context.but(relative=False)
+                _forget(resolver.source, question.name)
+            return resolver.ask(question, context)
+
+        context = resolver.contextFor(None, self._relative)
+        answer = await ask(self.question, context)
+        steps = await askedOn(ask, self.question, answer, context, int(WATCH_ALIASES.default))
+        for _, further in steps[1:]:
+            answer = _together(answer, further)
+        return answer, min(secondsOf(*step) for step in steps)
 
     async def aclose(self) -> None:
         """

@@ -1,0 +1,74 @@
+"""
+What an answer says of a name: the data at the end of its aliases.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, SOA
+
+__all__ = ["found", "isHostName"]
+
+#: What labels of hosts are made of (RFC 952; RFC 1123, section 2.1), and the underscore, which the C library takes as well.
+_LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
+
+
+def isHostName(name: bytes) -> bool:
+    """
+    @param name: in wire form.
+
+    @return: whether a host may be called so. The C library takes no addresses from answers with other names, since programs put names of
+        hosts into commands and files.
+    """
+    at = 0
+    while name[at]:
+        end = at + 1 + name[at]
+        if not _LABEL.fullmatch(name, at + 1, end):
+            return False
+        at = end
+    return name[1:2] != b"-"
+
+
+def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tuple[bytes, ...], bytes, bytes | None]:
+    """
+    Follow aliases through an answer.
+
+    @param searched: a search list may have put something behind the name, so that the answer begins with another one.
+
+    @return: the data at their end, the name there, and where they lead that the answer says nothing of, if they do. Those that turn in a
+        circle lead to a name in it.
+    """
+    sets = answer.answer
+    rrType = question.rrType
+    if searched and len(sets) == 1 and sets[0].rrType == rrType:
+        return sets[0].rdatas, sets[0].name, None
+    if not sets:
+        return (), question.name, None
+    targets: dict[bytes, bytes] = {}
+    data: dict[bytes, RRSet] = {}
+    for rrset in sets:
+        if rrset.rrType == rrType:
+            data.setdefault(rrset.name.lower(), rrset)
+        elif rrset.rrType == CNAME:
+            targets.setdefault(rrset.name.lower(), rrset.rdatas[0])
+    name = question.name
+    lower = name.lower()
+    if searched and lower not in data and lower not in targets and (data or targets):
+        name = sets[0].name
+        lower = name.lower()
+    left: bytes | None = None
+    # Each alias is taken out, so that a loop ends.
+    while lower not in data:
+        target = targets.pop(lower, None)
+        if target is None:
+            # A server that followed the aliases itself proves that there is nothing at their end.
+            if answer.rcode or answer.outcome is Outcome.NXDOMAIN or any(rrset.rrType == SOA for rrset in answer.authority):
+                left = None
+            return (), name, left
+        name = left = target
+        lower = name.lower()
+    return data[lower].rdatas, data[lower].name, None
