@@ -118,10 +118,12 @@ class OnLoopTests(SynchronousTestCase):
         """
         Closing a loop again does nothing, as ever.
         """
-        onLoop(self.loop)
+        resolver = onLoop(self.loop).resolverOf(None)
         close = self.loop.close
         close()
         close()
+        self.assertTrue(self.loop.is_closed())
+        self.assertTrue(resolver.closed)
 
     def test_closedWhileRunning(self) -> None:
         """
