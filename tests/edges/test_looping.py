@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -145,8 +145,18 @@ class GetaddrinfoTests(LoopTests):
         other = asyncio.new_event_loop()
         self.addCleanup(other.close)
         theirs = NamesResolver(known(), onLoop(other).reactor)
-        with self.assertRaisesRegex(CallerFault, "another reactor"):
-            self.run_(looping.getaddrinfo(_HOST, 443, resolver=theirs))
+
+
+        async def main() -> None:
+            with self.assertRaisesRegex(CallerFault, "another reactor"):
+                await looping.getaddrinfo(_HOST, 443, resolver=theirs)
+            with self.assertRaisesRegex(CallerFault, "another reactor"):
+                await looping.waitFor(_HOST, resolver=[known(), theirs])
+            for refusing in (looping.watch, looping.install, looping.getResolver):
+                with self.assertRaisesRegex(CallerFault, "another reactor"):
+                    cast("Callable[..., object]", refusing)(*([_HOST] if refusing is looping.watch else []), resolver=theirs)
+
+        self.run_(main())
 
 
 class InstallTests(LoopTests):
@@ -381,9 +391,76 @@ class WatchingTests(LoopTests):
 
         self.run_(main())
 
+    def test_watchGoesOn(self) -> None:
+        """
+        A wait that takes too long ends, be it for the time to look again or for an answer, and the next one goes on where it was.
+        """
+        source = known(now=False)
+
+        async def main() -> None:
+            async with looping.watch(_HOST, resolver=source, interval=0.1) as changes:
+                await anext(changes)
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(anext(changes), 0.01)
+                source.held = True
+                asked = len(source.asked)
+                waiting = asyncio.ensure_future(anext(changes))
+                while len(source.asked) == asked:
+                    await asyncio.sleep(0.01)
+                waiting.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await waiting
+                source.held = False
+                source.addresses(_HOST, "192.0.2.2")
+                change = await anext(changes)
+                self.assertEqual(str(change), f"192.0.2.2 (was {_ADDRESS})")
+            with self.assertRaises(StopAsyncIteration):
+                await anext(changes)
+
+        self.run_(main())
+        self.assertEqual(len(source.cancelled), 1)
+
+    def test_watchCancelledTooLate(self) -> None:
+        """
+        A change that comes in the very turn in which whoever waits for it is cancelled is told to the next who waits.
+        """
+        source = known(now=False, held=True)
+
+        async def main() -> None:
+            changes = looping.watch(_HOST, resolver=source)
+            waiting = asyncio.ensure_future(anext(changes))
+            await asyncio.sleep(0)
+            source.release("A")
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            self.assertIsNone(changes.state)
+            self.assertEqual((await anext(changes)).texts, (_ADDRESS,))
+
+        self.run_(main())
+        self.assertEqual(len(source.asked), 1)
+
+    def test_watchEnded(self) -> None:
+        """
+        Whoever ends it ends it for others who wait.
+        """
+
+        async def main() -> list[object]:
+            changes = looping.watch(_HOST, resolver=known(now=False, held=True))
+
+            async def follow() -> list[object]:
+                return [change async for change in changes]
+
+            following = asyncio.ensure_future(follow())
+            await asyncio.sleep(0)
+            await changes.aclose()
+            return await following
+
+        self.assertEqual(self.run_(main()), [])
+
     def test_watchCancelled(self) -> None:
         """
-        Whoever waits for a change can be cancelled, which ends it.
+        Whoever waits for a change can be cancelled, which leaves no timer.
         """
 
         async def main() -> None:

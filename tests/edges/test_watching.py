@@ -20,7 +20,7 @@ from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.watching import Watch
 from twisted_ext.errors import CallerFault, ServerFailed, TimedOut
 from twisted_ext.resolver.caching import Caching
-from twisted_ext.testing.sources import CannedSource, HeldSource, rrsetOf
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, rrsetOf
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME
 
@@ -161,8 +161,8 @@ class WatchTests(WatchTestCase):
             ended.cancel()
             self.failureResultOf(ended, CancelledError)
             self.assertEqual((self.clock.getDelayedCalls(), held.held, watch.closed), ([], [], False))
-        self.set("192.0.2.2")
-        waiting = self.next(self.watched())
+        waiting = self.next(watch)
+        held.release(answerOf(held.questions[0], ("192.0.2.2",), 59))
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
 
     def test_break(self) -> None:

@@ -28,9 +28,8 @@ from twisted_ext.edges.loops import OnLoop, onLoop
 from twisted_ext.edges.names import NamesResolver
 
 if TYPE_CHECKING:
-    from twisted_ext.changes.states import Change
     from twisted_ext.edges.results import Result
-    from twisted_ext.edges.watching import Predicate
+    from twisted_ext.edges.watching import Predicate, Watch
 
 __all__ = [
     "ResolvedHost",
@@ -130,7 +129,8 @@ async def _outcome(deferred: Deferred[T], mine: OnLoop) -> T:
 
 async def iterated(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """
-    Go through what comes by Deferreds, such as the changes that C{watch} tells of: C{async for change in iterated(watch(...))}.
+    Go through what comes by Deferreds, such as what C{bulk} gives: C{async for name, result in iterated(bulk(...))}. As with every
+    generator, cancelling whoever waits ends it.
     """
     mine = onLoop(get_running_loop())
     try:
@@ -161,16 +161,24 @@ def watch(
     resolver: object = None,
     interval: float | None = None,
     raising: bool = False,
-) -> AsyncGenerator[Change, None]:
+) -> Watch:
     """
-    Tell what a name stands for, and then each change of that: see L{twisted_ext.edges.watching.watch}. It ends with C{aclose}, and when
-    whoever waits for the next change is cancelled.
+    Tell what a name stands for, and then each change of that: see L{twisted_ext.edges.watching.watch}. Cancelling whoever waits for the
+    next change does not end it, so that C{asyncio.wait_for(anext(changes), 60)} can be called again and again.
 
     @raise CallerFault: something is wrong with one of these.
     """
-    from twisted_ext.edges import watching
+    from twisted_ext.edges.watching import Watch
 
-    return iterated(watching.watch(name, rrType, resolver=getResolver(resolver), interval=interval, raising=raising))
+    mine = onLoop(get_running_loop())
+    return Watch(
+        name,
+        rrType,
+        resolver=mine.resolverOf(resolver),
+        interval=interval,
+        raising=raising,
+        awaited=lambda change: _outcome(change, mine),
+    )
 
 
 async def waitFor(
@@ -222,7 +230,6 @@ async def getaddrinfo(
     """
     mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
-    mine.expectOurs(asked)
     return await _outcome(
         asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout), mine
     )
@@ -243,7 +250,6 @@ async def getnameinfo(
     """
     mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
-    mine.expectOurs(asked)
     return await _outcome(asked.getnameinfo(sockaddr, flags, timeout=timeout), mine)
 
 
@@ -262,7 +268,7 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
     on = loop or get_running_loop()
     mine = onLoop(on)
     # What is wrong with it is said now.
-    mine.expectOurs(mine.resolverOf(resolver))
+    mine.resolverOf(resolver)
 
     async def addresses(
         host: Host,

@@ -92,18 +92,21 @@ class OnLoop:
         """
         @param resolver: as for L{twisted_ext.edges.asking.resolverOf}. One that is made of a description is kept.
 
-        @raise CallerFault: it is nothing of all that, or there were too many descriptions.
+        @raise CallerFault: it is nothing of all that, waits on another reactor, which this loop does not run, or there were too many
+            descriptions.
         """
-        if isinstance(resolver, NamesResolver):
-            return resolver
-        if resolver is None:
-            if self._own is None:
-                return resolverOf(None)
+        if resolver is None and self._own is not None:
             if self._default is None or self._default.closed:
                 self._default = resolverOf(None, self.reactor)
             return self._default
         if not isinstance(resolver, str):
-            return resolverOf(resolver, self.reactor)
+            found = resolverOf(resolver, None if resolver is None else self.reactor)
+            theirs = found._reactor
+            if theirs is not self.reactor and isinstance(theirs, ReactorBase):
+                raise CallerFault(
+                    "resolver: this one was made for another reactor; give its description, or make one on reactorFor()"
+                )
+            return found
         known = self._described.get(resolver)
         if known is None or known.closed:
             most = int(DESCRIPTIONS_KEPT.default)
@@ -126,16 +129,6 @@ class OnLoop:
         Leave this one to whoever has it.
         """
         self._kept.discard(resolver)
-
-    def expectOurs(self, resolver: NamesResolver) -> None:
-        """
-        @raise CallerFault: it waits on another reactor, which this loop does not run.
-        """
-        theirs = resolver._reactor
-        if theirs is not self.reactor and isinstance(theirs, ReactorBase):
-            raise CallerFault(
-                "resolver: this one was made for another reactor; give its description, or make one on reactorFor()"
-            )
 
     def close(self) -> None:
         """

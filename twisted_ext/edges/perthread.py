@@ -121,11 +121,7 @@ def resolverHere(resolver: object) -> NamesResolver:
     @raise CallerFault: none can be made of it, or it waits on another reactor.
     """
     here = _here()
-    if here is None:
-        return resolverOf(resolver)
-    found = here.resolverOf(resolver)
-    here.expectOurs(found)
-    return found
+    return resolverOf(resolver) if here is None else here.resolverOf(resolver)
 
 
 def freshResolver(reactor: IReactorTime) -> NamesResolver:

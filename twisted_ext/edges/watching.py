@@ -4,7 +4,7 @@ Names looked at again and again: until they change, or until they are what someb
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from math import inf
 from random import random
 from typing import TYPE_CHECKING, TypeVar
@@ -89,9 +89,11 @@ class Watch(AsyncIterator[Change]):
         interval: float | None = None,
         raising: bool = False,
         draw: Callable[[], float] = random,
+        awaited: Callable[[Deferred[Change]], Awaitable[Change]] | None = None,
     ) -> None:
         """
         @param draw: gives numbers from 0 to 1.
+        @param awaited: makes of a Deferred what can be awaited where this is gone through; L{None} where a Deferred can.
 
         @see: L{watch}
         """
@@ -107,6 +109,8 @@ class Watch(AsyncIterator[Change]):
         self._reactor = made._reactor
         if isinstance(self._given, str):
             _letGo(made)
+        self._awaited = awaited
+        self._known: State | None = None
         self._due = -inf
         self._waiting: Deferred[object] | None = None
 
@@ -115,7 +119,7 @@ class Watch(AsyncIterator[Change]):
 
     async def __anext__(self) -> Change:
         """
-        Wait for the next change. Cancelling the wait does not end the watch.
+        Wait for the next change. Cancelling the wait does not end the watch: it goes on with the next one, and no change is lost.
 
         @raise RuntimeError: somebody waits already.
         """
@@ -123,15 +127,22 @@ class Watch(AsyncIterator[Change]):
             raise StopAsyncIteration
         if self._waiting is not None:
             raise RuntimeError("somebody waits for the next change already; one watch tells each change once")
+        coming = self._next()
+        change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
+        # Not before: asyncio may cancel whoever waits when the change is on its way to them.
+        self.state = change.after
+        return change
+
+    async def _next(self) -> Change:
         try:
-            while True:
+            # What was known when somebody's wait was cancelled may have changed since.
+            while self._known == self.state or self._due <= self._reactor.seconds():
                 wait = self._due - self._reactor.seconds()
                 if wait > 0:
                     await self._cancellable(deferLater(self._reactor, wait))
-                before, after = self.state, await self._cancellable(Deferred.fromCoroutine(self._look()))
-                if after != before:
-                    self.state = after
-                    return Change(before, after)
+                self._known = await self._cancellable(Deferred.fromCoroutine(self._look()))
+            assert self._known is not None
+            return Change(self.state, self._known)
         except CancelledError:
             if self.closed:
                 raise StopAsyncIteration from None
@@ -153,9 +164,9 @@ class Watch(AsyncIterator[Change]):
         """
         question = self.question
         resolver = resolverOf(self._given)
-        if self._pace.interval is not None and self.state is not None and self.state.answer is not None:
+        if self._pace.interval is not None and self._known is not None and self._known.answer is not None:
             # Aliases and a search list lead to other names.
-            for owner in {rrset.name.lower() for rrset in self.state.answer.answer}:
+            for owner in {rrset.name.lower() for rrset in self._known.answer.answer}:
                 _forget(resolver.source, owner)
         try:
             answer, holds = await self._ask(resolver)
