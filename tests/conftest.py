@@ -5,8 +5,10 @@ What holds for every test: it leaves the reactor and the working folder as it fo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from os import environ
+from types import ModuleType
 from typing import Final, Protocol, cast
 
 import pytest
@@ -14,9 +16,12 @@ import pytest_twisted
 from hypothesis import HealthCheck, settings
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.plugin import getCache
 from twisted.trial.unittest import SynchronousTestCase
 
-__all__ = ["leavesFolderClean", "leavesReactorClean"]
+from twisted import plugins
+
+__all__ = ["leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
 
 # The machine's load decides how long an example takes, so time is no verdict here. Where everything has to be there, which is where a
 # change is judged, all runs have the same examples: what is found by chance is for whoever tries his luck with a change at home.
@@ -53,6 +58,17 @@ class _Waiting(Protocol):
         """
         @return: what is being written to.
         """
+
+
+def pytest_sessionstart() -> None:
+    """
+    Have Twisted find its plugins before the first test. In a new environment, where nobody has done so, it imports every module of
+    plugins that is installed, and keeps what it found on disk. What such a module warns of (Twisted's own import C{spwd}, which Python
+    is about to lose) would fail the test that happens to be the first to ask for an endpoint that is not Twisted's own, and only there.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cast(Callable[[ModuleType], object], getCache)(plugins)
 
 
 def _waitingFor(reactor: _Waiting) -> list[object]:

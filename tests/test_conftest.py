@@ -4,8 +4,10 @@ Tests of L{tests.conftest}: a test that leaves something behind fails.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,25 @@ from tests.conftest import leavesReactorClean
 """
 
 
-def outcome(body: str, folder: Path) -> str:
+#: A test that has Twisted look for plugins.
+LOOKING = """
+from twisted.internet.endpoints import serverFromString
+from twisted.trial.unittest import SynchronousTestCase
+
+class LookingTests(SynchronousTestCase):
+    def test_endpoint(self):
+        self.assertRaises(ValueError, serverFromString, reactor, "txdnsTestNone:0")
+"""
+
+
+def outcome(body: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """
     @return: what pytest says of one test with this body.
     """
     (folder / "test_one.py").write_text(f"{HEAD}{body}\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
-    done = subprocess.run([*command, "--rootdir", str(folder), str(folder)], cwd=ROOT, capture_output=True, text=True)
+    command += ["--rootdir", str(folder), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     return done.stdout + done.stderr
 
 
@@ -65,3 +79,16 @@ def test_clean(body: str, tmp_path: Path) -> None:
     A test that cleans up, if only in the reactor's next turns, passes.
     """
     assert "1 passed" in outcome(body, tmp_path)
+
+
+@pytest.mark.parametrize(("beforehand", "said"), [(True, "1 passed"), (False, "DeprecationWarning: old")])
+def test_plugins(beforehand: bool, said: str, tmp_path: Path) -> None:
+    """
+    What a module of plugins warns of where it has never been imported fails no test, unless that test is the one that imports it.
+    """
+    folder = tmp_path / "other" / "twisted" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "txdns_test_old.py").write_text("import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n")
+    if beforehand:
+        (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionstart\n")
+    assert said in outcome(LOOKING, tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path / "other")})
