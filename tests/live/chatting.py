@@ -1,7 +1,7 @@
 """
 aioxmpp, as it comes from its authors, on our resolver, in a process of its own.
 
-    python -m tests.live.chatting SERVER_PORT VALIDATING_PORT CLOSED_PORT SILENT_PORT CHAT_PORT
+    python -m tests.live.chatting SERVER_PORT VALIDATING_PORT CLOSED_PORT SILENT_PORT CHAT_PORT PROVING_PORT
 
 It prints one object of JSON: what came of each look-up, by each way. aioxmpp is loaded by name, as it has no types.
 """
@@ -22,11 +22,12 @@ from typing import Final, Protocol, cast
 from twisted_ext.client import resolverFromString
 from twisted_ext.edges import looping, network
 
-__all__ = ["BROKEN", "DOMAIN", "NAMES", "WAYS"]
+__all__ = ["BROKEN", "DOMAIN", "NAMES", "SIGNED", "WAYS"]
 
-#: A zone, one that its server does not have, and what is looked up in the first.
+#: A zone, one that its server does not have, one with signatures, and what is looked up in the first.
 DOMAIN: Final = "chat.example"
 BROKEN: Final = "broken.example"
+SIGNED: Final = "signed.example"
 NAMES: Final = ("one", "several", "alias", "none", "refusing", "nothing", "empty", "bücher")
 
 #: By aioxmpp with dnspython; by aioxmpp with our resolver, in threads; by our functions.
@@ -56,12 +57,17 @@ class _Network(Protocol):
         Find a domain's servers.
         """
 
-    def lookup_srv(self, domain: bytes, service: str) -> Awaitable[_Servers | None]:
+    def repeated_query(self, qname: bytes, rdtype: object, *, require_ad: bool) -> Awaitable[Iterable[object] | None]:
+        """
+        Look records up.
+        """
+
+    def lookup_srv(self, domain: bytes, service: str, *, require_ad: bool = False) -> Awaitable[_Servers | None]:
         """
         Find a service's servers.
         """
 
-    def lookup_tlsa(self, hostname: bytes, port: int, *, require_ad: bool) -> Awaitable[object]:
+    def lookup_tlsa(self, hostname: bytes, port: int, *, require_ad: bool = True) -> Awaitable[object]:
         """
         Find certificates.
         """
@@ -194,6 +200,27 @@ async def _askedBy(way: str, server: int, validating: int, closed: int, silent: 
     return came
 
 
+async def _provedBy(way: str, proving: int) -> dict[str, object]:
+    """
+    @return: what came of look-ups whose answers are to be validated.
+    """
+    asked = _use(way, proving)
+
+    async def texts(name: str, rrType: object) -> object:
+        found = await asked.repeated_query(name.encode(), rrType, require_ad=True)
+        return None if found is None else sorted(str(each) for each in found)
+
+    came: dict[str, object] = {}
+    for name in (f"www.{SIGNED}", f"alias.{SIGNED}", f"away.{SIGNED}", f"nothing.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}"):
+        came[f"address of {name}"] = await _said(texts(name, "A"))
+    for name in (f"www.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}"):
+        came[f"certificates of {name}"] = await _said(asked.lookup_tlsa(name.encode(), 5222))
+    for name in (SIGNED, f"one.{DOMAIN}", f"forged.{SIGNED}"):
+        came[f"servers of {name}"] = await _said(asked.lookup_srv(name.encode(), "xmpp-client", require_ad=True))
+    came["servers, proved or not"] = await _said(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
+    return came
+
+
 async def _discovered(way: str, server: int) -> dict[str, object]:
     """
     @return: what aioxmpp finds to connect to, by its own function for that.
@@ -242,11 +269,12 @@ async def _connected(way: str, server: int, chat: int) -> dict[str, object]:
         vars(_theirs)["lookup_srv"] = before
 
 
-async def _main(server: int, validating: int, closed: int, silent: int, chat: int) -> dict[str, object]:
+async def _main(server: int, validating: int, closed: int, silent: int, chat: int, proving: int) -> dict[str, object]:
     # First, so that no thread is there yet.
     came: dict[str, object] = {"connected": {way: await _connected(way, server, chat) for way in ("ours", "adapter")}}
     for way in WAYS:
         came[way] = await _askedBy(way, server, validating, closed, silent)
+    came["proved"] = {way: await _provedBy(way, proving) for way in WAYS}
     came["discovered"] = {way: await _discovered(way, server) for way in ("dnspython", "adapter")}
     return came
 

@@ -18,10 +18,12 @@ from typing import Final, cast
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
 from tests.live.asking import zoneOf
-from tests.live.chatting import DOMAIN, NAMES, WAYS
+from tests.live.chatting import DOMAIN, NAMES, SIGNED, WAYS
+from tests.live.signed import signed
 from tests.peers import LivePeer, freePort, nsd, unbound
 from tests.test_architecture import ROOT
 from twisted_ext import network
@@ -94,7 +96,31 @@ def ports() -> Iterator[tuple[LivePeer, LivePeer, int]]:
 
 
 @pytest.fixture(scope="module")
-def came(ports: tuple[LivePeer, LivePeer, int]) -> Mapping[str, Mapping[str, object]]:
+def proving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePeer]:
+    """
+    @return: a resolver that validates. It knows the key of a zone with signatures, of which those of the names beneath C{forged} are
+        broken, and of another zone that it has none.
+    """
+    records = {
+        "www": "A 127.0.0.1",
+        "alias": "CNAME www",
+        "away": f"CNAME host4.{DOMAIN}.",
+        f"{_CLIENT}": "SRV 0 0 5222 www",
+        "_5222._tcp.www": f"TLSA 3 1 1 {'ab' * 32}",
+        "forged": "A 127.0.0.77",
+        f"{_CLIENT}.forged": "SRV 7 7 5222 www",
+        "_5222._tcp.forged": f"TLSA 2 0 1 {'ab' * 32}",
+    }
+    zone, key = signed(SIGNED, zoneOf(records), tmp_path_factory.mktemp("keys"))
+    for before, after in (("127.0.0.77", "127.0.0.78"), ("7 7 5222", "7 8 5222"), ("2 0 1", "3 0 1")):
+        assert zone.count(before) == 1
+        zone = zone.replace(before, after)
+    with nsd({SIGNED: zone, DOMAIN: _zone(0)}) as server, unbound(forwardTo=[server.server], extra=f'trust-anchor: "{key}"') as resolver:
+        yield resolver
+
+
+@pytest.fixture(scope="module")
+def came(ports: tuple[LivePeer, LivePeer, int], proving: LivePeer) -> Mapping[str, Mapping[str, object]]:
     """
     @return: what came of each look-up, by each way.
     """
@@ -105,7 +131,7 @@ def came(ports: tuple[LivePeer, LivePeer, int]) -> Mapping[str, Mapping[str, obj
         for each in (datagrams, streams):
             each.bind(("127.0.0.1", silent))
         streams.listen()
-        told = _run("tests.live.chatting", server.port, validating.port, closed, silent, chat)
+        told = _run("tests.live.chatting", server.port, validating.port, closed, silent, chat, proving.port)
     return cast("Mapping[str, Mapping[str, object]]", json.loads(told))
 
 
@@ -145,6 +171,30 @@ def test_found(came: Mapping[str, Mapping[str, object]], way: str) -> None:
     assert found.get("nobody there", "NoNameservers") == "NoNameservers"
     assert found["nobody answers"] == "TimeoutError"
     assert set(NAMES) < set(found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_proved(came: Mapping[str, Mapping[str, object]], way: str) -> None:
+    """
+    A server that validates says so by the AD bit, and where that is wanted nothing else will do: neither a zone without signatures, be it
+    by an alias, nor broken ones. A denial needs none.
+    """
+    unproved, forged = "ValueError is a ValueError", "ValidationError"
+    assert cast("Mapping[str, object]", came["proved"][way]) == {
+        f"address of www.{SIGNED}": ["127.0.0.1"],
+        f"address of alias.{SIGNED}": ["127.0.0.1"],
+        f"address of away.{SIGNED}": unproved,
+        f"address of nothing.{SIGNED}": None,
+        f"address of host4.{DOMAIN}": unproved,
+        f"address of forged.{SIGNED}": forged,
+        f"certificates of www.{SIGNED}": [[3, 1, 1, "ab" * 32]],
+        f"certificates of host4.{DOMAIN}": unproved,
+        f"certificates of forged.{SIGNED}": forged,
+        f"servers of {SIGNED}": [[0, 0, [f"www.{SIGNED}", 5222]]],
+        f"servers of one.{DOMAIN}": unproved,
+        f"servers of forged.{SIGNED}": forged,
+        "servers, proved or not": [[0, 0, [f"host4.{DOMAIN}", 5222]]],
+    }
 
 
 def test_discovered(came: Mapping[str, Mapping[str, object]]) -> None:
@@ -213,6 +263,29 @@ async def test_deferreds(ports: tuple[LivePeer, LivePeer, int]) -> None:
     with pytest.raises(network.ValidationError):
         await network.lookupSrv(f"one.{DOMAIN}".encode(), "xmpp-client", resolver=_described(validating))
     network.setResolver("udp:192.0.2.1")
+
+
+@pytest.mark.usefixtures("thread")
+@pytest_twisted.ensureDeferred
+async def test_deferredsProved(proving: LivePeer) -> None:
+    """
+    As Deferreds, too, what a server has validated is told from what has no signatures and from what has broken ones.
+    """
+    resolver = _described(proving)
+    host, plain, forged = [name.encode() for name in (f"www.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}")]
+    found = await network.repeatedQuery(host, "A", None, resolver, True)
+    assert found is not None and [str(each) for each in found] == ["127.0.0.1"]
+    assert await network.repeatedQuery(b"nothing." + host, "A", None, resolver, True) is None
+    assert await network.lookupTlsa(host, 5222, resolver=resolver) == [(3, 1, 1, b"\xab" * 32)]
+    with pytest.raises(ValueError, match="not validated"):
+        await network.lookupTlsa(plain, 5222, resolver=resolver)
+    for look in (
+        network.repeatedQuery(forged, "A", None, resolver, True),
+        network.lookupTlsa(forged, 5222, resolver=resolver),
+        network.lookupSrv(forged, "xmpp-client", resolver=resolver),
+    ):
+        with pytest.raises(network.ValidationError):
+            await cast("Deferred[object]", look)
 
 
 class _Blocking:
