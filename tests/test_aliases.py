@@ -8,9 +8,10 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.aliases import found, isHostName
-from twisted_ext.answers import Answer, Outcome, Question
+from twisted_ext.aliases import found, isHostName, together
+from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.testing.sources import rrsetOf
+from twisted_ext.wire.codes import AA, AD
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA, A
@@ -89,6 +90,35 @@ class FoundTests(SynchronousTestCase):
         led = answer(rrsetOf(there.name, CNAME, "host.example.net."), THERE)
         self.assertEqual(found(question, led), (THERE.rdatas, TARGET, None))
         self.assertEqual(found(question, led, False), ((), question.name, None))
+
+
+class TogetherTests(SynchronousTestCase):
+    """
+    Tests of L{together}.
+    """
+
+    def test_sections(self) -> None:
+        """
+        All the aliases stand before the data; what is said beside them is what the last one says.
+        """
+        soa = rrsetOf(nameFromText("example.net"), SOA, "ns. host. 1 2 3 4 5")
+        led, end = answer(ALIAS, authority=(STRAY,)), answer(THERE, outcome=Outcome.DATA, authority=(soa,), rcode=3)
+        made = together([led, end])
+        self.assertEqual((made.answer, made.authority, made.outcome, made.rcode), ((ALIAS, THERE), (soa,), Outcome.DATA, 3))
+        self.assertIs(together([led]), led)
+
+    def test_trust(self) -> None:
+        """
+        No more is proved than of the alias, which may have been forged to lead to records that are well signed.
+        """
+        for first, last, security, flags in (
+            (Security.SECURE, Security.SECURE, Security.SECURE, AA | AD),
+            (Security.INSECURE, Security.SECURE, Security.INDETERMINATE, AA),
+            (Security.SECURE, Security.INSECURE, Security.INDETERMINATE, AA | AD),
+        ):
+            led = Answer(Outcome.NODATA, (ALIAS,), security=first, flags=AD if first is Security.SECURE else 0)
+            made = together([led, Answer(Outcome.DATA, (THERE,), security=last, flags=AA | AD)])
+            self.assertEqual((made.security, made.flags), (security, flags))
 
 
 class IsHostNameTests(SynchronousTestCase):

@@ -371,6 +371,39 @@ class ReverseTests(SynchronousTestCase):
         assert isinstance(answer, Answer)
         self.assertEqual((dataOf(answer), aliasesOf(answer)), (["www.example.org."], [target]))
 
+    def test_aliasToNothing(self) -> None:
+        """
+        A server that proves that there is nothing at the end of an alias is believed, and nobody is asked for more.
+        """
+        question = questionOf("1.2.0.192.in-addr.arpa", "PTR")
+        soa = rrsetOf(nameFromText("2.0.192.in-addr.arpa"), 6, "ns. host. 1 2 3 4 5")
+        alias = rrsetOf(question.name, CNAME, "1.0-63.2.0.192.in-addr.arpa.")
+        for authority, asked in (((soa,), 1), ((), 2)):
+            ended = Answer(Outcome.NODATA, (alias,), authority, origin=Origin("canned"))
+            source = CannedSource({("1.2.0.192.in-addr.arpa", "PTR"): ended}, [])
+            self.assertEqual(self.ask(source, [ip_address("192.0.2.1")]), {"192.0.2.1": []})
+            self.assertEqual(source.asked, asked)
+
+    def test_aliasCircle(self) -> None:
+        """
+        Aliases that lead round in circles are told as such, and no name is asked for twice.
+        """
+        one, other = "1.2.0.192.in-addr.arpa", "a.example"
+        source = CannedSource(
+            {
+                (one, "PTR"): Answer(Outcome.NODATA, (rrsetOf(nameFromText(one), CNAME, f"{other}."),)),
+                (other, "PTR"): Answer(Outcome.NODATA, (rrsetOf(nameFromText(other), CNAME, f"{one}."),)),
+            }
+        )
+        clock = Clock()
+        found: Results = []
+        done = collect(bulk(source, [ip_address("192.0.2.1")], clock=clock), found)
+        clock.advance(0)
+        self.successResultOf(done)
+        self.assertIsInstance(found[0][1], Unknown)
+        self.assertIn("circles", str(found[0][1]))
+        self.assertEqual(source.asked, 2)
+
     def test_aliasLoop(self) -> None:
         """
         Aliases that lead on and on come to an end.

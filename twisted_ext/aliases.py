@@ -5,13 +5,15 @@ What an answer says of a name: the data at the end of its aliases.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from twisted_ext.answers import Answer, Outcome, Question
+from twisted_ext.answers import Answer, Outcome, Question, Security
+from twisted_ext.wire.codes import AD
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
-__all__ = ["found", "isHostName"]
+__all__ = ["found", "isHostName", "together"]
 
 #: What labels of hosts are made of (RFC 952; RFC 1123, section 2.1), and the underscore, which the C library takes as well.
 _LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
@@ -72,3 +74,26 @@ def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tu
         name = left = target
         lower = name.lower()
     return data[lower].rdatas, data[lower].name, None
+
+
+def together(answers: Sequence[Answer]) -> Answer:
+    """
+    @param answers: one, and those to where its aliases lead, one behind the other.
+
+    @return: the answer that somebody gives who follows them himself. No more is proved of it than of each of its parts: an alias that was
+        forged leads to records that are well signed.
+    """
+    last = answers[-1]
+    if len(answers) == 1:
+        return last
+    return Answer(
+        last.outcome,
+        tuple([rrset for each in answers for rrset in each.answer]),
+        last.authority,
+        last.additional,
+        rcode=last.rcode,
+        flags=last.flags if all(each.authenticated for each in answers) else last.flags & ~AD,
+        security=last.security if all(each.security is last.security for each in answers) else Security.INDETERMINATE,
+        ede=last.ede,
+        origin=last.origin,
+    )

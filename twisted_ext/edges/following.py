@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Security
-from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.errors import BadMessage, BadName, DNSFault, UnusableRecords
+from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.services.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import Target, hostOf
 from twisted_ext.services.weighing import Shuffling

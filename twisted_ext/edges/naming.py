@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Question
-from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.codes import addressError
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.errors import Closed, DNSFault
 from twisted_ext.limits import LOCAL_ALIASES
 from twisted_ext.ranges import reverseNameOf
+from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.wire.names import ROOT, nameToText
 from twisted_ext.wire.rrtypes import PTR
 

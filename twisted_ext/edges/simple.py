@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
-from twisted_ext.edges.aliases import Ask, askedOn
 from twisted_ext.edges.codes import NoAddressError, errorFromAnswer, errorFromFault
 from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.aliases import Ask, askedOn
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
 

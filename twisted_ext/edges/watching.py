@@ -13,16 +13,17 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults, mayb
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.changes.limits import WATCH_ALIASES
 from twisted_ext.changes.pacing import Pace, secondsOf
 from twisted_ext.changes.states import Change, State, stateOf
-from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.results import Result, resultFromAnswer
 from twisted_ext.errors import BadName, BadRecord, CallerFault, Closed, DNSFault
+from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import A, isMeta, typeName, typeNumber
@@ -204,9 +205,7 @@ class Watch(AsyncIterator[Change]):
         context = resolver.contextFor(None, self._relative)
         answer = await ask(self.question, context)
         steps = await askedOn(ask, self.question, answer, context, int(WATCH_ALIASES.default))
-        for _, further in steps[1:]:
-            answer = _together(answer, further)
-        return answer, min(secondsOf(*step) for step in steps)
+        return together([each for _, each in steps]), min(secondsOf(*step) for step in steps)
 
     async def aclose(self) -> None:
         """
@@ -375,20 +374,3 @@ def _forget(source: IAnswerSource, name: bytes) -> None:
 
 def _letGo(resolver: NamesResolver) -> None:
     resolver.close().addErrback(lambda failure: None)
-
-
-def _together(before: Answer, after: Answer) -> Answer:
-    """
-    @return: the answer to where an alias leads, behind the alias.
-    """
-    return Answer(
-        after.outcome,
-        before.answer + after.answer,
-        after.authority,
-        after.additional,
-        rcode=after.rcode,
-        flags=after.flags,
-        security=after.security,
-        ede=after.ede,
-        origin=after.origin,
-    )

@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from twisted_ext.aliases import found, together
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
 from twisted_ext.pacing import Rate, Window
+from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["InOrder", "Run", "Slot"]
 
 Item = TypeVar("Item")
-
-_CNAME: Final = 5
 
 #: Seconds for which look-ups share one deadline; it is that much later for the first of them than for the last.
 _SHARED: Final = 0.1
@@ -154,36 +154,23 @@ class Run(Generic[Item]):
         """
         Take an answer that may end in an alias that leads elsewhere, to be asked for in its turn.
         """
-        if answer.outcome is Outcome.NODATA and answer.answer and question.rrType != _CNAME:
-            target = _leadsTo(question.name, answer)
-            if target is not None:
-                flight = Deferred.fromCoroutine(self._follow(answer, target, question, context))
-                self._flights[flight] = None
-                flight.addCallbacks(self._followed, self._failed, callbackArgs=(item, flight), errbackArgs=(item, question, flight))
-                return
+        if answer.outcome is Outcome.NODATA and answer.answer and found(question, answer)[2] is not None:
+            flight = Deferred.fromCoroutine(self._follow(question, answer, context))
+            self._flights[flight] = None
+            flight.addCallbacks(self._followed, self._failed, callbackArgs=(item, flight), errbackArgs=(item, question, flight))
+            return
         origin = answer.origin
         self._end(item, answer, origin is not None and origin.attempts > 1)
 
-    async def _follow(self, answer: Answer, target: bytes, question: Question, context: QueryContext) -> Answer:
-        for _ in range(int(BULK_ALIASES.default)):
-            following = Question(target, question.rrType, question.rrClass)
-            more = self._source.answerNow(following, context) or await self._source.answer(following, context)
-            answer = Answer(
-                more.outcome,
-                answer.answer + more.answer,
-                more.authority,
-                more.additional,
-                rcode=more.rcode,
-                flags=more.flags,
-                security=more.security,
-                ede=more.ede,
-                origin=more.origin,
-            )
-            further = _leadsTo(target, more) if more.outcome is Outcome.NODATA and more.answer else None
-            if further is None:
-                return answer
-            target = further
-        raise Unknown(f"more than {BULK_ALIASES.default:.0f} aliases, one after the other")
+    async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
+        steps = await askedOn(self._ask, question, answer, context, int(BULK_ALIASES.default))
+        if found(*steps[-1])[2] is not None:
+            raise Unknown(f"its aliases lead round in circles, or over more than {BULK_ALIASES.default:.0f} names")
+        return together([each for _, each in steps])
+
+    def _ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        ready = self._source.answerNow(question, context)
+        return self._source.answer(question, context) if ready is None else succeed(ready)
 
     def _followed(self, answer: Answer, item: Item, flight: Deferred[Answer]) -> None:
         del self._flights[flight]
@@ -208,17 +195,6 @@ class Run(Generic[Item]):
         for flight in flights:
             flight.addErrback(lambda failure: None)
             flight.cancel()
-
-
-def _leadsTo(name: bytes, answer: Answer) -> bytes | None:
-    """
-    @return: the name that the answer's aliases lead to from C{name}, or L{None} where they do not begin there or turn in a circle.
-    """
-    aliases = {rrset.name.lower(): rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == _CNAME}
-    target = None
-    while (following := aliases.pop((target or name).lower(), None)) is not None:
-        target = following
-    return None if target is None or target.lower() == name.lower() else target
 
 
 class InOrder(Generic[Item]):

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.edges.aliases}.
+Tests of L{twisted_ext.resolver.aliases}.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
-from twisted_ext.edges.aliases import askedOn
 from twisted_ext.errors import ServerFailed
+from twisted_ext.resolver.aliases import askedOn
+from twisted_ext.wire.names import nameFromText
 
 
 def left(name: str, target: str) -> Answer:
@@ -86,6 +87,16 @@ class AskedOnTests(SynchronousTestCase):
         }
         for effort in range(5):
             self.assertEqual(len(self.ask(known, effort)), 1 + effort)
+
+    def test_class(self) -> None:
+        """
+        What an alias leads to is asked for in the class of the question.
+        """
+        first = Question(nameFromText("a.example."), 16, 3)
+        self.answers = {Question(nameFromText("b.example."), 16, 3): nodata()}
+        self.contexts = []
+        asking = askedOn(self.answer, first, left("a.example.", "b.example."), QueryContext(5.0), 10)
+        self.assertEqual([asked.rrClass for asked, _ in self.successResultOf(Deferred.fromCoroutine(asking))], [3, 3])
 
     def test_failure(self) -> None:
         """
