@@ -65,8 +65,7 @@ class MirrorTests(SynchronousTestCase):
         self.assertTrue(hasattr(client, "ThreadedResolver"))
         self.assertTrue(hasattr(client, "theResolver"))
         self.assertIs(client.AXFRController, theirs.AXFRController)
-        with self.assertRaises(AttributeError):
-            getattr(client, "nosuch")  # noqa: B009
+        self.assertRaises(AttributeError, getattr, client, "nosuch")
 
     def test_functions(self) -> None:
         """

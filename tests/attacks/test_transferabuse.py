@@ -310,7 +310,9 @@ class TransferAbuseTests(ReplicaTestCase):
         self.primary.serve(ZONE.replace(" 10 3600", " 9 3600"))
         self.network.advance(8000)
         self.assertEqual(self.secondary.serial(), 10)
-        different = lambda serial, other: serial != other  # noqa: E731
+        def different(serial: int, other: int) -> bool:
+            return serial != other
+
         with patch("twisted_ext.zone.refreshing.isNewer", different), patch("twisted_ext.server.secondary.isNewer", different), patch(
             "twisted_ext.zone.receiving.isNewer", different
         ), patch("twisted_ext.zone.sending.isNewer", different):

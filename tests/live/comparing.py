@@ -14,6 +14,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -175,7 +176,7 @@ async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) ->
     for _ in range(calls):
         call = addressCall(rng)
         host, port, family, kind, protocol, flags = call
-        theirs = _theirs(lambda: socket.getaddrinfo(host, port, family, kind, protocol, flags))  # noqa: B023
+        theirs = _theirs(partial(socket.getaddrinfo, *call))
         try:
             ours: object = await resolver.getaddrinfo(host, port, family=family, type=kind, proto=protocol, flags=flags, timeout=_PATIENCE)
         except Exception as error:
@@ -183,7 +184,7 @@ async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) ->
         _compare("getaddrinfo", call, ours, _deduplicated(theirs), counts)
     for _ in range(names):
         sockaddr, flags = nameCall(rng)
-        theirs = _theirs(lambda: socket.getnameinfo(sockaddr, flags))  # noqa: B023
+        theirs = _theirs(partial(socket.getnameinfo, sockaddr, flags))
         try:
             ours = await resolver.getnameinfo(sockaddr, flags, timeout=_PATIENCE)
         except Exception as error:

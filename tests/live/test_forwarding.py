@@ -11,7 +11,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor as globalReactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
 from tests.peers import LivePeer, nsd
 from twisted_ext.answers import Answer, QueryContext
@@ -55,7 +55,7 @@ def left() -> list[object]:
     """
     @return: what reads in the reactor that is of this package.
     """
-    readers = getattr(globalReactor, "getReaders")()  # noqa: B009
+    readers = IReactorFDSet(globalReactor).getReaders()
     return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.interfaces import IReactorFDSet
 
 from tests.peers import LivePeer, nsd
 from twisted_ext import client
@@ -74,7 +75,7 @@ def left() -> list[object]:
     """
     @return: what reads in the reactor that is of this package.
     """
-    readers = getattr(reactor, "getReaders")()  # noqa: B009
+    readers = IReactorFDSet(reactor).getReaders()
     return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
 
 

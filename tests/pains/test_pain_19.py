@@ -15,6 +15,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import Clock
 from twisted.names import client as names
 from twisted.names import srvconnect
+from twisted.python.failure import Failure
 
 from tests.networks import NetworkTestCase
 from tests.pains.stock import stockResolver
@@ -61,10 +62,10 @@ class Failing(ClientFactory):
     noisy = False
 
     def __init__(self) -> None:
-        self.failures: list[BaseException] = []
+        self.failures: list[BaseException | None] = []
 
-    def clientConnectionFailed(self, connector: object, reason: object) -> None:
-        self.failures.append(cast(BaseException, getattr(reason, "value")))  # noqa: B009
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
+        self.failures.append(reason.value)
 
 
 class ServiceTests(NetworkTestCase):
@@ -86,7 +87,7 @@ class ServiceTests(NetworkTestCase):
             self.canned.set(owner, "CNAME", f"{alias}.")
         self.canned.set(alias or owner, "SRV", texts)
 
-    def stock(self, resolver: object = None) -> tuple[list[tuple[object, object]], list[BaseException]]:
+    def stock(self, resolver: object = None) -> tuple[list[tuple[object, object]], list[BaseException | None]]:
         """
         @param resolver: L{None} for ours.
 

@@ -211,7 +211,8 @@ def _kind(number: int) -> socket.SocketKind:
     try:
         return socket.SocketKind(number)
     except ValueError:
-        return number  # type: ignore[return-value]
+        # A kind that Python has no name for is a plain number in what its own getaddrinfo says too, whose types do not say so.
+        return cast(socket.SocketKind, number)
 
 
 def _serviceOf(port: Port) -> bytes | None:

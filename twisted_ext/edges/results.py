@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Protocol, Self, SupportsIndex, cast, overload
+from typing import Final, Protocol, Self, SupportsIndex, TypeVar, cast, overload
 
 from twisted.names import dns
 
@@ -19,6 +19,8 @@ from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
 __all__ = ["Result", "headersFrom", "resultFromAnswer"]
+
+_T = TypeVar("_T")
 
 
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
@@ -81,7 +83,13 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     def __contains__(self, item: object) -> bool:
         return tuple.__contains__(self.filled(), item)
 
-    def __add__(self, other: tuple[object, ...]) -> tuple[object, ...]:  # type: ignore[override]
+    @overload
+    def __add__(self, other: tuple[list[dns.RRHeader], ...]) -> tuple[list[dns.RRHeader], ...]: ...
+
+    @overload
+    def __add__(self, other: tuple[_T, ...]) -> tuple[list[dns.RRHeader] | _T, ...]: ...
+
+    def __add__(self, other: tuple[object, ...]) -> tuple[object, ...]:
         return tuple(self) + tuple(other)
 
     def __radd__(self, other: tuple[object, ...]) -> tuple[object, ...]:

@@ -42,6 +42,16 @@ class _Remembering(Protocol):
         """
 
 
+class _Zone(Protocol):
+    """
+    A zone of twisted.names.
+
+    @ivar soa: its name, and the payload of its SOA record.
+    """
+
+    soa: tuple[bytes, dns.Record_SOA]
+
+
 def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
     """
     @return: a resolver of anybody's as an answer source; what is one already stays itself.
@@ -89,7 +99,7 @@ class Authority:
         @return: the SOA record of a zone of twisted.names, whose denials come without it.
         """
         try:
-            name, record = self._resolver.soa  # type: ignore[attr-defined]
+            name, record = cast(_Zone, self._resolver).soa
             ttl = min(record.minimum, record.ttl or record.minimum)
             return setsFrom([dns.RRHeader(name, dns.SOA, IN, ttl, record)])
         except (AttributeError, TypeError, ValueError, BadMessage):

@@ -49,7 +49,9 @@ class Compacting:
         """
         image = version.image
         if not self._isForProcess(image):
-            work: Callable[[], object] = lambda: version.compacted(target, fingerprintOf(originOf(image)))  # noqa: E731
+            def work() -> None:
+                version.compacted(target, fingerprintOf(originOf(image)))
+
             return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
         return self._built(image.path, journal, version.serial, target)
 

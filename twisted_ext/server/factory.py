@@ -102,7 +102,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
     """
 
     noisy = False
-    protocol = _PROTOCOL
+    protocol: Callable[[], Protocol] | None = _PROTOCOL
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         """
         @return: what serves a new connection; L{None} where there are too many.
         """
-        make: object = getattr(self, "protocol")  # noqa: B009
+        make = self.protocol
         if make is not _PROTOCOL:
             own = cast("Callable[[object], Protocol]", make)(self)
             own.factory = self

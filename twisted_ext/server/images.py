@@ -71,9 +71,11 @@ class Built:
         @raise ValueError: this is no such thing.
         """
         try:
-            zone, path, offset, octets, serial, records, sources = said  # type: ignore[misc]
-            found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])  # type: ignore[has-type]
-            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found)  # type: ignore[has-type]
+            if not isinstance(said, list):
+                raise TypeError
+            zone, path, offset, octets, serial, records, sources = said
+            found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
+            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found)
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is no image") from None
 

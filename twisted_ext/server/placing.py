@@ -74,9 +74,14 @@ class Placing:
         """
         place = self._zones.expect(apex, file)
         opening = self._maps.opening(apex, path, offset)
-        revise, opened, replaying = self._revise, opening, self._replaying
+        revise, replaying = self._revise, self._replaying
         if revise is not None:
-            opening = lambda: finished(revise(opened()))  # noqa: E731
+            opened = opening
+
+            def revised() -> Version:
+                return finished(revise(opened()))
+
+            opening = revised
             if replaying is not None:
                 self._cancel(apex)
                 if self._takesLong(apex) and place.served() is None:
@@ -108,7 +113,11 @@ class Placing:
         zones, apex = self._zones, place.apex
         if len(zones) <= _FEW and place.zone is None:
             version = opening()
-            opening = lambda: version  # noqa: E731
+
+            def opened() -> Version:
+                return version
+
+            opening = opened
         zones.putLater(apex, opening, serial, records, self._today(), source=(path, offset))
         if self._put is not None:
             self._put(place)

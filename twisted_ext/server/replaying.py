@@ -123,7 +123,9 @@ def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], V
         # The image that had most of it is gone.
         from twisted_ext.zone.compacting import brought
 
-        now: Callable[[], Version] = lambda: brought(version, journal.since(version.serial) or ())  # noqa: E731
+        def now() -> Version:
+            return brought(version, journal.since(version.serial) or ())
+
         came = yield Aside(now, lambda: grow(now))
         assert came is not None
         return came

@@ -5,7 +5,7 @@ UDP ports of a memory network.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IUDPTransport
 from twisted.internet.protocol import AbstractDatagramProtocol
 from zope.interface import implementer
 
-from twisted_ext.testing.lifecycles import Lifecycle, newCannotListen
+from twisted_ext.testing.lifecycles import Receiving, newCannotListen
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.network import normal
 
@@ -35,7 +35,7 @@ class MemoryPort:
 
     def __init__(self, reactor: MemoryReactor, port: int, protocol: AbstractDatagramProtocol, interface: str, maxPacketSize: int) -> None:
         self.protocol = protocol
-        self._lifecycle: Lifecycle = protocol
+        self._receiving = cast(Receiving, protocol)
         self.interface = normal(interface) if interface else "0.0.0.0"
         self.maxPacketSize = maxPacketSize
         self.port = port
@@ -52,7 +52,7 @@ class MemoryPort:
         if self._listening:
             self._listening = False
             self._reactor.unbindDatagram(self)
-            self._lifecycle.doStop()
+            self._receiving.doStop()
         return succeed(None)
 
     loseConnection = stopListening
@@ -99,14 +99,14 @@ class MemoryPort:
         """
         host, port = datagram.source
         addr = (host, port) if ":" not in host else (host, port, 0, 0)
-        self.protocol.datagramReceived(datagram.octets[: self.maxPacketSize], addr)  # type: ignore[arg-type]
+        self._receiving.datagramReceived(datagram.octets[: self.maxPacketSize], addr)
 
     def refused(self, destination: tuple[str, int]) -> None:
         """
         The system has learned that nobody listens there.
         """
         if self.peer == destination:
-            self.protocol.connectionRefused()  # type: ignore[attr-defined]
+            self._receiving.connectionRefused()
 
     def setBroadcastAllowed(self, enabled: bool) -> None:
         pass

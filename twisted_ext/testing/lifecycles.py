@@ -8,10 +8,21 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from twisted.internet import error
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IConnector, IProtocol
 from twisted.python.failure import Failure
 
-__all__ = ["Dialing", "Lifecycle", "failureOf", "newCannotListen", "newRefusal", "newTimeout", "newUserError"]
+__all__ = [
+    "Dialing",
+    "Lifecycle",
+    "Receiving",
+    "failureOf",
+    "newCannotListen",
+    "newRefusal",
+    "newTimeout",
+    "newUserError",
+    "whereOf",
+]
 
 
 class Lifecycle(Protocol):
@@ -54,6 +65,30 @@ class Dialing(Lifecycle, Protocol):
         """
         It is gone.
         """
+
+
+class Receiving(Lifecycle, Protocol):
+    """
+    What a UDP port tells its protocol, with what the classes of Twisted leave out: addresses of four parts, and refusals.
+    """
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
+        """
+        A datagram has come.
+        """
+
+    def connectionRefused(self) -> None:
+        """
+        Nobody listens where it is connected to.
+        """
+
+
+def whereOf(address: IAddress) -> tuple[str, int]:
+    """
+    @return: host and port of an address of the internet.
+    """
+    assert isinstance(address, IPv4Address | IPv6Address)
+    return address.host, address.port
 
 
 failureOf: Final[Callable[[BaseException], Failure]] = Failure

@@ -17,10 +17,11 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     IUDPTransport,
 )
-from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory
+from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.building import buildMessage
@@ -152,7 +153,7 @@ class CannedServer:
         ports: list[IListeningPort] = []
         if datagrams:
             ports.append(IReactorUDP(reactor).listenUDP(port, _Datagrams(self), interface, 65535))
-            port = int(getattr(ports[0].getHost(), "port"))  # noqa: B009
+            port = whereOf(ports[0].getHost())[1]
         if streams:
             try:
                 ports.append(IReactorTCP(reactor).listenTCP(port, _Streams(self), 50, interface))
@@ -160,7 +161,7 @@ class CannedServer:
                 for each in ports:
                     each.stopListening()
                 raise
-            port = int(getattr(ports[-1].getHost(), "port"))  # noqa: B009
+            port = whereOf(ports[-1].getHost())[1]
         self._ports.extend(ports)
         return port
 
@@ -328,8 +329,7 @@ class _Stream(Protocol):
         self._server.connected(self)
 
     def dataReceived(self, data: bytes) -> None:
-        peer = self.transport.getPeer()
-        where = (str(getattr(peer, "host")), int(getattr(peer, "port")))  # noqa: B009
+        where = whereOf(self.transport.getPeer())
         for octets in self._buffer.feed(data):
             if self._server.closesAfter is not None and self._replies >= self._server.closesAfter:
                 self.transport.loseConnection()
@@ -342,7 +342,7 @@ class _Stream(Protocol):
         if self._server.closesAfter is not None and self._replies >= self._server.closesAfter:
             self.transport.loseConnection()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._server.disconnected(self)
         for done in self._gone:
             done.callback(None)

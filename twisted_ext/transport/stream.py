@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,6 +22,17 @@ from twisted_ext.transport.exchanges import Asking
 from twisted_ext.transport.keeping import secondsAllowed, wishing
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.framing import StreamBuffer, frame
+
+if TYPE_CHECKING:
+    from typing import Protocol as Shape
+
+    class _Dialing(Shape):
+        """
+        A reactor as it is, rather than as L{IReactorTCP} says: it also takes no timeout at all.
+        """
+
+        def connectTCP(self, host: str, port: int, factory: _Attempt, timeout: float | None) -> IConnector: ...
+
 
 __all__ = ["StreamExchange"]
 
@@ -48,7 +60,7 @@ class StreamExchange:
         self.keep = STREAM_KEPT.pick(keep)
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._clock = IReactorTime(reactor)
-        self._reactor = reactor
+        self._reactor = cast("_Dialing", reactor)
         self._draw = draw
         self._sent: set[bytes] = set()
         # How many of those sent nobody waits for any more.
@@ -149,7 +161,7 @@ class StreamExchange:
         self._quietSince = self._clock.seconds()
         attempt = self._attempt = _Attempt(self)
         # How long to wait is for those who wait to say.
-        attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)  # type: ignore[arg-type]
+        attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)
 
     def _flush(self) -> None:
         attempt = self._attempt
@@ -305,6 +317,6 @@ class _Connection(Protocol):
         if messages:
             self._attempt.exchange.received(self._attempt, messages)
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._attempt.exchange.lost(self._attempt, reason.getErrorMessage())
 

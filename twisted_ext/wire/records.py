@@ -124,21 +124,25 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                     raise BadMessage(f"the rdata of type {rrType} at octet {start} has {length} octets; it takes {layout}")
                 rdata = data[start:offset]
             else:
-                rdata = expand(reader, layout, start, offset)  # type: ignore[arg-type]
+                rdata = expand(reader, layout, start, offset)
             records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == 41 else 0, (rdata,)))
     except (IndexError, StructError):
         raise BadMessage(f"a record at octet {offset} runs out of the message") from None
     return records, offset
 
 
-def expand(reader: Reader, layout: tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
+def expand(reader: Reader, layout: int | tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
     """
     @return: the rdata between two offsets with its names uncompressed.
 
     @raise BadMessage: it is not of its type's form.
     """
     if not isinstance(layout, tuple):
-        return layout(reader, start, end)
+        if not isinstance(layout, int):
+            return layout(reader, start, end)
+        if end - start != layout:
+            raise BadMessage(f"the rdata at octet {start} has {end - start} octets; its type takes {layout}")
+        return reader.data[start:end]
     data = reader.data
     before, count, behind = layout
     position = start + before

@@ -195,7 +195,7 @@ class _Section:
             else:
                 if not length:
                     raise _Unusual
-                rdata = expand(self._careful(), layout, start, offset)  # type: ignore[arg-type]
+                rdata = expand(self._careful(), layout, start, offset)
             if ttl >= 0x80000000:
                 ttl = 0
             if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != _RRSIG:

@@ -101,7 +101,7 @@ class Compiling:
         if self._pack is not None:
             return {"pack": path, "complaints": [_said("the pack before is not sealed yet")]}
         try:
-            self._pack = open(path, "wb", buffering=0)  # noqa: SIM115
+            self._pack = open(path, "wb", buffering=0)
         except OSError as error:
             self._unpacked = f"{path!r} cannot be written: {error.strerror}"
             return {"pack": path, "complaints": [_said(self._unpacked)]}

@@ -161,7 +161,7 @@ class Gathering:
                     raise BadMessage(f"the rdata of type {rrType} at octet {start} has {size} octets; it takes {layout}")
                 rdata = data[start:end]
             else:
-                rdata = expand(reader, layout, start, end)  # type: ignore[arg-type]
+                rdata = expand(reader, layout, start, end)
             if self.done:
                 raise BadMessage("records behind the end of the zone")
             key = owner.lower()
