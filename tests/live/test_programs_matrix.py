@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final, cast
 
 import pytest
 
 from tests.live.asking import zoneOf
 from tests.live.federating import CASES, DOMAIN, SERVICE
+from tests.live.homeservers import fetched, homeserver, others
 from tests.live.pages import pages
 from tests.peers import freePort, nsd
 from tests.test_architecture import ROOT
@@ -131,3 +133,24 @@ def test_module(came: Mapping[str, object]) -> None:
         "ConfigError: resolver: 5 is no description, such as 'system' or 'cache:udp:192.0.2.1'",
         "ConfigError: config: ['system'] is no list of options; write 'resolver: system' below it, or leave it out",
     ]
+
+
+def test_homeserver(tmp_path: Path) -> None:
+    """
+    A whole Synapse with our module in its configuration finds the homeservers of other people's users: by the records of either service,
+    or at the port that stands in the name; and says so where there is none.
+    """
+    with others(tmp_path) as port:
+        records = {
+            "host4": "A 127.0.0.1",
+            f"{SERVICE}.newer": f"SRV 10 5 {port} host4",
+            "_matrix._tcp.older": f"SRV 10 5 {port} host4",
+            "byname": "A 127.0.0.1",
+            "none": "TXT nothing",
+        }
+        with nsd({DOMAIN: zoneOf(records)}) as server, homeserver(tmp_path, f"cache:udp:127.0.0.1:{server.port}") as here:
+            for name in (f"newer.{DOMAIN}", f"older.{DOMAIN}", f"byname.{DOMAIN}:{port}"):
+                profile = fetched(here, f"/_matrix/client/v3/profile/@somebody:{name}")
+                assert profile == (200, {"displayname": f"of {name}"})
+            status, said = fetched(here, f"/_matrix/client/v3/profile/@somebody:none.{DOMAIN}")
+            assert status == 502, said
