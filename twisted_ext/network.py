@@ -51,11 +51,12 @@ def _threadsOf(executor: Executor | ThreadPool | None) -> InThread:
         called: Deferred[RecordSet] = Deferred()
 
         def fire(done: Future[RecordSet]) -> None:
-            raised = done.exception()
-            if raised is None:
-                called.callback(done.result())
-            else:
+            try:
+                result = done.result()
+            except BaseException as raised:
                 called.errback(raised)
+            else:
+                called.callback(result)
 
         executor.submit(function).add_done_callback(lambda done: reactor.callFromThread(fire, done))
         return called
@@ -159,7 +160,7 @@ def findXmppHostAddr(reactor: object, domain: str, attempts: int = 3) -> Deferre
     """
 
     async def look() -> list[ServerRecord]:
-        host = domain.encode("idna")
+        host = repeating.hostOf(domain)
         found = await lookupSrv(host, repeating.CLIENT_SERVICE, nattempts=attempts)
         return [(0, 0, (host, repeating.CLIENT_PORT))] if found is None else found
 

@@ -5,15 +5,18 @@ Tests of L{twisted_ext.edges.network} and L{twisted_ext.network}: what they make
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError as NeverCalled
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
+import pytest_twisted
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -22,13 +25,17 @@ from tests.edges.discoveries import DENIED
 from tests.edges.faces import FAILED, LATE, Coroutines, Deferreds, Face, Scripted, proved
 from twisted_ext import network as deferreds
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.edges import network, perthread
+from twisted_ext.edges import network, perthread, repeating
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.repeating import ValidationError, inOrder
 from twisted_ext.testing.sources import HeldSource, rrsetOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__: list[str] = []
+
+_T = TypeVar("_T")
 
 _TLSA: Final = "3 1 1 " + "ab" * 32
 
@@ -162,7 +169,7 @@ def test_idna(face: Face) -> None:
     perthread.setResolver(resolver)
     assert face.addresses("Bücher.example") == [(0, 0, (b"xn--bcher-kva.example", 5222))]
     assert _namesOf(resolver) == [("_xmpp-client._tcp.xn--bcher-kva.example.", 33)]
-    with pytest.raises(UnicodeError):
+    with pytest.raises(UnicodeError, match="domain: "):
         face.addresses("a" * 64)
 
 
@@ -188,6 +195,26 @@ def test_addressFailures(face: Face) -> None:
     perthread.setResolver(Scripted(_records("0 0 0 .")))
     with pytest.raises(ValueError, match="no such service"):
         face.addresses("example.org")
+
+
+@pytest.mark.parametrize(
+    ("function", "words", "said"),
+    [
+        (repeating.serviceName, (b"x", b"sip", "tcp"), "service: b'sip' is no text; write such as 'xmpp-client'"),
+        (repeating.serviceName, (b"x", "sip", 5060), "transport: 5060 is no text; write such as 'tcp'"),
+        (repeating.certificateName, (b"x", None, "tcp"), "port: None is no number; write such as 5222"),
+        (repeating.hostOf, (b"example.org",), "domain: b'example.org' is no text; write such as 'example.org'"),
+        (repeating.hostOf, (None,), "domain: None is no text"),
+        (repeating.hostOf, ("",), "domain: it is empty; write 'example.org'"),
+        (repeating.hostOf, ("a..example",), "domain: 'a..example' is no name: .*empty"),
+    ],
+)
+def test_wrong(function: Callable[..., bytes], words: Sequence[object], said: str) -> None:
+    """
+    What no name can be made of is refused in one line: octets for text, text for octets, and names that are none.
+    """
+    with pytest.raises((TypeError, ValueError), match=said):
+        function(*words)
 
 
 # -- their order
@@ -288,6 +315,55 @@ def test_cancelled() -> None:
     looking.cancel()
     assert isinstance(failures[0].value, CancelledError)
     assert len(source.cancelled) == 2
+
+
+def test_closedMeanwhile() -> None:
+    """
+    A loop that is closed while somebody waits ends what they wait for, and nobody complains of errors that nobody could see.
+    """
+    loop = asyncio.new_event_loop()
+    told: list[str] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    source = HeldSource()
+    resolver = onLoop(loop).keep(NamesResolver(source, onLoop(loop).reactor))
+    task = loop.create_task(network.repeated_query(b"a.example", "A", None, resolver))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert source.asked == 1
+    loop.close()
+    assert resolver.closed
+    del task
+    gc.collect()
+    # Of that asyncio complains with reason.
+    assert told == ["Task was destroyed but it is pending!"]
+
+
+class _Dropping(Executor):
+    """
+    An executor that ends before it has come to anything.
+    """
+
+    def submit(self, fn: Callable[..., _T], /, *args: object, **kwargs: object) -> Future[_T]:
+        """
+        Never call it.
+        """
+        dropped: Future[_T] = Future()
+        dropped.cancel()
+        dropped.set_running_or_notify_cancel()
+        return dropped
+
+
+@pytest_twisted.ensureDeferred
+async def test_dropped() -> None:
+    """
+    What an executor never comes to fails, rather than being waited for for ever.
+    """
+    class Blocking:
+        set_flags = query = print
+
+    looking = deferreds.repeatedQuery(b"a.example", "A", None, Blocking(), False, _Dropping())
+    with pytest.raises(NeverCalled):
+        await looking.addTimeout(60, globalReactor())
 
 
 def test_loopsExecutor() -> None:

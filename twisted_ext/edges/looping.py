@@ -259,8 +259,8 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
 
     @param loop: L{None} for the one that runs. One that does not run yet will do.
 
-    @return: call it to give back what was there before. It does nothing where somebody has installed something else since, nor when
-        called again.
+    @return: call it to give back what was there before: at once, or where something else has been installed since, when that is undone.
+        Called again, it does nothing.
 
     @raise BadDescription: the description is none.
     @raise CallerFault: C{resolver} is nothing that could be asked, or such a loop cannot be used.
@@ -287,18 +287,20 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
 
     ours: dict[str, Any] = {"getaddrinfo": addresses, "getnameinfo": names}
     # What a loop has of its class is not an attribute of its own.
-    before = {name: vars(on)[name] for name in ours if name in vars(on)}
+    before = {name: vars(on).get(name) for name in ours}
     for name, function in ours.items():
         setattr(on, name, function)
 
     def undo() -> None:
-        for name, function in ours.items():
-            if vars(on).get(name) is not function:
-                continue
-            if name in before:
-                setattr(on, name, before[name])
-            else:
-                delattr(on, name)
+        while before:
+            name, there = before.popitem()
+            mine.undone[ours[name]] = there
+            while (now := vars(on).get(name)) in mine.undone:
+                there = mine.undone.pop(now)
+                if there is None:
+                    delattr(on, name)
+                else:
+                    setattr(on, name, there)
 
     return undo
 

@@ -60,9 +60,10 @@ class OnLoop:
     @ivar loop: the loop.
     @ivar reactor: the global one where it runs on this loop, else one of our own.
     @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
+    @ivar undone: functions that were to be taken off the loop and were covered by others then, and what was there before them.
     """
 
-    __slots__ = ("reactor", "closing", "loop", "_own", "_default", "_described", "_kept", "_close")
+    __slots__ = ("reactor", "closing", "loop", "undone", "_own", "_default", "_described", "_kept", "_close")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
@@ -70,6 +71,7 @@ class OnLoop:
         """
         self.closing = False
         self.loop = loop
+        self.undone: dict[object, object] = {}
         self._own: LoopReactor | None = None
         self._default: NamesResolver | None = None
         self._described: dict[str, NamesResolver] = {}

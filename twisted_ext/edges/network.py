@@ -17,7 +17,7 @@ The same as Deferreds is in L{twisted_ext.network}.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from twisted.internet.defer import Deferred
 from twisted_ext.edges import perthread, repeating
 from twisted_ext.edges.blocking import BlockingResolver
 from twisted_ext.edges.dnspython import RecordSet
+from twisted_ext.edges.looping import asFuture
 from twisted_ext.edges.repeating import InThread, ServerRecord, ValidationError
 from twisted_ext.services.weighing import Drawing
 from twisted_ext.wire import rrtypes
@@ -48,10 +49,6 @@ _T = TypeVar("_T")
 get_resolver = perthread.getResolver
 reconfigure_resolver = perthread.reconfigureResolver
 set_resolver = perthread.setResolver
-
-
-def _awaited(work: Coroutine[Deferred[RecordSet], object, _T]) -> Awaitable[_T]:
-    return Deferred.fromCoroutine(work).asFuture(get_running_loop())
 
 
 def _threadsOf(executor: Executor | None) -> InThread:
@@ -87,7 +84,8 @@ async def repeated_query(
         is its C{dns.resolver.NoNameservers} too.
     @raise LookupFailed: what was asked cannot be asked, or the resolver was closed.
     """
-    return await _awaited(repeating.repeatedQuery(qname, rdtype, nattempts, resolver, require_ad, _threadsOf(executor)))
+    work = repeating.repeatedQuery(qname, rdtype, nattempts, resolver, require_ad, _threadsOf(executor))
+    return await asFuture(Deferred.fromCoroutine(work))
 
 
 async def lookup_srv(
@@ -149,7 +147,7 @@ async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attem
 
     @raise ValueError: the domain has no such service, or is no name.
     """
-    host = domain.encode("idna")
+    host = repeating.hostOf(domain)
     found = await lookup_srv(host, repeating.CLIENT_SERVICE, nattempts=attempts)
     return [(0, 0, (host, repeating.CLIENT_PORT))] if found is None else found
 

@@ -31,6 +31,7 @@ __all__ = [
     "ValidationError",
     "certificateName",
     "certificatesIn",
+    "hostOf",
     "inOrder",
     "isBlocking",
     "repeatedQuery",
@@ -248,7 +249,26 @@ def serviceName(domain: bytes, service: str, transport: str) -> bytes:
     """
     @return: the owner of a service's SRV records (RFC 2782).
     """
-    return b".".join([b"_" + service.encode("ascii"), b"_" + transport.encode("ascii"), _octets("domain", domain)])
+    words = (_text("service", service, CLIENT_SERVICE), _text("transport", transport, "tcp"))
+    return b".".join([*[b"_" + word.encode("ascii") for word in words], _octets("domain", domain)])
+
+
+def hostOf(domain: str) -> bytes:
+    """
+    @param domain: as people write it.
+
+    @return: its name in octets.
+
+    @raise ValueError: it is no name.
+    """
+    text = _text("domain", domain, "example.org")
+    try:
+        host = text.encode("idna")
+    except UnicodeError as error:
+        raise UnicodeError(f"domain: {domain!r:.80} is no name: {error.__cause__ or error}") from error
+    if not host:
+        raise ValueError("domain: it is empty; write 'example.org'")
+    return host
 
 
 def _octets(what: str, given: object) -> bytes:
@@ -257,6 +277,15 @@ def _octets(what: str, given: object) -> bytes:
     """
     if not isinstance(given, bytes):
         raise TypeError(f"{what}: {given!r:.80} is not in octets; write b'example.org', other scripts by .encode('idna')")
+    return given
+
+
+def _text(what: str, given: object, right: str) -> str:
+    """
+    @raise TypeError: it is something else, mostly octets.
+    """
+    if not isinstance(given, str):
+        raise TypeError(f"{what}: {given!r:.80} is no text; write such as {right!r}")
     return given
 
 
@@ -285,6 +314,8 @@ def certificateName(hostname: bytes, port: int | str, transport: str) -> bytes:
     """
     @return: the owner of a server's TLSA records (RFC 6698, section 3).
     """
+    if not isinstance(port, int | str):
+        raise TypeError(f"port: {port!r:.80} is no number; write such as 5222")
     return serviceName(hostname, str(port), transport)
 
 
