@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.keys import Grants, Keys, RemoteServer
-from twisted_ext.server.replication import checkZone
+from twisted_ext.server.terms import checkZone
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import ALGORITHMS

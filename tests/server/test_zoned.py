@@ -4,8 +4,9 @@ Tests of L{twisted_ext.server.zoned}: what becomes of zones when settings change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -13,6 +14,7 @@ from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -25,12 +27,14 @@ from twisted_ext.server.databases import SQLiteStore
 from twisted_ext.server.loading import Loading
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.server.settings import Settings
+from twisted_ext.server.updating import Updating
 from twisted_ext.server.zoned import Zoned
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import IXFR, SOA, A
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
 from twisted_ext.zone.zones import Zone
 
 if TYPE_CHECKING:
@@ -214,3 +218,60 @@ class ZonedTests(SynchronousTestCase):
         place = zoned.zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.zone), ("loading", None))
+
+    def test_wholeZones(self) -> None:
+        """
+        A reload goes over to what is said of ten thousand zones in short turns. Each of them goes over to all that is said of it at once:
+        nobody may have by one setting what another one of the same zone does not have yet.
+        """
+        names = [f"z{number}.example" for number in range(6)]
+        for name in names:
+            (self.folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
+
+        def settings(**said: object) -> Settings:
+            tables = [{"name": name, "file": str(self.folder / name), "serial": "increment", **said} for name in names]
+            return Settings.of(zone=tables, state=str(self.folder / "state"), watch=False)
+
+        def turns(lasting: bool) -> set[int]:
+            """
+            @return: how many zones went over in a turn.
+            """
+            zoned = self.serve(settings())
+            before = [self.granted(zoned, name) for name in names]
+            self.assertEqual(before, [(False, False)] * len(names))
+            assert zoned.loading is not None
+            zoned.loading._cooperator = Cooperator(lambda: lambda: not lasting, lambda step: self.clock.callLater(1, step))
+            done = zoned.reload(settings(update=[_RULE], **{"allow-transfer": ["any"]}))
+            counts = [0]
+            while counts[-1] < len(names):
+                self.clock.advance(1)
+                now = [self.granted(zoned, name) for name in names]
+                self.assertEqual(set(now) - {(True, True), (False, False)}, set())
+                counts.append(now.count((True, True)))
+            for _ in range(100):
+                self.clock.advance(1)
+                self.settle()
+            self.successResultOf(done)
+            self.end(zoned)
+            return {after - before for before, after in pairwise(counts)}
+
+        self.assertEqual(turns(False), {0, 1})
+        self.assertEqual(turns(True), {len(names)})
+
+    def granted(self, zoned: Zoned, name: str) -> tuple[bool, bool]:
+        """
+        @return: whether a zone may be changed, and had.
+        """
+        requests: list[Request] = []
+        for code, rrType in ((Opcode.UPDATE, SOA), (Opcode.QUERY, AXFR)):
+            wire = buildMessage(Message(79, code << 11, (Question(nameFromText(name), rrType),)))
+            request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
+            assert request is not None
+            request.readWhole()
+            request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+            requests.append(request)
+        outcome = zoned.errands[AXFR](requests[1])
+        if not isinstance(outcome, Refusal):
+            cast("Generator[bytes, None, None]", outcome).close()
+        updating = cast("Updating", zoned.errands[Opcode.UPDATE << 16])
+        return not updating.isHopeless(requests[0], False), not isinstance(outcome, Refusal)

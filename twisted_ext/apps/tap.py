@@ -328,7 +328,7 @@ class Options(_Words):
 
 
 def _checkZones(settings: Settings) -> None:
-    from twisted_ext.server.zoned import checkZones, zonesIn
+    from twisted_ext.server.checking import checkZones, zonesIn
 
     checkZones(settings, zonesIn(settings))
 

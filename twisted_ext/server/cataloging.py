@@ -7,7 +7,7 @@ with these is done elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -80,16 +80,22 @@ class Cataloging:
 
     # -- settings
 
-    @staticmethod
-    def check(zones: Iterable[ZoneSettings]) -> None:
+    @classmethod
+    def check(cls, zones: Iterable[ZoneSettings]) -> None:
         """
         @raise BadDescription: what is said of catalogs contradicts itself.
         """
-        said = {zone.name: zone for zone in zones}
+        for _ in cls.checking(zones):
+            pass
+
+    @staticmethod
+    def checking(zones: Iterable[ZoneSettings]) -> Iterator[None]:
+        """
+        Do the same in short steps.
+        """
+        said = {zone.name: zone for zone in zones if not zone.plain}
         for zone in said.values():
-            if zone.plain:
-                continue
-            kind = str(zone.value("catalog"))
+            kind = zone.values.get("catalog")
             if kind == "produce" and (zone.file or zone.texts("primaries")):
                 raise BadDescription(f"zone {zone.text}: a catalog that is made here has no file and no primaries")
             if kind == "follow" and not zone.texts("member-primaries") and not zone.texts("primaries"):
@@ -97,8 +103,9 @@ class Cataloging:
             for text in zone.texts("group-primaries"):
                 if len(text.split(None, 1)) < 2:
                     raise BadDescription(f"zone {zone.text}: group-primaries: {text!r} takes the name of a group, then a server")
-            if zone.value("listed-in"):
+            if zone.values.get("listed-in"):
                 _catalogOf(zone, said)
+            yield
 
     def adopt(self, zones: Sequence[ZoneSettings]) -> list[Step]:
         """

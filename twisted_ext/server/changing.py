@@ -415,3 +415,10 @@ class Ward:
         self.changing: Changing | None = None
         self.keeper: Keeper | None = None
         self.elsewhere: Elsewhere | None = None
+
+    @property
+    def imagePath(self) -> str:
+        """
+        Where its image is that was built last with the help of its journal.
+        """
+        return self.path + ".image"

@@ -30,6 +30,8 @@ _SECRET: Final = re.compile(r'\bsecret\s+"?([^\s";]+)"?\s*;')
 class Keys(Mapping[bytes, Key]):
     """
     Keys by their folded names.
+
+    @ivar terms: what L{twisted_ext.server.terms} has made with them of what is said of zones, which may be the same for thousands.
     """
 
     def __init__(self, keys: Iterable[Key] = (), *, weak: bool = False) -> None:
@@ -39,6 +41,7 @@ class Keys(Mapping[bytes, Key]):
         @raise BadDescription: two of one name, or an algorithm that will not do.
         """
         self._keys: dict[bytes, Key] = {}
+        self.terms: dict[tuple[object, ...], object] = {}
         for key in keys:
             text = nameToText(key.name)
             if key.name in self._keys:

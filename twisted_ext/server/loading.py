@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -386,9 +387,11 @@ class Loading:
 
     # -- when somebody says so
 
-    def reload(self, zones: Iterable[ZoneSettings]) -> Deferred[list[str]]:
+    def reload(self, zones: Iterable[ZoneSettings], first: Iterable[None] = ()) -> Deferred[list[str]]:
         """
         Go over to these zones, and have those made ready again whose files have changed.
+
+        @param first: short steps to be taken before that. What they raise ends it.
 
         @return: lines that say what came of it, when all is done.
         """
@@ -397,6 +400,7 @@ class Loading:
         def step() -> Iterator[None]:
             seen: set[str] = set()
             changed: list[Wanted] = []
+            yield from first
             for zone in zones:
                 if not zone.file:
                     continue
@@ -435,8 +439,17 @@ class Loading:
 
         @param apexes: folded names.
         """
-        for text in [text for text, wanted in self._wanted.items() if wanted.apex in apexes] if apexes else ():
-            self._drop(text)
+        for drop in self.among(apexes).values():
+            drop()
+
+    def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
+        """
+        @param apexes: folded names.
+
+        @return: those of them that are served from their files, each with what does that no more.
+        """
+        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
+        return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
 
     def _drop(self, text: str) -> None:
         gone = self._wanted.pop(text)

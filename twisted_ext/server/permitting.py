@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.requests import Request
     from twisted_ext.server.zonesettings import ZoneSettings
 
-__all__ = ["isProven", "policyOf"]
+__all__ = ["isProven", "journalOctets", "policyOf"]
 
 #: What is said of zones of which nothing is said.
 _NOBODY: Final = Policy()
@@ -42,6 +42,14 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
     if zone.texts("primaries"):
         raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
     return policy
+
+
+def journalOctets(zone: ZoneSettings) -> float | None:
+    """
+    @return: what may be kept of a zone's changes, L{None} for as much as usual.
+    """
+    value = zone.value("journal-size")
+    return float(value) if isinstance(value, int | float) and value else None
 
 
 def isProven(request: Request) -> bool:

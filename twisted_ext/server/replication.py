@@ -5,7 +5,7 @@ A server's zones among other servers: who may have them, who is told of their ch
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from time import time
@@ -21,12 +21,13 @@ from twisted_ext.server.authority import EXPIRED
 from twisted_ext.server.cataloging import Cataloging
 from twisted_ext.server.children import inThread
 from twisted_ext.server.errands import Errand, errandKey
-from twisted_ext.server.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.keys import Keys
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.notifying import Noticing, Notifying
 from twisted_ext.server.pacing import paced
 from twisted_ext.server.secondaries import Secondaries
 from twisted_ext.server.secondary import Secondary
+from twisted_ext.server.terms import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.transferring import Offer, Transferring
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
@@ -39,13 +40,10 @@ from twisted_ext.zone.zones import Zone
 
 if TYPE_CHECKING:
     from twisted_ext.server.authority import Zones
-    from twisted_ext.server.settings import Settings
     from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.zone.sending import Differences
 
-__all__ = ["Replication", "checkZone", "keysOf"]
-
-_NOBODY: Final = Grants()
+__all__ = ["Replication"]
 
 #: Zones of catalogs that have come or gone since it was last told that those which are there stay.
 _MANY: Final = 1000
@@ -54,78 +52,6 @@ _MANY: Final = 1000
 _STEP: Final = 500
 
 _log: Final = Logger()
-
-
-def keysOf(settings: Settings) -> Keys:
-    """
-    @return: the keys that a server shares with others.
-
-    @raise BadDescription: one of them cannot be used; says which.
-    """
-    return Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
-
-
-class _Terms:
-    """
-    What was said of one zone.
-    """
-
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "digest")
-
-    def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
-        self.keys = keys
-        self.primaries: list[RemoteServer] = []
-        self.notify: list[RemoteServer] = []
-        self.transfer = self.singly = self.notices = _NOBODY
-        self.digest = ""
-        if zone is not None:
-            self._read(zone, keys)
-
-    def _read(self, zone: ZoneSettings, keys: Keys) -> None:
-        try:
-            self.primaries = [RemoteServer.fromText(text, keys) for text in zone.texts("primaries")]
-            self.transfer = _grants(zone, "allow-transfer", keys)
-            self.singly = _grants(zone, "one-answer", keys)
-            # Those of zones that a catalog will list.
-            for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
-                RemoteServer.fromText(text, keys)
-            self.notify = [RemoteServer.fromText(text, keys) for text in zone.texts("notify")]
-            self.notices = _grants(zone, "allow-notify", keys)
-        except BadDescription as fault:
-            raise BadDescription(f"zone {zone.text}: {fault}") from None
-        self.digest = str(zone.value("zonemd"))
-        if self.primaries and zone.file:
-            raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
-
-
-def _grants(zone: ZoneSettings, name: str, keys: Keys) -> Grants:
-    try:
-        return Grants.fromTexts(zone.texts(name), keys)
-    except BadDescription as fault:
-        raise BadDescription(f"{name}: {fault}") from None
-
-
-def _termsOf(zone: ZoneSettings, keys: Keys) -> _Terms:
-    """
-    @return: what was said of it; of zones of which nothing was, all of a hundred thousand perhaps, the same for all.
-    """
-    if zone.plain:
-        return _USUAL
-    terms = zone.terms
-    if not isinstance(terms, _Terms) or terms.keys is not keys:
-        # They are asked for again when they are gone over to.
-        terms = zone.terms = _Terms(zone, keys)
-    return terms
-
-
-_USUAL: Final = _Terms(None, Keys())
-
-
-def checkZone(zone: ZoneSettings, keys: Keys) -> None:
-    """
-    @raise BadDescription: what is said of a zone's transfers and notices cannot be used.
-    """
-    _termsOf(zone, keys)
 
 
 class Replication:
@@ -158,7 +84,7 @@ class Replication:
         self._journal = journal
         self._today = today
         self._reactor = reactor
-        self._terms: dict[bytes, _Terms] = {}
+        self._terms: dict[bytes, Terms] = {}
         # Zones of catalogs that there are, those that are to be seen to, and why, and versions of catalogs that are being read.
         self._fromCatalogs: set[bytes] = set()
         self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
@@ -190,20 +116,37 @@ class Replication:
 
         @raise BadDescription: something cannot be used; nothing has changed then.
         """
-        zones = list(zones)
-        self.cataloging.check([zone for zone in zones if not zone.plain])
-        for zone in zones:
-            if not zone.plain and _termsOf(zone, keys).primaries and self.secondaries is None:
+        for _ in self.adopting(list(zones), keys):
+            pass
+
+    def adopting(
+        self,
+        zones: Sequence[ZoneSettings],
+        keys: Keys,
+        also: Callable[[bytes, ZoneSettings | None], object] = lambda apex, zone: None,
+        others: Iterable[bytes] = (),
+    ) -> Iterator[None]:
+        """
+        Do the same in short steps. What is said of a zone counts as a whole from one step on, that of the next one from the next.
+
+        @param also: called in the same step with the zone's name and what is said of it, L{None} where that is nothing any more.
+        @param others: names of zones for which this is to be called as well.
+        """
+        special = [zone for zone in zones if not zone.plain]
+        yield from self.cataloging.checking(zones)
+        for zone in special:
+            if termsOf(zone, keys).primaries and self.secondaries is None:
                 raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
+            yield
         self._keys = keys
         steps = self.cataloging.adopt(zones)
         said = self.cataloging.said
-        for apex in [apex for apex in self._terms if apex not in said and apex not in self._fromCatalogs]:
+        # Of the others, a hundred thousand perhaps, there is nothing to be known here but that they are there.
+        known = [apex for apex in self._terms if apex in said or apex not in self._fromCatalogs]
+        for apex in dict.fromkeys([*known, *others, *[zone.name for zone in special]]):
+            also(apex, said.get(apex))
             self._arrange(apex)
-        for apex, zone in said.items():
-            # Of the others, a hundred thousand perhaps, there is nothing to be known here but that they are there.
-            if not zone.plain or apex in self._terms:
-                self._arrange(apex)
+            yield
         self._settle(steps)
         for apex in self.cataloging.followed:
             place = self._zones.at(apex)
@@ -265,10 +208,10 @@ class Replication:
             self._leaving[apex] = self._leaving[apex] or gone
             return
         zone = self.cataloging.zoneAt(apex)
-        terms = None if zone is None else _termsOf(zone, self._keys)
+        terms = None if zone is None else termsOf(zone, self._keys)
         self._terms.pop(apex, None)
         self._fromCatalogs.discard(apex)
-        if terms is not None and terms is not _USUAL:
+        if terms is not None and terms is not USUAL:
             self._terms[apex] = terms
         if terms is None or not terms.transfer:
             self._compared.pop(apex, None)
@@ -486,7 +429,7 @@ class Replication:
             return None
         terms = self._terms.get(apex)
         if terms is None or not terms.transfer:
-            return Offer(None, _NOBODY)
+            return Offer(None, NOBODY)
         grants = terms.transfer
         zone = place.served()
         version = None if zone is None or place.state == EXPIRED else zone.current

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority import Zones
+from twisted_ext.server.checking import zonesIn
 from twisted_ext.server.children import inThread
 from twisted_ext.server.cookies import SECRET_OCTETS
 from twisted_ext.server.descriptors import raiseDescriptors
@@ -29,7 +30,7 @@ from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receiv
 from twisted_ext.server.stacks import stackFor
 from twisted_ext.server.upstreams import Listening
 from twisted_ext.server.workers import Workforce
-from twisted_ext.server.zoned import Zoned, zonesIn
+from twisted_ext.server.zoned import Zoned
 
 if TYPE_CHECKING:
     from twisted_ext.server.keys import Keys

@@ -9,14 +9,14 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.changing import Changing, Elsewhere, Keeper, Ward, threadsOf
 from twisted_ext.server.errands import Errand, Outcome, errandKey
-from twisted_ext.server.permitting import isProven, policyOf
+from twisted_ext.server.permitting import isProven, journalOctets, policyOf
 from twisted_ext.server.replaying import Steps, begun, compacted, finished, journalName, replaying
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import IN, Opcode, Rcode
@@ -90,8 +90,7 @@ class Updating:
         """
         from time import time
 
-        self.done = 0
-        self.refused = 0
+        self.done = self.refused = 0
         self._clock = clock
         self._find = find
         self._elsewhere = elsewhere
@@ -165,33 +164,59 @@ class Updating:
 
         @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
         """
-        wanted: dict[bytes, tuple[ZoneSettings, Policy]] = {}
-        served: set[bytes] = set()
-        for zone in zones:
-            served.add(zone.name)
-            if not zone.plain:
-                policy = policyOf(zone, keys)
-                if policy.rules:
-                    wanted[zone.name] = zone, policy
-        if wanted and self._folder:
+        said = {zone.name: zone for zone in zones}
+        if [zone for zone in said.values() if not zone.plain and policyOf(zone, keys).rules]:
+            self.ready()
+        for apex in {**self._wards, **said}:
+            self.arrange(apex, said.get(apex), keys, keeperOf)
+
+    def ready(self) -> None:
+        """
+        See to it that there can be journals.
+
+        @raise BadDescription: there cannot.
+        """
+        if self._folder:
             try:
                 os.makedirs(self._folder, 0o750, exist_ok=True)
             except OSError as error:
                 raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
-        for apex, ward in list(self._wards.items()):
-            if apex in served and ward.journal is not None and len(ward.journal):
-                # What was changed stays, although nobody may change it any more.
-                ward.policy = Policy()
-            elif apex not in wanted:
-                self.forbid(apex)
-        for apex, (zone, policy) in wanted.items():
-            serials = str(zone.value("serial"))
-            kept = keeperOf(apex)
-            if kept is not None:
-                self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
-                continue
-            path = self._pathOf(apex)
-            self.permit(apex, policy, serials=serials, path=path, most=_octets(zone.value("journal-size")))
+
+    @property
+    def wards(self) -> list[bytes]:
+        """
+        The names of zones that may be changed, or were once.
+        """
+        return list(self._wards)
+
+    def arrange(
+        self,
+        apex: bytes,
+        zone: ZoneSettings | None,
+        keys: Iterable[bytes],
+        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+    ) -> None:
+        """
+        Go over to what is said of one zone now; see L{adopt}.
+
+        @param zone: L{None} where it is served no more.
+        """
+        if zone is not None and not zone.plain:
+            policy = policyOf(zone, keys)
+            if policy.rules:
+                serials = str(zone.value("serial"))
+                kept = keeperOf(apex)
+                if kept is not None:
+                    self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
+                else:
+                    self.permit(apex, policy, serials=serials, path=self._pathOf(apex), most=journalOctets(zone))
+                return
+        ward = self._wards.get(apex)
+        if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
+            # What was changed stays, although nobody may change it any more.
+            ward.policy = Policy()
+        elif ward is not None:
+            self.forbid(apex)
 
     def permit(
         self,
@@ -288,7 +313,7 @@ class Updating:
         known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
         if known and zone is not None:
             return zone.current
-        base = compacted(self._imagePath(ward), version, journal.origin)
+        base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
             return (yield from replaying(journal, base, lambda work: self._grown(ward, journal, base, work)))
         if not isNewer(version.serial, newest):
@@ -305,7 +330,7 @@ class Updating:
         )
         self._clear(ward, version, origin)
         with suppress(OSError):
-            os.unlink(self._imagePath(ward))
+            os.unlink(ward.imagePath)
         return version
 
     def _grown(self, ward: Ward, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
@@ -314,7 +339,7 @@ class Updating:
         """
         grow = self._grow
         if grow is not None:
-            return grow(base, journal, self._imagePath(ward), work)
+            return grow(base, journal, ward.imagePath, work)
         return self._elsewhere(work).addCallback(lambda version: cast("Version", version))
 
     def _clear(self, ward: Ward, version: Version, origin: bytes) -> None:
@@ -351,9 +376,6 @@ class Updating:
     def _pathOf(self, apex: bytes) -> str:
         return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
-    def _imagePath(self, ward: Ward) -> str:
-        return ward.path + ".image"
-
     def _changingOf(self, ward: Ward, zone: Zone) -> Changing | None:
         """
         @return: L{None} while what was there before is still being written.
@@ -379,7 +401,7 @@ class Updating:
         if compact is None or not ward.path:
             return None
         chosen = compact
-        return lambda version: chosen(version, ward.path, self._imagePath(ward))
+        return lambda version: chosen(version, ward.path, ward.imagePath)
 
     # -- requests
 
@@ -461,9 +483,7 @@ class Updating:
             return ward.changing.close()
         if ward is not None and ward.journal is not None:
             ward.journal.close()
-        done: Deferred[None] = Deferred()
-        done.callback(None)
-        return done
+        return succeed(None)
 
     def close(self) -> Deferred[None]:
         """
@@ -473,10 +493,6 @@ class Updating:
         """
         wards, self._wards = self._wards, {}
         return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
-
-
-def _octets(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value else None
 
 
 def _refusalOf(fault: DNSFault) -> Refusal:

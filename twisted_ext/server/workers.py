@@ -17,15 +17,16 @@ from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext._version import __version__
-from twisted_ext.errors import CallerFault, DNSFault, TimedOut
+from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
+from twisted_ext.server.children import inThread
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.mirroring import Mirroring
 from twisted_ext.server.passing import Passed
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.settings import Settings
     from twisted_ext.server.zoned import Zoned
+    from twisted_ext.server.zonesettings import ZoneSettings
     from twisted_ext.wire.message import Question
 
 __all__ = ["Lines", "Workforce"]
@@ -96,6 +98,7 @@ class Workforce(Service):
         self._bound = [list(each) for each in bound]
         self._secret = secret
         self._reread = reread
+        self._reloads = DeferredLock()
         self._check = check
         self._ready: Callable[[], object] | None = ready
         self._workers: dict[int, Worker] = {}
@@ -408,14 +411,38 @@ class Workforce(Service):
         """
         Read the settings again, and have all workers go over to them.
         """
-        if self._reread is None:
+        reread = self._reread
+        if reread is None:
             return fail(CallerFault("this server has no settings to read again"))
-        try:
-            settings = self._reread()
-            self._check(settings)
-            again = succeed([]) if self.zoned is None else self.zoned.reload(settings)
-        except DNSFault as fault:
-            return fail(fault)
+
+        def begin() -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
+            # Thousands of tables take a second to be read.
+            return inThread(self.clock, reread).addCallback(self._listed)
+
+        # One after the other, so that what was written last is in force in the end.
+        begun = self._reloads.run(begin)
+        return begun.addCallback(lambda both: both[0].addCallback(lambda lines: both[1].addCallback(lambda more: _with(lines, more))))
+
+    def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
+        """
+        @return: what fires with what came of settings, and of zones.
+        """
+        self._check(settings)
+        zoned = self.zoned
+        if zoned is None:
+            return succeed((self._goOver(settings), succeed([])))
+        listed = zoned.listed(self.settings.goingOverTo(settings))
+
+        def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
+            again = zoned.reload(self.settings.goingOverTo(settings), zones)
+            return self._goOver(settings), again
+
+        return listed.addCallback(reload)
+
+    def _goOver(self, settings: Settings) -> Deferred[list[str]]:
+        """
+        Have all workers go over to other settings.
+        """
         # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
         self.settings = self.settings.goingOverTo(settings)
         self._see()
@@ -423,8 +450,7 @@ class Workforce(Service):
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        told = self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
-        return told.addCallback(lambda lines: again.addCallback(lambda more: _with(lines, more)))
+        return self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
 
     def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
         return succeed([] if self.zoned is None else self.zoned.shown(apex))

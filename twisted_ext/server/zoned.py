@@ -8,11 +8,11 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape, glob
 from time import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.authority import Place, Zones, countsOf, zoneFigures
+from twisted_ext.server.checking import checking, checkZones, zonesIn
 from twisted_ext.server.placing import Placing
 from twisted_ext.server.replaying import Replaying, journalName
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
-__all__ = ["Zoned", "checkZones", "zonesIn"]
+__all__ = ["Zoned"]
 
 _log: Final = Logger()
 
@@ -48,19 +49,6 @@ _SHARED: Final = "workers-"
 
 #: Settings of zones whose new versions others are told of, or fetch.
 _TOLD: Final = frozenset(("notify", "allow-transfer"))
-
-
-def zonesIn(settings: Settings) -> list[ZoneSettings]:
-    """
-    @return: the zones that a server is told to serve.
-
-    @raise BadDescription: see L{zonesOf<twisted_ext.server.zonesettings.zonesOf>}.
-    """
-    if not (settings.zone or settings.zones):
-        return []
-    from twisted_ext.server.zonesettings import zonesOf
-
-    return zonesOf(settings)
 
 
 #: Zones from which on they are kept out of the search for garbage.
@@ -79,44 +67,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
-    """
-    @return: the keys that a server shares with others, if any are of use.
-
-    @raise BadDescription: what is said of the zones cannot be used.
-    """
-    steps = _checking(settings, zones)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("Keys | None", end.value)
-
-
-def _checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[None, None, Keys | None]:
-    """
-    Do the same in short steps.
-    """
-    special = [zone for zone in zones if not zone.plain]
-    if not special and not settings.keyFile:
-        return None
-    from twisted_ext.server.cataloging import Cataloging
-    from twisted_ext.server.permitting import policyOf
-    from twisted_ext.server.replication import checkZone, keysOf
-
-    keys = keysOf(settings)
-    for zone in special:
-        if zone.value("store") and (zone.file or zone.texts("primaries")):
-            raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
-        if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
-            raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
-        checkZone(zone, keys)
-        policyOf(zone, keys)
-        yield
-    Cataloging.check(special)
-    return keys
 
 
 class Zoned:
@@ -168,7 +118,7 @@ class Zoned:
         self._updating: Updating | None = None
         self._stored: Stored | None = None
         self._own = ""
-        self._telling: frozenset[bytes] = frozenset()
+        self._telling: set[bytes] = set()
         self.mirrored: Mirrored | None = None
         if worker:
             from twisted_ext.server.mirrored import Mirrored
@@ -254,7 +204,10 @@ class Zoned:
                 _log.warn(text, zone=forgotten)
         # Zones that were changed once stay so, even if nobody may change any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
-            self._connect(folder, zones)
+            self._connect(folder)
+            for _ in self._adopting(zones):
+                # Nobody is answered yet.
+                pass
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # An earlier process was killed.
@@ -265,15 +218,16 @@ class Zoned:
         loading.settled.addCallback(self._settled)
         return loading
 
-    def _connect(self, folder: str, zones: list[ZoneSettings]) -> Replication:
+    def _connect(self, folder: str) -> Replication:
         """
         Begin to see to what comes from other servers and from those who change zones.
 
         @return: what fetches zones once it is started.
 
-        @raise BadDescription: what is said of the zones cannot be used.
+        @raise BadDescription: the folder cannot be used.
         """
-        from twisted_ext.server.replication import Replication, keysOf
+        from twisted_ext.server.replication import Replication
+        from twisted_ext.server.terms import keysOf
         from twisted_ext.server.updating import Updating
 
         if self.keys is None:
@@ -284,9 +238,6 @@ class Zoned:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
         self._replication, self._updating = replication, updating
-        if any(not zone.plain and zone.value("store") for zone in zones):
-            self._store(replication)
-        self._adopt(zones)
         self.errands = {**replication.errands, **updating.errands}
         return replication
 
@@ -296,20 +247,39 @@ class Zoned:
 
         self._stored = Stored(self._reactor, self.zones, threadsOf(self._reactor), replication.changed)
 
-    def _adopt(self, zones: list[ZoneSettings]) -> None:
-        assert self._replication is not None and self._updating is not None and self.keys is not None
-        if self._stored is None and any(not zone.plain and zone.value("store") for zone in zones):
-            self._store(self._replication)
-        if self._stored is None:
-            self._updating.adopt(zones, self.keys)
-        else:
-            self._stored.adopt(zones)
-            self._updating.adopt(zones, self.keys, self._stored.keeperOf)
-            self._stored.start()
-        self._replication.adopt(zones, self.keys)
-        self._telling = frozenset(
-            [zone.name for zone in zones if not zone.plain and (_TOLD & zone.values.keys() or zone.value("catalog") == "follow")]
-        )
+    def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
+        """
+        Go over to what is said of zones now, in short steps: each zone in one of them.
+
+        @raise BadDescription: it cannot be used; nothing has changed then.
+        """
+        replication, updating, keys = self._replication, self._updating, self.keys
+        assert replication is not None and updating is not None and keys is not None
+        special = [zone for zone in zones if not zone.plain]
+        if any(zone.values.get("update") for zone in special):
+            updating.ready()
+        if self._stored is None and any(zone.values.get("store") for zone in special):
+            self._store(replication)
+        stored, loading = self._stored, self.loading
+        if stored is not None:
+            if loading is not None:
+                loading.release({zone.name for zone in special if zone.values.get("store")})
+            stored.adopt(special)
+        # Those that were in files until now.
+        moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
+
+        def go(apex: bytes, zone: ZoneSettings | None) -> None:
+            if zone is not None and not zone.plain and (_TOLD & zone.values.keys() or zone.values.get("catalog") == "follow"):
+                self._telling.add(apex)
+            else:
+                self._telling.discard(apex)
+            if apex in moved:
+                moved[apex]()
+            updating.arrange(apex, zone, keys, _unkept if stored is None else stored.keeperOf)
+
+        yield from replication.adopting(zones, keys, go, updating.wards)
+        if stored is not None:
+            stored.start()
 
     def _journal(self, apex: bytes) -> Differences | None:
         journal = None if self._updating is None else self._updating.journal(apex)
@@ -342,7 +312,7 @@ class Zoned:
             yield from gather(settings, found)
             zones.extend(found.values())
             yield
-            keys = yield from _checking(settings, zones)
+            keys = yield from checking(settings, zones)
             self._checked = zones, keys
 
         listing = self._listing = paced(self._reactor, steps())
@@ -386,14 +356,10 @@ class Zoned:
                 return succeed([])
             loading = self._open([])
         self.keys = keys or self.keys
-        # Whoever has them from now on puts them there anew.
-        loading.release({zone.name for zone in zones if not zone.plain and not zone.file})
-        if self._replication is not None:
-            self._adopt(zones)
-        elif not all(zone.plain for zone in zones):
-            self._connect(os.path.dirname(loading.images.folder), zones).start()
+        if self._replication is None and not all(zone.plain for zone in zones):
+            self._connect(os.path.dirname(loading.images.folder)).start()
         loading.follow(settings.watch)
-        return loading.reload(zones)
+        return loading.reload(zones, () if self._replication is None else self._adopting(zones))
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
@@ -493,3 +459,9 @@ class Zoned:
                 shutil.rmtree(self._own, ignore_errors=True)
 
         return gatherResults(stopping, consumeErrors=True).addCallback(over)
+
+
+def _unkept(apex: bytes) -> None:
+    """
+    Nothing but its journal keeps what is changed of a zone.
+    """
