@@ -10,10 +10,15 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.exits import DECLINED, NO_REPLY, OK, USAGE
 from twisted_ext.apps.cli.main import main
+from twisted_ext.apps.cli.services import _find
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 
 __all__: list[str] = []
 
@@ -113,6 +118,21 @@ def test_nothing(service: str, code: int, line: str, servers: Servers) -> None:
     ended = run(servers, service, target)
     assert (ended.returncode, ended.stdout) == (code, "")
     assert ended.stderr.startswith(f"txdns services: {line}") and ended.stderr.count("\n") == 1
+
+
+def test_patient() -> None:
+    """
+    HTTPS records are shown however much later than the host's addresses they come.
+    """
+    clock = Clock()
+    source = HeldSource()
+    found = Deferred.fromCoroutine(_find(NamesResolver(source, clock), "https://a.example"))
+    source.release(answerOf(questionOf("a.example"), "192.0.2.1"), questionOf("a.example"))
+    clock.advance(4)
+    source.release(answerOf(questionOf("a.example", "HTTPS"), "1 b.example."), questionOf("a.example", "HTTPS"))
+    shown: list[str] = []
+    found.addCallback(lambda targets: shown.extend([str(target) for target in targets]))
+    assert shown == ["b.example:443", "a.example:443"]
 
 
 @pytest.mark.parametrize(

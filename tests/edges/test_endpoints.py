@@ -106,6 +106,11 @@ class SRVTests(ReachingTestCase):
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "_x._tcp", 80)
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "_x._tcp.example", 0)
         self.assertRaises(BadDescription, SRVEndpoint, self.here, "a", resolver="nosuch:")
+        for owner in (None, 5, ["a"]):
+            self.assertIn(repr(owner), str(self.assertRaises(BadName, SRVEndpoint, self.here, owner)))
+        for port in ("80", 80.0, -1):
+            self.assertIn(repr(port), str(self.assertRaises(CallerFault, SRVEndpoint, self.here, "_x._tcp.example", port)))
+        self.assertIn("rng: 5", str(self.assertRaises(CallerFault, SRVEndpoint, self.here, "a", rng=5)))
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "a", resolver=3)
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "a", lookupTimeout=-1)
         with self.assertRaises(TypeError) as caught:
@@ -208,8 +213,39 @@ class HostTests(ReachingTestCase):
         """
         What is no host and what is no port are told when the endpoint is made.
         """
-        self.assertRaises(BadName, HostEndpoint, self.here, "a..b", 80)
-        self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 65536)
+        for host in ("a..b", "", ".", "a b", "192.0.2.1:80", "https://a", "[a]", r"a\.b", None, b"a", 5):
+            self.assertRaises(BadName, HostEndpoint, self.here, host, 80)
+        for port in (0, 65536, -1, None, "80", 80.0, True):
+            self.assertRaises(CallerFault, HostEndpoint, self.here, "a", port)
+
+    def test_wrongOptions(self) -> None:
+        """
+        Of an option with a value that it cannot have, one line tells its name and the value when the endpoint is made, and what is right.
+        """
+        for name in ("timeout", "attemptDelay", "priorityDelay", "lookupTimeout"):
+            for wrong in (-1, -0.5, float("nan"), "3", b"3", object()):
+                said = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, **{name: wrong}))
+                self.assertTrue(said.startswith(f"{name}: ") and repr(wrong) in said, said)
+        for binding in ("eth0", "", b"192.0.2.7", 3, ("192.0.2.7",), ("192.0.2.7", "x"), ("192.0.2.7", 65536), ("localhost", 0), (None, 1)):
+            said = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, bindAddress=binding))
+            self.assertTrue(said.startswith(f"bindAddress: {binding!r} is no address"), said)
+        for reactor in (None, "a", 80):
+            said = str(self.assertRaises(CallerFault, HostEndpoint, reactor, "a", 80))
+            self.assertEqual(said, f"{reactor!r} is no reactor; it comes first, before what to connect to")
+
+    def test_outOfRange(self) -> None:
+        """
+        Numbers that are merely too large or too small are moved to where they make sense.
+        """
+        self.listen("192.0.2.80")
+        resolver = self.zone({("h.example", "A"): "192.0.2.80", ("h.example", "AAAA"): "2001:db8::90"})
+        endpoint = HostEndpoint(
+            self.here, "h.example", 80, resolver=resolver, attemptDelay=0, timeout=float("inf"), bindAddress=("", 4000)
+        )
+        found = self.connect(endpoint)
+        self.network.advance(0.05)
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+        self.assertEqual(self.dials, [(0, "2001:db8::90"), (0.01, "192.0.2.80")])
 
 
 class TargetsTests(ReachingTestCase):
@@ -235,6 +271,16 @@ class TargetsTests(ReachingTestCase):
             self.network.advance(1)
             self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(len(asked), 2)
+
+    def test_wrong(self) -> None:
+        """
+        What are no targets is told when the endpoint is made, or where they are found.
+        """
+        for wrong in (None, 5, "a", [("a", 80)], [5], [Target("a", "80")]):  # type: ignore[arg-type]
+            self.assertRaises(CallerFault, TargetsEndpoint, self.here, wrong)
+            endpoint = TargetsEndpoint(self.here, lambda wrong=wrong: wrong, resolver=self.zone({}))  # type: ignore[misc]
+            self.failureResultOf(self.connect(endpoint), CallerFault)
+        self.assertRaises(CallerFault, TargetsEndpoint, self.here, [], 5)
 
     def test_interface(self) -> None:
         """

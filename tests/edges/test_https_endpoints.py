@@ -8,21 +8,31 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from OpenSSL.SSL import Error as TLSError
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectingCancelledError, TimeoutError
 from twisted.internet.interfaces import IAddress, IHandshakeListener, IProtocol, IProtocolNegotiationFactory
 from twisted.internet.protocol import Protocol, ServerFactory
-from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, trustRootFromCertificates
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    PrivateCertificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.trial.util import suppress
 from zope.interface import implementer
 
 from tests.certificates import authority, certificateFor
 from tests.edges.reaching import Client, ReachingTestCase, Told
+from twisted_ext.client import resolverFromString
 from twisted_ext.edges.codes import DNSServerError
 from twisted_ext.edges.endpoints import HTTPSEndpoint, TargetsFailed
-from twisted_ext.errors import CallerFault, ServerFailed, TrustFault
+from twisted_ext.errors import BadName, CallerFault, ServerFailed, TrustFault
+from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import Entry
+from twisted_ext.wire.message import Message
 
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
@@ -371,9 +381,92 @@ class HTTPSTests(ReachingTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is no host, no port and no protocol are told when the endpoint is made.
+        What is no host, no port, no protocol and nothing to trust are told when the endpoint is made.
         """
-        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a..b")
-        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=["h\xb2"])
-        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=["h" * 256])
-        self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", 0)
+        for host in ("a..b", "", ".", "a b", "1.2.3", "a:443", None, b"a", "a-.example", f"{'a' * 60}." * 4 + "a" * 8):
+            self.assertRaises(BadName, HTTPSEndpoint, self.here, host, 8443)
+        for port in (0, 65536, "443", None):
+            self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", port)
+        for alpn in (["h\xb2"], ["h" * 256], [""], [b"h2"], "h2", 5):
+            said = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=alpn))
+            self.assertTrue(said.startswith("alpn: "), said)
+        for name in ("trustRoot", "clientCertificate", "recordDelay"):
+            said = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", **{name: "a.pem"}))
+            self.assertTrue(said.startswith(f"{name}: 'a.pem' is "), said)
+
+    def test_wrongFactory(self) -> None:
+        """
+        A factory that cannot say what it speaks makes connecting fail.
+        """
+
+        @implementer(IProtocolNegotiationFactory)
+        class Broken(Client):
+            def __init__(self, protocols: list[bytes]) -> None:
+                super().__init__()
+                self.protocols = protocols
+
+            def acceptableProtocols(self) -> list[bytes]:
+                """
+                What is to be negotiated.
+                """
+                if not self.protocols:
+                    raise KeyError("mine")
+                return self.protocols
+
+        self.failureResultOf(self.https().connect(Broken([])), KeyError)
+        self.failureResultOf(self.https().connect(Broken([b"\xff"])), CallerFault)
+
+    def test_otherScripts(self) -> None:
+        """
+        A name in another script is the same to TLS as it is to the DNS, however it is written.
+        """
+        self.serve("192.0.2.80", "xn--bcher-kva.example.org")
+        resolver = self.zone({("xn--bcher-kva.example.org", "A"): "192.0.2.80"})
+        trusted = _trust([_loadPublic(authority()[0])])
+        for host in ("b\xfccher.example.org", "B\xdcCHER.example.org", "b\xfccher\u3002example\u3002org", "XN--BCHER-KVA.example.org."):
+            found = self.connected(HTTPSEndpoint(self.here, host, trustRoot=trusted, resolver=resolver))
+            self.assertEqual(self.reached(found), "192.0.2.80 443")
+
+    def test_scope(self) -> None:
+        """
+        The certificate of an address is for it with any scope, which is known on this machine alone.
+        """
+        made: list[str] = []
+        real = optionsForClientTLS
+
+        def options(host: str, *rest: object) -> object:
+            made.append(host)
+            return cast("Callable[..., object]", real)(host, *rest)
+
+        self.patch(ssl, "optionsForClientTLS", options)
+        endpoint = HTTPSEndpoint(self.here, "[fe80::1%lo]")
+        self.assertEqual((repr(endpoint), made), ("<HTTPSEndpoint [fe80::1%lo]:443>", ["fe80::1"]))
+
+    def test_dropped(self) -> None:
+        """
+        On a network where questions for HTTPS records are dropped, and such for addresses are not, the host itself is connected to well
+        before the look-up has taken its time, each time; unless the records are to be waited for.
+        """
+        known: dict[tuple[str, str], Reply] = {("www.example.org", "A"): "192.0.2.80"}
+        server = CannedServer(known)
+        where = server.listen(self.network.reactor("192.0.2.53"))
+        server.tamper = lambda octets, transport: [] if Message.fromWire(octets).questions[0].rrType == 65 else [octets]
+        self.serve("192.0.2.80", "www.example.org")
+        resolver = resolverFromString(self.here, f"cache:udp:192.0.2.53:{where.port}")
+        trusted = _trust([_loadPublic(authority()[0])])
+        endpoint = HTTPSEndpoint(self.here, "www.example.org", trustRoot=trusted, resolver=resolver)
+        for _ in range(2):
+            found = endpoint.connect(self.client)
+            self.network.advance(0.4)
+            self.assertEqual(self.reached(found), "192.0.2.80 443")
+            self.assertEqual(self.here.pending(), [])
+        patient = HTTPSEndpoint(self.here, "www.example.org", trustRoot=trusted, resolver=resolver, recordDelay=600)
+        found = patient.connect(self.client)
+        self.network.advance(4)
+        self.assertNoResult(found)
+        self.network.advance(2)
+        self.assertEqual(self.reached(found), "192.0.2.80 443")
+        # Both families once, since they are kept; the records anew each time.
+        asked = {rrType: {each.message.id for each in server.asked if each.question.rrType == rrType} for rrType in (1, 28, 65)}
+        self.assertEqual((len(asked[1]), len(asked[28])), (1, 1))
+        self.assertGreaterEqual(len(asked[65]), 3)

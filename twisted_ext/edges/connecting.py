@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from twisted_ext.edges.attempts import Attempt, failureOf
 from twisted_ext.edges.codes import LookupFailed, NoAddressError, errorFromFault
-from twisted_ext.edges.deadlines import secondsAndWaits
+from twisted_ext.edges.deadlines import secondsAndWaits, secondsOf
 from twisted_ext.edges.dialing import BindAddress, Building, Secure, dial
 from twisted_ext.edges.hostnames import HostResolution
 from twisted_ext.edges.simple import literalOf
@@ -49,10 +49,13 @@ _newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = Connec
 class Way:
     """
     How to connect, whatever the targets are.
+
+    @ivar bindAddress: address and port to connect from.
+    @ivar families: those that can be connected to from there, L{None} for both.
     """
 
     __slots__ = (
-        "reactor", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative",
+        "reactor", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative", "families",
     )  # fmt: skip
 
     def __init__(
@@ -70,29 +73,39 @@ class Way:
         @param lookupTimeout: seconds for the look-ups of the addresses of one target.
         @param relative: hosts are as people write them, so that a search list applies to them.
 
-        @raise CallerFault: C{lookupTimeout} is none.
+        @raise CallerFault: one of these is nothing of the kind.
         """
+        if not callable(getattr(reactor, "callLater", None)):
+            raise CallerFault(f"{reactor!r:.80} is no reactor; it comes first, before what to connect to")
         self.reactor = reactor
-        self.timeout = ATTEMPT_SECONDS.pick(timeout)
-        self.bindAddress = bindAddress
-        self.attemptDelay = ATTEMPT_DELAY.pick(attemptDelay)
-        self.priorityDelay = PRIORITY_DELAY.pick(priorityDelay)
+        self.timeout = secondsOf("timeout", timeout, ATTEMPT_SECONDS)
+        self.bindAddress = None if bindAddress is None else _pairOf(bindAddress)
+        self.attemptDelay = secondsOf("attemptDelay", attemptDelay, ATTEMPT_DELAY)
+        self.priorityDelay = secondsOf("priorityDelay", priorityDelay, PRIORITY_DELAY)
         try:
             secondsAndWaits(lookupTimeout)
         except CallerFault as fault:
             raise CallerFault(f"lookupTimeout: {fault}") from fault
         self.lookupTimeout = lookupTimeout
         self.relative = relative
+        where = "" if self.bindAddress is None else self.bindAddress[0]
+        self.families = [IPv6Address if ":" in where else IPv4Address] if where else None
 
-    def families(self) -> list[type[IAddress]] | None:
-        """
-        @return: those that can be connected to from where we are told to, L{None} for both.
-        """
-        where = self.bindAddress[0] if isinstance(self.bindAddress, tuple) else self.bindAddress
-        text = literalOf(where)
-        if text is None:
-            return None
-        return [IPv6Address] if ":" in text else [IPv4Address]
+
+def _pairOf(given: object) -> tuple[str, int]:
+    """
+    @return: what a caller gave to connect from.
+
+    @raise CallerFault: it is none. Names are none either: whoever binds to one has it looked up by the system, and everything waits.
+    """
+    match given:
+        case str() if literalOf(given):
+            return given, 0
+        case (str(address), int(port)) if (not address or literalOf(address)) and 0 <= port < 0x10000:
+            return address, port
+    raise CallerFault(
+        f"bindAddress: {given!r:.80} is no address to connect from; write one such as '192.0.2.7', or a pair of it and a port"
+    )
 
 
 def _whyNone(place: _Place) -> BaseException:
@@ -136,7 +149,7 @@ class _Place:
         """
         Begin to look its addresses up. What a record hints at serves until they are there (RFC 9460, section 7.3).
         """
-        target, families = self.target, way.families()
+        target, families = self.target, way.families
         host = target.host
         if not (way.relative or host.endswith(".") or literalOf(host)):
             host += "."

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.limits import LOOKUP_SECONDS, Limit
 
-__all__ = ["Timeout", "secondsAndWaits"]
+__all__ = ["Timeout", "secondsAndWaits", "secondsOf"]
 
 #: A number is the time from the call to the answer. A sequence says how long to wait for each attempt in turn, and its sum is the
 #: time from the call to the answer. L{None} and an empty sequence leave both to the resolver.
@@ -44,3 +44,18 @@ def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
             f"the timeout {timeout!r} is neither a number of seconds nor a sequence of them, one for each attempt"
         ) from None
     return LOOKUP_SECONDS.pick(seconds), waits
+
+
+def secondsOf(what: str, wanted: object, limit: Limit) -> float:
+    """
+    @param what: which parameter this is, for messages.
+    @param wanted: L{None} for the default.
+
+    @return: the seconds inside their range.
+
+    @raise CallerFault: something else than a number, or a number below zero.
+    """
+    # False for what is no number as well.
+    if wanted is None or (isinstance(wanted, int | float) and wanted >= 0):
+        return limit.pick(wanted)
+    raise CallerFault(f"{what}: {wanted!r:.80} is no number of seconds from 0 on, such as {limit.default:g}")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_ext.edges.endpoints import HostEndpoint, HTTPSEndpoint, Options, SRVEndpoint
-from twisted_ext.edges.simple import literalOf
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.schemas import Parameter, Schema, nearest
 
@@ -76,6 +75,7 @@ def httpsEndpoint(
     trustRoots: str | None = None,
     certificate: str | None = None,
     privateKey: str | None = None,
+    recordDelay: float | None = None,
     resolver: str | None = None,
     timeout: float | None = None,
     bindAddress: str | None = None,
@@ -100,6 +100,7 @@ def httpsEndpoint(
         alpn=None if alpn is None else [each.strip() for each in alpn.split(",") if each.strip()],
         trustRoot=None if trustRoots is None else _trustRootOf(Path(trustRoots)),
         clientCertificate=None if certificate is None else _ownCertificate(Path(certificate), Path(privateKey or certificate)),
+        recordDelay=recordDelay,
         **_options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout),
     )
 
@@ -165,8 +166,6 @@ def _options(
     priorityDelay: float | None,
     lookupTimeout: float | None,
 ) -> Options:
-    if bindAddress is not None and literalOf(bindAddress) is None:
-        raise CallerFault(f"bindAddress takes an address, not {bindAddress!r}")
     return {
         "resolver": resolver,
         "timeout": timeout,

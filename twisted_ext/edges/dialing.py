@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BindAddress", "Building", "Secure", "dial"]
 
-#: What to connect from: an address; or an address and a port; L{None} leaves it to the system. See L{IReactorTCP.connectTCP
-#: <twisted.internet.interfaces.IReactorTCP.connectTCP>}.
+#: What to connect from: an address; or a pair of it and a port, in which the address may be empty; L{None} leaves it to the system. See
+#: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
 BindAddress: TypeAlias = "str | tuple[str, int] | None"
 
 #: Says how to secure the connection to a target; L{None} for not at all.
@@ -74,7 +74,7 @@ def dial(
     target: Target,
     building: Building,
     timeout: float,
-    bindAddress: BindAddress,
+    bindAddress: tuple[str, int] | None,
     secure: Secure | None,
 ) -> Deferred[IProtocol]:
     """
@@ -85,8 +85,6 @@ def dial(
     @return: fires with the protocol that the factory has built; where there is TLS, once that stands. Cancelling it leaves nothing open.
     """
     creator = None if secure is None else secure(target)
-    if isinstance(bindAddress, str):
-        bindAddress = (bindAddress, 0)
     kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
     endpoint = kind(reactor, address, target.port, timeout, bindAddress)
     if creator is None:

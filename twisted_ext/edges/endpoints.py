@@ -7,11 +7,14 @@ They connect as L{twisted_ext.edges.connecting} describes. Parameters that they 
     endpoint, so that its cache serves one connection after the other. L{None} is for the one that is installed in the reactor, if it is
     of this package, else for that of this process;
   - C{timeout}: seconds that one attempt to connect may take, L{ATTEMPT_SECONDS<twisted_ext.limits.ATTEMPT_SECONDS>} unless said otherwise;
-  - C{bindAddress}: what to connect from: an address, or a pair of address and port. Only targets of its family are tried;
+  - C{bindAddress}: what to connect from: an address, or a pair of it and a port. Only addresses of its family are tried;
   - C{attemptDelay}, C{priorityDelay}: see L{ATTEMPT_DELAY<twisted_ext.limits.ATTEMPT_DELAY>} and
     L{PRIORITY_DELAY<twisted_ext.limits.PRIORITY_DELAY>};
   - C{lookupTimeout}: seconds for the look-ups of records, and once more for those of each target's addresses; L{None} leaves it to the
     resolver.
+
+What is nothing of the kind, and a number of seconds below zero, is a L{CallerFault} when the endpoint is made; other numbers are moved
+inside their range.
 
 C{connect} fires with the protocol, or fails
 
@@ -30,7 +33,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from twisted.internet.address import HostnameAddress
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import (
     IProtocolNegotiationFactory,
     IReactorTime,
@@ -38,17 +41,21 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from twisted_ext.aliases import isHostName
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.attempts import Attempt, TargetsFailed
 from twisted_ext.edges.codes import DomainError
 from twisted_ext.edges.connecting import Connecting, Way
+from twisted_ext.edges.deadlines import secondsOf
 from twisted_ext.edges.dialing import BindAddress, Secure
+from twisted_ext.edges.following import chanceOf, literalHost, nameOf
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.services import bindingTargets, serverTargets
-from twisted_ext.edges.simple import literalOf
-from twisted_ext.errors import BadDescription, CallerFault
-from twisted_ext.services.targets import Target, hostOf
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.errors import BadDescription, BadName, CallerFault
+from twisted_ext.services.binding import questionFor
+from twisted_ext.services.limits import RECORD_DELAY
+from twisted_ext.services.targets import Target, checkedPort, hostIn, hostOf
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
@@ -89,17 +96,13 @@ class _Reaching:
 
     def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
         """
-        @raise CallerFault: an option is none, or has a value that it cannot have.
+        @raise TypeError: there is no such option.
+        @raise CallerFault: one has a value that it cannot have.
         """
         unknown = sorted(set(options) - set(Options.__annotations__))
         if unknown:
             raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
-        given = options.get("resolver")
         self._reactor = reactor
-        try:
-            self._resolver = None if given is None else resolverOf(given, reactor)
-        except BadDescription as fault:
-            raise BadDescription(f"resolver: {fault}") from fault
         self._way = Way(
             reactor,
             timeout=options.get("timeout"),
@@ -109,6 +112,11 @@ class _Reaching:
             lookupTimeout=options.get("lookupTimeout"),
             relative=relative,
         )
+        given = options.get("resolver")
+        try:
+            self._resolver = None if given is None else resolverOf(given, reactor)
+        except BadDescription as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
 
     def resolver(self) -> NamesResolver:
         """
@@ -159,10 +167,14 @@ class TargetsEndpoint:
         @param targets: in the order to try them in; or a function that finds them, asked for each connection, such as
             C{lambda: client.mailTargets("example.org")}.
         @param name: what they are, for messages.
+
+        @raise CallerFault: these are no targets.
         """
         self._reaching = _Reaching(reactor, options)
         self._find = targets if callable(targets) else None
-        self._targets = [] if callable(targets) else list(targets)
+        self._targets = [] if callable(targets) else _listed(targets)
+        if not isinstance(name, str):
+            raise CallerFault(f"name: {name!r:.80} is no text")
         self._name = name or (str(self._targets[0]) if len(self._targets) == 1 else "the targets")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -186,12 +198,18 @@ class HostEndpoint:
         """
         @param host: a name, to which the search list applies unless it ends with a dot; or an address, with or without brackets.
 
-        @raise CallerFault: this is no name, or no port.
+        @raise CallerFault: this is no name of a host, or no port.
         """
         self._reaching = _Reaching(reactor, options, relative=True)
-        literal = literalOf(host.removeprefix("[").removesuffix("]"))
-        self._target = Target(literal or host, _port(port))
-        self._address = HostnameAddress(_shown(host) if literal is None else literal.encode(), port)
+        literal = literalHost(host)
+        self._target = Target(literal or host, checkedPort(port))
+        shown = literal
+        if shown is None:
+            name = nameFromText(host)
+            shown = nameToText(name, final=False)
+            if name == ROOT or not isHostName(name):
+                raise BadName(f"{host!r:.80} is no name of a host; write one such as 'www.example.org', and the port beside it")
+        self._address = HostnameAddress(shown.encode(), port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return self._reaching.connect(self._address, lambda *_: succeed([self._target]), protocolFactory)
@@ -209,7 +227,7 @@ class SRVEndpoint:
     def __init__(
         self,
         reactor: IReactorTime,
-        owner: str,
+        owner: str | bytes,
         defaultPort: int | None = None,
         *,
         rng: Shuffling | None = None,
@@ -223,18 +241,18 @@ class SRVEndpoint:
         @raise CallerFault: this is no name, or no port.
         """
         self._reaching = _Reaching(reactor, options)
-        self._owner = owner
-        self._rng = rng
-        self._address = HostnameAddress(_shown(owner), 0)
+        name = nameOf(owner)
+        self._owner = nameToText(name, final=False)
+        self._rng = chanceOf(rng)
+        self._address = HostnameAddress(self._owner.encode(), 0)
         self._fallback: Target | None = None
         if defaultPort is not None:
-            labels = self._address.hostname.decode().split(".")
-            while labels and labels[0].startswith("_"):
-                labels.pop(0)
-            host = hostOf(nameFromText(".".join(labels))) if labels else None
+            while name[1:2] == b"_":
+                name = parentOf(name)
+            host = hostOf(name)
             if host is None:
-                raise CallerFault(f"{owner!r} has no host behind the service's name, so that a default port is of no use")
-            self._fallback = Target(host, _port(defaultPort))
+                raise CallerFault(f"{self._owner} has no host behind the service's name, so that a default port is of no use")
+            self._fallback = Target(host, checkedPort(defaultPort))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return self._reaching.connect(self._address, self._find, protocolFactory)
@@ -272,6 +290,7 @@ class HTTPSEndpoint:
         alpn: Sequence[str] | None = None,
         trustRoot: IOpenSSLTrustRoot | Certificate | None = None,
         clientCertificate: PrivateCertificate | None = None,
+        recordDelay: float | None = None,
         **options: Unpack[Options],
     ) -> None:
         """
@@ -284,31 +303,51 @@ class HTTPSEndpoint:
         @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
         @param clientCertificate: our own.
 
-        @raise CallerFault: this is no name, no port, or no protocol.
+        @param recordDelay: seconds that HTTPS records are waited for once the host has an address; see
+            L{bindingTargets<twisted_ext.edges.services.bindingTargets>}.
+
+        @raise CallerFault: this is no name of a host, no port, no protocol, or nothing to trust or to show.
         """
         self._reaching = _Reaching(reactor, options)
-        literal = literalOf(host.removeprefix("[").removesuffix("]"))
-        self._host = literal or host.removesuffix(".")
-        self._port = _port(port)
-        self._address = HostnameAddress(_shown(self._host) if literal is None else literal.encode(), port)
-        self._alpn = None if alpn is None else tuple(alpn)
-        for each in self._alpn or ():
-            if not (each.isascii() and 0 < len(each) < 256):
-                raise CallerFault(f"alpn: {each!r} is no protocol; write 'h2' or 'http/1.1'")
+        literal = literalHost(host)
+        # As it is asked for, TLS has it: IDNA in the one reading that we have of it.
+        self._host = literal or hostIn(host)
+        self._port = checkedPort(port)
+        if literal is None:
+            # With the port in front it may be too long to be asked for.
+            questionFor("https", self._host, port)
+        self._address = HostnameAddress(self._host.encode(), port)
+        self._alpn = None if alpn is None else _protocols(alpn)
+        self._recordDelay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
+        _checkTrust(trustRoot, clientCertificate)
         self._trustRoot = trustRoot
         self._clientCertificate = clientCertificate
-        # Making one reads all certificates of this machine.
+        # The first connection with one reads all certificates of this machine.
         self._creators: dict[tuple[str, ...], IOpenSSLClientConnectionCreator] = {}
+        try:
+            self._creatorFor(self._alpn or ())
+        except UnicodeError as error:
+            raise BadName(f"{host!r:.80} is no name that TLS can be spoken to: {error}") from error
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        protocols = self._alpn
-        if protocols is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
-            protocols = tuple([each.decode("ascii") for each in protocolFactory.acceptableProtocols()])
-        offered = protocols or ()
+        offered = self._alpn or ()
+        if self._alpn is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
+            try:
+                offered = _protocols([each.decode("latin-1") for each in protocolFactory.acceptableProtocols()])
+            except Exception as error:
+                return fail(error)
 
         def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
             return _widened(
-                bindingTargets("https", self._host, self._port, protocols=offered or _USUAL, resolver=resolver, timeout=timeout)
+                bindingTargets(
+                    "https",
+                    self._host,
+                    self._port,
+                    protocols=offered or _USUAL,
+                    recordDelay=self._recordDelay,
+                    resolver=resolver,
+                    timeout=timeout,
+                )
             )
 
         def secure(target: Target) -> IOpenSSLClientConnectionCreator:
@@ -322,7 +361,11 @@ class HTTPSEndpoint:
             from twisted.internet.ssl import optionsForClientTLS
 
             creator = self._creators[alpn] = optionsForClientTLS(
-                self._host, self._trustRoot, self._clientCertificate, [each.encode("ascii") for each in alpn] or None
+                # The scope says which way to take, not who is there.
+                self._host.partition("%")[0],
+                self._trustRoot,
+                self._clientCertificate,
+                [each.encode("ascii") for each in alpn] or None,
             )
         return creator
 
@@ -331,23 +374,54 @@ class HTTPSEndpoint:
 
 
 def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
-    return targets.addCallback(_asSequence)
+    return targets.addCallback(_listed)
 
 
-def _asSequence(targets: list[Target]) -> Sequence[Target]:
-    return targets
-
-
-def _port(port: int) -> int:
-    if not 0 < port < 0x10000:
-        raise CallerFault(f"{port} is no port; they are numbered from 1 to 65535")
-    return port
-
-
-def _shown(name: str) -> bytes:
+def _listed(targets: Iterable[Target]) -> Sequence[Target]:
     """
-    @return: a name as it is sent, for messages.
+    @return: the targets that a caller gave.
 
-    @raise BadName: it is none.
+    @raise CallerFault: they are none.
     """
-    return nameToText(nameFromText(name), final=False).encode("ascii")
+    given: object = targets
+    if isinstance(given, Iterable):
+        found = list(given)
+        if all(isinstance(each, Target) for each in found):
+            for each in found:
+                literalHost(each.host)
+                checkedPort(each.port)
+            return found
+    raise CallerFault(f"targets: {given!r:.80} is no list of targets; write one such as [Target('www.example.org', 80)]")
+
+
+def _protocols(alpn: Sequence[str]) -> tuple[str, ...]:
+    """
+    @return: the protocols that a caller gave.
+
+    @raise CallerFault: they are none.
+    """
+    given: object = alpn
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise CallerFault(f"alpn: {given!r:.80} is no list of protocols; write one such as ['h2', 'http/1.1']")
+    found = tuple(given)
+    for each in found:
+        if not (isinstance(each, str) and each.isascii() and 0 < len(each) < 256):
+            raise CallerFault(f"alpn: {each!r:.80} is no protocol; write 'h2' or 'http/1.1'")
+    return found
+
+
+def _checkTrust(trustRoot: object, clientCertificate: object) -> None:
+    """
+    @raise CallerFault: these are nothing to trust, or nothing to show.
+    """
+    if trustRoot is not None:
+        from twisted.internet._sslverify import IOpenSSLTrustRoot
+
+        if IOpenSSLTrustRoot(trustRoot, None) is None:
+            what = "give a Certificate, or what trustRootFromCertificates() makes"
+            raise CallerFault(f"trustRoot: {trustRoot!r:.80} is nothing to trust; {what}")
+    if clientCertificate is not None:
+        from twisted.internet.ssl import PrivateCertificate
+
+        if not isinstance(clientCertificate, PrivateCertificate):
+            raise CallerFault(f"clientCertificate: {clientCertificate!r:.80} is none; PrivateCertificate.loadPEM() reads one with its key")

@@ -4,16 +4,21 @@ Look-ups that one leads to the next: to the end of aliases, and from rule to rul
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Security
 from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.errors import BadMessage, BadName, DNSFault, UnusableRecords
+from twisted_ext.edges.hastening import hastened
+from twisted_ext.edges.simple import addressesOf, literalOf
+from twisted_ext.errors import BadMessage, BadName, CallerFault, DNSFault, UnusableRecords
 from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.services.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import Target, hostOf
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from twisted_ext.services.rewriting import Rule
     from twisted_ext.wire.rdata.fields import Rdata
 
-__all__ = ["Asking", "Found", "Walk", "about", "nameOf"]
+__all__ = ["Asking", "Found", "Walk", "about", "chanceOf", "literalHost", "nameOf"]
 
 _R = TypeVar("_R", bound="Rdata")
 
@@ -130,6 +135,21 @@ class Asking:
             aliases = sum(rrset.rrType == rrtypes.CNAME for _, each in steps for rrset in each.answer)
         return Found(owner, rdatas, aliases, answer, trusted)
 
+    def recordsOrAddresses(self, name: bytes, rrType: int, host: bytes, delay: float) -> Deferred[Found | None]:
+        """
+        @param host: whose addresses end the wait for records.
+        @param delay: see L{hastened}.
+
+        @return: fires with what there is, or with L{None} where it was not waited for.
+        """
+
+        def addresses() -> Iterator[Deferred[list[str]]]:
+            for each in (rrtypes.AAAA, rrtypes.A):
+                finding = addressesOf(self._resolver.ask, Question(host, each), self._context, int(SERVICE_ALIASES.default))
+                yield Deferred.fromCoroutine(finding)
+
+        return hastened(Deferred.fromCoroutine(self.records(name, rrType)), addresses, self._resolver._reactor, delay)
+
     async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
         """
         @return: the targets of SRV records.
@@ -160,8 +180,34 @@ def nameOf(text: object) -> bytes:
     @raise BadName: it is none.
     """
     if not isinstance(text, str | bytes):
-        raise BadName(f"{text!r} is no name: write it as text")
+        raise BadName(f"{text!r:.80} is no name; write it as text, such as 'example.org'")
     return nameFromText(text)
+
+
+def literalHost(host: object) -> str | None:
+    """
+    @param host: what a caller gave as a host.
+
+    @return: the address, where it is one, with or without brackets.
+
+    @raise BadName: this is no text.
+    """
+    if not isinstance(host, str):
+        raise BadName(f"{host!r:.80} is no host; write it as text, such as 'www.example.org'")
+    return literalOf(host.removeprefix("[").removesuffix("]"))
+
+
+def chanceOf(rng: Shuffling | None) -> Shuffling:
+    """
+    @return: what to draw with.
+
+    @raise CallerFault: nothing can be drawn with what a caller gave.
+    """
+    if rng is None:
+        return random
+    if not (callable(getattr(rng, "randint", None)) and callable(getattr(rng, "shuffle", None))):
+        raise CallerFault(f"rng: {rng!r:.80} draws nothing; give something such as random.Random()")
+    return rng
 
 
 class Walk:

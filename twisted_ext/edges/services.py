@@ -19,7 +19,6 @@ Parameters that they have in common:
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,11 +26,10 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Outcome, Question
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.following import Asking, Walk, about, nameOf
-from twisted_ext.edges.simple import literalOf
+from twisted_ext.edges.deadlines import Timeout, secondsOf
+from twisted_ext.edges.following import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
 from twisted_ext.errors import CallerFault, Closed, DNSFault, TrustFault
-from twisted_ext.services.limits import SERVICE_TARGETS
+from twisted_ext.services.limits import RECORD_DELAY, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target, checkedPort
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire import rrtypes
@@ -70,10 +68,6 @@ def _firing(
     return Deferred.fromCoroutine(run())
 
 
-def _chance(rng: Shuffling | None) -> Shuffling:
-    return random if rng is None else rng
-
-
 def serverTargets(
     owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
 ) -> Deferred[list[Target]]:
@@ -86,7 +80,7 @@ def serverTargets(
     """
 
     async def find(asking: Asking) -> list[Target]:
-        return await asking.servers(nameOf(owner), _chance(rng))
+        return await asking.servers(nameOf(owner), chanceOf(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -99,6 +93,7 @@ def bindingTargets(
     protocols: Collection[str] | None = None,
     understood: Collection[int] = (),
     fallback: bool = True,
+    recordDelay: float | None = None,
     resolver: object = None,
     timeout: Timeout = None,
     rng: Shuffling | None = None,
@@ -107,7 +102,12 @@ def bindingTargets(
     Find out how to connect to a URI's host by its HTTPS or SVCB records (RFC 9460).
 
     With C{fallback}, the host itself comes last, as does the end of its aliases before it, both with a priority from L{BEHIND} on. They are
-    all there is where the records are missing, are of no use or cannot be looked up; except where they are known to be forged.
+    all there is where the records are missing, are of no use, cannot be looked up or take too long; except where they are known to be
+    forged.
+
+    Records that are not at hand are asked for beside the host's addresses, since there are networks that drop all questions for them:
+    C{recordDelay} seconds after there is an address they are not waited for any more. A host without addresses can be reached by its
+    records alone, which then have all of the time.
 
     @param scheme: C{"https"}, C{"wss"}, C{"dns"}, or another one with a port; not C{"http"}.
     @param host: as in the URI. An address is the only target there is.
@@ -116,6 +116,7 @@ def bindingTargets(
         takes any.
     @param understood: keys of parameters that the caller acts upon, beside mandatory, alpn, no-default-alpn, port, ipv4hint and ipv6hint;
         records for which another one is mandatory are left out.
+    @param recordDelay: the range of L{RECORD_DELAY<twisted_ext.services.limits.RECORD_DELAY>}. Without C{fallback} it does not count.
 
     @return: fires with targets in the order to try them in.
     """
@@ -123,18 +124,23 @@ def bindingTargets(
     async def find(asking: Asking) -> list[Target]:
         from twisted_ext.services.binding import Binding, questionFor
 
-        if not isinstance(host, str):
-            raise CallerFault(f"{host!r} is no host; write it as text")
-        literal = literalOf(host.removeprefix("[").removesuffix("]"))
+        literal = literalHost(host)
         if literal is not None:
             return [Target(literal, questionFor(scheme, "address.invalid", port)[2], BEHIND + 1)]
-        binding = Binding(scheme, host, port, _chance(rng), protocols=protocols, understood=understood)
+        binding = Binding(scheme, host, port, chanceOf(rng), protocols=protocols, understood=understood)
+        delay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
+        found: Found | None
         while not binding.done:
             try:
-                found = await asking.records(binding.name, binding.rrType)
+                if fallback:
+                    found = await asking.recordsOrAddresses(binding.name, binding.rrType, binding.host, delay)
+                else:
+                    found = await asking.records(binding.name, binding.rrType)
             except LookupFailed as failure:
                 if not fallback or isinstance(failure.__cause__, TrustFault | CallerFault | Closed):
                     raise
+                found = None
+            if found is None:
                 binding.gaveUp()
             else:
                 binding.learned(found.owner, found.rdatas, found.aliases)
@@ -166,7 +172,7 @@ def mailTargets(
         if found.answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
         with about(name, rrtypes.MX):
-            return targetsOf(name, found.read(MX), _chance(rng))
+            return targetsOf(name, found.read(MX), chanceOf(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -189,7 +195,7 @@ def urisOf(
         name = nameOf(owner)
         found = await asking.records(name, rrtypes.URI)
         with about(name, rrtypes.URI):
-            return inOrder(found.read(URI), _chance(rng))
+            return inOrder(found.read(URI), chanceOf(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -258,7 +264,9 @@ def rewrittenTargets(
     async def find(asking: Asking) -> list[Target]:
         if isinstance(protocols, str):
             raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
-        return await Walk(asking, _chance(rng)).targets(nameOf(domain), service, protocols, port)
+        if port is not None:
+            checkedPort(port)
+        return await Walk(asking, chanceOf(rng)).targets(nameOf(domain), service, protocols, port)
 
     return _firing(find, resolver, timeout)
 
@@ -277,7 +285,7 @@ def rewrittenURIs(
 
     async def find(asking: Asking) -> list[str]:
         name = nameOf(owner)
-        return await Walk(asking, random).uris(name, service, nameToText(name, final=False) if text is None else text)
+        return await Walk(asking, chanceOf(None)).uris(name, service, nameToText(name, final=False) if text is None else text)
 
     return _firing(find, resolver, timeout)
 
@@ -303,6 +311,6 @@ def numberURIs(
         from twisted_ext.services.rewriting import numberName
 
         name, digits = numberName(number, suffix)
-        return await Walk(asking, random).uris(nameFromText(name), service, digits)
+        return await Walk(asking, chanceOf(None)).uris(nameFromText(name), service, digits)
 
     return _firing(find, resolver, timeout)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import BadMessage, BadName, CallerFault, NotOffered, UnusableRecords
+from twisted_ext.errors import BadMessage, CallerFault, NotOffered, UnusableRecords
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
-from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostOf
+from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostIn, hostOf
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import HTTPS, SVCB
@@ -73,11 +73,12 @@ class Binding:
 
     @ivar name: what to ask for next, in wire form.
     @ivar rrType: the type to ask for.
+    @ivar host: where to connect to if there is nothing there: the host that was asked for, or where aliases lead; in wire form.
     @ivar done: there is nothing more to ask for.
     """
 
     __slots__ = (
-        "name", "rrType", "done", "_host", "_port", "_scheme", "_protocols", "_understood", "_rng", "_seen", "_steps", "_aliased",
+        "name", "rrType", "host", "done", "_host", "_port", "_scheme", "_protocols", "_understood", "_rng", "_seen", "_steps", "_aliased",
         "_services",
     )  # fmt: skip
 
@@ -102,11 +103,9 @@ class Binding:
         if isinstance(protocols, str):
             raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
         self.name, self.rrType, self._port = questionFor(scheme, host, port)
-        text = hostOf(nameFromText(host))
-        if text is None:
-            raise BadName(f"{host!r} is no name of a host")
+        self.host = nameFromText(host)
         self.done = False
-        self._host = text
+        self._host = hostIn(host)
         self._scheme = scheme.lower()
         self._protocols = protocols
         self._understood = UNDERSTOOD.union(understood)
@@ -146,7 +145,7 @@ class Binding:
             return
         self._seen.add(target.lower())
         self._aliased = True
-        self.name = target
+        self.name = self.host = target
 
     def gaveUp(self) -> None:
         """

@@ -9,8 +9,8 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "SERVICE_TARGETS", "SERVICE_HINTS", "SERVICE_ALIASES", "REWRITE_LOOKUPS", "REWRITE_STEPS", "PATTERN_PARTS", "PATTERN_DEPTH",
-    "PATTERN_WORK", "REWRITTEN_CHARACTERS",
+    "SERVICE_TARGETS", "SERVICE_HINTS", "SERVICE_ALIASES", "RECORD_DELAY", "REWRITE_LOOKUPS", "REWRITE_STEPS", "PATTERN_PARTS",
+    "PATTERN_DEPTH", "PATTERN_WORK", "REWRITTEN_CHARACTERS",
 ]
 
 # -- services
@@ -25,6 +25,11 @@ SERVICE_HINTS: Final = Limit(default=16, least=0, most=64)
 #: Aliases, of SVCB and CNAME together, that are followed to a service. There has to be such a bound, and how high it is, is left to us
 #: (RFC 9460, section 2.4.2); zones are advised to have few.
 SERVICE_ALIASES: Final = Limit(default=8, least=1, most=16)
+
+#: Seconds that HTTPS and SVCB records are waited for from the first address of the host on. Some networks drop questions for types that
+#: they do not know, and a client can do without these (RFC 9460, section 3). The 50 milliseconds of RFC 8305 are for an answer that changes
+#: an order only. This one may name another host and port, and mostly comes within a quarter of a second if a server has to fetch it.
+RECORD_DELAY: Final = Limit(default=0.25, least=0.0, most=600.0)
 
 #: Look-ups that one service found by NAPTR may cause, all its branches counted: each rule may lead to more rules.
 REWRITE_LOOKUPS: Final = Limit(default=32, least=1, most=256)

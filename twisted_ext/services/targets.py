@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from twisted_ext.errors import CallerFault
-from twisted_ext.wire.names import ROOT, nameToText
+from twisted_ext.errors import BadName, CallerFault
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
-__all__ = ["BEHIND", "Target", "checkedPort", "hostOf"]
+__all__ = ["BEHIND", "Target", "checkedPort", "hostIn", "hostOf"]
 
 #: The priority of targets that no record names, such as the host itself: behind all that 16 bits can say.
 BEHIND: Final = 0x10000
@@ -108,12 +108,26 @@ def hostOf(name: bytes) -> str | None:
     return text if _HOST.fullmatch(text) and not _NUMBER.fullmatch(text) else None
 
 
+def hostIn(text: str) -> str:
+    """
+    @param text: what a caller gave as a name of a host, whole as it is.
+
+    @return: the host as others have to be told of it: in ASCII, without a final dot.
+
+    @raise BadName: it is none.
+    """
+    host = hostOf(nameFromText(text))
+    if host is None:
+        raise BadName(f"{text!r:.80} is no name of a host; write one such as 'www.example.org'")
+    return host
+
+
 def checkedPort(port: object) -> int:
     """
     @return: what a caller gave as a port.
 
     @raise CallerFault: it is none.
     """
-    if not isinstance(port, int) or not 0 < port < 0x10000:
-        raise CallerFault(f"{port!r} is no port; they are numbered from 1 to 65535")
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 0x10000:
+        raise CallerFault(f"{port!r:.80} is no port; they are numbered from 1 to 65535")
     return port

@@ -105,11 +105,13 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
     @raise Ending: this is no service.
     """
     from twisted_ext.edges.services import bindingTargets, mailTargets, numberURIs, serverTargets
+    from twisted_ext.services.limits import RECORD_DELAY
 
     scheme, colon, rest = service.partition(":")
     if rest.startswith("//"):
         host, port = _hostAndPort(rest[2:].rstrip("/"), service)
-        return await bindingTargets(scheme, host, port, resolver=resolver)
+        # Whoever asks here wants to see the records, however long they take.
+        return await bindingTargets(scheme, host, port, recordDelay=RECORD_DELAY.most, resolver=resolver)
     if colon and scheme.lower() == "mailto":
         return await mailTargets(rest.rpartition("@")[2], resolver=resolver)
     if colon and scheme.lower() == "tel":
