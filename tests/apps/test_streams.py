@@ -7,16 +7,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
+from tests.typed import failureOf
 from twisted_ext.apps.cli.bulkwords import parseBulk
 from twisted_ext.apps.cli.exits import BATCH, Ending
 from twisted_ext.apps.cli.feeding import Fed, Lines, namesOf, rangesOf
@@ -107,7 +106,7 @@ class LinesTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertIsNone(lines.next())
         self.reactor.readers.clear()
-        lines.connectionLost(cast(Any, Failure)(ConnectionDone()))
+        lines.connectionLost(failureOf(ConnectionDone()))
         self.assertEqual((drain(lines), lines.ended, len(called)), (["a.example"], True, 2))
 
     def test_backPressure(self) -> None:

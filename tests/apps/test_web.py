@@ -13,19 +13,18 @@ import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.request import urlopen
 
 import pytest
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.controlled import Controlled, controlled
 from tests.requirements import missing
 from tests.server.seeing import Peer, Response, objectIn, sightOf, talk
+from tests.typed import newCannotListen, newMemoryReactor
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import Figures
@@ -175,7 +174,7 @@ class ListeningTests(SynchronousTestCase):
         """
         The page is at the address that was asked for, and nowhere after it has ended.
         """
-        reactor = cast(Any, MemoryReactorClock)()
+        reactor = newMemoryReactor()
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
             reactor.tcpServers.clear()
             service = WebService(cast(IReactorTCP, reactor), address, sightOf(Clock()))
@@ -187,12 +186,12 @@ class ListeningTests(SynchronousTestCase):
         """
         What is no address, and one that somebody else has, are errors in one line.
         """
-        reactor = cast(Any, MemoryReactorClock)()
+        reactor = newMemoryReactor()
         with self.assertRaises(CallerFault):
             WebService(cast(IReactorTCP, reactor), "everywhere", sightOf(Clock()))
 
         def taken(port: int, factory: object, backlog: int = 50, interface: str = "") -> object:
-            raise cast(Any, CannotListenError)(interface, port, OSError(98, "Address already in use"))
+            raise newCannotListen(interface, port, OSError(98, "Address already in use"))
 
         self.patch(reactor, "listenTCP", taken)
         service = WebService(cast(IReactorTCP, reactor), "127.0.0.1:5380", sightOf(Clock()))

@@ -16,10 +16,9 @@ from typing import Final, Protocol, cast
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol as Connection
-from twisted.internet.protocol import ServerFactory
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
+from tests.pages import Page, siteOf
 from twisted_ext.client import reverseName
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import rrsetOf
@@ -104,7 +103,7 @@ def server(records: dict[tuple[str, str], Reply]) -> CannedServer:
     return canned
 
 
-class _Page(Resource):
+class _Page(Page):
     """
     Says where it was found.
     """
@@ -142,7 +141,7 @@ def listenOn(reactor: IReactorTime) -> dict[str, int]:
     """
     @return: the ports, by the numbers that stand for them in listings.
     """
-    site = cast("Callable[[Resource], ServerFactory]", Site)(_Page())
+    site = siteOf(_Page())
     web = IReactorTCP(reactor).listenTCP(0, site, interface="127.0.0.1")
     webPort = cast(_Listening, web.getHost()).port
     try:

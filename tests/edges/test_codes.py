@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
-from twisted.internet.error import TimeoutError as ConnectionTimeout
 from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import SERVER, denied, nodata, question
+from tests.typed import newConnectionTimeout, newTimeout
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.edges import codes
 from twisted_ext.edges.codes import LookupFailed, denialFrom, errorFromAnswer, errorFromFault, faultFromError
@@ -142,9 +142,9 @@ class InwardTests(SynchronousTestCase):
             (error.DNSNotImplementedError(), ServerFailed, 4),
             (error.DNSQueryRefusedError(), ServerFailed, 5),
             (error.DNSUnknownError(), ServerFailed, 2),
-            (error.DNSQueryTimeoutError(1), TimedOut, 2),  # type: ignore[no-untyped-call]
+            (newTimeout(1), TimedOut, 2),
             (defer.TimeoutError(), TimedOut, 2),
-            (ConnectionTimeout(), TimedOut, 2),  # type: ignore[no-untyped-call]
+            (newConnectionTimeout(), TimedOut, 2),
             (TimeoutError(), TimedOut, 2),
             (error.DomainError(), Unknown, 2),
             (NotImplementedError(), Unknown, 2),

@@ -4,7 +4,6 @@ Tests of L{twisted_ext.edges.connectors}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, DNSLookupError, NotConnectingError, UserError
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.edges.reaching import ReachingTestCase, Told
+from tests.typed import retry, stopTrying
 from twisted_ext import endpoints
 from twisted_ext.edges.attempts import TargetsFailed
 from twisted_ext.edges.connectors import SRVConnector
@@ -22,8 +22,6 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.testing.sources import Entry
 
 __all__: list[str] = []
-
-_retry = cast("Callable[[ReconnectingClientFactory, IConnector], None]", ReconnectingClientFactory.retry)
 
 SRV = ("_chat._tcp.example.org", "SRV")
 
@@ -95,12 +93,12 @@ class Remembering(ReconnectingClientFactory):
             self.again -= 1
             connector.connect()
         else:
-            _retry(self, connector)
+            retry(self, connector)
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         self.events.append("lost")
         self.reasons.append(reason)
-        _retry(self, connector)
+        retry(self, connector)
 
 
 class SRVConnectorTests(ReachingTestCase):
@@ -114,7 +112,7 @@ class SRVConnectorTests(ReachingTestCase):
         self.patch(self.factory, "clock", self.here)
 
     def tearDown(self) -> None:
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         super().tearDown()
 
     def connector(self, entry: Entry = "0 0 80 a.example.", defaultPort: int | None = None) -> SRVConnector:
@@ -152,7 +150,7 @@ class SRVConnectorTests(ReachingTestCase):
         self.network.advance(1)
         self.assertEqual(self.factory.events[5:], ["start", "connecting", "built"])
         self.assertEqual(len([question for question in self.source.questions if question.rrType == 33]), 2)
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         connector.disconnect()
         self.network.advance(1)
         self.assertEqual(self.factory.events[8:], ["lost", "stop"])
@@ -177,7 +175,7 @@ class SRVConnectorTests(ReachingTestCase):
         halved.readConnectionLost()
         halved.writeConnectionLost()
         self.assertEqual(protocol.events, ["hello", "read", "write"])
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         protocol.transport.loseConnection()
         self.network.advance(0.5)
         self.assertIsNotNone(protocol.lost)
@@ -191,10 +189,10 @@ class SRVConnectorTests(ReachingTestCase):
         self.network.advance(0.5)
         self.assertEqual(self.factory.events, ["start", "connecting", "failed", "stop"])
         self.assertIsInstance(self.factory.reasons[0].value, TargetsFailed)
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         self.connector("0 0 0 .", 80).connect()
         self.assertIsInstance(self.factory.reasons[-1].value, DNSLookupError)
-        self.factory.stopTrying()
+        stopTrying(self.factory)
 
     def test_again(self) -> None:
         """
@@ -215,7 +213,7 @@ class SRVConnectorTests(ReachingTestCase):
         connector.connect()
         self.network.advance(0.5)
         self.assertEqual(self.factory.built[0].peer, "192.0.2.80 5222")
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         connector.disconnect()
         self.network.advance(0.5)
 
@@ -226,13 +224,13 @@ class SRVConnectorTests(ReachingTestCase):
         connector = self.connector()
         connector.connect()
         self.network.advance(0.1)
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         connector.disconnect()
         self.assertEqual(self.factory.events, ["start", "connecting", "failed", "stop"])
         self.assertIsInstance(self.factory.reasons[0].value, UserError)
         self.factory.impatient = True
         connector.connect()
-        self.factory.stopTrying()
+        stopTrying(self.factory)
         self.assertEqual(self.factory.events[4:], ["start", "connecting", "failed", "stop"])
         self.assertEqual(str(connector.getDestination()).count("_chat._tcp.example.org"), 1)
 

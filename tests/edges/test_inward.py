@@ -11,12 +11,13 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail,
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IHostnameResolver, IResolver, IResolverSimple
 from twisted.internet.task import Clock
-from twisted.names import common, dns, error, hosts
+from twisted.names import dns, error
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.edges.fakes import Fake, data, denied, question, rrset
+from tests.typed import ResolverBase, newA, newHosts, newNS, newNULL, newSOA
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Trace
 from twisted_ext.edges import adapting
 from twisted_ext.edges.inward import NamesSource, setsFrom
@@ -31,13 +32,13 @@ from twisted_ext.wire.codes import AA
 Lists = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
 
 
-class Theirs(common.ResolverBase):
+class Theirs(ResolverBase):
     """
     A resolver written for twisted.names.
     """
 
     def __init__(self, outcome: object) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.outcome = outcome
         self.asked: list[tuple[bytes, int, int, Sequence[float]]] = []
 
@@ -84,7 +85,7 @@ def record(name: str, text: str, ttl: int = 60, auth: bool = False) -> dns.RRHea
     """
     @return: an A record of Twisted's.
     """
-    return dns.RRHeader(name, dns.A, ttl=ttl, payload=dns.Record_A(text, ttl), auth=auth)  # type: ignore[no-untyped-call]
+    return dns.RRHeader(name, dns.A, ttl=ttl, payload=newA(text, ttl), auth=auth)
 
 
 class NamesSourceTests(SynchronousTestCase):
@@ -168,7 +169,7 @@ class NamesSourceTests(SynchronousTestCase):
         DNSNameError is an answer, with the records of the reply that Twisted puts in it.
         """
         reply = dns.Message(rCode=3)
-        soa = dns.Record_SOA(b"ns", b"host", 1, 2, 3, 4, 5)  # type: ignore[no-untyped-call]
+        soa = newSOA(b"ns", b"host", 1, 2, 3, 4, 5)
         reply.authority = [dns.RRHeader(b"example", dns.SOA, ttl=60, payload=soa)]
         answer = self.successResultOf(self.ask(Theirs(error.DNSNameError(reply))))
         self.assertIs(answer.outcome, Outcome.NXDOMAIN)
@@ -275,7 +276,7 @@ class NamesSourceTests(SynchronousTestCase):
         """
         path = Path(self.mktemp())
         path.write_text("192.0.2.1 a.example\n")
-        resolver = hosts.Resolver(str(path).encode())  # type: ignore[no-untyped-call]
+        resolver = newHosts(str(path).encode())
         self.assertEqual(self.successResultOf(self.ask(resolver)).answer[0].rdatas, (b"\xc0\x00\x02\x01",))
         self.failureResultOf(self.ask(resolver, question("b.example.")), Unknown)
 
@@ -313,9 +314,9 @@ class SetsTests(SynchronousTestCase):
         """
         A record whose octets would be no record is a fault.
         """
-        longName = dns.RRHeader(b"a", dns.NS, payload=dns.Record_NS(b"x" * 64))  # type: ignore[no-untyped-call]
-        unset = dns.RRHeader(b"a", dns.NULL, payload=dns.Record_NULL())  # type: ignore[no-untyped-call]
-        badOwner = dns.RRHeader(b"a..b", dns.A, payload=dns.Record_A())  # type: ignore[no-untyped-call]
+        longName = dns.RRHeader(b"a", dns.NS, payload=newNS(b"x" * 64))
+        unset = dns.RRHeader(b"a", dns.NULL, payload=newNULL())
+        badOwner = dns.RRHeader(b"a..b", dns.A, payload=newA())
         for header in (longName, unset, badOwner):
             with self.assertRaises(DNSFault):
                 setsFrom([header])

@@ -8,6 +8,7 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import data, denied, question, rrset
+from tests.typed import newA, newMX
 from twisted_ext.edges.messages import Message, messageFromAnswer
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC
@@ -107,9 +108,9 @@ class WritingTests(SynchronousTestCase):
         for kind in (dns.Message, Message):
             message = kind(id=5, answer=1, recDes=1, auth=True, rCode=3, maxSize=512)
             message.addQuery(b"a.example", dns.MX)
-            mx = dns.Record_MX(1, b"b.example")  # type: ignore[no-untyped-call]
+            mx = newMX(1, b"b.example")
             message.answers = [dns.RRHeader(b"a.example", dns.MX, ttl=5, payload=mx)]
-            message.additional = [dns.RRHeader(b"b.example", dns.A, payload=dns.Record_A("192.0.2.1"))]  # type: ignore[no-untyped-call]
+            message.additional = [dns.RRHeader(b"b.example", dns.A, payload=newA("192.0.2.1"))]
             if kind is dns.Message:
                 theirs = message.toStr()
         self.assertEqual(message.toStr(), theirs)
@@ -121,7 +122,7 @@ class WritingTests(SynchronousTestCase):
         message = Message(id=5, answer=1, maxSize=512)
         message.addQuery(b"a.example", dns.A)
         records = [
-            dns.RRHeader(f"h{number // each}.example", dns.A, payload=dns.Record_A("192.0.2.1"))  # type: ignore[no-untyped-call]
+            dns.RRHeader(f"h{number // each}.example", dns.A, payload=newA("192.0.2.1"))
             for number in range(count)
         ]
         setattr(message, section, records)

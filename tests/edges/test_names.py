@@ -265,8 +265,8 @@ class LookupTests(NamesTestCase):
         self.source.knows(
             "a.example.", "AAAA", ServerFailed("192.0.2.53:53 answered SERVFAIL", server="192.0.2.53:53", rcode=2)
         )
-        failure = self.failureResultOf(self.resolver.lookupIPV6Address("a.example"), DNSServerError)
-        self.assertEqual(str(failure.value), "a.example: 192.0.2.53:53 answered SERVFAIL")
+        failed = self.failureResultOf(self.resolver.lookupIPV6Address("a.example"), DNSServerError)
+        self.assertEqual(str(failed.value), "a.example: 192.0.2.53:53 answered SERVFAIL")
         self.failureResultOf(self.resolver.lookupText("a.example"), error.DomainError)
 
 

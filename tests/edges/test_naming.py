@@ -41,8 +41,7 @@ class NameTests(Case):
         """
         @return: the code that it fails with.
         """
-        error = self.failureResultOf(self._looked(address, port, flags), socket.gaierror).value
-        return cast(socket.gaierror, error).errno
+        return self.failureResultOf(self._looked(address, port, flags), socket.gaierror).value.errno
 
     def test_names(self) -> None:
         """

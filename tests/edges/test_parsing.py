@@ -9,6 +9,7 @@ from twisted.names import hosts
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import Fake
+from tests.typed import newHosts
 from twisted_ext.edges.inward import NamesSource
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.parsing import parseNames
@@ -18,7 +19,7 @@ from twisted_ext.resolver.descriptions import Site, sourceFromString
 #: Found by their paths.
 aSource = Fake()
 ours = NamesResolver(aSource, Clock())
-theirs = hosts.Resolver()  # type: ignore[no-untyped-call]
+theirs = newHosts()
 nothing = None
 
 

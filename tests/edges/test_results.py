@@ -14,6 +14,7 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import SERVER, data, denied, rrset
+from tests.typed import newUnknown
 from tests.wire.strategies import names, plainNames
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.edges import exactness
@@ -135,7 +136,7 @@ class ResultTests(SynchronousTestCase):
         """
         header = only(resultFromAnswer(data(rrset("a.example.", "TYPE65280", "\\# 2 abcd"))))
         self.assertEqual(str(header), "<RR name=a.example type=TYPE65280 class=IN ttl=300s auth=False>")
-        self.assertEqual(header.payload, dns.UnknownRecord(b"\xab\xcd", 300))  # type: ignore[no-untyped-call]
+        self.assertEqual(header.payload, newUnknown(b"\xab\xcd", 300))
 
     def test_malformed(self) -> None:
         """
@@ -143,7 +144,7 @@ class ResultTests(SynchronousTestCase):
         """
         for rrType in (1, 28, 15, 16, 6, 33, 43, 35, 257):
             answer = data(RRSet(b"\x01a\x00", rrType, 1, 5, (b"\x07x",)))
-            self.assertEqual(only(resultFromAnswer(answer)).payload, dns.UnknownRecord(b"\x07x", 5))  # type: ignore[no-untyped-call]
+            self.assertEqual(only(resultFromAnswer(answer)).payload, newUnknown(b"\x07x", 5))
 
 
 def encoded(thing: object) -> bytes:

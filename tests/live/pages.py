@@ -10,18 +10,18 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final
 
 import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
-from twisted.internet.protocol import ServerFactory
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
 from tests.docs.serving import serveUntilInputEnds
+from tests.pages import Page as Plain
+from tests.pages import siteOf
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 
@@ -38,7 +38,7 @@ _PORTS_TRIED: Final = 10
 _PATIENCE: Final = 30.0
 
 
-class Page(Resource):
+class Page(Plain):
     """
     Says where it was found.
     """
@@ -50,15 +50,6 @@ class Page(Resource):
         @return: the host that was asked for, and the address that was connected to.
         """
         return f"{request.getRequestHostname().decode()} {getattr(request.getHost(), 'host', '')}".encode()
-
-
-def siteOf(page: Resource) -> ServerFactory:
-    """
-    @return: the page as what listens.
-    """
-    site = cast("Callable[[Resource], ServerFactory]", Site)(page)
-    site.noisy = False
-    return site
 
 
 def _listen(reactor: IReactorTime) -> str:

@@ -17,12 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IListeningPort, IOpenSSLContextFactory, IReactorSSL, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, ServerFactory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool, readBody
 from twisted.web.iweb import IAgent, IResponse
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
+from tests.pages import Page, siteOf
 from twisted_ext.client import createResolver
 from twisted_ext.edges.install import globalReactor
 
@@ -35,7 +35,7 @@ pytest.importorskip("service_identity")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-class _Page(Resource):
+class _Page(Page):
     """
     Says what is secret.
     """
@@ -116,8 +116,7 @@ class _Secure:
         self._ssl = ssl
         self.trusted = cast("Callable[[bytes], _Authority]", ssl.Certificate.loadPEM)(pem)
         own = cast("Callable[[bytes], ssl.PrivateCertificate]", ssl.PrivateCertificate.loadPEM)(pem)
-        site = cast("Callable[..., ServerFactory]", Site)(_Page())
-        site.noisy = False
+        site = siteOf(_Page())
         self.reactor = globalReactor()
         listening: IListeningPort = cast(IReactorSSL, self.reactor).listenSSL(
             0, site, cast("Callable[[], IOpenSSLContextFactory]", own.options)(), interface="127.0.0.1"

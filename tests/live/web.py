@@ -14,13 +14,13 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IListeningPort, IReactorTCP
-from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgent
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
+from tests.pages import Page, siteOf
 from twisted_ext.client import NamesResolver
 from twisted_ext.edges.install import globalReactor
 
@@ -36,7 +36,7 @@ def _hasIPv6() -> bool:
     return True
 
 
-class _Page(Resource):
+class _Page(Page):
     """
     Says by which address it was reached.
     """
@@ -106,7 +106,6 @@ class _Response(Shape):
 
 _agent: Callable[..., IAgent] = Agent
 _pool: Callable[..., object] = HTTPConnectionPool
-_site = cast(Callable[..., ServerFactory], Site)
 
 
 class Rig:
@@ -121,8 +120,7 @@ class Rig:
         self.reactor = globalReactor()
         self.tcp = cast(IReactorTCP, self.reactor)
         self.resolver = resolver
-        site = _site(_Page())
-        site.noisy = False
+        site = siteOf(_Page())
         first = self.tcp.listenTCP(0, site, interface="127.0.0.1")
         self.port = int(getattr(first.getHost(), "port", 0))
         self.listening: list[IListeningPort] = [first, self.tcp.listenTCP(self.port, site, interface="::1")]

@@ -9,7 +9,8 @@ from typing import Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.names import client
+
+from tests.typed import newStock
 
 __all__ = ["Stock", "stockResolver"]
 
@@ -29,4 +30,4 @@ def stockResolver(reactor: IReactorTime, *servers: tuple[str, int]) -> Stock:
     """
     @return: one that asks these.
     """
-    return cast(Stock, client.Resolver(servers=list(servers), reactor=reactor))  # type: ignore[no-untyped-call]
+    return cast(Stock, newStock(servers=list(servers), reactor=reactor))

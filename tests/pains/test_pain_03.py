@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
-from twisted.names import common, dns
+from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import ResolverBase, hostByName
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.edges.results import Result
 from twisted_ext.testing.network import MemoryNetwork
@@ -18,13 +19,13 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.rrtypes import ANY, A
 
 
-class _AsBefore(common.ResolverBase):
+class _AsBefore(ResolverBase):
     """
     Twisted's own C{getHostByName}, over our look-ups.
     """
 
     def __init__(self, resolver: Resolver) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.resolver = resolver
 
     def _lookup(self, name: bytes, cls: int, type: int, timeout: Sequence[float] | None) -> Deferred[Result]:
@@ -67,6 +68,5 @@ class AnyTests(SynchronousTestCase):
         With a question for ANY, the address is not found.
         """
         self.server.set("www.example", "ANY", [])
-        before: Deferred[str] = _AsBefore(self.resolver).getHostByName("www.example")
-        self.assertIsNone(self.found(before))
+        self.assertIsNone(self.found(hostByName(_AsBefore(self.resolver), "www.example")))
         self.assertIn(ANY, {asked.question.rrType for asked in self.server.asked})

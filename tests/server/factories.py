@@ -9,10 +9,11 @@ from typing import cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
-from twisted.names import authority, error
 from twisted.names import dns as names
+from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import FileAuthority
 from twisted_ext import dns
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.network import MemoryNetwork
@@ -60,7 +61,7 @@ class OnlyQuery:
         return succeed(([names.RRHeader(name=name, ttl=77, payload=payload)], [], []))
 
 
-class Zone(authority.FileAuthority):
+class Zone(FileAuthority):
     """
     An authority of Twisted's.
     """

@@ -5,10 +5,11 @@ A server to be looked at, and a client of HTTP that speaks to it without a socke
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
@@ -89,18 +90,29 @@ def _unchunked(body: bytes) -> bytes:
     return b"".join(pieces)
 
 
+_begin: Final[Callable[..., None]] = StringTransportWithDisconnection.__init__
+_write: Final[Callable[[StringTransportWithDisconnection, bytes], None]] = StringTransportWithDisconnection.write
+_written: Final[Callable[[StringTransportWithDisconnection], bytes]] = StringTransportWithDisconnection.value
+_lose: Final[Callable[[StringTransportWithDisconnection], None]] = StringTransportWithDisconnection.loseConnection
+
+
 class _Narrow(StringTransportWithDisconnection):
     """
     Takes so much, and no more until it is read.
     """
 
-    room = 1 << 30
+    protocol: IProtocol
+    producer: IPushProducer | None
+
+    def __init__(self, room: int) -> None:
+        _begin(self, hostAddress=IPv4Address("TCP", "127.0.0.1", 80), peerAddress=IPv4Address("TCP", "127.0.0.1", 9))
+        self.room = room
 
     def write(self, data: bytes) -> None:
         """
         @see: L{ITransport.write<twisted.internet.interfaces.ITransport.write>}
         """
-        cast(Any, StringTransportWithDisconnection).write(self, data)
+        _write(self, data)
         self.room -= len(data)
         if self.room <= 0 and self.producer is not None:
             self.producer.pauseProducing()
@@ -124,13 +136,10 @@ class Peer:
 
         @raise ConnectionRefusedError: the connection is not taken.
         """
-        # The transports of twisted.internet.testing are not typed.
-        self._transport: Any = cast(Any, _Narrow)(
-            hostAddress=IPv4Address("TCP", "127.0.0.1", 80), peerAddress=IPv4Address("TCP", "127.0.0.1", 9)
-        )
+        self._transport = _Narrow(room)
         self._clock = clock
-        self._room = self._transport.room = room
-        protocol = site.buildProtocol(self._transport.getPeer())
+        self._room = room
+        protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
         if protocol is None:
             raise ConnectionRefusedError
         self._transport.protocol = protocol
@@ -148,8 +157,7 @@ class Peer:
         """
         All that the server has sent.
         """
-        octets: bytes = self._transport.value()
-        return octets
+        return _written(self._transport)
 
     @property
     def connected(self) -> bool:
@@ -163,6 +171,7 @@ class Peer:
         Read what has come, so that there is room for more.
         """
         self._transport.room = self._room
+        assert self._transport.producer is not None
         self._transport.producer.resumeProducing()
         self._clock.advance(0)
 
@@ -170,7 +179,7 @@ class Peer:
         """
         Close the connection.
         """
-        self._transport.loseConnection()
+        _lose(self._transport)
 
 
 def talk(

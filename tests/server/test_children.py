@@ -5,14 +5,14 @@ Tests of processes that help.
 from __future__ import annotations
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
+from tests.typed import failureOf, newProcessDone
 from twisted_ext.server.children import runModule
 
 
@@ -47,7 +47,7 @@ class _Processes(Clock):
         Have the process end.
         """
         self.ended = True
-        self.protocol.processEnded(Failure(ProcessDone(0)))  # type: ignore[no-untyped-call]
+        self.protocol.processEnded(failureOf(newProcessDone(0)))
 
 
 class RunModuleTests(SynchronousTestCase):

@@ -287,14 +287,14 @@ class StreamTests(SynchronousTestCase):
         class Producer:
             left = 3
 
-            def resumeProducing(producer) -> None:  # noqa: B902, N805
+            def resumeProducing(producer) -> None:
                 if producer.left:
                     producer.left -= 1
                     self.dialing.side.transport.write(b"piece")
                 else:
                     self.dialing.side.transport.unregisterProducer()  # type: ignore[attr-defined]
 
-            def stopProducing(producer) -> None:  # noqa: B902, N805
+            def stopProducing(producer) -> None:
                 pass
 
         self.connect()

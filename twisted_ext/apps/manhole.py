@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Final, Protocol, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.service import Service
@@ -19,6 +19,7 @@ from twisted.conch.manhole import ColoredManhole
 from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.connection import SSHConnection
 from twisted.conch.ssh.keys import BadKeyError, Key
+from twisted.conch.ssh.service import SSHService
 from twisted.conch.ssh.transport import SSHServerTransport
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.checkers import ICredentialsChecker
@@ -41,6 +42,21 @@ from twisted_ext.wire.escapes import printable
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
 
 _log: Final = Logger()
+_endpointFrom: Final[Callable[[IReactorTime, str], IStreamServerEndpoint]] = serverFromString
+
+
+class _Shown(Protocol):
+    """
+    What L{ISSHPrivateKey} says that there is.
+
+    @ivar blob: the public key.
+    @ivar signature: made with the private one, or nothing.
+    @ivar sigData: what was signed.
+    """
+
+    blob: bytes
+    signature: bytes
+    sigData: bytes
 
 
 class ManholeService(Service):
@@ -59,7 +75,7 @@ class ManholeService(Service):
         if not keys:
             raise CallerFault("manhole: nobody could get in: name a file of public keys (manhole-keys)")
         try:
-            self._endpoint = cast(IStreamServerEndpoint, cast(Any, serverFromString)(reactor, endpoint))
+            self._endpoint = _endpointFrom(reactor, endpoint)
         except (ValueError, TypeError, KeyError) as error:
             raise CallerFault(f"manhole: {endpoint!r} is no endpoint ({error}): write such as tcp:5022:interface=127.0.0.1") from error
         self._keys = AuthorizedKeys(keys)
@@ -87,7 +103,7 @@ class ManholeService(Service):
                 _log.error("{fault}", fault=fault)
 
         starting = True
-        self._endpoint.listen(cast(Any, self._crowd)).addCallbacks(self._cbListening, failed)
+        self._endpoint.listen(self._crowd).addCallbacks(self._cbListening, failed)
         # As good as all endpoints know at once; what others find out later is for the log.
         starting = False
         if faults:
@@ -176,8 +192,7 @@ class _Checker:
         self._keys = keys
 
     def requestAvatarId(self, credentials: object) -> Deferred[bytes | tuple[()]]:
-        # An interface of Twisted's whose attributes no type checker knows.
-        shown = cast(Any, credentials)
+        shown = cast(_Shown, credentials)
         try:
             key = Key.fromString(shown.blob)
             known = self._keys.has(key)
@@ -208,7 +223,7 @@ class _Transport(SSHServerTransport):
         SSHServerTransport.connectionMade(self)
         self._patience = self.reactor.callLater(MANHOLE_SECONDS.default, self._giveUp)
 
-    def setService(self, service: SSHConnection | SSHUserAuthServer) -> None:
+    def setService(self, service: SSHService) -> None:
         """
         What is talked about now: once that is not who this is any more, they may take their time.
         """
@@ -276,17 +291,16 @@ def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, names
 
     @return: a factory for connections by SSH.
     """
-    # Conch's own attributes are typed as the classes that happen to be their defaults.
-    realm = cast(Any, TerminalRealm())
+    realm = TerminalRealm()
     realm.sessionFactory = _Session
     # A copy for each, so that what one defines does not surprise the other.
     realm.chainedProtocolFactory = lambda: ServerProtocol(_Shell, dict(namespace))
-    factory = cast(Any, ConchFactory(Portal(realm, [_Checker(keys)])))
+    factory = ConchFactory(Portal(realm, [_Checker(keys)]))
     factory.services = {b"ssh-userauth": _Login, b"ssh-connection": SSHConnection}
     factory.protocol = type("_ManholeTransport", (_Transport,), {"reactor": reactor})
     factory.publicKeys = {host.sshType(): host.public()}
     factory.privateKeys = {host.sshType(): host}
-    return cast(ConchFactory, factory)
+    return factory
 
 
 def hostKey(path: str) -> Key:
@@ -297,7 +311,7 @@ def hostKey(path: str) -> Key:
     """
     try:
         with open(path, "rb") as file:
-            return cast(Key, Key.fromString(file.read(65536)))
+            return Key.fromString(file.read(65536))
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -9,7 +9,7 @@ import sys
 import termios
 import tty
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from rlcompleter import Completer
 from typing import Any, Final, cast
 
@@ -21,8 +21,6 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.apps.shell.helping import Told
-
-# Conch's own classes are not typed, hence the casts: each call of theirs is one.
 
 __all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
 
@@ -43,7 +41,7 @@ class Leaving:
         """
         Leave.
         """
-        cast(Any, self._console).handle_QUIT()
+        self._console.handle_QUIT()
 
     def __repr__(self) -> str:
         return "Ctrl-D or exit() leaves"
@@ -57,7 +55,7 @@ class Interpreter(ManholeInterpreter):
     """
 
     def __init__(self, console: Console, names: dict[str, object]) -> None:
-        cast(Any, super()).__init__(console, names)
+        super().__init__(console, names)
         self.shown: deque[object] = deque(maxlen=_MOST_SHOWN)
         self._waiting: set[int] = set()
 
@@ -85,7 +83,7 @@ class Interpreter(ManholeInterpreter):
 
         @param meanwhile: nobody has just typed anything, so that the line that is being typed has to be moved out of the way.
         """
-        cast(Any, self).write(text, meanwhile)
+        self.write(text, meanwhile)
 
     def _described(self, deferred: Deferred[Any]) -> str:
         result = getattr(deferred, "result", None)
@@ -105,14 +103,14 @@ class Console(ColoredManhole):
     """
 
     def __init__(self, namespace: dict[str, object], banner: str) -> None:
-        cast(Any, super()).__init__()
+        super().__init__()
         #: The beginning of a character whose other octets are still to come.
         self._octets = b""
         self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
         self._banner = banner
 
     def connectionMade(self) -> None:
-        cast(Any, super()).connectionMade()
+        super().connectionMade()
         self.interpreter: Interpreter = Interpreter(self, self._names)
         self.keyHandlers[_TAB] = self.handle_TAB
 
@@ -124,14 +122,14 @@ class Console(ColoredManhole):
             self.terminal.write(line.encode())
             self.terminal.nextLine()
         self.terminal.write(self.ps[self.pn])
-        cast(Any, self).setInsertMode()
+        self.setInsertMode()
 
     def handle_QUIT(self) -> None:
         """
         Leave, with what the terminal shows left as it is: conch's own would clear it.
         """
         self.terminal.resetModes([modes.IRM])
-        cast(Any, self.terminal).transport.loseConnection()
+        self.terminal.transport.loseConnection()
 
     def keystrokeReceived(self, keyID: bytes | object, modifier: object) -> None:
         """
@@ -139,7 +137,7 @@ class Console(ColoredManhole):
         """
         if not isinstance(keyID, bytes) or keyID < b"\x80":
             self._octets = b""
-            cast(Any, super()).keystrokeReceived(keyID, modifier)
+            super().keystrokeReceived(keyID, modifier)
             return
         self._octets += keyID
         try:
@@ -157,7 +155,7 @@ class Console(ColoredManhole):
         One key was pressed.
         """
         kind = Manhole if os.environ.get("NO_COLOR") else ColoredManhole
-        cast(Any, kind).characterReceived(self, ch, moreCharactersComing)
+        kind.characterReceived(self, ch, moreCharactersComing)
 
     def handle_TAB(self) -> None:
         """
@@ -181,7 +179,7 @@ class Console(ColoredManhole):
     def _deliverBuffer(self, keys: list[bytes]) -> None:
         # Conch's own takes a list for a bytes object, and fails when something is shown while somebody types.
         for index, key in enumerate(keys, 1):
-            cast(Any, self).characterReceived(key, index < len(keys))
+            self.characterReceived(key, index < len(keys))
 
     def report(self, event: LogEvent) -> None:
         """
@@ -228,7 +226,8 @@ def runConsole(namespace: dict[str, object], banner: str) -> None:
     try:
         observer = cast(ILogObserver, console.report)
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
-        cast(Any, stdio.StandardIO)(cast(Any, ServerProtocol)(lambda: console))
+        connect: Callable[[ServerProtocol], object] = stdio.StandardIO
+        connect(ServerProtocol(lambda: console))
         reactor.run()
     finally:
         termios.tcsetattr(fileno, termios.TCSADRAIN, before)

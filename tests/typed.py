@@ -1,0 +1,84 @@
+"""
+Parts of Twisted that have no types, with the types that they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError, ProcessDone, TimeoutError
+from twisted.internet.interfaces import IConnector
+from twisted.internet.protocol import ReconnectingClientFactory, ServerFactory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.names import authority, client, common, dns, error, hosts, server
+from twisted.python.failure import Failure
+
+__all__ = [
+    "FileAuthority",
+    "ResolverBase",
+    "failureOf",
+    "hostByName",
+    "newA",
+    "newCannotListen",
+    "newConnectionTimeout",
+    "newHosts",
+    "newMX",
+    "newMemoryReactor",
+    "newNS",
+    "newNULL",
+    "newProcessDone",
+    "newSOA",
+    "newServer",
+    "newStock",
+    "newTimeout",
+    "newUnknown",
+    "outputAndValue",
+    "retry",
+    "stopTrying",
+]
+
+failureOf: Final[Callable[[BaseException], Failure]] = Failure
+newCannotListen: Final[Callable[[str, int, OSError], CannotListenError]] = CannotListenError
+newConnectionTimeout: Final[Callable[[], TimeoutError]] = TimeoutError
+newMemoryReactor: Final[Callable[[], MemoryReactorClock]] = MemoryReactorClock
+newProcessDone: Final[Callable[[int], ProcessDone]] = ProcessDone
+outputAndValue: Final[Callable[..., Deferred[tuple[bytes, bytes, int]]]] = getProcessOutputAndValue
+retry: Final[Callable[[ReconnectingClientFactory, IConnector], None]] = ReconnectingClientFactory.retry
+stopTrying: Final[Callable[[ReconnectingClientFactory], None]] = ReconnectingClientFactory.stopTrying
+
+newA: Final[Callable[..., dns.Record_A]] = dns.Record_A
+newMX: Final[Callable[..., dns.Record_MX]] = dns.Record_MX
+newNS: Final[Callable[..., dns.Record_NS]] = dns.Record_NS
+newNULL: Final[Callable[..., dns.Record_NULL]] = dns.Record_NULL
+newSOA: Final[Callable[..., dns.Record_SOA]] = dns.Record_SOA
+newUnknown: Final[Callable[[bytes, int], dns.UnknownRecord]] = dns.UnknownRecord
+
+newHosts: Final[Callable[..., hosts.Resolver]] = hosts.Resolver
+newServer: Final[Callable[..., ServerFactory]] = server.DNSServerFactory
+newStock: Final[Callable[..., client.Resolver]] = client.Resolver
+newTimeout: Final[Callable[[int], error.DNSQueryTimeoutError]] = error.DNSQueryTimeoutError
+hostByName: Final[Callable[[common.ResolverBase, str], Deferred[str]]] = common.ResolverBase.getHostByName
+
+_beginResolver: Final[Callable[[common.ResolverBase], None]] = common.ResolverBase.__init__
+_beginAuthority: Final[Callable[[authority.FileAuthority, str], None]] = authority.FileAuthority.__init__
+
+
+class ResolverBase(common.ResolverBase):
+    """
+    What resolvers of twisted.names are made from.
+    """
+
+    def __init__(self) -> None:
+        _beginResolver(self)
+
+
+class FileAuthority(authority.FileAuthority):
+    """
+    What zones of twisted.names are made from.
+    """
+
+    def __init__(self, filename: str) -> None:
+        _beginAuthority(self, filename)

@@ -1,0 +1,6 @@
+# What is used here of conch's errors.
+
+class ConchError(Exception):
+    def __init__(self, value: object, data: object = None) -> None: ...
+
+class ValidPublicKey(Exception): ...

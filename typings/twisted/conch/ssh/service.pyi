@@ -1,0 +1,3 @@
+# What is used here of what conch runs over a connection, which has no types.
+
+class SSHService: ...

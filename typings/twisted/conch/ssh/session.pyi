@@ -1,0 +1,3 @@
+# What is used here of conch's sessions, which have no types.
+
+def packRequest_pty_req(term: bytes, geometry: tuple[int, int, int, int], modes: bytes) -> bytes: ...

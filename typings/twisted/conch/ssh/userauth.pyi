@@ -1,0 +1,16 @@
+# What is used here of how conch lets somebody in, which has no types.
+
+from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.service import SSHService
+from twisted.internet.defer import Deferred
+
+class SSHUserAuthServer(SSHService):
+    attemptsBeforeDisconnect: int
+    loginTimeout: int
+
+class SSHUserAuthClient(SSHService):
+    def __init__(self, user: bytes, instance: SSHService) -> None: ...
+    def getPublicKey(self) -> Key | None: ...
+    def getPrivateKey(self) -> Deferred[Key]: ...
+    def getPassword(self, prompt: bytes | None = None) -> Deferred[bytes] | None: ...
+    def getGenericAnswers(self, name: bytes, instruction: bytes, prompts: object) -> Deferred[list[bytes]]: ...
