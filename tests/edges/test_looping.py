@@ -179,7 +179,7 @@ class WaitingTests(LoopTests):
         told: list[object] = []
         loop.set_exception_handler(lambda _, context: told.append(context["message"]))
         mine = onLoop(loop)
-        resolver = mine.keep(NamesResolver(HeldSource(), mine.reactor))
+        mine.own = resolver = NamesResolver(HeldSource(), mine.reactor)
         future = looping.asFuture(resolver.lookupAddress(HOST), loop)
         loop.close()
         self.assertTrue(future.cancelled())

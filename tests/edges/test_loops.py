@@ -101,17 +101,18 @@ class OnLoopTests(SynchronousTestCase):
         with self.assertRaises(CallerFault):
             onLoop(self.loop)
 
-    def test_kept(self) -> None:
+    def test_own(self) -> None:
         """
-        What others keep on a loop is closed with it, unless they have closed it before.
+        The thread's resolver on a loop is closed with it, unless somebody has closed it before.
         """
         mine = onLoop(self.loop)
         sources = [Fake(), Fake()]
-        first, second = [mine.keep(NamesResolver(source, mine.reactor)) for source in sources]
-        first.close()
-        mine.forget(first)
+        for source in sources:
+            mine.own = NamesResolver(source, mine.reactor)
+            if source is sources[0]:
+                mine.own.close()
         self.loop.close()
-        self.assertTrue(second.closed)
+        self.assertTrue(mine.own and mine.own.closed)
         self.assertEqual([source.closed for source in sources], [1, 1])
 
     def test_closedTwice(self) -> None:

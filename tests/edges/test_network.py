@@ -325,7 +325,7 @@ def test_closedMeanwhile() -> None:
     told: list[str] = []
     loop.set_exception_handler(lambda _, context: told.append(context["message"]))
     source = HeldSource()
-    resolver = onLoop(loop).keep(NamesResolver(source, onLoop(loop).reactor))
+    onLoop(loop).own = resolver = NamesResolver(source, onLoop(loop).reactor)
     task = loop.create_task(network.repeated_query(b"a.example", "A", None, resolver))
     loop.call_soon(loop.stop)
     loop.run_forever()

@@ -183,6 +183,23 @@ def test_ofTheLoop() -> None:
     assert second.closed
 
 
+def test_loopsInTurn() -> None:
+    """
+    Loops that run in turn in one thread have each their own, for as long as they last.
+    """
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+
+    async def look() -> object:
+        return network.get_resolver()
+
+    found = [[loop.run_until_complete(look()) for loop in loops] for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0][0] is not found[0][1]
+    for loop in loops:
+        loop.close()
+    assert all(isinstance(each, NamesResolver) and each.closed for each in found[0])
+
+
 def test_setForLoops() -> None:
     """
     What is set stays set whichever loop runs; a description stands for a resolver on each.

@@ -217,6 +217,7 @@ def test_many(fresh: Callable[..., Fresh], monkeypatch: pytest.MonkeyPatch) -> N
     assert own is not None
     for _ in range(3):
         perthread.renewResolver(own)
+        assert perthread.ownResolver() is made[1]
     assert len(made) == 2
 
 

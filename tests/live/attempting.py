@@ -142,6 +142,7 @@ async def _ours(script: list[str], whose: str, attempts: int | None, required: b
 
     vars(perthread)["freshResolver"] = fresh
     network.reconfigure_resolver()
+    network.get_resolver()
     given: object = None
     if whose == "set":
         network.set_resolver(_Blocking(next(numbers), left, played) if blocks else fresh())

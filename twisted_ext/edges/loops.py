@@ -60,10 +60,11 @@ class OnLoop:
     @ivar loop: the loop.
     @ivar reactor: the global one where it runs on this loop, else one of our own.
     @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
+    @ivar own: what L{perthread<twisted_ext.edges.perthread>} has made for it, closed with it.
     @ivar undone: functions that were to be taken off the loop and were covered by others then, and what was there before them.
     """
 
-    __slots__ = ("reactor", "closing", "loop", "undone", "_own", "_default", "_described", "_kept", "_close")
+    __slots__ = ("reactor", "closing", "loop", "own", "undone", "_made", "_default", "_described", "_close")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
@@ -72,15 +73,15 @@ class OnLoop:
         self.closing = False
         self.loop = loop
         self.undone: dict[object, object] = {}
-        self._own: LoopReactor | None = None
+        self._made: LoopReactor | None = None
         self._default: NamesResolver | None = None
         self._described: dict[str, NamesResolver] = {}
-        self._kept: set[NamesResolver] = set()
+        self.own: NamesResolver | None = None
         # By its name: nobody asks for a global reactor here, so that none is made.
         reactor: object = sys.modules.get("twisted.internet.reactor")
         if getattr(reactor, "_asyncioEventloop", None) is not loop:
             try:
-                reactor = self._own = LoopReactor(loop)
+                reactor = self._made = LoopReactor(loop)
             except TypeError as error:
                 raise CallerFault(
                     f"{loop!r}: only loops that watch sockets can be used, such as SelectorEventLoop"
@@ -97,7 +98,7 @@ class OnLoop:
         @raise CallerFault: it is nothing of all that, waits on another reactor, which this loop does not run, or there were too many
             descriptions.
         """
-        if resolver is None and self._own is not None:
+        if resolver is None and self._made is not None:
             if self._default is None or self._default.closed:
                 self._default = resolverOf(None, self.reactor)
             return self._default
@@ -119,19 +120,6 @@ class OnLoop:
             known = self._described[resolver] = resolverOf(resolver, self.reactor)
         return known
 
-    def keep(self, resolver: NamesResolver) -> NamesResolver:
-        """
-        See to it that this one is closed with the loop.
-        """
-        self._kept.add(resolver)
-        return resolver
-
-    def forget(self, resolver: NamesResolver) -> None:
-        """
-        Leave this one to whoever has it.
-        """
-        self._kept.discard(resolver)
-
     def close(self) -> None:
         """
         Close the loop, and before that what it has of ours. This stands in place of the loop's own C{close}.
@@ -142,12 +130,11 @@ class OnLoop:
 
     def _leave(self) -> None:
         self.closing = True
-        made = [*self._described.values(), *self._kept]
-        for resolver in made if self._default is None else [self._default, *made]:
-            if not resolver.closed:
+        for resolver in (self._default, self.own, *self._described.values()):
+            if resolver is not None and not resolver.closed:
                 resolver.close()
-        if self._own is not None:
-            self._own.shut()
+        if self._made is not None:
+            self._made.shut()
         for name in (_PLACE, "close"):
             delattr(self.loop, name)
 

@@ -64,14 +64,12 @@ class _Thread(threading.local):
     """
     What one thread has.
 
-    @ivar reactor: what C{own} was made on.
-    @ivar own: made here, of what the machine is configured to use.
+    @ivar own: made here, of what the machine is configured to use, while no loop of asyncio runs: a loop has its own.
     @ivar overridden: somebody has set another one.
     @ivar given: that one.
     @ivar made: what was made of it where it is a description, and no loop of asyncio runs that keeps such.
     """
 
-    reactor: IReactorTime | None = None
     own: NamesResolver | None = None
     overridden: bool = False
     given: object = None
@@ -149,29 +147,20 @@ def ownResolver() -> NamesResolver | None:
     """
     if _thread.overridden:
         return None
-    here = _here()
-    reactor = globalReactor() if here is None else here.reactor
-    own = _thread.own
-    if own is None or own.closed or _thread.reactor is not reactor:
-        _thread.own = own = freshResolver(reactor)
-        _thread.reactor = reactor
-        if here is not None:
-            here.keep(own)
-    return own
+    place = _here() or _thread
+    if place.own is None or place.own.closed:
+        place.own = freshResolver(currentReactor())
+    return place.own
 
 
 def reconfigureResolver() -> None:
     """
-    Give this thread a new resolver, and let it be replaced without asking from now on, even if the program had set one.
+    Give this thread a new resolver when it next asks for one, and let it be replaced without asking, even if the program had set one.
 
     The one before stays as it is for those who use it; it holds nothing while nobody waits.
     """
     _forget()
-    here = _here()
-    if here is not None and _thread.own is not None:
-        here.forget(_thread.own)
-    _thread.own = None
-    ownResolver()
+    (_here() or _thread).own = None
 
 
 def renewResolver(failed: NamesResolver) -> None:
@@ -179,7 +168,7 @@ def renewResolver(failed: NamesResolver) -> None:
     Give this thread a new resolver, unless it has another one by now than that which failed: of many look-ups that fail together the
     first does it for all.
     """
-    if not _thread.overridden and _thread.own is failed:
+    if not _thread.overridden and (_here() or _thread).own is failed:
         reconfigureResolver()
 
 
