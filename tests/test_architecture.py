@@ -28,6 +28,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "_version errors limits",
         "wire",
         "answers",
+        "outcomes",
         "aliases cache dnssec recursion fastlane metrics pacing ranges services",
         "zone changes",
         "interfaces",
@@ -45,7 +46,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "endpoints": "edges", "network": "edges", "server.factory": "serving"}
 
 #: Rooms that decide and do not act.
-PURE: Final = frozenset().union(*LAYERS[:5])
+PURE: Final = frozenset().union(*LAYERS[:6])
 
 #: What such rooms may not touch: reactor, clock, sockets, threads.
 ACTING: Final = (

@@ -11,9 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import Counted, counting
 from tests.networks import NetworkTestCase
-from twisted_ext.answers import Answer, Origin, answerFromReply
+from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
+from twisted_ext.outcomes import answerFromReply
 from twisted_ext.resolver import asking
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire import edns

@@ -62,13 +62,13 @@ class UnaskedTests(NetworkTestCase):
         """
         self.assertFalse(self.poisoned())
         self.cache.flush()
-        learn = Caching._learn
+        learn = Caching.learn
 
-        def everything(cache: Caching, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
+        def everything(cache: Caching, question: Question, context: QueryContext, answer: Answer) -> None:
             for rrset in (*answer.answer, *answer.additional):
                 about = Question(rrset.name, rrset.rrType)
-                learn(cache, Answer(Outcome.DATA, (rrset,), flags=answer.flags, origin=answer.origin), about, context, epoch)
-            return learn(cache, answer, question, context, epoch)
+                learn(cache, about, context, Answer(Outcome.DATA, (rrset,), flags=answer.flags, origin=answer.origin))
+            learn(cache, question, context, answer)
 
-        self.patch(Caching, "_learn", everything)
+        self.patch(Caching, "learn", everything)
         self.assertTrue(self.poisoned())

@@ -15,11 +15,16 @@ from twisted_ext.cache.entries import (
     askedAgain,
     learnedAt,
     nameOfKey,
+    pack,
     packedBytes,
     packEntry,
     readyBytes,
     unpack,
 )
+from twisted_ext.outcomes import answerFromReply
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, nameFromLabels
 from twisted_ext.wire.records import RRSet
 
@@ -33,6 +38,9 @@ sets = st.builds(
     st.lists(st.binary(max_size=20), min_size=1, max_size=3).map(tuple),
 )
 sections = st.lists(sets, max_size=3).map(tuple)
+
+#: Something that comes along with addresses, though not a signature that would hold.
+SIGNED = (RRSet(b"\x03www\x07example\x03com\x00", 46, 1, 300, (b"\x00\x01\x0d\x02" + bytes(14) + b"\x07example\x03com\x00" + bytes(8),)),)
 
 
 class PackingTests(SynchronousTestCase):
@@ -97,6 +105,30 @@ class PackingTests(SynchronousTestCase):
                 kept = Answer(Outcome.DATA, address, *rest, ede=ede)
                 back = unpack(key, packEntry(key, Entry(kept, 0.0, 300), Servers()), Servers()).kept
                 self.assertEqual((back.answer, back.authority, back.additional, back.ede), (address, *rest, ede))
+
+    @given(st.sampled_from([b"\x03www\x07example\x03com\x00", b"\x03WWW\x07eXample\x03com\x00"]), st.booleans(), st.sampled_from([(), SIGNED]))
+    def test_reply(self, spelled: bytes, several: bool, more: tuple[RRSet, ...]) -> None:
+        """
+        What came as a reply comes out again as it was read, in the letters in which its name was asked for, though not as a message; and so
+        it does where the server was asked in other letters, to make it harder to forge.
+        """
+        question = Question(spelled, 1)
+        zone, server = b"\x07example\x03com\x00", b"\x02ns\x07example\x03com\x00"
+        addresses = (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05")[: 1 + several]
+        authority = (RRSet(zone, 2, 1, 300, (server,)),)
+        additional = (RRSet(server, 1, 1, 300, (b"\x05\x06\x07\x08",)),)
+        reply = Message(1, 0x8580, (question,), (RRSet(spelled, 1, 1, 300, addresses), *more), authority, additional, EDNS(1232))
+        for asked in (spelled, spelled.swapcase()):
+            answer = answerFromReply(Question(asked, 1), buildMessage(reply), Origin("udp", "192.0.2.1:53"))
+            key = question.key
+            sections = answer.answer, answer.authority, answer.additional
+            servers = Servers()
+            data = pack(key, answer, sections, 5.0, 300, servers)
+            back = unpack(key, data, servers).kept
+            self.assertEqual((back.answer, back.authority, back.additional), sections)
+            self.assertEqual((back.outcome, back.flags, back.message), (Outcome.DATA, 0x8180, None))
+            # Octets that fit are taken as they are.
+            self.assertEqual(answer.wire in data, answer.wire.startswith(answer.answer[0].name, 12) and not more)
 
     def test_small(self) -> None:
         """

@@ -58,12 +58,13 @@ class CachePainTests(SynchronousTestCase):
                 self.assertIs(self.ask(questionOf("gone.test", rrType)).outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.inner.asked, 1)
         # As a cache has it that keeps answers with data only:
-        learn = Caching._learn
+        learn = Caching.learn
 
-        def dataOnly(cache: Caching, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
-            return answer if answer.outcome is not Outcome.DATA else learn(cache, answer, question, context, epoch)
+        def dataOnly(cache: Caching, question: Question, context: QueryContext, answer: Answer) -> None:
+            if answer.outcome is Outcome.DATA:
+                learn(cache, question, context, answer)
 
-        self.patch(Caching, "_learn", dataOnly)
+        self.patch(Caching, "learn", dataOnly)
         self.cache = Caching(self.inner, self.clock)
         for _ in range(10):
             self.ask(questionOf("gone.test"))

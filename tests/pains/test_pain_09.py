@@ -10,8 +10,9 @@ from struct import pack
 from twisted.names import dns
 
 from tests.networks import NetworkTestCase
-from twisted_ext.answers import Answer, Origin, answerFromReply
+from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import PeerFault
+from twisted_ext.outcomes import answerFromReply
 from twisted_ext.resolver import asking
 from twisted_ext.resolver.asking import Flight
 from twisted_ext.testing.sources import questionOf

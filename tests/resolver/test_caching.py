@@ -57,7 +57,8 @@ class PositiveTests(CachingCase):
         It can stand wherever something answers questions.
         """
         verifyObject(IAnswerSource, self.cache)
-        self.assertEqual(self.cache.sources(), (self.inner,))
+        (sharing,) = self.cache.sources()
+        self.assertEqual(sharing.sources(), (self.inner,))
 
     def test_hit(self) -> None:
         """

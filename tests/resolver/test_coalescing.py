@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.cache.canned import answered, question, wishes
-from twisted_ext.answers import Answer, QueryContext, Trace
-from twisted_ext.errors import Closed, Refused, ServerFailed, TimedOut
+from twisted_ext.answers import Answer, QueryContext, Question, Trace
+from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
 from twisted_ext.resolver import coalescing
@@ -52,6 +52,35 @@ class CoalescingTests(SynchronousTestCase):
         self.assertEqual(self.held.asked, 1)
         self.held.release(ANSWER)
         self.assertEqual([self.successResultOf(each) for each in waiters], [ANSWER] * 3)
+
+    def test_remembered(self) -> None:
+        """
+        What came is remembered once, however many wait for it, and before they get it; that this cannot be done is no reason to keep it from
+        them, and is logged.
+        """
+        told: list[object] = []
+
+        class Memory:
+            def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
+                told.append(answer)
+                raise RuntimeError("no room")
+
+            def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+                told.append((str(fault), asked))
+
+        self.source.learning = Memory()
+        for waiter in [self.ask() for _ in range(3)]:
+            waiter.addCallback(told.append)
+        self.held.release(ANSWER)
+        self.assertEqual(told, [ANSWER] * 4)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        del told[:]
+        self.clock.advance(1)
+        waiters = [self.ask(9.0) for _ in range(3)]
+        self.held.release(ServerFailed("no"))
+        for waiter in waiters:
+            self.failureResultOf(waiter, ServerFailed)
+        self.assertEqual(told, [("no", 1.0)])
 
     def test_spellings(self) -> None:
         """

@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.scenarios.reading import Entry, Scenario, Step
-from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage
+from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import DNSFault, Unreachable
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.wire import codes
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.test_messages_zonemaster import responses
 from tests.corpora import corpus
-from twisted_ext.answers import Origin, Outcome, answerFromMessage, answerFromReply
+from twisted_ext.answers import Origin, Outcome
 from twisted_ext.errors import BadMessage, ServerFailed
+from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

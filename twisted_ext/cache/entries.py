@@ -8,7 +8,9 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.outcomes import answerFromReply
 from twisted_ext.wire.codes import AA
+from twisted_ext.wire.message import HEADER_OCTETS, Question
 from twisted_ext.wire.records import RRSet
 
 __all__ = [
@@ -46,6 +48,13 @@ _OUTCOMES: Final = tuple(Outcome)
 _SECURITIES: Final = tuple(Security)
 _OUTCOME_NUMBERS: Final = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
 _SECURITY_NUMBERS: Final = {security: number for number, security in enumerate(_SECURITIES)}
+
+_DATA: Final = Outcome.DATA
+_INDETERMINATE: Final = Security.INDETERMINATE
+_PLAIN: Final = _OUTCOME_NUMBERS[_DATA] << 4 | _SECURITY_NUMBERS[_INDETERMINATE]
+
+#: Beside outcome and security, the bit that says that the octets of a reply follow instead of sets.
+_REPLY: Final = 0x80
 
 # How an owner is packed: as the end of the question's name, like the owner before, or in full.
 _TAIL: Final = 0
@@ -215,9 +224,14 @@ def pack(
     """
     origin = answer.origin
     answers, authority, additional = sections
-    kind = _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security]
+    if answer.outcome is _DATA and answer.security is _INDETERMINATE:
+        # To look members of an Enum up takes as long as the rest of this.
+        kind = _PLAIN
+    else:
+        kind = _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security]
     server = servers.number(origin.server) if origin is not None else 0
     flags = answer.flags & ~AA
+    head = b""
     if asked > 255:
         asked = 255
     if len(answers) == 1 and len(answers[0].rdatas) == 1 and key.startswith(answers[0].name):
@@ -229,6 +243,13 @@ def pack(
         head = _packFirst(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counts) + rdata
         if not (authority or additional or answer.ede):
             return head
+    if len(answers) == 1 and answers is answer.answer and authority is answer.authority and additional is answer.additional:
+        # The octets that it came in, if it did, say all of it, and are read as quickly.
+        wire = answer.wire
+        if wire.startswith(answers[0].name, HEADER_OCTETS) and not answer.ede:
+            counted = 1, len(authority), len(additional)
+            return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + wire
+    if head:
         parts = [head]
         rest: tuple[tuple[RRSet, ...], ...] = (authority, additional)
     else:
@@ -307,6 +328,8 @@ def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
     @param key: what it was packed with.
     """
     learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
+    if kind & _REPLY:
+        return _unpackReply(key, data, servers)
     position = _HEADER.size
     before = b""
     sections: list[tuple[RRSet, ...]] = []
@@ -348,6 +371,27 @@ def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
         security=_SECURITIES[kind & 15],
         ede=tuple(ede),
         origin=Origin("cache", servers.names[server]),
+    )
+    entry = Entry(kept, learned, seconds)
+    entry.asked = asked
+    return entry
+
+
+def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:
+    learned, seconds, flags, rcode, kind, asked, server, *_ = _HEADER.unpack_from(data)
+    wire = data[_HEADER.size :]
+    end = HEADER_OCTETS + len(nameOfKey(key))
+    question = Question(wire[HEADER_OCTETS:end], wire[end] << 8 | wire[end + 1])
+    said = answerFromReply(question, wire, Origin("cache", servers.names[server]))
+    kept = Answer(
+        said.outcome,
+        said.answer,
+        said.authority,
+        said.additional,
+        rcode=rcode,
+        flags=flags,
+        security=_SECURITIES[kind & 15],
+        origin=said.origin,
     )
     entry = Entry(kept, learned, seconds)
     entry.asked = asked

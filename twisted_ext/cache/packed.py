@@ -43,13 +43,15 @@ class PackedTable:
         """
         return self._parts[hash(key) % _PARTS].get(key)
 
-    def put(self, key: bytes, data: bytes) -> None:
+    def put(self, key: bytes, data: bytes, octets: int) -> None:
         """
         Put in what was not there.
+
+        @param octets: what L{packedBytes} says of it.
         """
         self._last = hash(key) % _PARTS
         self._parts[self._last][key] = data
-        self.octets += packedBytes(key, data)
+        self.octets += octets
 
     def pop(self, key: bytes) -> bytes | None:
         """

@@ -172,10 +172,11 @@ class Store:
             self.variants |= {variant}
         self._drop(key)
         data = pack(key, answer, sections, now, seconds, self.servers)
-        if packedBytes(key, data) > self._entryMost:
+        octets = packedBytes(key, data)
+        if octets > self._entryMost:
             return 0
         self._kept += 1
-        self._fresh.put(key, data)
+        self._fresh.put(key, data, octets)
         if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(now)
         return seconds
@@ -196,7 +197,7 @@ class Store:
         end = len(nameOfKey(key))
         self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
         self.variants |= {key[end + 4 :]}
-        self._fresh.put(key, data)
+        self._fresh.put(key, data, packedBytes(key, data))
         if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(learnedAt(data)[0])
 
@@ -228,7 +229,7 @@ class Store:
                 entry.octets = octets
                 self._makeReady(key, entry, now)
             else:
-                self._proven.put(key, askedAgain(data))
+                self._proven.put(key, askedAgain(data), packedBytes(key, data))
         elif self._isOver(entry, now):
             self._drop(key)
             return None
@@ -306,7 +307,8 @@ class Store:
                     break
 
     def _pack(self, key: bytes, entry: Entry) -> None:
-        (self._proven if entry.asked else self._fresh).put(key, packEntry(key, entry, self.servers))
+        data = packEntry(key, entry, self.servers)
+        (self._proven if entry.asked else self._fresh).put(key, data, packedBytes(key, data))
 
     def _makePackedRoom(self, now: float) -> None:
         # A little more than needed, so that the next few come in without all this.

@@ -16,12 +16,13 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question, answerFromMessage
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import denialFrom, faultFromError
 from twisted_ext.edges.exactness import wireFromName
 from twisted_ext.edges.results import Result
 from twisted_ext.errors import BadMessage, CallerFault, Closed, DNSFault, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import labelsOf, nameToText

@@ -93,13 +93,12 @@ def sourceFor(
         return System(reactor, _path(resolvConf), _path(hosts))
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.chaining import Chaining
-    from twisted_ext.resolver.coalescing import Coalescing
     from twisted_ext.resolver.forwarding import Forwarding
     from twisted_ext.resolver.hosts import Hosts
     from twisted_ext.resolver.special import Special
 
     forwarding = Forwarding(reactor, serversFrom(servers))
-    return Chaining([Hosts(reactor, _path(hosts)), Special(), Caching(Coalescing(forwarding, reactor), reactor)])
+    return Chaining([Hosts(reactor, _path(hosts)), Special(), Caching(forwarding, reactor)])
 
 
 class Resolver(NamesResolver):

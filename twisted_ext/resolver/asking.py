@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.answers import Answer, Origin, QueryContext, answerFromMessage, answerFromReply
+from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import STREAM_WAIT
+from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.resolver.choosing import bestOf, dueForProbe
 from twisted_ext.resolver.failing import Abandoned, mostTelling, named
 from twisted_ext.transport.matching import isBareFailure, isReplyTo

@@ -28,11 +28,11 @@ from twisted_ext.limits import (
     STALE_TTL,
     STALE_WAIT,
 )
+from twisted_ext.resolver.coalescing import Coalescing, startAnew
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
 
 __all__ = ["Caching"]
 
@@ -46,6 +46,8 @@ _STALE_TTL: Final = int(STALE_TTL.default)
 class Caching:
     """
     Remembers what the inner source answers, denials and failures too, and gives it again as long as it holds.
+
+    Equal questions that are asked at the same time are asked once: see L{Coalescing}.
 
     What one look-up learned is used for its own question only: whatever else came along in the reply is part of that answer and of no
     other, so a server cannot speak for names that it was not asked about.
@@ -74,7 +76,10 @@ class Caching:
         self.store = Store() if store is None else store
         if stale:
             self.store.keepStale = STALE_SECONDS.pick(stale)
-        self._inner = inner
+        # What is under way for one cache teaches that one, and no other.
+        shared = isinstance(inner, Coalescing) and inner.learning is None
+        self._inner = inner if isinstance(inner, Coalescing) and shared else Coalescing(inner, clock)
+        self._inner.learning = self
         self._clock = clock
         self._seconds = clock.seconds
         self._today = today
@@ -82,7 +87,6 @@ class Caching:
         self._staleWait = STALE_WAIT.pick(staleWait)
         self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
         self._fetching: dict[bytes, Deferred[Answer]] = {}
-        self._epoch = 0
         self._closed = False
         self._misses = self._refused = self._prefetches = self._staleGiven = 0
 
@@ -128,13 +132,12 @@ class Caching:
                 return fail(fault)
             if answer is not None:
                 return succeed(answer)
-        now = self._seconds()
         self._misses += 1
         if context.trace is not None:
-            context.trace.note(now, "cache", "miss")
+            context.trace.note(self._seconds(), "cache", "miss")
         flight = self._inner.answer(question, context)
-        flight.addCallbacks(self._learn, self._fail, (question, context, self._epoch), {}, (question, context, self._epoch, now))
         if self.store.keepStale:
+            now = self._seconds()
             entry = self._own(question, context, now)
             if entry is not None:
                 return self._freshOrStale(flight, entry, context, now)
@@ -202,23 +205,20 @@ class Caching:
 
     # -- learning
 
-    def _learn(self, answer: Answer, question: Question, context: QueryContext, epoch: int) -> Answer:
-        # What was asked before a flush may be what the flush was to get rid of.
-        if epoch == self._epoch and not context.options:
-            store = self.store
-            now = self._seconds()
-            seconds = store.keep(question, context.variant, answer, now)
-            if len(store.failures):
-                store.failures.forget(question.key + context.variant)
-            if context.trace is not None:
-                context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
-        return answer
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
+        if context.options:
+            return
+        store = self.store
+        now = self._seconds()
+        seconds = store.keep(question, context.variant, answer, now)
+        if len(store.failures):
+            store.failures.forget(question.key + context.variant)
+        if context.trace is not None:
+            context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
 
-    def _fail(self, failure: Failure, question: Question, context: QueryContext, epoch: int, asked: float) -> Failure:
-        fault = failure.value
-        if epoch == self._epoch and isinstance(fault, DNSFault) and not context.options and not self._closed:
+    def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+        if not (context.options or self._closed):
             self.store.failures.note(question.key + context.variant, fault, self._seconds(), asked)
-        return failure
 
     # -- stale answers
 
@@ -264,7 +264,6 @@ class Caching:
         wishes = context.detached(now + FLIGHT_SECONDS.default)
         wishes.trace = None
         flight = self._inner.answer(question, wishes)
-        flight.addCallback(self._learn, question, wishes, self._epoch)
         self._fetching[key] = flight
         # Whether it came to anything shows when the entry ends.
         flight.addBoth(self._fetched, key)
@@ -296,9 +295,7 @@ class Caching:
         @return: how many answers were forgotten.
         """
         from twisted_ext.cache.flushing import flush
-        from twisted_ext.resolver.coalescing import startAnew
 
-        self._epoch += 1
         startAnew(self._inner)
         return flush(self.store, name, subtree)
 

@@ -5,9 +5,10 @@ Asking once for everybody who asks the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Budget
 
-__all__ = ["Coalescing", "startAnew"]
+__all__ = ["Coalescing", "Learning", "startAnew"]
+
+_log: Final = Logger()
 
 _MOST_WAITERS: Final = int(FLIGHT_WAITERS.default)
 _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
@@ -38,27 +41,36 @@ class _Flight:
     """
     One look-up and everybody who waits for it.
 
+    @ivar began: when it did.
+    @ivar context: the wishes of who began it.
     @ivar waiters: each with the wishes that it came with.
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
+    @ivar older: whether it began before something was to be forgotten.
     @ivar successor: the flight that waiters with time left have gone over to.
     @ivar soFar: once it has been given up, what there was to say of it.
     @ivar earlier: queries that the flights before this one have sent in vain for some who wait for it.
     """
 
-    __slots__ = ("source", "key", "question", "deadline", "waiters", "waitsFor", "inner", "done", "successor", "soFar", "earlier")
+    __slots__ = (
+        *("source", "key", "question", "context", "began", "deadline", "waiters", "waitsFor", "inner"),
+        *("done", "older", "successor", "soFar", "earlier"),
+    )
 
-    def __init__(self, source: Coalescing, key: bytes, question: Question, deadline: float) -> None:
+    def __init__(self, source: Coalescing, key: bytes, question: Question, context: QueryContext, began: float, deadline: float) -> None:
         self.source = source
         self.key = key
         self.question = question
+        self.context = context
+        self.began = began
         self.deadline = deadline
         self.waiters: dict[Deferred[Answer], QueryContext] = {}
-        self.waitsFor: list[_Flight] = []
+        # Nearly always nothing, which costs nothing.
+        self.waitsFor: tuple[_Flight, ...] = ()
         self.inner: Deferred[Answer] | None = None
         self.successor: _Flight | None = None
         self.soFar: DNSFault | None = None
         self.earlier = 0
-        self.done = False
+        self.done = self.older = False
 
     def leadsTo(self, other: object) -> bool:
         """
@@ -81,9 +93,17 @@ class _Flight:
         """
         self.waiters[waiter] = context
         if context.flight is not None and isinstance(context.flight, _Flight):
-            context.flight.waitsFor.append(self)
+            context.flight.waitsFor += (self,)
         if context.deadline < self.deadline - _SLACK:
             self.source.deadlines.add(context.deadline, waiter, self.late)
+
+    def forget(self, other: _Flight) -> None:
+        """
+        One of this flight's own questions waits for that one no more.
+        """
+        waitsFor = list(self.waitsFor)
+        waitsFor.remove(other)
+        self.waitsFor = tuple(waitsFor)
 
     def leave(self, waiter: Deferred[Answer]) -> None:
         """
@@ -97,7 +117,7 @@ class _Flight:
         flight.source.deadlines.discard(waiter)
         context = flight.waiters.pop(waiter)
         if isinstance(context.flight, _Flight):
-            context.flight.waitsFor.remove(flight)
+            context.flight.forget(flight)
         if not flight.waiters and not flight.done:
             flight.source.land(flight)
             if flight.inner is not None:
@@ -111,10 +131,28 @@ class _Flight:
         self.leave(waiter)
         fault = self.soFar
         if fault is None:
-            waiter.errback(TimedOut(f"{self.question} was not answered in time"))
+            fault = TimedOut(f"{self.question} was not answered in time")
         else:
             # Whatever the servers have said by then, it was this waiter's time that ended it.
-            waiter.errback(self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede)))
+            fault = self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
+        self.tell(fault)
+        waiter.errback(fault)
+
+    def tell(self, outcome: Answer | DNSFault) -> None:
+        """
+        Have what came remembered, unless it is about something that was to be forgotten meanwhile.
+        """
+        learning = self.source.learning
+        if learning is None or self.older:
+            return
+        try:
+            if isinstance(outcome, DNSFault):
+                learning.learnFault(self.question, self.context, outcome, self.began)
+            else:
+                learning.learn(self.question, self.context, outcome)
+        except Exception:
+            # Those who wait for it get it all the same.
+            _log.failure("An answer could not be remembered.")
 
     def inAll(self, fault: DNSFault) -> DNSFault:
         """
@@ -136,10 +174,14 @@ class _Flight:
             if isinstance(outcome.value, Abandoned):
                 self.soFar = outcome.value.fault
             self.settle(None, outcome.value)
-        elif len(self.waiters) == 1 and not source.deadlines.waiting:
+            if source.idle is not None:
+                source.rest()
+            return
+        self.tell(outcome)
+        if len(self.waiters) == 1 and not source.deadlines.waiting:
             waiter, context = self.waiters.popitem()
             if context.flight is not None and isinstance(context.flight, _Flight):
-                context.flight.waitsFor.remove(self)
+                context.flight.forget(self)
             waiter.callback(outcome)
         else:
             self.settle(outcome, None)
@@ -152,6 +194,7 @@ class _Flight:
         """
         waiters = self.waiters
         deadlines = self.source.deadlines
+        told = False
         # One after the other: what a waiter does with its answer may make another one leave.
         while waiters:
             waiter = next(iter(waiters))
@@ -159,7 +202,7 @@ class _Flight:
             if deadlines.waiting:
                 deadlines.discard(waiter)
             if context.flight is not None and isinstance(context.flight, _Flight):
-                context.flight.waitsFor.remove(self)
+                context.flight.forget(self)
             if answer is not None:
                 waiter.callback(answer)
             elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
@@ -171,9 +214,28 @@ class _Flight:
                     self.successor.take(waiter, context)
                 self.successor.earlier = max(self.successor.earlier, self.earlier + fault.attempts)
             elif isinstance(fault, DNSFault):
+                if not told:
+                    told = True
+                    self.tell(fault)
                 waiter.errback(self.inAll(again(fault)))
             else:
                 waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
+
+
+class Learning(Protocol):
+    """
+    What remembers what look-ups brought. It is told before those who wait are, and once for all of them.
+    """
+
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
+        """
+        @param context: the wishes of who asked first.
+        """
+
+    def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+        """
+        @param asked: when the look-up began.
+        """
 
 
 @implementer(IAnswerSource)
@@ -210,6 +272,8 @@ class Coalescing:
         self._closed = False
         #: What to call as soon as nothing is under way.
         self.idle: Callable[[], object] | None = None
+        #: What remembers the answers.
+        self.learning: Learning | None = None
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return self._inner.answerNow(question, context)
@@ -223,7 +287,7 @@ class Coalescing:
             return fail(Closed("the resolver has been closed"))
         if len(context.variant) > 1 and self._variants.get(question.key, 0) >= _MOST_VARIANTS:
             return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question} that differ in their options"))
-        flight = _Flight(self, key, question, self._end(context))
+        flight = self._make(key, question, context)
         waiter: Deferred[Answer] = Deferred(flight.leave)
         if context.flight is None and context.deadline >= flight.deadline - _SLACK:
             flight.waiters[waiter] = context
@@ -232,14 +296,13 @@ class Coalescing:
         self._start(flight, context)
         return waiter
 
-    def _end(self, context: QueryContext) -> float:
-        """
-        @return: the deadline of a flight that begins now. Somebody who says how long each attempt takes gets all of them in one flight.
-        """
+    def _make(self, key: bytes, question: Question, context: QueryContext) -> _Flight:
+        now = self._now()
         lasts = self._lasts
         if context.waits is not None:
+            # Somebody who says how long each attempt takes gets all of them in one flight.
             lasts = min(max(lasts, sum(context.waits)), FLIGHT_SECONDS.most)
-        return self._now() + lasts
+        return _Flight(self, key, question, context, now, now + lasts)
 
     def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
@@ -262,7 +325,8 @@ class Coalescing:
         if self._budget is not None:
             wishes.budget = self._budget()
         inner = flight.inner = self._inner.answer(flight.question, wishes)
-        inner.addCallbacks(flight.arrived, flight.arrived)
+        arrived = flight.arrived
+        inner.addCallbacks(arrived, arrived)
 
     # -- for the flights
 
@@ -274,7 +338,7 @@ class Coalescing:
         if flight is not None:
             flight.take(waiter, context)
             return flight
-        flight = _Flight(self, question.key + context.variant, question, self._end(context))
+        flight = self._make(question.key + context.variant, question, context)
         flight.take(waiter, context)
         self._start(flight, context)
         return flight
@@ -304,6 +368,7 @@ class Coalescing:
         """
         for flight in list(self._flights.values()):
             self._unlist(flight)
+            flight.older = True
             self._older.add(flight)
 
     def _unlist(self, flight: _Flight) -> None:

@@ -103,6 +103,8 @@ class Configured:
             return answer
         other = copy(answer)
         other.answer = sets
+        # It is not what the octets say any more.
+        other.message = None
         return other
 
     def _inOrder(self, rrset: RRSet) -> RRSet:

@@ -171,10 +171,8 @@ def parseCache(
     """
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching import Caching
-    from twisted_ext.resolver.coalescing import Coalescing
 
-    inner = source if isinstance(source, Coalescing) else Coalescing(source, site.reactor)
-    return Caching(inner, site.reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+    return Caching(source, site.reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
 
 
 def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:

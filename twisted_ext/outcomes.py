@@ -1,0 +1,133 @@
+"""
+What a reply means for its question.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.errors import ServerFailed
+from twisted_ext.wire.codes import rcodeName
+from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.replies import readReply
+
+__all__ = ["answerFromMessage", "answerFromReply"]
+
+_CNAME: Final = 5
+_ANY: Final = 255
+
+#: Info code of an extended error (RFC 8914).
+_EDE: Final = 15
+
+
+def answerFromMessage(question: Question, message: Message, origin: Origin) -> Answer:
+    """
+    Say what a reply means for its question, following aliases in the answer section (RFC 1034, section 4.3.2; RFC 2308, section 2).
+
+    @param message: a reply whose id, question and sender have been matched.
+
+    @raise twisted_ext.errors.BadMessage: the reply's records cannot be read.
+    @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
+    """
+    answer = message.answer
+    edns = message.edns
+    flags = message.flags
+    rcode = flags & 15 if edns is None else edns.extendedRcode << 4 | flags & 15
+    ede: tuple[tuple[int, str], ...] = ()
+    if edns is not None and edns.options:
+        ede = tuple(
+            [
+                (int.from_bytes(octets[:2], "big"), octets[2:].decode("utf-8", "replace").rstrip("\x00"))
+                for code, octets in edns.options
+                if code == _EDE and len(octets) >= 2
+            ]
+        )
+    outcome = Outcome.NODATA
+    if rcode:
+        if rcode != 3:
+            fault = ServerFailed(f"{origin.server} answered {rcodeName(rcode)}", server=origin.server, rcode=rcode, ede=ede)
+            fault.reply = message
+            raise fault
+        outcome = Outcome.NXDOMAIN
+    elif answer:
+        outcome = _outcomeOf(question, answer)
+    self = Answer.__new__(Answer)
+    self.outcome = outcome
+    self.rcode = rcode
+    self.flags = flags
+    self.answer = answer
+    self.authority = message.authority
+    self.additional = message.additional
+    self.security = Security.INDETERMINATE
+    self.ede = ede
+    self.origin = origin
+    self.wire = message.wire
+    self._message = message
+    return self
+
+
+def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer:
+    """
+    Read a reply whose id, question and sender have been matched, and say what it means: L{answerFromMessage}, with fewer steps where the
+    reply is plain.
+
+    @raise twisted_ext.errors.BadMessage: it cannot be read.
+    @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
+    """
+    name = question.name
+    sections = readReply(octets, name, HEADER_OCTETS + 4 + len(name))
+    flags = octets[2] << 8 | octets[3]
+    rcode = flags & 15
+    if sections is None or (rcode and rcode != 3):
+        return answerFromMessage(question, Message.fromWire(octets), origin)
+    answer, authority, additional, opt = sections
+    if opt is not None and (opt[2] or opt[1] >> 16):
+        # Options, an extended rcode or another version.
+        return answerFromMessage(question, Message.fromWire(octets), origin)
+    if rcode:
+        outcome = Outcome.NXDOMAIN
+    elif not answer:
+        outcome = Outcome.NODATA
+    elif answer[0].rrType == question.rrType and answer[0].name is name:
+        outcome = Outcome.DATA
+    else:
+        outcome = _outcomeOf(question, answer)
+    self = Answer.__new__(Answer)
+    self.outcome = outcome
+    self.rcode = rcode
+    self.flags = flags
+    self.answer = answer
+    self.authority = authority
+    self.additional = additional
+    self.security = Security.INDETERMINATE
+    self.ede = ()
+    self.origin = origin
+    self.wire = octets
+    self._message = None
+    return self
+
+
+def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
+    rrType = question.rrType
+    first = answer[0]
+    name = question.name.lower()
+    if first.rrType == rrType and first.name.lower() == name:
+        return Outcome.DATA
+    if rrType == _ANY:
+        return Outcome.DATA
+    aliases: dict[bytes, bytes] = {}
+    owners: set[bytes] = set()
+    for rrset in answer:
+        if rrset.rrType == rrType:
+            owners.add(rrset.name.lower())
+        elif rrset.rrType == _CNAME:
+            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
+    # Each alias is taken out, so that a loop ends.
+    while name not in owners:
+        target = aliases.pop(name, None)
+        if target is None:
+            return Outcome.NODATA
+        name = target
+    return Outcome.DATA
