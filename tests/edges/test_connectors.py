@@ -4,10 +4,11 @@ Tests of L{twisted_ext.edges.connectors}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, DNSLookupError, NotConnectingError, UserError
-from twisted.internet.interfaces import IAddress, IConnector, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IConnector, IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.names import srvconnect
 from twisted.python.failure import Failure
@@ -26,7 +27,7 @@ __all__: list[str] = []
 SRV = ("_chat._tcp.example.org", "SRV")
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class Halved(Told):
     """
     Notes what it is told.
@@ -49,6 +50,12 @@ class Halved(Told):
         No more can be written.
         """
         self.events.append("write")
+
+    def handshakeCompleted(self) -> None:
+        """
+        There is TLS.
+        """
+        self.events.append("handshake")
 
 
 class Remembering(ReconnectingClientFactory):
@@ -170,11 +177,14 @@ class SRVConnectorTests(ReachingTestCase):
         assert line is not None
         wrapped: object = getattr(line, "_wrappedProtocol", line)
         self.assertTrue(IHalfCloseableProtocol.providedBy(wrapped))
+        self.assertTrue(IHandshakeListener.providedBy(wrapped))
         line.dataReceived(b"hello")
         halved = cast(Halved, wrapped)
         halved.readConnectionLost()
         halved.writeConnectionLost()
-        self.assertEqual(protocol.events, ["hello", "read", "write"])
+        halved.handshakeCompleted()
+        self.assertEqual(protocol.events, ["hello", "read", "write", "handshake"])
+        self.assertEqual(cast("Callable[[], str]", halved.logPrefix)(), "Halved")
         stopTrying(self.factory)
         protocol.transport.loseConnection()
         self.network.advance(0.5)
@@ -249,6 +259,8 @@ class SRVConnectorTests(ReachingTestCase):
         ):
             with self.assertRaises(CallerFault):
                 SRVConnector(self.here, "chat", "example.org", self.factory, "tcp", name, places, names)
+        for service, domain in ((None, "example.org"), ("chat", None), ("chat", "a..b"), ("chat", 5)):
+            self.assertRaises(CallerFault, SRVConnector, self.here, service, domain, self.factory)
         theirs = srvconnect.SRVConnector.__init__.__code__.co_varnames[:10]
         ours = SRVConnector.__init__.__code__.co_varnames[:10]
         self.assertEqual(ours, theirs)

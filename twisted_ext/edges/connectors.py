@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IConnector,
     IFileDescriptorReceiver,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IProtocol,
     IProtocolFactory,
     ITransport,
@@ -114,7 +115,7 @@ class SRVConnector:
         given = {**dict(zip(_ARGUMENTS, connectFuncArgs, strict=False)), **(connectFuncKwArgs or {})}
         if len(connectFuncArgs) > len(_ARGUMENTS) or not set(_ARGUMENTS).issuperset(given):
             raise CallerFault("connectTCP takes timeout and bindAddress, and nothing else")
-        owner = f"_{_text(service)}._{_text(protocol)}.{_text(domain)}"
+        owner = f"_{_text('service', service)}._{_text('protocol', protocol)}.{_text('domain', domain)}"
         self.factory = factory
         self.state = "disconnected"
         self._endpoint = SRVEndpoint(
@@ -219,8 +220,13 @@ class _Line(Protocol):
         self._connector = connector
         self._inner = inner
         directlyProvides(
-            self, *[each for each in (IHalfCloseableProtocol, IFileDescriptorReceiver) if each.providedBy(inner)]
+            self,
+            *[each for each in (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener) if each.providedBy(inner)],
         )
+
+    def logPrefix(self) -> str:
+        prefix: Callable[[], str] | None = getattr(self._inner, "logPrefix", None)
+        return type(self._inner).__name__ if prefix is None else prefix()
 
     def connectionMade(self) -> None:
         transport = cast(ITransport, self.transport)
@@ -248,10 +254,20 @@ class _Line(Protocol):
         """
         cast(IHalfCloseableProtocol, self._inner).writeConnectionLost()
 
+    def handshakeCompleted(self) -> None:
+        """
+        Pass it on, where the protocol has begun with TLS itself.
+        """
+        cast(IHandshakeListener, self._inner).handshakeCompleted()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._inner.connectionLost(reason)
         self._connector.lost(reason)
 
 
-def _text(word: str | bytes) -> str:
-    return word if isinstance(word, str) else word.decode("ascii", "backslashreplace")
+def _text(what: str, word: object) -> str:
+    if isinstance(word, bytes):
+        return word.decode("ascii", "backslashreplace")
+    if not isinstance(word, str):
+        raise CallerFault(f"{what}: {word!r:.80} is no text")
+    return word
