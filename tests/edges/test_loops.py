@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import os
 import sys
-from asyncio import AbstractEventLoop, new_event_loop, sleep
+import threading
+from asyncio import AbstractEventLoop, new_event_loop, sleep, wait_for
 from typing import NoReturn, cast
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.threads import deferToThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import Fake
 from twisted_ext import client
 from twisted_ext.edges import loops
+from twisted_ext.edges.looping import asFuture
 from twisted_ext.edges.loops import LoopReactor, onLoop
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault
@@ -63,6 +66,21 @@ class OnLoopTests(SynchronousTestCase):
         reactor.callLater(0, called.append, True)
         self.loop.run_until_complete(sleep(0.01))
         self.assertEqual(called, [True])
+
+    def test_threads(self) -> None:
+        """
+        What belongs into a thread is done in one, which ends with the loop.
+        """
+        before = threading.active_count()
+        reactor = cast(LoopReactor, onLoop(self.loop).reactor)
+
+        async def work() -> str:
+            name = deferToThreadPool(reactor, reactor.getThreadPool(), lambda: threading.current_thread().name)
+            return await wait_for(asFuture(name), 60)
+
+        self.assertNotEqual(self.loop.run_until_complete(work()), threading.current_thread().name)
+        self.loop.close()
+        self.assertEqual(threading.active_count(), before)
 
     def test_globalReactor(self) -> None:
         """

@@ -27,6 +27,7 @@ from twisted_ext import network as deferreds
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.edges import network, perthread, repeating
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.edges.looping import asFuture
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.repeating import ValidationError, inOrder
@@ -368,7 +369,8 @@ async def test_dropped() -> None:
 
 def test_loopsExecutor() -> None:
     """
-    In a loop a resolver that blocks is asked in the executor, which is the loop's unless one is given.
+    In a loop a resolver that blocks is asked in the executor, which is the loop's unless one is given. Deferreds have the threads of the
+    loop's reactor for that.
     """
     class Blocking:
         names: list[str] = []
@@ -392,6 +394,12 @@ def test_loopsExecutor() -> None:
     asyncio.run(main(None))
     with ThreadPoolExecutor(thread_name_prefix="mine") as pool:
         asyncio.run(main(pool))
-    assert len(Blocking.names) == 2
+
+    async def waiting() -> None:
+        with pytest.raises(TimeoutError, match="no answer"):
+            await asyncio.wait_for(asFuture(deferreds.repeatedQuery(b"a.example", "A", 1, Blocking())), 60)
+
+    asyncio.run(waiting())
+    assert len(Blocking.names) == 3
     assert "MainThread" not in Blocking.names
     assert Blocking.names[1].startswith("mine")

@@ -32,6 +32,11 @@ class LoopReactor(AsyncioSelectorReactor):
     threads wake the loop itself.
     """
 
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__(loop)
+        # Nobody calls run: what is to begin when it runs, such as its threads, begins at once.
+        self.running = True
+
     def installWaker(self) -> None:
         pass
 
@@ -40,8 +45,10 @@ class LoopReactor(AsyncioSelectorReactor):
 
     def shut(self) -> None:
         """
-        Close whatever is open and forget whatever was to be done, without the loop: it does not run any more.
+        Close whatever is open, wait for threads to end, and forget whatever was to be done, without the loop: it does not run any more.
         """
+        if self.threadpool is not None:
+            self._stopThreadPool()
         self.disconnectAll()
         for _ in range(_TURNS):
             # Connections that were aborted end in the next turn.
