@@ -107,9 +107,16 @@ class SoughtTests(SynchronousTestCase):
         What stands in a TXT record is found with quotation marks or without, wherever it is cut into strings.
         """
         there = state('"v=spf1 " "include:example.net -all"', '"x;y\\""', rrType="TXT")
-        for text in ("v=spf1 include:example.net -all", '"v=spf1 " "include:example.net -all"', 'x;y"'):
+        for text in (
+            "v=spf1 include:example.net -all",
+            '"v=spf1 " "include:example.net -all"',
+            '"v=spf1 include:" "example.net -all"',
+            'x;y"',
+            '"x" ";y\\""',
+        ):
             self.assertTrue(Sought(TXT, text).isIn(there), text)
-        self.assertFalse(Sought(TXT, "v=spf1").isIn(there))
+        for text in ("v=spf1", '"v=spf1" "include:example.net -all"', '"x;y'):
+            self.assertFalse(Sought(TXT, text).isIn(there), text)
 
 
 @pytest.mark.parametrize(("rrType", "text"), [(A, "192.0.2"), (A, ""), (A, "2001:db8::1"), (MX, "mail.example.org.")])

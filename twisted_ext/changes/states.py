@@ -163,6 +163,9 @@ class Sought:
         except CallerFault:
             if self._octets is None:
                 raise
+        else:
+            if self._octets is not None and text.startswith('"'):
+                self._octets = _joined(self._rdata)
 
     def isIn(self, state: State) -> bool:
         """
