@@ -117,6 +117,8 @@ class SoughtTests(SynchronousTestCase):
             self.assertTrue(Sought(TXT, text).isIn(there), text)
         for text in ("v=spf1", '"v=spf1" "include:example.net -all"', '"x;y'):
             self.assertFalse(Sought(TXT, text).isIn(there), text)
+        # As a command line in another encoding hands it on.
+        self.assertTrue(Sought(TXT, "\udcff").isIn(state('"\\255"', rrType="TXT")))
 
 
 @pytest.mark.parametrize(("rrType", "text"), [(A, "192.0.2"), (A, ""), (A, "2001:db8::1"), (MX, "mail.example.org.")])

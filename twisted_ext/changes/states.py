@@ -157,7 +157,7 @@ class Sought:
         self.text = text
         self._rrType = rrType
         self._rdata: bytes | None = None
-        self._octets = text.encode() if rrType in _STRINGS else None
+        self._octets = text.encode("utf-8", "surrogateescape") if rrType in _STRINGS else None
         try:
             self._rdata = _canonical(rrType, rdataFromText(rrType, text))
         except CallerFault:
