@@ -5,7 +5,7 @@ Parts of Twisted that have no types, with the types that they have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ProcessDone, TimeoutError
@@ -38,7 +38,10 @@ __all__ = [
     "outputAndValue",
     "retry",
     "stopTrying",
+    "unchecked",
 ]
+
+_T = TypeVar("_T")
 
 failureOf: Final[Callable[[BaseException], Failure]] = Failure
 newCannotListen: Final[Callable[[str, int, OSError], CannotListenError]] = CannotListenError
@@ -64,6 +67,13 @@ hostByName: Final[Callable[[common.ResolverBase, str], Deferred[str]]] = common.
 
 _beginResolver: Final[Callable[[common.ResolverBase], None]] = common.ResolverBase.__init__
 _beginAuthority: Final[Callable[[authority.FileAuthority, str], None]] = authority.FileAuthority.__init__
+
+
+def unchecked(function: Callable[..., _T]) -> Callable[..., _T]:
+    """
+    @return: the same, to be called as by a program whose types nobody checks: with what it does not take.
+    """
+    return function
 
 
 class ResolverBase(common.ResolverBase):

@@ -4,6 +4,7 @@ Tests of L{twisted_ext.edges.endpoints}: where each kind of endpoint connects to
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from tests.edges.discoveries import DENIED
 from tests.edges.reaching import ReachingTestCase
+from tests.typed import unchecked
 from twisted_ext import endpoints
 from twisted_ext.edges import endpoints as made
 from twisted_ext.edges.codes import DNSServerError, DomainError, NoAddressError, ServiceNotAvailable, UnusableService
@@ -114,7 +116,7 @@ class SRVTests(ReachingTestCase):
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "a", resolver=3)
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "a", lookupTimeout=-1)
         with self.assertRaises(TypeError) as caught:
-            SRVEndpoint(self.here, "a", tmeout=3)  # type: ignore[call-arg]
+            unchecked(SRVEndpoint)(self.here, "a", tmeout=3)
         self.assertEqual(
             str(caught.exception),
             "there is no parameter 'tmeout'; there are resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout",
@@ -276,9 +278,9 @@ class TargetsTests(ReachingTestCase):
         """
         What are no targets is told when the endpoint is made, or where they are found.
         """
-        for wrong in (None, 5, "a", [("a", 80)], [5], [Target("a", "80")]):  # type: ignore[arg-type]
+        for wrong in (None, 5, "a", [("a", 80)], [5], [unchecked(Target)("a", "80")]):
             self.assertRaises(CallerFault, TargetsEndpoint, self.here, wrong)
-            endpoint = TargetsEndpoint(self.here, lambda wrong=wrong: wrong, resolver=self.zone({}))  # type: ignore[misc]
+            endpoint = unchecked(TargetsEndpoint)(self.here, partial(_same, wrong), resolver=self.zone({}))
             self.failureResultOf(self.connect(endpoint), CallerFault)
         self.assertRaises(CallerFault, TargetsEndpoint, self.here, [], 5)
 
@@ -294,3 +296,7 @@ class TargetsTests(ReachingTestCase):
         ):
             self.assertTrue(IStreamClientEndpoint.providedBy(endpoint))
             self.assertIs(getattr(endpoints, type(endpoint).__name__), type(endpoint))
+
+
+def _same(targets: object) -> object:
+    return targets

@@ -160,10 +160,18 @@ class RewrittenTargetsTests(ServiceTestCase):
 
     def test_wrong(self) -> None:
         """
-        One text where several are meant is told, rather than taken for a protocol a letter.
+        One text where several are meant is told, rather than taken for a protocol a letter; so is what is no text, and no port.
         """
-        looking = services.rewrittenTargets("example.org", "EM", "ProtA", resolver=self.zone({}))
-        self.failed(looking, DNSFormatError)
+        resolver = self.zone({})
+        for protocols in ("ProtA", 5, [5], [b"ProtA"]):
+            looking = services.rewrittenTargets("example.org", "EM", protocols, resolver=resolver)  # type: ignore[arg-type]
+            self.failed(looking, DNSFormatError)
+        for service in (None, 5, b"EM"):
+            self.failed(services.rewrittenTargets("example.org", service, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
+            self.failed(services.rewrittenURIs("example.org", service, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(services.rewrittenURIs("example.org", "EM", 5, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(services.rewrittenTargets("example.org", "EM", port=0, resolver=resolver), DNSFormatError)
+        self.assertEqual(self.asked(), [])
 
 
 class RewrittenURIsTests(ServiceTestCase):

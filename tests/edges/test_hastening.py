@@ -10,7 +10,11 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.edges.discoveries import ServiceTestCase
+from twisted_ext.edges import services
 from twisted_ext.edges.hastening import hastened
+from twisted_ext.edges.names import NamesResolver
+from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 
 __all__: list[str] = []
 
@@ -127,3 +131,58 @@ class HastenedTests(SynchronousTestCase):
             self.result.cancel()
             self.failureResultOf(self.result, CancelledError)
             self.over(*canceled)
+
+
+class BindingTests(ServiceTestCase):
+    """
+    Tests of L{bindingTargets<services.bindingTargets>}, whose records do not come.
+    """
+
+    def test_dropped(self) -> None:
+        """
+        Where questions for the records are dropped on the way, they are not waited for once the host, or the end of its aliases, has an
+        address; unless there is nothing to go on with, or that is not wanted.
+        """
+        clock = Clock()
+        source = HeldSource()
+        resolver = NamesResolver(source, clock)
+        looking = services.bindingTargets("https", "example.org", resolver=resolver)
+        self.assertEqual([question.rrType for question in source.held], [65, 28, 1])
+        source.release(answerOf(questionOf("example.org"), "192.0.2.1"), questionOf("example.org"))
+        clock.advance(0.1)
+        source.release(answerOf(questionOf("example.org", "HTTPS"), "0 cdn.example."), questionOf("example.org", "HTTPS"))
+        self.assertEqual(source.held, [questionOf("cdn.example", "HTTPS"), questionOf("cdn.example", "AAAA"), questionOf("cdn.example")])
+        clock.advance(1)
+        self.assertNoResult(looking)
+        source.release(answerOf(questionOf("cdn.example", "AAAA"), "2001:db8::1"), questionOf("cdn.example", "AAAA"))
+        clock.advance(0.25)
+        self.assertEqual(self.found(looking), ["cdn.example:443", "example.org:443"])
+        self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
+
+    def test_patience(self) -> None:
+        """
+        How long they are waited for can be chosen; and without C{fallback} they are waited for.
+        """
+        for delay, fallback, seconds in ((0.5, True, 0.5), (0, True, 0.0), (600, True, None), (0, False, None)):
+            clock = Clock()
+            source = HeldSource()
+            resolver = NamesResolver(source, clock)
+            looking = services.bindingTargets("https", "a", recordDelay=delay, fallback=fallback, resolver=resolver)
+            source.release(answerOf(questionOf("a"), "192.0.2.1"), questionOf("a"))
+            clock.advance(0 if seconds is None else seconds)
+            if seconds is None:
+                clock.advance(100)
+                self.assertNoResult(looking)
+                source.release(answerOf(questionOf("a", "HTTPS"), "1 b.example."), questionOf("a", "HTTPS"))
+            self.assertEqual(self.found(looking)[0], "b.example:443" if seconds is None else "a:443")
+            self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
+
+    def test_cancelledBeside(self) -> None:
+        """
+        Cancelling ends the look-ups of addresses as well.
+        """
+        source = HeldSource()
+        looking = services.bindingTargets("https", "a", resolver=NamesResolver(source, Clock()))
+        looking.cancel()
+        self.failureResultOf(looking, CancelledError)
+        self.assertEqual(len(source.cancelled), 3)

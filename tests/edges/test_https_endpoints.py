@@ -123,7 +123,7 @@ class HTTPSTests(ReachingTestCase):
     # Twisted gives these to OpenSSL, not we.
     suppress = _DEPRECATED
 
-    def serve(self, address: str, name: str, alpn: Sequence[str] = (), port: int = 443) -> None:  # type: ignore[override]
+    def offer(self, address: str, name: str, alpn: Sequence[str] = (), port: int = 443) -> None:
         """
         Serve there, with a certificate for this name.
         """
@@ -182,7 +182,7 @@ class HTTPSTests(ReachingTestCase):
         self.network.advance(5)
         return found
 
-    def failed(self, found: Deferred[IProtocol]) -> TargetsFailed:  # type: ignore[override]
+    def unreached(self, found: Deferred[IProtocol]) -> TargetsFailed:
         """
         @return: why no target can be reached.
         """
@@ -206,7 +206,7 @@ class HTTPSTests(ReachingTestCase):
         """
         A record leads to another host and port, and the certificate is that of whom was asked for.
         """
-        self.serve("192.0.2.81", "www.example.org", port=8443)
+        self.offer("192.0.2.81", "www.example.org", port=8443)
         found = self.connected(self.https("1 cdn.example.net. port=8443"))
         self.assertEqual(self.reached(found), "192.0.2.81 8443")
 
@@ -214,12 +214,12 @@ class HTTPSTests(ReachingTestCase):
         """
         A server whose certificate is for its own name, or anybody else's, is passed over, and the caller's factory never hears of it.
         """
-        self.serve("192.0.2.81", "cdn.example.net")
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.81", "cdn.example.net")
+        self.offer("192.0.2.80", "www.example.org")
         found = self.connected(self.https("1 cdn.example.net."))
         self.assertEqual(self.reached(found), "192.0.2.80 443")
         self.assertEqual(len(self.client.built), 1)
-        self.serve("192.0.2.82", "other.example.net")
+        self.offer("192.0.2.82", "other.example.net")
         found = self.connected(self.https("1 other.example.net."))
         self.reached(found)
 
@@ -227,8 +227,8 @@ class HTTPSTests(ReachingTestCase):
         """
         Where there is no other, connecting fails, and the words say why.
         """
-        self.serve("192.0.2.80", "cdn.example.net")
-        error = self.failed(self.connected(self.https()))
+        self.offer("192.0.2.80", "cdn.example.net")
+        error = self.unreached(self.connected(self.https()))
         self.assertIn("www.example.org:443 at 192.0.2.80: ", str(error))
         self.assertIn("certificate", str(error))
         self.assertEqual(self.client.built, [])
@@ -237,9 +237,9 @@ class HTTPSTests(ReachingTestCase):
         """
         Neither does a certificate count whose authority is not trusted: without other words, this machine's count.
         """
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         endpoint = HTTPSEndpoint(self.here, "www.example.org", resolver=self.zone({("www.example.org", "A"): "192.0.2.80"}))
-        error = self.failed(self.connected(endpoint))
+        error = self.unreached(self.connected(endpoint))
         self.assertIsInstance(error.attempts[0].error, TLSError)
         self.assertIn("certificate verify failed", str(error))
 
@@ -248,7 +248,7 @@ class HTTPSTests(ReachingTestCase):
         A server that speaks something else is passed over at once.
         """
         self.mumble("192.0.2.81", b"220 welcome\r\n" * 10)
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         found = self.https("1 cdn.example.net.").connect(self.client)
         self.network.advance(0.2)
         self.assertEqual(self.reached(found), "192.0.2.80 443")
@@ -259,7 +259,7 @@ class HTTPSTests(ReachingTestCase):
         A server that accepts connections and does not answer holds up nobody, and is let go.
         """
         self.mumble("192.0.2.81")
-        self.serve("192.0.2.82", "www.example.org")
+        self.offer("192.0.2.82", "www.example.org")
         found = self.https("1 cdn.example.net.", "1 other.example.net.").connect(self.client)
         self.network.advance(0.5)
         self.assertEqual(self.reached(found), "192.0.2.82 443")
@@ -274,7 +274,7 @@ class HTTPSTests(ReachingTestCase):
         self.network.advance(2.9)
         self.assertNoResult(found)
         self.network.advance(0.2)
-        error = self.failed(found).attempts[0].error
+        error = self.unreached(found).attempts[0].error
         self.assertIsInstance(error, TimeoutError)
         self.assertIn("TLS", str(error))
 
@@ -285,7 +285,7 @@ class HTTPSTests(ReachingTestCase):
         self.network.shape("192.0.2.80", silent=True)
         found = self.https(timeout=3).connect(self.client)
         self.network.advance(3.1)
-        error = self.failed(found).attempts[0].error
+        error = self.unreached(found).attempts[0].error
         self.assertIsInstance(error, TimeoutError)
         self.assertNotIn("TLS", str(error))
 
@@ -308,7 +308,7 @@ class HTTPSTests(ReachingTestCase):
         neither says anything. A record for others alone is left out.
         """
         # The server prefers the first.
-        self.serve("192.0.2.81", "www.example.org", ["http/1.1", "h2"])
+        self.offer("192.0.2.81", "www.example.org", ["http/1.1", "h2"])
         record = "1 cdn.example.net. alpn=h2"
         self.assertEqual(self.negotiated(self.connected(self.https(record))), "")
         self.assertEqual(self.negotiated(self.connected(self.https(record, alpn=["h2", "http/1.1"]))), "http/1.1")
@@ -319,14 +319,14 @@ class HTTPSTests(ReachingTestCase):
         self.assertEqual(self.negotiated(self.connected(self.https(record), NegotiatingClient())), "http/1.1")
         del self.dials[:]
         self.refuse("192.0.2.80")
-        self.failed(self.connected(self.https("1 cdn.example.net. alpn=h3 no-default-alpn")))
+        self.unreached(self.connected(self.https("1 cdn.example.net. alpn=h3 no-default-alpn")))
         self.assertEqual([address for _, address in self.dials], ["192.0.2.80"])
 
     def test_port(self) -> None:
         """
         Another port has records of its own.
         """
-        self.serve("192.0.2.81", "www.example.org", port=8443)
+        self.offer("192.0.2.81", "www.example.org", port=8443)
         found = self.connected(self.https("1 cdn.example.net.", port=8443))
         self.assertEqual(self.reached(found), "192.0.2.81 8443")
 
@@ -334,7 +334,7 @@ class HTTPSTests(ReachingTestCase):
         """
         Where records cannot be looked up, the host itself is connected to; where they are forged, nobody is.
         """
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         found = self.connected(self.https(entry=ServerFailed("no")))
         self.assertEqual(self.reached(found), "192.0.2.80 443")
         self.failureResultOf(self.connected(self.https(entry=TrustFault("forged"))), DNSServerError)
@@ -343,7 +343,7 @@ class HTTPSTests(ReachingTestCase):
         """
         The certificate of an address is that of the address.
         """
-        self.serve("192.0.2.80", "192.0.2.80")
+        self.offer("192.0.2.80", "192.0.2.80")
         endpoint = HTTPSEndpoint(
             self.here, "192.0.2.80", trustRoot=_trust([_loadPublic(authority()[0])]), resolver=self.zone({})
         )
@@ -354,7 +354,7 @@ class HTTPSTests(ReachingTestCase):
         """
         The caller's protocol begins when there is TLS; it is told of the handshake if it wants to be, and then of its data.
         """
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         client = ListeningClient()
         found = self.connected(self.https(), client)
         told = cast(Listening, client.built[0])
@@ -375,9 +375,9 @@ class HTTPSTests(ReachingTestCase):
             def buildProtocol(self, addr: IAddress | None) -> Told:
                 return cast(Told, None)
 
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         self.failureResultOf(self.connected(self.https(), Broken()), KeyError)
-        self.failed(self.connected(self.https(), Unwilling()))
+        self.unreached(self.connected(self.https(), Unwilling()))
 
     def test_wrong(self) -> None:
         """
@@ -420,7 +420,7 @@ class HTTPSTests(ReachingTestCase):
         """
         A name in another script is the same to TLS as it is to the DNS, however it is written.
         """
-        self.serve("192.0.2.80", "xn--bcher-kva.example.org")
+        self.offer("192.0.2.80", "xn--bcher-kva.example.org")
         resolver = self.zone({("xn--bcher-kva.example.org", "A"): "192.0.2.80"})
         trusted = _trust([_loadPublic(authority()[0])])
         for host in ("b\xfccher.example.org", "B\xdcCHER.example.org", "b\xfccher\u3002example\u3002org", "XN--BCHER-KVA.example.org."):
@@ -451,7 +451,7 @@ class HTTPSTests(ReachingTestCase):
         server = CannedServer(known)
         where = server.listen(self.network.reactor("192.0.2.53"))
         server.tamper = lambda octets, transport: [] if Message.fromWire(octets).questions[0].rrType == 65 else [octets]
-        self.serve("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.80", "www.example.org")
         resolver = resolverFromString(self.here, f"cache:udp:192.0.2.53:{where.port}")
         trusted = _trust([_loadPublic(authority()[0])])
         endpoint = HTTPSEndpoint(self.here, "www.example.org", trustRoot=trusted, resolver=resolver)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from random import Random
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
-from twisted.internet.task import Clock
 
 from tests.edges.discoveries import DENIED, ServiceTestCase, aliased
+from tests.typed import unchecked
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.edges import following, services
@@ -24,11 +24,10 @@ from twisted_ext.edges.codes import (
     ServiceNotAvailable,
     UnusableService,
 )
-from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target
-from twisted_ext.testing.sources import Entry, HeldSource, answerOf, rrsetOf
+from twisted_ext.testing.sources import Entry, answerOf, rrsetOf
 from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
@@ -92,9 +91,9 @@ class ServerTargetsTests(ServiceTestCase):
         self.failed(self.look(Answer(Outcome.NODATA, rcode=5)), LookupFailed)
         self.failed(services.serverTargets("a..b", resolver=self.zone({})), DNSFormatError)
         self.failed(services.serverTargets("a", timeout=-1.0, resolver=self.zone({})), DNSFormatError)
-        self.failed(services.serverTargets(None, resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(unchecked(services.serverTargets)(None, resolver=self.zone({})), DNSFormatError)
         self.failed(services.serverTargets("a", resolver=17), DNSFormatError)
-        self.failed(services.serverTargets("a", rng=17, resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
+        self.failed(unchecked(services.serverTargets)("a", rng=17, resolver=self.zone({})), DNSFormatError)
 
     def test_aliases(self) -> None:
         """
@@ -177,11 +176,7 @@ class ServerTargetsTests(ServiceTestCase):
 
 
 def _srv(name: str) -> Question:
-    return _of(name, 33)
-
-
-def _of(name: str, rrType: int) -> Question:
-    return Question(nameFromText(name), rrType)
+    return Question(nameFromText(name), 33)
 
 
 class BindingTargetsTests(ServiceTestCase):
@@ -240,55 +235,6 @@ class BindingTargetsTests(ServiceTestCase):
             ["cdn.example:443", "example.org:443"],
         )
 
-    def test_dropped(self) -> None:
-        """
-        Where questions for the records are dropped on the way, they are not waited for once the host, or the end of its aliases, has an
-        address; unless there is nothing to go on with, or that is not wanted.
-        """
-        clock = Clock()
-        source = HeldSource()
-        resolver = NamesResolver(source, clock)
-        looking = services.bindingTargets("https", "example.org", resolver=resolver)
-        self.assertEqual([question.rrType for question in source.held], [65, 28, 1])
-        source.release(answerOf(_of("example.org", 1), "192.0.2.1"), _of("example.org", 1))
-        clock.advance(0.1)
-        source.release(answerOf(_of("example.org", 65), "0 cdn.example."), _of("example.org", 65))
-        self.assertEqual(source.held, [_of("cdn.example", 65), _of("cdn.example", 28), _of("cdn.example", 1)])
-        clock.advance(1)
-        self.assertNoResult(looking)
-        source.release(answerOf(_of("cdn.example", 28), "2001:db8::1"), _of("cdn.example", 28))
-        clock.advance(0.25)
-        self.assertEqual(self.found(looking), ["cdn.example:443", "example.org:443"])
-        self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
-
-    def test_patience(self) -> None:
-        """
-        How long they are waited for can be chosen; and without C{fallback} they are waited for.
-        """
-        for delay, fallback, seconds in ((0.5, True, 0.5), (0, True, 0.0), (600, True, None), (0, False, None)):
-            clock = Clock()
-            source = HeldSource()
-            resolver = NamesResolver(source, clock)
-            looking = services.bindingTargets("https", "a", recordDelay=delay, fallback=fallback, resolver=resolver)
-            source.release(answerOf(_of("a", 1), "192.0.2.1"), _of("a", 1))
-            clock.advance(0 if seconds is None else seconds)
-            if seconds is None:
-                clock.advance(100)
-                self.assertNoResult(looking)
-                source.release(answerOf(_of("a", 65), "1 b.example."), _of("a", 65))
-            self.assertEqual(self.found(looking)[0], "b.example:443" if seconds is None else "a:443")
-            self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
-
-    def test_cancelledBeside(self) -> None:
-        """
-        Cancelling ends the look-ups of addresses as well.
-        """
-        source = HeldSource()
-        looking = services.bindingTargets("https", "a", resolver=NamesResolver(source, Clock()))
-        looking.cancel()
-        self.failureResultOf(looking, CancelledError)
-        self.assertEqual(len(source.cancelled), 3)
-
     def test_forged(self) -> None:
         """
         Where records are known to be forged nothing takes their place: that may be what the forger wants (RFC 9460, section 3.1).
@@ -322,11 +268,18 @@ class BindingTargetsTests(ServiceTestCase):
         """
         for scheme, host in (("http", "example.org"), ("https", "a..b"), ("https", "a b"), ("foo", "192.0.2.1")):
             self.failed(services.bindingTargets(scheme, host, resolver=self.zone({})), DNSFormatError)
-        self.failed(services.bindingTargets("https", "a", "443", resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
-        self.failed(services.bindingTargets("https", b"a", resolver=self.zone({})), DNSFormatError)  # type: ignore[arg-type]
-        self.failed(services.bindingTargets("https", "a", protocols="h2", resolver=self.zone({})), DNSFormatError)
+        self.failed(unchecked(services.bindingTargets)("https", "a", "443", resolver=self.zone({})), DNSFormatError)
+        self.failed(unchecked(services.bindingTargets)("https", b"a", resolver=self.zone({})), DNSFormatError)
+        for odd in (None, 5, b"https", "", "_https", "a b", "a" * 63):
+            self.failed(unchecked(services.bindingTargets)(odd, "a", 1, resolver=self.zone({})), DNSFormatError)
+        for words in ("h2", 5, [b"h2"], [""], ["h\xb2"]):
+            looking = unchecked(services.bindingTargets)("https", "a", protocols=words, resolver=self.zone({}))
+            self.assertIn("protocols: ", self.failed(looking, DNSFormatError))
+        for keys in ("x", 5, ["x"], [-1], [65536]):
+            looking = unchecked(services.bindingTargets)("https", "a", understood=keys, resolver=self.zone({}))
+            self.assertIn("understood: ", self.failed(looking, DNSFormatError))
         for wrong in (-1, float("nan"), "1"):
-            looking = services.bindingTargets("https", "a", recordDelay=wrong, resolver=self.zone({}))  # type: ignore[arg-type]
+            looking = unchecked(services.bindingTargets)("https", "a", recordDelay=wrong, resolver=self.zone({}))
             self.assertIn("recordDelay: ", self.failed(looking, DNSFormatError))
 
     def test_closed(self) -> None:
@@ -387,6 +340,15 @@ class MailTargetsTests(ServiceTestCase):
         self.assertEqual(self.found(self.look([])), ["example.org:25"])
         self.failed(self.look(DENIED), DNSNameError)
 
+    def test_wrong(self) -> None:
+        """
+        What no mail could go to is told, and nobody is asked: least of all with what is before the @.
+        """
+        for wrong in ("bob@example.org", "192.0.2.1", "[192.0.2.1]", ".", "", "a b", None):
+            failed = unchecked(services.mailTargets)(wrong, resolver=self.zone({}))
+            self.failed(failed, DNSFormatError)
+            self.assertEqual(self.asked(), [])
+
     def test_failures(self) -> None:
         """
         A domain that takes no mail, one whose records are wrong and one of which nothing is known are told apart.
@@ -433,12 +395,12 @@ class CertificateTests(ServiceTestCase):
     Tests of L{tlsaOf<services.tlsaOf>}.
     """
 
-    def answer(self, **options: object) -> Answer:
+    def answer(self, *, flags: int = 0, security: Security = Security.INDETERMINATE) -> Answer:
         """
         @return: one record, with what says how far it can be trusted.
         """
         sets = (rrsetOf(nameFromText("_443._tcp.www.example.org"), 52, "3 1 1 aabb"),)
-        return Answer(Outcome.DATA, sets, **options)  # type: ignore[arg-type]
+        return Answer(Outcome.DATA, sets, flags=flags, security=security)
 
     def look(self, answer: Entry, requireAD: bool = True) -> list[str]:
         """

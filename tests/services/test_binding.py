@@ -106,11 +106,20 @@ class BindingTests(SynchronousTestCase):
                 self.asked.append(nameToText(binding.name, final=False))
         return binding.targets(fallback)
 
-    def find(self, *texts: str, **options: object) -> list[str]:
+    def find(
+        self,
+        *texts: str,
+        protocols: Collection[str] | None = None,
+        understood: Collection[int] = (),
+        fallback: bool = True,
+        seed: int = 1,
+    ) -> list[str]:
         """
         @return: the targets for these records.
         """
-        return [str(target) for target in self.bind({"example.org": rdatas(*texts)}, **options)]  # type: ignore[arg-type]
+        zone = {"example.org": rdatas(*texts)}
+        found = self.bind(zone, protocols=protocols, understood=understood, fallback=fallback, seed=seed)
+        return [str(target) for target in found]
 
     def test_service(self) -> None:
         """

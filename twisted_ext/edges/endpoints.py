@@ -54,7 +54,7 @@ from twisted_ext.edges.services import bindingTargets, serverTargets
 from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.services.binding import questionFor
 from twisted_ext.services.limits import RECORD_DELAY
-from twisted_ext.services.targets import Target, checkedPort, hostIn, hostOf
+from twisted_ext.services.targets import Target, checkedPort, hostIn, hostOf, protocolsIn
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ class HTTPSEndpoint:
             # With the port in front it may be too long to be asked for.
             questionFor("https", self._host, port)
         self._address = HostnameAddress(self._host.encode(), port)
-        self._alpn = None if alpn is None else _protocols(alpn)
+        self._alpn = None if alpn is None else protocolsIn("alpn", alpn)
         self._recordDelay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
         _checkTrust(trustRoot, clientCertificate)
         self._trustRoot = trustRoot
@@ -333,7 +333,8 @@ class HTTPSEndpoint:
         offered = self._alpn or ()
         if self._alpn is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
             try:
-                offered = _protocols([each.decode("latin-1") for each in protocolFactory.acceptableProtocols()])
+                spoken = [each.decode("latin-1") for each in protocolFactory.acceptableProtocols()]
+                offered = protocolsIn("acceptableProtocols", spoken)
             except Exception as error:
                 return fail(error)
 
@@ -392,22 +393,6 @@ def _listed(targets: Iterable[Target]) -> Sequence[Target]:
                 checkedPort(each.port)
             return found
     raise CallerFault(f"targets: {given!r:.80} is no list of targets; write one such as [Target('www.example.org', 80)]")
-
-
-def _protocols(alpn: Sequence[str]) -> tuple[str, ...]:
-    """
-    @return: the protocols that a caller gave.
-
-    @raise CallerFault: they are none.
-    """
-    given: object = alpn
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise CallerFault(f"alpn: {given!r:.80} is no list of protocols; write one such as ['h2', 'http/1.1']")
-    found = tuple(given)
-    for each in found:
-        if not (isinstance(each, str) and each.isascii() and 0 < len(each) < 256):
-            raise CallerFault(f"alpn: {each!r:.80} is no protocol; write 'h2' or 'http/1.1'")
-    return found
 
 
 def _checkTrust(trustRoot: object, clientCertificate: object) -> None:

@@ -28,9 +28,9 @@ from twisted_ext.answers import Outcome, Question
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.edges.deadlines import Timeout, secondsOf
 from twisted_ext.edges.following import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
-from twisted_ext.errors import CallerFault, Closed, DNSFault, TrustFault
+from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, TrustFault
 from twisted_ext.services.limits import RECORD_DELAY, SERVICE_TARGETS
-from twisted_ext.services.targets import BEHIND, Target, checkedPort
+from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostOf, protocolsIn
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -168,11 +168,14 @@ def mailTargets(
         from twisted_ext.wire.rdata.pointing import MX
 
         name = nameOf(domain)
+        host = hostOf(name)
+        if host is None:
+            raise BadName(f"{domain!r:.80} is no domain that mail could go to; write what is behind the @, such as 'example.org'")
         found = await asking.records(name, rrtypes.MX)
         if found.answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
         with about(name, rrtypes.MX):
-            return targetsOf(name, found.read(MX), chanceOf(rng))
+            return targetsOf(host, found.read(MX), chanceOf(rng))
 
     return _firing(find, resolver, timeout)
 
@@ -262,11 +265,10 @@ def rewrittenTargets(
     """
 
     async def find(asking: Asking) -> list[Target]:
-        if isinstance(protocols, str):
-            raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
+        spoken = protocolsIn("protocols", protocols)
         if port is not None:
             checkedPort(port)
-        return await Walk(asking, chanceOf(rng)).targets(nameOf(domain), service, protocols, port)
+        return await Walk(asking, chanceOf(rng)).targets(nameOf(domain), _textIn("service", service), spoken, port)
 
     return _firing(find, resolver, timeout)
 
@@ -285,7 +287,8 @@ def rewrittenURIs(
 
     async def find(asking: Asking) -> list[str]:
         name = nameOf(owner)
-        return await Walk(asking, chanceOf(None)).uris(name, service, nameToText(name, final=False) if text is None else text)
+        applied = nameToText(name, final=False) if text is None else _textIn("text", text)
+        return await Walk(asking, chanceOf(None)).uris(name, _textIn("service", service), applied)
 
     return _firing(find, resolver, timeout)
 
@@ -311,6 +314,12 @@ def numberURIs(
         from twisted_ext.services.rewriting import numberName
 
         name, digits = numberName(number, suffix)
-        return await Walk(asking, chanceOf(None)).uris(nameFromText(name), service, digits)
+        return await Walk(asking, chanceOf(None)).uris(nameFromText(name), _textIn("service", service), digits)
 
     return _firing(find, resolver, timeout)
+
+
+def _textIn(what: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise CallerFault(f"{what}: {given!r:.80} is no text")
+    return given

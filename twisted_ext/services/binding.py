@@ -7,12 +7,12 @@ and goes on so until it is C{done}.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, CallerFault, NotOffered, UnusableRecords
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
-from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostIn, hostOf
+from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostIn, hostOf, protocolsIn
 from twisted_ext.services.weighing import Shuffling
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import HTTPS, SVCB
@@ -47,11 +47,14 @@ def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes,
 
     @raise CallerFault: this is no scheme, port or name; or a scheme whose port is not known here came without one.
     """
+    given: object = scheme
+    if not isinstance(given, str):
+        raise CallerFault(f"{given!r:.80} is no scheme; write one such as 'https'")
     scheme = scheme.lower()
     if scheme in _PLAIN:
         raise CallerFault(f"{scheme}: no record is for connections without TLS; ask for {_PLAIN[scheme]}")
     if not (scheme.isascii() and scheme.replace("-", "").isalnum() and len(scheme) < 63):
-        raise CallerFault(f"{scheme!r} is no scheme; write one such as 'https'")
+        raise CallerFault(f"{scheme!r:.80} is no scheme; write one such as 'https'")
     usual = PORTS.get(scheme)
     meant = usual if port is None else port
     if meant is None:
@@ -65,6 +68,14 @@ def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes,
     if meant != usual:
         prefix = f"_{meant}.{prefix}"
     return nameFromText(prefix, name), HTTPS if web else SVCB, meant
+
+
+def _keysIn(given: object) -> frozenset[int]:
+    if isinstance(given, Iterable):
+        keys = frozenset(given)
+        if all(isinstance(key, int) and 0 <= key < 0x10000 for key in keys):
+            return keys
+    raise CallerFault(f"understood: {given!r:.80} holds no keys; write one such as [5], by numbers")
 
 
 class Binding:
@@ -98,17 +109,15 @@ class Binding:
         @param understood: keys of parameters that the caller acts upon beside those of L{UNDERSTOOD}; records for which others are
             mandatory are left out (RFC 9460, section 8).
 
-        @raise CallerFault: see L{questionFor}; or C{protocols} is one text.
+        @raise CallerFault: see L{questionFor}; or these are no protocols, or no keys.
         """
-        if isinstance(protocols, str):
-            raise CallerFault(f"protocols: {protocols!r} is one text; write ({protocols!r},)")
         self.name, self.rrType, self._port = questionFor(scheme, host, port)
         self.host = nameFromText(host)
         self.done = False
         self._host = hostIn(host)
         self._scheme = scheme.lower()
-        self._protocols = protocols
-        self._understood = UNDERSTOOD.union(understood)
+        self._protocols = None if protocols is None else protocolsIn("protocols", protocols)
+        self._understood = UNDERSTOOD.union(_keysIn(understood))
         self._rng = rng
         self._seen = {self.name.lower()}
         self._steps = 0

@@ -21,9 +21,9 @@ __all__ = ["SMTP", "targetsOf"]
 SMTP: Final = 25
 
 
-def targetsOf(domain: bytes, records: Iterable[MX], rng: Shuffling, most: float | None = None) -> list[Target]:
+def targetsOf(domain: str, records: Iterable[MX], rng: Shuffling, most: float | None = None) -> list[Target]:
     """
-    @param domain: the domain, in wire form, which takes its mail itself where there are no records.
+    @param domain: the domain, as a host, which takes its mail itself where there are no records.
 
     @return: where its mail goes, in the order to try it in; hosts of one preference in any order.
 
@@ -32,10 +32,7 @@ def targetsOf(domain: bytes, records: Iterable[MX], rng: Shuffling, most: float 
     """
     seen = list(records)
     if not seen:
-        host = hostOf(domain)
-        if host is None:
-            raise UnusableRecords(f"{nameToText(domain)} is no name of a host")
-        return [Target(host, SMTP)]
+        return [Target(domain, SMTP)]
     usable: list[tuple[int, int, Target]] = []
     wrong = ""
     for record in seen:

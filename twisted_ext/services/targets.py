@@ -5,13 +5,13 @@ A place to connect to, as a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
-__all__ = ["BEHIND", "Target", "checkedPort", "hostIn", "hostOf"]
+__all__ = ["BEHIND", "Target", "checkedPort", "hostIn", "hostOf", "protocolsIn"]
 
 #: The priority of targets that no record names, such as the host itself: behind all that 16 bits can say.
 BEHIND: Final = 0x10000
@@ -131,3 +131,20 @@ def checkedPort(port: object) -> int:
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 0x10000:
         raise CallerFault(f"{port!r:.80} is no port; they are numbered from 1 to 65535")
     return port
+
+
+def protocolsIn(what: str, given: object) -> tuple[str, ...]:
+    """
+    @param what: which parameter this is, for messages.
+
+    @return: what a caller gave as names of protocols.
+
+    @raise CallerFault: it is none.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise CallerFault(f"{what}: {given!r:.80} is no list of protocols; write one such as ['h2', 'http/1.1']")
+    found = tuple(given)
+    for each in found:
+        if not (isinstance(each, str) and each.isascii() and 0 < len(each) < 256):
+            raise CallerFault(f"{what}: {each!r:.80} is no name of a protocol, such as 'h2'")
+    return found
