@@ -221,6 +221,7 @@ def test_aiohttp(servers: Servers) -> None:
         await site.start()
         port = runner.addresses[0][1]
         resolver = looping.Resolver(f"udp:127.0.0.1:{servers.ports['5301']}")
+        assert isinstance(resolver, AbstractResolver)
         connector = aiohttp.TCPConnector(resolver=cast(AbstractResolver, resolver))
         async with aiohttp.ClientSession(connector=connector) as session:
             async with session.get(f"http://web.example.com:{port}/") as response:

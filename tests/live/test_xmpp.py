@@ -21,13 +21,14 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
-from tests.live.asking import zoneOf
+from tests.live.asking import described, zoneOf
 from tests.live.chatting import DOMAIN, NAMES, SIGNED, WAYS
 from tests.live.signed import signed
 from tests.peers import LivePeer, freePort, nsd, unbound
 from tests.test_architecture import ROOT
 from twisted_ext import network
 from twisted_ext.edges import perthread
+from twisted_ext.wire.codes import AD
 
 __all__: list[str] = []
 
@@ -309,6 +310,20 @@ class _Blocking:
         """
         self.names.append(threading.current_thread().name)
         raise TimeoutError
+
+
+@pytest.mark.parametrize("prefix", ["", "cache:"])
+@pytest_twisted.ensureDeferred
+async def test_provedBeside(proving: LivePeer, prefix: str) -> None:
+    """
+    Look-ups that do not ask for proof change nothing for those that do, though they share a cache.
+    """
+    name = f"www.{SIGNED}"
+    async with described(prefix + _described(proving)) as resolver:
+        for _ in range(2):
+            assert len((await resolver.lookupAddress(name))[0]) == 1
+            found = await network.repeatedQuery(name.encode(), "A", None, resolver, True)
+            assert found is not None and found.response.flags & AD
 
 
 @pytest.mark.usefixtures("thread")

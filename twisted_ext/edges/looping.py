@@ -13,6 +13,7 @@ loop, or one that was made on L{reactorFor}.
 from __future__ import annotations
 
 import socket
+import sys
 from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
@@ -320,7 +321,8 @@ class ResolvedHost(TypedDict):
 
 class Resolver:
     """
-    A resolver for aiohttp: C{TCPConnector(resolver=Resolver())}. It has what its C{AbstractResolver} asks for; aiohttp need not be there.
+    A resolver for aiohttp: C{TCPConnector(resolver=Resolver())}. It has what its C{AbstractResolver} asks for, and is an instance of that
+    where aiohttp is loaded; it need not be there.
     """
 
     def __init__(self, resolver: object = None, *, timeout: Timeout = None) -> None:
@@ -329,6 +331,9 @@ class Resolver:
         """
         self._resolver = resolver
         self._timeout = timeout
+        theirs = sys.modules.get("aiohttp.abc")
+        if theirs is not None:
+            theirs.AbstractResolver.register(Resolver)
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolvedHost]:
         """
