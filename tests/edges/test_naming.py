@@ -14,6 +14,7 @@ from tests.edges.test_addressing import Case
 from twisted_ext.client import reverseName
 from twisted_ext.edges.hints import SocketAddress
 from twisted_ext.errors import ServerFailed, TimedOut
+from twisted_ext.wire.names import nameToText
 
 
 class NameTests(Case):
@@ -141,6 +142,18 @@ class NameTests(Case):
         self.clock.advance(1)
         self.named("192.0.2.1", "host.domain.")
         self.assertEqual(self.found("192.0.2.1", 80, socket.NI_NOFQDN)[0], "host")
+
+    def test_oneDeadline(self) -> None:
+        """
+        All look-ups of a call end with its time, those for the domain of this machine as well.
+        """
+        self.patch(socket, "gethostname", lambda: "own")
+        self.fake.now = False
+        self.named("192.0.2.1", "host.example.")
+        call = self.resolver.getnameinfo(("192.0.2.1", 80), socket.NI_NOFQDN, timeout=2.0)
+        self.assertEqual(self.successResultOf(call)[0], "host.example")
+        self.assertIn("own", [nameToText(question.name, final=False) for question in self.fake.asked])
+        self.assertEqual({context.deadline for context in self.fake.contexts}, {self.clock.seconds() + 2.0})
 
     def test_wrongCalls(self) -> None:
         """

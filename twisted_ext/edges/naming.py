@@ -102,7 +102,8 @@ async def _domain(resolver: NamesResolver, context: QueryContext) -> str:
         if "." in name:
             return name.partition(".")[2]
         try:
-            rows = await resolver.getaddrinfo(name, None, family=socket.AF_INET, flags=socket.AI_CANONNAME)
+            left = max(0.0, context.deadline - resolver._now())
+            rows = await resolver.getaddrinfo(name, None, family=socket.AF_INET, flags=socket.AI_CANONNAME, timeout=left)
         except (OSError, ValueError):
             continue
         if "." in rows[0][3]:
