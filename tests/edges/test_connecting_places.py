@@ -128,7 +128,7 @@ class LookupTests(ReachingTestCase):
 
     def test_hintsAreEnough(self) -> None:
         """
-        Where the look-up fails, the hints are all there is.
+        Where the look-up fails, the hints are all there is, be it that this is known already.
         """
         self.listen("192.0.2.80")
         hinting = Target("a.example", 80, addresses=("192.0.2.80",))
@@ -136,6 +136,22 @@ class LookupTests(ReachingTestCase):
         self.answer("a.example", None)
         self.network.advance(1)
         self.assertEqual(self.reached(found), "192.0.2.80 80")
+        found = self.connect(TargetsEndpoint(self.here, [hinting], resolver=self.zone({})))
+        self.network.advance(1)
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+
+    def test_hintsAtHand(self) -> None:
+        """
+        Where the addresses of the host are known already, hints do not count.
+        """
+        self.listen("192.0.2.81")
+        self.refuse("192.0.2.80")
+        hinting = Target("a.example", 80, addresses=("192.0.2.80",))
+        resolver = self.zone({("a.example", "A"): "192.0.2.81"})
+        found = self.connect(TargetsEndpoint(self.here, [hinting], resolver=resolver))
+        self.network.advance(1)
+        self.assertEqual(self.reached(found), "192.0.2.81 80")
+        self.assertEqual(len(self.dials), 1)
 
     def test_searchless(self) -> None:
         """

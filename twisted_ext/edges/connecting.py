@@ -147,19 +147,20 @@ class _Place:
 
     def look(self, resolver: NamesResolver, way: Way) -> None:
         """
-        Begin to look its addresses up. What a record hints at serves until they are there (RFC 9460, section 7.3).
+        Begin to look its addresses up. What a record hints at serves until they are there, and where there are none (RFC 9460,
+        section 7.3).
         """
         target, families = self.target, way.families
         host = target.host
         if not (way.relative or host.endswith(".") or literalOf(host)):
             host += "."
         self.looking = True
+        self.waiting = [text for text in target.addresses if families is None or (":" in text) == (families[0] is IPv6Address)]
+        self._hinted = bool(self.waiting)
         self.resolution = HostResolution(resolver, way.reactor, self, host, target.port, families)
         self.resolution.begin(resolver.contextFor(way.lookupTimeout))
-        if self.looking and not (self.waiting or self.dialed):
-            fitting = [text for text in target.addresses if families is None or (":" in text) == (families[0] is IPv6Address)]
-            self.waiting = resolver.order.textsInOrder(fitting)
-            self._hinted = bool(self.waiting)
+        if self._hinted:
+            self.waiting = resolver.order.textsInOrder(self.waiting)
 
     def next(self) -> str:
         """
