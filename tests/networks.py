@@ -13,14 +13,16 @@ from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.ports import PortSocket
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.rdata.registry import rdataToText
 
-__all__ = ["NetworkTestCase", "WWW", "textsOf"]
+__all__ = ["NetworkTestCase", "WWW", "socketOf", "textsOf"]
 
 #: What servers know unless a test says otherwise.
 WWW: Mapping[tuple[str, str], Reply] = {("www.example.test", "A"): "192.0.2.80"}
@@ -31,6 +33,15 @@ def textsOf(answer: Answer) -> list[str]:
     @return: the texts of the records that were asked for, and of the aliases that led to them.
     """
     return [rdataToText(rrset.rrType, rdata) for rrset in answer.answer for rdata in rrset.rdatas]
+
+
+def socketOf(port: MemoryPort) -> PortSocket:
+    """
+    @return: what sends the queries of a port, and takes their replies.
+    """
+    socket = vars(port.protocol)["socket"]
+    assert isinstance(socket, PortSocket)
+    return socket
 
 
 class NetworkTestCase(SynchronousTestCase):

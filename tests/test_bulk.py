@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.typed import unchecked
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import Asked, aliasesOf, bulk, dataOf, reverse
 from twisted_ext.errors import BadName, CallerFault, TimedOut, Unknown
@@ -60,12 +61,12 @@ class BulkTests(SynchronousTestCase):
         """
         self.clock = Clock()
 
-    def run_(self, source: object, asked: Iterable[Asked], **options: object) -> Results:
+    def run_(self, source: object, asked: Iterable[Asked], window: int | None = None) -> Results:
         """
         @return: all results.
         """
         found: Results = []
-        done = collect(bulk(source, asked, clock=self.clock, **options), found)  # type: ignore[arg-type]
+        done = collect(bulk(source, asked, clock=self.clock, window=window), found)
         while not done.called:
             self.clock.advance(0)
         self.successResultOf(done)
@@ -274,7 +275,7 @@ class BulkTests(SynchronousTestCase):
         """
         for wrong in ("www.example.org", b"www.example.org", None, 5):
             results: Results = []
-            done = collect(bulk(CannedSource(), wrong, clock=self.clock), results)  # type: ignore[arg-type]
+            done = collect(unchecked(bulk)(CannedSource(), wrong, clock=self.clock), results)
             self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
 
     def test_noRate(self) -> None:
@@ -283,7 +284,7 @@ class BulkTests(SynchronousTestCase):
         """
         for wrong in (0, -1, float("nan"), "10"):
             results: Results = []
-            done = collect(bulk(CannedSource(), ["a.example"], clock=self.clock, rate=wrong), results)  # type: ignore[arg-type]
+            done = collect(unchecked(bulk)(CannedSource(), ["a.example"], clock=self.clock, rate=wrong), results)
             self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
 
     def test_noSeconds(self) -> None:

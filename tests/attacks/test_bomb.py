@@ -5,6 +5,8 @@ round among themselves (TsuKing, 2023).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -228,10 +230,10 @@ class ReplyTests(WholeServerTestCase):
 
         self.patch(Caching, "_fromKin", open)
         self.assertEqual(self.unrecursed(), (0, 1))
-        make = respond.Responder.__init__
+        make: Callable[..., None] = respond.Responder.__init__
 
         def recursing(responder: respond.Responder, *given: object, **more: object) -> None:
-            make(responder, *given, **more, unrecursed=True)  # type: ignore[arg-type]
+            make(responder, *given, **more, unrecursed=True)
 
         self.patch(respond.Responder, "__init__", recursing)
         self.assertEqual(self.unrecursed()[0], 10)

@@ -32,7 +32,7 @@ class ClassesTests(ReplicaTestCase):
         self.primary.serve()
         self.primary.adopt(allow_transfer=["any"])
 
-    def ask(self, octets: bytes) -> list[bytes]:  # type: ignore[override]
+    def repliesTo(self, octets: bytes) -> list[bytes]:
         """
         @return: what is replied.
         """
@@ -50,7 +50,7 @@ class ClassesTests(ReplicaTestCase):
         for opcode in range(16):
             for rrClass in CLASSES:
                 for rrType in TYPES:
-                    for replies in (self.ask(queryOf(APEX, rrType, rrClass=rrClass, flags=opcode << 11)),):
+                    for replies in (self.repliesTo(queryOf(APEX, rrType, rrClass=rrClass, flags=opcode << 11)),):
                         for octets in replies:
                             self.assertIn(
                                 Message.fromWire(octets).check().flags & 15,
@@ -64,9 +64,9 @@ class ClassesTests(ReplicaTestCase):
         Without the gate, a zone of the Internet's would be given for one of CHAOS.
         """
         query = queryOf(APEX, "AXFR", rrClass=3)
-        self.assertEqual(self.ask(query)[0][3] & 15, Rcode.REFUSED)
+        self.assertEqual(self.repliesTo(query)[0][3] & 15, Rcode.REFUSED)
         with patch.object(ClassGate, "__call__", lambda *_: None):
-            self.assertEqual(self.ask(query)[0][3] & 15, Rcode.NOERROR)
+            self.assertEqual(self.repliesTo(query)[0][3] & 15, Rcode.NOERROR)
 
     def test_signatures(self) -> None:
         """
@@ -88,11 +88,11 @@ class ClassesTests(ReplicaTestCase):
 
         with patch("twisted_ext.wire.tsig.hmac.digest", counting):
             for _ in range(20):
-                self.ask(bytes(query))
+                self.repliesTo(bytes(query))
             self.assertEqual(counted, [])
             for _ in range(5):
-                self.assertEqual(self.ask(unknown)[0][3] & 15, Rcode.NOTAUTH)
+                self.assertEqual(self.repliesTo(unknown)[0][3] & 15, Rcode.NOTAUTH)
             self.assertEqual(counted, [])
             # One to look at the request, one to sign the reply.
-            self.assertEqual(self.ask(signed)[0][3] & 15, 0)
+            self.assertEqual(self.repliesTo(signed)[0][3] & 15, 0)
             self.assertEqual(len(counted), 2)

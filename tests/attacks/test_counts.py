@@ -10,7 +10,7 @@ from struct import pack
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import Counted, counting
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
@@ -123,7 +123,7 @@ class LookupTests(NetworkTestCase):
         """
         asked = self.ask(self.forward(self.server), "victim.test")
         (port,) = self.here.ports()
-        (key,) = port.protocol.socket.keys  # type: ignore[attr-defined]
+        (key,) = socketOf(port).keys
         self.network.inject(key + body, ("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.network.advance(6)
         return self.told(asked)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.wire.counting import CountingDict
 from twisted_ext.limits import NAMES_COMPRESSED
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire import building
@@ -18,18 +19,6 @@ from twisted_ext.wire.records import RRSet
 NAMES, LABELS = 4000, 60
 
 
-class Probed(dict[bytes, int]):
-    """
-    Where names stand, with all that is asked of it counted.
-    """
-
-    asked = 0
-
-    def get(self, key: bytes, default: object = None) -> int | None:  # type: ignore[override]
-        Probed.asked += 1
-        return super().get(key)
-
-
 class Counting(Writer):
     """
     Writes with that.
@@ -37,7 +26,7 @@ class Counting(Writer):
 
     def __init__(self, start: bytes) -> None:
         super().__init__(start)
-        self._offsets = Probed()
+        self._offsets = CountingDict()
 
 
 def longNames() -> list[bytes]:
@@ -64,12 +53,12 @@ class EncodingTests(SynchronousTestCase):
         """
         @return: how many ends of names are looked up.
         """
-        Probed.asked = 0
+        CountingDict.asked = 0
         question = questionOf("victim.test")
         wire = buildMessage(Message(0, 0x8180, (question,), answer, (), additional), size)
         self.assertLessEqual(len(wire), size)
         self.assertEqual(Message.fromWire(wire).check().questions, (question,))
-        return Probed.asked
+        return CountingDict.asked
 
     def test_attack23(self) -> None:
         """

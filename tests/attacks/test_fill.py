@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,7 +16,7 @@ from tests.queries import queryOf
 from twisted_ext.cache.store import Store
 from twisted_ext.fastlane import table
 from twisted_ext.fastlane.epochs import Epoch
-from twisted_ext.fastlane.table import Table
+from twisted_ext.fastlane.table import Entry, Table
 from twisted_ext.limits import Limit
 
 #: Octets that cache and fast lane may take here, a small part of what they have otherwise, and names for ten times as much.
@@ -130,10 +131,10 @@ class FillTests(WholeServerTestCase):
         """
         If what is asked for again was not set apart, the cache would have to fetch the wanted name time and again.
         """
-        make = Store.__init__
+        make: Callable[..., None] = Store.__init__
 
         def alike(store: Store, *given: float, **more: float) -> None:
-            make(store, *given, **more)  # type: ignore[arg-type]
+            make(store, *given, **more)
             store._proven = store._fresh
             store._readyMost = 0
 
@@ -222,8 +223,8 @@ class TableTests(SynchronousTestCase):
         """
         put = Table._put
 
-        def forgetful(table: Table, key: bytes, entry: object) -> None:
-            put(table, key, entry)  # type: ignore[arg-type]
+        def forgetful(table: Table, key: bytes, entry: Entry) -> None:
+            put(table, key, entry)
             table._old.clear()
 
         self.patch(Table, "_put", forgetful)

@@ -5,12 +5,14 @@ Attack 25: names with dots, zeros and backslashes inside their labels, which a r
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.task import Clock
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import NetworkTestCase
-from twisted_ext import answers
+from twisted_ext import outcomes
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.edges.exactness import wireFromName
 from twisted_ext.edges.names import NamesResolver
@@ -147,7 +149,7 @@ class LookupTests(NetworkTestCase):
             alias, address = answer
             return Outcome.DATA if asText(alias.rdatas[0]) == asText(address.name) else Outcome.NODATA
 
-        self.patch(answers, "_outcomeOf", textual)
+        self.patch(outcomes, "_outcomeOf", textual)
         self.assertGreaterEqual(self.aliased().count("data"), 12)
 
     def aliased(self) -> list[str]:
@@ -179,7 +181,9 @@ class LookupTests(NetworkTestCase):
         self.network.advance(1)
         result: Result = self.successResultOf(looking)
         for header, name in zip(result[0], ALIKE, strict=True):
-            target = header.payload.name.name  # type: ignore[union-attr]
+            pointed = cast(dns.Record_PTR, header.payload).name
+            assert pointed is not None
+            target = pointed.name
             self.assertNotEqual(target, b"www.victim.test")
             again = resolver.lookupAddress(target)
             again.addErrback(lambda _: None)

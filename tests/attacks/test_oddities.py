@@ -5,7 +5,7 @@ Attack 8: odd replies that make a resolver stop waiting, so that it fails or the
 from __future__ import annotations
 
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.resolver.asking import Flight
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.exchanges import Leg
@@ -63,7 +63,7 @@ class OddReplyTests(NetworkTestCase):
         asked = self.ask(source, VICTIM)
         self.network.advance(0.05)
         (port,) = self.here.ports()
-        (key,) = port.protocol.socket.keys  # type: ignore[attr-defined]
+        (key,) = socketOf(port).keys
         for body in bodies:
             self.network.inject(key + body, ("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.network.advance(6)

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.conformance.captures import packetsOf
 from tests.conformance.examining import Counted, counting
 from tests.corpora import corpus
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import POINTER_HOPS, POINTERS_PER_NAME
 from twisted_ext.testing.sources import questionOf
@@ -135,7 +135,7 @@ class ReplyTests(NetworkTestCase):
             with self.subTest(what):
                 asked = self.ask(source, "victim.test")
                 (port,) = self.here.ports()
-                (key,) = port.protocol.socket.keys  # type: ignore[attr-defined]
+                (key,) = socketOf(port).keys
                 self.network.inject(key + body, ("192.0.2.53", 53), ("192.0.2.7", port.port))
                 self.assertNoResult(asked)
                 self.network.advance(1)

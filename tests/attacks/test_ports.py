@@ -8,7 +8,7 @@ import os
 
 from tests.attacks.test_fragments import Unwatched
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -37,7 +37,7 @@ class PortTests(NetworkTestCase):
         (port,) = self.here.ports()
         for number in range(1024, 65536):
             self.network.inject(forge(questionOf(VICTIM)), ("203.0.113.66", 53), ("192.0.2.7", number))
-        self.assertEqual((self.here.ports(), port.protocol.socket.misses), ([port], 0))  # type: ignore[attr-defined]
+        self.assertEqual((self.here.ports(), socketOf(port).misses), ([port], 0))
         self.network.advance(1)
         self.assertEqual(self.told(asked), [GENUINE])
         self.assertEqual(self.events(), ["sent", "reply"])
@@ -50,7 +50,7 @@ class PortTests(NetworkTestCase):
         self.patch(type(self.server), "isAt", lambda server, address, number: True)
         self.ask(self.source, VICTIM)
         (port,) = self.here.ports()
-        receiver = port.protocol.socket  # type: ignore[attr-defined]
+        receiver = socketOf(port)
         self.network.inject(b"??" + forge(questionOf(VICTIM)), ("203.0.113.66", 53), ("192.0.2.7", port.port))
         self.assertEqual(receiver.misses, 1)
         self.network.advance(1)
@@ -107,7 +107,7 @@ class PortTests(NetworkTestCase):
             self.canned.silentTo = silentTo
             asked = self.ask(self.source, VICTIM)
             (port,) = self.here.ports()
-            (key,) = port.protocol.socket.keys  # type: ignore[attr-defined]
+            (key,) = socketOf(port).keys
             self.network.inject(bytes([key[0] ^ 1, key[1]]) + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
             self.network.advance(2)
             answer = self.successResultOf(asked)

@@ -5,11 +5,14 @@ itself (DNS rebinding, 2007 and after; CVE-2026-50251).
 
 from __future__ import annotations
 
+from typing import Final
+
 from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.resolver.filtering import RebindingLog, StopRebinding
 from twisted_ext.server.services import ForwardService
+from twisted_ext.testing.servers import Reply
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message, Question
@@ -19,7 +22,7 @@ from twisted_ext.wire.options import ExtendedError, optionsOf
 OTHER = nameFromText("other.evil.test")
 
 #: What leads inside: by name and type, the records.
-INSIDE = {
+INSIDE: Final[dict[tuple[str, str], Reply]] = {
     ("zero", "A"): "0.0.0.0",
     ("loopback", "A"): "127.0.0.1",
     ("loop", "A"): "127.1.2.3",
@@ -50,7 +53,7 @@ class RebindingTests(WholeServerTestCase):
     def setUp(self) -> None:
         super().setUp()
         for (label, rrType), reply in INSIDE.items():
-            self.upstream.set(f"{label}.evil.test", rrType, reply)  # type: ignore[arg-type]
+            self.upstream.set(f"{label}.evil.test", rrType, reply)
 
     def given(self, name: str, rrType: str = "A") -> Message:
         """

@@ -16,6 +16,7 @@ from twisted_ext.resolver import special
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.reversing import PrivateReverse
 from twisted_ext.server import respond
+from twisted_ext.server.requests import Request, Send
 from twisted_ext.server.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.codes import RD, Rcode
@@ -151,9 +152,9 @@ class SnoopingTests(WholeServerTestCase):
         """
         take = Responder.respond
 
-        def respondTo(responder: Responder, request: object, send: object, flow: object = None) -> None:
-            request.flags |= RD  # type: ignore[attr-defined]
-            take(responder, request, send)  # type: ignore[arg-type]
+        def respondTo(responder: Responder, request: Request, send: Send, flow: object = None) -> None:
+            request.flags |= RD
+            take(responder, request, send)
 
         self.patch(Responder, "respond", respondTo)
         self.assertGreater(len(set(self.replies().values())), 3)

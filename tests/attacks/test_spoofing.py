@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import count
 from unittest.mock import patch
 
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
 from twisted_ext.resolver import asking
@@ -66,7 +66,7 @@ class KaminskyTests(NetworkTestCase):
         """
         asked = self.ask(source, VICTIM)
         for port in self.here.ports():
-            right = int.from_bytes(next(iter(port.protocol.socket.keys)), "big")  # type: ignore[attr-defined]
+            right = int.from_bytes(next(iter(socketOf(port).keys)), "big")
             for step in range(65536) if lucky else range(1, 65537):
                 number = (right + step) % 65536
                 self.network.inject(number.to_bytes(2, "big") + body, sender, ("192.0.2.7", port.port + offset))
@@ -89,7 +89,7 @@ class KaminskyTests(NetworkTestCase):
         source = Forwarding(self.here, [self.server], datagrams=Datagrams(self.here, nearMissesHeard=1024))
         asked = self.ask(source, VICTIM)
         port = self.here.ports()[0].port
-        key = next(key for key in self.here.ports()[0].protocol.socket.keys)  # type: ignore[attr-defined]
+        key = next(key for key in socketOf(self.here.ports()[0]).keys)
         self.network.inject(key + forge(questionOf("other.test")), ("192.0.2.53", 53), ("192.0.2.7", port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
@@ -110,7 +110,7 @@ class KaminskyTests(NetworkTestCase):
         port = self.here.ports()[0]
         port.peer = None
         self.patch(type(self.server), "isAt", lambda server, address, number: True)
-        key = next(iter(port.protocol.socket.keys))  # type: ignore[attr-defined]
+        key = next(iter(socketOf(port).keys))
         self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.54", 53), ("192.0.2.7", port.port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
@@ -126,7 +126,7 @@ class KaminskyTests(NetworkTestCase):
         """
         asked = self.ask(self.forward(self.server), VICTIM)
         (port,) = self.here.ports()
-        key = next(iter(port.protocol.socket.keys))  # type: ignore[attr-defined]
+        key = next(iter(socketOf(port).keys))
         self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
@@ -160,7 +160,8 @@ class KaminskyTests(NetworkTestCase):
                 self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: isReplyTo(octets, wire, False))
             asked = self.ask(source, VICTIM)
             port = self.here.ports()[0]
-            key, flight = next(iter(port.protocol.socket.keys.items()))  # type: ignore[attr-defined]
+            key, flight = next(iter(socketOf(port).keys.items()))
+            assert isinstance(flight, asking.Flight)
             wrong = bytes([octet ^ 0x20 if 65 <= octet <= 122 else octet for octet in flight.wire[:-4]])
             self.network.inject(key + forge(Question(wrong, 1)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
             self.network.advance(6)

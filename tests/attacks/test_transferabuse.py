@@ -18,7 +18,7 @@ from tests.server.test_transferring import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.test_receiving import reply
 from twisted_ext.errors import BadZone, BudgetSpent
-from twisted_ext.server.keys import Grants
+from twisted_ext.server.keys import Grants, Keys
 from twisted_ext.server.secondary import Secondary
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.building import buildMessage
@@ -206,7 +206,7 @@ class TransferAbuseTests(ReplicaTestCase):
             self.secondary.adopt(primaries=[STRANGER])
             self.network.advance(2)
             listener.stopListening()
-            self.secondary.replication.adopt([], {})  # type: ignore[arg-type]
+            self.secondary.replication.adopt([], Keys())
             self.network.advance(1)
         return sum(taken)
 
@@ -223,9 +223,15 @@ class TransferAbuseTests(ReplicaTestCase):
         @return: what is wrong with the zone after so much time with a primary that sends something each C{seconds}, and how many transfers
             are under way.
         """
-        factory = ServerFactory()
-        factory.noisy = False
-        factory.buildProtocol = lambda addr: _Dripping(self.network)  # type: ignore[method-assign]
+        network = self.network
+
+        class Factory(ServerFactory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> Protocol:
+                return _Dripping(network)
+
+        factory = Factory()
         with patch.object(_Dripping, "seconds", seconds):
             listener = self.stranger.listenTCP(53, factory)
             self.secondary.adopt(primaries=[STRANGER])
@@ -236,7 +242,7 @@ class TransferAbuseTests(ReplicaTestCase):
         assert secondaries is not None and place is not None
         running = secondaries.slots.running
         said = place.said
-        self.secondary.replication.adopt([], {})  # type: ignore[arg-type]
+        self.secondary.replication.adopt([], Keys())
         self.network.advance(100)
         return said, running
 

@@ -113,12 +113,20 @@ def test_defaults() -> None:
     assert all(f"\n{setting.name} = " in Settings().toTOML() for setting in SETTINGS)
 
 
+class _Unit(configparser.RawConfigParser):
+    """
+    A unit of systemd, whose names are in either case.
+    """
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def test_unit() -> None:
     """
     The unit's command line is one that the server takes, and its reload the signal that it reads its settings at.
     """
-    unit = configparser.RawConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit = _Unit(strict=False)
     unit.read(FOLDER / "txdns.service")
     words = shlex.split(unit["Service"]["ExecStart"])
     assert words[1:4] == ["--nodaemon", "--pidfile=", "txdns"]

@@ -4,8 +4,8 @@ Tests of L{twisted_ext.edges.install}: a program's connections, with names looke
 
 from __future__ import annotations
 
+from typing import NoReturn, cast
 from typing import Protocol as Shape
-from typing import cast
 
 from twisted.internet._resolver import ComplexResolverSimplifier, SimpleResolverComplexifier
 from twisted.internet.defer import Deferred
@@ -62,15 +62,17 @@ class _Other:
     Somebody else's resolver.
     """
 
-    def resolveHostName(self, *args: object, **named: object) -> None:  # type: ignore[override]
+    def resolveHostName(self, *args: object, **named: object) -> NoReturn:
         """
         Not called.
         """
+        raise NotImplementedError
 
-    def getHostByName(self, name: str, timeout: object = None) -> None:  # type: ignore[override]
+    def getHostByName(self, name: str, timeout: object = None) -> NoReturn:
         """
         Not called.
         """
+        raise NotImplementedError
 
 
 class InstallTestCase(SynchronousTestCase):

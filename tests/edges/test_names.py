@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.edges.fakes import Fake, data, denied, nodata, question, rrset
+from tests.typed import unchecked
 from twisted_ext.edges.codes import (
     DNSFormatError,
     DNSNameError,
@@ -228,7 +229,7 @@ class LookupTests(NamesTestCase):
         """
         for name in ("a..b", "x" * 64, "a.\\999", ".a", None, 5, dns.Name(b"a"), ["a"]):
             try:
-                failure = self.failureResultOf(self.resolver.lookupAddress(name), DNSFormatError)  # type: ignore[arg-type]
+                failure = self.failureResultOf(unchecked(self.resolver.lookupAddress)(name), DNSFormatError)
             except TypeError:
                 # What cannot be hashed is no name in any sense.
                 self.assertIsInstance(name, list)
@@ -279,7 +280,7 @@ class TimeoutTests(NamesTestCase):
         """
         @return: seconds left and waits of a look-up with this timeout.
         """
-        self.resolver.lookupAddress("a.example", timeout).addErrback(lambda failure: None)  # type: ignore[arg-type]
+        unchecked(self.resolver.lookupAddress)("a.example", timeout).addErrback(lambda failure: None)
         context = self.source.contexts[-1]
         return context.deadline - self.clock.seconds(), context.waits
 
@@ -315,7 +316,8 @@ class TimeoutTests(NamesTestCase):
         What is no timeout is an error that says so.
         """
         for timeout in ("5s", -1, (1, -1), float("nan"), (1, None), object()):
-            failure = self.failureResultOf(self.resolver.lookupAddress("a.example", timeout), DNSFormatError)  # type: ignore[arg-type]
+            looking = unchecked(self.resolver.lookupAddress)("a.example", timeout)
+            failure = self.failureResultOf(looking, DNSFormatError)
             self.assertIn("timeout", str(failure.value))
         with self.assertRaises(CallerFault):
             NamesResolver(self.source, self.clock, timeout=-1)

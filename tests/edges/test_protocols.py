@@ -14,6 +14,7 @@ from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import unchecked
 from twisted_ext.edges.messages import Message
 from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSProtocol
 from twisted_ext.testing.network import MemoryNetwork
@@ -198,7 +199,7 @@ class DatagramTests(ProtocolTestCase):
         """
         What cannot be sent fails at once.
         """
-        self.failureResultOf(self.protocol.query(("192.0.2.53", 53), [None]))  # type: ignore[list-item]
+        self.failureResultOf(unchecked(self.protocol.query)(("192.0.2.53", 53), [None]))
         self.assertEqual(self.here.getDelayedCalls(), [])
 
     def test_nobodyToTell(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import dns.flags
 import dns.resolver
@@ -481,7 +481,7 @@ class _Forbidden(AtOnce):
     An executor that must not be used.
     """
 
-    def submit(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+    def submit(self, *args: object, **kwargs: object) -> NoReturn:
         """
         Object.
         """

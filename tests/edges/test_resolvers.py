@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.names import dns, error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import unchecked
 from twisted_ext.edges.codes import DNSFormatError, DNSQueryTimeoutError, DNSServerError
 from twisted_ext.edges.deadlines import secondsAndWaits
 from twisted_ext.edges.install import globalReactor
@@ -126,11 +128,11 @@ class TwistedsResolverTests(ResolverTestCase):
             53,
         ):
             with self.assertRaises(BadDescription) as raised:
-                Resolver(servers=wrong, reactor=self.here)  # type: ignore[arg-type]
+                unchecked(Resolver)(servers=wrong, reactor=self.here)
             self.assertNotIn("\n", str(raised.exception))
         for wrong in ("192.0.2.1", 53):
             with self.assertRaises(BadDescription) as raised:
-                serversFrom(wrong)  # type: ignore[arg-type]
+                unchecked(serversFrom)(wrong)
             self.assertIn(f"{wrong!r} is no list of addresses and ports", str(raised.exception))
         with self.assertRaises(BadDescription):
             serversFrom([])
@@ -192,7 +194,10 @@ class TwistedsResolverTests(ResolverTestCase):
         message.trunc = 1
         again = resolver.filterAnswers(message)
         self.network.advance(1)
-        answers, _, _ = self.successResultOf(again)  # type: ignore[arg-type, misc]
+        assert isinstance(again, Deferred)
+        found = self.successResultOf(again)
+        assert not isinstance(found, Failure)
+        answers, _, _ = found
         self.assertEqual(len(answers), 1)
 
     def test_timeout(self) -> None:
@@ -309,7 +314,7 @@ class DeadlineTests(SynchronousTestCase):
         """
         for text in ("10", b"10", "5", ""):
             with self.assertRaises(CallerFault):
-                secondsAndWaits(text)  # type: ignore[arg-type]
+                unchecked(secondsAndWaits)(text)
 
     def test_least(self) -> None:
         """

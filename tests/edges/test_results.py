@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from io import BytesIO
+from typing import Protocol
 from unittest.mock import patch
 
 from hypothesis import given
@@ -124,6 +125,7 @@ class ResultTests(SynchronousTestCase):
             answer = data(rrset("a.example.", mnemonic, text))
             header = only(resultFromAnswer(answer))
             payload = header.payload
+            assert payload is not None
             self.assertIs(type(header), dns.RRHeader)
             self.assertIs(type(payload), getattr(dns, f"Record_{mnemonic}"))
             self.assertEqual(str(payload), shown)
@@ -147,21 +149,38 @@ class ResultTests(SynchronousTestCase):
             self.assertEqual(only(resultFromAnswer(answer)).payload, newUnknown(b"\x07x", 5))
 
 
-def encoded(thing: object) -> bytes:
+class _Written(Protocol):
+    """
+    A name or a payload of twisted.names.
+    """
+
+    def encode(self, strio: BytesIO, compDict: None) -> object:
+        """
+        Write it.
+        """
+
+    def decode(self, strio: BytesIO, length: int) -> object:
+        """
+        Read it.
+        """
+
+
+def encoded(thing: _Written | None) -> bytes:
     """
     @return: what a name or a record writes.
     """
+    assert thing is not None
     written = BytesIO()
-    thing.encode(written, None)  # type: ignore[attr-defined]
+    thing.encode(written, None)
     return written.getvalue()
 
 
-def decoded(kind: type[object], octets: bytes) -> object:
+def decoded(kind: Callable[..., _Written], octets: bytes) -> _Written:
     """
     @return: what Twisted's own class reads.
     """
-    payload = kind(ttl=300)  # type: ignore[call-arg]
-    payload.decode(BytesIO(octets), len(octets))  # type: ignore[attr-defined]
+    payload = kind(ttl=300)
+    payload.decode(BytesIO(octets), len(octets))
     return payload
 
 

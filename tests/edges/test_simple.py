@@ -9,6 +9,7 @@ from twisted.names import dns, error
 
 from tests.edges.fakes import data, denied, nodata, question, rrset
 from tests.edges.test_names import NamesTestCase
+from tests.typed import unchecked
 from twisted_ext.edges.codes import DNSNameError, DNSServerError, DomainError, LookupFailed, NoAddressError
 from twisted_ext.edges.simple import REACTORS_TIMEOUT
 from twisted_ext.errors import ServerFailed
@@ -168,7 +169,7 @@ class HostByNameTests(NamesTestCase):
         Nonsense fails with something that callers of getHostByName catch.
         """
         for name in ("a..b", None, 5):
-            self.failureResultOf(self.resolver.getHostByName(name), LookupFailed)  # type: ignore[arg-type]
+            self.failureResultOf(unchecked(self.resolver.getHostByName)(name), LookupFailed)
 
     def test_forTheReactor(self) -> None:
         """
@@ -176,7 +177,8 @@ class HostByNameTests(NamesTestCase):
         asks for that minute gets it.
         """
         self.source.addresses("six.example.", "2001:db8::1")
-        failure = self.failureResultOf(self.resolver.getHostByName("six.example", REACTORS_TIMEOUT), NoAddressError)  # type: ignore[arg-type]
+        looking = unchecked(self.resolver.getHostByName)("six.example", REACTORS_TIMEOUT)
+        failure = self.failureResultOf(looking, NoAddressError)
         self.assertIn("no address of IPv4", str(failure.value))
         self.assertEqual((self.asked(), self.source.contexts[-1].deadline), ([dns.A], 5.0))
         minute = (1, 3, 11, 45)

@@ -9,7 +9,7 @@ from struct import pack
 
 from twisted.names import dns
 
-from tests.networks import NetworkTestCase
+from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import PeerFault
 from twisted_ext.outcomes import answerFromReply
@@ -57,7 +57,7 @@ class HostilePacketTests(NetworkTestCase):
         Send something with the right id to the right port.
         """
         (port,) = self.here.ports()
-        key = next(iter(port.protocol.socket.keys))  # type: ignore[attr-defined]
+        key = next(iter(socketOf(port).keys))
         self.network.inject(key + body, ("192.0.2.53", 53), ("192.0.2.7", port.port))
 
     def meet(self, body: bytes) -> list[str]:

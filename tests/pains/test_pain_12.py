@@ -108,10 +108,11 @@ class CancellationTests(NetworkTestCase):
         """
         Without our part in it, cancelling leaves socket and timer behind.
         """
-        self.patch(Flight, "_cancelled", lambda flight, deferred: None)
+        self.patch(Flight, "abandon", lambda flight: None)
         asked = self.ask(self.source)
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
         self.assertNotEqual(self.here.pending(), [])
         for flight in list(self.source.waiting):
-            flight._over()  # type: ignore[attr-defined]
+            assert isinstance(flight, Flight)
+            flight._over()

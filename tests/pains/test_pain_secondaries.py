@@ -6,6 +6,8 @@ nothing, and is told of nothing.
 from __future__ import annotations
 
 from tests.server.replicas import PRIMARY, SECONDARY, ReplicaTestCase
+from twisted_ext.server.errands import Outcome
+from twisted_ext.server.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
 
@@ -25,10 +27,13 @@ class SecondaryTests(ReplicaTestCase):
         self.assertEqual(self.secondary.serial(), 10)
         transferring = self.primary.replication.transferring
         asked: list[tuple[int, bytes]] = []
+
+        def watching(request: Request) -> Outcome:
+            asked.append((request.question.rrType, request.keyName))
+            return transferring(request)
+
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = lambda request: (
-                asked.append((request.question.rrType, request.keyName)) or transferring(request)  # type: ignore[func-returns-value]
-            )
+            self.primary.responder.errands[rrType] = watching
         self.primary.change("new 300 A 192.0.2.9")
         self.network.advance(2)
         self.assertEqual((self.secondary.serial(), asked), (11, [(IXFR, b"\x03one\x03key\x00")]))

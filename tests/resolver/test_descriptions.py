@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
 from types import ModuleType
 
 from hypothesis import given
@@ -171,7 +170,9 @@ class GrammarTests(DescriptionCase):
         """
         self.assertEqual(self.leaf(r"leaf:a\:b\=c\\d\(\[:1"), ("a:b=c\\d([", 1))
         self.assertEqual(self.build(r"leaf:a:name=x=y\:z").named["name"], "x=y:z")
-        self.assertEqual(self.build(r"wrap:(leaf:a\)b)").positional[0].positional[0], "a)b")  # type: ignore[attr-defined]
+        (inner,) = self.build(r"wrap:(leaf:a\)b)").positional
+        assert isinstance(inner, Built)
+        self.assertEqual(inner.positional[0], "a)b")
 
     def test_brackets(self) -> None:
         """
@@ -299,8 +300,7 @@ class GrammarTests(DescriptionCase):
         """
         What is no text is told so.
         """
-        read: Callable[[object], object] = reading.read  # type: ignore[assignment]
-        text = str(self.assertRaises(BadDescription, read, b"system"))
+        text = str(self.assertRaises(BadDescription, reading.read, b"system"))
         self.assertEqual(text, "a description is a text, not bytes")
 
     @given(

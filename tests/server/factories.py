@@ -4,7 +4,7 @@ What tests of the factory have in common: resolvers of Twisted's kind, and a net
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -109,11 +109,19 @@ class Server(SynchronousTestCase):
         self.there.listenTCP(53, factory)
         return factory
 
-    def make(self, *, kind: type[DNSServerFactory] = DNSServerFactory, **roles: object) -> DNSServerFactory:
+    def make(
+        self,
+        *,
+        kind: type[DNSServerFactory] = DNSServerFactory,
+        authorities: Iterable[object] | None = None,
+        caches: Iterable[object] | None = None,
+        clients: Iterable[object] | None = None,
+        verbose: int = 0,
+    ) -> DNSServerFactory:
         """
         Serve from resolvers.
         """
-        return self.serve(kind(reactor=self.there, **roles))  # type: ignore[arg-type]
+        return self.serve(kind(authorities, caches, clients, verbose, reactor=self.there))
 
     def udp(self, octets: bytes, seconds: float = 0.1) -> list[bytes]:
         """

@@ -18,7 +18,7 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.access import Access
 from twisted_ext.server.authority import Alone, Zones
-from twisted_ext.server.errands import opcodesOf, transfersIn
+from twisted_ext.server.errands import Outcome, opcodesOf, transfersIn
 from twisted_ext.server.gates import standardGates
 from twisted_ext.server.keys import Keys
 from twisted_ext.server.listeners.datagram import DatagramListener
@@ -247,12 +247,12 @@ class StepTestCase(ReplicaTestCase):
         asked: list[int] = []
         transferring = self.primary.replication.transferring
 
-        def watching(request: Request) -> object:
+        def watching(request: Request) -> Outcome:
             asked.append(request.question.rrType)
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = watching  # type: ignore[assignment]
+            self.primary.responder.errands[rrType] = watching
         return asked
 
     @property

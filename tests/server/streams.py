@@ -130,13 +130,13 @@ class StreamTestCase(SynchronousTestCase):
         self.network.advance(1)
         return done
 
-    def serve(self, **bounds: float) -> StreamServings:
+    def serve(self, **bounds: int) -> StreamServings:
         """
         Serve with other bounds than the usual ones.
         """
         if self.there.listeners:
             self.end()
-        self.servings = StreamServings(self.parrot, self.there, **bounds)  # type: ignore[arg-type]
+        self.servings = StreamServings(self.parrot, self.there, **bounds)
         self.there.listenTCP(53, self.servings)
         self.there.listenTCP(53, self.servings, interface="::")
         return self.servings

@@ -4,6 +4,8 @@ Tests of L{twisted_ext.server.authority}: zones found by names, and what a serve
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NoReturn
 from unittest import mock
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -24,6 +26,7 @@ from twisted_ext.wire.codes import AA, QR, RA, RD, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone
 
 __all__ = ["EXAMPLE", "zoneOf"]
@@ -127,31 +130,31 @@ class ZonesTests(SynchronousTestCase):
         apex = nameFromText("example.org")
         opened: list[int] = []
 
-        def opening(serial: int) -> object:
-            def give() -> object:
+        def opening(serial: int) -> Callable[[], Version]:
+            def give() -> Version:
                 opened.append(serial)
                 return zoneOf("example.org", serial=serial).current
 
             return give
 
-        self.zones.putLater(apex, opening(1), 1, 3)  # type: ignore[arg-type]
+        self.zones.putLater(apex, opening(1), 1, 3)
         self.assertEqual(opened, [])
         version = self.zones.version(nameFromText("www.example.org"))
         assert version is not None
         self.assertEqual((opened, version.serial), ([1], 1))
-        self.zones.putLater(apex, opening(2), 2, 3)  # type: ignore[arg-type]
+        self.zones.putLater(apex, opening(2), 2, 3)
         self.assertEqual(opened, [1, 2])
 
-        def broken() -> object:
+        def broken() -> NoReturn:
             raise BadImage("damaged")
 
         with self.assertRaises(BadImage):
-            self.zones.putLater(apex, broken, 3, 3)  # type: ignore[arg-type]
+            self.zones.putLater(apex, broken, 3, 3)
         version = self.zones.version(apex)
         assert version is not None
         self.assertEqual(version.serial, 2)
         other = nameFromText("example.net")
-        self.zones.putLater(other, broken, 1, 3)  # type: ignore[arg-type]
+        self.zones.putLater(other, broken, 1, 3)
         with self.assertRaises(ServerFailed):
             self.zones.version(other)
         self.assertEqual(countsOf(self.zones), {"all": 2, "serving": 1, "failed": 1, "wrong": 1})

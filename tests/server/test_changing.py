@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -39,11 +39,11 @@ class ChangingTests(SynchronousTestCase):
         self.clock = Clock()
         self.addCleanup(self.journal.close)
 
-    def changing(self, **options: object) -> Changing:
+    def changing(self, compact: Callable[[Version], Deferred[Image]] | None = None) -> Changing:
         """
         @return: what is to be tested.
         """
-        return Changing(self.clock, self.zone, self.journal, self.disk, **options)  # type: ignore[arg-type]
+        return Changing(self.clock, self.zone, self.journal, self.disk, compact=compact)
 
     def add(self, changing: Changing, *lines: str) -> Deferred[Version]:
         """

@@ -4,9 +4,11 @@ Tests of processes that help.
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,7 +34,7 @@ class _Processes(Clock):
         Begin nothing.
         """
         self.protocol = protocol
-        protocol.transport = self  # type: ignore[assignment]
+        protocol.transport = cast(IProcessTransport, self)
 
     def signalProcess(self, signal: str) -> None:
         """

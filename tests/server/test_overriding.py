@@ -4,7 +4,7 @@ Tests of what subclasses of the factory can change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -12,7 +12,9 @@ from twisted.internet.protocol import Protocol
 from twisted.names import dns as names
 from twisted.names import error
 
-from tests.server.factories import OnlyQuery, Result, Server, Zone, record
+from tests.server.factories import OnlyQuery, Server, Zone, record
+from tests.typed import unchecked
+from twisted_ext.edges.serving import Peer
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.codes import AA, Rcode
@@ -30,7 +32,7 @@ class OverridingTests(Server):
         """
 
         class Choosy(DNSServerFactory):
-            def allowQuery(self, message: names.Message, protocol: object, address: object) -> bool:
+            def allowQuery(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> bool:
                 return message.queries[0].name.name != b"secret.example.com"
 
         self.make(kind=Choosy, clients=[CannedSource(otherwise="192.0.2.1")])
@@ -44,7 +46,7 @@ class OverridingTests(Server):
         """
 
         class Own(DNSServerFactory):
-            def handleQuery(self, message: names.Message, protocol: object, address: object) -> Deferred[None] | None:
+            def handleQuery(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> Deferred[None] | None:
                 if message.queries[0].type == names.TXT:
                     reply = self._responseFromMessage(
                         message,
@@ -52,9 +54,9 @@ class OverridingTests(Server):
                             names.RRHeader(message.queries[0].name.name, names.TXT, payload=record("TXT", b"mine"))
                         ],
                     )
-                    self.sendReply(protocol, reply, address)  # type: ignore[arg-type]
+                    self.sendReply(protocol, reply, address)
                     return None
-                return super().handleQuery(message, protocol, address)  # type: ignore[arg-type]
+                return super().handleQuery(message, protocol, address)
 
         self.make(kind=Own, clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertEqual(self.texts(self.ask("www.example.com", "TXT")), ['0 "mine"'])
@@ -67,10 +69,10 @@ class OverridingTests(Server):
 
         class Fewer(DNSServerFactory):
             def gotResolverResponse(
-                self, response: object, protocol: object, message: names.Message, address: object
+                self, response: Sequence[list[names.RRHeader]], protocol: Peer, message: names.Message, address: tuple[str, int] | None
             ) -> None:
-                answers, authority, additional = cast(Result, response)
-                super().gotResolverResponse((answers[:1], authority, additional), protocol, message, address)  # type: ignore[arg-type]
+                answers, authority, additional = response
+                super().gotResolverResponse((answers[:1], authority, additional), protocol, message, address)
 
         failing = OnlyQuery(raises=error.DNSServerError)
         self.make(kind=Fewer, authorities=[Zone("")], clients=[failing])
@@ -85,7 +87,7 @@ class OverridingTests(Server):
         A method may be put on the factory itself as well.
         """
         factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
-        factory.allowQuery = lambda message, protocol, address: False  # type: ignore[method-assign]
+        vars(factory).update(allowQuery=lambda message, protocol, address: False)
         self.assertEqual(self.ask("www.example.com").rcode, Rcode.REFUSED)
 
     def test_resolver(self) -> None:
@@ -105,9 +107,9 @@ class OverridingTests(Server):
         taken: list[int] = []
 
         class Told(DNSServerFactory):
-            def handleNotify(self, message: names.Message, protocol: object, address: object) -> None:
+            def handleNotify(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> None:
                 taken.append(message.opCode)
-                self.sendReply(protocol, self._responseFromMessage(message), address)  # type: ignore[arg-type]
+                self.sendReply(protocol, self._responseFromMessage(message), address)
 
         octets = self.query("example.org", "SOA", flags=4 << 11)
         self.make(kind=Told)
@@ -144,7 +146,7 @@ class OverridingTests(Server):
         for address in (None, ("192.0.2.7", 1)):
             message = names.Message()
             message.fromStr(self.query("www.example.com"))
-            factory.messageReceived(message, StandIn(), address)  # type: ignore[arg-type]
+            unchecked(factory.messageReceived)(message, StandIn(), address)
         self.assertEqual(taken, [(1, None), (1, ("192.0.2.7", 1))])
 
     def test_verbose(self) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.protocol import DatagramProtocol
 from tests.server.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host, StepTestCase, soaOf
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.errors import BadMessage
+from twisted_ext.server.errands import Outcome
 from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.server.zonesettings import ZoneSettings
 from twisted_ext.wire.building import buildMessage
@@ -51,11 +52,11 @@ class PrimariesTests(StepTestCase):
         whole = list(self.pieces(1))
         for kept in range(len(whole)):
 
-            def cut(request: Request, kept: int = kept) -> object:
+            def cut(request: Request, kept: int = kept) -> Iterator[bytes]:
                 yield from list(self.pieces(request.id))[:kept]
                 raise RuntimeError("cut")
 
-            self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut  # type: ignore[assignment]
+            self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut
             self.primary.change(f"new{kept} 300 A 192.0.2.9")
             self.network.advance(8)
             self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
@@ -178,11 +179,11 @@ class PrimariesTests(StepTestCase):
 
         transferring = self.primary.replication.transferring
 
-        def old(request: Request) -> object:
+        def old(request: Request) -> Outcome:
             return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = old  # type: ignore[assignment]
+            self.primary.responder.errands[rrType] = old
         asked = self.answering(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))

@@ -21,13 +21,14 @@ from twisted.internet.error import (
     UserError,
 )
 from twisted.internet.interfaces import IConnector, IPullProducer, IPushProducer, ITCPTransport
-from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
+from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.streams import MemoryConnection
 
 connectSide: Callable[[object, Side], Deferred[Side]] = connectProtocol
 
@@ -37,7 +38,7 @@ class Side(Protocol):
     One side, which notes everything.
     """
 
-    transport: ITCPTransport
+    transport: MemoryConnection
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -50,7 +51,7 @@ class Side(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.received.append(data)
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.append(reason.value)
 
 
@@ -237,11 +238,11 @@ class StreamTests(SynchronousTestCase):
         self.connect()
         self.network.advance(1)
         transport = self.answering.side.transport
-        transport.pauseProducing()  # type: ignore[attr-defined]
+        transport.pauseProducing()
         self.dialing.side.transport.write(b"later")
         self.network.advance(1)
         self.assertEqual(self.answering.side.received, [])
-        transport.resumeProducing()  # type: ignore[attr-defined]
+        transport.resumeProducing()
         self.assertEqual(self.answering.side.received, [b"later"])
 
     def test_pushProducer(self) -> None:
@@ -266,7 +267,7 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(1)
         producer = Producer()
         transport = self.dialing.side.transport
-        transport.registerProducer(producer, True)  # type: ignore[attr-defined]
+        transport.registerProducer(producer, True)
         transport.write(bytes(100_000))
         self.assertEqual(producer.calls, ["pause"])
         self.network.advance(1)
@@ -274,7 +275,7 @@ class StreamTests(SynchronousTestCase):
         transport.loseConnection()
         self.network.advance(1)
         self.assertEqual(self.answering.side.lost, [])
-        transport.unregisterProducer()  # type: ignore[attr-defined]
+        transport.unregisterProducer()
         self.network.advance(1)
         self.assertEqual(len(self.answering.side.lost), 1)
 
@@ -292,14 +293,14 @@ class StreamTests(SynchronousTestCase):
                     producer.left -= 1
                     self.dialing.side.transport.write(b"piece")
                 else:
-                    self.dialing.side.transport.unregisterProducer()  # type: ignore[attr-defined]
+                    self.dialing.side.transport.unregisterProducer()
 
             def stopProducing(producer) -> None:
                 pass
 
         self.connect()
         self.network.advance(1)
-        self.dialing.side.transport.registerProducer(Producer(), False)  # type: ignore[attr-defined]
+        self.dialing.side.transport.registerProducer(Producer(), False)
         self.network.advance(2)
         self.assertEqual(self.answering.side.received, [b"piece"] * 3)
 

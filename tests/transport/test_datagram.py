@@ -14,6 +14,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.servers import Server
+from twisted_ext.transport.sockets import QuerySocket
 
 
 class DatagramExchangeTests(NetworkTestCase):
@@ -30,7 +31,7 @@ class DatagramExchangeTests(NetworkTestCase):
         self.exchange.settle()
         super().tearDown()
 
-    def send(self, waiter: Waiter) -> tuple[object, bytes]:
+    def send(self, waiter: Waiter) -> tuple[QuerySocket, bytes]:
         """
         Ask.
         """
@@ -75,7 +76,7 @@ class DatagramExchangeTests(NetworkTestCase):
         self.assertLessEqual(max([ports.count(port) for port in ports]), 16)
         self.assertGreater(sum([one != two for one, two in zip(ports, ports[1:], strict=False)]), 600)
         for _, leg, key in sent:
-            leg.release(key)  # type: ignore[attr-defined]
+            leg.release(key)
         self.network.advance(1)
 
     def test_idsDiffer(self) -> None:

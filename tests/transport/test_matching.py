@@ -4,6 +4,8 @@ Tests of telling replies from what is none.
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.testing.sources import questionOf
@@ -66,6 +68,10 @@ class MatchingTests(SynchronousTestCase):
             self.assertFalse(isBareFailure(octets))
 
 
+def _repeated(mask: int, count: int) -> bytes:
+    return mask.to_bytes(2, "big") * (count // 2)
+
+
 class MixingTests(SynchronousTestCase):
     """
     Tests for L{mixed}.
@@ -88,6 +94,6 @@ class MixingTests(SynchronousTestCase):
         """
         question = questionOf("aaaaaaaa.aaaaaaa")
         for mask in (0x0000, 0xFFFF, 0x5555):
-            octets = mixed(question, Draw(lambda count, mask=mask: mask.to_bytes(2, "big") * (count // 2)))  # type: ignore[misc]
+            octets = mixed(question, Draw(partial(_repeated, mask)))
             letters = [octets[1 + index : 2 + index] for index in range(8)]
             self.assertEqual([letter.isupper() for letter in letters], [bool(mask >> 1 + index & 1) for index in range(8)])

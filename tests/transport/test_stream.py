@@ -225,7 +225,9 @@ class StreamExchangeTests(NetworkTestCase):
         waiter = Waiter()
         self.ask_(waiter)
         self.network.advance(0.1)
-        for connection in list(self.network.hostAt("192.0.2.53").connections):  # type: ignore[union-attr]
+        there = self.network.hostAt("192.0.2.53")
+        assert there is not None
+        for connection in list(there.connections):
             connection.write(b"\x00\x00")
         self.network.advance(0.1)
         self.assertEqual(self.dialed, 2)
@@ -262,7 +264,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.ask_(second)
         self.network.advance(1)
         self.network.shape(delay=0.01)
-        for connection in list(self.network.hostAt("192.0.2.53").connections):  # type: ignore[union-attr]
+        there = self.network.hostAt("192.0.2.53")
+        assert there is not None
+        for connection in list(there.connections):
             connection.abortConnection()
         self.assertEqual(self.dialed, 1)
         self.exchange.release(keys[0])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import contentOf
+from tests.wire.counting import CountingDict
 from tests.wire.strategies import messages, names, plainNames
 from twisted_ext.limits import NAMES_COMPRESSED
 from twisted_ext.wire.building import Writer, buildMessage, buildQuery, optRecord
@@ -46,18 +47,6 @@ def folded(sets: tuple[RRSet, ...]) -> set[tuple[bytes, int, bytes]]:
     }
 
 
-class CountingDict(dict[bytes, int]):
-    """
-    Where names stand, with all that is asked of it counted.
-    """
-
-    asked = 0
-
-    def get(self, key: bytes, default: object = None) -> int | None:  # type: ignore[override]
-        self.asked += 1
-        return super().get(key)
-
-
 class CompressionTests(SynchronousTestCase):
     """
     Tests for compression.
@@ -85,10 +74,11 @@ class CompressionTests(SynchronousTestCase):
         """
         owners = [nameFromText(f"{number:x}." + ".".join(f"{number:x}{label}" for label in range(40))) for number in range(count)]
         writer = Writer(bytes(12))
-        offsets = writer._offsets = CountingDict()
+        writer._offsets = CountingDict()
+        CountingDict.asked = 0
         for owner in owners:
             writer.name(owner)
-        return offsets.asked
+        return CountingDict.asked
 
     def test_cost(self) -> None:
         """

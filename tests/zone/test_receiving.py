@@ -58,9 +58,18 @@ class Taking:
     A transfer being received.
     """
 
-    def __init__(self, serial: int | None = None, **more: object) -> None:
+    def __init__(
+        self,
+        serial: int | None = None,
+        *,
+        verifying: StreamVerifying | None = None,
+        most: float | None = None,
+        mostRecords: int | None = None,
+    ) -> None:
         self.kept: list[bytes] = []
-        self.receiving = Receiving(APEX, 7, "there", self.kept.append, serial=serial, **more)  # type: ignore[arg-type]
+        self.receiving = Receiving(
+            APEX, 7, "there", self.kept.append, serial=serial, verifying=verifying, most=most, mostRecords=mostRecords
+        )
 
     def take(self, *octets: bytes) -> Receiving:
         """
@@ -290,11 +299,11 @@ class ChangesTests(SynchronousTestCase):
     Tests for L{Receiving} with changes.
     """
 
-    def take(self, *sets: Sequence[RRSet], serial: int = 10, **more: object) -> Receiving:
+    def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> Receiving:
         """
         Take changes, one message for each of C{sets}.
         """
-        return Taking(serial, **more).take(*[reply(each, rrType=IXFR) for each in sets])
+        return Taking(serial, mostRecords=mostRecords).take(*[reply(each, rrType=IXFR) for each in sets])
 
     def test_applied(self) -> None:
         """

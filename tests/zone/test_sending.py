@@ -89,7 +89,7 @@ class SendingTests(SynchronousTestCase):
         """
         origin = dns.name.from_text("example.org.")
         zone = dns.zone.Zone(origin, relativize=False)
-        with dns.xfr.Inbound(zone, rrType) as inbound:  # type: ignore[arg-type]
+        with dns.xfr.Inbound(zone, dns.rdatatype.RdataType(rrType)) as inbound:
             done = False
             for each in octets:
                 self.assertFalse(done)

@@ -29,7 +29,17 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import A, isMeta, typeName, typeNumber
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from twisted_ext.interfaces import IAnswerSource
+
+    class _Cancellable(Protocol):
+        """
+        A Deferred, whatever it fires with.
+        """
+
+        def cancel(self) -> None: ...
+
 
 __all__ = ["Predicate", "Watch", "allOf", "tooLate", "waitFor", "watch"]
 
@@ -113,7 +123,7 @@ class Watch(AsyncIterator[Change]):
         self._awaited = awaited
         self._known: State | None = None
         self._due = -inf
-        self._waiting: Deferred[object] | None = None
+        self._waiting: _Cancellable | None = None
 
     def __aiter__(self) -> Watch:
         return self
@@ -153,7 +163,7 @@ class Watch(AsyncIterator[Change]):
         """
         Wait for something that L{aclose} cancels.
         """
-        self._waiting = deferred  # type: ignore[assignment]
+        self._waiting = deferred
         try:
             return await deferred
         finally:
@@ -271,10 +281,10 @@ def waitFor(
 
     waits = [Deferred.fromCoroutine(_until(pair[1], wanted)).addCallback(arrived, pair) for pair in list(pending)]
 
-    def over(outcome: object, after: float) -> Result:
+    def over(outcome: Result | Failure, after: float) -> Result | Failure:
         if isinstance(outcome, Failure) and isinstance(outcome.value, CancelledError):
             raise tooLate(pending, after)
-        return outcome  # type: ignore[return-value]
+        return outcome
 
     result = allOf(waits).addCallback(lambda arrivals: last[0])
     return result if seconds is None else result.addTimeout(seconds, watches[0]._reactor, over)
