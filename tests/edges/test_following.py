@@ -12,6 +12,7 @@ from unittest.mock import patch
 from twisted.internet.defer import Deferred
 
 from tests.edges.discoveries import DENIED, ServiceTestCase
+from tests.typed import unchecked
 from twisted_ext.answers import Answer, Question
 from twisted_ext.edges import following, services
 from twisted_ext.edges.codes import DNSFormatError, DNSServerError, ServiceNotAvailable, UnusableService
@@ -164,12 +165,12 @@ class RewrittenTargetsTests(ServiceTestCase):
         """
         resolver = self.zone({})
         for protocols in ("ProtA", 5, [5], [b"ProtA"]):
-            looking = services.rewrittenTargets("example.org", "EM", protocols, resolver=resolver)  # type: ignore[arg-type]
+            looking = unchecked(services.rewrittenTargets)("example.org", "EM", protocols, resolver=resolver)
             self.failed(looking, DNSFormatError)
         for service in (None, 5, b"EM"):
-            self.failed(services.rewrittenTargets("example.org", service, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
-            self.failed(services.rewrittenURIs("example.org", service, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
-        self.failed(services.rewrittenURIs("example.org", "EM", 5, resolver=resolver), DNSFormatError)  # type: ignore[arg-type]
+            self.failed(unchecked(services.rewrittenTargets)("example.org", service, resolver=resolver), DNSFormatError)
+            self.failed(unchecked(services.rewrittenURIs)("example.org", service, resolver=resolver), DNSFormatError)
+        self.failed(unchecked(services.rewrittenURIs)("example.org", "EM", 5, resolver=resolver), DNSFormatError)
         self.failed(services.rewrittenTargets("example.org", "EM", port=0, resolver=resolver), DNSFormatError)
         self.assertEqual(self.asked(), [])
 
