@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
@@ -187,6 +188,37 @@ class MirroringTests(SynchronousTestCase):
         self.clock.advance(0)
         zoneOf(ZONE.replace("hostmaster 10", "hostmaster 11")).current.compacted(path)
         self.same()
+
+    def test_looking(self) -> None:
+        """
+        A worker that serves does not look at every octet of an image at which its parent has just done so: with a million records that
+        takes longer than a change may. One that only begins does, before it answers anybody; and where the parent has not, whoever opens
+        it first.
+        """
+        looked: list[str] = []
+
+        def sound(image: Image) -> bool:
+            looked.append(image.path)
+            return True
+
+        self.zones.put(self.zone)
+        with patch.object(Image, "sound", property(sound)):
+            self.clock.advance(0)
+            self.change("new 300 A 192.0.2.1")
+            self.clock.advance(0)
+            self.assertEqual((looked, self.parent.worker.names(APEX)), ([], namesOf(self.zone.current)))
+            self.parent.late()
+            self.assertEqual(len(looked), 1)
+        (name,) = os.listdir(self.parent.folder)
+        octets = bytearray(Path(self.parent.folder, name).read_bytes())
+        octets[-20] ^= 1
+        Path(self.parent.folder, name).write_bytes(octets)
+        path = f"{self.parent.folder}/{name}"
+        self.assertEqual(self.parent.late().lacked, [(APEX, path)])
+        for how, lacked in (("", []), ("sound", []), ("now", [(APEX, path)])):
+            worker = Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, how]]])
+            self.assertEqual(worker.lacked, lacked)
+        self.assertEqual(Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, ""]]]).names(APEX), "failed")
 
     def test_states(self) -> None:
         """

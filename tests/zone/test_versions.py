@@ -232,6 +232,26 @@ class VersionTests(SynchronousTestCase):
         self.assertIs(after.image, version.image)
         self.assertEqual(version.overlay, {})
 
+    def test_keysSince(self) -> None:
+        """
+        What a version has changed is found without going through all that differs from the image; from a version that it did not come of,
+        or of long ago, everything that differs is named.
+        """
+        versions = [made()]
+        for number in range(600):
+            versions.append(versions[-1].edited({b"\x04n%03d" % number: (record(f"n{number:03d}.example.test. 60 A 192.0.2.1"),)}))
+        self.assertEqual(set(versions[600].keysSince(versions[599])), {b"\x04n599", b""})
+        self.assertEqual(set(versions[600].keysSince(versions[597])), {b"\x04n597", b"\x04n598", b"\x04n599", b""})
+        self.assertEqual(list(versions[600].keysSince(versions[600])), [])
+        other = versions[599].edited({b"\x01x": (record("x.example.test. 60 A 192.0.2.1"),)})
+        last = other.edited({b"\x01y": (record("y.example.test. 60 A 192.0.2.1"),)})
+        self.assertEqual(set(last.keysSince(other)), {b"\x01y", b""})
+        for later, before in ((versions[600], other), (last, versions[600]), (versions[600], versions[1]), (versions[3], None)):
+            self.assertEqual(set(later.keysSince(before)), set(later.overlay))
+        for later, before in ((versions[600], versions[590]), (last, other)):
+            differing = {key for key, node in later.overlay.items() if before.overlay.get(key) is not node}
+            self.assertLessEqual(differing, set(later.keysSince(before)))
+
     def test_twoChains(self) -> None:
         """
         While a zone goes from one NSEC3 chain to another, only the one that its NSEC3PARAM names is used, from the image or not.

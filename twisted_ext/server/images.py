@@ -126,11 +126,12 @@ class Maps:
     def __init__(self) -> None:
         self._mapped: WeakValueDictionary[str, _Mapped] = WeakValueDictionary()
 
-    def opening(self, zone: bytes, path: str, offset: int) -> Callable[[], Version]:
+    def opening(self, zone: bytes, path: str, offset: int, *, checked: bool = True) -> Callable[[], Version]:
         """
         Map a file, so that it stays even where it is removed.
 
         @param zone: the folded name.
+        @param checked: look whether all of it is as it was written.
 
         @return: what gives the version in it.
 
@@ -140,17 +141,17 @@ class Maps:
         mapped = self._mapped.get(path)
         if mapped is None:
             mapped = self._mapped[path] = _Mapped(path)
-        return partial(_opened, mapped, zone, path, offset)
+        return partial(_opened, mapped, zone, path, offset, checked)
 
 
-def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int) -> Version:
+def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int, checked: bool) -> Version:
     from twisted_ext.zone.images import Image
     from twisted_ext.zone.versions import Version
 
     image = Image(mapped.buffer, offset, mapped.words)
     if image.apex != zone:
         raise BadImage(f"{path}: the image at {offset} is another zone's")
-    if not image.sound:
+    if checked and not image.sound:
         raise BadImage(f"{path}: the image at {offset} is not as it was written")
     image.path = path
     return Version(image)

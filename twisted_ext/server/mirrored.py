@@ -101,24 +101,33 @@ class Mirrored:
         else:
             raise ValueError(f"{do!r:.100} is nothing that a worker could do")
 
-    def _image(self, apex: bytes, file: JSON, path: JSON, offset: JSON, serial: JSON, records: JSON, until: JSON) -> None:
+    def _image(
+        self, apex: bytes, file: JSON, path: JSON, offset: JSON, serial: JSON, records: JSON, until: JSON, how: JSON = ""
+    ) -> None:
+        """
+        @param how: C{now} for one that the parent has open, to be opened here and now; C{sound} for one at whose every octet it has just
+            looked besides. Others are opened when somebody asks for the zone.
+        """
         zones = self.zones
         path = str(path)
-        zones.expect(apex, str(file))
+        place = zones.expect(apex, str(file))
         self._paths[apex] = path
         self._more.pop(apex, None)
         self._gone.pop(apex, None)
         self._holds(apex, until)
         try:
-            opening = self._maps.opening(apex, path, int(str(offset)))
+            opening = self._maps.opening(apex, path, int(str(offset)), checked=how != "sound")
             zones.putLater(apex, opening, int(str(serial)), int(str(records)), self._today())
         except (DNSFault, OSError) as fault:
             # The parent could use it. It may have been replaced meanwhile; then another one follows.
             self._edits.pop(apex, None)
             zones.fail(apex, str(fault))
             self.lacks(apex, path)
-        else:
-            self._edits[apex] = 0
+            return
+        self._edits[apex] = 0
+        if how and place.served() is None:
+            del self._edits[apex]
+            self.lacks(apex, path)
 
     def _edit(self, apex: bytes, number: JSON, gone: JSON, octets: JSON, until: JSON) -> Iterator[None]:
         known = self._edits.get(apex)

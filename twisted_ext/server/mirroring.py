@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.zone.images import Image
     from twisted_ext.zone.nodes import Node
+    from twisted_ext.zone.versions import Version
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["Mirroring"]
@@ -54,13 +55,13 @@ class _Shown:
     @ivar state: as in L{Place}.
     @ivar path: the file with its image, C{""} while they have none.
     @ivar image: what that is; L{None} where this process has not opened it.
-    @ivar overlay: the names that have changed since, as was told.
+    @ivar version: what of it was told last, L{None} where that is nothing but the image.
     @ivar edits: how often it was told that there are others.
     @ivar until: seconds since 1970 until when it holds, or L{None}.
     @ivar own: whether the file is one of those that are there for workers alone.
     """
 
-    __slots__ = ("state", "file", "path", "offset", "serial", "records", "image", "overlay", "edits", "until", "own")
+    __slots__ = ("state", "file", "path", "offset", "serial", "records", "image", "version", "edits", "until", "own")
 
     def __init__(self) -> None:
         self.state = ""
@@ -68,7 +69,7 @@ class _Shown:
         self.path = ""
         self.offset = self.serial = self.records = 0
         self.image: Image | None = None
-        self.overlay = _NOTHING
+        self.version: Version | None = None
         self.edits = 0
         self.until: float | None = None
         self.own = False
@@ -216,7 +217,7 @@ class Mirroring:
         apex = place.apex
         until = self._until(apex)
         if place.unopened and place.source is not None and not self._revised(apex):
-            if (shown.path, shown.offset) != place.source or shown.overlay or shown.state != SERVING:
+            if (shown.path, shown.offset) != place.source or shown.edits or shown.state != SERVING:
                 self._show(shown, place, *place.source, None)
                 shown.until = until
                 yield self._image(apex, shown)
@@ -243,12 +244,13 @@ class Mirroring:
                 shown.own, shown.until = own, until
                 yield self._image(apex, shown)
             shown.image = image
-        before, shown.overlay = shown.overlay, version.overlay
+        told, shown.version = shown.version, version
+        before = _NOTHING if told is None else told.overlay
         back = shown.state != SERVING
         shown.state = SERVING
+        known, now = before.get, version.overlay
         # There may be thousands of names, of which one or two have changed.
-        known = before.get
-        others = [(key, node) for key, node in version.overlay.items() if known(key, _NOBODY) is not node]
+        others = [(key, now[key]) for key in version.keysSince(told) if known(key, _NOBODY) is not now[key]]
         changed = [(key, node) for key, node in others if _isOther(before, key, node)]
         if changed or back:
             shown.edits += 1
@@ -264,12 +266,15 @@ class Mirroring:
         shown.path, shown.offset, shown.image = path, offset, image
         shown.serial = place.serial if image is None else image.serial
         shown.records = place.records if image is None else image.records
-        shown.overlay = _NOTHING
+        shown.version = None
         shown.edits = 0
         shown.own = False
 
-    def _image(self, apex: bytes, shown: _Shown) -> list[JSON]:
-        return ["image", apex.hex(), shown.file, shown.path, shown.offset, shown.serial, shown.records, shown.until]
+    def _image(self, apex: bytes, shown: _Shown, *, begins: bool = False) -> list[JSON]:
+        # What this process has open it has just seen to be as it was written, and to look at all of a large zone takes longer than a turn
+        # may: a worker that serves does not do that again. One that only begins does, since it may be long since.
+        how = "" if shown.image is None else "now" if begins else "sound"
+        return ["image", apex.hex(), shown.file, shown.path, shown.offset, shown.serial, shown.records, shown.until, how]
 
     def _edit(
         self, apex: bytes, number: int, changed: list[tuple[bytes, Node | None]], until: float | None
@@ -296,10 +301,11 @@ class Mirroring:
         if not shown.path:
             yield ["expect", apex.hex(), shown.file]
         else:
-            yield self._image(apex, shown)
+            yield self._image(apex, shown, begins=True)
             if shown.edits:
                 # All at once, and yet the next one is the one after these.
-                yield from self._edit(apex, -shown.edits, list(shown.overlay.items()), shown.until)
+                overlay = _NOTHING if shown.version is None else shown.version.overlay
+                yield from self._edit(apex, -shown.edits, list(overlay.items()), shown.until)
         if shown.state not in (LOADING, SERVING, ""):
             place = self._zones.at(apex)
             yield ["fail", apex.hex(), "" if place is None else place.said, shown.state]

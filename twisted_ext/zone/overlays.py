@@ -33,6 +33,9 @@ __all__ = ["UNCHANGED", "Overlay", "Editing", "byOrder", "standing"]
 
 _NSEC3: Final = 50
 
+#: Entries after which the next log is begun, which nobody needs for long.
+_LOGGED: Final = 256
+
 #: What sorts a name of a chain.
 byOrder: Final = itemgetter(0)
 
@@ -50,9 +53,11 @@ class Overlay:
     @ivar chainGone: places in the image's NSEC chain whose names are in C{nodes}.
     @ivar hashes: first labels of names with NSEC3, in order.
     @ivar hashesGone: places in the image's NSEC3 chain whose names are in C{nodes}.
+    @ivar log: of overlays that were made one from the other, this one among them, the names that each of them changed.
+    @ivar place: how many entries of it lead to this one.
     """
 
-    __slots__ = ("nodes", "octets", "cuts", "uncut", "chain", "chainGone", "hashes", "hashesGone")
+    __slots__ = ("nodes", "octets", "cuts", "uncut", "chain", "chainGone", "hashes", "hashesGone", "log", "place")
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class Overlay:
         chainGone: Sequence[int],
         hashes: Sequence[bytes],
         hashesGone: Sequence[int],
+        log: list[tuple[bytes, ...]] | None = None,
+        place: int = 0,
     ) -> None:
         self.nodes = nodes
         self.octets = octets
@@ -73,6 +80,8 @@ class Overlay:
         self.chainGone = chainGone
         self.hashes = hashes
         self.hashesGone = hashesGone
+        self.log = log
+        self.place = place
 
 
 #: Nothing has changed.
@@ -104,9 +113,13 @@ class Editing:
     Makes the next overlay of an image.
     """
 
-    __slots__ = ("_apex", "_image", "_nodes", "_octets", "_cuts", "_uncut", "_chain", "_chainGone", "_hashes", "_hashesGone")
+    __slots__ = (
+        "_apex", "_image", "_nodes", "_octets", "_cuts", "_uncut", "_chain", "_chainGone", "_hashes", "_hashesGone", "_before", "_touched",
+    )  # fmt: skip
 
     def __init__(self, image: Image, before: Overlay) -> None:
+        self._before = before
+        self._touched: dict[bytes, None] = {}
         self._image = image
         self._apex = image.apex
         self._nodes = dict(before.nodes)
@@ -135,9 +148,14 @@ class Editing:
         if bounded and (len(self._nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
             zone = nameToText(self._apex)
             raise BudgetSpent(f"{len(self._nodes)} names of {zone} would differ from its image; it needs the next one first")
+        log, place = self._before.log, self._before.place
+        if log is None or place != len(log) or place >= _LOGGED:
+            # Something else was made from there too, or this would become too long.
+            log, place = [], 0
+        log.append(tuple(self._touched))
         return Overlay(
             self._nodes, self._octets, frozenset(self._cuts), frozenset(self._uncut), self._chain, self._chainGone, self._hashes,
-            self._hashesGone,
+            self._hashesGone, log, place + 1,
         )  # fmt: skip
 
     def _get(self, key: bytes) -> Node | None:
@@ -199,6 +217,7 @@ class Editing:
     def _put(self, key: bytes, node: Node | None) -> None:
         nodes = self._nodes
         index = self._image.find(key)
+        self._touched[key] = None
         if key in nodes:
             before = nodes[key]
             if before is not None:

@@ -5,7 +5,7 @@ A zone at one serial number: an image, and what has changed since it was built.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
@@ -103,6 +103,18 @@ class Version:
         How many octets the records have of names at which something is otherwise than in the image.
         """
         return self._changes.octets
+
+    def keysSince(self, before: Version | None) -> Iterable[bytes]:
+        """
+        @param before: another version of the same image, if there is one.
+
+        @return: the names at which something may be otherwise than there. Where this came of that one they are few, however many names
+            differ from the image.
+        """
+        now, then = self._changes, UNCHANGED if before is None else before._changes
+        if now.log is None or then.log is not now.log or then.place > now.place:
+            return self.overlay
+        return dict.fromkeys([key for keys in now.log[then.place : now.place] for key in keys])
 
     def keyOf(self, name: bytes) -> bytes | None:
         """
