@@ -73,7 +73,7 @@ class Changes:
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else 0
 
-    def oneByOne(self, serial: int, last: int) -> None:
+    def oneByOne(self, serial: int, last: int, room: int) -> None:
         return None
 
 

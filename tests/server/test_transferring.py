@@ -19,7 +19,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.options import Expire, optionsOf
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.serials import serialIn
 from twisted_ext.zone.transactions import Transaction
@@ -146,6 +146,32 @@ class TransferringTests(ReplicaTestCase):
         zone.replace(again[0])
         with patch("twisted_ext.server.transferring.unsendable", lambda *_: ""):
             asker = self.asked(transferOf()[0])
+            self.assertTrue(asker.lost)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_tooLongOnce(self) -> None:
+        """
+        Changes with a record that fits into no message are not begun with, for what breaks off in the middle is asked for again and again:
+        who asks gets all of the zone, which does not have it any more, or is told that it cannot be had.
+        """
+        self.offer()
+        before = soaOf(int(self.primary.serial()))
+        long = f"long 300 TYPE65400 \\# 65500 {'00' * 65500}"
+        self.primary.change(long)
+        asker = self.asked(transferOf(soa=before)[0])
+        self.assertEqual([each[3] & 15 for each in asker.messages], [Rcode.SERVFAIL])
+        having = soaOf(int(self.primary.serial()))
+        self.primary.change("new 300 A 192.0.2.9", remove=(long,))
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        asker = self.asked(transferOf(soa=having)[0])
+        sent = {(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in asker.records}
+        self.assertEqual(sent, textsOf(place.zone.current))
+        # Whoever never had it need not be told of it.
+        asker = self.asked(transferOf(soa=before)[0])
+        self.assertEqual([each.rrType for each in asker.records], [SOA, SOA, SOA, A, SOA])
+        with patch("twisted_ext.zone.sending._longest", lambda difference: 0):
+            asker = self.asked(transferOf(soa=having)[0])
             self.assertTrue(asker.lost)
         self.assertEqual(self.flushLoggedErrors(), [])
 

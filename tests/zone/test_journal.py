@@ -14,13 +14,14 @@ from fcntl import flock
 from pathlib import Path
 from unittest.mock import patch
 
-from tests.zone.changing import APEX, ZONE, textsOf, versionOf
+from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
 from tests.zone.journals import JournalTestCase, steps
 from twisted_ext.errors import StorageFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone import journal as module
 from twisted_ext.zone.differences import condensed
 from twisted_ext.zone.journal import ORIGIN_OCTETS, Journal, encoded
+from twisted_ext.zone.transactions import Transaction
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,17 +68,41 @@ class JournalTests(JournalTestCase):
         """
         self.filled(5)
         journal = self.journal()
-        self.assertIsNone(journal.oneByOne(9, 15))
-        self.assertIsNone(journal.oneByOne(10, 16))
-        self.assertIsNone(journal.oneByOne(15, 15))
-        some = journal.oneByOne(11, 14)
+        self.assertIsNone(journal.oneByOne(9, 15, 65535))
+        self.assertIsNone(journal.oneByOne(10, 16, 65535))
+        self.assertIsNone(journal.oneByOne(15, 15, 65535))
+        some = journal.oneByOne(11, 14, 65535)
         assert some is not None
         self.assertEqual(next(some).newSerial, 12)
         with patch("twisted_ext.zone.journal.CHANGES_OCTETS.default", 10):
-            self.assertIsNone(journal.oneByOne(11, 14))
+            self.assertIsNone(journal.oneByOne(11, 14, 65535))
         journal.clear()
-        self.assertIsNone(journal.oneByOne(11, 14))
+        self.assertIsNone(journal.oneByOne(11, 14, 65535))
         self.assertEqual([each.newSerial for each in some], [13, 14])
+
+    def test_longRecords(self) -> None:
+        """
+        Differences with a record that is longer than a message has room for are not read one by one, wherever in them it is, and whether
+        this journal has written them or found them.
+        """
+        long = [record(f"long{size} 300 TYPE65400 \\# {size} {'00' * size}") for size in (65_000, 65_500)]
+        many = [record(f"h{number} 300 A 192.0.2.1") for number in range(3000)]
+        journal = self.journal()
+        version = versionOf()
+        for records in (long[:1], many[:2000], [*many[2000:2500], long[1], *many[2500:]], [record("last 300 A 192.0.2.1")]):
+            change = Transaction(version)
+            for each in records:
+                change.add(each)
+            done = change.commit()
+            assert done is not None
+            version = done[0]
+            journal.append([done[1]])
+        for found in range(2):
+            if found:
+                journal.close()
+                journal = self.journal()
+            for room, serial, fits in ((65_600, 10, True), (65_400, 11, False), (65_400, 13, True), (64_900, 10, False)):
+                self.assertIs(journal.oneByOne(serial, version.serial, room) is not None, fits, (room, serial))
 
     def test_empty(self) -> None:
         """

@@ -54,7 +54,7 @@ class _Journal:
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else self.size
 
-    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+    def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         self.asked = last
         return self._each(serial)
 

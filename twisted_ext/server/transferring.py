@@ -129,7 +129,7 @@ class Transferring:
             serial = _serialOf(request)
         except BadMessage:
             return self._MALFORMED
-        pieces = recordsSince(version, serial, offer.journal)
+        pieces = recordsSince(version, serial, offer.journal, *(() if datagram else (self._room(request, offer),)))
         if not datagram:
             return self._whole(request, offer, version) if pieces is None else self._flow(request, offer, version, pieces)
         # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
@@ -138,11 +138,17 @@ class Transferring:
 
     def _whole(self, request: Request, offer: Offer, version: Version) -> Outcome:
         # Found out before anything is sent: what is cut off in the middle is asked for again and again.
-        room = request.size - request.questionEnd - len(_opt(request, offer))
-        said = unsendable(version, room)
+        said = unsendable(version, self._room(request, offer))
         if said:
             return Refusal(Rcode.SERVFAIL, ((0, said),))
         return self._flow(request, offer, version, recordsOf(version))
+
+    @staticmethod
+    def _room(request: Request, offer: Offer) -> int:
+        """
+        @return: octets that a message has for its records.
+        """
+        return request.size - request.questionEnd - len(_opt(request, offer))
 
     def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
         return oneMessage(

@@ -280,6 +280,27 @@ def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
     return b"".join(parts)
 
 
+def longestRendered(octets: bytes) -> int:
+    """
+    @param octets: what L{rendered} gave; nothing is read behind what is none of that.
+
+    @return: how many the longest record has, if it has more than half of them; otherwise no more than that.
+    """
+    position = longest = 0
+    end = len(octets)
+    # Where less is left than the longest has there is no longer one.
+    while end - position > longest:
+        start = position
+        while position < end and 0 < octets[position] < 64:
+            position += octets[position] + 1
+        position += 2 + _FIXED.size
+        if position > end:
+            break
+        position += octets[position - 2] << 8 | octets[position - 1]
+        longest = max(longest, position - start)
+    return longest
+
+
 def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
     """
     @param octets: what L{rendered} gave.

@@ -298,7 +298,7 @@ class Journal:
         start = self._pages.places.get(serial)
         return None if start is None else self.octets - self._pages.entries[start].offset
 
-    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+    def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         """
         @see: L{Differences.oneByOne<twisted_ext.zone.sending.Differences.oneByOne>}; whatever becomes of the journal meanwhile.
         """
@@ -307,7 +307,9 @@ class Journal:
         while entries and entries[-1].new != last:
             entries.pop()
         small = all(entry.length <= CHANGES_OCTETS.default for entry in entries)
-        return self._load(pages, entries) if entries and small else None
+        if not entries or not small or any(pages.longest(entry, _ENTRY.size, room) > room for entry in entries):
+            return None
+        return self._load(pages, entries)
 
     def _load(self, pages: Pages, entries: list[Entry]) -> Iterator[Difference]:
         for entry in entries:

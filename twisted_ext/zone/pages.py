@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from twisted_ext.zone.differences import longestRendered
+
 __all__ = ["Entry", "File", "Pages", "syncFolder"]
 
 #: Differences, and octets of them, that are gone through in one go: 10 ms of work.
@@ -59,6 +61,22 @@ class Pages:
         self.entries.append(entry)
         self.places[entry.old] = len(self.entries) - 1
 
+    def longest(self, entry: Entry, head: int, room: int) -> int:
+        """
+        @param head: octets of an entry before its records.
+        @param room: octets up to which nobody cares.
+
+        @return: octets of the longest record in an entry, where they may be more than that. It is looked for once.
+        """
+        if entry.length > room and not entry.longest:
+            try:
+                octets = os.pread(self.file.number, entry.length, entry.offset)
+            except OSError:
+                # Whoever is to send it finds out why.
+                return 0
+            entry.longest = max(longestRendered(octets[head:]), 1)
+        return entry.longest
+
     def portions(self, start: int) -> Iterator[list[Entry]]:
         """
         @param start: the first entry.
@@ -85,15 +103,17 @@ class Entry:
     @ivar length: octets that it has.
     @ivar old: the serial number that it leads from.
     @ivar new: the one that it leads to.
+    @ivar longest: octets of its longest record; 0 while nobody has looked.
     """
 
-    __slots__ = ("offset", "length", "old", "new")
+    __slots__ = ("offset", "length", "old", "new", "longest")
 
     def __init__(self, offset: int, length: int, old: int, new: int) -> None:
         self.offset = offset
         self.length = length
         self.old = old
         self.new = new
+        self.longest = 0
 
 
 def syncFolder(path: str) -> None:

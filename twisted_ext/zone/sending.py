@@ -52,12 +52,13 @@ class Differences(Protocol):
         @return: how many octets they have, found out without reading them.
         """
 
-    def oneByOne(self, serial: int, last: int) -> Iterator[Difference] | None:
+    def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         """
         @param last: the serial number at which they are to end.
+        @param room: octets that a record may have.
 
-        @return: the same changes, each of them read when it is asked for; L{None} where they are not kept, or one of them is too large to
-            be read in one go.
+        @return: the same changes, each of them read when it is asked for; L{None} where they are not kept, one of them is too large to be
+            read in one go, or has a record that is larger.
         """
 
 
@@ -129,12 +130,13 @@ def singly(pieces: Iterable[Octets]) -> Iterator[Octets]:
             yield piece[begin:position], 1
 
 
-def recordsSince(version: Version, serial: int, journal: Differences | None) -> Iterator[Octets] | None:
+def recordsSince(version: Version, serial: int, journal: Differences | None, room: int = _MOST) -> Iterator[Octets] | None:
     """
     @param serial: what the asker has.
+    @param room: octets that a message has for its records.
 
     @return: the changes since then, in one step where they are few; the SOA alone where the asker has all of it; L{None} where all of the
-        zone has to be sent.
+        zone has to be sent. So it has where a record of the changes fits into no message: it may be one that is gone by now.
     """
     soa = version.soa
     if not isNewer(version.serial, serial):
@@ -146,14 +148,25 @@ def recordsSince(version: Version, serial: int, journal: Differences | None) -> 
         return None
     if octets > CHANGES_OCTETS.default:
         # As they were, each when it is its turn; but the zone itself is ready as it is.
-        steps = journal.oneByOne(serial, version.serial) if octets < version.recordCount * _WORTH else None
+        steps = journal.oneByOne(serial, version.serial, room) if octets < version.recordCount * _WORTH else None
         return None if steps is None else recordsOfChanges(steps, soa)
     differences = journal.since(serial)
     if not differences or differences[0].oldSerial != serial or differences[-1].newSerial != version.serial:
         return None
     whole = condensed(differences)
     # More than the zone itself has would be of no use to anybody.
-    return None if whole.records > version.recordCount else recordsOfChanges((whole,), soa)
+    if whole.records > version.recordCount or _longest(whole) > room:
+        return None
+    return recordsOfChanges((whole,), soa)
+
+
+def _longest(difference: Difference) -> int:
+    """
+    @return: octets of its longest record, as messages have it.
+    """
+    apex = len(difference.before.name)
+    sets = (*difference.removed, *difference.added)
+    return max([max(map(len, rrset.rdatas)) + len(rrset.name) - apex + _BETWEEN for rrset in sets], default=0)
 
 
 def messages(

@@ -85,7 +85,7 @@ class History:
         differences = self.since(serial)
         return None if differences is None else sum([_octetsOf(each) for each in differences])
 
-    def oneByOne(self, serial: int, last: int) -> None:
+    def oneByOne(self, serial: int, last: int, room: int) -> None:
         """
         @see: L{Differences.oneByOne<twisted_ext.zone.sending.Differences.oneByOne>}; more than is sent at once is not kept.
         """
