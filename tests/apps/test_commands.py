@@ -83,6 +83,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("qury x", USAGE, "txdns: no command is called 'qury'; did you mean query?"),
         ("www.example.org MX", USAGE, "txdns: no command is called 'www.example.org'; to look a name up, write: txdns query www"),
+        ("serve --zone x", USAGE, "txdns: no command is called 'serve'; a server is started by: twistd -n txdns serve ..."),
+        ("run", USAGE, "txdns: no command is called 'run'; a server is started by: twistd -n txdns ..."),
         ("query a..b", USAGE, "txdns query: 'a..b': a label is empty"),
         ("query www.example.org +foo", USAGE, "txdns query: +foo is no option"),
         ("query www.example.org IXFR @127.0.0.1", USAGE, "txdns query: IXFR: zones are transferred whole"),
@@ -209,6 +211,16 @@ def test_queryUnknown(hosts: str) -> None:
     assert json.loads(ended.stdout)["kind"] == "Unknown"
     assert "ftp.example.org" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["query", "www.example.org"], ["explain", "www.example.org"], ["plugins"]])
+def test_jsonAsElsewhere(words: list[str], hosts: str) -> None:
+    """
+    JSON is to be had by two dashes, too, as C{txdns watch} and many other programs have it.
+    """
+    ended = run(*words, "--json", *([] if words == ["plugins"] else [hosts]))
+    assert (ended.returncode, ended.stderr) == (OK, "")
+    assert all(isinstance(json.loads(line), dict) for line in ended.stdout.splitlines())
 
 
 def test_batch(hosts: str, tmp_path: Path) -> None:

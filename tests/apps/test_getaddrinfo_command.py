@@ -86,8 +86,25 @@ def test_error() -> None:
     assert shown.splitlines() == [
         "only here   error -2: Name or service not known",
         "the system  error -3: not now",
+        "because     nobody.invalid: there is no such name",
         "the system says something else",
     ]
+
+
+def test_because() -> None:
+    """
+    Where an error comes from a look-up, it is told what came of that; what the system says is compared without it.
+    """
+    code, shown = run("nobody.example", "@udp:127.0.0.1:1", said="raise socket.gaierror(-3, 'Temporary failure in name resolution')")
+    assert code == OK
+    first, why, last = shown.splitlines()
+    assert (first, last) == ("            error -3: Temporary failure in name resolution", "the system says the same")
+    assert why == "because     nobody.example. A: 127.0.0.1:1 cannot be reached: Connection refused"
+    said = "raise socket.gaierror(-3, 'Temporary failure in name resolution')"
+    code, shown = run("nobody.example", "+json", "@udp:127.0.0.1:1", said=said)
+    answer = json.loads(shown)
+    assert (code, answer["same"]) == (OK, True)
+    assert answer["here"] == {**answer["system"], "because": "nobody.example. A: 127.0.0.1:1 cannot be reached: Connection refused"}
 
 
 def test_json() -> None:

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from tests.docs.listings import Servers, serving
-from twisted_ext.apps.cli.exits import DECLINED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.exits import DECLINED, NO_REPLY, OK, USAGE, Ending
 from twisted_ext.apps.cli.main import main
-from twisted_ext.apps.cli.services import _find
+from twisted_ext.apps.cli.services import _find, _show
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 
 __all__: list[str] = []
@@ -153,7 +156,7 @@ def test_wrong(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    "service", ["example.com", "https://a:b", "http://example.com", "_a..b", "tel:1", "https://a b"]
+    "service", ["example.com", "https://a:b", "http://example.com", "_a..b", "tel:1", "https://a b", "https://", "mailto:", "mailto:a@"]
 )
 def test_noService(service: str, servers: Servers) -> None:
     """
@@ -161,3 +164,22 @@ def test_noService(service: str, servers: Servers) -> None:
     """
     ended = run(servers, service, "@127.0.0.1:5301")
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (USAGE, "", 1)
+    assert "the root is" not in ended.stderr
+
+
+def test_notUnderstood() -> None:
+    """
+    A server that takes the question for malformed makes nobody know; it does not make what was written wrong.
+    """
+    network = MemoryNetwork()
+    server = CannedServer()
+    server.rcode = 1
+    server.listen(network.reactor("192.0.2.53"))
+    shown = Deferred.fromCoroutine(_show(network.reactor("192.0.2.7"), "_a._tcp.example.com", "192.0.2.53", set()))
+    failures: list[Failure] = []
+    shown.addErrback(failures.append)
+    for _ in range(100):
+        network.advance(0.05)
+    (ending,) = [failure.value for failure in failures]
+    assert isinstance(ending, Ending)
+    assert ending.code == NO_REPLY and ending.line.endswith("192.0.2.53:53 answered FORMERR")

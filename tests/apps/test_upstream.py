@@ -84,6 +84,16 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual((upstream.servers, upstream.ndots), (2, 2))
         self.assertEqual([nameToText(domain) for domain in upstream.domains], ["corp.example."])
 
+    def test_nobodysChoice(self) -> None:
+        """
+        A server that is asked since none is configured comes with a word on why; one that somebody has chosen does not.
+        """
+        self.assertEqual(self.find("").hint, "")
+        self.patch(discovering, "SYSTEM_RESOLV_CONF", self.mktemp())
+        hint = self.find("").hint
+        self.assertTrue(hint.startswith("; it was asked since ") and hint.endswith(" cannot be read: No such file or directory"), hint)
+        self.assertEqual(self.find("192.0.2.1").hint, "")
+
     def test_address(self) -> None:
         """
         An address may be written with a port or without one, in brackets or not.

@@ -5,15 +5,19 @@ Tests of C{txdns watch}, which asks the servers that the documentation's listing
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.apps.terminals import Terminal
+from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
-from twisted_ext.apps.cli.exits import DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.leaving import Leaving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.watchwords import parseWatch
 from twisted_ext.changes.limits import ZONE_SERVERS
@@ -136,6 +140,44 @@ def test_interrupted(words: list[str], code: int, servers: Servers) -> None:
         assert terminal.output.count("\n") == 1
 
 
+def test_nobodyReads(servers: Servers) -> None:
+    """
+    It ends when whoever reads its output has seen enough, as C{grep -m1} does, though there may be nothing to write for hours.
+    """
+    command = [sys.executable, *[servers.real(word) for word in [*COMMAND, "www.example.com", SERVER]]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            assert process.stdout.readline().endswith("www.example.com A: 192.0.2.80\n")
+            process.stdout.close()
+            assert process.wait(60) == BROKEN_PIPE
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+
+
+def test_somebodyReads() -> None:
+    """
+    A reader that waits, and a file, do not end it.
+    """
+    reactor = TurningReactor()
+    left: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        Leaving(reactor, file.fileno(), lambda: left.append("file")).stop()
+        assert reactor.readers == set()
+    theirs, ours = os.pipe()
+    leaving = Leaving(reactor, ours, lambda: left.append("pipe"))
+    assert reactor.readers == {leaving}
+    leaving.stop()
+    assert reactor.readers == set()
+    leaving = Leaving(reactor, ours, lambda: left.append("pipe"))
+    os.close(theirs)
+    leaving.doRead()
+    leaving.doRead()
+    os.close(ours)
+    assert (reactor.readers, left) == (set(), ["pipe"])
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -148,7 +190,7 @@ def test_interrupted(words: list[str], code: int, servers: Servers) -> None:
         (["www.example.com", "MX", "--until", "mail.example.com"], "--until: "),
         (["www.example.com", "--until", "192.0.2.1", "--until-none"], "write one of them"),
         (["www.example.com", "--until"], "--until"),
-        (["www.example.com", "--timeout", "soon"], "'soon' is no number of seconds"),
+        (["www.example.com", "--timeout", "soon"], "'soon' is no number of seconds from 0.001 to 1000000000"),
         (["www.example.com", "--interval", "0"], "from 0.1 to 86400"),
         (["www.example.com", "--every-server", "@a", "@b"], "--every-server"),
         (["www.example.com", "@"], "@ needs a server"),

@@ -61,10 +61,7 @@ class Configured:
         """
         self.inner = inner
         #: What people should know where the server that was asked is nobody's choice.
-        self._hint = ""
-        if configuration.defaulted:
-            unread = [text for text in configuration.complaints.texts if text.startswith("cannot be read")]
-            self._hint = f"; it was asked since {path} {unread[0] if unread else 'names no server'}"
+        self._hint = hintOf(configuration, path)
         self._waits: tuple[float, ...] | None = None
         if configuration.timeout is not None:
             attempts = configuration.attempts or int(CONFIGURED_ATTEMPTS.default)
@@ -122,6 +119,16 @@ class Configured:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self.inner,)
+
+
+def hintOf(configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> str:
+    """
+    @return: what to put behind a complaint about a server that is asked where nobody has named one; C{""} where somebody has.
+    """
+    if not configuration.defaulted:
+        return ""
+    unread = [text for text in configuration.complaints.texts if text.startswith("cannot be read")]
+    return f"; it was asked since {path} {unread[0] if unread else 'names no server'}"
 
 
 def _number(octets: bytes) -> int:

@@ -209,6 +209,10 @@ class _Reading:
         if word in ("-4", "-6"):
             wishes.family = int(word[1])
             return
+        if word in ("--json", "--short"):
+            # As other commands take it.
+            self._plus(word[2:])
+            return
         letter, joined = word[:2], word[2:]
         if letter not in _DASHES:
             raise Ending(USAGE, f"{word!r} is no option; there are {', '.join(_DASHES)}, -4 and -6, and txdns query --help says more")

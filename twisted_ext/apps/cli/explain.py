@@ -75,8 +75,8 @@ class _Wishes:
         for word in remaining:
             if word.startswith("@"):
                 self.target = soleTarget(word, self.target)
-            elif word.startswith("+"):
-                self._plus(word)
+            elif word.startswith("+") or word == "--json":
+                self._plus(word.replace("--", "+"))
             elif word == "-x":
                 reverse = True
                 address = next(remaining, "")

@@ -40,7 +40,8 @@ Flags: +stream, +dgram and +raw; +passive, +canonname, +numerichost, +numericser
 +v4mapped and +all; with -x +numerichost, +numericserv, +nofqdn, +namereqd and +dgram.
 
 The JSON is one object: host, service, here, system, same. Both answers are lists, of family,
-kind, protocol, canonical name and address, or objects with code and text of the error.
+kind, protocol, canonical name and address, or objects with code and text of the error; here
+with because, where it is known what came of each look-up.
 
 Exit codes: 0 both say the same; 1 wrong usage; 2 they do not; 9 the system did not answer.
 """
@@ -145,30 +146,32 @@ async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
         return _plain(cast("list[AddressInfo]", rows))
 
     try:
-        here = await _told(ours())
-        system = await _told(_inThread(reactor, theirs))
+        here, why = await _told(ours())
+        system, _ = await _told(_inThread(reactor, theirs))
     finally:
         await resolver.close()
     same = here == system
     if wishes.json:
-        print(dumps({"host": wishes.host, "service": wishes.service, "here": here, "system": system, "same": same}))
+        told = {**here, "because": why} if isinstance(here, dict) and why else here
+        print(dumps({"host": wishes.host, "service": wishes.service, "here": told, "system": system, "same": same}))
     else:
-        print("\n".join(_shown(here, system)))
+        print("\n".join(_shown(here, system, why)))
     if same:
         return OK
     return NO_REPLY if isinstance(system, dict) and system["code"] is None else DECLINED
 
 
-async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> _Told:
+async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> tuple[_Told, str]:
     """
-    @return: the answer, or the error.
+    @return: the answer, or the error; and where the error comes from, C{""} where nobody knows.
     """
     try:
-        return await asking
+        return await asking, ""
     except socket.gaierror as error:
-        return {"code": error.errno, "text": error.strerror}
+        # What it came from is a look-up, which knows who was asked and what they said.
+        return {"code": error.errno, "text": error.strerror}, str(error.__cause__ or "")
     except (OSError, ValueError, OverflowError) as error:
-        return {"code": None, "text": str(error)}
+        return {"code": None, "text": str(error)}, ""
 
 
 async def _inThread(reactor: IReactorTime, ask: Callable[[], list[object]]) -> list[object]:
@@ -218,8 +221,10 @@ def _short(value: object) -> str:
     return str(getattr(value, "name", value)).rpartition("_")[2].lower()
 
 
-def _shown(here: _Told, system: _Told) -> list[str]:
+def _shown(here: _Told, system: _Told, why: str) -> list[str]:
     """
+    @param why: where the error here comes from.
+
     @return: lines for people: what both say, and, marked, what only one of them does.
     """
     ours, theirs = _asLines(here), _asLines(system)
@@ -230,6 +235,8 @@ def _shown(here: _Told, system: _Told) -> list[str]:
             continue
         lines.extend([f"only here   {line}" for line in ours[start:end]])
         lines.extend([f"the system  {line}" for line in theirs[otherStart:otherEnd]])
+    if why:
+        lines.append(f"because     {why}")
     lines.append("the system says the same" if ours == theirs else "the system says something else")
     return [printable(line) for line in lines]
 

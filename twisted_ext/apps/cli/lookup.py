@@ -15,7 +15,7 @@ from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.rendering import Reply, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.running import runUntilDone
 from twisted_ext.apps.cli.upstream import Upstream, upstreamFor
-from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.edns import EDNS
@@ -140,6 +140,8 @@ async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
         origin = None
         source, server = "tcp" if wishes.flags["tcp"] else "udp", fault.server
     except DNSFault as fault:
+        if isinstance(fault, TimedOut | Unreachable):
+            fault.text += upstream.hint
         return _unanswered(question, fault, wishes)
     else:
         origin = answer.origin

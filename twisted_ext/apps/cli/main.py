@@ -74,6 +74,8 @@ To begin with:
 A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system,
 chain:(hosts):(udp:192.0.2.53).
 
+A server of your own is not started by txdns, but by: twistd txdns
+
 Exit codes: 0 a reply came, 1 wrong usage, 2 a server declined, 8 a file cannot be read,
 9 no reply, 10 internal error, 130 interrupted.
 """
@@ -167,9 +169,16 @@ def _versions() -> str:
     return f"txdns {__version__} (Twisted {twisted}, Python {platform.python_version()})"
 
 
+#: What people call the command that starts a server.
+_SERVING: Final = ("serve", "server", "forward", "run", "start", "listen", "daemon")
+
+
 def _unknown(word: str, words: list[str]) -> str:
     from difflib import get_close_matches
 
+    if word in _SERVING:
+        kind = " serve" if word == "serve" else ""
+        return f"no command is called {word!r}; a server is started by: twistd -n txdns{kind} ..., see twistd txdns{kind} --help"
     known = [command.word for command in COMMANDS]
     close = get_close_matches(word, known, 1)
     if close:

@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return OK
-    if words not in ([], ["+json"]):
+    if words not in ([], ["+json"], ["--json"]):
         raise Ending(USAGE, f"{' '.join(words)!r}: only +json may stand here")
     from twisted_ext.apps.cli.running import hush
     from twisted_ext.resolver.descriptions import BUILT_IN, foundParsers

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from errno import EPIPE
 from typing import TYPE_CHECKING, Any
 
 from twisted_ext.apps.cli.exits import INTERRUPTED
@@ -34,9 +35,11 @@ def hush() -> None:
 _hushed = False
 
 
-def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]]) -> int:
+def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]], whileRead: bool = False) -> int:
     """
     Run the global reactor until C{begin} is done, or somebody presses Ctrl-C.
+
+    @param whileRead: end also when nobody reads the standard output any more: for what does nothing but tell.
 
     @return: the exit code that it gave.
 
@@ -48,9 +51,9 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
     from twisted.python.failure import Failure
 
     hush()
-    results: list[int | Failure] = []
+    results: list[int | Failure | Exception] = []
 
-    def end(result: int | Failure) -> None:
+    def end(result: int | Failure | Exception) -> None:
         results.append(result)
         # After Ctrl-C it stops already.
         with suppress(ReactorNotRunning):
@@ -58,6 +61,10 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
 
     def start() -> None:
         Deferred.fromCoroutine(begin(reactor)).addBoth(end)
+        if whileRead:
+            from twisted_ext.apps.cli.leaving import Leaving
+
+            Leaving(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
 
     reactor.callWhenRunning(start)
     reactor.run()
@@ -67,4 +74,6 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
     if isinstance(result, Failure):
         result.raiseException()
         raise AssertionError("unreachable")
+    if isinstance(result, Exception):
+        raise result
     return result

@@ -83,7 +83,8 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
     try:
         found = await _find(resolver, service)
     except DNSFormatError as error:
-        raise Ending(USAGE, str(error)) from error
+        # A server may say so of what was written well.
+        raise Ending(NO_REPLY if error.server else USAGE, str(error)) from error
     except (ServiceNotAvailable, UnusableService, DNSNameError) as error:
         raise Ending(DECLINED, str(error)) from error
     except LookupFailed as error:
@@ -113,6 +114,8 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
         # Whoever asks here wants to see the records, however long they take.
         return await bindingTargets(scheme, host, port, recordDelay=RECORD_DELAY.most, resolver=resolver)
     if colon and scheme.lower() == "mailto":
+        if not rest.rpartition("@")[2]:
+            raise Ending(USAGE, f"{service!r} has no domain; {_FORMS}")
         return await mailTargets(rest.rpartition("@")[2], resolver=resolver)
     if colon and scheme.lower() == "tel":
         return await numberURIs(rest, resolver=resolver)
@@ -122,6 +125,8 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
 
 
 def _hostAndPort(text: str, service: str) -> tuple[str, int | None]:
+    if not text:
+        raise Ending(USAGE, f"{service!r} has no host; {_FORMS}")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         return text, None

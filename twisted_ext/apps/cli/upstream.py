@@ -33,15 +33,19 @@ class Upstream:
     @ivar servers: how many servers stand behind it, 1 where nobody knows.
     @ivar domains: the system's search list.
     @ivar ndots: dots that make a name be asked as it is before the list is tried.
+    @ivar hint: what to put behind a complaint that the server cannot be reached.
     """
 
-    __slots__ = ("source", "servers", "domains", "ndots")
+    __slots__ = ("source", "servers", "domains", "ndots", "hint")
 
-    def __init__(self, source: IAnswerSource, servers: int = 1, domains: Sequence[bytes] = (), ndots: int = 1) -> None:
+    def __init__(
+        self, source: IAnswerSource, servers: int = 1, domains: Sequence[bytes] = (), ndots: int = 1, hint: str = ""
+    ) -> None:
         self.source = source
         self.servers = servers
         self.domains = domains
         self.ndots = ndots
+        self.hint = hint
 
 
 def soleTarget(word: str, before: str = "") -> str:
@@ -122,14 +126,14 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
 
 
 def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:
-    from twisted_ext.resolver.discovering import System
+    from twisted_ext.resolver.discovering import System, hintOf
     from twisted_ext.resolver.forwarding import Forwarding
 
     configuration = System(reactor).configuration
     servers = [Server(server.address, port) if port else server for server in configuration.servers]
     servers = _ofFamily(servers, family, "the system's resolv.conf")
     source = Forwarding(reactor, servers, stream="use-vc" in configuration.flags)
-    return Upstream(source, len(servers), configuration.search, configuration.ndots)
+    return Upstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
 
 
 def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:

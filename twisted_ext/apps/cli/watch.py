@@ -72,7 +72,7 @@ def main(words: list[str]) -> int:
     async def begin(reactor: IReactorTime) -> int:
         return await _begin(reactor, wishes)
 
-    code = runUntilDone(begin)
+    code = runUntilDone(begin, whileRead=True)
     # Ctrl-C is how one leaves where nothing is waited for.
     return OK if code == INTERRUPTED and not wishes.waits else code
 

@@ -17,7 +17,7 @@ from twisted_ext.wire.rrtypes import A, isMeta, typeNumber
 __all__ = ["WatchWishes", "parseWatch"]
 
 #: Seconds that somebody may wait for.
-_LONGEST = 1e9
+_LONGEST = 1_000_000_000
 
 
 class _Parser(argparse.ArgumentParser):
@@ -141,5 +141,5 @@ class _seconds:
         except ValueError:
             number = float("nan")
         if not self._least <= number <= self._most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {self._least:g} to {self._most:g}")
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {self._least:g} to {self._most:.0f}")
         return number

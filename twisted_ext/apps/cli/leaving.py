@@ -1,0 +1,70 @@
+"""
+Notices that whoever reads the output has left.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["Leaving"]
+
+
+@implementer(IReadDescriptor)
+class Leaving:
+    """
+    Looks at the writing end of a pipe, such as the standard output before C{| head -1}. A program finds out by what it writes that nobody
+    reads, and one that has nothing to write for hours would stay for hours.
+    """
+
+    def __init__(self, reactor: object, fileno: int, left: Callable[[], object]) -> None:
+        """
+        @param left: called once, when nobody reads any more. It never is where C{fileno} is no pipe, or C{reactor} watches no files.
+        """
+        self._reactor = reactor
+        self._fileno = fileno
+        self._left = left
+        self._watching = False
+        if IReactorFDSet.providedBy(reactor) and hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(fileno).st_mode):
+            self._watching = True
+            reactor.addReader(self)
+
+    def fileno(self) -> int:
+        return self._fileno
+
+    def logPrefix(self) -> str:
+        return "output"
+
+    def doRead(self) -> None:
+        # Nothing can be read here, so some reactors wake us to say that the other end is closed.
+        if self._watching:
+            self.stop()
+            poll = select.poll()
+            poll.register(self._fileno, 0)
+            if poll.poll(0):
+                self._left()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The other end is closed.
+        """
+        if self._watching:
+            self.stop()
+            self._left()
+
+    def stop(self) -> None:
+        """
+        Look no longer.
+        """
+        if self._watching and IReactorFDSet.providedBy(self._reactor):
+            self._watching = False
+            self._reactor.removeReader(self)
