@@ -37,6 +37,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.http import Crowd
 from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
+from twisted_ext.server.opening import openNow
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
@@ -147,7 +148,7 @@ class AuthorizedKeys:
 
     def _read(self) -> list[Key]:
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=openNow) as file:
                 found = os.fstat(file.fileno())
                 if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                     raise CallerFault(f"manhole: {self._path}: others can write to it; chmod go-w")
@@ -310,7 +311,7 @@ def hostKey(path: str) -> Key:
     @raise CallerFault: what is in the file is no key.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=openNow) as file:
             return Key.fromString(file.read(65536))
     except FileNotFoundError:
         pass

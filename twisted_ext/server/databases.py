@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault
 from twisted_ext.interfaces import IZoneStore
+from twisted_ext.server.opening import isPlain
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
@@ -108,6 +109,9 @@ class SQLiteStore:
 
     def _connect(self) -> None:
         self._file = None
+        if not isPlain(self.path):
+            # Whoever opens a pipe waits for somebody who writes there.
+            raise StorageFault(f"{self.path}: it is no file")
         with self._asking():
             self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
         try:

@@ -11,6 +11,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.server.limits import KEY_FILE_OCTETS
+from twisted_ext.server.opening import openNow
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
@@ -68,10 +69,10 @@ class Keys(Mapping[bytes, Key]):
         @raise BadDescription: it cannot be read, or something in it is no key.
         """
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read(int(KEY_FILE_OCTETS.default) + 1)
+            with open(path, "rb", opener=openNow) as file:
+                text = (file.read(int(KEY_FILE_OCTETS.default) + 1) or b"").decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadDescription(f"{path} cannot be read: {error}") from None
+            raise BadDescription(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         if len(text) > KEY_FILE_OCTETS.default:
             raise BadDescription(f"{path} is too large for a file of keys")
         try:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.cookies import SECRET_OCTETS
+from twisted_ext.server.opening import openNow
 from twisted_ext.transport.servers import Server
 
 __all__ = [
@@ -247,7 +248,7 @@ def _path(text: str) -> str:
 
 def _readable(text: str) -> str:
     if text:
-        with open(_path(text), "rb", opener=_openNow) as opened:
+        with open(_path(text), "rb", opener=openNow) as opened:
             opened.read(1)
     return text
 
@@ -267,7 +268,7 @@ def readSecret(path: str) -> bytes:
 
     @raise OSError: it cannot be read.
     """
-    with open(path, "rb", opener=_openNow) as opened:
+    with open(path, "rb", opener=openNow) as opened:
         text = opened.read(256).strip()
     try:
         secret = bytes.fromhex(text.decode("ascii"))
@@ -282,11 +283,6 @@ def _secret(text: str) -> str:
     if text:
         readSecret(_path(text))
     return text
-
-
-def _openNow(path: str, flags: int) -> int:
-    # A pipe that somebody put in a file's place would have us wait.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _record(text: str) -> str:
