@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, IReactorUNIX
 from twisted.logger import Logger
 from twisted.python import usage
@@ -364,7 +365,7 @@ def makeService(options: Options) -> IService:
         end(str(fault))
     _reloadAtHangUp(server.reloadNow)
     reactor.callWhenRunning(collectLess)
-    return cast("IService", server)
+    return server
 
 
 def _zoneFromPython(path: str) -> Zone:
@@ -407,19 +408,17 @@ class _Willing(Service):
         Start it, or say why not.
         """
         self.running = 1
-        start: Callable[[], object] = self._inner.startService
         try:
-            start()
+            self._inner.startService()
         except CallerFault as fault:
             _log.warn("doing without: {fault}", fault=fault)
 
-    def stopService(self) -> object:
+    def stopService(self) -> Deferred[None] | None:
         """
         Stop it, if it was started.
         """
         self.running = 0
-        stop: Callable[[], object] = self._inner.stopService
-        return stop()
+        return self._inner.stopService()
 
 
 def _load(module: str, name: str) -> Callable[..., Service]:

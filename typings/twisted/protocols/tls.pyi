@@ -1,0 +1,12 @@
+# What is used here of Twisted's TLS, which has no types.
+
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+
+class TLSMemoryBIOProtocol(ProtocolWrapper):
+    negotiatedProtocol: bytes | None
+
+class TLSMemoryBIOFactory(WrappingFactory[TLSMemoryBIOProtocol]):
+    def __init__(
+        self, contextFactory: object, isClient: bool, wrappedFactory: IProtocolFactory, clock: IReactorTime | None = None
+    ) -> None: ...
