@@ -24,7 +24,8 @@ Usage: txdns services SERVICE [@DESCRIPTION] [+short] [+json]
 
 Shows where a service is: what the domain's records say, in the order in which a program
 would try it. Priority, weight, host and port; then protocols and addresses, if records say
-them. What no record names has no priority.
+them. What no record names has no priority; the domain itself, where it has no records for mail,
+has 0 (RFC 5321).
 
   txdns services _xmpp-client._tcp.example.org      servers by SRV
   txdns services https://www.example.org            HTTPS records, with all their aliases
