@@ -55,7 +55,7 @@ _PACKAGES: Final = {
 }
 
 #: Seconds that a server gets to answer its first question.
-_START_WAIT: Final = 15.0
+_START_WAIT: Final = 60.0
 
 #: Seconds that a server gets to end when asked, before it is made to.
 _STOP_WAIT: Final = 5.0

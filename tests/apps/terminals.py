@@ -19,7 +19,7 @@ from typing import Final
 __all__ = ["Terminal", "plain"]
 
 #: Seconds that a program gets to show something.
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
 
 _CONTROLS: Final = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>cDEMH78]|[()][A-Z0-9])")
 

@@ -30,7 +30,7 @@ SERVERS: Final = sorted(path.stem for path in FOLDER.glob("*.py"))
 _PORT: Final = "10053"
 
 #: Seconds that one has until it listens.
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
 
 
 def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:

@@ -29,7 +29,7 @@ FOLDER: Final = LISTINGS / "watching"
 TERMINALS: Final = ("status", "stats", "cache", "explain", "trace", "top", "metrics")
 
 #: Seconds that a server has until it can be controlled.
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
 
 #: What differs from run to run, and what is put in its place.
 _VARYING: Final = (

@@ -4,7 +4,6 @@ Ten thousand names and more at once, through servers that hang, die and come bac
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -125,11 +124,9 @@ async def test_hangingFirst(server: LivePeer, frail: LivePeer) -> None:
     """
     frail.pause()
     run = Run()
-    began = time.monotonic()
     async with resolving(frail, server) as resolver:
         await run.through(resolver, NAMES)
     run.check(NAMES)
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("how", ["paused", "killed"])

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live.twistds import PATIENCE, Load, Twistd, exchange, twistd, wait, workersOf
+from tests.live.twistds import PATIENCE, REPLY, Load, Twistd, exchange, twistd, wait, workersOf
 from tests.test_architecture import ROOT
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.building import buildQuery
@@ -52,7 +52,7 @@ def serialOf(server: Twistd, name: str = "example.org") -> int | None:
 
     query = os.urandom(2) + buildQuery(RD, questionOf(name, "SOA").toWire(), b"")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(0.5)
+        asking.settimeout(REPLY)
         asking.connect(("127.0.0.1", server.port))
         try:
             asking.send(query)

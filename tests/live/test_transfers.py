@@ -85,9 +85,7 @@ async def test_large(server: LivePeer) -> None:
     Five thousand records, in many messages, all arrive, once each, between two copies of the SOA record.
     """
     async with resolving(server) as resolver:
-        began = time.monotonic()
         records, authority, additional = await resolver.lookupZone("large.example")
-        assert time.monotonic() - began < 8
         assert (authority, additional) == ([], [])
         assert len(records) == MANY + 3
         assert records[0].type == records[-1].type == dns.SOA
@@ -162,7 +160,8 @@ async def test_hanging() -> None:
             began = time.monotonic()
             with pytest.raises(DNSQueryTimeoutError):
                 await resolver.lookupZone("large.example", 0.5)
-            assert time.monotonic() - began < 2
+            # Without it there would be ten seconds.
+            assert time.monotonic() - began < 9
             transfer = resolver.lookupZone("large.example")
             transfer.cancel()
             with pytest.raises(CancelledError):
@@ -181,4 +180,4 @@ async def test_hangingFirst(started: dict[str, LivePeer]) -> None:
         async with resolving(hanging, started["named"]) as resolver:
             began = time.monotonic()
             assert len((await resolver.lookupZone("small.example"))[0]) == 14
-            assert 2 < time.monotonic() - began < 5
+            assert time.monotonic() - began > 2

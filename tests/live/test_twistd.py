@@ -112,7 +112,7 @@ def test_workerKilled(upstream: LivePeer, tmp_path: Path) -> None:
         wait(lambda: server.text().count("serves as process") == 2, server)
         before = workersOf(server)
         assert len(before) == 2
-        with Load(server.port, wait=5.0) as load:
+        with Load(server.port, wait=10.0) as load:
             time.sleep(0.3)
             os.kill(before[0], signal.SIGKILL)
             wait(lambda: server.text().count("serves as process") == 3, server)

@@ -71,7 +71,7 @@ def answers(server: Twistd, name: str, ports: int = _PORTS) -> set[tuple[str, ..
     """
     said: set[tuple[str, ...]] = set()
     for _ in range(ports):
-        reply = server.ask(name, tries=60)
+        reply = server.ask(name, tries=60, wait=0.5)
         assert reply is not None, server.text()
         said.add(tuple(reply))
     return said

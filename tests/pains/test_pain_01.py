@@ -30,7 +30,7 @@ from twisted_ext.testing.servers import CannedServer
 __all__: list[str] = []
 
 #: Seconds in which a free thread has long done its work.
-_SOON = 5.0
+_SOON = 30.0
 
 #: Seconds after which nobody comes who was not there at once.
 _PATIENCE = 0.3
