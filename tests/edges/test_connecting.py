@@ -4,6 +4,7 @@ Tests of L{twisted_ext.edges.connecting}: when which attempt begins, and what is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -256,6 +257,29 @@ class FailureTests(ReachingTestCase):
         self.failureResultOf(found, KeyError)
         self.assertEqual(len(self.dials), 1)
 
+    def test_protocol(self) -> None:
+        """
+        So it is with a protocol that cannot begin: what it raises comes out at once, and its connection is closed.
+        """
+
+        class Broken(Client):
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                self.built.append(Unable())
+                return self.built[-1]
+
+        class Unable(Told):
+            def connectionMade(self) -> None:
+                raise KeyError("mine")
+
+        self.listen("192.0.2.80", "192.0.2.81")
+        client = Broken()
+        found = self.endpoint("192.0.2.80", "192.0.2.81").connect(client)
+        self.network.advance(0.1)
+        self.failureResultOf(found, KeyError)
+        self.network.advance(1)
+        self.assertEqual((len(self.dials), self.here.connections, self.here.pending()), (1, [], []))
+        self.assertIsNotNone(client.built[0].lost)
+
     def test_factoryDeclines(self) -> None:
         """
         A factory that wants no connection to one address may want the next.
@@ -344,6 +368,35 @@ class CancelTests(ReachingTestCase):
         self.network.advance(5)
         self.assertEqual(len(self.client.built), 1)
         self.reached(found)
+
+    def test_within(self) -> None:
+        """
+        Cancelling from within the factory, or from within the protocol, closes the connection.
+        """
+        cancels: list[Callable[[], None]] = []
+
+        class Leaving(Told):
+            def connectionMade(self) -> None:
+                cancels.pop()()
+
+        class Canceling(Client):
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                super().buildProtocol(addr)
+                cancels.pop()()
+                return self.built[-1]
+
+        class Building(Client):
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                return Leaving()
+
+        self.listen("192.0.2.80")
+        for client in (Canceling(), Building()):
+            found = self.endpoint("192.0.2.80").connect(client)
+            cancels.append(found.cancel)
+            self.network.advance(1)
+            self.assertEqual(cancels, [])
+            self.failureResultOf(found, ConnectingCancelledError)
+            self.assertEqual((self.here.connections, self.here.pending()), ([], []))
 
     def test_uses(self) -> None:
         """

@@ -190,6 +190,23 @@ class SRVConnectorTests(ReachingTestCase):
         self.network.advance(0.5)
         self.assertIsNotNone(protocol.lost)
 
+    def test_broken(self) -> None:
+        """
+        A protocol that cannot begin is told that its connection is lost, as its factory is, once; what was wrong is in the log.
+        """
+        self.listen("192.0.2.80")
+
+        def explode(protocol: Halved) -> None:
+            raise KeyError("mine")
+
+        self.patch(Halved, "connectionMade", explode)
+        self.connector().connect()
+        self.network.advance(0.5)
+        self.assertEqual(self.factory.events, ["start", "connecting", "built", "lost", "stop"])
+        self.assertIsNotNone(self.factory.built[0].lost)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        stopTrying(self.factory)
+
     def test_failing(self) -> None:
         """
         That nothing can be reached is told once, when all have failed; that there is no such service as well.

@@ -18,14 +18,13 @@ from twisted.internet.ssl import (
     CertificateOptions,
     PrivateCertificate,
     optionsForClientTLS,
-    trustRootFromCertificates,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from twisted.trial.util import suppress
 from zope.interface import implementer
 
 from tests.certificates import authority, certificateFor
 from tests.edges.reaching import Client, ReachingTestCase, Told
+from tests.typed import suppressed, trusting
 from twisted_ext.client import resolverFromString
 from twisted_ext.edges.codes import DNSServerError
 from twisted_ext.edges.endpoints import HTTPSEndpoint, TargetsFailed
@@ -35,16 +34,14 @@ from twisted_ext.testing.sources import Entry
 from twisted_ext.wire.message import Message
 
 if TYPE_CHECKING:
-    from twisted.internet._sslverify import IOpenSSLTrustRoot
+    pass
 
 __all__: list[str] = []
 
 _loadPrivate: Final[Callable[[bytes], PrivateCertificate]] = PrivateCertificate.loadPEM
 _loadPublic: Final[Callable[[bytes], Certificate]] = Certificate.loadPEM
-_trust: Final = cast("Callable[[list[Certificate]], IOpenSSLTrustRoot]", trustRootFromCertificates)
-_suppress: Final = cast("Callable[..., object]", suppress)
 
-_DEPRECATED: Final = [_suppress(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
+_DEPRECATED: Final = [suppressed(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
 
 
 @implementer(IHandshakeListener)
@@ -169,7 +166,7 @@ class HTTPSTests(ReachingTestCase):
             "www.example.org",
             port,
             alpn=alpn,
-            trustRoot=_trust([_loadPublic(authority()[0])]),
+            trustRoot=trusting([_loadPublic(authority()[0])]),
             resolver=self.zone(known),
             timeout=timeout,
         )
@@ -345,7 +342,7 @@ class HTTPSTests(ReachingTestCase):
         """
         self.offer("192.0.2.80", "192.0.2.80")
         endpoint = HTTPSEndpoint(
-            self.here, "192.0.2.80", trustRoot=_trust([_loadPublic(authority()[0])]), resolver=self.zone({})
+            self.here, "192.0.2.80", trustRoot=trusting([_loadPublic(authority()[0])]), resolver=self.zone({})
         )
         self.assertEqual(repr(endpoint), "<HTTPSEndpoint 192.0.2.80:443>")
         self.assertEqual(self.reached(self.connected(endpoint)), "192.0.2.80 443")
@@ -364,7 +361,7 @@ class HTTPSTests(ReachingTestCase):
 
     def test_factory(self) -> None:
         """
-        What the caller's factory raises, and that it builds nothing, is told as without TLS.
+        What the caller's factory and protocol raise, and that it builds nothing, is told as without TLS.
         """
 
         class Broken(Client):
@@ -375,9 +372,31 @@ class HTTPSTests(ReachingTestCase):
             def buildProtocol(self, addr: IAddress | None) -> Told:
                 return cast(Told, None)
 
+        class Unable(Listening):
+            def connectionMade(self) -> None:
+                raise KeyError("mine")
+
+        class Deaf(Listening):
+            def handshakeCompleted(self) -> None:
+                raise KeyError("mine")
+
+        class Building(Client):
+            def __init__(self, kind: type[Listening]) -> None:
+                super().__init__()
+                self.kind = kind
+
+            def buildProtocol(self, addr: IAddress | None) -> Told:
+                return self.kind()
+
         self.offer("192.0.2.80", "www.example.org")
+        self.offer("192.0.2.81", "www.example.org")
         self.failureResultOf(self.connected(self.https(), Broken()), KeyError)
         self.unreached(self.connected(self.https(), Unwilling()))
+        for kind in (Unable, Deaf):
+            del self.dials[:]
+            self.failureResultOf(self.connected(self.https("1 cdn.example.net."), Building(kind)), KeyError)
+            self.assertEqual([address for _, address in self.dials], ["192.0.2.81"])
+            self.assertEqual(self.here.connections, [])
 
     def test_wrong(self) -> None:
         """
@@ -422,7 +441,7 @@ class HTTPSTests(ReachingTestCase):
         """
         self.offer("192.0.2.80", "xn--bcher-kva.example.org")
         resolver = self.zone({("xn--bcher-kva.example.org", "A"): "192.0.2.80"})
-        trusted = _trust([_loadPublic(authority()[0])])
+        trusted = trusting([_loadPublic(authority()[0])])
         for host in ("b\xfccher.example.org", "B\xdcCHER.example.org", "b\xfccher\u3002example\u3002org", "XN--BCHER-KVA.example.org."):
             found = self.connected(HTTPSEndpoint(self.here, host, trustRoot=trusted, resolver=resolver))
             self.assertEqual(self.reached(found), "192.0.2.80 443")
@@ -453,7 +472,7 @@ class HTTPSTests(ReachingTestCase):
         server.tamper = lambda octets, transport: [] if Message.fromWire(octets).questions[0].rrType == 65 else [octets]
         self.offer("192.0.2.80", "www.example.org")
         resolver = resolverFromString(self.here, f"cache:udp:192.0.2.53:{where.port}")
-        trusted = _trust([_loadPublic(authority()[0])])
+        trusted = trusting([_loadPublic(authority()[0])])
         endpoint = HTTPSEndpoint(self.here, "www.example.org", trustRoot=trusted, resolver=resolver)
         for _ in range(2):
             found = endpoint.connect(self.client)

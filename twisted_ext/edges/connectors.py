@@ -20,9 +20,11 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
+from twisted_ext.edges.dialing import prefixOf
 from twisted_ext.edges.endpoints import SRVEndpoint
 from twisted_ext.errors import CallerFault
 
@@ -85,6 +87,8 @@ class SRVConnector:
 
     @ivar state: C{"disconnected"}, C{"connecting"} or C{"connected"}.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -176,6 +180,10 @@ class SRVConnector:
         self._ended()
 
     def _ebFailed(self, failure: Failure) -> None:
+        if self.state == "connected":
+            # The protocol could not begin, and learns that its connection is lost.
+            self._log.failure("A protocol could not begin: {peer} had accepted the connection.", failure, peer=self._destination)
+            return
         self._connecting = None
         self.state = "disconnected"
         if isinstance(failure.value, ConnectingCancelledError):
@@ -225,8 +233,7 @@ class _Line(Protocol):
         )
 
     def logPrefix(self) -> str:
-        prefix: Callable[[], str] | None = getattr(self._inner, "logPrefix", None)
-        return type(self._inner).__name__ if prefix is None else prefix()
+        return prefixOf(self._inner)
 
     def connectionMade(self) -> None:
         transport = cast(ITransport, self.transport)

@@ -5,13 +5,13 @@ One attempt to connect: to one address, by TCP, with TLS on top where that is as
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import NoProtocol, TimeoutError
-from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,14 +20,15 @@ from twisted_ext.services.targets import Target
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
         IAddress,
+        IConnector,
         IDelayedCall,
         IOpenSSLClientConnectionCreator,
-        IProtocol,
+        IReactorTCP,
         IReactorTime,
     )
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["BindAddress", "Building", "Secure", "dial"]
+__all__ = ["BindAddress", "Building", "Secure", "dial", "prefixOf"]
 
 #: What to connect from: an address; or a pair of it and a port, in which the address may be empty; L{None} leaves it to the system. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
@@ -35,6 +36,8 @@ BindAddress: TypeAlias = "str | tuple[str, int] | None"
 
 #: Says how to secure the connection to a target; L{None} for not at all.
 Secure: TypeAlias = "Callable[[Target], IOpenSSLClientConnectionCreator | None]"
+
+_T = TypeVar("_T")
 
 _failureOf: Final[Callable[[BaseException], Failure]] = Failure
 _newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
@@ -45,7 +48,7 @@ class Building:
     """
     Builds protocols with the caller's factory, and remembers if that fails: no other target would help then.
 
-    @ivar failure: what the factory raised.
+    @ivar failure: what the caller's own code raised.
     """
 
     noisy = False
@@ -55,8 +58,14 @@ class Building:
         self._factory = factory
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        return self.call(self._factory.buildProtocol, addr)
+
+    def call(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """
+        Call what is the caller's own.
+        """
         try:
-            return self._factory.buildProtocol(addr)
+            return function(*arguments)
         except BaseException as error:
             self.failure = _failureOf(error)
             raise
@@ -82,14 +91,133 @@ def dial(
 
     @param timeout: seconds, for TLS as well.
 
-    @return: fires with the protocol that the factory has built; where there is TLS, once that stands. Cancelling it leaves nothing open.
+    @return: fires with the protocol that the factory has built, which has begun; where there is TLS, once that stands. Cancelling it leaves
+        nothing open.
     """
     creator = None if secure is None else secure(target)
-    kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-    endpoint = kind(reactor, address, target.port, timeout, bindAddress)
+
+    def connect(line: _Line) -> Deferred[IProtocol]:
+        return line.begin(cast("IReactorTCP", reactor).connectTCP(address, target.port, line, timeout, bindAddress))
+
     if creator is None:
-        return endpoint.connect(building)
-    return _Handshake(reactor, building, timeout).begin(endpoint, creator)
+        return connect(_Line(building, building.call))
+    return _Handshake(reactor, building, timeout).begin(connect, creator)
+
+
+class _Line(ClientFactory):
+    """
+    One connection on its way. Twisted's own endpoints do the same, but if the protocol cannot begin they never fire, and cannot be
+    canceled either.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, call: Callable[..., object]) -> None:
+        """
+        @param factory: builds the protocol.
+        @param call: calls what lets it begin.
+        """
+        self.call = call
+        self._factory = factory
+        self._result: Deferred[IProtocol] = Deferred(self._canceled)
+        self._connector: IConnector | None = None
+        self._over = False
+
+    def begin(self, connector: IConnector) -> Deferred[IProtocol]:
+        """
+        @param connector: what connects.
+        """
+        self._connector = connector
+        return self._result
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        if self._over:
+            return None
+        try:
+            protocol = self._factory.buildProtocol(cast("IAddress", addr))
+            if protocol is None:
+                raise NoProtocol()
+        except BaseException as error:
+            self.failed(_failureOf(error))
+            return None
+        # The factory may have canceled it.
+        return None if self._over else _Beginning(self, protocol)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.failed(reason)
+
+    def made(self, protocol: IProtocol) -> None:
+        """
+        The protocol has begun.
+        """
+        if not self._over:
+            self._over = True
+            self._result.callback(protocol)
+
+    def failed(self, failure: Failure) -> None:
+        """
+        There will be no protocol.
+        """
+        if not self._over:
+            self._over = True
+            self._result.errback(failure)
+
+    def _canceled(self, result: Deferred[IProtocol]) -> None:
+        self._over = True
+        if self._connector is not None:
+            self._connector.disconnect()
+
+
+class _Transport(Shape):
+    """
+    The part of a connection by TCP that matters here.
+    """
+
+    protocol: IProtocol
+
+    def abortConnection(self) -> None:
+        """
+        End it at once.
+        """
+
+
+class _Beginning(Protocol):
+    """
+    Gives a connection that stands to the protocol that it is for.
+    """
+
+    def __init__(self, line: _Line, protocol: IProtocol) -> None:
+        self._line = line
+        self._protocol = protocol
+
+    def logPrefix(self) -> str:
+        return prefixOf(self._protocol)
+
+    def connectionMade(self) -> None:
+        protocol = self._protocol
+        transport = cast(_Transport, self.transport)
+        transport.protocol = protocol
+        try:
+            self._line.call(protocol.makeConnection, transport)
+        except BaseException as error:
+            self._line.failed(_failureOf(error))
+            transport.abortConnection()
+        else:
+            self._line.made(protocol)
+
+
+def prefixOf(protocol: IProtocol) -> str:
+    """
+    @return: how a protocol is called in logs.
+    """
+    prefix: Callable[[], str] | None = getattr(protocol, "logPrefix", None)
+    return type(protocol).__name__ if prefix is None else prefix()
 
 
 @implementer(IProtocolFactory)
@@ -135,7 +263,7 @@ class _Handshake(Protocol):
         self._dialing: Deferred[IProtocol] | None = None
 
     def begin(
-        self, endpoint: TCP4ClientEndpoint | TCP6ClientEndpoint, creator: IOpenSSLClientConnectionCreator
+        self, connect: Callable[[_Line], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
     ) -> Deferred[IProtocol]:
         """
         Connect, and shake hands.
@@ -143,7 +271,7 @@ class _Handshake(Protocol):
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
         factory = TLSMemoryBIOFactory(creator, True, _Handing(self, self._building), self._reactor)
-        self._dialing = endpoint.connect(factory)
+        self._dialing = connect(_Line(factory, _called))
         self._dialing.addErrback(self._failed)
         return self._result
 
@@ -156,9 +284,9 @@ class _Handshake(Protocol):
             if protocol is None:
                 raise NoProtocol()
             tls.wrappedProtocol = protocol
-            protocol.makeConnection(tls)
+            self._building.call(protocol.makeConnection, tls)
             if IHandshakeListener.providedBy(protocol):
-                protocol.handshakeCompleted()
+                self._building.call(protocol.handshakeCompleted)
         except BaseException as error:
             self._failed(_failureOf(error))
             tls.abortConnection()
@@ -192,3 +320,7 @@ class _Handshake(Protocol):
             cast("TLSMemoryBIOProtocol", self.transport).abortConnection()
         elif self._dialing is not None:
             self._dialing.cancel()
+
+
+def _called(function: Callable[..., _T], *arguments: object) -> _T:
+    return function(*arguments)

@@ -23,7 +23,7 @@ C{connect} fires with the protocol, or fails
   - with L{TargetsFailed}, which is a L{ConnectError<twisted.internet.error.ConnectError>}, and says of each target why;
   - with L{ConnectingCancelledError<twisted.internet.error.ConnectingCancelledError>} if it is cancelled, which can be done at any time and
     leaves nothing open;
-  - with whatever the caller's own factory raises.
+  - with whatever the caller's own factory raises, or his protocol when its connection is made.
 """
 
 from __future__ import annotations

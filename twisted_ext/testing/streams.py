@@ -173,15 +173,16 @@ class MemoryConnector:
             return
         self._stopTimer()
         self._reactor.connectors.remove(self)
+        self.state = "connected"
+        self.transport = connection
         protocol = self.factory.buildProtocol(connection.peer)
         if protocol is None:
             self.state = "disconnected"
+            self.transport = None
             connection.abortConnection()
             self.factory.clientConnectionLost(self, failureOf(ConnectionDone()))
             self.factory.doStop()
             return
-        self.state = "connected"
-        self.transport = connection
         connection.begin(protocol, self._lost)
 
     def _lost(self, reason: Failure) -> None:
