@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.discoveries import ServiceTestCase
 from twisted_ext.edges import services
+from twisted_ext.edges.endpoints import HTTPSEndpoint
 from twisted_ext.edges.hastening import hastened
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -186,3 +189,19 @@ class BindingTests(ServiceTestCase):
         looking.cancel()
         self.failureResultOf(looking, CancelledError)
         self.assertEqual(len(source.cancelled), 3)
+
+    def test_cancelledEndpoint(self) -> None:
+        """
+        So does cancelling a connection, before there is an address and while the records are waited for.
+        """
+        for known in (False, True):
+            clock = Clock()
+            source = HeldSource()
+            found = HTTPSEndpoint(clock, "a.example", resolver=NamesResolver(source, clock)).connect(Factory())
+            self.assertEqual(len(source.held), 3)
+            if known:
+                source.release(answerOf(questionOf("a.example"), "192.0.2.1"), questionOf("a.example"))
+                clock.advance(0.1)
+            found.cancel()
+            self.failureResultOf(found, ConnectingCancelledError)
+            self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))

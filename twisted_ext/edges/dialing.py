@@ -96,15 +96,15 @@ def dial(
     """
     creator = None if secure is None else secure(target)
 
-    def connect(line: _Line) -> Deferred[IProtocol]:
-        return line.begin(cast("IReactorTCP", reactor).connectTCP(address, target.port, line, timeout, bindAddress))
+    def connect(dialing: _Dialing) -> Deferred[IProtocol]:
+        return dialing.begin(cast("IReactorTCP", reactor).connectTCP(address, target.port, dialing, timeout, bindAddress))
 
     if creator is None:
-        return connect(_Line(building, building.call))
+        return connect(_Dialing(building, building.call))
     return _Handshake(reactor, building, timeout).begin(connect, creator)
 
 
-class _Line(ClientFactory):
+class _Dialing(ClientFactory):
     """
     One connection on its way. Twisted's own endpoints do the same, but if the protocol cannot begin they never fire, and cannot be
     canceled either.
@@ -192,8 +192,8 @@ class _Beginning(Protocol):
     Gives a connection that stands to the protocol that it is for.
     """
 
-    def __init__(self, line: _Line, protocol: IProtocol) -> None:
-        self._line = line
+    def __init__(self, dialing: _Dialing, protocol: IProtocol) -> None:
+        self._dialing = dialing
         self._protocol = protocol
 
     def logPrefix(self) -> str:
@@ -204,12 +204,12 @@ class _Beginning(Protocol):
         transport = cast(_Transport, self.transport)
         transport.protocol = protocol
         try:
-            self._line.call(protocol.makeConnection, transport)
+            self._dialing.call(protocol.makeConnection, transport)
         except BaseException as error:
-            self._line.failed(_failureOf(error))
+            self._dialing.failed(_failureOf(error))
             transport.abortConnection()
         else:
-            self._line.made(protocol)
+            self._dialing.made(protocol)
 
 
 def prefixOf(protocol: IProtocol) -> str:
@@ -263,7 +263,7 @@ class _Handshake(Protocol):
         self._dialing: Deferred[IProtocol] | None = None
 
     def begin(
-        self, connect: Callable[[_Line], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
+        self, connect: Callable[[_Dialing], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
     ) -> Deferred[IProtocol]:
         """
         Connect, and shake hands.
@@ -271,7 +271,7 @@ class _Handshake(Protocol):
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
         factory = TLSMemoryBIOFactory(creator, True, _Handing(self, self._building), self._reactor)
-        self._dialing = connect(_Line(factory, _called))
+        self._dialing = connect(_Dialing(factory, _called))
         self._dialing.addErrback(self._failed)
         return self._result
 
