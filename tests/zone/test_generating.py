@@ -4,13 +4,16 @@ Tests for L{twisted_ext.zone.generating}.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.masters import linesOf, readText
 from twisted_ext.limits import Limit
+from twisted_ext.zone import building, skimming
 from twisted_ext.zone import reading as module
+from twisted_ext.zone.building import ImageBuilder
 
 
 class GenerateTests(SynchronousTestCase):
@@ -109,3 +112,35 @@ class GenerateTests(SynchronousTestCase):
         self.assertEqual(str(complaint), "zone:4:11: 300 records are generated; 200 are the most")
         (complaint,) = readText("$GENERATE 0-2147483647 $ A 192.0.2.1\n").complaints
         self.assertIn("1000000 are the most", complaint.text)
+
+    def test_manyAtOneName(self) -> None:
+        """
+        Of many records at one name, generated or written out, not all are copied for each that comes; the zone is the same.
+        """
+        joined = ImageBuilder.join
+        start = "$TTL 60\n"
+        end = "@ SOA ns h 7 2 3 4 5\n@ NS ns\nns 60 A 192.0.2.1\n"
+        texts = [
+            f"{start}$GENERATE 1-600 www TXT $\n$GENERATE 1-300 www TXT $\n$GENERATE 1-300 @ MX $ ns\n{end}",
+            start + "".join([f"www 6{n % 2} TXT {n}\nwww AAAA ::{n:x}\n" for n in range(1, 600)]) + f"WWW TXT 5\n{end}",
+        ]
+        for text in texts:
+            for quick in (True, False):
+                found: list[bytes] = []
+                for most in (256, 1 << 30):
+                    longest = 0
+
+                    def join(builder: ImageBuilder) -> None:
+                        nonlocal longest
+                        longest = max(longest, *map(len, builder.nodes.values()))
+                        joined(builder)
+
+                    with ExitStack() as patched:
+                        for each in (building, module, skimming):
+                            patched.enter_context(patch.object(each, "LONG", most))
+                        patched.enter_context(patch.object(ImageBuilder, "join", join))
+                        reading = readText(text, quick=quick)
+                    self.assertEqual(reading.complaints, [])
+                    self.assertEqual(longest < 400, most == 256, longest)
+                    found.append(reading.builder.finish())
+                self.assertEqual(*found)

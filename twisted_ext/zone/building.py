@@ -42,7 +42,7 @@ from twisted_ext.zone.nodes import (
 )  # fmt: skip
 from twisted_ext.zone.serials import serialIn
 
-__all__ = ["ImageBuilder", "SAYING"]
+__all__ = ["ImageBuilder", "LONG", "SAYING"]
 
 #: What sorts names, and the numbers of their nodes.
 _Chain = list[tuple[bytes, int]]
@@ -61,6 +61,10 @@ _BETWEEN: Final = 12
 _START: Final = SOA.to_bytes(2, "big")
 
 
+#: Octets of records from which on those of one name are not copied for each that comes.
+LONG: Final = 16_384
+
+
 class ImageBuilder:
     """
     Collects the records of a zone in any order.
@@ -72,11 +76,12 @@ class ImageBuilder:
     @ivar counts: how many records a key has, where it is more than one.
     @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
     @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
+    @ivar long: more records of keys whose C{nodes} have L{LONG} octets or more, to which each is not put by copying them all.
     @ivar rrClass: of all records; an image is built of class IN only.
     @ivar header: what the image says of itself, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "rrClass", "header")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "header")
 
     def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
         self.apexName = apexName
@@ -85,6 +90,7 @@ class ImageBuilder:
         self.counts: dict[bytes, int] = {}
         self.marks: dict[bytes, int] = {}
         self.mixed: set[bytes] = set()
+        self.long: dict[bytes, bytearray] = {}
         self.header: Header | None = None
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
@@ -99,12 +105,35 @@ class ImageBuilder:
             self.nodes[key] = record
             self.counts[key] = 1
         else:
-            self.nodes[key] = before + record
+            if len(before) < LONG:
+                self.nodes[key] = before + record
+            else:
+                self.lengthen(key, record)
             self.counts[key] += 1
             self.mixed.add(key)
         said = SAYING.get(rrType)
         if said:
             self.marks[key] = self.marks.get(key, 0) | said
+
+    def lengthen(self, key: bytes, record: bytes) -> int:
+        """
+        Put a record to those of a key that has many.
+
+        @return: how many octets they have behind the first of them.
+        """
+        more = self.long.setdefault(key, bytearray())
+        more += record
+        # Nobody looks among so many whether its type is there already.
+        self.mixed.add(key)
+        return len(more)
+
+    def join(self) -> None:
+        """
+        Put all records of each key together, for who is to look at C{nodes}.
+        """
+        while self.long:
+            key, more = self.long.popitem()
+            self.nodes[key] += more
 
     def addSets(self, sets: Iterable[RRSet]) -> None:
         """
@@ -207,6 +236,7 @@ class ImageBuilder:
         """
         Make equal records one, and TTLs of a set equal; put the SOA first.
         """
+        self.join()
         nodes, counts, apexName = self.nodes, self.counts, self.apexName
         for key in {b"", *self.mixed}:
             records = nodes[key]

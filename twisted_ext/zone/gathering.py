@@ -18,7 +18,7 @@ from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
-from twisted_ext.zone.building import SAYING, ImageBuilder
+from twisted_ext.zone.building import LONG, SAYING, ImageBuilder
 from twisted_ext.zone.folding import canonicalOf
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.nodes import keyBelow
@@ -45,10 +45,6 @@ _HEAD: Final = 8
 _PER_NAME: Final = 300
 _PER_SEVERAL: Final = 400
 
-#: Octets of records at one name from which on others are not put behind them at once: each time would copy them all.
-_LONG: Final = 16_384
-
-
 class Gathering:
     """
     Takes the messages of one transfer in their order.
@@ -66,7 +62,6 @@ class Gathering:
         self.done = False
         self.octets = 0
         self._most = HELD_OCTETS.pick(most)
-        self._long: dict[bytes, bytearray] = {}
         self._apex = apexName.lower()
         self._soa = b""
         self._layouts: dict[int, Layout] = {}
@@ -97,10 +92,7 @@ class Gathering:
         """
         It is all there: put the records of each name together.
         """
-        nodes = self.builder.nodes
-        while self._long:
-            key, more = self._long.popitem()
-            nodes[key] += more
+        self.builder.join()
 
     def _take(self, data: bytes) -> None:
         questions = data[4] << 8 | data[5]
@@ -183,7 +175,7 @@ class Gathering:
             octets += len(record)
             before = nodes.get(key)
             if before:
-                if len(before) < _LONG:
+                if len(before) < LONG:
                     nodes[key] = before + record
                 else:
                     self._lengthen(key, record)
@@ -195,9 +187,7 @@ class Gathering:
         self.octets += octets
 
     def _lengthen(self, key: bytes, record: bytes) -> None:
-        more = self._long.setdefault(key, bytearray())
-        more += record
-        if len(more) > NAME_OCTETS.default:
+        if self.builder.lengthen(key, record) > NAME_OCTETS.default:
             text = nameToText(key + self._apex)
             raise BudgetSpent(f"{text} has more than {NAME_OCTETS.default:.0f} octets of records; no more are taken")
 

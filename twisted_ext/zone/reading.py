@@ -19,7 +19,7 @@ from twisted_ext.wire.names import ROOT, isBelow, nameToText
 from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
-from twisted_ext.zone.building import SAYING, ImageBuilder
+from twisted_ext.zone.building import LONG, SAYING, ImageBuilder
 from twisted_ext.zone.complaints import Complaint, Reading, plain, unreadable
 from twisted_ext.zone.fitness import rdataFrom
 from twisted_ext.zone.limits import (
@@ -94,14 +94,15 @@ class Reader:
 
     __slots__ = (
         "apex", "suffix", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks",
-        "mixed", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings", "_unclosed",
-        "_strangers", "_stranger",
+        "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings",
+        "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
 
     def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
         builder = ImageBuilder(apex, rrClass)
         self.reading = Reading(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
+        self.lengthen = builder.lengthen
         self.apex = apex.lower()
         self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
         self.owner: bytes | None = None
@@ -138,6 +139,7 @@ class Reader:
             self._complain(0, 0, error.text)
         except _Enough:
             pass
+        self.reading.builder.join()
 
     # -- what directives and records change
 
@@ -178,7 +180,10 @@ class Reader:
         if not before:
             self.nodes[key] = record
             return
-        self.nodes[key] = before + record
+        if len(before) < LONG:
+            self.nodes[key] = before + record
+        else:
+            self.lengthen(key, record)
         count = self.counts.get(key, 1)
         self.counts[key] = count + 1
         if key not in self.mixed and hasKind(before, len(key), record):
@@ -372,7 +377,7 @@ class Reader:
         if rrType == SOA and not self._stranger:
             self._stranger = self.owner or b""
         text, most = f"{self._strangers} records lie outside of {nameToText(self.apex)}", MASTER_COMPLAINTS.default
-        if self._strangers > most and self._stranger and not hasKind(self.nodes[b""], 0, _START):
+        if self._strangers > most and self._stranger and not hasKind(self.nodes[b""] + self.reading.builder.long.get(b"", b""), 0, _START):
             other = nameToText(self._stranger)
             self._complain(number, 0, f"{text}, and the SOA is that of {other}; reading ends here: perhaps the zone is called {other}")
         elif self._strangers > 100 * most and len(self.nodes) == 1:

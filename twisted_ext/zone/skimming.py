@@ -19,7 +19,7 @@ from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
-from twisted_ext.zone.building import SAYING
+from twisted_ext.zone.building import LONG, SAYING
 from twisted_ext.zone.converting import converted, keep
 from twisted_ext.zone.fitness import rdataFrom
 
@@ -132,7 +132,10 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
                 if not before:
                     nodes[key] = record
                     continue
-                nodes[key] = before + record
+                if len(before) < LONG:
+                    nodes[key] = before + record
+                else:
+                    reader.lengthen(key, record)
                 if counts.get(key, 1) > 1:
                     counts[key] += 1
                     mixed.add(key)
