@@ -120,11 +120,13 @@ def _reverse(address: str) -> str:
 async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
     from twisted_ext.apps.cli.upstream import describedSource, upstreamFor
     from twisted_ext.edges.names import NamesResolver
+    from twisted_ext.wire.rdata.registry import layoutOf
 
     source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
     resolver = NamesResolver(source, reactor)
     # What is imported and made for the first look-up of a process is made now, so that it does not pass for the look-up's time.
     source.sources()
+    layoutOf(wishes.rrType)
     try:
         explanation = await resolver.explain(wishes.name, wishes.rrType)
     finally:

@@ -36,7 +36,8 @@ ends it.
   txdns watch _acme-challenge.example.com TXT --until gfj9Xq @192.0.2.1 @192.0.2.2
   txdns watch new.example.com --until-any              until it exists and has an address
 
-  --until VALUE      end when this record is there; given several times, all of them
+  --until VALUE      end when this record is there, written as in a master file (a TXT record:
+                     '"two words"'); given several times, all of them
   --until-any        end when there are such records, whatever they say
   --until-none       end when there are none
   --timeout SECONDS  end after this time in any case
