@@ -8,12 +8,13 @@ from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.testing import StringTransport
 
 from tests.edges.discoveries import DENIED
 from tests.edges.reaching import ReachingTestCase
-from tests.typed import unchecked
+from tests.typed import failureOf, newMemoryReactor, unchecked
 from twisted_ext import endpoints
 from twisted_ext.edges import endpoints as made
 from twisted_ext.edges.codes import DNSServerError, DomainError, NoAddressError, ServiceNotAvailable, UnusableService
@@ -21,7 +22,7 @@ from twisted_ext.edges.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadDescription, BadName, CallerFault, ServerFailed
 from twisted_ext.services.targets import Target
-from twisted_ext.testing.sources import Entry, HeldSource
+from twisted_ext.testing.sources import CannedSource, Entry, HeldSource
 
 __all__: list[str] = []
 
@@ -178,6 +179,29 @@ class HostTests(ReachingTestCase):
         self.assertEqual(
             str(error), "h.example:80: h.example:80 at 192.0.2.80: Connection was refused by other side"
         )
+
+    def test_memoryReactor(self) -> None:
+        """
+        Tests of programs that let Twisted's memory reactor connect find there what they find of Twisted's own endpoints.
+        """
+        reactor = newMemoryReactor()
+        resolver = NamesResolver(CannedSource(), reactor)
+        endpoint = HostEndpoint(reactor, "192.0.2.80", 80, resolver=resolver, timeout=3, bindAddress="192.0.2.7")
+        found = self.connect(endpoint)
+        host, port, factory, timeout, bindAddress = reactor.tcpClients[0]
+        self.assertEqual((host, port, timeout, bindAddress), ("192.0.2.80", 80, 3, ("192.0.2.7", 0)))
+        line = factory.buildProtocol(None)
+        assert line is not None
+        line.makeConnection(unchecked(StringTransport)())
+        told = self.successResultOf(found)
+        self.assertIs(told, self.client.built[0])
+        line.dataReceived(b"hello")
+        line.connectionLost(failureOf(ConnectionDone()))
+        self.assertIsNotNone(self.client.built[0].lost)
+        found = self.connect(endpoint)
+        found.cancel()
+        self.failureResultOf(found, ConnectingCancelledError)
+        self.assertTrue(reactor.connectors[1].stoppedConnecting)
 
     def test_installed(self) -> None:
         """

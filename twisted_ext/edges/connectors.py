@@ -12,20 +12,17 @@ from twisted.internet.address import HostnameAddress
 from twisted.internet.error import ConnectingCancelledError, NotConnectingError, UserError
 from twisted.internet.interfaces import (
     IConnector,
-    IFileDescriptorReceiver,
-    IHalfCloseableProtocol,
-    IHandshakeListener,
     IProtocol,
     IProtocolFactory,
     ITransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer
+from zope.interface import implementer
 
-from twisted_ext.edges.dialing import prefixOf
 from twisted_ext.edges.endpoints import SRVEndpoint
+from twisted_ext.edges.passing import Passing
 from twisted_ext.errors import CallerFault
 
 if TYPE_CHECKING:
@@ -219,56 +216,22 @@ class _Building:
         pass
 
 
-class _Line(Protocol):
+class _Line(Passing):
     """
-    Passes everything on, and tells the connector when the connection comes and goes.
+    Tells the connector when the connection comes and goes.
     """
 
     def __init__(self, connector: SRVConnector, inner: IProtocol) -> None:
+        super().__init__(inner)
         self._connector = connector
-        self._inner = inner
-        directlyProvides(
-            self,
-            *[each for each in (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener) if each.providedBy(inner)],
-        )
-
-    def logPrefix(self) -> str:
-        return prefixOf(self._inner)
 
     def connectionMade(self) -> None:
         transport = cast(ITransport, self.transport)
         self._connector.connected(transport)
-        self._inner.makeConnection(transport)
-
-    def dataReceived(self, data: bytes) -> None:
-        self._inner.dataReceived(data)
-
-    def fileDescriptorReceived(self, descriptor: int) -> None:
-        """
-        Pass it on.
-        """
-        cast(IFileDescriptorReceiver, self._inner).fileDescriptorReceived(descriptor)
-
-    def readConnectionLost(self) -> None:
-        """
-        Pass it on.
-        """
-        cast(IHalfCloseableProtocol, self._inner).readConnectionLost()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Pass it on.
-        """
-        cast(IHalfCloseableProtocol, self._inner).writeConnectionLost()
-
-    def handshakeCompleted(self) -> None:
-        """
-        Pass it on, where the protocol has begun with TLS itself.
-        """
-        cast(IHandshakeListener, self._inner).handshakeCompleted()
+        self.inner.makeConnection(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._inner.connectionLost(reason)
+        super().connectionLost(reason)
         self._connector.lost(reason)
 
 

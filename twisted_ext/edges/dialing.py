@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
-from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import NoProtocol, TimeoutError
@@ -15,6 +14,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_ext.edges.passing import Passing
 from twisted_ext.services.targets import Target
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
         IOpenSSLClientConnectionCreator,
         IReactorTCP,
         IReactorTime,
+        ITCPTransport,
     )
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["BindAddress", "Building", "Secure", "dial", "prefixOf"]
+__all__ = ["BindAddress", "Building", "Secure", "dial"]
 
 #: What to connect from: an address; or a pair of it and a port, in which the address may be empty; L{None} leaves it to the system. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
@@ -121,7 +122,7 @@ class _Dialing(ClientFactory):
         self._factory = factory
         self._result: Deferred[IProtocol] = Deferred(self._canceled)
         self._connector: IConnector | None = None
-        self._over = False
+        self._arrived = self._over = False
 
     def begin(self, connector: IConnector) -> Deferred[IProtocol]:
         """
@@ -139,6 +140,7 @@ class _Dialing(ClientFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         if self._over:
             return None
+        self._arrived = True
         try:
             protocol = self._factory.buildProtocol(cast("IAddress", addr))
             if protocol is None:
@@ -170,54 +172,30 @@ class _Dialing(ClientFactory):
 
     def _canceled(self, result: Deferred[IProtocol]) -> None:
         self._over = True
-        if self._connector is not None:
-            self._connector.disconnect()
+        connector = self._connector
+        if connector is not None and self._arrived:
+            connector.disconnect()
+        elif connector is not None:
+            connector.stopConnecting()
 
 
-class _Transport(Shape):
+class _Beginning(Passing):
     """
-    The part of a connection by TCP that matters here.
-    """
-
-    protocol: IProtocol
-
-    def abortConnection(self) -> None:
-        """
-        End it at once.
-        """
-
-
-class _Beginning(Protocol):
-    """
-    Gives a connection that stands to the protocol that it is for.
+    Tells whether a protocol can begin.
     """
 
-    def __init__(self, dialing: _Dialing, protocol: IProtocol) -> None:
+    def __init__(self, dialing: _Dialing, inner: IProtocol) -> None:
+        super().__init__(inner)
         self._dialing = dialing
-        self._protocol = protocol
-
-    def logPrefix(self) -> str:
-        return prefixOf(self._protocol)
 
     def connectionMade(self) -> None:
-        protocol = self._protocol
-        transport = cast(_Transport, self.transport)
-        transport.protocol = protocol
         try:
-            self._dialing.call(protocol.makeConnection, transport)
+            self._dialing.call(self.inner.makeConnection, self.transport)
         except BaseException as error:
             self._dialing.failed(_failureOf(error))
-            transport.abortConnection()
+            cast("ITCPTransport", self.transport).abortConnection()
         else:
-            self._dialing.made(protocol)
-
-
-def prefixOf(protocol: IProtocol) -> str:
-    """
-    @return: how a protocol is called in logs.
-    """
-    prefix: Callable[[], str] | None = getattr(protocol, "logPrefix", None)
-    return type(protocol).__name__ if prefix is None else prefix()
+            self._dialing.made(self.inner)
 
 
 @implementer(IProtocolFactory)

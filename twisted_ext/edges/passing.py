@@ -1,0 +1,64 @@
+"""
+A protocol in front of another one, which its connection does not notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.interfaces import IFileDescriptorReceiver, IHalfCloseableProtocol, IHandshakeListener, IProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides
+
+__all__ = ["Passing"]
+
+#: What connections look for.
+_ASKED_FOR = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+
+class Passing(Protocol):
+    """
+    Passes everything on, except for the beginning: whoever inherits from this gives the connection to C{inner} itself.
+
+    @ivar inner: whom it is passed on to.
+    """
+
+    def __init__(self, inner: IProtocol) -> None:
+        self.inner = inner
+        directlyProvides(self, *[each for each in _ASKED_FOR if each.providedBy(inner)])
+
+    def logPrefix(self) -> str:
+        prefix: Callable[[], str] | None = getattr(self.inner, "logPrefix", None)
+        return type(self.inner).__name__ if prefix is None else prefix()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.inner.dataReceived(data)
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """
+        Pass it on.
+        """
+        cast(IFileDescriptorReceiver, self.inner).fileDescriptorReceived(descriptor)
+
+    def readConnectionLost(self) -> None:
+        """
+        Pass it on.
+        """
+        cast(IHalfCloseableProtocol, self.inner).readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Pass it on.
+        """
+        cast(IHalfCloseableProtocol, self.inner).writeConnectionLost()
+
+    def handshakeCompleted(self) -> None:
+        """
+        Pass it on, where the protocol has begun with TLS itself.
+        """
+        cast(IHandshakeListener, self.inner).handshakeCompleted()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.inner.connectionLost(reason)
