@@ -5,20 +5,27 @@ Parts of Twisted that have no types, with the types that they have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
+from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import CannotListenError, ProcessDone, TimeoutError
-from twisted.internet.interfaces import IConnector
-from twisted.internet.protocol import ReconnectingClientFactory, ServerFactory
+from twisted.internet.interfaces import IConnector, IStreamClientEndpoint
+from twisted.internet.protocol import ClientFactory, Protocol, ReconnectingClientFactory, ServerFactory
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.logger import ILogObserver, LogEvent
 from twisted.names import authority, client, common, dns, error, hosts, server
 from twisted.python.failure import Failure
+from twisted.trial.util import suppress
 
 __all__ = [
     "FileAuthority",
     "ResolverBase",
+    "clientEndpoint",
+    "clientOf",
     "failureOf",
     "hostByName",
     "newA",
@@ -35,14 +42,18 @@ __all__ = [
     "newStock",
     "newTimeout",
     "newUnknown",
+    "observing",
     "outputAndValue",
     "retry",
     "stopTrying",
+    "suppressed",
+    "trusting",
     "unchecked",
 ]
 
 _T = TypeVar("_T")
 
+clientEndpoint: Final[Callable[[object, str | bytes], IStreamClientEndpoint]] = clientFromString
 failureOf: Final[Callable[[BaseException], Failure]] = Failure
 newCannotListen: Final[Callable[[str, int, OSError], CannotListenError]] = CannotListenError
 newConnectionTimeout: Final[Callable[[], TimeoutError]] = TimeoutError
@@ -50,6 +61,8 @@ newMemoryReactor: Final[Callable[[], MemoryReactorClock]] = MemoryReactorClock
 newProcessDone: Final[Callable[[int], ProcessDone]] = ProcessDone
 outputAndValue: Final[Callable[..., Deferred[tuple[bytes, bytes, int]]]] = getProcessOutputAndValue
 retry: Final[Callable[[ReconnectingClientFactory, IConnector], None]] = ReconnectingClientFactory.retry
+suppressed: Final[Callable[..., object]] = suppress
+trusting: Final[Callable[[list[Certificate]], IOpenSSLTrustRoot]] = trustRootFromCertificates
 stopTrying: Final[Callable[[ReconnectingClientFactory], None]] = ReconnectingClientFactory.stopTrying
 
 newA: Final[Callable[..., dns.Record_A]] = dns.Record_A
@@ -67,6 +80,20 @@ hostByName: Final[Callable[[common.ResolverBase, str], Deferred[str]]] = common.
 
 _beginResolver: Final[Callable[[common.ResolverBase], None]] = common.ResolverBase.__init__
 _beginAuthority: Final[Callable[[authority.FileAuthority, str], None]] = authority.FileAuthority.__init__
+
+
+def clientOf(protocol: Callable[[], Protocol]) -> ClientFactory:
+    """
+    @return: a factory for connections to somewhere.
+    """
+    return cast(ClientFactory, ClientFactory.forProtocol(protocol))
+
+
+def observing(observer: Callable[[LogEvent], object]) -> ILogObserver:
+    """
+    @return: the same, as the interface that nobody says a function provides.
+    """
+    return cast(ILogObserver, observer)
 
 
 def unchecked(function: Callable[..., _T]) -> Callable[..., _T]:

@@ -8,16 +8,16 @@ import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.typed import newCannotListen, newMemoryReactor
+from tests.typed import newCannotListen, newMemoryReactor, observing
 
 pytest.importorskip("twisted.conch.manhole_ssh", reason="Twisted's conch is not installed")
 
@@ -354,7 +354,7 @@ class FileTests(SynchronousTestCase):
 
         self.patch(reactor, "listenTCP", taken)
         said: list[LogEvent] = []
-        observer = cast(ILogObserver, said.append)
+        observer = observing(said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         service = ManholeService(reactor, "tcp:5022:interface=127.0.0.1", str(keys), {})

@@ -4,13 +4,10 @@ Attack 30: clients that take their time. Requests that dribble in, connections t
 
 from __future__ import annotations
 
-from typing import cast
-
-from twisted.internet.protocol import ClientFactory
-
 from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import queryOf
 from tests.server.streams import Client, StreamTestCase, request
+from tests.typed import clientOf
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
 from twisted_ext.server.listeners.connection import StreamServing
@@ -256,7 +253,7 @@ class WholeTests(WholeServerTestCase):
         """
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()
-        reactor.connectTCP(US, 53, cast(ClientFactory, ClientFactory.forProtocol(lambda: client)))
+        reactor.connectTCP(US, 53, clientOf(lambda: client))
         return client
 
     def crowd(self, service: ForwardService) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore, IReactorTCP, IReactorTime
@@ -20,6 +20,7 @@ from twisted.web.server import Request
 
 from tests.pages import Page, siteOf
 from twisted_ext.client import reverseName
+from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.building import buildMessage
@@ -117,14 +118,6 @@ class _Page(Page):
         return f"{request.getRequestHostname().decode()}, {request.path.decode()}".encode()
 
 
-class _Listening(Protocol):
-    """
-    The address of a port that listens.
-    """
-
-    port: int
-
-
 class _EndWithInput(Connection):
     """
     Ends the process when whoever started it is gone.
@@ -143,7 +136,7 @@ def listenOn(reactor: IReactorTime) -> dict[str, int]:
     """
     site = siteOf(_Page())
     web = IReactorTCP(reactor).listenTCP(0, site, interface="127.0.0.1")
-    webPort = cast(_Listening, web.getHost()).port
+    webPort = whereOf(web.getHost())[1]
     try:
         IReactorTCP(reactor).listenTCP(webPort, site, interface="::1")
         ipv6 = 1

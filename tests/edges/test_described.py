@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
-from twisted.internet.endpoints import clientFromString, quoteStringArgument
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.trial.util import suppress
 
 from tests.certificates import certificateFor, written
 from tests.edges.reaching import ReachingTestCase
+from tests.typed import clientEndpoint, suppressed
 from twisted_ext.edges import described, endpoints
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.prefixes import ENDPOINTS
@@ -25,7 +25,6 @@ from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
 
-_suppress: Final = cast("Callable[..., object]", suppress)
 _quoted: Final[Callable[[str], str]] = quoteStringArgument
 
 
@@ -35,13 +34,13 @@ class DescribedTests(ReachingTestCase):
     """
 
     # Twisted gives these to OpenSSL, not we.
-    suppress = [_suppress(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
+    suppress = [suppressed(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
 
     def made(self, description: str | bytes) -> IStreamClientEndpoint:
         """
         @return: what Twisted makes of it.
         """
-        return cast("Callable[[object, object], IStreamClientEndpoint]", clientFromString)(self.here, description)
+        return clientEndpoint(self.here, description)
 
     def wrong(self, description: str | bytes) -> str:
         """

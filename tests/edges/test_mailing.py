@@ -7,7 +7,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from random import Random
-from typing import Protocol, cast
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
@@ -15,6 +15,7 @@ from twisted.mail.relaymanager import MXCalculator
 from twisted.names import dns, error
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import newMX
 from twisted_ext.edges.codes import ServiceNotAvailable
 from twisted_ext.edges.mailing import MailExchange, MailResolver
 from twisted_ext.edges.names import NamesResolver
@@ -45,7 +46,6 @@ class _Calculating(Protocol):
 
 
 _calculator: Callable[..., _Calculating] = MXCalculator
-_record = cast("Callable[..., dns.Record_MX]", dns.Record_MX)
 
 
 class MailResolverTests(SynchronousTestCase):
@@ -155,7 +155,7 @@ class MailResolverTests(SynchronousTestCase):
         for header in self.lookUp("example.com")[0]:
             ours: object = header.payload
             assert isinstance(ours, MailExchange)
-            theirs = _record(ours.preference, ours.name.name, ttl=ours.ttl)
+            theirs = newMX(ours.preference, ours.name.name, ttl=ours.ttl)
             self.assertTrue(ours == theirs and theirs == ours)
             self.assertEqual((str(ours), hash(ours)), (str(theirs), hash(theirs)))
             self.assertEqual(pickle.loads(pickle.dumps(ours)), ours)

@@ -4,14 +4,15 @@ Tests of classes that programs make of L{twisted_ext.edges.resolvers.Resolver}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred, fail
-from twisted.names import dns, error, server
+from twisted.names import dns, error
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import Addresses
+from tests.typed import newA, newServer
 from twisted_ext.edges.codes import DNSFormatError, DNSNameError, DNSQueryTimeoutError
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.messages import Message
@@ -25,15 +26,13 @@ from twisted_ext.wire.names import nameToText
 
 FIRST, SECOND = "192.0.2.53", "192.0.2.54"
 
-_serverFactory = cast("Callable[..., object]", server.DNSServerFactory)
-_recordA = cast("Callable[[str, int], dns.IEncodableRecord]", dns.Record_A)
 
 
 def _mapped(name: str | bytes) -> Deferred[Result]:
     """
     @return: an address without asking anybody, in the loose form that programs write. Twisted does not insist on a L{Deferred} either.
     """
-    header = dns.RRHeader(name, dns.A, dns.IN, 10, _recordA("203.0.113.1", 10))
+    header = dns.RRHeader(name, dns.A, dns.IN, 10, newA("203.0.113.1", 10))
     return cast("Deferred[Result]", [(header,), (), ()])
 
 
@@ -117,7 +116,7 @@ class OverridingTests(SynchronousTestCase):
         So Twisted's name server serves what a class of a program's own says.
         """
         resolver = Mapping(servers=[(FIRST, 53)], reactor=self.here)
-        factory = _serverFactory(clients=[resolver])
+        factory = newServer(clients=[resolver])
         self.here.listenUDP(53, DNSDatagramProtocol(factory, self.here))
         asking = Resolver(servers=[("192.0.2.7", 53)], reactor=self.network.reactor())
         self.assertEqual(self.address(asking.lookupAddress("mapped.example")), "203.0.113.1")

@@ -13,11 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.mail.relaymanager import MXCalculator
-from twisted.names import cache, client, dns, error, resolve, server
+from twisted.names import cache, client, dns, error, resolve
 from twisted.names.srvconnect import SRVConnector
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import newServer
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.protocols import DNSDatagramProtocol
 from twisted_ext.edges.resolvers import Resolver
@@ -65,7 +66,6 @@ _connector: Callable[..., _Connecting] = SRVConnector
 _calculator: Callable[..., _Exchanges] = MXCalculator
 _chain: Callable[..., _Looking] = resolve.ResolverChain
 _cache = cast("Callable[..., _Looking]", cache.CacheResolver)
-_serverFactory = cast("Callable[..., object]", server.DNSServerFactory)
 
 
 class ProgramTests(SynchronousTestCase):
@@ -201,7 +201,7 @@ class ProgramTests(SynchronousTestCase):
         """
         Twisted's name server answers from it, behind a protocol of ours names with odd labels included.
         """
-        factory = _serverFactory(clients=[self.resolver])
+        factory = newServer(clients=[self.resolver])
         self.here.listenUDP(53, DNSDatagramProtocol(factory, self.here))
         asking = Resolver(servers=[("192.0.2.7", 53)], reactor=self.network.reactor())
         looking = gatherResults(

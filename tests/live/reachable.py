@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from tests.certificates import certificateFor
 from twisted_ext.client import Resolver
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.servers import CannedServer, Reply
 
 __all__ = ["FOUR", "SIX", "Caller", "Here", "Line", "needsIPv6"]
@@ -242,7 +243,7 @@ class Here:
             factory = cast(ServerFactory, TLSMemoryBIOFactory(options, False, taking, globalReactor()))
         listening = IReactorTCP(globalReactor()).listenTCP(port, factory, interface=address)
         self._ports.append(listening)
-        return cast(_Numbered, listening.getHost()).port
+        return whereOf(listening.getHost())[1]
 
     def asks(self, records: Mapping[tuple[str, str], Reply]) -> Resolver:
         """

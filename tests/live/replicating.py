@@ -8,14 +8,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.internet.utils import getProcessOutputAndValue
 
 from tests.peers import LivePeer, freePort, peer
 from tests.server.replicas import KEYS, Host
+from tests.typed import outputAndValue
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
@@ -24,7 +23,7 @@ __all__ = ["ADDRESS", "Beside", "KEY", "SECRET", "bindBeside", "hosting", "knotB
 ADDRESS: Final = "127.0.0.1"
 
 #: Runs a program: gives what it wrote to its standard output and error, and its exit code.
-output: Final = cast("Callable[..., Deferred[tuple[bytes, bytes, int]]]", getProcessOutputAndValue)
+output: Final = outputAndValue
 
 #: The key that both sides share.
 KEY: Final = "one.key"

@@ -25,6 +25,7 @@ from twisted.web.server import Request
 from tests.pages import Page, siteOf
 from twisted_ext.client import createResolver
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.testing.lifecycles import whereOf
 
 __all__: list[str] = []
 
@@ -122,7 +123,7 @@ class _Secure:
             0, site, cast("Callable[[], IOpenSSLContextFactory]", own.options)(), interface="127.0.0.1"
         )
         self.listening = listening
-        self.port = int(getattr(listening.getHost(), "port", 0))
+        self.port = whereOf(listening.getHost())[1]
 
     async def fetch(self, name: str) -> bytes:
         """

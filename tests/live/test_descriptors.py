@@ -8,15 +8,15 @@ import os
 import select
 import socket
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, Logger
+from twisted.logger import LogEvent, Logger
 from zope.interface import implementer
 
 from tests.transport.waiting import Waiter
+from tests.typed import observing
 from twisted_ext.errors import Unreachable
 from twisted_ext.transport import polling
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -171,7 +171,7 @@ def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     Whoever makes a mistake with a reply takes nothing from the others, and the log has it.
     """
     events: list[LogEvent] = []
-    monkeypatch.setattr(polling, "_log", Logger(observer=cast(ILogObserver, events.append)))
+    monkeypatch.setattr(polling, "_log", Logger(observer=observing(events.append)))
     asked = [fixture.ask() for _ in range(6)]
 
     def mistake(*_: object) -> bool:

@@ -8,32 +8,28 @@ import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import clientFromString, quoteStringArgument
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError, TimeoutError
-from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.ssl import Certificate
 from twisted.internet.task import deferLater
 
 from tests.certificates import authority
 from tests.live.reachable import FOUR, SIX, Caller, Here, Line, needsIPv6
+from tests.typed import clientEndpoint, trusting
 from twisted_ext.edges.codes import NoAddressError
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, Target, TargetsEndpoint, TargetsFailed
 
-if TYPE_CHECKING:
-    from twisted.internet._sslverify import IOpenSSLTrustRoot
-
 __all__: list[str] = []
 
-_fromString: Final = cast("Callable[[object, str], IStreamClientEndpoint]", clientFromString)
 _quoted: Final[Callable[[str], str]] = quoteStringArgument
 _loadPublic: Final[Callable[[bytes], Certificate]] = Certificate.loadPEM
-_trust: Final = cast("Callable[[list[Certificate]], IOpenSSLTrustRoot]", trustRootFromCertificates)
 
 #: Where the host of the tests is.
 HOSTS: Final = {("four.example", "A"): FOUR, ("six.example", "AAAA"): SIX}
@@ -238,7 +234,7 @@ async def test_described() -> None:
             f"srv:_y._tcp.four.example:defaultPort={good}:resolver={resolver}",
             f"dns:four.example:{good}:resolver={resolver}",
         ):
-            assert await reached(_fromString(globalReactor(), description).connect(Caller())) == (FOUR, good)
+            assert await reached(clientEndpoint(globalReactor(), description).connect(Caller())) == (FOUR, good)
 
 
 def https(here: Here, *records: str, timeout: float = 30) -> HTTPSEndpoint:
@@ -246,7 +242,7 @@ def https(here: Here, *records: str, timeout: float = 30) -> HTTPSEndpoint:
     @return: an endpoint for C{www.example.org} with these HTTPS records, which itself is nowhere.
     """
     known = {**HOSTS, ("_8443._https.www.example.org", "HTTPS"): list(records)}
-    root = _trust([_loadPublic(authority()[0])])
+    root = trusting([_loadPublic(authority()[0])])
     return HTTPSEndpoint(
         globalReactor(), "www.example.org", 8443, trustRoot=root, resolver=here.asks(known), timeout=timeout
     )

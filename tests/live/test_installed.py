@@ -15,16 +15,17 @@ import treq
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorPluggableResolver
-from twisted.internet.protocol import ServerFactory
 from twisted.mail.relaymanager import MXCalculator
-from twisted.names import dns, resolve, server
+from twisted.names import dns, resolve
 from twisted.names import error as names_error
 
 from tests.live.asking import HEAD, addressesOf, resolving
 from tests.live.web import Rig, rig
 from tests.peers import LivePeer, nsd
+from tests.typed import newServer
 from twisted_ext import client
 from twisted_ext.client import Resolver
+from twisted_ext.testing.lifecycles import whereOf
 
 __all__: list[str] = []
 
@@ -77,7 +78,6 @@ class _Exchanges(Shape):
 
 _calculator: Callable[..., _Exchanges] = MXCalculator
 _chain = cast("Callable[..., Resolver]", resolve.ResolverChain)
-_serverFactory = cast("Callable[..., ServerFactory]", server.DNSServerFactory)
 
 
 @pytest_twisted.ensureDeferred
@@ -263,11 +263,11 @@ async def test_namesServer(peer: LivePeer) -> None:
     resolver = Resolver(servers=[peer.server])
     async with rig(resolver) as made:
         for clients in ([resolver], [_chain([resolver])]):
-            factory = _serverFactory(clients=clients)
+            factory = newServer(clients=clients)
             factory.noisy = False
             port = made.tcp.listenTCP(0, factory, interface="127.0.0.1")
             made.listening.append(port)
-            where = ("127.0.0.1", int(getattr(port.getHost(), "port", 0)))
+            where = ("127.0.0.1", whereOf(port.getHost())[1])
             async with resolving(where) as asking:
                 message = await asking.queryTCP([dns.Query("four.programs.example", dns.A)])
                 assert [str(each.payload) for each in message.answers] == ["<A address=127.0.0.1 ttl=300>"]

@@ -5,22 +5,18 @@ C{txdns zone diff} of a file and what a server has.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest_twisted
-from twisted.internet.defer import Deferred
-from twisted.internet.utils import getProcessOutputAndValue
 
 from tests.live.replicating import hosting
+from tests.typed import outputAndValue
 from tests.zone.changing import ZONE
 from twisted_ext.apps.cli.exits import NO_REPLY, OK
 from twisted_ext.apps.cli.zonewords import DIFFERENT
 
 __all__: list[str] = []
 
-_output = cast("Callable[..., Deferred[tuple[bytes, bytes, int]]]", getProcessOutputAndValue)
 
 
 @pytest_twisted.ensureDeferred
@@ -33,13 +29,13 @@ async def test_diff(tmp_path: Path) -> None:
     async with hosting() as host:
         host.serve()
         words = ["-m", "twisted_ext.apps.cli.main", "zone", "diff", str(path), f"@{host.address}:{host.port}"]
-        out, error, code = await _output(sys.executable, words)
+        out, error, code = await outputAndValue(sys.executable, words)
         assert (out, code) == (b"", NO_REPLY), error
         assert b"REFUSED" in error
         host.adopt(allow_transfer=["127.0.0.0/8"])
-        out, error, code = await _output(sys.executable, words)
+        out, error, code = await outputAndValue(sys.executable, words)
         assert (out, code) == (b"", OK), error
         path.write_text(path.read_text().replace("192.0.2.3", "192.0.2.66"))
-        out, error, code = await _output(sys.executable, words)
+        out, error, code = await outputAndValue(sys.executable, words)
         assert code == DIFFERENT, error
         assert sorted(line[:1] for line in out.splitlines()) == [b"+", b"-"]

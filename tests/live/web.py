@@ -23,6 +23,7 @@ from twisted.web.server import Request
 from tests.pages import Page, siteOf
 from twisted_ext.client import NamesResolver
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.testing.lifecycles import whereOf
 
 __all__ = ["Rig", "rig"]
 
@@ -122,7 +123,7 @@ class Rig:
         self.resolver = resolver
         site = siteOf(_Page())
         first = self.tcp.listenTCP(0, site, interface="127.0.0.1")
-        self.port = int(getattr(first.getHost(), "port", 0))
+        self.port = whereOf(first.getHost())[1]
         self.listening: list[IListeningPort] = [first, self.tcp.listenTCP(self.port, site, interface="::1")]
 
     async def withoutIPv6(self) -> None:

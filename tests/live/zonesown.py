@@ -13,12 +13,10 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable, Sequence
-from typing import cast
-
-from twisted.internet.defer import Deferred
+from collections.abc import Sequence
 
 from tests.tour.machine import UNSHARE
+from tests.typed import outputAndValue
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Question
 
@@ -38,7 +36,6 @@ def main(words: Sequence[str]) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_AND_RUNNING))
     from twisted.internet import reactor
-    from twisted.internet.utils import getProcessOutputAndValue
 
     records = {
         ("example.org", "NS"): ["ns1.example.org.", "ns2.example.org."],
@@ -66,8 +63,7 @@ def main(words: Sequence[str]) -> int:
         reactor.stop()
 
     command = ["-m", "twisted_ext.apps.cli.main", *words]
-    start = cast("Callable[..., Deferred[tuple[bytes, bytes, int]]]", getProcessOutputAndValue)
-    start(sys.executable, command, env=os.environ).addCallback(ended)
+    outputAndValue(sys.executable, command, env=os.environ).addCallback(ended)
     reactor.run()
     return codes[0]
 

@@ -4,14 +4,13 @@ Pain 10: a socket for each query, and a line in the log for each socket (Twisted
 
 from __future__ import annotations
 
-from typing import cast
-
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.names.dns import DNSDatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
+from tests.typed import observing
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.testing.network import MemoryNetwork
@@ -37,7 +36,7 @@ class SocketTests(SynchronousTestCase):
         self.server.listen(self.network.reactor("192.0.2.53"))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.lines: list[LogEvent] = []
-        observer = cast(ILogObserver, self.lines.append)
+        observer = observing(self.lines.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 

@@ -5,12 +5,11 @@ A server whose zone may be changed, for tests: without sockets, and with a disk 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
+from tests.typed import failureOf
 from tests.zone.changing import APEX, zoneOf
 from twisted_ext.server.access import Access
 from twisted_ext.server.authority import Alone, Zones
@@ -34,7 +33,6 @@ __all__ = ["KEY", "SlowDisk", "UpdatedServer"]
 #: A key that the server knows.
 KEY = Key.fromText("hmac-sha256:dhcp.example.org:c2VjcmV0IG9mIGRoY3A=")
 
-_failureOf = cast("Callable[[BaseException], Failure]", Failure)
 
 TODAY = 1_795_000_000.0
 
@@ -61,7 +59,7 @@ class SlowDisk:
             try:
                 result = work()
             except Exception as error:
-                done.errback(_failureOf(error))
+                done.errback(failureOf(error))
             else:
                 done.callback(result)
 

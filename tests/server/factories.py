@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
+from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.names import dns as names
 from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.typed import FileAuthority
+from tests.typed import FileAuthority, clientOf
 from twisted_ext import dns
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.network import MemoryNetwork
@@ -156,7 +156,7 @@ class Server(SynchronousTestCase):
             def dataReceived(self, data: bytes) -> None:
                 replies.extend(buffer.feed(data))
 
-        connector = self.here.connectTCP("192.0.2.53", 53, cast(ClientFactory, ClientFactory.forProtocol(Asking)))
+        connector = self.here.connectTCP("192.0.2.53", 53, clientOf(Asking))
         self.network.advance(seconds)
         connector.disconnect()
         self.network.advance(0.01)

@@ -5,13 +5,13 @@ What tests of connections have in common: something that answers, and clients th
 from __future__ import annotations
 
 from struct import pack
-from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import clientOf
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.listeners.connection import Send, StreamServing
 from twisted_ext.server.listeners.stream import StreamServings
@@ -149,7 +149,7 @@ class StreamTestCase(SynchronousTestCase):
         """
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()
-        factory = cast(ClientFactory, ClientFactory.forProtocol(lambda: client))
+        factory = clientOf(lambda: client)
         reactor.connectTCP("2001:db8::53" if ":" in address else "192.0.2.53", 53, factory)
         self.network.advance(seconds)
         return client

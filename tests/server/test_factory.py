@@ -9,11 +9,12 @@ from functools import partial
 from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
+from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.names import cache, error
 from twisted.names import dns as names
 
 from tests.server.factories import OnlyQuery, Result, Server, Zone, record
+from tests.typed import clientOf
 from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.client import NamesResolver
 from twisted_ext.errors import CallerFault, ServerFailed
@@ -243,7 +244,7 @@ class FactoryTests(Server):
         The factory knows its connections, and they end with its port.
         """
         factory = self.make(clients=[CannedSource()])
-        self.here.connectTCP("192.0.2.53", 53, cast(ClientFactory, ClientFactory.forProtocol(Protocol)))
+        self.here.connectTCP("192.0.2.53", 53, clientOf(Protocol))
         self.network.advance(0.1)
         self.assertEqual(len(factory.connections), 1)
         self.assertIs(getattr(factory.connections[0], "factory", None), factory)

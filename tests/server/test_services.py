@@ -12,10 +12,11 @@ from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import DatagramProtocol
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase
 from tests.peers import freePort
+from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.control import ControlService
 from twisted_ext.server.services import ForwardService, Server, makeServer, pathOf
@@ -49,7 +50,7 @@ class ServiceCase(NetworkTestCase):
         super().setUp()
         self.upstream, self.server = self.serve("192.0.2.53")
         self.said: list[LogEvent] = []
-        observer = cast(ILogObserver, self.said.append)
+        observer = observing(self.said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.client = _Client()

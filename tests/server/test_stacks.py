@@ -5,12 +5,12 @@ Tests of L{twisted_ext.server.stacks} and L{twisted_ext.server.upstreams}, on a 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase, textsOf
+from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.server.settings import Settings
@@ -333,7 +333,7 @@ class SystemTests(StackCase):
         The log tells what could not be made of the file, and why the server on this machine is asked then.
         """
         said: list[LogEvent] = []
-        observer = cast(ILogObserver, said.append)
+        observer = observing(said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         for path, complaint in (("/nonexistent", "cannot be read: No such file"), (self.file("server 1\n"), "line 1: 'server'")):

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import cast
 
 import pytest_twisted
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.typed import clientOf
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.server.access import Access
 from twisted_ext.server.listeners.stream import StreamListener
@@ -80,7 +80,7 @@ class MemoryTests(SynchronousTestCase):
             def connectionLost(self, reason: object = None) -> None:
                 lost.append(True)
 
-        self.here.connectTCP("192.0.2.53", 53, cast(ClientFactory, ClientFactory.forProtocol(Asking)))
+        self.here.connectTCP("192.0.2.53", 53, clientOf(Asking))
         self.network.advance(0.1)
         return replies, lost
 
