@@ -107,17 +107,7 @@ def _said(rrType: int, rdata: bytes) -> bytes:
     return rdata.lower() if rrType in (NS, CNAME) else rdata
 
 
-def _prescan(demands: list[RRSet], changes: list[RRSet]) -> None:
-    for each in demands:
-        if each.ttl:
-            raise _Refused(Rcode.FORMERR)
-        if each.name == _OUTSIDE:
-            raise _Refused(Rcode.NOTZONE)
-        if each.rrClass in (ANY_CLASS, NONE):
-            if each.rdatas[0] or each.rrType == AXFR:
-                raise _Refused(Rcode.FORMERR)
-        elif each.rrClass != IN or each.rrType in (ANY, AXFR):
-            raise _Refused(Rcode.FORMERR)
+def _prescan(changes: list[RRSet]) -> None:
     for each in changes:
         if each.name == _OUTSIDE:
             raise _Refused(Rcode.NOTZONE)
@@ -133,9 +123,22 @@ def _prescan(demands: list[RRSet], changes: list[RRSet]) -> None:
             raise _Refused(Rcode.FORMERR)
 
 
+def _formed(demand: RRSet) -> None:
+    if demand.ttl:
+        raise _Refused(Rcode.FORMERR)
+    if demand.name == _OUTSIDE:
+        raise _Refused(Rcode.NOTZONE)
+    if demand.rrClass in (ANY_CLASS, NONE):
+        if demand.rdatas[0] or demand.rrType == AXFR:
+            raise _Refused(Rcode.FORMERR)
+    elif demand.rrClass != IN or demand.rrType in (ANY, AXFR):
+        raise _Refused(Rcode.FORMERR)
+
+
 def _demand(zone: _Zone, demands: list[RRSet]) -> None:
     sets: dict[tuple[bytes, int], set[bytes]] = {}
     for each in demands:
+        _formed(each)
         name, rrType = each.name.lower(), each.rrType
         if each.rrClass == IN:
             sets.setdefault((name, rrType), set()).add(_said(rrType, each.rdatas[0]))
@@ -190,8 +193,8 @@ def expected(demands: list[RRSet], changes: list[RRSet]) -> _Zone | int:
     """
     zone = held(START)
     try:
-        _prescan(demands, changes)
         _demand(zone, demands)
+        _prescan(changes)
     except _Refused as refused:
         return int(refused.args[0])
     for each in changes:

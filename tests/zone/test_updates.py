@@ -322,6 +322,25 @@ class UpdateTests(SynchronousTestCase):
         self.assertEqual(self.refused(record("www 60 A 192.0.2.9"), demands=demands, policy=policy), Rcode.REFUSED)
         self.assertEqual(self.refused(record("www 60 A 192.0.2.9"), demands=demands), Rcode.NXDOMAIN)
 
+    def test_order(self) -> None:
+        """
+        Who may is asked first; then whether prerequisites are of their form and hold, one after the other; then whether changes are of
+        theirs (RFC 2136, sections 3.2 to 3.4). What lies outside of the zone is told of in its turn, to whoever
+        may change everything.
+        """
+        policy = Policy.fromTexts(["address 127.0.0.1 name mail A", "address 127.0.0.1 name mail TXT"], APEX)
+        unmet, malformed = about("nobody", ANY_CLASS), about("mail", ANY_CLASS, ttl=1)
+        wrong, denied = about("mail", NONE, A, 1, b"\x01\x02\x03\x04"), record("www 60 A 192.0.2.9")
+        self.assertEqual(self.refused(wrong, denied, demands=(unmet,), policy=policy), Rcode.REFUSED)
+        self.assertEqual(self.refused(wrong, demands=(unmet, malformed), policy=policy), Rcode.NXDOMAIN)
+        self.assertEqual(self.refused(wrong, demands=(malformed, unmet), policy=policy), Rcode.FORMERR)
+        self.assertEqual(self.refused(wrong, demands=(unmet,), policy=policy), Rcode.NXDOMAIN)
+        self.assertEqual(self.refused(wrong, policy=policy), Rcode.FORMERR)
+        outside = RRSet(nameFromText("example.com."), ANY, ANY_CLASS, 0, (b"",))
+        self.assertEqual(self.refused(outside, demands=(unmet,)), Rcode.NXDOMAIN)
+        self.assertEqual(self.refused(outside), Rcode.NOTZONE)
+        self.assertEqual(self.refused(outside, policy=policy), Rcode.REFUSED)
+
     def test_signed(self) -> None:
         """
         A zone that came signed is changed only by those who may change its signatures too.

@@ -70,25 +70,12 @@ class Update:
 
     def check(self, apex: bytes) -> None:
         """
-        Look whether everything is of its form (RFC 2136, section 3.2 and 3.4.1), before anything is looked up.
+        Look whether all changes are of their form (RFC 2136, section 3.4.1), before any is done.
 
         @param apex: the zone's name, folded.
 
         @raise BadUpdate: FORMERR, or NOTZONE for a name outside of the zone.
         """
-        for record in self.prerequisites:
-            if record.ttl:
-                raise _malformed("a prerequisite with a TTL")
-            _checkZone(record, apex)
-            if record.rrClass in (ANY_CLASS, NONE):
-                if record.rdatas[0]:
-                    raise _malformed("a prerequisite about a set that has rdata")
-                if isMeta(record.rrType) and record.rrType != ANY:
-                    raise _malformed(f"a prerequisite about type {typeName(record.rrType)}")
-            elif record.rrClass == IN:
-                _checkRdata(record)
-            else:
-                raise _malformed(f"a prerequisite of class {record.rrClass}")
         for record in self.changes:
             _checkZone(record, apex)
             rrType = record.rrType
@@ -116,8 +103,8 @@ class Update:
             raise BadUpdate("the zone is signed, and whoever changes it has to be allowed to change its signatures as well")
         for record in self.changes:
             rrType = record.rrType
-            if record.rrClass == ANY_CLASS and rrType == ANY:
-                key = transaction.keyOf(record.name)
+            key = version.keyOf(record.name)
+            if record.rrClass == ANY_CLASS and rrType == ANY and key is not None:
                 types = {kind[0] for kind in transaction.setsAt(key) if key or kind not in (_SOA, _NS)}
             else:
                 types = {rrType}
@@ -127,12 +114,13 @@ class Update:
 
     def demand(self, transaction: Transaction) -> None:
         """
-        Look whether the prerequisites hold (RFC 2136, section 3.2).
+        Look whether the prerequisites hold, in their order, and are of their form (RFC 2136, section 3.2.5).
 
-        @raise BadUpdate: one does not: NXDOMAIN, YXDOMAIN, NXRRSET or YXRRSET.
+        @raise BadUpdate: one does not: NXDOMAIN, YXDOMAIN, NXRRSET or YXRRSET; is not: FORMERR, or NOTZONE for a name outside of the zone.
         """
         wanted: dict[tuple[bytes, Kind], list[bytes]] = {}
         for record in self.prerequisites:
+            _checkDemand(record, transaction.version.apex)
             key = transaction.keyOf(record.name)
             sets = transaction.setsAt(key)
             rrType = record.rrType
@@ -181,6 +169,21 @@ def _unmet(record: RRSet, how: str, rcode: int) -> BadUpdate:
 def _checkZone(record: RRSet, apex: bytes) -> None:
     if keyBelow(record.name, apex) is None:
         raise BadUpdate(f"{nameToText(record.name)} is not in the zone {nameToText(apex)}", rcode=Rcode.NOTZONE)
+
+
+def _checkDemand(record: RRSet, apex: bytes) -> None:
+    if record.ttl:
+        raise _malformed("a prerequisite with a TTL")
+    _checkZone(record, apex)
+    if record.rrClass in (ANY_CLASS, NONE):
+        if record.rdatas[0]:
+            raise _malformed("a prerequisite about a set that has rdata")
+        if isMeta(record.rrType) and record.rrType != ANY:
+            raise _malformed(f"a prerequisite about type {typeName(record.rrType)}")
+    elif record.rrClass == IN:
+        _checkRdata(record)
+    else:
+        raise _malformed(f"a prerequisite of class {record.rrClass}")
 
 
 def _checkRdata(record: RRSet) -> None:
@@ -247,10 +250,9 @@ def updated(
     update: Update, version: Version, policy: Policy, keyName: bytes, client: str, *, serials: str = "increment", now: float = 0.0
 ) -> tuple[Version, Difference] | None:
     """
-    Do an update.
-
-    Whether it is of its form and may be done at all is known before anything that it asks about is looked up, so that nobody learns from
-    prerequisites what he could not ask for.
+    Do an update, in the order of RFC 2136, section 3, but for one thing: whether it may be done at all is known before anything that it
+    asks about is looked up, as in BIND and Knot, so that nobody learns from prerequisites of what he may not do. The RFC has that in
+    section 3.3, behind them, and leaves it to servers.
 
     @param serials: as L{nextSerial<twisted_ext.zone.serials.nextSerial>} takes it.
     @param now: seconds since 1970.
@@ -259,10 +261,10 @@ def updated(
 
     @raise BadUpdate: it is not done.
     """
-    update.check(version.apex)
     transaction = Transaction(version)
     update.checkPolicy(policy, keyName, client, transaction)
     update.demand(transaction)
+    update.check(version.apex)
     update.apply(transaction)
     try:
         return transaction.commit(serials, now)
