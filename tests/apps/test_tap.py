@@ -4,6 +4,9 @@ Tests of L{twisted_ext.apps.tap}: the words of C{twistd txdns}.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,23 @@ def test_printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         settingsOf(*words)
     assert not ended.value.code
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["--show-config"], ["serve", "--help"]])
+def test_printedToNobody(words: list[str]) -> None:
+    """
+    What nobody reads, as behind C{| head}, and what cannot be written, ends without a traceback.
+    """
+    command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "txdns", *words]
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with open(ours, "wb") as pipe:
+        ended = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (141, "")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (ended.returncode, ended.stderr) == (1, "twistd txdns: standard output: No space left on device\n")
 
 
 def test_givesUpUnread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

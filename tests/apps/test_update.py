@@ -153,7 +153,7 @@ def test_unsent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["update", str(script)]) == USAGE
     output = capsys.readouterr()
     assert "x.example.org. 60 IN A 192.0.2.1" in output.out
-    assert "1 records were not sent; end with send" in output.err
+    assert "1 record was not sent; end with send" in output.err
 
 
 def test_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from twisted.python import usage
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.beginning import INTERRUPTED, WRONG, complainPlainly, end, wantSomething
+from twisted_ext.server.beginning import BROKEN_PIPE, INTERRUPTED, WRONG, complainPlainly, end, wantSomething
 from twisted_ext.server.helptext import usageOf
 from twisted_ext.server.reading import readSettings
 from twisted_ext.server.settings import SETTINGS, Setting, Settings
@@ -59,6 +59,12 @@ def _meant(word: str, known: Iterable[str], before: str = "") -> str:
 
 def _untyped(function: Callable[..., object], *arguments: object) -> None:
     function(*arguments)
+
+
+def _writeNoMore() -> None:
+    # Or Python complains when it flushes at its end.
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Words(usage.Options):
@@ -169,7 +175,18 @@ class _Words(usage.Options):
         Read the words. What is wrong with them is said in one line, not behind a page of help.
         """
         try:
-            _untyped(super().parseOptions, options)
+            try:
+                _untyped(super().parseOptions, options)
+            finally:
+                # What options print: later nobody would be there to say that it cannot be written.
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            _writeNoMore()
+            raise SystemExit(BROKEN_PIPE) from None
+        except OSError as error:
+            _writeNoMore()
+            end(f"{error.filename or 'standard output'}: {error.strerror or error}")
         except usage.UsageError as error:
             said = str(error).rstrip(".")
             # One of Twisted's own faults says nothing of what there is instead.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.settings import Settings
 
-__all__ = ["INTERRUPTED", "WRONG", "complainPlainly", "end", "wantSomething"]
+__all__ = ["BROKEN_PIPE", "INTERRUPTED", "WRONG", "complainPlainly", "end", "wantSomething"]
 
 _log: Final = Logger()
 
@@ -26,6 +26,9 @@ WRONG: Final = 1
 
 #: What they are told of programs that SIGINT has ended.
 INTERRUPTED: Final = 130
+
+#: And of programs whose output nobody reads any more.
+BROKEN_PIPE: Final = 141
 
 
 def end(text: str) -> NoReturn:

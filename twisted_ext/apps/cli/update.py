@@ -148,7 +148,8 @@ class _Updating:
                 complain(ending.line)
                 self._code = ending.code
         if self._batch.pending:
-            raise Ending(USAGE, f"{self._batch.pending} records were not sent; end with send or an empty line")
+            what = "1 record was" if self._batch.pending == 1 else f"{self._batch.pending} records were"
+            raise Ending(USAGE, f"{what} not sent; end with send or an empty line")
         return self._code
 
     @property
