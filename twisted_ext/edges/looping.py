@@ -15,8 +15,8 @@ from __future__ import annotations
 import socket
 import sys
 from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -151,7 +151,7 @@ async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items)
 
 
-async def _finished(close: Callable[[], Any]) -> None:
+async def _finished(close: Callable[[], Awaitable[object]]) -> None:
     await close()
 
 
@@ -286,7 +286,7 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
     async def names(sockaddr: SocketAddress, flags: int = 0) -> tuple[str, str]:
         return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), mine)
 
-    ours: dict[str, Any] = {"getaddrinfo": addresses, "getnameinfo": names}
+    ours: dict[str, Callable[..., object]] = {"getaddrinfo": addresses, "getnameinfo": names}
     # What a loop has of its class is not an attribute of its own.
     before = {name: vars(on).get(name) for name in ours}
     for name, function in ours.items():
