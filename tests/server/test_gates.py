@@ -78,11 +78,14 @@ class GatesTests(SynchronousTestCase):
 
     def test_opcodes(self) -> None:
         """
-        What is no query is not implemented, and the reply has nothing in it.
+        What is no query is not implemented, and the reply has nothing in it but an OPT record where the request has one.
         """
         for opcode in range(1, 16):
             reply = self.ask(queryOf(flags=opcode << 11))
             self.assertEqual((reply.opcode, reply.rcode, len(reply.wire)), (opcode, Rcode.NOTIMP, 12))
+            reply = self.ask(queryOf(flags=opcode << 11, opt=optOf()))
+            self.assertEqual((reply.opcode, reply.rcode, len(reply.wire)), (opcode, Rcode.NOTIMP, 12 + len(optOf())))
+            self.assertIsNotNone(reply.edns)
         self.assertEqual(Opcode.QUERY, 0)
 
     def test_form(self) -> None:

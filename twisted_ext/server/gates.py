@@ -135,7 +135,11 @@ class OpcodeGate:
         self._opcodes = opcodes | {Opcode.QUERY}
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
-        return None if request.opcode in self._opcodes else self._REFUSED
+        if request.opcode in self._opcodes:
+            return None
+        # Who says that he has EDNS gets it (RFC 6891, section 6.1.1), as from BIND and Knot.
+        request.glimpseEDNS()
+        return self._REFUSED
 
 
 class FormGate:
