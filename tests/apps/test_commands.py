@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apps.terminals import Terminal
 from tests.docs.listings import serving
 from twisted_ext.apps.cli import main as mainModule
 from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, NO_REPLY, OK, USAGE
@@ -239,6 +241,23 @@ def test_jsonAsElsewhere(words: list[str], hosts: str) -> None:
     ended = run(*words, "--json", *([] if words == ["plugins"] else [hosts]))
     assert (ended.returncode, ended.stderr) == (OK, "")
     assert all(isinstance(json.loads(line), dict) for line in ended.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["query", "+time=2", "+tries=1"], ["explain"], ["getaddrinfo"], ["services"]],
+)
+def test_waits(words: list[str]) -> None:
+    """
+    Somebody at a terminal is told that an answer has not come yet; a program is not.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        more = ["_a._tcp.example.org", f"@127.0.0.1:{silent.getsockname()[1]}"]
+        with Terminal([*COMMAND[1:], *words, *more]) as terminal:
+            terminal.expect(f"txdns {words[0]}: no answer yet; Ctrl-C ends it")
+        if words[0] == "query":
+            assert "no answer yet" not in run(*words, *more).stderr
 
 
 def test_batch(hosts: str, tmp_path: Path) -> None:

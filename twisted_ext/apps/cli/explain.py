@@ -60,7 +60,7 @@ def main(words: list[str]) -> int:
     async def begin(reactor: IReactorTime) -> int:
         return await _explain(reactor, wishes)
 
-    return runUntilDone(begin)
+    return runUntilDone(begin, command="explain")
 
 
 class _Wishes:

@@ -68,7 +68,7 @@ def main(words: list[str]) -> int:
     async def begin(reactor: IReactorTime) -> int:
         return await _show(reactor, wishes)
 
-    return runUntilDone(begin)
+    return runUntilDone(begin, command="getaddrinfo")
 
 
 class _Wishes:

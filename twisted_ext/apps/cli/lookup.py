@@ -91,7 +91,7 @@ def main(words: list[str]) -> int:
             code = max(code, await _one(reactor, each))
         return code
 
-    return runUntilDone(begin)
+    return runUntilDone(begin, command="query")
 
 
 def _batch(wishes: Wishes, words: list[str]) -> list[Wishes]:

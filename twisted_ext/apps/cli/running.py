@@ -5,12 +5,13 @@ A reactor that runs until one thing is done.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from errno import EPIPE
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.apps.cli.exits import INTERRUPTED
+from twisted_ext.apps.cli.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -35,11 +36,18 @@ def hush() -> None:
 _hushed = False
 
 
-def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]], whileRead: bool = False) -> int:
+#: Seconds after which somebody at a terminal wonders.
+_PATIENCE: Final = 1.0
+
+
+def runUntilDone(
+    begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]], *, whileRead: bool = False, command: str = ""
+) -> int:
     """
     Run the global reactor until C{begin} is done, or somebody presses Ctrl-C.
 
     @param whileRead: end also when nobody reads the standard output any more: for what does nothing but tell.
+    @param command: say at a terminal that this one waits for an answer, when it has not come at once; C{""} for nothing.
 
     @return: the exit code that it gave.
 
@@ -65,6 +73,8 @@ def runUntilDone(begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, i
             from twisted_ext.apps.cli.leaving import Leaving
 
             Leaving(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
+        if command and sys.stderr.isatty():
+            reactor.callLater(_PATIENCE, complain, f"txdns {command}: no answer yet; Ctrl-C ends it")
 
     reactor.callWhenRunning(start)
     reactor.run()

@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
     async def begin(reactor: IReactorTime) -> int:
         return await _show(reactor, service, target, wishes)
 
-    return runUntilDone(begin)
+    return runUntilDone(begin, command="services")
 
 
 async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[str]) -> int:
