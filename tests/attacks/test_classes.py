@@ -13,9 +13,13 @@ from tests.queries import queryOf
 from tests.server.askers import Asker
 from tests.server.replicas import KEYS, PRIMARY, ReplicaTestCase
 from tests.zone.changing import APEX
-from twisted_ext.server.gates import ClassGate
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.server.authority import Alone
+from twisted_ext.server.errands import opcodesOf
+from twisted_ext.server.gates import ClassGate, FormGate, OpcodeGate, SignatureGate, TypeGate
+from twisted_ext.server.requests import Refusal, Request
 from twisted_ext.wire.codes import Rcode
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.tsig import sign
 
 CLASSES = (0, 2, 3, 4, 254, 255, 65535)
@@ -87,8 +91,8 @@ class ClassesTests(ReplicaTestCase):
             return digest(secret, octets, name)
 
         with patch("twisted_ext.wire.tsig.hmac.digest", counting):
-            for _ in range(20):
-                self.repliesTo(bytes(query))
+            for number in range(20):
+                self.repliesTo(_about(bytes(query), number))
             self.assertEqual(counted, [])
             for _ in range(5):
                 self.assertEqual(self.repliesTo(unknown)[0][3] & 15, Rcode.NOTAUTH)
@@ -96,3 +100,81 @@ class ClassesTests(ReplicaTestCase):
             # One to look at the request, one to sign the reply.
             self.assertEqual(self.repliesTo(signed)[0][3] & 15, 0)
             self.assertEqual(len(counted), 2)
+            # If each signature were checked, with whatever keys there are, each would cost that.
+            counted.clear()
+            with patch.object(FormGate, "__call__", _checking), patch.object(SignatureGate, "__call__", _trying):
+                for octets in (bytes(query), unknown):
+                    for number in range(20):
+                        self.repliesTo(_about(octets, number))
+                    self.assertGreaterEqual(len(counted), 20)
+                    counted.clear()
+
+    def looked(self, octets: bytes) -> int:
+        """
+        @return: how many look-ups twenty such requests cost, each about another name.
+        """
+        looked: list[bytes] = []
+        genuine = Alone.answerNow
+
+        def looking(alone: Alone, question: Question, context: QueryContext) -> Answer | None:
+            looked.append(question.name)
+            return genuine(alone, question, context)
+
+        with patch.object(Alone, "answerNow", looking):
+            for number in range(20):
+                self.repliesTo(_about(octets, number))
+        return len(looked)
+
+    def test_keyExchange(self) -> None:
+        """
+        Nobody negotiates keys here: a question for TKEY (RFC 2930), with such a record beside it or not, costs no look-up and no hash.
+        Without the gate that knows such types each would be looked up.
+        """
+        record = b"\x00" + pack(">HHIH", 249, 255, 0, 16) + bytes(16)
+        query = bytearray(queryOf(APEX, 249) + record)
+        query[11] = 1
+        for octets in (queryOf(APEX, 249), bytes(query)):
+            with patch("twisted_ext.wire.tsig.hmac.digest", side_effect=AssertionError):
+                self.assertIn(self.repliesTo(octets)[0][3] & 15, (Rcode.NOTIMP, Rcode.FORMERR))
+                self.assertEqual(self.looked(octets), 0)
+        with patch.object(TypeGate, "__call__", lambda *_: None):
+            self.assertEqual(self.looked(queryOf(APEX, 249)), 20)
+
+    def test_opcodes(self) -> None:
+        """
+        What is no query and nothing that somebody is there for costs no look-up, whatever it is about. Without the gate that knows opcodes
+        it would be answered as if it were a query.
+        """
+        others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.errands)]
+        self.assertGreater(len(others), 12)
+        for opcode in others:
+            self.assertEqual(self.looked(queryOf(APEX, "SOA", flags=opcode << 11)), 0)
+        with patch.object(OpcodeGate, "__call__", lambda *_: None):
+            for opcode in others:
+                self.assertEqual(self.looked(queryOf(APEX, "SOA", flags=opcode << 11)), 20)
+
+
+def _about(octets: bytes, number: int) -> bytes:
+    """
+    @return: the same request about a name below: a reply to one that came before would else be given again.
+    """
+    return octets[:12] + b"\x02n%c" % (ord("a") + number) + octets[12:]
+
+
+def _checking(gate: FormGate, request: Request, now: float) -> Refusal | None:
+    """
+    Check SIG(0) as somebody might who does so first of all.
+    """
+    if b"\x00\x18\x00\xff" in request.wire:
+        hmac.digest(b"key", request.wire, "sha256")
+    return request.fault
+
+
+def _trying(gate: SignatureGate, request: Request, now: float) -> Refusal | None:
+    """
+    Try all keys with a TSIG record, whatever its name.
+    """
+    if request.signature is not None:
+        for key in KEYS.values():
+            hmac.digest(key.secret, request.wire, "sha256")
+    return None
