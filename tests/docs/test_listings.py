@@ -119,4 +119,8 @@ def test_noticed(servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("")
     assert alike(servers.run(["python", "other.py"], tmp_path)) == "something else"
     assert alike("<Deferred at 0x7f2b1c8e5a90>") == alike("<Deferred at 0x7ffffffffff0> ")
+    once = "\n".join(f"   1.0 ms  forward  {words}" for words in ("sent server=a transport=udp attempt=1 wait=0.6", "reply server=a"))
+    again = "\n   2.0 ms  forward  timed out server=a transport=udp\n   9.1 ms  forward  sent server=a transport=udp attempt=2 wait=1.2\n"
+    assert alike(once + "\nudp a, 1 query sent") == alike(once.replace("\n", again) + "\nudp a, 2 queries sent")
+    assert alike(once) != alike(once.replace("sent", "not sent"))
     assert alike("a") != alike("b")
