@@ -11,11 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
-
-import pytest
 
 from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
 from tests.peers import freePort
@@ -30,6 +29,9 @@ TERMINALS: Final = ("status", "stats", "cache", "explain", "trace", "top", "metr
 
 #: Seconds that a server has until it can be controlled.
 _PATIENCE: Final = 60.0
+
+#: How often the whole page may be typed.
+_TRIES: Final = 3
 
 #: What differs from run to run, and what is put in its place.
 _VARYING: Final = (
@@ -84,12 +86,11 @@ class Watched:
         return printed
 
 
-@pytest.fixture(scope="module")
-def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+@contextmanager
+def watching(servers: Servers, folder: Path) -> Iterator[Watched]:
     """
     A server started as the page says, with a control socket of its own.
     """
-    folder = tmp_path_factory.mktemp("watching")
     port, page = freePort("127.0.0.1"), freePort("127.0.0.1")
     socket = folder / "control.sock"
     words = f"-n --pidfile= txdns --interface 127.0.0.1 --port {port} --upstream udp:127.0.0.1:{servers.ports['5301']} --hosts-file="
@@ -116,15 +117,35 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             process.wait(_PATIENCE)
 
 
-def test_showsWhatIsShown(watched: Watched) -> None:
+def differences(watched: Watched) -> list[tuple[str, str, str]]:
     """
-    Whoever types what the page shows is told what the page shows.
+    @return: what was typed, what is told, and what the page shows, where these are not the same.
     """
+    found = []
     for name in TERMINALS:
         steps = stepsOf((FOLDER / f"{name}.terminal").read_text("utf-8"), "$ ")
         assert steps, name
         for step in steps:
-            assert steady(watched.run(step.typed)) == steady(step.shown), f"{name}: {step.typed}"
+            told, shown = steady(watched.run(step.typed)), steady(step.shown)
+            if told != shown:
+                found.append((f"{name}: {step.typed}", told, shown))
+    return found
+
+
+def test_showsWhatIsShown(servers: Servers, tmp_path: Path) -> None:
+    """
+    Whoever types what the page shows is told what the page shows.
+    """
+    found: list[tuple[str, str, str]] = []
+    # The page counts questions, and on a busy machine one may be asked twice: then all of it is typed again.
+    for number in range(_TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with watching(servers, folder) as watched:
+            found = differences(watched)
+        if not found:
+            break
+    assert not found
 
 
 def test_everyTerminalIsRun() -> None:
