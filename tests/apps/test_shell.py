@@ -86,6 +86,37 @@ def test_failing(shell: Terminal) -> None:
     enter(shell, "def f():\r    return 'so'\r\rf()", "'so'")
 
 
+def test_await(shell: Terminal) -> None:
+    """
+    What documentation shows with C{await} can be typed as it is.
+    """
+    enter(shell, 'await address("www.example.org")', "'192.0.2.80'\n")
+    enter(shell, 'where = await client.getaddrinfo("www.example.org", 80, resolver=resolver)', "")
+    enter(shell, "where[0][4]", r"\('192.0.2.80', 80\)")
+    enter(shell, "await address('a..b')", "DNSFormatError: 'a..b': a label is empty")
+    enter(shell, "await 5", "TypeError: .*await")
+    enter(shell, "print(await address('www.example.org'), 7)", "192.0.2.80 7\n")
+
+
+def test_awaitLater(shell: Terminal) -> None:
+    """
+    What comes after something was waited for is shown in the midst of typing: results, what is printed, exceptions; each once.
+    """
+    enter(shell, "from twisted.internet.defer import Deferred, fail; d, e = Deferred(), Deferred()", "")
+    enter(shell, "[await d, print('one'), print('two')]", "")
+    shell.type("reactor.callLater(0.3, d.callback, 'fired') and None\r6 * ")
+    shell.expect(r"\['fired', None, None\]\n>>> 6 \* .*one\ntwo\n>>> 6 \* ")
+    shell.type("7\r")
+    shell.expect("42\n")
+    enter(shell, "await e", "")
+    shell.type("reactor.callLater(0.3, e.errback, ValueError('late')) and None\r1 + ")
+    shell.expect(r"ValueError: late\n>>> 1 \+ ")
+    shell.type("1\r")
+    shell.expect("2\n")
+    enter(shell, "import gc; gc.collect() and None", "")
+    assert "Unhandled" not in plain(shell.output)
+
+
 def test_unhandled(shell: Terminal) -> None:
     """
     A failure that nobody looked at is reported on one line.

@@ -8,9 +8,15 @@ import os
 import sys
 import termios
 import tty
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import redirect_stdout
+from inspect import CO_COROUTINE
+from io import StringIO
 from rlcompleter import Completer
+from traceback import format_exception_only
+from types import CodeType, FunctionType
 from typing import Any, Final, cast
 
 from twisted.conch.insults.insults import ServerProtocol, modes
@@ -19,8 +25,10 @@ from twisted.internet import stdio
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
+from twisted.python.monkey import MonkeyPatcher
 
 from twisted_ext.apps.shell.helping import Told
+from twisted_ext.apps.shell.stepping import stepped
 
 __all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
 
@@ -58,6 +66,41 @@ class Interpreter(ManholeInterpreter):
         super().__init__(console, names)
         self.shown: deque[object] = deque(maxlen=_MOST_SHOWN)
         self._waiting: set[int] = set()
+        self._hooks: MonkeyPatcher = vars(self)["monkeyPatcher"]
+        #: Somebody types while this runs.
+        self._later = False
+        self.compile.compiler.flags |= PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def runcode(self, code: CodeType) -> None:
+        """
+        Run what was typed. What waits goes on while the next line is typed, and shows what comes of it then.
+        """
+        if not code.co_flags & CO_COROUTINE:
+            super().runcode(code)
+            return
+        done = stepped(cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)()), self._step)
+        done.addErrback(self._raised, done.called)
+
+    def _step(self, take: Callable[[], object], later: bool) -> object:
+        """
+        Take a step of a coroutine. What a later one prints is kept together: by then the next line is being typed.
+        """
+        printed = StringIO()
+        with self._hooks:
+            if not later:
+                return take()
+            self._later = True
+            try:
+                with redirect_stdout(printed):
+                    return take()
+            finally:
+                self._later = False
+                if text := printed.getvalue().rstrip("\n"):
+                    self.say(text, True)
+
+    def _raised(self, failure: Failure, atOnce: bool) -> None:
+        self.shown.append(failure.value)
+        self.say("".join(format_exception_only(failure.value)).rstrip("\n"), not atOnce)
 
     def displayhook(self, value: object) -> None:
         """
@@ -67,9 +110,9 @@ class Interpreter(ManholeInterpreter):
             return
         self.locals["_"] = value
         if not isinstance(value, Deferred):
-            self.say(repr(value))
+            self.say(repr(value), self._later)
             return
-        self.say(self._described(value))
+        self.say(self._described(value), self._later)
         result = getattr(value, "result", self)
         if isinstance(result, Failure):
             self.shown.append(result.value)

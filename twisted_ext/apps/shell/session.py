@@ -35,9 +35,11 @@ Starts Python with a reactor running, and these names at hand:
   >>> lookup("example.com", "MX")
   >>> _.result[0][0].payload
   <MX preference=10 name=mail.example.com ttl=60>
+  >>> where = await client.mailTargets("example.com", resolver=resolver)
 
-A Deferred that waits is shown again when it has fired. _ is what was shown last. The
-tabulator completes, Ctrl-D leaves.
+A Deferred that waits is shown again when it has fired, and so is what comes of await; until
+then the next line can be typed. _ is what was shown last. The tabulator completes, Ctrl-D
+leaves.
 """
 
 _USAGE: Final = 1
