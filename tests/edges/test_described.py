@@ -167,6 +167,8 @@ class DescribedTests(ReachingTestCase):
             (f"https-rr:a:trustRoots={folder}/no", f"https-rr: {folder}/no cannot be read: No such file or directory"),
             (f"https-rr:a:trustRoots={folder}/empty", f"https-rr: there is no certificate in {folder}/empty"),
             (f"https-rr:a:trustRoots={folder}", f"https-rr: {folder}/bad.pem has a certificate that is none, or is not in PEM"),
+            (f"https-rr:a:certificate={folder}/none", f"https-rr: {folder}/none cannot be read: No such file or directory"),
+            (f"https-rr:a:certificate={folder}/bad.pem:privateKey={folder}/none", f"https-rr: {folder}/none cannot be read: "),
             (f"https-rr:a:certificate={folder}/bad.pem", f"https-rr: {folder}/bad.pem with {folder}/bad.pem: this is no certificate and"),
         ):
             said = self.wrong(description)

@@ -205,7 +205,8 @@ def _ownCertificate(certificate: Path, key: Path) -> PrivateCertificate:
     from twisted.internet.ssl import PrivateCertificate
 
     load: Callable[[bytes], PrivateCertificate] = PrivateCertificate.loadPEM
+    octets = _octetsOf(key) + b"\n" + _octetsOf(certificate)
     try:
-        return load(_octetsOf(key) + b"\n" + _octetsOf(certificate))
+        return load(octets)
     except (Error, ValueError) as error:
         raise CallerFault(f"{certificate} with {key}: this is no certificate and its key, in PEM") from error
