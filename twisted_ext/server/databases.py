@@ -111,7 +111,7 @@ class SQLiteStore:
         self._file = None
         if not isPlain(self.path):
             # Whoever opens a pipe waits for somebody who writes there.
-            raise StorageFault(f"{self.path}: it is no file")
+            raise StorageFault(f"{self.path}: a file was expected, which this is not")
         with self._asking():
             self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
         try:

@@ -25,7 +25,7 @@ def openNow(path: str, flags: int) -> int:
     os.close(file)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, "it is no file, but a pipe, a socket or a disk")
+    raise OSError(errno.EINVAL, "a file was expected, which this is not")
 
 
 def isPlain(path: str) -> bool:
