@@ -43,7 +43,8 @@ class OpeningTests(SynchronousTestCase):
         with open("/dev/null", "rb", opener=openNow) as file:
             self.assertEqual(file.read(), b"")
         before = len(os.listdir("/proc/self/fd"))
-        for wrong, said in ((self.pipe, "a file was expected"), (str(self.folder), "directory"), (str(self.folder / "none"), "No such file")):
+        none = str(self.folder / "none")
+        for wrong, said in ((self.pipe, "a file was expected"), (str(self.folder), "directory"), (none, "No such file")):
             with self.assertRaises(OSError) as caught:
                 open(wrong, "rb", opener=openNow)
             self.assertIn(said, str(caught.exception))
