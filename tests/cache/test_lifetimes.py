@@ -23,7 +23,7 @@ class LifetimesTests(SynchronousTestCase):
     """
 
     def seconds(self, answer: Answer, rules: Lifetimes | None = None, asked: Question = WWW) -> int:
-        return (rules or Lifetimes()).keeping(asked, answer)
+        return (rules or Lifetimes()).keeping(asked, answer)[0]
 
     def test_shortest(self) -> None:
         """

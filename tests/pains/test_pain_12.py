@@ -108,7 +108,7 @@ class CancellationTests(NetworkTestCase):
         """
         Without our part in it, cancelling leaves socket and timer behind.
         """
-        self.patch(Flight, "abandon", lambda flight: None)
+        self.patch(Flight, "_cancelled", lambda flight, deferred: None)
         asked = self.ask(self.source)
         asked.cancel()
         self.failureResultOf(asked, CancelledError)

@@ -55,8 +55,8 @@ class CoalescingTests(SynchronousTestCase):
 
     def test_remembered(self) -> None:
         """
-        What came is remembered once, however many wait for it, and before they get it; that this cannot be done is no reason to keep it from
-        them, and is logged.
+        What came is remembered once, however many wait for it, and before they get it; that this cannot be done is no reason to keep it
+        from them, and is logged.
         """
         told: list[object] = []
 

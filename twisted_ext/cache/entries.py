@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.cache.lifetimes import Sections
 from twisted_ext.outcomes import answerFromReply
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import HEADER_OCTETS, Question
@@ -208,7 +209,7 @@ def _copied(kept: Answer) -> Answer:
 def pack(
     key: bytes,
     answer: Answer,
-    sections: tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]],
+    sections: Sections,
     learned: float,
     seconds: float,
     servers: Servers,

@@ -4,6 +4,8 @@ For how long what was learned may be kept (RFC 1035, section 3.2.1; RFC 2181, se
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.cache.denial import denialSeconds
 from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS, RRSET_RECORDS
@@ -11,7 +13,12 @@ from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Lifetimes"]
+__all__ = ["Lifetimes", "Sections"]
+
+#: Answer, authority and additional section.
+Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
+
+_NOTHING: Final[Sections] = ((), (), ())
 
 _DATA = Outcome.DATA
 _NS = 2
@@ -50,34 +57,43 @@ class Lifetimes:
         self.referral = int(REFERRAL_SECONDS.pick(referral))
         self.mostRecords = int(RRSET_RECORDS.pick(mostRecords))
 
-    def keeping(self, question: Question, answer: Answer) -> int:
+    def keeping(self, question: Question, answer: Answer) -> tuple[int, Sections]:
         """
         Say for how long an answer to this question may be kept: as long as the shortest-lived of all its sets, since all of it is
         given again (RFC 2181, section 5.2, for the sets themselves).
 
-        @return: seconds; 0 for an answer that may not be kept at all: another class than IN, a set of too many records, a denial
-            without the SOA record that would say for how long (RFC 2308, section 5).
+        @return: seconds, and the three sections as they are kept, see L{clamped}; 0 seconds for an answer that may not be kept at all:
+            another class than IN, a set of too many records, a denial without the SOA record that would say for how long (RFC 2308,
+            section 5).
         """
+        answers, authority, additional = answer.answer, answer.authority, answer.additional
         if question.rrClass != _IN or question.rrType in _UNKEPT or answer.flags & TC:
-            return 0
-        limit = self.most
-        if answer.outcome is not _DATA:
-            limit = self._denied(question, answer)
-            if not limit:
-                return 0
+            return 0, _NOTHING
+        most = seconds = self.most
+        plain = answer.outcome is _DATA
+        if not plain:
+            seconds = self._denied(question, answer)
+            if not seconds:
+                return 0, _NOTHING
         mostRecords = self.mostRecords
         least = self.least
-        seconds = limit
-        for sets in (answer.answer, answer.authority, answer.additional):
+        if least:
+            plain = False
+        for sets in (answers, authority, additional):
             if sets:
                 if least:
                     sets = self._raised(sets)
                 for rrset in sets:
-                    if rrset.ttl < seconds:
-                        seconds = rrset.ttl
+                    ttl = rrset.ttl
+                    if ttl < seconds:
+                        seconds = ttl
+                    elif ttl > most:
+                        plain = False
                     if len(rrset.rdatas) > mostRecords or rrset.rrClass != _IN:
-                        return 0
-        return seconds
+                        return 0, _NOTHING
+        if plain:
+            return seconds, (answers, authority, additional)
+        return seconds, (self.clamped(answer, answers), self.clamped(answer, authority), self.clamped(answer, additional))
 
     def _denied(self, question: Question, answer: Answer) -> int:
         """
@@ -109,20 +125,6 @@ class Lifetimes:
                 for rrset in sets
             ]
         )
-
-    def sections(self, answer: Answer) -> tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]:
-        """
-        @return: the three sections of an answer as they are kept, see L{clamped}.
-        """
-        first, second, third = answer.answer, answer.authority, answer.additional
-        if answer.outcome is not _DATA or self.least:
-            return self.clamped(answer, first), self.clamped(answer, second), self.clamped(answer, third)
-        most = self.most
-        for sets in (first, second, third):
-            for rrset in sets:
-                if rrset.ttl > most:
-                    return self.clamped(answer, first), self.clamped(answer, second), self.clamped(answer, third)
-        return first, second, third
 
     def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """

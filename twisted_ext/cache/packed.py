@@ -10,11 +10,11 @@ from typing import Final
 
 from twisted_ext.cache.entries import packedBytes
 
-__all__ = ["PackedTable"]
+__all__ = ["PARTS", "PackedTable"]
 
 #: Into how many tables the answers are parted. A dictionary from which as much is taken as is put into it is built anew now and then, at
 #: twice the memory meanwhile; of many small ones, one at a time.
-_PARTS: Final = 16
+PARTS: Final = 16
 
 #: How many are looked at in one go: getting to the front of a dictionary costs as much as many of them.
 _BATCH: Final = 64
@@ -25,23 +25,24 @@ class PackedTable:
     Packed answers in the order of their coming, nearly.
 
     @ivar octets: memory that they take.
+    @ivar parts: the answers by key, each where the hash of its key says, by L{PARTS}. Only to be looked into.
     """
 
-    __slots__ = ("octets", "_parts", "_last", "_turn")
+    __slots__ = ("octets", "parts", "_last", "_turn")
 
     def __init__(self) -> None:
         self.octets = 0
-        self._parts: tuple[dict[bytes, bytes], ...] = tuple([{} for _ in range(_PARTS)])
+        self.parts: tuple[dict[bytes, bytes], ...] = tuple([{} for _ in range(PARTS)])
         self._last = self._turn = 0
 
     def __len__(self) -> int:
-        return sum([len(part) for part in self._parts])
+        return sum([len(part) for part in self.parts])
 
     def get(self, key: bytes) -> bytes | None:
         """
         @return: what is there under this key.
         """
-        return self._parts[hash(key) % _PARTS].get(key)
+        return self.parts[hash(key) % PARTS].get(key)
 
     def put(self, key: bytes, data: bytes, octets: int) -> None:
         """
@@ -49,15 +50,15 @@ class PackedTable:
 
         @param octets: what L{packedBytes} says of it.
         """
-        self._last = hash(key) % _PARTS
-        self._parts[self._last][key] = data
+        self._last = hash(key) % PARTS
+        self.parts[self._last][key] = data
         self.octets += octets
 
     def pop(self, key: bytes) -> bytes | None:
         """
         Take out what is there under this key.
         """
-        data = self._parts[hash(key) % _PARTS].pop(key, None)
+        data = self.parts[hash(key) % PARTS].pop(key, None)
         if data is not None:
             self.octets -= packedBytes(key, data)
         return data
@@ -66,15 +67,15 @@ class PackedTable:
         """
         @return: everything; nothing may be put in or taken out meanwhile.
         """
-        for part in self._parts:
+        for part in self.parts:
             yield from part.items()
 
     def oldest(self, count: int) -> list[bytes]:
         """
         @return: some keys that have been there for long, others each time.
         """
-        self._turn = (self._turn + 1) % _PARTS
-        return list(islice(self._parts[self._turn], count))
+        self._turn = (self._turn + 1) % PARTS
+        return list(islice(self.parts[self._turn], count))
 
     def evict(self, over: int) -> int:
         """
@@ -86,21 +87,21 @@ class PackedTable:
         least = self.octets - over
         dropped = empty = 0
         index = self._last
-        while self.octets > least and empty < _PARTS:
-            part = self._parts[index]
+        while self.octets > least and empty < PARTS:
+            part = self.parts[index]
             for key in list(islice(part, _BATCH)):
                 self.octets -= packedBytes(key, part.pop(key))
                 dropped += 1
                 if self.octets <= least:
                     return dropped
             empty = 0 if part else empty + 1
-            index = (index + 1) % _PARTS
+            index = (index + 1) % PARTS
         return dropped
 
     def clear(self) -> None:
         """
         Drop everything.
         """
-        for part in self._parts:
+        for part in self.parts:
             part.clear()
         self.octets = 0

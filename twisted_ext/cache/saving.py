@@ -192,7 +192,9 @@ def _name(text: object, label: str) -> bytes:
 
 def _octets(text: object, label: str, most: int) -> bytes:
     try:
-        octets = bytes.fromhex(text)  # type: ignore[arg-type]
+        if not isinstance(text, str):
+            raise TypeError
+        octets = bytes.fromhex(text)
     except (TypeError, ValueError):
         raise _Wrong(f'"{label}" needs octets in hexadecimal') from None
     if len(octets) > most:
@@ -234,11 +236,9 @@ def _read(store: Store, value: dict[str, object], elapsed: float, now: float) ->
     )
     # Any type will do to find out how long a denial of all types holds.
     question = Question(name, rrType or 1)
-    seconds = store.lifetimes.keeping(question, answer)
+    seconds, kept = store.lifetimes.keeping(question, answer)
     if not seconds or age >= seconds + store.keepStale:
         return None
-    clamped = store.lifetimes.clamped
-    kept = (clamped(answer, sections[0]), clamped(answer, sections[1]), clamped(answer, sections[2]))
     key = name.lower() + rrType.to_bytes(2, "big") + b"\x00\x01" + variant
     return key, pack(key, answer, kept, now - age, seconds, store.servers)
 

@@ -29,7 +29,7 @@ from twisted_ext.cache.entries import (
 )
 from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
-from twisted_ext.cache.packed import PackedTable
+from twisted_ext.cache.packed import PARTS, PackedTable
 from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
 
@@ -113,6 +113,9 @@ class Store:
         self.denies = self.proves = False
         self._fresh = PackedTable()
         self._proven = PackedTable()
+        # For whoever is in a hurry.
+        self._freshParts = self._fresh.parts
+        self._provenParts = self._proven.parts
         self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
         self._soft = self.mostBytes - _EMPTY
         self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
@@ -154,10 +157,9 @@ class Store:
         """
         if answer.security is Security.BOGUS:
             return 0
-        seconds = self.lifetimes.keeping(question, answer)
+        seconds, sections = self.lifetimes.keeping(question, answer)
         if not seconds:
             return 0
-        sections = self.lifetimes.sections(answer)
         key = question.key + variant
         if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
             self._drop(key)
@@ -168,9 +170,11 @@ class Store:
         elif self.denies and answer.outcome is Outcome.DATA:
             # The name is there after all.
             self._drop(denialKey(question.key, variant))
-        if len(variant) <= 1 and variant not in self.variants:
+        if variant not in self.variants and len(variant) <= 1:
             self.variants |= {variant}
-        self._drop(key)
+        part = hash(key) % PARTS
+        if key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready:
+            self._drop(key)
         data = pack(key, answer, sections, now, seconds, self.servers)
         octets = packedBytes(key, data)
         if octets > self._entryMost:
@@ -202,6 +206,24 @@ class Store:
             self._makePackedRoom(learnedAt(data)[0])
 
     # -- finding
+
+    def lacks(self, question: Question, variant: bytes) -> bool:
+        """
+        @return: whether there is plainly nothing on this, not even past its end. Where it would take more to see that, this does not say
+            so; for those that are asked for the first time, which are most in a flood, it does.
+        """
+        variants = self.variants
+        if self.proves or len(variants) > 1 or (variants and variant not in variants):
+            return False
+        key = question.key + variant
+        part = hash(key) % PARTS
+        if key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready:
+            return False
+        if self.denies:
+            key = denialKey(question.key, variant)
+            part = hash(key) % PARTS
+            return not (key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready)
+        return True
 
     def find(self, key: bytes, now: float, *, ready: bool = False) -> Entry | None:
         """

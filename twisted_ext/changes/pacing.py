@@ -27,7 +27,7 @@ def secondsOf(question: Question, answer: Answer) -> int:
     @return: for how many seconds an answer holds: its least TTL, or what the SOA record of a denial says (RFC 2308, section 5); 0 where
         nothing says it.
     """
-    return _LIFETIMES.keeping(question, answer)
+    return _LIFETIMES.keeping(question, answer)[0]
 
 
 class Pace:

@@ -19,13 +19,13 @@ from twisted.python.failure import Failure
 
 from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
-from twisted_ext.edges.aliases import askedOn
 from twisted_ext.edges.codes import addressError, errorFromAnswer
 from twisted_ext.edges.deadlines import Timeout
 from twisted_ext.edges.hints import AddressInfo, Hints, Port, hintsFor
 from twisted_ext.edges.ports import Ports
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
+from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
@@ -200,7 +200,7 @@ class Addressing:
         wishes = self.resolver.contextFor(timeout, name.relative)
         wishes.single = hints.single
         call = _Call(self, hints, name, wishes, halves)
-        call.begin(missed)
+        call.begin(name.questions, missed)
         return call.result
 
     # -- what came of it
@@ -294,9 +294,11 @@ _Half = tuple[tuple[bytes, ...], bytes, "Answer | None", "DNSFault | None"]
 class _Call:
     """
     The look-ups of one call.
+
+    @ivar result: what its caller waits for.
     """
 
-    __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting", "_asked")
+    __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting")
 
     def __init__(
         self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
@@ -304,75 +306,86 @@ class _Call:
         """
         @param halves: what is known already.
         """
-        self.result: Deferred[list[AddressInfo]] = Deferred(self._cancel)
+        self.result: Deferred[list[AddressInfo]] = Deferred(self._cancelled)
         self._addressing = addressing
         self._hints = hints
         self._name = name
         self._context = context
-        self._halves = halves
+        #: What is known, or who is asked for it.
+        self._halves: list[_Half | Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [*halves]
         self._waiting = 0
-        self._asked: list[Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [None, None]
 
-    def begin(self, missed: list[Question | None]) -> None:
+    def begin(self, questions: tuple[Question, Question], missed: list[Question | None]) -> None:
         """
         Ask for each family that nothing is known of.
 
         @param missed: what a cache has just had nothing on.
         """
-        unknown = [index for index in self._hints.families if self._halves[index] is None]
+        halves = self._halves
+        unknown = [index for index in self._hints.families if halves[index] is None]
         self._waiting = len(unknown)
         for index in unknown:
-            if self._name.questions is not None:
-                self._context.missed = missed[index]
-                question = self._name.questions[index]
-                asked: Deferred[Answer] = self._addressing.resolver.source.answer(question, self._context)
-                self._asked[index] = asked
-                asked.addCallbacks(self._cbAnswer, self._ebAnswer, (index, question), {}, (index,))
+            self._context.missed = missed[index]
+            asked = halves[index] = self._addressing.resolver.source.answer(questions[index], self._context)
+            took = self._tookSix if index else self._tookFour
+            asked.addCallbacks(took, took)
 
-    def _cbAnswer(self, answer: Answer, index: int, question: Question) -> None:
-        rdatas, owner, left = found(question, answer)
+    def _tookFour(self, outcome: Answer | Failure) -> None:
+        self._took(0, outcome)
+
+    def _tookSix(self, outcome: Answer | Failure) -> None:
+        self._took(1, outcome)
+
+    def _took(self, index: int, outcome: Answer | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self._failed(outcome, index)
+            return
+        question = (self._name.questions or ())[index]
+        rdatas, owner, left = found(question, outcome)
         if left is None:
-            self._arrived(index, (rdatas, owner, answer, None))
+            self._arrived(index, (rdatas, owner, outcome, None))
             return
         ask = self._addressing.resolver.source.answer
-        following = Deferred.fromCoroutine(askedOn(ask, question, answer, self._context, int(LOCAL_ALIASES.default)))
-        self._asked[index] = following
-        following.addCallbacks(self._cbFollowed, self._ebAnswer, (index,), {}, (index,))
+        following = Deferred.fromCoroutine(askedOn(ask, question, outcome, self._context, int(LOCAL_ALIASES.default)))
+        self._halves[index] = following
+        following.addCallbacks(self._followed, self._failed, (index,), {}, (index,))
 
-    def _cbFollowed(self, steps: list[tuple[Question, Answer]], index: int) -> None:
+    def _followed(self, steps: list[tuple[Question, Answer]], index: int) -> None:
         question, answer = steps[-1]
         rdatas, owner, _ = found(question, answer)
         self._arrived(index, (rdatas, owner, answer, None))
 
-    def _ebAnswer(self, failure: Failure, index: int) -> None:
+    def _failed(self, failure: Failure, index: int) -> None:
         fault = failure.value
         if isinstance(fault, DNSFault):
             self._arrived(index, ((), b"", None, fault))
         elif not self.result.called:
-            self._stop()
             self.result.errback(failure)
+            self._stop()
 
     def _arrived(self, index: int, half: _Half) -> None:
-        self._asked[index] = None
-        self._halves[index] = half
+        halves = self._halves
+        halves[index] = half
         self._waiting -= 1
         if self._waiting or self.result.called:
             return
+        four, six = halves
         try:
-            rows = self._addressing.conclude(self._hints, self._name, self._halves[0], self._halves[1])
+            assert not (isinstance(four, Deferred) or isinstance(six, Deferred))
+            rows = self._addressing.conclude(self._hints, self._name, four, six)
         except Exception:
             self.result.errback()
         else:
             self.result.callback(rows)
 
-    def _cancel(self, result: Deferred[list[AddressInfo]]) -> None:
+    def _cancelled(self, result: Deferred[list[AddressInfo]]) -> None:
         result.errback(CancelledError())
         self._stop()
 
     def _stop(self) -> None:
-        for asked in self._asked:
-            if asked is not None:
-                asked.cancel()
+        for half in self._halves:
+            if isinstance(half, Deferred):
+                half.cancel()
 
 
 def _nameFor(host: str | bytes) -> _Name:

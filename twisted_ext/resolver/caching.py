@@ -101,9 +101,10 @@ class Caching:
             if context.trace is not None:
                 self._trace(entry, context, now)
             return entry.answer
-        answer = self._find(key, question, context, now)
-        if answer is not None:
-            return answer
+        if entry is not None or not self.store.lacks(question, context.variant):
+            answer = self._find(key, question, context, now)
+            if answer is not None:
+                return answer
         answer = self._inner.answerNow(question, context)
         if answer is not None:
             return answer

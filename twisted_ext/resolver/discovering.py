@@ -70,6 +70,13 @@ class Configured:
         self._noAAAA = "no-aaaa" in configuration.flags
         self._sortlist = [(_number(mask), _number(address) & _number(mask)) for address, mask in configuration.sortlist]
 
+    @property
+    def idle(self) -> bool:
+        """
+        Whether there is nothing that C{resolv.conf} wants otherwise.
+        """
+        return not (self._hint or self._waits or self._trustAD or self._noAAAA or self._sortlist)
+
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         if self._noAAAA and question.rrType == AAAA:
             return Answer(Outcome.NODATA, origin=Origin("configuration"))
@@ -294,7 +301,10 @@ class System:
         from twisted_ext.resolver.caching import Caching
         from twisted_ext.resolver.coalescing import Coalescing
 
-        inner = Configured(self._upstream(configuration), configuration, self._file.path)
+        inner = self._upstream(configuration)
+        wanted = Configured(inner, configuration, self._file.path)
+        if not wanted.idle:
+            inner = wanted
         mostBytes, stale, prefetch = self._cacheOptions
         sharing = Coalescing(inner, self._reactor)
         caching = Caching(sharing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
