@@ -204,8 +204,10 @@ class Cataloging:
 
     # -- catalogs that are made
 
-    def produced(self) -> list[tuple[bytes, list[Member]]]:
+    def producing(self) -> Generator[None, None, list[tuple[bytes, list[Member]]]]:
         """
+        Find out, in short steps, which zones are listed.
+
         @return: the catalogs that are made here, each with its zones.
         """
         made: dict[bytes, list[Member]] = {}
@@ -213,10 +215,12 @@ class Cataloging:
         # A plain one is listed nowhere.
         said = [zone for zone in self._said.values() if not zone.plain]
         for zone in said:
-            if zone.value("catalog") == "produce":
+            if zone.values.get("catalog") == "produce":
                 made[zone.name] = []
                 names[zone.name] = zone.apexName
-        for zone in said:
+        for count, zone in enumerate(said):
+            if not count % _STEP:
+                yield
             text = str(zone.value("listed-in"))
             if text:
                 made[nameFromText(text).lower()].append(Member(zone.name, uniqueLabel(zone.name), zone.texts("group")))

@@ -153,7 +153,7 @@ class Replication:
             served = None if place is None else place.served()
             if served is not None:
                 self._catalogued(served.current)
-        self._produce()
+        yield from self._produce()
 
     # -- zones of catalogs, in short turns
 
@@ -300,11 +300,12 @@ class Replication:
         finally:
             self._comparing.discard(done)
 
-    def _produce(self) -> None:
+    def _produce(self) -> Iterator[None]:
         """
         Make the catalogs of this server anew where they list other zones than before.
         """
-        for name, members in self.cataloging.produced():
+        for name, members in (yield from self.cataloging.producing()):
+            yield
             place = self._zones.at(name.lower())
             zone = None if place is None else place.served()
             version = self.cataloging.next(name, members, None if zone is None else zone.current, self._today())
