@@ -13,9 +13,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Protocol, cast
 
 from twisted.internet import reactor
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.names import cache, dns
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
@@ -29,6 +31,20 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 
 ADDRESS = b"\xc0\x00\x02\x01"
+
+
+class _Cache(Protocol):
+    """
+    What is used here of the cache of twisted.names, which has no types.
+
+    @ivar cancel: the timer of each entry.
+    """
+
+    cancel: dict[dns.Query, IDelayedCall]
+
+    def cacheResult(self, query: dns.Query, payload: tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]) -> None: ...
+
+    def lookupAddress(self, name: bytes) -> Deferred[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]]: ...
 
 
 def answerTo(question: Question) -> Answer:
@@ -62,10 +78,12 @@ def main() -> None:
     for question in questions:
         caching.answer(question, context)
 
-    theirs = cache.CacheResolver(reactor=reactor)
+    newCache = cast("Callable[..., _Cache]", cache.CacheResolver)
+    newA: Callable[[str, int], dns.Record_A] = dns.Record_A
+    theirs = newCache(reactor=reactor)
     queries = [dns.Query(text.encode(), dns.A, dns.IN) for text in texts]
     for text, query in zip(texts, queries, strict=True):
-        theirs.cacheResult(query, ([dns.RRHeader(text.encode(), dns.A, dns.IN, 86400, dns.Record_A("192.0.2.1", 86400))], [], []))
+        theirs.cacheResult(query, ([dns.RRHeader(text.encode(), dns.A, dns.IN, 86400, newA("192.0.2.1", 86400))], [], []))
 
     def atHand() -> None:
         answerNow = caching.answerNow

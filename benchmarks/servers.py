@@ -323,7 +323,7 @@ class Server:
             with suppress(OSError):
                 # AppArmor keeps programs at paths that it knows out of temporary folders.
                 if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
-                    program = shutil.copy(program, self._folder)
+                    program = str(shutil.copy(program, self._folder))
         command = [*self.kind.command(Place(program, self._folder, self.port, self._upstream)), *self._more]
         if setpriv := shutil.which("setpriv"):
             # Should this process be killed, the servers end as well.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import cast
 
 from benchmarks.peering import names, zoneServer
 
@@ -46,7 +47,8 @@ def runTwisted(library: str, host: str, port: int, count: int) -> None:
     else:
         from twisted.names import client as theirs
 
-        lookup = theirs.Resolver(servers=[(host, port)], reactor=reactor).lookupAddress
+        newResolver = cast("Callable[..., ours.NamesResolver]", theirs.Resolver)
+        lookup = newResolver(servers=[(host, port)], reactor=reactor).lookupAddress
 
     async def worker(remaining: Iterator[str]) -> None:
         for name in remaining:

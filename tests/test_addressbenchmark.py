@@ -55,9 +55,10 @@ class FigureTests(SynchronousTestCase):
 
     def test_verdicts(self) -> None:
         """
-        Each of ours is held to the budgets, and both outcomes are told.
+        Each of ours is held to the budgets, and both outcomes are told; and so is what is paid where nothing is gained by it.
         """
         over = BUDGETS["miss"] + 1
-        held, missed = verdicts({"hit": {"system": [1.0]}, "miss": {"system": [over], "aiodns": [1000.0]}})
+        held, missed, more = verdicts({"hit": {"system": [1.0]}, "miss": {"udp": [over], "system": [over + 7.5], "aiodns": [1000.0]}})
         self.assertIn("held", held)
         self.assertIn("missed", missed)
+        self.assertIn("63.5 µs, 7.5 of them", more)
