@@ -51,8 +51,8 @@ class OpeningTests(SynchronousTestCase):
                     open(wrong, "rb", opener=openNow)
                 self.assertIn(said, str(caught.exception))
         self.assertGreaterEqual(len(closed), 2)
-        for file in closed:
-            os.close(file)
+        for number in closed:
+            os.close(number)
 
     def test_pipes(self) -> None:
         """
