@@ -190,7 +190,8 @@ async def test_cached(server: LivePeer) -> None:
             server.resume()
         assert addressesOf(first) == addressesOf(second) == ["192.0.2.80"]
         assert first[0][0].ttl is not None and second[0][0].ttl is not None
-        assert 290 < second[0][0].ttl < first[0][0].ttl <= 300
+        # Theirs has counted down since an earlier test, too.
+        assert second[0][0].ttl < first[0][0].ttl <= 300
 
 
 @pytest_twisted.ensureDeferred
