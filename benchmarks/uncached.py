@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
-from benchmarks.peering import names, zoneServer
+from benchmarks.peering import alone, names, zoneServer
 
 WINDOW = 100
 
@@ -133,6 +133,7 @@ def main() -> None:
     """
     if sys.argv[1:2] == ["--child"]:
         _, _, library, host, port, count = sys.argv
+        alone()
         run = runTwisted if library.startswith("twisted") else runAsyncio
         run(library, host, int(port), int(count))
         return

@@ -193,7 +193,7 @@ class Flight:
         """
         leg = self._leg
         if leg is None or now >= self.context.deadline - ROUNDING:
-            self._giveUp(now)
+            self.end(self._soFar(now))
             return
         self._source.standings[self._index].silent(now)
         self._note(now, "timed out", leg.exchange)
@@ -440,13 +440,10 @@ class Flight:
         if index is not None:
             self._send(index, now)
         elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
-            self._giveUp(now)
+            self.end(self._soFar(now))
         else:
             self.due = self.context.deadline
             source.timetable.add(self)
-
-    def _giveUp(self, now: float) -> None:
-        self.end(self._soFar(now))
 
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
