@@ -92,7 +92,7 @@ class OddReplyTests(NetworkTestCase):
         """
 
         def ending(flight: Flight, octets: bytes, now: float, leg: object, key: bytes) -> bool:
-            flight._giveUp(now)
+            flight.end(flight._soFar(now))
             return True
 
         self.patch(Flight, "replied", ending)
