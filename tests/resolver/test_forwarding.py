@@ -143,6 +143,26 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(0.1)
         self.assertIsInstance(self.failed(asked), TimedOut)
 
+    def test_waitsOver(self) -> None:
+        """
+        When that time is over it is over, however much there would be until the deadline, unless somebody still answers by TCP.
+        """
+        self.canned.silent = True
+        asked = self.ask(self.source, seconds=60.0, waits=(1.0, 2.0))
+        self.network.advance(2.9)
+        self.assertNoResult(asked)
+        self.network.advance(0.2)
+        self.assertIn("within 3.0 seconds", str(self.failed(asked)))
+        self.assertEqual(self.here.getDelayedCalls(), [])
+        self.canned.silent = False
+        self.canned.truncating = True
+        self.canned.delay = 0.9
+        asked = self.ask(self.source, seconds=60.0, waits=(1.0,))
+        self.network.advance(1.5)
+        self.assertNoResult(asked)
+        self.network.advance(1.5)
+        self.assertEqual(textsOf(self.successResultOf(asked)), ["192.0.2.80"])
+
     def test_timedOut(self) -> None:
         """
         Silence ends at the deadline, to the second, and says who was silent for how long.

@@ -15,6 +15,7 @@ from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.searching import Searching
 from twisted_ext.testing.sources import HeldSource
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -269,10 +270,17 @@ class SearchingTests(SynchronousTestCase):
         self.assertEqual(
             self.search("www.x", {"www.x A": SERVFAIL, "www.x.lab.example A": "192.0.2.2"})[0], ["192.0.2.2"]
         )
-        late = TimedOut("late")
-        self.assertEqual(
-            self.search("www.x", {"www.x A": late, "www.x.lab.example A": "192.0.2.2"}), (late, ["www.x A"])
-        )
+        for fault in (TimedOut("late"), ServerFailed("no", rcode=Rcode.REFUSED)):
+            self.assertEqual(self.search("www.x", {"www.x A": fault, "www.x.lab.example A": "192.0.2.2"})[0], ["192.0.2.2"])
+            self.assertEqual(self.search("www.x", {"www.x A": fault})[0], fault)
+
+    def test_noTimeLeft(self) -> None:
+        """
+        Where the time was used up by a domain, that is what is raised, not that the name as it stands had none left.
+        """
+        late = TimedOut("after 5 seconds")
+        said = self.search("www", {"www.corp.example A": late, "www A": TimedOut("after 0 seconds")})
+        self.assertEqual(said[0], late)
 
     def test_asIsDenied(self) -> None:
         """

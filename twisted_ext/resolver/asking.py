@@ -433,17 +433,18 @@ class Flight:
         troubles = self._trouble()
         waits = self.context.waits
         index = None
-        if waits is None:
-            index = bestOf(source.standings, troubles.tries, now, source.tries)
-        elif self.attempts < len(waits):
-            index = bestOf(source.standings, troubles.tries, now, _DONE)
+        if waits is None or self.attempts < len(waits):
+            index = bestOf(source.standings, troubles.tries, now, source.tries if waits is None else _DONE)
         if index is not None:
             self._send(index, now)
         elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self.end(self._soFar(now))
-        else:
+        elif waits is None or any(leg is not None and leg.exchange.reliable for leg in (self._leg, *[each[0] for each in troubles.others])):
             self.due = self.context.deadline
             source.timetable.add(self)
+        elif now >= self.due - ROUNDING:
+            # That was all the time that somebody has given to attempts.
+            self.end(self._soFar(now))
 
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()

@@ -34,8 +34,8 @@ class Searching:
     Try names that were written without their final dot in several domains, as the C library does (C{QueryContext.relative} says so).
 
     A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial leads on, and so
-    does a server's failure (SERVFAIL), because the name may be in the next domain; any other failure ends the list. Where nothing is
-    found, what was said of the name as it stands is the answer.
+    does a server's failure (SERVFAIL), because the name may be in the next domain; any other failure ends the list, unless it is that of
+    the name as it stands, tried first. Where nothing is found, what was said of the name as it stands is the answer.
 
     Names below C{arpa}, which addresses are looked up under, are not searched.
 
@@ -268,7 +268,10 @@ class _Search:
             self._asIs = fault
         if isinstance(fault, Unknown):
             return
-        self._fault = fault
+        if self._fault is None:
+            self._fault = fault
+        if self._first and self._asIs is fault:
+            return
         if not (isinstance(fault, ServerFailed) and fault.rcode == Rcode.SERVFAIL):
             self._done = True
 
@@ -288,7 +291,8 @@ class _Search:
             if self._first or asIs.outcome is Outcome.NODATA or (self._noData is None and self._fault is None):
                 return asIs
         elif asIs is not None and not isinstance(asIs, Unknown):
-            raise asIs
+            # One that was tried last may have had no time left.
+            raise self._fault or asIs
         if self._noData is not None:
             return self._noData
         if self._fault is not None:
