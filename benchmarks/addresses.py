@@ -320,6 +320,8 @@ def _enter() -> None:
     Go on in a machine of its own.
     """
     words = [sys.executable, "-m", "benchmarks.addresses", *sys.argv[1:]]
+    # Once inside, this may not be asked for any more.
+    alone()
     os.execvpe(UNSHARE[0], [*UNSHARE, *words], {**os.environ, _INSIDE: "1"})
 
 
