@@ -205,6 +205,15 @@ class NameTests(Case):
         self.assertEqual([row[3] for row in rows], ["Host.example", ""])
         self.assertEqual([row[3] for row in self.ask("www.example", 80)], ["", ""])
 
+    def test_canonicalOfWhatIsGiven(self) -> None:
+        """
+        It is the name of the addresses that are given, where a search finds those of the other family elsewhere.
+        """
+        self.fake.knows("www.example", "A", data(rrset("www.example.one", "A", "192.0.2.1")))
+        self.fake.knows("www.example", "AAAA", data(rrset("www.example.two", "AAAA", "2001:db8::1")))
+        flags = socket.AI_CANONNAME | socket.AI_V4MAPPED
+        self.assertEqual(self.ask("www.example", 80, family=socket.AF_INET6, flags=flags)[0][3], "www.example.two")
+
     def test_canonicalCase(self) -> None:
         """
         A name without aliases is given back as it was written here, whoever asked for it before.

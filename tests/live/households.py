@@ -109,8 +109,6 @@ VARIANTS: Final[dict[str, tuple[tuple[str, ...], dict[str, str]]]] = {
 }
 
 
-
-
 #: What the server knows.
 RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("www.example.test", "A"): "192.0.2.80",
@@ -154,6 +152,12 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("notimp.example.test", "AAAA"): _NOTIMP,
     ("formerr.example.test", "A"): 1,
     ("formerr.example.test", "AAAA"): 1,
+    # What fails as it stands, and is there where it is searched.
+    ("refused.example.test.two.test", "A"): "192.0.2.98",
+    ("formerr.example.test.one.test", "AAAA"): "2001:db8::98",
+    ("emptyhalf.example.test.one.test", "A"): "192.0.2.99",
+    ("broken.example.test.two.test", "A"): "192.0.2.99",
+    ("broken.example.test.two.test", "AAAA"): "2001:db8::99",
     ("bad!name.example.test", "A"): "192.0.2.85",
     ("nothing!.example.test", "TXT"): '"no address"',
     ("both!.example.test", "A"): "192.0.2.85",

@@ -238,7 +238,7 @@ class Addressing:
             raise addressError(socket.EAI_NONAME)
         if not ours and not theirs:
             raise addressError(_codeFor(hints, name, four, six)) from _cause(name, four, six)
-        first = four if four and ours else six
+        first = four if four and ours and not (hints.mapped and theirs and not hints.all) else six
         inFile = first is not None and first[2] is not None and _origin(first[2]) == "hosts"
         if not name.plain and not inFile:
             raise addressError(socket.EAI_NONAME)
