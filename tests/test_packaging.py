@@ -5,6 +5,7 @@ editable form out of a checkout.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -194,9 +195,23 @@ def test_metadata(wheel: Path) -> None:
     metadata = message_from_bytes(texts["METADATA"])
     assert metadata["Name"] == "twisted-ext"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) >= set("https quic shell cli sql redis all test".split())
+    assert set(metadata.get_all("Provides-Extra", [])) >= set("shell cli all test".split())
     assert "LICENSE" in texts
     assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
+
+
+def test_askedForAndUsed(wheel: Path) -> None:
+    """
+    Nobody has to install what the package does not import; the extras of those who work on it aside.
+    """
+    sources = "\n".join([path.read_text() for path in (wheel.parent / "sources" / "twisted_ext").rglob("*.py")])
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        asked = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    theirs = re.compile(r"extra == .(test|test-integrations|docs|dev)\b")
+    used = {re.split(r"[^\w.-]", each)[0].lower() for each in asked if not theirs.search(each)} - {"twisted-ext"}
+    assert {"twisted", "idna", "rich"} <= used
+    assert [name for name in sorted(used) if not re.search(rf"^\s*(from|import) {re.escape(name)}\b", sources, re.MULTILINE)] == []
 
 
 def test_dropin() -> None:
