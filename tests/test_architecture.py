@@ -43,7 +43,11 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 
 #: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
 #: answers with what meets other people's resolvers.
-FACES: Final = {"bulk": "edges", "client": "edges", "dns": "edges", "endpoints": "edges", "network": "edges", "server.factory": "serving"}
+FACES: Final = {
+    **dict.fromkeys(["bulk", "client", "dns", "endpoints", "network"], "edges"),
+    "server.factory": "serving",
+    "__main__": "apps.cli",
+}
 
 #: Rooms that decide and do not act.
 PURE: Final = frozenset().union(*LAYERS[:6])

@@ -81,11 +81,11 @@ class Terminal:
         """
         os.write(self._fileno, text.encode())
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: int = signal.SIGINT) -> None:
         """
-        Send what a shell's terminal sends for Ctrl-C; this one is nobody's controlling terminal.
+        Send what a shell's terminal sends for Ctrl-C, or another signal; this one is nobody's controlling terminal.
         """
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(number)
 
     def expect(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
         """

@@ -20,7 +20,7 @@ import pytest
 from tests.apps.terminals import Terminal
 from tests.docs.listings import serving
 from twisted_ext.apps.cli import main as mainModule
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, NO_REPLY, OK, USAGE
 from twisted_ext.apps.cli.main import COMMANDS, main
 
 COMMAND = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
@@ -312,6 +312,16 @@ def test_bulk(hosts: str) -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.parametrize("words", [["--version"], ["nothing"], []])
+def test_asModule(words: list[str]) -> None:
+    """
+    C{python -m twisted_ext} is the same as C{txdns}, for where that is not on the path.
+    """
+    commands = (COMMAND, [sys.executable, "-m", "twisted_ext"])
+    one, other = [subprocess.run([*command, *words], capture_output=True, text=True) for command in commands]
+    assert (one.returncode, one.stdout, one.stderr) == (other.returncode, other.stdout, other.stderr)
+
+
 def test_progress(hosts: str) -> None:
     """
     The line that tells how far it has come can be had where the standard error is no terminal, and is not there otherwise. In the end
@@ -324,9 +334,11 @@ def test_progress(hosts: str) -> None:
     assert run("bulk", "-", hosts, text=text).stderr == ""
 
 
-def test_interrupt(hosts: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(number: signal.Signals, hosts: str, tmp_path: Path) -> None:
     """
-    Ctrl-C leaves whole lines, says how to go on, and gives the exit code that shells give; going on loses nothing.
+    Ctrl-C leaves whole lines, says how to go on, and gives the exit code that shells give; going on loses nothing. So does SIGTERM, with
+    its own exit code.
     """
     names = tmp_path / "names"
     names.write_text("".join([f"h{number}.example.org\n" for number in range(2000)]))
@@ -338,9 +350,9 @@ def test_interrupt(hosts: str, tmp_path: Path) -> None:
         giveUp = time.monotonic() + 30
         while (not output.exists() or not output.stat().st_size) and time.monotonic() < giveUp:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode == INTERRUPTED
+    assert process.returncode == 128 + number
     assert f"go on with --resume {output}" in stderr
     assert output.read_text().endswith("\n")
     before = [json.loads(line)["name"] for line in output.read_text().splitlines()]

@@ -5,6 +5,7 @@ Tests of C{txdns shell}, typed at a pseudo-terminal; none of them needs a server
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,6 +154,14 @@ def test_scripts(environment: dict[str, str]) -> None:
         enter(terminal, "lookup('b\u00fccher.invalid')", "DNSNameError: xn--bcher-kva.invalid")
         os.write(terminal._fileno, b"len('\xff\xc3a\xc3\xbc')\r")
         terminal.expect("\n2\n.*>>> ")
+
+
+def test_terminated(shell: Terminal) -> None:
+    """
+    A session that SIGTERM has ended says so by its exit code.
+    """
+    shell.interrupt(signal.SIGTERM)
+    assert shell.wait() == 128 + signal.SIGTERM
 
 
 def test_conch(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import pytest
 from tests.apps.terminals import Terminal
 from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
-from twisted_ext.apps.cli.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, KILLED, NO_REPLY, OK, USAGE
 from twisted_ext.apps.cli.leaving import Leaving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.watchwords import parseWatch
@@ -138,6 +139,23 @@ def test_interrupted(words: list[str], code: int, servers: Servers) -> None:
         terminal.interrupt()
         assert terminal.wait() == code
         assert terminal.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--until", "192.0.2.81"]])
+def test_terminated(words: list[str], servers: Servers) -> None:
+    """
+    SIGTERM is told from Ctrl-C: who runs services, and ended it so, finds the exit code that any other program has then.
+    """
+    command = [sys.executable, *[servers.real(word) for word in [*COMMAND, "www.example.com", SERVER, *words]]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            assert process.stdout.readline().endswith("192.0.2.80\n")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == KILLED + signal.SIGTERM
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
 
 
 def test_nobodyReads(servers: Servers) -> None:

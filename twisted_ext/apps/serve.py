@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -103,8 +104,8 @@ def main() -> int:
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(probe()).addBoth(end))
     reactor.run()
     if not found:
-        # Somebody pressed Ctrl-C.
-        return 130
+        # A signal, mostly that of Ctrl-C, has ended it.
+        return 128 + (getattr(reactor, "_exitSignal", None) or signal.SIGINT)
     print(told(found[0]), flush=True)
     twistd = "from twisted.scripts.twistd import run; run()"
     os.execv(sys.executable, [sys.executable, "-c", twistd, *commandFor(found[0])])

@@ -45,7 +45,7 @@ A line of output has name, type, rcode, ttl, data, and aliases and errors where 
 or name, type, error, kind.
 
 Exit codes: 0 every name has its line; 1 wrong usage; 8 a file cannot be read or written; 9 no
-name got a reply; 130 interrupted, with whole lines written.
+name got a reply; 130 interrupted, and 143 ended by SIGTERM, with whole lines written.
 """
 
 

@@ -55,11 +55,9 @@ class Leaving:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The other end is closed.
+        The other end is closed, or the reactor ends.
         """
-        if self._watching:
-            self.stop()
-            self._left()
+        self.doRead()
 
     def stop(self) -> None:
         """

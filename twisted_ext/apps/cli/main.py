@@ -77,7 +77,7 @@ chain:(hosts):(udp:192.0.2.53).
 A server of your own is not started by txdns, but by: twistd txdns
 
 Exit codes: 0 a reply came, 1 wrong usage, 2 a server declined, 8 a file cannot be read,
-9 no reply, 10 internal error, 130 interrupted.
+9 no reply, 10 internal error, 130 interrupted, 143 ended by SIGTERM.
 """
 
 

@@ -5,19 +5,20 @@ A reactor that runs until one thing is done.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from errno import EPIPE
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.apps.cli.exits import INTERRUPTED, complain
+from twisted_ext.apps.cli.exits import KILLED, complain
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["hush", "runUntilDone"]
+__all__ = ["hush", "interruptedBy", "runUntilDone"]
 
 
 def hush() -> None:
@@ -40,11 +41,19 @@ _hushed = False
 _PATIENCE: Final = 1.0
 
 
+def interruptedBy(reactor: object) -> int:
+    """
+    @return: the exit code that shells and whoever runs services expect of a program which the signal has ended that stopped this reactor.
+    """
+    number: object = getattr(reactor, "_exitSignal", None)
+    return KILLED + (number if isinstance(number, int) else signal.SIGINT)
+
+
 def runUntilDone(
     begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]], *, whileRead: bool = False, command: str = ""
 ) -> int:
     """
-    Run the global reactor until C{begin} is done, or somebody presses Ctrl-C.
+    Run the global reactor until C{begin} is done, or a signal such as that of Ctrl-C ends it.
 
     @param whileRead: end also when nobody reads the standard output any more: for what does nothing but tell.
     @param command: say at a terminal that this one waits for an answer, when it has not come at once; C{""} for nothing.
@@ -63,7 +72,7 @@ def runUntilDone(
 
     def end(result: int | Failure | Exception) -> None:
         results.append(result)
-        # After Ctrl-C it stops already.
+        # After a signal it stops already.
         with suppress(ReactorNotRunning):
             reactor.stop()
 
@@ -79,7 +88,7 @@ def runUntilDone(
     reactor.callWhenRunning(start)
     reactor.run()
     if not results:
-        return INTERRUPTED
+        return interruptedBy(reactor)
     result = results[0]
     if isinstance(result, Failure):
         result.raiseException()

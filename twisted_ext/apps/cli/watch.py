@@ -52,7 +52,8 @@ Several @SERVERs are asked each by itself, too. Without any, all is as for progr
 machine: hosts file, search list, cache.
 
 Exit codes: 0 it is what was waited for, or nothing was; 1 wrong usage; 2 the time is over and it
-is not; 9 the time is over and nobody knew; 130 interrupted while waiting for something.
+is not; 9 the time is over and nobody knew; 130 interrupted while waiting for something; 143
+ended by SIGTERM.
 """
 
 #: What a line has for an outcome that is none.

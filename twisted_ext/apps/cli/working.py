@@ -13,10 +13,11 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulkwords import BulkWishes
 from twisted_ext.apps.cli.coloring import isTerminal
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, Ending, complain
+from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.feeding import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.jsonlines import lineOf
 from twisted_ext.apps.cli.progress import Progress, drawingFor
+from twisted_ext.apps.cli.running import interruptedBy
 from twisted_ext.apps.cli.streams import Streams
 from twisted_ext.apps.cli.upstream import upstreamFor
 from twisted_ext.apps.cli.writing import LineWriter
@@ -179,14 +180,14 @@ class BulkWork:
 
     def _interrupt(self) -> Deferred[None]:
         """
-        Somebody pressed Ctrl-C: leave whole lines, and nothing that was not written.
+        A signal, such as that of Ctrl-C, ends it: leave whole lines, and nothing that was not written.
 
         @return: fires when that is done.
         """
         self._interrupted = True
         path = self._streams.path
         hint = f"; go on with --resume {path}" if path else ""
-        self._end(Ending(INTERRUPTED, f"interrupted after {self._written:,} lines{hint}"))
+        self._end(Ending(interruptedBy(self._reactor), f"interrupted after {self._written:,} lines{hint}"))
         return self._over
 
     def _tidy(self) -> None:

@@ -73,7 +73,8 @@ def main(words: list[str]) -> int:
     except CallerFault as fault:
         return _refuse(str(fault))
     runConsole(namespaceFor(resolver), _banner(description))
-    return 0
+    number: object = getattr(reactor, "_exitSignal", None)
+    return 128 + number if isinstance(number, int) else 0
 
 
 def _refuse(line: str) -> int:
