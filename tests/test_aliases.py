@@ -112,13 +112,21 @@ class TogetherTests(SynchronousTestCase):
         No more is proved than of the alias, which may have been forged to lead to records that are well signed.
         """
         for first, last, security, flags in (
-            (Security.SECURE, Security.SECURE, Security.SECURE, AA | AD),
-            (Security.INSECURE, Security.SECURE, Security.INDETERMINATE, AA),
-            (Security.SECURE, Security.INSECURE, Security.INDETERMINATE, AA | AD),
+            (Security.SECURE, Security.SECURE, Security.SECURE, AD),
+            (Security.INSECURE, Security.SECURE, Security.INDETERMINATE, 0),
+            (Security.SECURE, Security.INSECURE, Security.INDETERMINATE, AD),
         ):
             led = Answer(Outcome.NODATA, (ALIAS,), security=first, flags=AD if first is Security.SECURE else 0)
-            made = together([led, Answer(Outcome.DATA, (THERE,), security=last, flags=AA | AD)])
+            made = together([led, Answer(Outcome.DATA, (THERE,), security=last, flags=AD)])
             self.assertEqual((made.security, made.flags), (security, flags))
+
+    def test_authority(self) -> None:
+        """
+        Whether a server had it from its own zones is said of the name that was asked for.
+        """
+        for first, last in ((AA, 0), (0, AA), (AA, AA), (0, 0)):
+            made = together([Answer(Outcome.NODATA, (ALIAS,), flags=first), Answer(Outcome.DATA, (THERE,), flags=last)])
+            self.assertEqual(made.flags, first)
 
 
 class IsHostNameTests(SynchronousTestCase):

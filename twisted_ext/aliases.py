@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Question, Security
-from twisted_ext.wire.codes import AD
+from twisted_ext.wire.codes import AA, AD
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
@@ -81,18 +81,19 @@ def together(answers: Sequence[Answer]) -> Answer:
     @param answers: one, and those to where its aliases lead, one behind the other.
 
     @return: the answer that somebody gives who follows them himself. No more is proved of it than of each of its parts: an alias that was
-        forged leads to records that are well signed.
+        forged leads to records that are well signed. AA is about the name that was asked for (RFC 1035, section 4.1.1).
     """
     last = answers[-1]
     if len(answers) == 1:
         return last
+    flags = last.flags & ~AA | answers[0].flags & AA
     return Answer(
         last.outcome,
         tuple([rrset for each in answers for rrset in each.answer]),
         last.authority,
         last.additional,
         rcode=last.rcode,
-        flags=last.flags if all(each.authenticated for each in answers) else last.flags & ~AD,
+        flags=flags if all(each.authenticated for each in answers) else flags & ~AD,
         security=last.security if all(each.security is last.security for each in answers) else Security.INDETERMINATE,
         ede=last.ede,
         origin=last.origin,

@@ -27,6 +27,7 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, nameFromLabels
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.replies import readReply
 
 names = st.lists(st.binary(min_size=1, max_size=5), max_size=5).map(nameFromLabels)
 sets = st.builds(
@@ -130,7 +131,48 @@ class PackingTests(SynchronousTestCase):
             self.assertEqual((back.answer, back.authority, back.additional), sections)
             self.assertEqual((back.outcome, back.flags, back.message), (Outcome.DATA, 0x8180, None))
             # Octets that fit are taken as they are.
-            self.assertEqual(answer.wire in data, answer.wire.startswith(answer.answer[0].name, 12) and not more)
+            fit = answer.wire.startswith(answer.answer[0].name, 12) and not more
+            plain = readReply(answer.wire, asked, 12 + len(asked) + 4) is not None
+            self.assertEqual(answer.wire in data, fit and plain)
+
+    def test_padded(self) -> None:
+        """
+        Nothing is kept of what pads a reply, nor of other options in it, so that answers by TLS take no more memory than others.
+        """
+        name = SPELLINGS[0]
+        rrset = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05"))
+        servers = Servers()
+        for options in (((12, bytes(400)),), ((3, b"server"), (10, bytes(24)))):
+            octets = buildMessage(Message(1, 0x8580, (Question(name, 1),), (rrset,), (), (), EDNS(1232, options=options)))
+            answer = answerFromReply(Question(name, 1), octets, Origin("tls", "192.0.2.1:853"))
+            key = name + b"\x00\x01\x00\x01"
+            data = pack(key, answer, (answer.answer, (), ()), 5.0, 300, servers)
+            self.assertLess(len(data), 64)
+            self.assertEqual(unpack(key, data, servers).kept.answer, (rrset,))
+
+    def test_altered(self) -> None:
+        """
+        Where somebody has left the message with records that are others than those in it, the records count.
+        """
+        name = SPELLINGS[0]
+        said = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05"))
+        meant = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x05", b"\x01\x02\x03\x04"))
+        message = Message.fromWire(buildMessage(Message(1, 0x8580, (Question(name, 1),), (said,))))
+        answer = Answer(Outcome.DATA, (meant,), message=message)
+        key = name + b"\x00\x01\x00\x01"
+        data = pack(key, answer, (answer.answer, (), ()), 5.0, 300, Servers())
+        self.assertEqual(unpack(key, data, Servers()).kept.answer, (meant,))
+
+    @given(st.floats(0, 2e9), st.integers(1, 28 * 86400))
+    def test_again(self, learned: float, seconds: int) -> None:
+        """
+        However often an answer is packed and unpacked, it ends when it ended.
+        """
+        key = SPELLINGS[0] + b"\x00\x01\x00\x01"
+        kept = Answer(Outcome.DATA, (RRSet(SPELLINGS[0], 1, 1, seconds, (b"\x01\x02\x03\x04",)),))
+        entry = Entry(kept, learned, seconds)
+        back = unpack(key, packEntry(key, entry, Servers()), Servers())
+        self.assertEqual((back.learned, back.expires), (entry.learned, entry.expires))
 
     def test_small(self) -> None:
         """

@@ -345,6 +345,27 @@ class FailureTests(CachingCase):
         self.failureResultOf(cache.answer(WWW, wishes()), TimedOut)
         self.assertEqual(held.asked, 1)
 
+    def test_silenceOnce(self) -> None:
+        """
+        However many have run out of time while others went on waiting, one look-up fails once, when it ends; until then others join it.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        hurried = [cache.answer(WWW, wishes(1002.5 + number / 2)) for number in range(3)]
+        patient = cache.answer(WWW, wishes(1005.0))
+        self.clock.pump([2.5, 0.5, 0.5])
+        for waiter in hurried:
+            self.failureResultOf(waiter, TimedOut)
+        joined = cache.answer(WWW, wishes(1005.0))
+        self.assertNoResult(joined)
+        self.clock.advance(1.5)
+        held.release(TimedOut("silence"))
+        for waiter in (patient, joined, cache.answer(WWW, wishes())):
+            self.failureResultOf(waiter, TimedOut)
+        self.clock.advance(5)
+        self.assertNoResult(cache.answer(WWW, wishes()))
+        self.assertEqual(held.asked, 2)
+
     def test_cutOff(self) -> None:
         """
         Having been cut off from the network is forgotten after a second.

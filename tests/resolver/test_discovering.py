@@ -455,8 +455,12 @@ class ConfiguredTests(SynchronousTestCase):
         """
         Servers that are trusted with it are asked whether the answer is proved.
         """
-        _, contexts = self.ask("options trust-ad\n", context=QueryContext(9.0, checkingDisabled=True))
+        context = QueryContext(9.0, checkingDisabled=True, single=True)
+        context.flight = object()
+        _, contexts = self.ask("options trust-ad\n", context=context)
         self.assertTrue(contexts[0].authenticData)
+        # All else is wished for as before, and belongs to the same shared look-up.
+        self.assertEqual((contexts[0].single, contexts[0].flight), (True, context.flight))
         self.assertEqual(contexts[0].variant, QueryContext(9.0, checkingDisabled=True, authenticData=True).variant)
 
     def test_noAAAA(self) -> None:

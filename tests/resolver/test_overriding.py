@@ -9,10 +9,11 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import textsOf
-from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.errors import BadDescription, BadRecord, TimedOut
 from twisted_ext.resolver.overriding import Overriding, localRecord, localRecords, readLocalFile
 from twisted_ext.testing.sources import CannedSource, questionOf
+from twisted_ext.wire.codes import AA, AD, RA
 
 LOCAL = [
     "router.lan A 192.168.1.1",
@@ -77,6 +78,16 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(textsOf(answer), ["www.example.org.", "192.0.2.80"])
         self.assertEqual(answer.answer[0].name, questionOf("out.lan").name)
         self.assertEqual(self.ask("round.lan").outcome, Outcome.NODATA)
+
+    def test_aliasProvesNothing(self) -> None:
+        """
+        That the end of a local alias is proved, or had from the zone itself, says nothing of the alias.
+        """
+        proved = Answer(Outcome.DATA, flags=AA | RA | AD, security=Security.SECURE)
+        source = Overriding(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
+        answer = self.successResultOf(source.answer(questionOf("out.lan"), QueryContext(5.0)))
+        self.assertEqual((answer.flags, answer.security), (RA, Security.INDETERMINATE))
+        self.assertEqual(textsOf(answer), ["www.example.org."])
 
     def test_aliasNobodyKnows(self) -> None:
         """

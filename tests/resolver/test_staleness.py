@@ -66,6 +66,24 @@ class StaleTests(SynchronousTestCase):
         self.assertEqual(fresh.answer[0].rdatas, (b"\xc0\x00\x02\x02",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_freshUnkept(self) -> None:
+        """
+        Where they then give one that may not be kept, they are asked again by the next one, who has the old one only if they fail.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.clock.advance(2)
+        self.assertEqual(self.successResultOf(waiter).answer[0].ttl, 30)
+        moved = answered("www.example.com. 0 IN A 192.0.2.2")
+        self.held.release(moved)
+        self.assertIsNone(self.cache.answerNow(WWW, wishes()))
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.release(moved)
+        self.assertIs(self.successResultOf(waiter), moved)
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.release(ServerFailed("no"))
+        self.assertEqual(self.successResultOf(waiter).answer[0].ttl, 30)
+
     def test_quickServers(self) -> None:
         """
         Where they do, nobody sees an old one.

@@ -245,9 +245,10 @@ def pack(
         if not (authority or additional or answer.ede):
             return head
     if len(answers) == 1 and answers is answer.answer and authority is answer.authority and additional is answer.additional:
-        # The octets that it came in, if it did, say all of it, and are read as quickly.
+        # The octets that it came in, if it did, say all of it, and are read as quickly. Not so those that had to be read as a message: with
+        # options they may be mostly padding (RFC 8467), and where somebody else has put message and records together, they may differ.
         wire = answer.wire
-        if wire.startswith(answers[0].name, HEADER_OCTETS) and not answer.ede:
+        if wire.startswith(answers[0].name, HEADER_OCTETS) and answer._message is None:
             counted = 1, len(authority), len(additional)
             return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + wire
     if head:
@@ -294,7 +295,8 @@ def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
     """
     kept = entry.kept
     sections = (kept.answer, kept.authority, kept.additional)
-    return pack(key, kept, sections, entry.learned, entry.expires - entry.learned, servers, entry.asked + entry.hits)
+    # What was added up may be a little less than it was.
+    return pack(key, kept, sections, entry.learned, round(entry.expires - entry.learned), servers, entry.asked + entry.hits)
 
 
 def askedAgain(data: bytes) -> bytes:

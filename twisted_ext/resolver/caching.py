@@ -212,6 +212,8 @@ class Caching:
         store = self.store
         now = self._seconds()
         seconds = store.keep(question, context.variant, answer, now)
+        if not seconds and store.keepStale:
+            self._endStale(question, context, now)
         if len(store.failures):
             store.failures.forget(question.key + context.variant)
         if context.trace is not None:
@@ -251,6 +253,15 @@ class Caching:
         if context.trace is not None:
             self._trace(entry, context, now)
         return answer
+
+    def _endStale(self, question: Question, context: QueryContext, now: float) -> None:
+        """
+        Its servers answer again, though nothing that may be kept: the next one asks them, and has what is stale only if they fail.
+        """
+        for key in (question.key + context.variant, denialKey(question.key, context.variant)):
+            entry = self._ready.get(key)
+            if entry is not None and entry.stale:
+                entry.until = now
 
     # -- fetching ahead
 

@@ -135,7 +135,9 @@ class _Flight:
         else:
             # Whatever the servers have said by then, it was this waiter's time that ended it.
             fault = self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
-        self.tell(fault)
+        if self.done:
+            # While others wait, it has not failed yet; and it fails once, not once for each.
+            self.tell(fault)
         waiter.errback(fault)
 
     def tell(self, outcome: Answer | DNSFault) -> None:

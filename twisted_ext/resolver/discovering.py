@@ -146,7 +146,7 @@ def _withAD(context: QueryContext) -> QueryContext:
     """
     @return: the same wishes, and to be told whether the servers take the answer to be proved.
     """
-    return QueryContext(
+    wishes = QueryContext(
         context.deadline,
         recursionDesired=context.recursionDesired,
         dnssecOk=context.dnssecOk,
@@ -157,10 +157,13 @@ def _withAD(context: QueryContext) -> QueryContext:
         stream=context.stream,
         waits=context.waits,
         relative=context.relative,
+        single=context.single,
         client=context.client,
         budget=context.budget,
         trace=context.trace,
     )
+    wishes.flight = context.flight
+    return wishes
 
 
 class _Generation:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadDescription, BadRecord, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
@@ -132,7 +133,7 @@ class Overriding:
             more = self._innerNow(onward, context)
         except Unknown:
             return answer
-        return None if more is None else _joined(answer, more)
+        return None if more is None else together((answer, more))
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         found = self._found(question, context)
@@ -143,7 +144,7 @@ class Overriding:
             return succeed(answer)
 
         def join(more: Answer) -> Answer:
-            return _joined(answer, more)
+            return together((answer, more))
 
         def stand(failure: Failure) -> Answer:
             if not isinstance(failure.value, Unknown):
@@ -193,15 +194,3 @@ class Overriding:
 def _owned(rrset: RRSet, name: bytes) -> RRSet:
     return rrset if rrset.name == name else RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas)
 
-
-def _joined(before: Answer, more: Answer) -> Answer:
-    return Answer(
-        more.outcome,
-        before.answer + more.answer,
-        more.authority,
-        more.additional,
-        rcode=more.rcode,
-        security=more.security,
-        ede=more.ede,
-        origin=more.origin,
-    )
