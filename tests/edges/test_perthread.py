@@ -6,20 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from twisted.internet._resolver import SimpleResolverComplexifier
 from twisted.internet.task import Clock
 
 from tests.edges.faces import LATE, Coroutines, Scripted
+from tests.typed import newHosts
 from twisted_ext import network as deferreds
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.edges import network, perthread
+from twisted_ext.edges.blocking import BlockingResolver
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import CallerFault
 from twisted_ext.resolver import discovering
 from twisted_ext.resolver.discovering import System
-from twisted_ext.testing.sources import questionOf
+from twisted_ext.testing.sources import HeldSource, questionOf
 
 __all__: list[str] = []
 
@@ -119,6 +123,61 @@ def test_setNothing() -> None:
     """
     with pytest.raises(CallerFault, match="resolver: None"):
         network.set_resolver(None)
+
+
+@pytest.mark.parametrize("face", [network.set_resolver, deferreds.setResolver])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (5, "resolver: 5 is neither a description such as 'udp:192.0.2.1' nor a resolver"),
+        (b"udp:192.0.2.1", "resolver: b'udp:192.0.2.1' is neither a description"),
+        (object(), "is neither a description"),
+        ("", "resolver: ''"),
+        ("foo:", "resolver: 'foo:', column 1: .*foo"),
+        ("udp:nowhere", "resolver: 'udp:nowhere', column 5: .*nowhere"),
+    ],
+)
+def test_setWrong(given: object, said: str, face: Callable[[object], None]) -> None:
+    """
+    What is no resolver, or no description of one, is refused in one line at once, and not when somebody looks something up. Whom the thread
+    asks stays.
+    """
+    mine = Scripted()
+    face(mine)
+    with pytest.raises(CallerFault, match=said) as raised:
+        face(given)
+    assert "\n" not in str(raised.value)
+    assert network.get_resolver() is mine
+
+
+@pytest.mark.parametrize("face", [network.set_resolver, deferreds.setResolver])
+def test_setReadsNothing(face: Callable[[object], None], tmp_path: Path) -> None:
+    """
+    To set a description reads none of the files that it speaks of: they need not be there yet.
+    """
+    face(f"system:resolvConf={tmp_path}/none:hosts={tmp_path}/none")
+    face(f"hosts:{tmp_path}/none")
+    assert network.get_resolver() == f"hosts:{tmp_path}/none"
+    assert perthread._thread.made is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Scripted,
+        HeldSource,
+        lambda: newHosts("/nowhere"),
+        lambda: SimpleResolverComplexifier(newHosts("/nowhere")),
+        lambda: BlockingResolver("special"),
+    ],
+)
+def test_setAny(make: Callable[[], object]) -> None:
+    """
+    Whatever can be asked can be set: sources and resolvers of ours, Twisted's, and those that have their caller wait.
+    """
+    given = make()
+    network.set_resolver(given)
+    assert network.get_resolver() is given
 
 
 def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolv
 
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
 
-__all__ = ["resolverOf"]
+__all__ = ["expectResolver", "resolverOf"]
 
 
 def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesResolver:
@@ -38,7 +38,7 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
         from twisted_ext.resolver.descriptions import sourceFromString
 
         return NamesResolver(sourceFromString(clock, "system" if resolver is None else resolver), clock)
-    theirs = any(interface.providedBy(resolver) for interface in (IResolver, IResolverSimple, IHostnameResolver))
+    theirs = _isTwisted(resolver)
     source = None
     if not theirs or IAnswerSource.providedBy(resolver):
         source = IAnswerSource(resolver, None)
@@ -51,3 +51,30 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
             )
         source = NamesSource(resolver, clock)
     return NamesResolver(source, clock)
+
+
+def expectResolver(resolver: object) -> None:
+    """
+    Refuse what L{resolverOf} could make nothing of. Nothing is made of it yet: no file is read, and nothing opened.
+
+    @param resolver: anything but L{None}.
+
+    @raise BadDescription: it is a text, and no description.
+    @raise CallerFault: it is something else, and no resolver.
+    """
+    if isinstance(resolver, str):
+        from twisted_ext.resolver.reading import read
+
+        try:
+            read(resolver)
+        except CallerFault as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
+        return
+    if isinstance(resolver, NamesResolver) or _isTwisted(resolver) or callable(getattr(resolver, "query", None)):
+        return
+    if IAnswerSource(resolver, None) is None:
+        raise CallerFault(f"resolver: {resolver!r:.80} is neither a description such as 'udp:192.0.2.1' nor a resolver")
+
+
+def _isTwisted(resolver: object) -> bool:
+    return any(interface.providedBy(resolver) for interface in (IResolver, IResolverSimple, IHostnameResolver))

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
-from twisted_ext.edges.asking import resolverOf
+from twisted_ext.edges.asking import expectResolver, resolverOf
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import CallerFault
@@ -178,10 +178,11 @@ def setResolver(resolver: object) -> None:
 
     @param resolver: one of ours, a description, a blocking one such as dnspython's.
 
-    @raise CallerFault: it is L{None}.
+    @raise CallerFault: it is none of these. A description is read, and nothing made of it before somebody looks something up.
     """
     if resolver is None:
         raise CallerFault("resolver: None is none; reconfigure the thread's resolver to have one as the machine is configured")
+    expectResolver(resolver)
     _forget()
     _thread.overridden = True
     _thread.given = resolver
