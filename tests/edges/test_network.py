@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -204,6 +205,11 @@ def test_addressFailures(face: Face) -> None:
         (repeating.serviceName, (b"x", b"sip", "tcp"), "service: b'sip' is no text; write such as 'xmpp-client'"),
         (repeating.serviceName, (b"x", "sip", 5060), "transport: 5060 is no text; write such as 'tcp'"),
         (repeating.certificateName, (b"x", None, "tcp"), "port: None is no number; write such as 5222"),
+        (repeating.certificateName, (b"x", True, "tcp"), "port: True is no number; write such as 5222"),
+        *[
+            (repeating.certificateName, (b"x", port, "tcp"), re.escape(f"port: {port!r} is none from 1 to 65535; write such as 5222"))
+            for port in (70000, 0, -1, "http", "", "65536", "+1", "\u0665")
+        ],
         (repeating.hostOf, (b"example.org",), "domain: b'example.org' is no text; write such as 'example.org'"),
         (repeating.hostOf, (None,), "domain: None is no text"),
         (repeating.hostOf, ("",), "domain: it is empty; write 'example.org'"),

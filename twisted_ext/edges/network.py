@@ -130,6 +130,8 @@ async def lookup_tlsa(
     @param require_ad: without it, records are worth nothing.
 
     @return: usage, selector, matching type and certificate of each; L{None} where there are none.
+
+    @raise ValueError: there is no such port. Names of services are none: they are other names in the DNS, where nobody looks.
     """
     owner = repeating.certificateName(hostname, port, transport)
     found = await repeated_query(owner, rrtypes.TLSA, nattempts, resolver, require_ad, executor)

@@ -313,10 +313,16 @@ def serversIn(found: Iterable[object] | None, owner: bytes) -> list[ServerRecord
 def certificateName(hostname: bytes, port: int | str, transport: str) -> bytes:
     """
     @return: the owner of a server's TLSA records (RFC 6698, section 3).
+
+    @raise TypeError: the port is no number, nor one in digits.
+    @raise ValueError: there is no such port.
     """
-    if not isinstance(port, int | str):
+    if isinstance(port, bool) or not isinstance(port, int | str):
         raise TypeError(f"port: {port!r:.80} is no number; write such as 5222")
-    return serviceName(hostname, str(port), transport)
+    text = port if isinstance(port, str) else str(int(port))
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 0x10000):
+        raise ValueError(f"port: {port!r:.80} is none from 1 to 65535; write such as 5222")
+    return serviceName(hostname, str(int(text)), transport)
 
 
 def certificatesIn(found: Iterable[object] | None) -> list[tuple[int, int, int, bytes]] | None:
