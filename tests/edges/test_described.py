@@ -12,12 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.error import DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from tests.certificates import certificateFor, written
 from tests.edges.reaching import ReachingTestCase
 from tests.typed import clientEndpoint, suppressed
 from twisted_ext.edges import described, endpoints
+from twisted_ext.edges.attempts import TargetsFailed
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.prefixes import ENDPOINTS
 from twisted_ext.errors import BadDescription
@@ -98,6 +100,39 @@ class DescribedTests(ReachingTestCase):
             found = self.connect(self.made(description))
             self.network.advance(1)
             self.assertEqual(self.reached(found), "192.0.2.80 5222")
+
+    def test_noTime(self) -> None:
+        """
+        A time of 0 is the shortest there is: an attempt that nobody answers is over after a tenth of a second, neither at once nor never.
+        """
+        server = CannedServer({("b.example", "A"): "192.0.2.80"}, otherwise=[])
+        where = server.listen(self.network.reactor("192.0.2.53"))
+        found = self.connect(self.made(f"dns:b.example:80:timeout=0:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
+        self.network.advance(0.09)
+        self.assertNoResult(found)
+        self.network.advance(0.05)
+        self.assertIsInstance(self.failureResultOf(found, TargetsFailed).value.attempts[0].error, TimeoutError)
+
+    def test_wrongFamily(self) -> None:
+        """
+        A host without addresses of the family that is connected from is told so.
+        """
+        server = CannedServer({("b.example", "A"): "192.0.2.80", ("c.example", "AAAA"): "2001:db8::80"}, otherwise=[])
+        where = server.listen(self.network.reactor("192.0.2.53"))
+        told: list[str] = []
+        for words in ("b.example:80:bindAddress=\\:\\:1", "192.0.2.80:80:bindAddress=\\:\\:1", "c.example:80:bindAddress=192.0.2.7"):
+            found = self.connect(self.made(f"dns:{words}:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
+            self.network.advance(1)
+            told.append(str(self.failureResultOf(found, DNSLookupError).value))
+        six = "and no other can be connected to from ::1"
+        self.assertEqual(
+            told,
+            [
+                f"b.example: the name has no IPv6 address, {six}",
+                f"192.0.2.80: this is no IPv6 address, {six}",
+                "c.example: the name has no IPv4 address, and no other can be connected to from 192.0.2.7",
+            ],
+        )
 
     def test_options(self) -> None:
         """

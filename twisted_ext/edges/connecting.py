@@ -108,7 +108,7 @@ def _pairOf(given: object) -> tuple[str, int]:
     )
 
 
-def _whyNone(place: _Place) -> BaseException:
+def _whyNone(place: _Place, way: Way) -> BaseException:
     """
     @return: why a place has no address.
     """
@@ -118,7 +118,12 @@ def _whyNone(place: _Place) -> BaseException:
             return failure
         if isinstance(failure, DNSFault):
             return errorFromFault(failure)
-    return NoAddressError(f"{place.target.host}: the name has no address that could be connected to", rcode=0)
+    host = place.target.host
+    if way.families is None or way.bindAddress is None:
+        return NoAddressError(f"{host}: the name has no address that could be connected to", rcode=0)
+    family = "IPv6" if way.families[0] is IPv6Address else "IPv4"
+    what = f"this is no {family} address" if literalOf(host) else f"the name has no {family} address"
+    return NoAddressError(f"{host}: {what}, and no other can be connected to from {way.bindAddress[0]}", rcode=0)
 
 
 @implementer(IResolutionReceiver)
@@ -338,7 +343,7 @@ class Connecting:
 
     def _cbPlace(self, place: _Place) -> None:
         if not (place.looking or place.dialed or place.waiting):
-            self._ended.append(Attempt(place.target, "", _whyNone(place)))
+            self._ended.append(Attempt(place.target, "", _whyNone(place, self._way)))
             self._failed = True
         self._go()
 

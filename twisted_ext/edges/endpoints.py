@@ -14,7 +14,7 @@ They connect as L{twisted_ext.edges.connecting} describes. Parameters that they 
     resolver.
 
 What is nothing of the kind, and a number of seconds below zero, is a L{CallerFault} when the endpoint is made; other numbers are moved
-inside their range.
+inside their range: 0 is the shortest time that there is, not one without end.
 
 C{connect} fires with the protocol, or fails
 
