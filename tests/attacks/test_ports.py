@@ -10,6 +10,7 @@ from tests.attacks.test_fragments import Unwatched
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.testing.datagrams import MemoryPort
+from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.drawing import Draw
@@ -114,6 +115,22 @@ class PortTests(NetworkTestCase):
             assert answer.origin is not None
             self.assertEqual((answer.origin.source, answer.answer[0].rdatas), (transport, (bytes([192, 0, 2, 80]),)))
             self.assertIn("near miss", self.events())
+
+    def test_nearMissTold(self) -> None:
+        """
+        Where nothing better comes, by TCP neither, the error says first that what came was no reply, and how much of it; then what
+        became of TCP.
+        """
+        canned = CannedServer({})
+        canned.silent = True
+        server = canned.listen(self.network.reactor("192.0.2.54"), streams=False)
+        asked = self.ask(self.forward(server), VICTIM)
+        (port,) = self.here.ports()
+        for octets in (b"??" + forge(questionOf(VICTIM)), b"junk", bytes(12)):
+            self.network.inject(octets, ("192.0.2.54", 53), ("192.0.2.7", port.port))
+        self.network.advance(6)
+        told = str(self.failed(asked))
+        self.assertIn(": what came from 192.0.2.54:53 by UDP was no reply to the question (3 messages); 192.0.2.54:53 cannot be", told)
 
     def test_nearMissUndefended(self) -> None:
         """

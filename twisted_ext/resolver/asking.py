@@ -449,7 +449,8 @@ class Flight:
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
-        return mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began)
+        legs = [self._leg, *[leg for leg, _, _, _, _ in troubles.others]]
+        return mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began, legs)
 
     # -- bookkeeping
 

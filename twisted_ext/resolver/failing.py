@@ -4,14 +4,19 @@ What to say when nobody answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError
 
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.transport.sockets import QuerySocket
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.exchanges import Leg
 
 __all__ = ["Abandoned", "mostTelling", "named"]
 
@@ -40,17 +45,41 @@ def named(question: Question) -> str:
     return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
-def mostTelling(question: Question, faults: Sequence[DNSFault], servers: Sequence[str], attempts: int, seconds: float) -> DNSFault:
+def _strays(legs: Iterable[Leg | None]) -> list[str]:
+    """
+    @return: a story of each server from whose address something came by UDP that answers nothing, whoever has sent it: it is why the server
+        was asked by TCP at all.
+    """
+    counts: dict[str, int] = {}
+    for leg in legs:
+        if isinstance(leg, QuerySocket) and leg.misses:
+            label = leg.exchange.label
+            counts[label] = counts.get(label, 0) + leg.misses
+    return [
+        f"what came from {label} by UDP was no reply to the question ({count} message{'s' * (count > 1)})"
+        for label, count in counts.items()
+    ]
+
+
+def mostTelling(
+    question: Question,
+    faults: Sequence[DNSFault],
+    servers: Sequence[str],
+    attempts: int,
+    seconds: float,
+    legs: Iterable[Leg | None] = (),
+) -> DNSFault:
     """
     Make one fault of many: a server's own word before silence, silence before unreachable servers; SERVFAIL before other words, since
     the others may be about us and not about the name.
 
     @param servers: all that were asked.
     @param seconds: how long it took.
+    @param legs: where queries are under way still.
     """
     told = {fault.server for fault in faults}
     silent = [server for server in servers if server not in told]
-    stories = [str(fault) for fault in faults]
+    stories = [*_strays(legs), *[str(fault) for fault in faults]]
     if silent:
         others = f" and {len(silent) - _MOST_STORIES} more" if len(silent) > _MOST_STORIES else ""
         stories.append(f"{', '.join(silent[:_MOST_STORIES])}{others} did not answer within {seconds:.1f} seconds")
