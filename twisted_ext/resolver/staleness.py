@@ -54,8 +54,6 @@ def freshOrStale(clock: IReactorTime, flight: Deferred[Answer], wait: float, sta
         result.callback(outcome)
 
     def waited() -> None:
-        # The timer leads back to here, and what leads in a circle waits for the collector of garbage.
-        timers.clear()
         answer = stale()
         if answer is not None:
             result.callback(answer)
