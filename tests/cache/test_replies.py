@@ -101,7 +101,8 @@ class ReplyTests(SynchronousTestCase):
             assert entry is not None
             found = entry.show(NOW)
             self.assertEqual(shown(found), shown(answer))
-            self.assertEqual((found.outcome, found.rcode, found.security, found.ede), (answer.outcome, answer.rcode, answer.security, answer.ede))
+            for label in ("outcome", "rcode", "security", "ede"):
+                self.assertEqual(getattr(found, label), getattr(answer, label))
             self.assertEqual(found.flags, answer.flags & ~AA)
             self.assertEqual(entry.expires, NOW + seconds)
             for before, after in zip(
