@@ -137,6 +137,19 @@ class SystemTests(SynchronousTestCase):
             self.assertEqual(now.answer, first.answer)
         self.assertEqual(len(self.upstreams[0].asked), 2)
 
+    def test_uncached(self) -> None:
+        """
+        Where nothing is to be kept, nothing is: neither answers, to be given again or to take memory, nor failures.
+        """
+        self.known["broken.example A"] = ServerFailed("no")
+        system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=self.upstream, cached=False)
+        for _ in range(2):
+            self.ask(system, "www.example")
+            self.failureResultOf(system.answer(question("broken.example"), wishes(5.0)), ServerFailed)
+        self.assertEqual(self.upstreams[0].asked.count("www.example A"), 2)
+        self.assertEqual((len(system.caching.store), len(system.caching.store.failures)), (0, 0))
+        system.flush()
+
     def test_change(self) -> None:
         """
         Another file is used within a second: other servers, another search list, nothing remembered. No restart, no timer.
@@ -380,6 +393,28 @@ class ServersTests(SynchronousTestCase):
             for server in servers:
                 server.asked.clear()
             self.successResultOf(system.close())
+
+
+    def test_searchedAfterSilence(self) -> None:
+        """
+        A full name that nobody answers is given up when its attempts have had the time that is configured, and what is left of the
+        look-up's goes to the search list.
+        """
+        network = MemoryNetwork(seed=1)
+        canned = CannedServer({("www.example.lan.test", "A"): "192.0.2.80"})
+        canned.tamper = lambda reply, transport: [reply] if b"lan" in reply else []
+        canned.listen(network.reactor("192.0.2.53"))
+        here = network.reactor("192.0.2.7")
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "resolv.conf").write_text("nameserver 192.0.2.53\nsearch lan.test\noptions timeout:1 attempts:2\n")
+        system = System(here, str(folder / "resolv.conf"), os.devnull, environment={})
+        asked = system.answer(question("www.example"), QueryContext(here.seconds() + 5.0, relative=True))
+        network.advance(1.9)
+        self.assertNoResult(asked)
+        network.advance(0.5)
+        self.assertEqual(addresses(self.successResultOf(asked)), ["192.0.2.80"])
+        self.successResultOf(system.close())
 
 
 class ConfiguredTests(SynchronousTestCase):

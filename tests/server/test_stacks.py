@@ -103,6 +103,19 @@ class ForwardStackTests(StackCase):
         self.find(stack)
         self.assertEqual(len(canned.asked), 2)
 
+    def test_cacheTurnedOff(self) -> None:
+        """
+        Without a cache nothing takes memory in it, and so it is when the settings change.
+        """
+        _, server = self.serve()
+        stack = self.stack(upstream=server.label, cache=False)
+        store = stack.caching.store
+        for cache, count in ((False, 0), (True, 1), (False, 0)):
+            stack.reload(Settings.of(hostsFile="", upstream=server.label, cache=cache))
+            self.find(stack)
+            self.assertEqual(len(store), count)
+            stack.caching.flush()
+
     def test_routes(self) -> None:
         """
         A domain with a route is asked there and nowhere else.

@@ -311,6 +311,9 @@ class System:
         mostBytes, stale, prefetch = self._cacheOptions
         sharing = Coalescing(inner, self._reactor)
         caching = Caching(sharing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+        if not self._cached:
+            # It is there to be flushed and looked at like any other, and learns nothing.
+            sharing.learning = None
         return _Generation(configuration, sharing, caching, self._hosts, self._cached)
 
     def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:

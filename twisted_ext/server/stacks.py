@@ -188,6 +188,8 @@ class ForwardStack:
 
             source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny), source)
         self._hosts, self._watch = hosts, watch
+        # What is never given takes no memory.
+        self._coalescing.learning = self.caching if settings.cache else None
         return source
 
     def _asksInside(self) -> bool:
