@@ -141,12 +141,13 @@ class SystemTests(SynchronousTestCase):
         """
         Where nothing is to be kept, nothing is: neither answers, to be given again or to take memory, nor failures.
         """
-        self.known["broken.example A"] = ServerFailed("no")
-        system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=self.upstream, cached=False)
+        told = Told({"www.example A": "192.0.2.1", "broken.example A": ServerFailed("no")})
+        hosts = str(self.folder / "hosts")
+        system = System(self.clock, str(self.path), hosts, environment={}, upstream=lambda _: told, cached=False)
         for _ in range(2):
             self.ask(system, "www.example")
             self.failureResultOf(system.answer(question("broken.example"), wishes(5.0)), ServerFailed)
-        self.assertEqual(self.upstreams[0].asked.count("www.example A"), 2)
+        self.assertEqual((told.asked.count("www.example A"), told.asked.count("broken.example A")), (2, 2))
         self.assertEqual((len(system.caching.store), len(system.caching.store.failures)), (0, 0))
         system.flush()
 
