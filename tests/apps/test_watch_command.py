@@ -17,7 +17,7 @@ import pytest
 from tests.apps.terminals import Terminal
 from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
-from twisted_ext.apps.cli.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, KILLED, NO_REPLY, OK, USAGE
+from twisted_ext.apps.cli.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE
 from twisted_ext.apps.cli.leaving import Leaving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.watchwords import parseWatch
@@ -152,7 +152,7 @@ def test_terminated(words: list[str], servers: Servers) -> None:
         try:
             assert process.stdout.readline().endswith("192.0.2.80\n")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == KILLED + signal.SIGTERM
+            assert process.wait(60) == TERMINATED
             assert process.stderr.read() == ""
         finally:
             process.kill()

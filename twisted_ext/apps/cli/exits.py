@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "KILLED", "NO_REPLY", "OK", "USAGE", "Ending", "complain"]
+__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE", "Ending", "complain"]
 
 #: It went well. For a look-up: a reply came, whatever it says.
 OK: Final = 0
@@ -28,14 +28,14 @@ NO_REPLY: Final = 9
 #: Something that should never happen.
 INTERNAL: Final = 10
 
-#: What shells add to the number of the signal that has ended a program.
-KILLED: Final = 128
-
-#: What they report of those ended by SIGINT, which Ctrl-C sends.
+#: What shells report of programs ended by SIGINT, which Ctrl-C sends.
 INTERRUPTED: Final = 130
 
 #: What shells report of programs ended by SIGPIPE.
 BROKEN_PIPE: Final = 141
+
+#: What shells, and those who run services, report of programs ended by SIGTERM.
+TERMINATED: Final = 143
 
 
 class Ending(Exception):

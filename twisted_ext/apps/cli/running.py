@@ -5,14 +5,13 @@ A reactor that runs until one thing is done.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from errno import EPIPE
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.apps.cli.exits import KILLED, complain
+from twisted_ext.apps.cli.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -37,6 +36,9 @@ def hush() -> None:
 _hushed = False
 
 
+#: What shells add to the number of a signal that has ended a program.
+_KILLED: Final = 128
+
 #: Seconds after which somebody at a terminal wonders.
 _PATIENCE: Final = 1.0
 
@@ -46,7 +48,7 @@ def interruptedBy(reactor: object) -> int:
     @return: the exit code that shells and whoever runs services expect of a program which the signal has ended that stopped this reactor.
     """
     number: object = getattr(reactor, "_exitSignal", None)
-    return KILLED + (number if isinstance(number, int) else signal.SIGINT)
+    return _KILLED + number if isinstance(number, int) else INTERRUPTED
 
 
 def runUntilDone(
