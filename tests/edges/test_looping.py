@@ -13,6 +13,8 @@ from typing import Self, cast
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.edges.looped import ADDRESS, FOUND, HOST, LoopTests, known
+from tests.test_architecture import ROOT
+from twisted_ext import client
 from twisted_ext.edges import looping
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
@@ -168,6 +170,28 @@ class WaitingTests(LoopTests):
             future.cancel()
             await asyncio.sleep(0)
             self.assertEqual(len(cancelled), 1)
+
+        self.run_(main())
+
+    def test_awaited(self) -> None:
+        """
+        The page about asyncio names the very words in which asyncio complains of a Deferred that is awaited as it is. Of one that
+        has fired it does not.
+        """
+
+        async def main() -> None:
+            resolver = looping.getResolver("special")
+            self.assertEqual(len(await client.getaddrinfo("192.0.2.1", 443, type=socket.SOCK_STREAM, resolver=resolver)), 1)
+            waiting = NamesResolver(HeldSource(), looping.reactorFor())
+            asked = client.getaddrinfo(HOST, 443, resolver=waiting)
+            with self.assertRaises(RuntimeError) as raised:
+                await asked
+            said, _, _ = str(raised.exception).partition(" at 0x")
+            page = (ROOT / "docs" / "howto" / "asyncio.rst").read_text("utf-8")
+            self.assertIn(f"``RuntimeError: {said} at 0x...>``", page)
+            asked.addErrback(lambda failure: None)
+            asked.cancel()
+            await waiting.close()
 
         self.run_(main())
 
