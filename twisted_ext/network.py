@@ -137,8 +137,8 @@ def lookupTlsa(
 
     @param requireAd: without it, records are worth nothing.
 
-    @return: fires with usage, selector, matching type and certificate of each; with L{None} where there are none. It fails with L{ValueError}
-        where there is no such port.
+    @return: fires with usage, selector, matching type and certificate of each; with L{None} where there are none. It fails with
+        L{ValueError} where there is no such port.
     """
 
     async def look() -> list[tuple[int, int, int, bytes]] | None:
