@@ -235,22 +235,23 @@ def pack(
     head = b""
     if asked > 255:
         asked = 255
-    if len(answers) == 1 and len(answers[0].rdatas) == 1 and key.startswith(answers[0].name):
-        # Most are so, and many are nothing else.
+    if len(answers) == 1:
         rrset = answers[0]
         before = rrset.name
-        rdata = rrset.rdatas[0]
-        counts = 1, len(authority), len(additional), 0, rrset.rrType, rrset.ttl, 1, len(rdata)
-        head = _packFirst(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counts) + rdata
-        if not (authority or additional or answer.ede):
-            return head
-    if len(answers) == 1 and answers is answer.answer and authority is answer.authority and additional is answer.additional:
-        # The octets that it came in, if it did, say all of it, and are read as quickly. Not so those that had to be read as a message: with
-        # options they may be mostly padding (RFC 8467), and where somebody else has put message and records together, they may differ.
-        wire = answer.wire
-        if wire.startswith(answers[0].name, HEADER_OCTETS) and answer._message is None:
+        rdatas = rrset.rdatas
+        # Most are so, and many are nothing else.
+        single = len(rdatas) == 1 and key.startswith(before)
+        alone = not (authority or additional or answer.ede)
+        if not (single and alone) and _saysAll(answer, sections):
+            # The octets that it came in are read as quickly.
             counted = 1, len(authority), len(additional)
-            return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + wire
+            return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + answer.wire
+        if single:
+            rdata = rdatas[0]
+            counts = 1, len(authority), len(additional), 0, rrset.rrType, rrset.ttl, 1, len(rdata)
+            head = _packFirst(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counts) + rdata
+            if alone:
+                return head
     if head:
         parts = [head]
         rest: tuple[tuple[RRSet, ...], ...] = (authority, additional)
@@ -287,6 +288,23 @@ def pack(
         encoded = text[:_EDE_TEXT].encode("utf-8", "replace")
         parts.append(_RECORDS.pack(code, 0, len(encoded)) + encoded)
     return b"".join(parts)
+
+
+def _saysAll(answer: Answer, sections: Sections) -> bool:
+    """
+    @return: whether the octets of an answer say all that is to be kept of it, and little else. Not so where they had to be read as a
+        message: with options they may be mostly padding (RFC 8467), and where somebody else has put message and records together, they
+        may differ.
+    """
+    answers, authority, additional = sections
+    return (
+        answers is answer.answer
+        and authority is answer.authority
+        and additional is answer.additional
+        and answer.wire.startswith(answers[0].name, HEADER_OCTETS)
+        and answer._message is None
+        and not answer.ede
+    )
 
 
 def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
