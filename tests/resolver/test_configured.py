@@ -1,0 +1,108 @@
+"""
+Tests of asking as resolv.conf wants it.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import answered, question, wishes
+from tests.resolver.told import Told, addresses
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.resolver.discovering import Configured
+
+
+class ConfiguredTests(SynchronousTestCase):
+    """
+    Tests for L{Configured}.
+    """
+
+    def ask(
+        self, text: str, rrType: str = "A", context: QueryContext | None = None
+    ) -> tuple[Answer | DNSFault, list[QueryContext]]:
+        """
+        @return: what came of it, and the wishes that the servers got.
+        """
+        told = Told({"www.example A": "192.0.2.1"}, otherwise=ServerFailed("no"))
+        source = Configured(told, SystemConfiguration.parse(text.encode()))
+        verifyObject(IAnswerSource, source)
+        self.assertEqual(source.sources(), (told,))
+        results: list[Answer | DNSFault] = []
+        asking = source.answer(question("www.example", rrType), context or wishes())
+        asking.addCallbacks(results.append, lambda failure: results.append(failure.value))
+        now = source.answerNow(question("www.example", rrType), wishes())
+        if now is not None:
+            assert isinstance(results[0], Answer)
+            self.assertEqual((now.outcome, now.answer), (results[0].outcome, results[0].answer))
+        source.close()
+        self.assertEqual(told.closed, 1)
+        return results[0], told.contexts
+
+    def test_nothing(self) -> None:
+        """
+        Where nothing is configured the wishes go on as they are.
+        """
+        context = wishes()
+        _, contexts = self.ask("nameserver 192.0.2.1\n", context=context)
+        self.assertIs(contexts[0], context)
+
+    def test_timeout(self) -> None:
+        """
+        A configured timeout is what each server is waited for, as often as configured; a caller's own waits go first.
+        """
+        text = "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions timeout:2 attempts:3\n"
+        _, contexts = self.ask(text)
+        self.assertEqual(contexts[0].waits, (2.0,) * 6)
+        _, contexts = self.ask(text, context=QueryContext(9.0, waits=(0.5,)))
+        self.assertEqual(contexts[0].waits, (0.5,))
+
+    def test_sortlist(self) -> None:
+        """
+        IPv4 addresses come in the order of the sortlist, the others behind them as they were; what others share is not touched.
+        """
+        told = Told({"www.example A": "192.0.2.1"})
+        found = answered("www.example. 60 IN A 192.0.2.1|198.51.100.2|203.0.113.3|198.51.100.1|192.0.2.2")
+        alias = answered("alias.example. 60 IN CNAME www.example.", "www.example. 60 IN A 192.0.2.1|203.0.113.3")
+        self.patch(told, "_say", lambda question: alias if question.name.startswith(b"\x05alias") else found)
+        for text, expected in (
+            (
+                "sortlist 203.0.113.0/24 198.51.100.0/255.255.255.0\n",
+                ["203.0.113.3", "198.51.100.2", "198.51.100.1", "192.0.2.1", "192.0.2.2"],
+            ),
+            ("sortlist 192.0.2.2/32\n", ["192.0.2.2", "192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1"]),
+            ("sortlist 10.0.0.0\n", ["192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1", "192.0.2.2"]),
+        ):
+            source = Configured(told, SystemConfiguration.parse(text.encode()))
+            answer = self.successResultOf(source.answer(question("www.example"), wishes()))
+            self.assertEqual(addresses(answer), expected)
+            self.assertEqual(addresses(found)[0], "192.0.2.1")
+        source = Configured(told, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
+        answer = self.successResultOf(source.answer(question("alias.example"), wishes()))
+        self.assertEqual([len(rrset.rdatas) for rrset in answer.answer], [1, 2])
+        self.assertEqual(answer.answer[1].rdatas[0], b"\xcb\x00\x71\x03")
+
+    def test_trustAD(self) -> None:
+        """
+        Servers that are trusted with it are asked whether the answer is proved.
+        """
+        context = QueryContext(9.0, checkingDisabled=True, single=True)
+        context.flight = object()
+        _, contexts = self.ask("options trust-ad\n", context=context)
+        self.assertTrue(contexts[0].authenticData)
+        # All else is wished for as before, and belongs to the same shared look-up.
+        self.assertEqual((contexts[0].single, contexts[0].flight), (True, context.flight))
+        self.assertEqual(contexts[0].variant, QueryContext(9.0, checkingDisabled=True, authenticData=True).variant)
+
+    def test_noAAAA(self) -> None:
+        """
+        Where IPv6 addresses are not to be asked of servers, there are none.
+        """
+        answer, contexts = self.ask("options no-aaaa\n", "AAAA")
+        assert isinstance(answer, Answer)
+        self.assertEqual((answer.outcome, contexts), (Outcome.NODATA, []))
+        answer, contexts = self.ask("options no-aaaa\n", "A")
+        self.assertEqual(len(contexts), 1)
