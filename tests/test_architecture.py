@@ -25,7 +25,7 @@ LONGEST: Final = 500
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_version errors limits",
+        "_version errors limits opening",
         "wire",
         "answers",
         "outcomes",

@@ -280,7 +280,7 @@ class HostsTests(SynchronousTestCase):
         os.mkfifo(pipe)
         hosts = Hosts(self.clock, pipe)
         self.assertIsNone(hosts.answerNow(question("www"), wishes()))
-        self.assertIn("no regular file", str(hosts.table.complaints))
+        self.assertIn("a file was expected", str(hosts.table.complaints))
 
     def test_unread(self) -> None:
         """

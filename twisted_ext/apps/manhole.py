@@ -35,9 +35,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault
+from twisted_ext.opening import openNow
 from twisted_ext.server.http import Crowd
 from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
-from twisted_ext.server.opening import openNow
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]

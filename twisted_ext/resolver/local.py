@@ -4,9 +4,7 @@ What sources that know by themselves share: answers made here, addresses in reve
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +13,7 @@ from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.limits import FILE_COMPLAINTS
+from twisted_ext.opening import openNow
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf
@@ -166,20 +165,6 @@ class Complaints:
         return "; ".join([*self.texts, *([f"and {more} more"] if more else [])])
 
 
-def _openNow(path: str, flags: int) -> int:
-    """
-    Open a file, and nothing that the reactor would have to wait for, such as a pipe that somebody put in its place.
-    """
-    fileno = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    mode = os.fstat(fileno).st_mode
-    if stat.S_ISREG(mode) or stat.S_ISCHR(mode):
-        return fileno
-    os.close(fileno)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, "it is no regular file")
-
-
 class FollowedFile:
     """
     A file that is looked at again when it is used: no timer, no watch, nothing that a reactor could be left with.
@@ -223,7 +208,7 @@ class FollowedFile:
         @return: what is in it, up to the last whole line where it is longer than C{mostOctets}; L{None} where it cannot be read.
         """
         try:
-            with open(self.path, "rb", opener=_openNow) as opened:
+            with open(self.path, "rb", opener=openNow) as opened:
                 # None where the file would have us wait.
                 data: bytes = opened.read(mostOctets + 1) or b""
         except (OSError, ValueError) as error:

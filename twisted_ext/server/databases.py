@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault
 from twisted_ext.interfaces import IZoneStore
-from twisted_ext.server.opening import isPlain
+from twisted_ext.opening import isPlain
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText

@@ -10,8 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.opening import openNow
 from twisted_ext.server.limits import KEY_FILE_OCTETS
-from twisted_ext.server.opening import openNow
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.limits import Limit
+from twisted_ext.opening import openNow
 from twisted_ext.server.cookies import SECRET_OCTETS
-from twisted_ext.server.opening import openNow
 from twisted_ext.transport.servers import Server
 
 __all__ = [

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.opening import openNow
 from twisted_ext.server import kinds
 from twisted_ext.server.settings import Setting, shown
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -294,11 +294,7 @@ def _opened(path: str, errors: str = "strict") -> TextIO:
     """
     @raise OSError: it cannot be read, or not without waiting for somebody who writes there.
     """
-    file = open(path, encoding="utf-8", errors=errors, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError("a file was expected, which this is not")
-    return file
+    return open(path, encoding="utf-8", errors=errors, opener=openNow)
 
 
 def _absolute(path: str) -> str:

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.opening}, and of all that opens files which settings name.
+Tests of L{twisted_ext.opening}, and of all that opens files which settings name.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.manhole import AuthorizedKeys, hostKey
 from twisted_ext.errors import DNSFault
+from twisted_ext.opening import openNow
 from twisted_ext.server.databases import SQLiteStore
 from twisted_ext.server.keys import Keys
-from twisted_ext.server.opening import openNow
 from twisted_ext.server.settings import Settings
 from twisted_ext.server.zonesettings import apexIn
 from twisted_ext.zone.reading import readMaster
@@ -46,7 +46,12 @@ class OpeningTests(SynchronousTestCase):
         none = str(self.folder / "none")
         closed: list[int] = []
         with patch.object(os, "close", closed.append):
-            for wrong, said in ((self.pipe, "a file was expected"), (str(self.folder), "directory"), (none, "No such file")):
+            for wrong, said in (
+                (self.pipe, "a file was expected"),
+                ("/dev/zero", "a file was expected"),
+                (str(self.folder), "directory"),
+                (none, "No such file"),
+            ):
                 with self.assertRaises(OSError) as caught:
                     open(wrong, "rb", opener=openNow)
                 self.assertIn(said, str(caught.exception))
