@@ -144,6 +144,23 @@ class StaleTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.assertEqual([code for code, _ in self.successResultOf(waiter).ede], [19])
 
+    def test_deniedSince(self) -> None:
+        """
+        Where a name was denied after it had an address, that is what is said of it, though the address is still known.
+        """
+        self.clock.advance(400)
+        other = self.cache.answer(question("www.example.com", "AAAA"), wishes())
+        self.held.release(denied(Outcome.NXDOMAIN, SOA))
+        self.successResultOf(other)
+        self.clock.advance(700)
+        waiter = self.cache.answer(WWW, wishes())
+        self.held.release(ServerFailed("no"))
+        stale = self.successResultOf(waiter)
+        self.assertEqual((stale.outcome, [code for code, _ in stale.ede]), (Outcome.NXDOMAIN, [19]))
+        asked = self.held.asked
+        self.assertIs(self.cache.answerNow(WWW, wishes()), stale)
+        self.assertEqual(self.held.asked, asked)
+
     def test_tooOld(self) -> None:
         """
         After a day it is no longer given.

@@ -173,7 +173,7 @@ class Caching:
             denial = store.find(denialKey(question.key, variant), now)
             if denial is not None and now < denial.expires:
                 return denial
-            own = own or denial
+            own = _later(own, denial)
         if len(store.variants) > 1 or variant not in store.variants:
             kin = self._fromKin(question, context, now)
             if kin is not None:
@@ -230,9 +230,8 @@ class Caching:
         @return: what is known of this very question, past its end or not, and made ready: what is said of it is to be said for a while.
         """
         find = self.store.find
-        return find(question.key + context.variant, now, ready=True) or find(
-            denialKey(question.key, context.variant), now, ready=True
-        )
+        variant = context.variant
+        return _later(find(question.key + variant, now, ready=True), find(denialKey(question.key, variant), now, ready=True))
 
     def _freshOrStale(self, flight: Deferred[Answer], entry: Entry, context: QueryContext, now: float) -> Deferred[Answer]:
         from twisted_ext.resolver.staleness import freshOrStale
@@ -360,3 +359,8 @@ class Caching:
         return (self._inner,)
 
 
+def _later(one: Entry | None, other: Entry | None) -> Entry | None:
+    """
+    @return: what was learned last of two that are past their end: a name may have been denied since it had data of a type.
+    """
+    return one if other is None or (one is not None and one.learned >= other.learned) else other
