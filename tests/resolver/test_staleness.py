@@ -161,6 +161,30 @@ class StaleTests(SynchronousTestCase):
         self.assertIs(self.cache.answerNow(WWW, wishes()), stale)
         self.assertEqual(self.held.asked, asked)
 
+    def test_deniedMeanwhile(self) -> None:
+        """
+        Where the name is denied while somebody waits, that is what he is told in the end, and that it is fresh.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.cache.answer(question("www.example.com", "AAAA"), wishes())
+        self.held.release(denied(Outcome.NXDOMAIN, SOA), question("www.example.com", "AAAA"))
+        self.clock.advance(2)
+        answer = self.successResultOf(waiter)
+        self.assertEqual((answer.outcome, answer.ede, answer.authority[0].ttl), (Outcome.NXDOMAIN, (), 598))
+
+    def test_flushed(self) -> None:
+        """
+        What was to be forgotten is not given any more, not to those either who had been waiting before.
+        """
+        self.clock.advance(400)
+        waiter = self.cache.answer(WWW, wishes())
+        self.assertEqual(self.cache.flush(WWW.name), 1)
+        self.clock.advance(3)
+        self.assertNoResult(waiter)
+        self.held.release(ServerFailed("no"))
+        self.failureResultOf(waiter, ServerFailed)
+
     def test_tooOld(self) -> None:
         """
         After a day it is no longer given.

@@ -111,10 +111,10 @@ class Caching:
         fault = self.store.failures.find(key, now)
         if fault is not None:
             # A stale answer that was given for this very failure may have been packed meanwhile.
-            entry = self._own(question, context, now) if self.store.keepStale and isinstance(fault, PeerFault) else None
-            answer = None if entry is None else self._giveStale(entry, context)
-            if answer is not None:
-                return answer
+            if self.store.keepStale and isinstance(fault, PeerFault):
+                answer = self._giveStale(question, context)
+                if answer is not None:
+                    return answer
             self._refused += 1
             if context.trace is not None:
                 context.trace.note(now, "cache", "failed before", error=str(fault))
@@ -139,9 +139,8 @@ class Caching:
         flight = self._inner.answer(question, context)
         if self.store.keepStale:
             now = self._seconds()
-            entry = self._own(question, context, now)
-            if entry is not None:
-                return self._freshOrStale(flight, entry, context, now)
+            if self._own(question, context, now) is not None:
+                return self._freshOrStale(flight, question, context, now)
         return flight
 
     def _find(self, key: bytes, question: Question, context: QueryContext, now: float) -> Answer | None:
@@ -233,20 +232,27 @@ class Caching:
         variant = context.variant
         return _later(find(question.key + variant, now, ready=True), find(denialKey(question.key, variant), now, ready=True))
 
-    def _freshOrStale(self, flight: Deferred[Answer], entry: Entry, context: QueryContext, now: float) -> Deferred[Answer]:
+    def _freshOrStale(
+        self, flight: Deferred[Answer], question: Question, context: QueryContext, now: float
+    ) -> Deferred[Answer]:
         from twisted_ext.resolver.staleness import freshOrStale
 
         # A caller with less patience than that would rather have a stale answer than none.
         wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
-        return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(entry, context))
+        return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(question, context))
 
-    def _giveStale(self, entry: Entry, context: QueryContext) -> Answer | None:
+    def _giveStale(self, question: Question, context: QueryContext) -> Answer | None:
         """
-        @return: L{None} if it is too old by now.
+        @return: L{None} if it is too old by now, or was to be forgotten.
         """
         now = self._seconds()
-        if now >= entry.expires + self.store.keepStale:
+        entry = self._own(question, context, now)
+        if entry is None:
             return None
+        if now < entry.expires:
+            # Another look-up has found out meanwhile that there is no such name.
+            self.store.given(entry)
+            return self.store.show(entry, now)
         answer = entry.showStale(now, _STALE_TTL, now + _RECHECK)
         self._staleGiven += 1
         if context.trace is not None:
