@@ -92,6 +92,17 @@ class HeldSourceTests(SynchronousTestCase):
         self.assertEqual(source.release(ServerFailed("no")), 1)
         self.failureResultOf(first, ServerFailed)
 
+    def test_cancelledMeanwhile(self) -> None:
+        """
+        Who is told may cancel another who would have been told next.
+        """
+        source = HeldSource()
+        first, second = source.answer(WWW, CONTEXT), source.answer(WWW, CONTEXT)
+        first.addCallback(lambda _: second.cancel())
+        self.assertEqual(source.release(answerOf(WWW)), 1)
+        self.successResultOf(first)
+        self.failureResultOf(second, CancelledError)
+
     def test_cancelled(self) -> None:
         """
         It notes who gave up.

@@ -182,12 +182,17 @@ class HeldSource:
         """
         ready = [(each, waiting) for each, waiting in self._held if question is None or each == question]
         self._held = [pair for pair in self._held if pair not in ready]
+        told = 0
         for _, waiting in ready:
+            if waiting.called:
+                # Who was told before has cancelled this one.
+                continue
+            told += 1
             if isinstance(result, DNSFault):
                 waiting.errback(result)
             else:
                 waiting.callback(result)
-        return len(ready)
+        return told
 
     def close(self) -> Deferred[None]:
         self.closed = True
