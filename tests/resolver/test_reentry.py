@@ -4,17 +4,21 @@ Tests of callers who, on hearing of one look-up, end others: while those are abo
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.errors import BudgetSpent, TimedOut
+from twisted_ext.errors import BudgetSpent, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.coalescing import Coalescing
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.resolver.racing import Racing
+from twisted_ext.testing.lifecycles import newCannotListen
 from twisted_ext.testing.sources import HeldSource, questionOf
 from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.servers import Server
@@ -69,6 +73,27 @@ class ReentryTests(NetworkTestCase):
         ended = self.several(source)
         self.network.advance(6)
         self.assertEqual(ended, ["Unreachable", "Abandoned", "Abandoned"])
+
+    def test_letGo(self) -> None:
+        """
+        A look-up that could not be sent is let go of when it ends, and does not wait for the collector of garbage.
+        """
+        _, server = self.serve()
+        source = self.forward(server)
+
+        def none(port: int, *rest: object, **more: object) -> object:
+            raise newCannotListen("", port, OSError("no more sockets"))
+
+        self.patch(self.here, "listenUDP", none)
+        purse = Purse()
+        left = ref(purse)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        asked = source.answer(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, budget=purse))
+        del purse
+        self.failureResultOf(asked, Unreachable)
+        del asked
+        self.assertIsNone(left())
 
     def test_noConnection(self) -> None:
         """

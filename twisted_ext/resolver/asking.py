@@ -417,7 +417,7 @@ class Flight:
             return
         troubles = self._trouble()
         troubles.tries[index] = _DONE
-        troubles.faults.append(fault)
+        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # What was raised holds on to those who called: us.
         self._source.standings[index].silent(now)
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
