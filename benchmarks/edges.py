@@ -25,8 +25,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.edges.conversion.results import resultFromAnswer
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import resultFromAnswer
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.rdata.registry import rdataFromText

@@ -25,9 +25,9 @@ from twisted_ext.fastlane.lane import Address
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.gates import standardGates
-from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.gates import standardGates
+from twisted_ext.server.replies.respond import Responder, laneFor
 from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

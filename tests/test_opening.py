@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.apps.manhole import AuthorizedKeys, hostKey
 from twisted_ext.errors import DNSFault
 from twisted_ext.opening import openNow
-from twisted_ext.server.databases import SQLiteStore
-from twisted_ext.server.keys import Keys
-from twisted_ext.server.settings import Settings
-from twisted_ext.server.zonesettings import apexIn
+from twisted_ext.server.configuration.settings import Settings
+from twisted_ext.server.configuration.zonesettings import apexIn
+from twisted_ext.server.transfers.keys import Keys
+from twisted_ext.server.zones.databases import SQLiteStore
 from twisted_ext.zone.reading import readMaster
 
 

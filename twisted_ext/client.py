@@ -3,7 +3,7 @@ Looking names up: the functions and classes of L{twisted.names.client}, under th
 it lacks.
 
 C{lookupAddress(name)} and its like ask the resolver of this process: the one that L{getResolver} makes, when it is first needed, of
-what the machine is configured to use. They fire with a L{Result<twisted_ext.edges.results.Result>} or fail with an exception of
+what the machine is configured to use. They fire with a L{Result<twisted_ext.edges.conversion.results.Result>} or fail with an exception of
 L{twisted_ext.edges.codes}; all of them can be cancelled. A C{timeout} is a number, the seconds until the answer, or a sequence,
 the seconds to wait for each attempt, their sum being the seconds until the answer.
 
@@ -23,21 +23,21 @@ from twisted.internet.interfaces import IReactorTime, IResolver, IResolverSimple
 from zope.interface import moduleProvides
 
 from twisted_ext.edges.adapting import resolverFromSource, sourceFromResolver
-from twisted_ext.edges.deadlines import Timeout
+from twisted_ext.edges.addresses.reversing import reverseName
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.lookups import Lookup
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.edges.resolvers import Resolver, ThreadedResolver
-from twisted_ext.edges.results import Result
-from twisted_ext.edges.reversing import reverseName
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver
     from twisted.names.dns import Query
 
-    from twisted_ext.edges.addressing import Host
-    from twisted_ext.edges.explaining import Explanation
-    from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.edges.addresses.addressing import Host
+    from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.edges.resolution.explaining import Explanation
 
 __all__ = [
     "NamesResolver",
@@ -244,7 +244,7 @@ def getaddrinfo(
 
     @param host: L{None} for this machine.
     @param port: L{None} for none.
-    @param resolver: see L{twisted_ext.edges.asking.resolverOf}.
+    @param resolver: see L{twisted_ext.edges.resolution.asking.resolverOf}.
 
     @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
         C{socket.gaierror}.
@@ -260,7 +260,7 @@ def getnameinfo(
     Find the names of a host and of a service, as C{socket.getnameinfo} does.
 
     @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
-    @param resolver: see L{twisted_ext.edges.asking.resolverOf}.
+    @param resolver: see L{twisted_ext.edges.resolution.asking.resolverOf}.
 
     @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
     """
@@ -268,7 +268,7 @@ def getnameinfo(
 
 
 def _resolverOf(resolver: object) -> NamesResolver:
-    from twisted_ext.edges.asking import resolverOf
+    from twisted_ext.edges.resolution.asking import resolverOf
 
     return resolverOf(resolver)
 

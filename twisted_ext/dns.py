@@ -114,7 +114,7 @@ from twisted.names.dns import (
     str2time,
 )
 
-from twisted_ext.edges.messages import Message
+from twisted_ext.edges.conversion.messages import Message
 from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSMixin, DNSProtocol
 from twisted_ext.wire.rrtypes import (
     AMTRELAY,

@@ -23,11 +23,11 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from twisted_ext.edges import repeating
 from twisted_ext.edges.dnspython import RecordSet
-from twisted_ext.edges.perthread import currentReactor, getResolver, reconfigureResolver, setResolver
-from twisted_ext.edges.repeating import InThread, ServerRecord, ValidationError
-from twisted_ext.edges.repeating import inOrder as groupAndOrderSrvRecords
+from twisted_ext.edges.xmpp import repeating
+from twisted_ext.edges.xmpp.perthread import currentReactor, getResolver, reconfigureResolver, setResolver
+from twisted_ext.edges.xmpp.repeating import InThread, ServerRecord, ValidationError
+from twisted_ext.edges.xmpp.repeating import inOrder as groupAndOrderSrvRecords
 from twisted_ext.wire import rrtypes
 
 __all__ = [

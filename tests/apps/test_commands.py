@@ -202,7 +202,7 @@ def test_explainTimes(tmp_path: Path) -> None:
     program = """if True:
         import sys
         from twisted_ext.apps.cli import main
-        from twisted_ext.edges import explaining
+        from twisted_ext.edges.resolution import explaining
 
         def explained(*words):
             before = set(sys.modules)

@@ -14,7 +14,7 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
 from twisted_ext.apps.tap import Options, _giveUp
-from twisted_ext.server.settings import SETTINGS, Settings
+from twisted_ext.server.configuration.settings import SETTINGS, Settings
 
 
 def settingsOf(*words: str) -> Settings:

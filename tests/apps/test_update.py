@@ -14,7 +14,7 @@ from twisted_ext.apps.cli.exits import OK, USAGE
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.updatewords import Batch, lineOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.keys import Keys
+from twisted_ext.server.transfers.keys import Keys
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import ANY, MX, TXT, A

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
 from twisted_ext.apps.cli.upstream import Upstream, looksDescribed, upstreamFor
-from twisted_ext.edges.transfers import serversBehind
+from twisted_ext.edges.resolution.transfers import serversBehind
 from twisted_ext.resolver import discovering
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.controlled import Controlled, controlled
 from tests.requirements import missing
-from tests.server.seeing import Peer, Response, objectIn, sightOf, talk
+from tests.server.operating.seeing import Peer, Response, objectIn, sightOf, talk
 from tests.typed import newCannotListen, newMemoryReactor
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault

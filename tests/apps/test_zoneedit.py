@@ -12,7 +12,7 @@ import pytest
 
 from tests.apps.test_commands import run
 from twisted_ext.apps.cli.main import main
-from twisted_ext.server.databases import SQLiteStore
+from twisted_ext.server.zones.databases import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText
 

@@ -13,10 +13,10 @@ from tests.fastlane.lanes import SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.server.access import Access
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.gates import standardGates
-from twisted_ext.server.limiting import Limiting
 from twisted_ext.server.limits import RESPONSE_WINDOW
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.gates import standardGates
+from twisted_ext.server.replies.limiting import Limiting
 from twisted_ext.testing.sources import CannedSource, rrsetOf
 from twisted_ext.wire.message import Message, Question
 

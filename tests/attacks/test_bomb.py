@@ -19,7 +19,7 @@ from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.server import lanes, requests, respond
+from twisted_ext.server.replies import lanes, requests, respond
 from twisted_ext.server.upstreams import Listening, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.server.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase
+from tests.server.transfers.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase
 from tests.zone.changing import APEX, ZONE, records
-from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.server.configuration.zonesettings import ZoneSettings
 from twisted_ext.zone.digests import withDigests
 from twisted_ext.zone.versions import Version
 from twisted_ext.zone.zones import Zone

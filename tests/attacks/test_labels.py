@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import NetworkTestCase
 from twisted_ext import outcomes
 from twisted_ext.answers import Outcome, QueryContext
-from twisted_ext.edges.exactness import wireFromName
+from twisted_ext.edges.conversion.exactness import wireFromName
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import Result
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.testing.sources import CannedSource, questionOf
 from twisted_ext.wire.building import buildMessage

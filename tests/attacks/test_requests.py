@@ -14,11 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fastlane.lanes import SECRET, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.limits import EDNS_OPTIONS, Limit
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.gates import ClassGate, FormGate, OpcodeGate, TypeGate
-from twisted_ext.server.identity import Identity
-from twisted_ext.server.requests import Request
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.finishing import Finishing
+from twisted_ext.server.replies.gates import ClassGate, FormGate, OpcodeGate, TypeGate
+from twisted_ext.server.replies.identity import Identity
+from twisted_ext.server.replies.requests import Request
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire import edns
 from twisted_ext.wire.codes import Rcode

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import queryOf
-from tests.server.streams import Client, StreamTestCase, request
+from tests.server.listeners.streams import Client, StreamTestCase, request
 from tests.typed import clientOf
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream

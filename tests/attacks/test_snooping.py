@@ -15,9 +15,9 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.resolver import special
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.reversing import PrivateReverse
-from twisted_ext.server import respond
-from twisted_ext.server.requests import Request, Send
-from twisted_ext.server.respond import Responder
+from twisted_ext.server.replies import respond
+from twisted_ext.server.replies.requests import Request, Send
+from twisted_ext.server.replies.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.codes import RD, Rcode
 from twisted_ext.wire.message import Message, Question

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
 from twisted_ext.resolver import rationing
-from twisted_ext.server import respond
+from twisted_ext.server.replies import respond
 from twisted_ext.server.services import ForwardService
 
 ENDLESS = Limit(default=1e9, least=0, most=1e9)

@@ -12,14 +12,14 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from tests.server.askers import Asker, Datagrams, transferOf
-from tests.server.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
-from tests.server.test_transferring import LARGE
+from tests.server.transfers.askers import Asker, Datagrams, transferOf
+from tests.server.transfers.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
+from tests.server.transfers.test_transferring import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.test_receiving import reply
 from twisted_ext.errors import BadZone, BudgetSpent
-from twisted_ext.server.keys import Grants, Keys
-from twisted_ext.server.secondary import Secondary
+from twisted_ext.server.transfers.keys import Grants, Keys
+from twisted_ext.server.transfers.secondary import Secondary
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import AA, Opcode, Rcode
@@ -198,7 +198,7 @@ class TransferAbuseTests(ReplicaTestCase):
         @return: how much is taken of a zone that does not end, in octets.
         """
         taken: list[int] = []
-        with patch("twisted_ext.server.holding.Spool.keep", lambda spool, message: taken.append(len(message))):
+        with patch("twisted_ext.server.transfers.holding.Spool.keep", lambda spool, message: taken.append(len(message))):
             factory = ServerFactory()
             factory.noisy = False
             factory.protocol = _Flooding
@@ -287,9 +287,9 @@ class TransferAbuseTests(ReplicaTestCase):
         self.assertEqual(max(gathered(APEX, [bytes(other), reply([soaOf(11)])]).counts.values()), 4001)
         self.assertEqual(self.secondary.serial(), 10)
         self.primary.change("new 300 A 192.0.2.9")
-        with patch("twisted_ext.server.holding.GATHERED_OCTETS.default", 16), patch(
+        with patch("twisted_ext.server.transfers.holding.GATHERED_OCTETS.default", 16), patch(
             "twisted_ext.zone.gathering.HELD_OCTETS.default", 1000
-        ), patch("twisted_ext.server.transferring.recordsSince", lambda *_: None):
+        ), patch("twisted_ext.server.transfers.transferring.recordsSince", lambda *_: None):
             self.network.advance(8000)
             place = self.secondary.zones.at(APEX)
             assert place is not None
@@ -319,9 +319,9 @@ class TransferAbuseTests(ReplicaTestCase):
         def different(serial: int, other: int) -> bool:
             return serial != other
 
-        with patch("twisted_ext.zone.refreshing.isNewer", different), patch("twisted_ext.server.secondary.isNewer", different), patch(
-            "twisted_ext.zone.receiving.isNewer", different
-        ), patch("twisted_ext.zone.sending.isNewer", different):
+        with patch("twisted_ext.zone.refreshing.isNewer", different), patch(
+            "twisted_ext.server.transfers.secondary.isNewer", different
+        ), patch("twisted_ext.zone.receiving.isNewer", different), patch("twisted_ext.zone.sending.isNewer", different):
             self.network.advance(8000)
             self.assertEqual(self.secondary.serial(), 9)
 

@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.changed import KEY, TODAY, UpdatedServer
+from tests.server.updates.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
-from twisted_ext.server.gates import SignatureGate
-from twisted_ext.server.requests import Request
-from twisted_ext.server.updating import Updating
+from twisted_ext.server.replies.gates import SignatureGate
+from twisted_ext.server.replies.requests import Request
+from twisted_ext.server.updates.updating import Updating
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
@@ -125,7 +125,7 @@ class UpdateTests(SynchronousTestCase):
 
         wire, _ = sign(self.updating(record("b.dyn 60 A 192.0.2.1")), KEY, TODAY)
         with (
-            patch("twisted_ext.server.changing.UPDATES_WAITING", Limit(10, 10, 10)),
+            patch("twisted_ext.server.updates.changing.UPDATES_WAITING", Limit(10, 10, 10)),
             patch.object(Policy, "admits", lambda self, keyName, client: True),
             patch.object(Policy, "allows", lambda self, keyName, client, name, rrType: True),
         ):

@@ -25,8 +25,8 @@ from twisted_ext.resolver import configuration
 from twisted_ext.resolver.descriptions import BUILT_IN
 from twisted_ext.resolver.schemas import Schema
 from twisted_ext.server import limits as serverLimits
-from twisted_ext.server.settings import SETTINGS
-from twisted_ext.server.zonesettings import ZONE_SETTINGS
+from twisted_ext.server.configuration.settings import SETTINGS
+from twisted_ext.server.configuration.zonesettings import ZONE_SETTINGS
 
 __all__ = ["DOCS"]
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.updatewords import Batch
-from twisted_ext.server.permitting import policyOf
-from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.server.configuration.zonesettings import ZoneSettings
+from twisted_ext.server.updates.permitting import policyOf
 from twisted_ext.wire.names import nameFromText
 
 PAGE: Final = (ROOT / "docs" / "howto" / "updates.rst").read_text("utf-8")

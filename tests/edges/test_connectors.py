@@ -14,10 +14,10 @@ from twisted.names import srvconnect
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.edges.reaching import ReachingTestCase, Told
+from tests.edges.connections.reaching import ReachingTestCase, Told
 from tests.typed import retry, stopTrying
 from twisted_ext import endpoints
-from twisted_ext.edges.attempts import TargetsFailed
+from twisted_ext.edges.connections.attempts import TargetsFailed
 from twisted_ext.edges.connectors import SRVConnector
 from twisted_ext.errors import CallerFault
 from twisted_ext.testing.sources import Entry

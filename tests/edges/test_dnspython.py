@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.edges.dnspython} and of L{twisted_ext.edges.blocking}, which puts it to use.
+Tests of L{twisted_ext.edges.dnspython} and of L{twisted_ext.edges.xmpp.blocking}, which puts it to use.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tests.edges.discoveries import DENIED, aliased
-from tests.edges.faces import FAILED, LATE, Scripted, proved
+from tests.edges.xmpp.faces import FAILED, LATE, Scripted, proved
 from twisted_ext.answers import Security
-from twisted_ext.edges import blocking, dnspython
-from twisted_ext.edges.blocking import BlockingResolver
+from twisted_ext.edges import dnspython
 from twisted_ext.edges.codes import DNSFormatError, DNSServerError, LookupFailed
 from twisted_ext.edges.dnspython import DomainName, Meaning, Record, RecordSet, asTheirs, lookUp, meaningOf
 from twisted_ext.edges.loops import onLoop
-from twisted_ext.edges.repeating import ValidationError
+from twisted_ext.edges.xmpp import blocking
+from twisted_ext.edges.xmpp.blocking import BlockingResolver
+from twisted_ext.edges.xmpp.repeating import ValidationError
 from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.testing.sources import Entry, answerOf, questionOf
 from twisted_ext.wire.codes import AD

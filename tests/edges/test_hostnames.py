@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.edges.addresses.routes import reachFrom
 from tests.edges.fakes import Addresses, Fake, denied, question
-from tests.edges.routes import reachFrom
 from twisted_ext.edges import hostnames
+from twisted_ext.edges.addresses.ordering import Order
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.ordering import Order
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 

@@ -17,9 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import newMX
 from twisted_ext.edges.codes import ServiceNotAvailable
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.mailing import MailExchange, MailResolver
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import Result
 from twisted_ext.resolver.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

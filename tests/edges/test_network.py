@@ -23,15 +23,16 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.edges.discoveries import DENIED
-from tests.edges.faces import FAILED, LATE, Coroutines, Deferreds, Face, Scripted, proved
+from tests.edges.xmpp.faces import FAILED, LATE, Coroutines, Deferreds, Face, Scripted, proved
 from twisted_ext import network as deferreds
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.edges import network, perthread, repeating
+from twisted_ext.edges import network
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.looping import asFuture
 from twisted_ext.edges.loops import onLoop
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.repeating import ValidationError, inOrder
+from twisted_ext.edges.xmpp import perthread, repeating
+from twisted_ext.edges.xmpp.repeating import ValidationError, inOrder
 from twisted_ext.testing.sources import HeldSource, rrsetOf
 from twisted_ext.wire.names import nameFromText, nameToText
 

@@ -14,11 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.edges.fakes import Addresses
 from tests.typed import newA, newServer
 from twisted_ext.edges.codes import DNSFormatError, DNSNameError, DNSQueryTimeoutError
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.messages import Message
+from twisted_ext.edges.conversion.messages import Message
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.protocols import DNSDatagramProtocol
+from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.edges.resolvers import Resolver
-from twisted_ext.edges.results import Result
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

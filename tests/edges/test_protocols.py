@@ -15,7 +15,7 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import unchecked
-from twisted_ext.edges.messages import Message
+from twisted_ext.edges.conversion.messages import Message
 from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSProtocol
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

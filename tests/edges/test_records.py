@@ -10,12 +10,12 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.edges.conversion.test_results import encoded
 from tests.edges.fakes import data, rrset
-from tests.edges.test_results import encoded
 from twisted_ext.edges import records
-from twisted_ext.edges.messages import Message
+from twisted_ext.edges.conversion.messages import Message
+from twisted_ext.edges.conversion.results import resultFromAnswer
 from twisted_ext.edges.records import Record, recordOf
-from twisted_ext.edges.results import resultFromAnswer
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
 from twisted_ext.wire.rdata.unknown import Unknown

@@ -12,13 +12,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import unchecked
+from twisted_ext.edges.addresses.reversing import reverseName
 from twisted_ext.edges.codes import DNSFormatError, DNSQueryTimeoutError, DNSServerError
-from twisted_ext.edges.deadlines import secondsAndWaits
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.deadlines import secondsAndWaits
+from twisted_ext.edges.resolution.transfers import serversBehind
 from twisted_ext.edges.resolvers import Resolver, ThreadedResolver, serversFrom, sourceFor
-from twisted_ext.edges.reversing import reverseName
-from twisted_ext.edges.transfers import serversBehind
 from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

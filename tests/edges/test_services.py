@@ -13,7 +13,7 @@ from tests.edges.discoveries import DENIED, ServiceTestCase, aliased
 from tests.typed import unchecked
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question, Security
-from twisted_ext.edges import following, services
+from twisted_ext.edges import services
 from twisted_ext.edges.codes import (
     DNSFormatError,
     DNSNameError,
@@ -24,6 +24,7 @@ from twisted_ext.edges.codes import (
     ServiceNotAvailable,
     UnusableService,
 )
+from twisted_ext.edges.resolution import following
 from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.services.limits import SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target

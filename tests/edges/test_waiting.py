@@ -8,8 +8,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from tests.edges.watched import DENIED, NAME, WatchTestCase
 from twisted_ext.edges.codes import DNSFormatError, DNSQueryTimeoutError, ResolverError
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import Result
 from twisted_ext.edges.watching import waitFor
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.testing.sources import CannedSource, HeldSource

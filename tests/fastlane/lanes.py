@@ -14,11 +14,11 @@ from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.server.access import Access
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.gates import standardGates
-from twisted_ext.server.limiting import Limiting
-from twisted_ext.server.rates import Rates
-from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.gates import standardGates
+from twisted_ext.server.replies.limiting import Limiting
+from twisted_ext.server.replies.rates import Rates
+from twisted_ext.server.replies.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fastlane.lanes import NEAR, RECORDS, SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.server.access import Access
-from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.replies.cookies import Cookies
 
 #: Those who may ask, one of them in the form in which IPv6 sockets tell of IPv4; one who may not; one who gets no reply.
 CLIENTS = (NEAR, "::ffff:127.0.0.1", "fd00::1", "203.0.113.9", "198.51.100.7")

@@ -17,7 +17,7 @@ from twisted_ext.fastlane.classes import Client, Clients, Group
 from twisted_ext.fastlane.epochs import Epoch
 from twisted_ext.fastlane.shape import shapeOf
 from twisted_ext.fastlane.table import Reply, Table
-from twisted_ext.server.cookies import Cookies
+from twisted_ext.server.replies.cookies import Cookies
 from twisted_ext.wire.message import Message
 
 

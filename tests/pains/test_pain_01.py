@@ -22,7 +22,7 @@ from tests.resolver.told import addresses
 from twisted_ext import client
 from twisted_ext.answers import QueryContext
 from twisted_ext.edges import looping
-from twisted_ext.edges.hints import AddressInfo
+from twisted_ext.edges.addresses.hints import AddressInfo
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.threaded import Pool, Threaded
 from twisted_ext.testing.servers import CannedServer

@@ -10,7 +10,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.edges.routes import reachFrom
+from tests.edges.addresses.routes import reachFrom
 from twisted_ext.edges.crawling import CrawlerResolver
 from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.testing.network import MemoryNetwork

@@ -11,19 +11,19 @@ from types import TracebackType
 from typing import Final
 
 from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
-from tests.server.askers import Asker, Datagrams
+from tests.server.transfers.askers import Asker, Datagrams
 from twisted_ext.server.access import Access
-from twisted_ext.server.authority import Alone, Zones
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.errands import opcodesOf, transfersIn
-from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.gates import standardGates
-from twisted_ext.server.keys import Keys
+from twisted_ext.server.configuration.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
-from twisted_ext.server.replication import Replication
-from twisted_ext.server.respond import Responder, laneFor
-from twisted_ext.server.zonesettings import ZoneSettings
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.errands import opcodesOf, transfersIn
+from twisted_ext.server.replies.finishing import Finishing
+from twisted_ext.server.replies.gates import standardGates
+from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.transfers.keys import Keys
+from twisted_ext.server.transfers.replication import Replication
+from twisted_ext.server.zones.authority import Alone, Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.wire import codes

@@ -9,7 +9,7 @@ from typing import Final
 from tests.corpora import corpus
 from tests.scenarios.reading import Entry, readScenario
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.server.authority import AuthoritySource, Zones
+from twisted_ext.server.zones.authority import AuthoritySource, Zones
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.zones import Zone

@@ -10,7 +10,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.fastlane.classes import UNMETERED
 from twisted_ext.server.access import Access
 from twisted_ext.server.limits import CLIENTS_METERED
-from twisted_ext.server.rates import Rates
+from twisted_ext.server.replies.rates import Rates
 
 
 class AccessTests(SynchronousTestCase):

@@ -18,10 +18,10 @@ from tests.networks import NetworkTestCase
 from tests.peers import freePort
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.server.control import ControlService
+from twisted_ext.server.configuration.settings import SETTINGS, Settings
+from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.operating.control import ControlService
 from twisted_ext.server.services import ForwardService, Server, makeServer, pathOf
-from twisted_ext.server.settings import SETTINGS, Settings
-from twisted_ext.server.sockets import Bound
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.building import buildQuery
 from twisted_ext.wire.codes import RD
@@ -243,7 +243,7 @@ class ReloadTests(ServiceCase):
         service = self.run_()
         listed = Path(self.mktemp())
         listed.write_text("")
-        with patch("twisted_ext.server.pacing._TURN", 0), patch("twisted_ext.server.zonesettings.gather", slow):
+        with patch("twisted_ext.server.zones.pacing._TURN", 0), patch("twisted_ext.server.configuration.zonesettings.gather", slow):
             self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.98"])
             first = service.reload()
             self.assertNoResult(first)

@@ -13,7 +13,7 @@ from tests.networks import NetworkTestCase, textsOf
 from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
-from twisted_ext.server.settings import Settings
+from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.stacks import ForwardStack
 from twisted_ext.server.upstreams import Listening, SystemServers
 from twisted_ext.testing.sources import questionOf

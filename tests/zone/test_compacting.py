@@ -12,11 +12,11 @@ from unittest.mock import patch
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.changed import SlowDisk
+from tests.server.updates.changed import SlowDisk
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.compacting import Compacting
+from twisted_ext.server.updates.compacting import Compacting
 from twisted_ext.zone.compacting import brought, compact, main
 from twisted_ext.zone.images import Image
 from twisted_ext.zone.journal import Journal, originOf

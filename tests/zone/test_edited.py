@@ -8,7 +8,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.authorities import ORIGIN, ZONE, questions
+from tests.live.zones.authorities import ORIGIN, ZONE, questions
 from twisted_ext.answers import Answer, Question
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText
 from twisted_ext.wire.records import RRSet

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.application.service import ServiceMaker
 
-from twisted_ext.edges.prefixes import ENDPOINTS
+from twisted_ext.edges.connections.prefixes import ENDPOINTS
 from twisted_ext.resolver.descriptions import BUILT_IN
 
 __all__ = [

@@ -21,17 +21,24 @@ from twisted.python import usage
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.beginning import BROKEN_PIPE, INTERRUPTED, WRONG, complainPlainly, end, wantSomething
-from twisted_ext.server.helptext import usageOf
-from twisted_ext.server.reading import readSettings
-from twisted_ext.server.settings import SETTINGS, Setting, Settings
+from twisted_ext.server.configuration.beginning import (
+    BROKEN_PIPE,
+    INTERRUPTED,
+    WRONG,
+    complainPlainly,
+    end,
+    wantSomething,
+)
+from twisted_ext.server.configuration.helptext import usageOf
+from twisted_ext.server.configuration.reading import readSettings
+from twisted_ext.server.configuration.settings import SETTINGS, Setting, Settings
 
 if TYPE_CHECKING:
 
     from twisted.application.service import IService
 
-    from twisted_ext.server.kinds import Value
-    from twisted_ext.server.sight import Operations
+    from twisted_ext.server.configuration.kinds import Value
+    from twisted_ext.server.operating.sight import Operations
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
@@ -126,7 +133,7 @@ class _Words(usage.Options):
         """
         Serve the zone of this master file, whose name or C{$ORIGIN} says which that is; as C{twistd dns} has it.
         """
-        from twisted_ext.server.zonesettings import ZoneSettings, apexIn
+        from twisted_ext.server.configuration.zonesettings import ZoneSettings, apexIn
 
         try:
             self.several.setdefault("zone", []).append(ZoneSettings.of(apexIn(path), os.path.abspath(path)).toText())
@@ -137,7 +144,7 @@ class _Words(usage.Options):
         """
         Fetch a zone from a server, and serve it: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}; as C{twistd dns} has it.
         """
-        from twisted_ext.server.zonesettings import ZoneSettings
+        from twisted_ext.server.configuration.zonesettings import ZoneSettings
 
         server, slash, name = text.partition("/")
         try:
@@ -235,7 +242,7 @@ def _addOptions() -> None:
 
 
 def _optionsFor(setting: Setting, name: str) -> dict[str, Callable[..., None]]:
-    from twisted_ext.server.kinds import COUNT, FLAG
+    from twisted_ext.server.configuration.kinds import COUNT, FLAG
 
     made: dict[str, Callable[..., None]] = {}
     if setting.kind is COUNT:
@@ -346,7 +353,7 @@ class Options(_Words):
 
 
 def _checkZones(settings: Settings) -> None:
-    from twisted_ext.server.checking import checkZones, zonesIn
+    from twisted_ext.server.configuration.checking import checkZones, zonesIn
 
     checkZones(settings, zonesIn(settings))
 
@@ -367,7 +374,7 @@ def makeService(options: Options) -> IService:
     complainPlainly()
     from twisted.internet import reactor
 
-    from twisted_ext.server.collecting import collectLess
+    from twisted_ext.server.processes.collecting import collectLess
     from twisted_ext.server.services import makeServer
 
     try:
@@ -386,7 +393,7 @@ def makeService(options: Options) -> IService:
 
 
 def _zoneFromPython(path: str) -> Zone:
-    from twisted_ext.edges.zones import zoneFromPython
+    from twisted_ext.edges.conversion.zones import zoneFromPython
 
     return zoneFromPython(path)
 
@@ -463,8 +470,8 @@ def _watching(settings: Settings, operations: Operations) -> list[Service]:
         names = module.namespaceFor(operations)
         parts.append(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
-        from twisted_ext.server.control import ControlService
-        from twisted_ext.server.places import controlPath
+        from twisted_ext.server.operating.control import ControlService
+        from twisted_ext.server.operating.places import controlPath
 
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPath(), operations)

@@ -21,15 +21,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.edges.endpoints import SRVEndpoint
-from twisted_ext.edges.passing import Passing
+from twisted_ext.edges.connections.endpoints import SRVEndpoint
+from twisted_ext.edges.connections.passing import Passing
 from twisted_ext.errors import CallerFault
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IAddress, IReactorTime
 
-    from twisted_ext.edges.dialing import BindAddress
+    from twisted_ext.edges.connections.dialing import BindAddress
 
 __all__ = ["SRVConnector"]
 
@@ -107,7 +107,7 @@ class SRVConnector:
         @param connectFuncArgs: C{timeout} and C{bindAddress}, as C{connectTCP} takes them.
         @param connectFuncKwArgs: the same by name.
         @param defaultPort: where the domain itself has the service if it has no SRV records.
-        @param resolver: see L{twisted_ext.edges.endpoints}.
+        @param resolver: see L{twisted_ext.edges.connections.endpoints}.
 
         @raise CallerFault: this cannot be connected to, or not so.
         """

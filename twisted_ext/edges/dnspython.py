@@ -22,8 +22,8 @@ from twisted_ext.edges.codes import (
     errorFromAnswer,
     errorFromFault,
 )
-from twisted_ext.edges.following import Asking, about, nameOf
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.following import Asking, about, nameOf
 from twisted_ext.errors import CallerFault, DNSFault, Unreachable
 from twisted_ext.wire.codes import AD, CD, IN
 from twisted_ext.wire.names import nameToText

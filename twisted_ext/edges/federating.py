@@ -17,9 +17,9 @@ from typing import Final, Protocol, cast
 from twisted.internet.interfaces import IReactorCore
 from twisted.names import client
 
-from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.asking import resolverOf
 from twisted_ext.errors import BadDescription
 
 __all__ = ["FederationResolver"]

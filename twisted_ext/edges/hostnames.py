@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import QueryContext, Question
-from twisted_ext.edges.simple import addressesOf, literalOf
+from twisted_ext.edges.addresses.simple import addressesOf, literalOf
 from twisted_ext.errors import BadName
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.transport.servers import scopeNumber

@@ -18,8 +18,8 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import denialFrom, faultFromError
-from twisted_ext.edges.exactness import wireFromName
-from twisted_ext.edges.results import Result
+from twisted_ext.edges.conversion.exactness import wireFromName
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.errors import BadMessage, CallerFault, Closed, DNSFault, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage

@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.results import Result
+from twisted_ext.edges.conversion.results import Result
+from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.wire import rrtypes
 
 __all__ = ["Lookup", "Lookups"]

@@ -22,14 +22,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from twisted_ext.edges.addressing import Host
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
+from twisted_ext.edges.addresses.addressing import Host
+from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
 from twisted_ext.edges.loops import OnLoop, onLoop
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.deadlines import Timeout
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.results import Result
+    from twisted_ext.edges.conversion.results import Result
     from twisted_ext.edges.watching import Predicate, Watch
 
 __all__ = [

@@ -12,8 +12,8 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.resolution.asking import resolverOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import DESCRIPTIONS_KEPT
 
@@ -67,7 +67,7 @@ class OnLoop:
     @ivar loop: the loop.
     @ivar reactor: the global one where it runs on this loop, else one of our own.
     @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
-    @ivar own: what L{perthread<twisted_ext.edges.perthread>} has made for it, closed with it.
+    @ivar own: what L{perthread<twisted_ext.edges.xmpp.perthread>} has made for it, closed with it.
     @ivar undone: functions that were to be taken off the loop and were covered by others then, and what was there before them.
     """
 
@@ -100,7 +100,7 @@ class OnLoop:
 
     def resolverOf(self, resolver: object) -> NamesResolver:
         """
-        @param resolver: as for L{twisted_ext.edges.asking.resolverOf}. One that is made of a description is kept.
+        @param resolver: as for L{twisted_ext.edges.resolution.asking.resolverOf}. One that is made of a description is kept.
 
         @raise CallerFault: it is nothing of all that, waits on another reactor, which this loop does not run, or there were too many
             descriptions.

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.names import dns
 
-from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import errorFromFault
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.results import Result
+from twisted_ext.edges.conversion.results import Result
+from twisted_ext.edges.resolution.asking import resolverOf
+from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.errors import NotOffered
 
 if TYPE_CHECKING:

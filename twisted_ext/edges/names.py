@@ -17,10 +17,10 @@ from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import errorFromAnswer, errorFromFault
-from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
-from twisted_ext.edges.exactness import expectName, wireFromName
+from twisted_ext.edges.conversion.exactness import expectName, wireFromName
+from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.lookups import Lookups
-from twisted_ext.edges.results import Result, resultFromAnswer
+from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import BadName, Closed, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         IResolutionReceiver,
     )
 
-    from twisted_ext.edges.addressing import Addressing, Host
-    from twisted_ext.edges.explaining import Explanation
-    from twisted_ext.edges.hints import AddressInfo, Port, SocketAddress
-    from twisted_ext.edges.ordering import Order
+    from twisted_ext.edges.addresses.addressing import Addressing, Host
+    from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.edges.addresses.ordering import Order
+    from twisted_ext.edges.resolution.explaining import Explanation
 
 __all__ = ["NamesResolver"]
 
@@ -56,7 +56,7 @@ class NamesResolver(Lookups):
     L{IHostnameResolver}, and a few things that Twisted has no interface for.
 
     Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.edges.codes}; it can be cancelled, and
-    has one deadline: see L{Timeout<twisted_ext.edges.deadlines.Timeout>}.
+    has one deadline: see L{Timeout<twisted_ext.edges.resolution.deadlines.Timeout>}.
 
     @ivar source: what answers.
     @ivar closed: whether L{close} was called.
@@ -195,7 +195,7 @@ class NamesResolver(Lookups):
 
         @return: fires with all records in the first list, the SOA record first and last.
         """
-        from twisted_ext.edges.transfers import lookupZone
+        from twisted_ext.edges.resolution.transfers import lookupZone
 
         return lookupZone(self, self._reactor, name, timeout)
 
@@ -208,7 +208,7 @@ class NamesResolver(Lookups):
 
         @param effort: aliases to follow where the server leaves that to us.
         """
-        from twisted_ext.edges.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf
+        from twisted_ext.edges.addresses.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf
 
         text = literalOf(name)
         if text is not None:
@@ -248,7 +248,7 @@ class NamesResolver(Lookups):
         """
         What puts addresses in the order in which to try them.
         """
-        from twisted_ext.edges.ordering import Order
+        from twisted_ext.edges.addresses.ordering import Order
 
         return Order(self._now)
 
@@ -258,7 +258,7 @@ class NamesResolver(Lookups):
         What finds addresses and names as sockets take them.
         """
         if self._addressing is None:
-            from twisted_ext.edges.addressing import Addressing
+            from twisted_ext.edges.addresses.addressing import Addressing
 
             self._addressing = Addressing(self, self._now)
         return self._addressing
@@ -294,7 +294,7 @@ class NamesResolver(Lookups):
 
         @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
         """
-        from twisted_ext.edges.naming import getnameinfo
+        from twisted_ext.edges.addresses.naming import getnameinfo
 
         return getnameinfo(self, sockaddr, flags, timeout)
 
@@ -318,7 +318,7 @@ class NamesResolver(Lookups):
 
         @return: fires in any case, unless cancelled: that a look-up failed is part of the story.
         """
-        from twisted_ext.edges.explaining import explain
+        from twisted_ext.edges.resolution.explaining import explain
 
         return explain(self, self._reactor, name, rrType)
 

@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Question
 from twisted_ext.changes.limits import ZONE_NAMES, ZONE_SERVERS
+from twisted_ext.edges.addresses.routes import SourceFor, sourceFor
 from twisted_ext.edges.codes import errorFromFault
-from twisted_ext.edges.deadlines import Timeout
-from twisted_ext.edges.following import Asking, nameOf
-from twisted_ext.edges.routes import SourceFor, sourceFor
+from twisted_ext.edges.resolution.deadlines import Timeout
+from twisted_ext.edges.resolution.following import Asking, nameOf
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
@@ -28,7 +28,7 @@ def zoneServers(
 
     Addresses that there is no way to from here are left out, mostly those of IPv6 on a machine without it.
 
-    @param resolver: see L{resolverOf<twisted_ext.edges.asking.resolverOf>}.
+    @param resolver: see L{resolverOf<twisted_ext.edges.resolution.asking.resolverOf>}.
     @param timeout: for all the look-ups together.
     @param source: says which of our own addresses leads to another, L{None} for none.
 

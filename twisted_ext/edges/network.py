@@ -23,11 +23,11 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.edges import perthread, repeating
-from twisted_ext.edges.blocking import BlockingResolver
 from twisted_ext.edges.dnspython import RecordSet
 from twisted_ext.edges.looping import asFuture
-from twisted_ext.edges.repeating import InThread, ServerRecord, ValidationError
+from twisted_ext.edges.xmpp import perthread, repeating
+from twisted_ext.edges.xmpp.blocking import BlockingResolver
+from twisted_ext.edges.xmpp.repeating import InThread, ServerRecord, ValidationError
 from twisted_ext.services.weighing import Drawing
 from twisted_ext.wire import rrtypes
 

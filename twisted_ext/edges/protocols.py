@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from twisted.names import dns
 from twisted.python.failure import Failure
 
-from twisted_ext.edges.exactness import wireFromName
+from twisted_ext.edges.addresses.routes import packed
+from twisted_ext.edges.conversion.exactness import wireFromName
+from twisted_ext.edges.conversion.messages import Message
 from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.messages import Message
-from twisted_ext.edges.routes import packed
 from twisted_ext.errors import BadName
 
 __all__ = ["DNSDatagramProtocol", "DNSMixin", "DNSProtocol"]

@@ -16,7 +16,7 @@ from twisted.names import dns
 from twisted.python.util import FancyEqMixin, FancyStrMixin
 from zope.interface import implementer
 
-from twisted_ext.edges.exactness import nameOf, wireFromName
+from twisted_ext.edges.conversion.exactness import nameOf, wireFromName
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fields import Field, Rdata

@@ -16,17 +16,17 @@ from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import LookupFailed, errorFor, errorFromFault
-from twisted_ext.edges.deadlines import Timeout, secondsAndWaits
-from twisted_ext.edges.exactness import nameOf, wireFromName
+from twisted_ext.edges.conversion.exactness import nameOf, wireFromName
+from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.install import globalReactor
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import Result
+from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, rcodeName
 from twisted_ext.wire.names import ROOT, nameFromText
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.messages import Message
+    from twisted_ext.edges.conversion.messages import Message
     from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.transport.servers import Server
 
@@ -233,7 +233,7 @@ class Resolver(NamesResolver):
         return self._message(queries, timeout, True)
 
     def _message(self, queries: Sequence[dns.Query], timeout: Timeout, stream: bool) -> Deferred[Message]:
-        from twisted_ext.edges.messages import messageFromAnswer
+        from twisted_ext.edges.conversion.messages import messageFromAnswer
 
         try:
             if len(queries) != 1:

@@ -13,7 +13,7 @@ Parameters that they have in common:
 
   - C{resolver}: what to ask: a resolver of this package, any of Twisted's, L{None} for the one of this process, or a description, of which
     a resolver is made for this call alone;
-  - C{timeout}: see L{Timeout<twisted_ext.edges.deadlines.Timeout>}; for all the look-ups together;
+  - C{timeout}: see L{Timeout<twisted_ext.edges.resolution.deadlines.Timeout>}; for all the look-ups together;
   - C{rng}: what to draw with where records leave it to chance, such as a L{random.Random}.
 """
 
@@ -26,8 +26,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Outcome, Question
 from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
-from twisted_ext.edges.deadlines import Timeout, secondsOf
-from twisted_ext.edges.following import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
+from twisted_ext.edges.resolution.deadlines import Timeout, secondsOf
+from twisted_ext.edges.resolution.following import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, TrustFault
 from twisted_ext.services.limits import RECORD_DELAY, SERVICE_TARGETS
 from twisted_ext.services.targets import BEHIND, Target, checkedPort, hostOf, protocolsIn

@@ -18,10 +18,10 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.changes.limits import WATCH_ALIASES
 from twisted_ext.changes.pacing import Pace, secondsOf
 from twisted_ext.changes.states import Change, State, stateOf
-from twisted_ext.edges.asking import resolverOf
 from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, errorFromAnswer, errorFromFault
+from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.results import Result, resultFromAnswer
+from twisted_ext.edges.resolution.asking import resolverOf
 from twisted_ext.errors import BadName, BadRecord, CallerFault, Closed, DNSFault
 from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.resolver.caching import Caching
@@ -71,8 +71,8 @@ def watch(
     Nothing is open and no timer runs but while somebody waits.
 
     @param rrType: a number or a mnemonic, L{None} for A.
-    @param resolver: whom to ask: see L{resolverOf<twisted_ext.edges.asking.resolverOf>}. What a description says is made anew for each
-        look.
+    @param resolver: whom to ask: see L{resolverOf<twisted_ext.edges.resolution.asking.resolverOf>}. What a description says is made anew
+        for each look.
     @param interval: seconds between looks, whatever the TTL is. Then what this process has cached of the name is forgotten before each
         look. A cache behind the server that is asked still counts.
     @param raising: end with the exception of the first look-up that fails.

@@ -80,7 +80,7 @@ BUILT_IN: Final = (
         "route", _PARSERS, "parseRoute", "by the end of the name: route:domain=(source)...[:source for all others]"
     ),
     LazyParser("search", _PARSERS, "parseSearch", "a search list: search:domain[,domain...]:source"),
-    LazyParser("names", "twisted_ext.edges.parsing", "parseNames", "any resolver of twisted.names: names:dotted.path"),
+    LazyParser("names", "twisted_ext.edges.conversion.parsing", "parseNames", "any resolver of twisted.names: names:dotted.path"),
 )
 
 

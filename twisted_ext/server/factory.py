@@ -15,12 +15,12 @@ from twisted_ext.edges.serving import MessageServing, peerOf
 from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
-from twisted_ext.server.authority import AuthoritySource, Zones
-from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.gates import standardGates
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import StreamServings
-from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.replies.finishing import Finishing
+from twisted_ext.server.replies.gates import standardGates
+from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.zones.authority import AuthoritySource, Zones
 from twisted_ext.zone.zones import Zone
 
 if TYPE_CHECKING:

@@ -17,28 +17,28 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.authority import Zones
-from twisted_ext.server.checking import zonesIn
-from twisted_ext.server.children import inThread
-from twisted_ext.server.cookies import SECRET_OCTETS
-from twisted_ext.server.descriptors import raiseDescriptors
-from twisted_ext.server.kinds import readSecret
-from twisted_ext.server.readiness import notify, watchdogSeconds
+from twisted_ext.server.configuration.checking import zonesIn
+from twisted_ext.server.configuration.kinds import readSecret
+from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.operating.readiness import notify, watchdogSeconds
+from twisted_ext.server.operating.sight import Sight
+from twisted_ext.server.processes.children import inThread
+from twisted_ext.server.processes.descriptors import raiseDescriptors
+from twisted_ext.server.processes.workers import Workforce
+from twisted_ext.server.replies.cookies import SECRET_OCTETS
 from twisted_ext.server.serving import KeptReplies, Serving, gatesOf
-from twisted_ext.server.sight import Sight
-from twisted_ext.server.sockets import Bound, boundSockets, closeSockets, receivedSockets
 from twisted_ext.server.stacks import stackFor
 from twisted_ext.server.upstreams import Listening
-from twisted_ext.server.workers import Workforce
-from twisted_ext.server.zoned import Zoned
+from twisted_ext.server.zones.authority import Zones
+from twisted_ext.server.zones.zoned import Zoned
 
 if TYPE_CHECKING:
-    from twisted_ext.server.keys import Keys
-    from twisted_ext.server.mirrored import Mirrored
-    from twisted_ext.server.passing import Passing
-    from twisted_ext.server.settings import Setting, Settings
-    from twisted_ext.server.sight import Operations
-    from twisted_ext.server.zonesettings import ZoneSettings
+    from twisted_ext.server.configuration.settings import Setting, Settings
+    from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.operating.sight import Operations
+    from twisted_ext.server.processes.mirrored import Mirrored
+    from twisted_ext.server.processes.passing import Passing
+    from twisted_ext.server.transfers.keys import Keys
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
@@ -121,8 +121,8 @@ class ForwardService(Service):
             self._pass(passing, self.zoned.mirrored)
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
-        from twisted_ext.server.passing import Passing
-        from twisted_ext.server.transferring import Transferring
+        from twisted_ext.server.processes.passing import Passing
+        from twisted_ext.server.transfers.transferring import Transferring
 
         whole = Transferring(mirrored.offer)
         singly = Transferring(mirrored.offerSingly)
@@ -133,7 +133,7 @@ class ForwardService(Service):
         """
         In a worker: have the parent see to some requests.
 
-        @param errands: as of L{errandKey<twisted_ext.server.errands.errandKey>}.
+        @param errands: as of L{errandKey<twisted_ext.server.replies.errands.errandKey>}.
         @param keys: that those which are read here may be signed with.
         """
         assert self.passing is not None

@@ -17,29 +17,29 @@ from twisted_ext.fastlane.table import Reply, Table
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.access import Access
-from twisted_ext.server.cookies import Cookies
-from twisted_ext.server.errands import hopelessOf, opcodesOf, transfersIn
-from twisted_ext.server.finishing import Finishing
-from twisted_ext.server.gates import Gate, standardGates
-from twisted_ext.server.identity import Identity
-from twisted_ext.server.limiting import Limiting
 from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
-from twisted_ext.server.rates import Rates
-from twisted_ext.server.requests import Refusal, Request
-from twisted_ext.server.respond import Responder, laneFor
+from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.replies.errands import hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.replies.finishing import Finishing
+from twisted_ext.server.replies.gates import Gate, standardGates
+from twisted_ext.server.replies.identity import Identity
+from twisted_ext.server.replies.limiting import Limiting
+from twisted_ext.server.replies.rates import Rates
+from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.replies.respond import Responder, laneFor
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.epochs import Epoch
-    from twisted_ext.server.authority import Zones
-    from twisted_ext.server.errands import Errand
-    from twisted_ext.server.keys import Keys
-    from twisted_ext.server.settings import Settings
-    from twisted_ext.server.sockets import Bound
+    from twisted_ext.server.configuration.settings import Settings
+    from twisted_ext.server.listeners.sockets import Bound
+    from twisted_ext.server.replies.errands import Errand
+    from twisted_ext.server.transfers.keys import Keys
+    from twisted_ext.server.zones.authority import Zones
 
 __all__ = ["KeptReplies", "QueryLogGate", "Serving", "finishingOf", "gatesOf"]
 
@@ -109,7 +109,7 @@ def _otherwise(zones: Zones | None) -> str:
 def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
     if zones is None or settings.role == "serve":
         return {}
-    from twisted_ext.server.authority import Alone
+    from twisted_ext.server.zones.authority import Alone
 
     return {"public": Alone(zones)}
 

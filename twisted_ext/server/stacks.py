@@ -34,8 +34,8 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.authority import Zones
-    from twisted_ext.server.settings import Settings
+    from twisted_ext.server.configuration.settings import Settings
+    from twisted_ext.server.zones.authority import Zones
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -184,7 +184,7 @@ class ForwardStack:
             source = watch = LoopWatch(source, self._reactor)
         if self._zones is not None:
             # Those may come that are not there yet.
-            from twisted_ext.server.authority import AuthoritySource, Leading
+            from twisted_ext.server.zones.authority import AuthoritySource, Leading
 
             source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny), source)
         self._hosts, self._watch = hosts, watch
@@ -358,7 +358,7 @@ class ZoneStack:
         self._use(settings)
 
     def _use(self, settings: Settings) -> None:
-        from twisted_ext.server.authority import Alone
+        from twisted_ext.server.zones.authority import Alone
 
         self._source = Alone(self._zones, minimalAny=settings.minimalAny)
         self._now = self._source.answerNow

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.places import controlPath
+from twisted_ext.server.operating.places import controlPath
 
 __all__ = ["Channel"]
 

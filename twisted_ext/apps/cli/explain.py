@@ -22,7 +22,7 @@ from twisted_ext.wire.rrtypes import PTR, A, typeName, typeNumber
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.edges.explaining import Explanation
+    from twisted_ext.edges.resolution.explaining import Explanation
 
 __all__ = ["main"]
 
@@ -109,7 +109,7 @@ class _Wishes:
 
 
 def _reverse(address: str) -> str:
-    from twisted_ext.edges.reversing import reverseName
+    from twisted_ext.edges.addresses.reversing import reverseName
 
     try:
         return reverseName(address) + "."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.edges.hints import AddressInfo
+    from twisted_ext.edges.addresses.hints import AddressInfo
 
 __all__ = ["main"]
 

@@ -59,7 +59,7 @@ def main(words: list[str]) -> int:
     soa = None if serial < 0 else RRSet(said.zone, SOA, 1, 0, (ROOT + ROOT + serial.to_bytes(4, "big") + bytes(16),))
 
     async def begin(reactor: IReactorTime) -> int:
-        from twisted_ext.server.notifying import notify
+        from twisted_ext.server.transfers.notifying import notify
 
         code = OK
         telling = [

@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted_ext.apps.cli.exits import BATCH, USAGE, Ending
 from twisted_ext.errors import BadDescription, CallerFault
-from twisted_ext.server.keys import Keys, RemoteServer
+from twisted_ext.server.transfers.keys import Keys, RemoteServer
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import Key

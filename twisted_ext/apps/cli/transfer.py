@@ -22,7 +22,7 @@ from twisted_ext.wire.rrtypes import SOA, typeName
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.keys import RemoteServer
+    from twisted_ext.server.transfers.keys import RemoteServer
     from twisted_ext.zone.receiving import Receiving
 
 __all__ = ["main"]

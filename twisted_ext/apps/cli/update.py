@@ -343,7 +343,7 @@ def _systemServer() -> tuple[str, int]:
 
 
 def _keyIn(path: str) -> Key:
-    from twisted_ext.server.keys import Keys
+    from twisted_ext.server.transfers.keys import Keys
 
     try:
         keys = list(Keys.fromFile(path, weak=True).values())

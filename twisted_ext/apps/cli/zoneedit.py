@@ -19,7 +19,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
-    from twisted_ext.server.databases import SQLiteStore
+    from twisted_ext.server.zones.databases import SQLiteStore
     from twisted_ext.zone.versions import Version
 
 __all__ = ["main"]
@@ -76,7 +76,7 @@ def main(words: list[str]) -> int:
     except BadName as fault:
         raise Ending(USAGE, str(fault)) from None
 
-    from twisted_ext.server.databases import SQLiteStore
+    from twisted_ext.server.zones.databases import SQLiteStore
 
     try:
         store = SQLiteStore(path)

@@ -36,7 +36,7 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) ->
 
     @raise Ending: this cannot be transferred from there.
     """
-    from twisted_ext.edges.transfers import serversBehind
+    from twisted_ext.edges.resolution.transfers import serversBehind
     from twisted_ext.resolver.transferring import transferZone
 
     if wishes.rrType == IXFR:

@@ -181,7 +181,7 @@ def transferred(target: str, apex: bytes) -> Version:
 
     async def begin(reactor: IReactorTime) -> int:
         from twisted_ext.apps.cli.upstream import upstreamFor
-        from twisted_ext.edges.transfers import serversBehind
+        from twisted_ext.edges.resolution.transfers import serversBehind
         from twisted_ext.resolver.transferring import transferZone
         from twisted_ext.zone.zones import Zone
 

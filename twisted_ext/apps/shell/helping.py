@@ -12,9 +12,9 @@ from twisted_ext.errors import BadRecord
 from twisted_ext.wire.rrtypes import AXFR, typeNumber
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.explaining import Explanation
+    from twisted_ext.edges.conversion.results import Result
     from twisted_ext.edges.names import NamesResolver
-    from twisted_ext.edges.results import Result
+    from twisted_ext.edges.resolution.explaining import Explanation
 
 __all__ = ["Helpers", "Told"]
 

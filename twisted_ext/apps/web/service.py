@@ -20,10 +20,10 @@ from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.http import BoundedRequest, BoundedSite, Crowd, replyLater
 from twisted_ext.server.limits import WEB_CLIENTS, WEB_SECONDS
-from twisted_ext.server.sight import Operations
-from twisted_ext.server.sockets import boundStream
+from twisted_ext.server.listeners.sockets import boundStream
+from twisted_ext.server.operating.http import BoundedRequest, BoundedSite, Crowd, replyLater
+from twisted_ext.server.operating.sight import Operations
 from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:

@@ -1,3 +1,3 @@
 """
-Where requests come in: datagrams and streams.
+Where requests come in: sockets, datagrams and streams.
 """

@@ -26,7 +26,7 @@ from twisted_ext.transport.polling import KEPT_BACK, Outbox, outboxOf
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.classes import Client
-    from twisted_ext.server.respond import Responder
+    from twisted_ext.server.replies.respond import Responder
 
 __all__ = ["DatagramListener", "datagramSocket"]
 

@@ -1,0 +1,3 @@
+"""
+Live tests of looking up, with servers that are other people's.
+"""

@@ -1,0 +1,3 @@
+"""
+Live tests of programs, other people's among them, that look names up with ours.
+"""

@@ -1,0 +1,29 @@
+"""
+Run a program as on a machine with another C{resolv.conf}.
+
+    python -m tests.live.programs.elsewhere RESOLV_CONF SCRIPT [WORD ...]
+
+Unlike L{tests.docs.running}, it makes no resolver, and no reactor is chosen before the program does so.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from twisted_ext.resolver import discovering
+
+__all__ = ["run"]
+
+
+def run(resolvConf: str, script: str, words: list[str]) -> None:
+    """
+    @param words: what the script finds behind its own name in C{sys.argv}.
+    """
+    vars(discovering)["SYSTEM_RESOLV_CONF"] = resolvConf
+    sys.argv = [script, *words]
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], sys.argv[3:])

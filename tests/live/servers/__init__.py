@@ -1,0 +1,3 @@
+"""
+Live tests of serving: processes, sockets, load, and the clients that others have.
+"""

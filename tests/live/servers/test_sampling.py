@@ -1,0 +1,239 @@
+"""
+Tests of replies under load: what the fast lane gives is what would be given without it, octet for octet.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from tests.live.servers.enduring import OUTSTANDING, Perf, started
+from tests.live.servers.twofold import LOADING, SAMPLED
+from tests.peers import LivePeer, nsd
+from tests.queries import COOKIE, mixedCase, optOf, queryOf
+from twisted_ext.wire.framing import frame
+from twisted_ext.wire.message import Message
+
+#: Replies that are compared.
+_SAMPLES: Final = 1000
+
+#: Seconds until a query is asked again, and how often.
+_WAIT: Final = 5.0
+_TRIES: Final = 6
+
+#: Pairs of replies of the slow path around one of the lane's, until two are equal: a second ends, or an answer, between two that are not.
+_PAIRS: Final = 20
+
+#: Two who may ask, and one who may not.
+_CLIENTS: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+
+_ZONE: Final = (
+    "$ORIGIN example.org.\n$TTL 300\n@ SOA ns mail 1 3600 600 86400 7\n@ NS ns\n@ MX 10 mail\n@ MX 20 Mail.Other\nns A 127.0.0.1\n"
+    + "".join([f"h{number} {3 + number % 9} A 192.0.2.{number}\n" for number in range(20)])
+    + "".join([f"many 40 A 192.0.2.{number}\n" for number in range(30)])
+    + "".join([f'text 60 TXT "{number:03d} {"." * 200}"\n' for number in range(3)])
+    + "".join([f'large 60 TXT "{number:03d} {"." * 200}"\n' for number in range(12)])
+    + "alias 20 CNAME Target.example.org.\ntarget 45 A 192.0.2.7\n*.wild 11 A 192.0.2.81\nletters 30 TYPE24929 \\# 2 4142\n"
+)
+
+_QUESTIONS: Final = (
+    *[(f"h{number}.example.org", "A") for number in range(20)],
+    *[(f"h{number}.example.org", "AAAA") for number in range(5)],
+    *[(f"nothing{number}.example.org", "A") for number in range(5)],
+    *[(f"w{number}.wild.example.org", "A") for number in range(5)],
+    ("example.org", "MX"),
+    ("example.org", "SOA"),
+    *[("text.example.org", "TXT")] * 4,
+    ("many.example.org", "A"),
+    ("large.example.org", "TXT"),
+    ("alias.example.org", "A"),
+    ("letters.example.org", "TYPE24929"),
+    ("local.example.org", "A"),
+    ("localhost", "A"),
+    ("h1.example.org", "ANY"),
+)
+
+
+def _shape(random: Random) -> tuple[str, bytes]:
+    """
+    @return: what a query has besides its question, in a word and in octets.
+    """
+    shape = random.choice(("plain", "edns", "small", "large", "dnssec", "cookie", "cookies", "option", "nsid", "version"))
+    made = {
+        "plain": b"",
+        "edns": optOf(),
+        "small": optOf(512),
+        "large": optOf(4096),
+        "dnssec": optOf(flags=0x8000),
+        "cookie": optOf(options=[(COOKIE, random.randbytes(8))]),
+        "cookies": optOf(4096, flags=0x8000, options=[(COOKIE, b"constant"), (65001, b"?")]),
+        "option": optOf(options=[(65001, random.randbytes(3))]),
+        "nsid": optOf(options=[(3, b"")]),
+        "version": optOf(version=1),
+    }
+    return shape, made[shape]
+
+
+class _Client:
+    """
+    Asks from one address, by UDP or TCP.
+    """
+
+    def __init__(self, stack: ExitStack, address: str, ports: list[int]) -> None:
+        self._stack = stack
+        self._address = address
+        self._ports = ports
+        self._made: dict[tuple[bool, bool], socket.socket] = {}
+
+    def ask(self, query: bytes, *, slow: bool, stream: bool) -> bytes:
+        """
+        @return: the reply.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._exchange(query, slow, stream)
+            except OSError:
+                self._made.pop((slow, stream)).close()
+        raise AssertionError(f"no reply to {query.hex(' ')} from {self._address}")
+
+    def _exchange(self, query: bytes, slow: bool, stream: bool) -> bytes:
+        asking = self._made.get((slow, stream))
+        if asking is None:
+            kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+            self._made[slow, stream] = asking = self._stack.enter_context(socket.socket(type=kind))
+            asking.settimeout(_WAIT)
+            asking.bind((self._address, 0))
+            asking.connect(("127.0.0.1", self._ports[slow]))
+        if not stream:
+            asking.send(query)
+            return asking.recv(65535)
+        asking.sendall(frame(query))
+        got = b""
+        while len(got) < 2 or len(got) < 2 + int.from_bytes(got[:2], "big"):
+            more = asking.recv(65535)
+            if not more:
+                raise ConnectionError("closed")
+            got += more
+        return got[2:]
+
+
+class _Sampled:
+    """
+    What came of it.
+
+    @ivar compared: queries by shape.
+    @ivar differing: what the lane gave, and what it should have given.
+    @ivar asked: queries to the lane that are among the compared.
+    @ivar again: comparisons that were made anew because a second had ended.
+    @ivar ages: TTLs that one set of records was seen with.
+    """
+
+    def __init__(self) -> None:
+        self.compared: Counter[str] = Counter()
+        self.differing: list[str] = []
+        self.asked = self.again = 0
+        self.ages: set[int] = set()
+
+
+def _sample(sampled: _Sampled, clients: list[_Client], random: Random) -> None:
+    """
+    Compare one reply. It is asked for between two of the slow path: where those are equal, so must it be.
+    """
+    shape, opt = _shape(random)
+    name, rrType = random.choice(_QUESTIONS)
+    client = random.choice(clients)
+    stream = random.random() < 0.2
+    query = queryOf(name, rrType, flags=random.choice((0x0100, 0x0100, 0x0100, 0x0110, 0x0120)), opt=opt)
+    if random.random() < 0.5:
+        query = mixedCase(query, random.getrandbits(256))
+    # The lane takes nothing in that it sees for the first time, nor what had to be waited for.
+    for _ in range(3):
+        client.ask(random.randrange(SAMPLED).to_bytes(2, "big") + query[2:], slow=False, stream=stream)
+    for _ in range(_PAIRS):
+        query = random.randrange(SAMPLED, 0x10000).to_bytes(2, "big") + query[2:]
+        before = client.ask(query, slow=True, stream=stream)
+        sampled.asked += 1
+        found = client.ask(query, slow=False, stream=stream)
+        if before == client.ask(query, slow=True, stream=stream):
+            break
+        sampled.again += 1
+    else:
+        raise AssertionError("the slow path gives another reply each time")
+    sampled.compared[shape] += 1
+    if name == "text.example.org" and (answer := Message.fromWire(found).answer):
+        sampled.ages.add(answer[0].ttl)
+    if found != before:
+        sampled.differing.append(f"{shape} {query.hex()}:\n{found.hex()}\n{before.hex()}")
+
+
+def _run(folder: Path, upstream: LivePeer, how: str, samples: int) -> tuple[_Sampled, dict[str, int], str]:
+    """
+    @return: what came of it, what the server counted, what dnsperf says.
+    """
+    sampled = _Sampled()
+    random = Random(how)
+    with ExitStack() as stack:
+        server = stack.enter_context(started("tests.live.servers.twofold", f"{upstream.address}:{upstream.port}", how))
+        assert server.stdout is not None
+        ports = json.loads(server.stdout.readline())
+        clients = [_Client(stack, address, ports) for address in _CLIENTS]
+        lines = [f"{name} {rrType}\n" for name, rrType in _QUESTIONS if rrType.isalpha()]
+        perf = Perf(folder, ports[0], lines, "-a", LOADING, "-c", "20", "-q", str(OUTSTANDING), "-l", "1000")
+        loading = stack.enter_context(perf.run())
+        try:
+            for _ in range(samples):
+                assert loading.poll() is None
+                _sample(sampled, clients, random)
+                # Some seconds are to pass, or no TTL would ever have to be moved on.
+                time.sleep(0.005)
+        finally:
+            # That is how dnsperf is told to end and say what came of it.
+            loading.send_signal(signal.SIGINT)
+            loading.wait()
+        counted = json.loads(server.communicate()[0])
+    return sampled, counted, perf.text()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[LivePeer]:
+    """
+    Knows the zone.
+    """
+    with nsd({"example.org": _ZONE}, address="127.0.0.73") as server:
+        yield server
+
+
+def test_equal(tmp_path: Path, upstream: LivePeer) -> None:
+    """
+    A thousand replies that clients get under load are equal to what they would get without the fast lane in the same second: hits and
+    denials, refusals, by UDP and TCP, in every guise of a query. The statistics say that nearly all of them came from the lane.
+    """
+    sampled, counted, said = _run(tmp_path, upstream, "right", _SAMPLES)
+    sys.stdout.write(f"{dict(sampled.compared)} asked {sampled.asked} again {sampled.again} {counted} {sampled.ages} {said}\n")
+    assert sampled.differing == []
+    assert sampled.compared.total() == _SAMPLES
+    assert counted["slow"] == counted["slowBeyond"]
+    # Names whose records end meanwhile have to be looked up again, the more often the slower this machine is.
+    assert counted["sampledBeyond"] < sampled.asked / 2
+    assert counted["beyond"] < counted["queries"] / 2
+    assert len(sampled.ages) > 2
+
+
+@pytest.mark.parametrize("how", ["bit", "second"])
+def test_noticed(tmp_path: Path, upstream: LivePeer, how: str) -> None:
+    """
+    If the lane gave one bit of a reply wrong, or TTLs of the next second, that would be found.
+    """
+    sampled, _, _ = _run(tmp_path, upstream, how, 100)
+    assert len(sampled.differing) > 10

@@ -1,0 +1,142 @@
+"""
+One server with two faces, in a process of its own: at one port with its fast lane, at another one without. Both answer from the same cache
+and remember the same of their clients, so that what they say at one moment is the same, or the lane is wrong.
+
+    python -m tests.live.servers.twofold UPSTREAM HOW
+
+UPSTREAM is an address with a port. HOW is C{right}; or what the lane is to get wrong, to see that it is noticed: one C{bit} of what it
+remembers, or one C{second} of its age. It prints the two ports as JSON, and when its standard input ends what it has counted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from tests.docs.serving import serveUntilInputEnds
+from twisted_ext.fastlane.table import Reply, Table
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.configuration.settings import Settings
+from twisted_ext.server.listeners.sockets import boundSockets
+from twisted_ext.server.replies.gates import Gate
+from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.serving import Serving
+from twisted_ext.server.stacks import ForwardStack
+from twisted_ext.server.upstreams import Listening
+
+__all__ = ["LOADING", "SAMPLED", "main"]
+
+#: Where load comes from, which is not counted with the others.
+LOADING: Final = "127.0.0.9"
+
+#: Ids from here on are of queries that are compared.
+SAMPLED: Final = 0x8000
+
+_SECRET: Final = bytes(range(16))
+
+
+class _Counting:
+    """
+    Everybody passes, and those who compare are counted.
+    """
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.sampled = 0
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        if request.client != LOADING and request.id >= SAMPLED:
+            self.sampled += 1
+        return None
+
+
+class _Wrong(Table):
+    """
+    Remembers what was not so.
+    """
+
+    __slots__ = ("how",)
+
+    def __init__(self, how: str, stream: bool) -> None:
+        super().__init__(stream=stream)
+        self.how = how
+
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
+        """
+        @see: L{Table.offer}
+        """
+        if self.how == "bit":
+            # The one of the header that means nothing.
+            reply.octets = reply.octets[:3] + bytes([reply.octets[3] ^ 0x40]) + reply.octets[4:]
+        else:
+            reply.learned -= 1.0
+        super().offer(datagram, reply, varies=varies, personal=personal)
+
+
+class _Twofold:
+    def __init__(self, reactor: IReactorTime, upstream: str, how: str) -> None:
+        bounds = [boundSockets(["127.0.0.1"], 0)[0] for _ in range(2)]
+        words: dict[str, object] = {
+            "upstream": [upstream],
+            "hostsFile": "",
+            "loopDetection": False,
+            "local": ["local.example.org A 192.0.2.99"],
+            "refuse": ["127.0.0.3"],
+        }
+        settings = Settings.of(**words)
+        # A log of queries, which nobody reads here, is what has the lane put aside.
+        without = Settings.of(**words, queryLog=True)
+        self.counting = (_Counting(), _Counting())
+        self.counters = (Counters(), Counters())
+        stack = ForwardStack(reactor, settings, listening=Listening(("127.0.0.1",), bounds[0][0].port))
+        ports = []
+        remembering: list[Gate] = []
+        for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):
+            serving = Serving(reactor, each, stack, counters, _SECRET)
+            # What is remembered of clients' cookies, and since when, is the server's and not a face's.
+            remembering = remembering or [gate for gate in serving.responder.gates if gate.name == "cookie"]
+            others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]
+            serving.responder.gates = (counting, *others)
+            if how != "right" and each is settings:
+                for group in serving.lane.groups:
+                    group.datagrams, group.messages = _Wrong(how, False), _Wrong(how, True)
+            serving.listen(bound)
+            ports.append(bound[0].port)
+        stack.started()
+        self.ports = ports
+
+    def counted(self) -> dict[str, int]:
+        """
+        @return: queries at the first port, those that went beyond its lane, and those of them that are compared; those that came to the
+            second port to be compared.
+        """
+        quick, slow = self.counters
+        return {
+            "queries": quick.udp + quick.tcp,
+            "beyond": quick.udpBeyond + quick.tcpBeyond,
+            "sampledBeyond": self.counting[0].sampled,
+            "slow": slow.udp + slow.tcp,
+            "slowBeyond": slow.udpBeyond + slow.tcpBeyond,
+        }
+
+
+def main(upstream: str, how: str) -> None:
+    """
+    Serve until standard input ends.
+    """
+    made: list[_Twofold] = []
+
+    def start(reactor: IReactorTime) -> str:
+        made.append(_Twofold(reactor, upstream, how))
+        return json.dumps(made[0].ports)
+
+    serveUntilInputEnds(start)
+    sys.stdout.write(json.dumps(made[0].counted()) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,3 @@
+"""
+Live tests of zones: read, checked, changed, and handed on among servers of ours and of others.
+"""

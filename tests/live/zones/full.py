@@ -1,0 +1,72 @@
+"""
+A server's zone on a disk that is full, for L{tests.live.zones.test_fulldisk}: C{python -m tests.live.zones.full FOLDER}, where FOLDER is a
+small disk.
+
+It writes one line for each thing that it finds out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.zone.changing import APEX, record, textsOf, zoneOf
+from twisted_ext.errors import StorageFault
+from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+
+__all__ = ["main"]
+
+
+def main(folder: str) -> None:
+    """
+    Fill the disk, be refused, make room, go on.
+    """
+    path = f"{folder}/journal"
+    journal = Journal(path, APEX)
+    version = zoneOf().current
+
+    def change() -> Version:
+        transaction = Transaction(version)
+        transaction.add(record(f"n{version.serial} 60 TXT {'x' * 200}"))
+        committed = transaction.commit()
+        assert committed is not None
+        journal.append([committed[1]])
+        return committed[0]
+
+    for _ in range(10):
+        version = change()
+    filler = Path(folder) / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(512))
+        except OSError as error:
+            say(f"full: {error.strerror}")
+    refused = 0
+    for _ in range(40):
+        try:
+            version = change()
+        except StorageFault as fault:
+            refused += 1
+            said = str(fault).rpartition(": ")[2]
+    say(f"refused: {refused > 0} {said}")
+    filler.unlink()
+    for _ in range(10):
+        version = change()
+    journal.close()
+    again = Journal(path, APEX)
+    say(f"said: {again.said!r}")
+    say(f"same: {textsOf(again.replayed(zoneOf().current)) == textsOf(version)}")
+
+
+def say(line: str) -> None:
+    """
+    Write a line.
+    """
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,236 @@
+"""
+Zones between a server of ours, which runs in this process, and other people's: settings for both sides, and waiting until they agree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
+from typing import Final, Protocol
+
+from twisted.internet.task import deferLater
+
+from tests.peers import LivePeer, freePort, peer
+from tests.server.transfers.replicas import KEYS, Host
+from tests.typed import outputAndValue
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.wire.names import nameToText
+
+__all__ = ["ADDRESS", "Beside", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
+
+ADDRESS: Final = "127.0.0.1"
+
+#: Runs a program: gives what it wrote to its standard output and error, and its exit code.
+output: Final = outputAndValue
+
+#: The key that both sides share.
+KEY: Final = "one.key"
+SECRET: Final = "c2VjcmV0IG9uZQ=="
+
+#: Seconds after which what has not come by then will not; machines may be very busy.
+_PATIENCE: Final = 60.0
+
+assert nameToText(next(iter(KEYS)), final=False) == KEY
+
+
+@asynccontextmanager
+async def hosting(**said: Sequence[str]) -> AsyncIterator[Host]:
+    """
+    @param said: of the zone of these tests, if it is to be one that is fetched.
+
+    @return: a server of ours.
+    """
+    reactor = globalReactor()
+    with TemporaryDirectory(prefix="txdns-replica-") as folder:
+        host = Host(reactor, ADDRESS, f"{folder}/state", port=freePort(ADDRESS), today=time.time)
+        try:
+            if said:
+                host.adopt(**said)
+            yield host
+        finally:
+            await host.end()
+
+
+async def until(happened: Callable[[], object], what: Callable[[], object] = lambda: "") -> None:
+    """
+    Wait until something is true.
+
+    @param happened: gives whether it is, or what is to be awaited to know.
+    @param what: tells what there is instead.
+    """
+    reactor = globalReactor()
+    end = time.monotonic() + _PATIENCE
+    while True:
+        found = happened()
+        if await found if isinstance(found, Awaitable) else found:
+            return
+        assert time.monotonic() < end, str(what())[-2000:]
+        await deferLater(reactor, 0.05, lambda: None)
+
+
+async def run(program: str, *words: str) -> str:
+    """
+    Run a program beside our server.
+
+    @return: what it printed.
+    """
+    out, error, code = await output(str(peer(program)), words, env={"LC_ALL": "C"})
+    assert code == 0, (program, words, out, error)
+    return out.decode()
+
+
+class Beside(Protocol):
+    """
+    A server of ours: where it listens.
+    """
+
+    address: str
+    port: int
+
+
+def bindBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+    """
+    BIND beside a server of ours.
+
+    @param zone: the zone's name.
+    @param primary: its master file, where BIND is the primary.
+    """
+
+    def configure(server: LivePeer) -> str:
+        lines = [
+            f'key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};',
+            "options {",
+            f'  directory "{server.folder}"; pid-file "{server.folder}/named.pid"; session-keyfile "{server.folder}/session.key";',
+            f'  managed-keys-directory "{server.folder}";',
+            f"  listen-on port {server.port} {{ {ADDRESS}; }}; listen-on-v6 {{ none; }};",
+            "  recursion no; allow-query { any; }; dnssec-validation no; empty-zones-enable no; notify-delay 0;",
+            "  serial-query-rate 100; notify-rate 100; startup-notify-rate 100;",
+            "};",
+            "controls { };",
+        ]
+        ours = f"{host.address} port {host.port} key {KEY};"
+        if primary:
+            server.zoneFile(zone).write_text(primary)
+            lines.append(
+                f'zone "{zone}" {{ type primary; file "{server.zoneFile(zone)}"; check-names ignore; notify explicit;'
+                f" also-notify {{ {ours} }};"
+                f" allow-transfer {{ key {KEY}; }}; allow-update {{ key {KEY}; }}; }};"
+            )
+        else:
+            lines.append(
+                f'zone "{zone}" {{ type secondary; file "{server.folder}/copy"; masterfile-format text; check-names ignore; notify no;'
+                f" primaries {{ {ours} }}; allow-notify {{ key {KEY}; }}; allow-transfer {{ key {KEY}; }}; }};"
+            )
+        return "\n".join([*lines, ""])
+
+    return LivePeer("named", ["-g", "-n", "1"], configure, ADDRESS, {})
+
+
+def knotBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+    """
+    Knot DNS beside a server of ours.
+
+    @param zone: the zone's name.
+    @param primary: its master file, where Knot is the primary.
+    """
+
+    def configure(server: LivePeer) -> str:
+        lines = [
+            "server:",
+            f'  rundir: "{server.folder}"',
+            f"  listen: {ADDRESS}@{server.port}",
+            "  udp-workers: 1",
+            "  tcp-workers: 1",
+            "  background-workers: 1",
+            "control:",
+            f'  listen: "{server.folder}/knot.sock"',
+            "database:",
+            f'  storage: "{server.folder}"',
+            "  journal-db-max-size: 64M",
+            "  kasp-db-max-size: 32M",
+            "  timer-db-max-size: 8M",
+            "log:",
+            "  - target: stderr",
+            "    any: info",
+            "key:",
+            f"  - id: {KEY}",
+            "    algorithm: hmac-sha256",
+            f"    secret: {SECRET}",
+            "remote:",
+            "  - id: ours",
+            f"    address: {host.address}@{host.port}",
+            f"    key: {KEY}",
+            "acl:",
+            "  - id: ours",
+            f"    key: {KEY}",
+            "    action: [transfer, notify, update]",
+            "zone:",
+            f'  - domain: "{zone}"',
+            f'    storage: "{server.folder}"',
+            "    acl: ours",
+        ]
+        if primary:
+            server.zoneFile(zone).write_text(primary)
+            lines += [f'    file: "{server.zoneFile(zone)}"', "    notify: ours", "    zonefile-load: difference"]
+        else:
+            lines += ["    master: ours", f'    file: "{server.folder}/copy"']
+        return "\n".join([*lines, ""])
+
+    return LivePeer("knotd", [], configure, ADDRESS, {})
+
+
+def nsdBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+    """
+    NSD beside a server of ours.
+
+    @param zone: the zone's name.
+    @param primary: its master file, where NSD is the primary.
+    """
+
+    def configure(server: LivePeer) -> str:
+        lines = [
+            "server:",
+            f"  ip-address: {ADDRESS}@{server.port}",
+            f'  zonesdir: "{server.folder}"',
+            f'  pidfile: "{server.folder}/nsd.pid"',
+            f'  xfrdir: "{server.folder}"',
+            f'  xfrdfile: "{server.folder}/xfrd.state"',
+            f'  zonelistfile: "{server.folder}/zone.list"',
+            '  database: ""',
+            '  username: ""',
+            '  chroot: ""',
+            "  server-count: 1",
+            "  rrl-ratelimit: 0",
+            "  xfrd-reload-timeout: 0",
+            "  verbosity: 2",
+            "remote-control:",
+            "  control-enable: no",
+            "key:",
+            f"  name: {KEY}",
+            "  algorithm: hmac-sha256",
+            f'  secret: "{SECRET}"',
+            "zone:",
+            f'  name: "{zone}"',
+        ]
+        ours = f"{host.address}@{host.port} {KEY}"
+        if primary:
+            server.zoneFile(zone).write_text(primary)
+            lines += [
+                f'  zonefile: "{server.zoneFile(zone)}"',
+                f"  notify: {ours}",
+                f"  provide-xfr: 127.0.0.0/8 {KEY}",
+                "  store-ixfr: yes",
+                "  create-ixfr: yes",
+            ]
+        else:
+            lines += [
+                f'  zonefile: "{server.folder}/copy"',
+                f"  request-xfr: {ours}",
+                f"  allow-notify: {host.address} {KEY}",
+                f"  provide-xfr: 127.0.0.0/8 {KEY}",
+            ]
+        return "\n".join([*lines, ""])
+
+    return LivePeer("nsd", ["-d"], configure, ADDRESS, {})

@@ -1,0 +1,105 @@
+"""
+Live test of the process that builds the next image of a zone while the zone is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.task import deferLater
+
+from tests.zone.changing import APEX, record, textsOf, versionOf
+from twisted_ext.errors import StorageFault
+from twisted_ext.server.updates.changing import Changing, Made, threadsOf
+from twisted_ext.server.updates.compacting import Compacting
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.journal import Journal
+from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.versions import Version
+from twisted_ext.zone.zones import Zone
+
+
+@pytest_twisted.ensureDeferred
+async def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A process builds the image, the zone goes on from it with everything that came meanwhile, and no change is lost. One that cannot be
+    built is told of.
+    """
+    clock = cast("IReactorTime", reactor)
+    image, path = str(tmp_path / "image"), str(tmp_path / "journal")
+    versionOf().compacted(image, b"sources")
+    zone = Zone(Version(Image.open(image)))
+    journal = Journal(path, APEX)
+    compacting = Compacting(clock, threadsOf(clock), small=0)
+    with pytest.raises(StorageFault):
+        await compacting(zone.current, path, "/nowhere/at/all")
+    monkeypatch.setattr(Version, "crowded", property(lambda version: len(version.overlay) > 50))
+    changing = Changing(
+        clock, zone, journal, threadsOf(clock), compact=lambda version: compacting(version, path, str(tmp_path / "next"))
+    )
+
+    def add(version: Version) -> Made:
+        transaction = Transaction(version)
+        transaction.add(record(f"n{version.serial} 60 A 192.0.2.9"))
+        return transaction.commit()
+
+    while zone.current.image.serial == 10:
+        await gatherResults([changing.change(add) for _ in range(10)])
+        await deferLater(clock, 0.01)
+    before = zone.current
+    await changing.change(add)
+    assert zone.current.image.path == str(tmp_path / "next")
+    assert zone.current.serial == before.serial + 1
+    expected = {f"n{serial}".encode() for serial in range(10, zone.current.serial)}
+    assert {node.key[1:] for node in zone.current.nodes() if node.key[1:2] == b"n" and node.key[2:3].isdigit()} >= expected - {b"ns1"}
+    await changing.close()
+    again = Journal(path, APEX)
+    assert textsOf(again.replayed(Version(Image.open(image)))) == textsOf(zone.current)
+    assert textsOf(again.replayed(Version(Image.open(str(tmp_path / "next"))))) == textsOf(zone.current)
+    grown = await compacting.grown(Version(Image.open(image)), again, str(tmp_path / "grown"), lambda: zone.current)
+    assert (grown.image.path, grown.image.serial) == (str(tmp_path / "grown"), zone.current.serial)
+    assert textsOf(grown) == textsOf(zone.current)
+    again.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The process does not outlive the one that it works for: it would write where another server may be by then.
+    """
+    clock = cast("IReactorTime", reactor)
+    image, path, target = str(tmp_path / "image"), str(tmp_path / "journal"), tmp_path / "next"
+    versionOf().compacted(image, b"sources")
+    zone = Zone(Version(Image.open(image)))
+    monkeypatch.setattr(Version, "crowded", property(lambda version: True))
+    spawned: list[int] = []
+    spawn = IReactorProcess(reactor).spawnProcess
+
+    def spawnProcess(*arguments: object, **named: object) -> object:
+        process = cast("Callable[..., IProcessTransport]", spawn)(*arguments, **named)
+        spawned.append(cast("int", process.pid))
+        return process
+
+    monkeypatch.setattr(reactor, "spawnProcess", spawnProcess)
+    compacting = Compacting(clock, threadsOf(clock), small=0)
+    journal = Journal(path, APEX)
+    changing = Changing(clock, zone, journal, threadsOf(clock), compact=lambda version: compacting(version, path, str(target)))
+
+    def add(version: Version) -> Made:
+        transaction = Transaction(version)
+        transaction.add(record("new 60 A 192.0.2.9"))
+        return transaction.commit()
+
+    await changing.change(add)
+    (process,) = spawned
+    await changing.close()
+    while Path(f"/proc/{process}").exists():
+        await deferLater(clock, 0.01)
+    assert not target.exists()

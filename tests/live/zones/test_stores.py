@@ -1,0 +1,58 @@
+"""
+Live test of zones in a database: served, changed with SQL and by updates, given on to others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from tests.live.twistds import Twistd, wait
+from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, Served, ask, found, run, serialOf
+from tests.peers import peer
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.rrtypes import SOA, A
+
+
+def test_store(tmp_path: Path) -> None:
+    """
+    A zone is put into a database by command and served from there; what SQL changes is served soon, what an update changes is in the
+    database, and both are there after a restart.
+    """
+    (tmp_path / "zone").write_text(ZONE)
+    words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "zone"), "--yes", "example.org"]
+    subprocess.run([sys.executable, "-m", "twisted_ext.apps.cli.main", *words], cwd=ROOT, check=True, capture_output=True)
+    (tmp_path / "settings.toml").write_text(
+        f"""
+role = "serve"
+state = "{tmp_path}/state"
+[[zone]]
+name = "example.org"
+store = "{tmp_path}/db"
+update = ["address 127.0.0.0/8 subtree dyn A TXT"]
+allow-transfer = ["127.0.0.0/8"]
+"""
+    )
+    server = Served(tmp_path)
+    with (
+        closing(sqlite3.connect(tmp_path / "db", isolation_level=None, timeout=PATIENCE)) as sql,
+        Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd,
+    ):
+        wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+        assert serialOf(server) == 10
+        sql.execute("INSERT INTO records (zone, owner, type, rdata) SELECT id, 'sql', 'A', '192.0.2.77' FROM zones")
+        wait(lambda: found(server, "sql.example.org", A) == {"192.0.2.77"}, twistd)
+        assert serialOf(server) == 11
+        statements = f"server 127.0.0.1 {server.port}\nzone example.org\nupdate add n.dyn.example.org. 60 A 192.0.2.9\nsend\n"
+        done = run(peer("nsupdate"), statements)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert sql.execute("SELECT type, ttl, rdata FROM records WHERE owner = 'n.dyn'").fetchall() == [("A", 60, "192.0.2.9")]
+        assert sql.execute("SELECT serial FROM zones").fetchone() == (12,)
+    with Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd:
+        wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+        assert serialOf(server) == 12
+        assert found(server, "n.dyn.example.org", A) == {"192.0.2.9"}
+        assert found(server, "sql.example.org", A) == {"192.0.2.77"}

@@ -1,0 +1,204 @@
+"""
+Zones that BIND, Knot and NSD fetch from us, and follow; and what dig and kdig make of our transfers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+
+from tests.live.zones.replicating import (
+    ADDRESS,
+    KEY,
+    SECRET,
+    bindBeside,
+    hosting,
+    knotBeside,
+    nsdBeside,
+    output,
+    run,
+    until,
+)
+from tests.live.zones.test_secondaries import ZONE
+from tests.peers import LivePeer
+from tests.server.transfers.replicas import Host
+from tests.zone.changing import APEX, textsOf
+from twisted_ext.server.replies.errands import Outcome
+from twisted_ext.server.replies.requests import Request
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.zones import Zone
+
+__all__: list[str] = []
+
+PEERS = {"named": bindBeside, "knotd": knotBeside, "nsd": nsdBeside}
+
+_SIGNED = f"hmac-sha256:{KEY}:{SECRET}"
+
+
+@pytest.fixture(params=list(PEERS))
+def program(request: pytest.FixtureRequest) -> str:
+    """
+    @return: each of them.
+    """
+    return str(request.param)
+
+
+def offer(host: Host, *notify: LivePeer) -> None:
+    """
+    Serve the zone to who has the key.
+    """
+    host.zones.put(Zone.fromText(ZONE, APEX))
+    host.adopt(allow_transfer=[f"key={KEY}"], notify=[f"{ADDRESS}:{server.port} key={KEY}" for server in notify])
+
+
+async def told(host: Host | LivePeer, *words: str) -> list[str]:
+    """
+    @return: what C{dig} gets from a server, in words.
+    """
+    return (await run("dig", f"@{ADDRESS}", "-p", str(host.port), "+short", "+tries=1", "+time=5", *words)).split()
+
+
+@pytest_twisted.ensureDeferred
+async def test_followed(program: str) -> None:
+    """
+    The zone is fetched, signed all the way; a change is fetched when we have told of it, as changes alone.
+    """
+    async with hosting() as host:
+        with PEERS[program](host, "example.org") as server:
+            offer(host, server)
+
+            async def reach(wanted: str) -> None:
+                async def reached() -> bool:
+                    return (await told(server, "example.org", "SOA"))[2:3] == [wanted]
+
+                await until(reached, server.log)
+
+            # It may have asked before there was anything.
+            place = host.zones.at(APEX)
+            assert place is not None and place.zone is not None
+            host.replication.changed(place.zone.current)
+            await reach("10")
+            assert await told(server, "host2999.example.org", "A") == ["10.0.11.183"]
+            assert await told(server, "mixed.case.example.org", "A") == ["192.0.2.5"]
+            whole = host.replication.transferring
+            kinds: list[int] = []
+
+            def counted(request: Request) -> Outcome:
+                kinds.append(request.question.rrType)
+                return whole(request)
+
+            host.responder.errands.update({AXFR: counted, IXFR: counted})
+            host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
+            await reach("11")
+            assert await told(server, "new.example.org", "A") == ["192.0.2.99"]
+            assert await told(server, "mail.example.org", "AAAA") == []
+            assert IXFR in kinds and AXFR not in kinds
+
+
+@pytest_twisted.ensureDeferred
+async def test_dig() -> None:
+    """
+    C{dig} and C{kdig} get all of the zone and its changes, with their signatures found right.
+    """
+    async with hosting() as host:
+        offer(host)
+        host.change("new 300 A 192.0.2.99")
+        place = host.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        version = place.zone.current
+        for words in (["dig", "+noedns"], ["dig", "+nocookie"], ["kdig", "+noall", "+answer"]):
+            at = [*words, f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED]
+            out = await run(*at, "axfr", "example.org")
+            lines = [line for line in out.splitlines() if line and not line.startswith(";") and "TSIG" not in line]
+            assert len(lines) == version.recordCount + 1
+            assert "host2999.example.org." in out and "WARNING" not in out
+            out = await run(*at, "-t", "ixfr=10", "example.org")
+            lines = [line for line in out.splitlines() if line and not line.startswith(";") and "TSIG" not in line]
+            assert [line.split()[3] for line in lines] == ["SOA", "SOA", "SOA", "A", "SOA"]
+            out = await run(*at, "-t", "ixfr=11", "example.org")
+            lines = [line for line in out.splitlines() if line and not line.startswith(";") and "TSIG" not in line]
+            assert [line.split()[3] for line in lines] == ["SOA"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_denied() -> None:
+    """
+    Without the key there is nothing, by whatever way; with a wrong one it is said so.
+    """
+    async with hosting() as host:
+        offer(host)
+        at = [f"@{ADDRESS}", "-p", str(host.port), "+tries=1"]
+        for words in (["axfr"], ["ixfr=1"], ["ixfr=1", "+notcp"]):
+            out = await run("dig", *at, "example.org", "-t", *words)
+            assert [line for line in out.splitlines() if line and not line.startswith(";")] in ([], ["; Transfer failed."])
+        out = await run("dig", *at, "-y", f"hmac-sha256:{KEY}:d3Jvbmc=", "example.org", "SOA")
+        assert "NOTAUTH" in out and "BADSIG" in out
+        out = await run("dig", *at, "-y", "hmac-sha256:other.key:d3Jvbmc=", "example.org", "SOA")
+        assert "NOTAUTH" in out and "BADKEY" in out
+
+
+@pytest_twisted.ensureDeferred
+async def test_signedAnswers() -> None:
+    """
+    Whoever signs an ordinary question gets an answer with a signature that is right, by UDP and TCP.
+    """
+    async with hosting() as host:
+        offer(host)
+        for words in (["+notcp"], ["+tcp"]):
+            out = await run("dig", f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED, *words, "mail.example.org", "A")
+            assert "192.0.2.3" in out and "TSIG" in out and "WARNING" not in out, out
+
+
+async def commanded(*words: str, code: int = 0) -> tuple[str, str]:
+    """
+    @return: what C{txdns} wrote to its standard output and error.
+    """
+    out, error, ended = await output(sys.executable, ["-m", "twisted_ext.apps.cli.main", *words], env=dict(os.environ))
+    assert ended == code, (words, out, error)
+    return out.decode(), error.decode()
+
+
+@pytest_twisted.ensureDeferred
+async def test_commandTransfer(tmp_path: Path) -> None:
+    """
+    C{txdns transfer} writes a master file that is the zone, and what has changed in it.
+    """
+    async with hosting() as host:
+        offer(host)
+        place = host.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        before = textsOf(place.zone.current)
+        at = ["example.org", f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED]
+        out, error = await commanded("transfer", *at)
+        assert textsOf(Zone.fromText(out, APEX).current) == before
+        assert error.startswith("example.org. 10: all of the zone, ")
+        file = tmp_path / "zone"
+        file.write_text("before")
+        await commanded("transfer", *at[:-2], "-o", str(file), code=2)
+        assert file.read_text() == "before"
+        await commanded("transfer", *at, "-o", str(file))
+        assert textsOf(Zone.fromText(file.read_text(), APEX).current) == before
+        host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
+        out, error = await commanded("transfer", *at, "-i", "10")
+        assert [line.split()[:5:4] for line in out.splitlines()] == [["-", "SOA"], ["-", "AAAA"], ["+", "SOA"], ["+", "A"]]
+        out, error = await commanded("transfer", *at, "-i", "11")
+        assert (out, error.partition(",")[0]) == ("", "example.org. 11: nothing newer")
+
+
+@pytest_twisted.ensureDeferred
+async def test_commandNotify() -> None:
+    """
+    C{txdns notify} says who has confirmed it, and who has not.
+    """
+    async with hosting(primaries=[f"{ADDRESS}:9 key={KEY}"]) as host:
+        at = ["example.org", f"@{ADDRESS}:{host.port}"]
+        out, _ = await commanded("notify", *at, "-y", _SIGNED, "-s", "11")
+        assert out == f"{ADDRESS}:{host.port} has confirmed it\n"
+        _, error = await commanded("notify", *at, "-s", "11", code=2)
+        assert "REFUSED" in error
+        _, error = await commanded("notify", "example.org", f"@{ADDRESS}:9", "-t", "1", code=9)
+        assert "does not answer" in error

@@ -1,0 +1,72 @@
+"""
+A server whose zone is changed by updates, for L{tests.live.zones.test_updates}:
+C{python -m tests.live.zones.updated PORT FOLDER ZONE FILE RULE...}.
+
+It is as small as may be, so that what is tested is updates and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorCore, IReactorTime
+
+__all__ = ["main"]
+
+
+def main(words: list[str]) -> None:
+    """
+    Serve until somebody ends it.
+    """
+    from twisted.internet import reactor as installed
+
+    from twisted_ext.server.access import Access
+    from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.listeners.datagram import DatagramListener
+    from twisted_ext.server.listeners.stream import StreamListener
+    from twisted_ext.server.replies.errands import opcodesOf
+    from twisted_ext.server.replies.gates import standardGates
+    from twisted_ext.server.replies.lanes import laneFor
+    from twisted_ext.server.replies.respond import Responder
+    from twisted_ext.server.transfers.keys import Keys
+    from twisted_ext.server.updates.updating import Updating
+    from twisted_ext.server.zones.authority import Alone, Zones
+    from twisted_ext.zone.images import Image
+    from twisted_ext.zone.reading import readMaster
+    from twisted_ext.zone.versions import Version
+    from twisted_ext.zone.zones import Zone
+
+    port, folder, name, file, *rules = words
+    reactor = cast("IReactorTime", installed)
+    keys = Keys.fromFile(f"{folder}/keys") if Path(f"{folder}/keys").exists() else Keys()
+    zones = Zones()
+    updating = Updating.among(reactor, zones, f"{folder}/journals")
+    settings = ZoneSettings.fromTable({"name": name, "file": file, "update": list(rules)})
+    updating.adopt([settings], keys)
+    image = f"{folder}/{settings.name.hex()}.image"
+    if not os.path.exists(image):
+        # As long as there is one, the file is not read again.
+        reading = readMaster(file, settings.apexName, path=file)
+        assert reading.sound, reading.complaints
+        reading.builder.finishTo(image, b"sources")
+    zones.put(Zone(updating.opened(Version(Image.open(image)))))
+    responder = Responder(
+        Alone(zones),
+        reactor,
+        gates=standardGates(keys=keys, opcodes=opcodesOf(updating.errands)),
+        lane=laneFor(Access({"allow": ["any"]})),
+        errands=updating.errands,
+    )
+    DatagramListener(reactor, responder, "127.0.0.1", int(port)).start()
+    StreamListener(reactor, responder, "127.0.0.1", int(port)).start()
+    core = cast("IReactorCore", installed)
+    core.addSystemEventTrigger("before", "shutdown", updating.close)
+    core.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

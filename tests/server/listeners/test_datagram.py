@@ -1,0 +1,202 @@
+"""
+Tests of listening for datagrams.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from tests.fastlane.lanes import RECORDS, denial
+from tests.networks import NetworkTestCase
+from tests.queries import optOf, queryOf
+from twisted_ext.errors import CallerFault, Unreachable
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.server.access import Access
+from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
+from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.testing.sources import CannedSource
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.message import Message
+
+
+class MemoryTests(NetworkTestCase):
+    """
+    Tests for L{DatagramListener} on a reactor without file descriptors.
+    """
+
+    def test_forwarded(self) -> None:
+        """
+        A client asks, the server asks another one, and the client has its answer; from then on at once.
+        """
+        canned, upstream = self.serve()
+        host = self.network.reactor("192.0.2.1")
+        source = Caching(Forwarding(host, [upstream]), host)
+        responder = Responder(source, host, lane=laneFor(Access({"allow": ["192.0.2.0/24"]})))
+        listener = DatagramListener(host, responder, "192.0.2.1", 53)
+        listener.start()
+        client = self.forward(Server("192.0.2.1", 53))
+        for _ in range(6):
+            self.assertEqual(self.find(client), ["192.0.2.80"])
+        self.assertEqual(len(canned.asked), 1)
+        counters = responder.counters
+        self.assertEqual((counters.udp, counters.hits), (6, 3))
+        self.assertIn("192.0.2.1:53", repr(listener))
+        self.successResultOf(listener.stop())
+        self.successResultOf(listener.stop())
+        responder.close()
+        self.successResultOf(source.close())
+        self.assertEqual(host.pending(), [])
+
+    def test_cannot(self) -> None:
+        """
+        A reactor that has no UDP at all is told apart in words.
+        """
+        clock = Clock()
+        listener = DatagramListener(clock, Responder(CannedSource(), clock), "192.0.2.1")
+        self.assertIn("cannot do UDP", str(self.assertRaises(CallerFault, listener.start)))
+
+
+@implementer(IReactorFDSet)
+class _Readers(Clock):
+    """
+    A clock that keeps readers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[IReadDescriptor] = []
+
+    def addReader(self, reader: IReadDescriptor) -> None:
+        self.readers.append(reader)
+
+    def removeReader(self, reader: IReadDescriptor) -> None:
+        self.readers.remove(reader)
+
+    def addWriter(self, writer: IWriteDescriptor) -> None:
+        raise AssertionError("nothing is written later")
+
+    removeWriter = addWriter
+
+    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
+        return list(self.readers)
+
+    def getReaders(self) -> list[IReadDescriptor]:
+        return self.readers
+
+    def getWriters(self) -> list[IWriteDescriptor]:
+        return []
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    Tests for L{DatagramListener} with sockets of its own, on loopback addresses.
+    """
+
+    @contextmanager
+    def listening(self, address: str, made: socket.socket | None = None) -> Iterator[tuple[DatagramListener, _Readers]]:
+        """
+        Listen at an address, on any free port.
+        """
+        clock = _Readers()
+        source = CannedSource(RECORDS, denial)
+        listener = DatagramListener(clock, Responder(Caching(source, clock), clock), address, 0, socket=made)
+        listener.start()
+        try:
+            yield listener, clock
+        finally:
+            self.successResultOf(listener.stop())
+            self.assertEqual(clock.readers, [])
+            self.assertEqual(listener.fileno(), -1)
+
+    def exchange(self, clock: _Readers, where: tuple[str, int], count: int = 8) -> None:
+        """
+        Ask from a socket that takes replies from nobody but whom it asked.
+        """
+        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            client.connect(where)
+            for number in range(count):
+                client.send(queryOf(id=number, opt=optOf()))
+                clock.readers[0].doRead()
+                reply = Message.fromWire(client.recv(4096)).check()
+                self.assertEqual((reply.id, reply.answer[0].rdatas), (number, (b"\xc0\x00\x02\x50",)))
+
+    def test_addresses(self) -> None:
+        """
+        By IPv4 and IPv6, beyond the fast lane and from it.
+        """
+        for address in ("127.0.0.1", "::1"):
+            with self.listening(address) as (listener, clock):
+                verifyObject(IReadDescriptor, clock.readers[0])
+                self.exchange(clock, (address, listener.port))
+                self.assertGreater(listener.responder.counters.hits, 3)
+
+    def test_everywhere(self) -> None:
+        """
+        Where a server listens at all addresses, its replies leave from the one that was asked: clients would not know them otherwise.
+        """
+        with self.listening("0.0.0.0") as (listener, clock):
+            for address in ("127.0.0.1", "127.0.0.2", "127.5.5.5"):
+                self.exchange(clock, (address, listener.port))
+            # Without being told where from, the system sends from another address than the one asked.
+            reader = listener._reader
+            assert reader is not None
+            made = reader.socket
+            self.patch(reader, "_sendFrom", lambda octets, place: made.sendto(octets, place[1]))
+            self.assertRaises(TimeoutError, self.exchange, clock, ("127.5.5.5", listener.port), 1)
+        with self.listening("::") as (listener, clock):
+            self.exchange(clock, ("::1", listener.port))
+
+    def test_batches(self) -> None:
+        """
+        What has gathered is answered in one go, up to a bound, so that other things get their turn.
+        """
+        with self.listening("127.0.0.1") as (listener, clock), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", listener.port))
+            for number in range(400):
+                client.send(queryOf(id=number))
+            clock.readers[0].doRead()
+            counters = listener.responder.counters
+            self.assertEqual(counters.udp, 256)
+            clock.readers[0].doRead()
+            self.assertEqual(counters.udp, 400)
+
+    def test_handedDown(self) -> None:
+        """
+        A socket that somebody else has bound is used, and with it its address and port.
+        """
+        made = datagramSocket("127.0.0.1", 0)
+        port = made.getsockname()[1]
+        with self.listening("ignored", made) as (listener, clock):
+            self.assertEqual((listener.address, listener.port), ("127.0.0.1", port))
+            self.exchange(clock, ("127.0.0.1", port))
+
+    def test_taken(self) -> None:
+        """
+        A port that is somebody else's, and an address that is none, are said in one line.
+        """
+        with datagramSocket("127.0.0.1", 0) as first:
+            port = first.getsockname()[1]
+            error = self.assertRaises(Unreachable, datagramSocket, "127.0.0.1", port)
+            self.assertEqual(str(error), f"cannot listen at 127.0.0.1:{port} by UDP: Address already in use")
+        self.assertIn("192.0.2.1", str(self.assertRaises(Unreachable, datagramSocket, "192.0.2.1", 0)))
+        self.assertIn("no address", str(self.assertRaises(CallerFault, datagramSocket, "nowhere", 0)))
+
+    def test_shared(self) -> None:
+        """
+        Several processes may have a socket each for one port, if all of them say so.
+        """
+        with datagramSocket("127.0.0.1", 0, shared=True) as first:
+            port = first.getsockname()[1]
+            datagramSocket("127.0.0.1", port, shared=True).close()
+            self.assertRaises(Unreachable, datagramSocket, "127.0.0.1", port)

@@ -1,0 +1,181 @@
+"""
+Tests of L{twisted_ext.server.listeners.sockets} and L{twisted_ext.server.operating.readiness}, with real sockets on loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.peers import freePort
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.listeners import sockets
+from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.operating.readiness import notify, watchdogSeconds
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Bound]]:
+    """
+    Closes what a test adds to it.
+    """
+    made: list[Bound] = []
+    yield made
+    closeSockets(made)
+
+
+def test_pair(opened: list[Bound]) -> None:
+    """
+    UDP and TCP get the same port, also where any will do.
+    """
+    ((bound,),) = boundSockets(["127.0.0.1"], 0)
+    opened.append(bound)
+    assert bound.datagram is not None and bound.stream is not None
+    assert bound.datagram.getsockname() == bound.stream.getsockname() == ("127.0.0.1", bound.port)
+    assert bound.labels == [f"udp 127.0.0.1:{bound.port}", f"tcp 127.0.0.1:{bound.port}"]
+
+
+def test_everywhere(opened: list[Bound]) -> None:
+    """
+    Without an address all of them are listened at, of both families where there are both.
+    """
+    (several,) = boundSockets([], freePort("127.0.0.1"))
+    opened.extend(several)
+    assert [bound.address for bound in several][:1] == ["0.0.0.0"]
+    assert all(bound.port == several[0].port for bound in several)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_inUse(kind: socket.SocketKind, shared: bool, copies: int) -> None:
+    """
+    A port that somebody has is an error, for UDP or TCP, also where that one would share it with us; nothing is left open.
+    """
+    with socket.socket(socket.AF_INET, kind) as other:
+        if shared:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            other.listen(1)
+        port = other.getsockname()[1]
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(BadDescription, match=rf"^127\.0\.0\.1:{port} is in use: .*--port or --interface$"):
+            boundSockets(["127.0.0.1"], port, copies)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_probeMatters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without the look at whether the port is free, two servers with workers would share a port, each with half of the clients.
+    """
+    first = boundSockets(["127.0.0.1"], 0, 2)
+    port = first[0][0].port
+    with pytest.raises(BadDescription):
+        boundSockets(["127.0.0.1"], port, 2)
+    real = sockets._bound
+
+    def unprobed(
+        address: str, port: int, kind: socket.SocketKind, shared: bool, opened: list[socket.socket], *, probe: bool = True
+    ) -> socket.socket:
+        return real(address, port, kind, shared, opened, probe=False)
+
+    monkeypatch.setattr(sockets, "_bound", unprobed)
+    second = boundSockets(["127.0.0.1"], port, 2)
+    for each in [*first, *second]:
+        closeSockets(each)
+
+
+def test_shared() -> None:
+    """
+    Each worker gets sockets of its own at the same address.
+    """
+    sets = boundSockets(["127.0.0.1"], 0, 3)
+    assert len({bound.port for several in sets for bound in several}) == 1
+    assert len({each.fileno() for several in sets for bound in several for each in bound.sockets}) == 6
+    for several in sets:
+        closeSockets(several)
+
+
+def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is wrong is said with what to do about it.
+    """
+    with pytest.raises(BadDescription, match="192.0.2.1 is no address of this machine"):
+        boundSockets(["192.0.2.1"], 5300)
+
+    def forbidden(*arguments: object, **more: object) -> socket.socket:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sockets, "_opened", forbidden)
+    with pytest.raises(BadDescription, match="127.0.0.1:53 may not be used: ports below 1024 take root"):
+        boundSockets(["127.0.0.1"], 53)
+
+
+def test_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Sockets that systemd opened are taken, those for another process are not, and the environment says nothing of them afterwards.
+    """
+    ((bound,),) = boundSockets(["127.0.0.1"], 0)
+    assert bound.datagram is not None and bound.stream is not None
+    first = max(bound.datagram.fileno(), bound.stream.fileno()) + 10
+    os.dup2(bound.datagram.fileno(), first)
+    os.dup2(bound.stream.fileno(), first + 1)
+    monkeypatch.setattr(sockets, "_FIRST", first)
+    environment = {"LISTEN_PID": "7", "LISTEN_FDS": "2"}
+    assert receivedSockets(environment, 8) == []
+    environment = {"LISTEN_PID": "7", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "dns:dns"}
+    taken = receivedSockets(environment, 7)
+    assert environment == {}
+    assert [bound.labels for bound in taken] == [[f"udp 127.0.0.1:{bound.port}"], [f"tcp 127.0.0.1:{bound.port}"]]
+    closeSockets([bound, *taken])
+    assert receivedSockets({}, 7) == []
+
+
+def test_receivedNoSocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A descriptor that is no such socket is an error.
+    """
+    reading, writing = os.pipe()
+    monkeypatch.setattr(sockets, "_FIRST", reading)
+    with pytest.raises(BadDescription, match=f"descriptor {reading} of LISTEN_FDS is no socket"):
+        receivedSockets({"LISTEN_PID": "7", "LISTEN_FDS": "1"}, 7)
+    for each in (reading, writing):
+        with suppress(OSError):
+            os.close(each)
+
+
+def test_notify(tmp_path: Path) -> None:
+    """
+    Whoever waits for us is told; where nobody does, nothing happens.
+    """
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
+        waiting.bind(path)
+        waiting.settimeout(5)
+        assert notify("READY=1", {"NOTIFY_SOCKET": path})
+        assert waiting.recv(100) == b"READY=1"
+    assert not notify("READY=1", {"NOTIFY_SOCKET": path})
+    assert not notify("READY=1", {})
+    assert not notify("READY=1", {"NOTIFY_SOCKET": "relative"})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
+        waiting.bind("\x00txdns-test-notify")
+        assert notify("READY=1", {"NOTIFY_SOCKET": "@txdns-test-notify"})
+        waiting.settimeout(5)
+        assert waiting.recv(100) == b"READY=1"
+
+
+def test_watchdog() -> None:
+    """
+    A sign of life is given twice as often as it is asked for, and only by the process that is asked.
+    """
+    assert watchdogSeconds({"WATCHDOG_USEC": "3000000"}, 7) == 1.5
+    assert watchdogSeconds({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "7"}, 7) == 1.5
+    assert watchdogSeconds({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "8"}, 7) == 0.0
+    assert watchdogSeconds({"WATCHDOG_USEC": "soon"}, 7) == 0.0
+    assert watchdogSeconds({}, 7) == 0.0

@@ -1,0 +1,3 @@
+"""
+Connections to what a name stands for: endpoints, their descriptions, and the attempts that they make.
+"""

@@ -1,0 +1,3 @@
+"""
+What twisted.names has, made of what this package has, and the other way round: names, records, results, messages, resolvers, zones.
+"""

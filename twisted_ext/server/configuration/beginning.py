@@ -1,0 +1,94 @@
+"""
+Whether C{twistd txdns} begins, and what is said where it does not: a line, and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription, DNSFault
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from twisted_ext.server.configuration.settings import Settings
+
+__all__ = ["BROKEN_PIPE", "INTERRUPTED", "WRONG", "complainPlainly", "end", "wantSomething"]
+
+_log: Final = Logger()
+
+#: What shells are told where words, files or sockets cannot be used.
+WRONG: Final = 1
+
+#: What they are told of programs that SIGINT has ended.
+INTERRUPTED: Final = 130
+
+#: And of programs whose output nobody reads any more.
+BROKEN_PIPE: Final = 141
+
+
+def end(text: str) -> NoReturn:
+    """
+    Say in a line, or one for each thing that is wrong, why there is no server.
+    """
+    from twisted_ext.wire.escapes import printable
+
+    # By now the other one may lead into a log.
+    terminal = sys.__stderr__ or sys.stderr
+    with suppress(OSError, ValueError):
+        for line in text.splitlines():
+            print(f"twistd txdns: {printable(line)}", file=terminal, flush=True)
+    raise SystemExit(WRONG)
+
+
+def wantSomething(settings: Settings, config: str | None) -> None:
+    """
+    See that a server that asks nobody knows anything itself, and that it was not told whom to ask.
+
+    @param config: the file of settings, if there is one.
+
+    @raise BadDescription: it does not, and never will.
+    """
+    if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
+        _log.warn("upstream and route are of no use: serve asks nobody; forward does, and serves zones as well")
+    if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or settings.hostsFile:
+        return
+    from twisted_ext.server.configuration.zonesettings import ZoneSettings, gather
+
+    found: dict[bytes, ZoneSettings] = {}
+    # There may be many. One is enough.
+    for _ in gather(settings, found):
+        if found:
+            return
+    if found:
+        return
+    said = "there is no zone to serve; write --zone NAME=FILE, --zones FOLDER, or [[zone]] tables into a file for --config"
+    if settings.zones:
+        said = f"there is no zone in {', '.join(settings.zones)}; files there are called like their zones"
+    elif config is None:
+        raise BadDescription(said)
+    # There may be some when it is looked at again.
+    _log.warn("{said}; until then all questions are refused", said=said)
+
+
+def complainPlainly() -> None:
+    """
+    Have one line and no traceback where the server cannot be started for a reason that is not the code's, and nothing at all where
+    whoever typed the command has thought better of it.
+    """
+    before = sys.excepthook
+
+    def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if isinstance(error, DNSFault):
+            # In the background the log is all that there is.
+            _log.critical("{fault}", fault=error)
+            with suppress(SystemExit):
+                end(str(error))
+        elif not isinstance(error, KeyboardInterrupt):
+            before(kind, error, traceback)
+
+    sys.excepthook = complain

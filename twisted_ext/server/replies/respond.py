@@ -1,0 +1,493 @@
+"""
+What happens to a request, from its arrival to its reply: gates, what is at hand, and only then whatever takes time.
+
+Nobody else sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.fastlane.classes import Client
+from twisted_ext.fastlane.lane import Address, Lane
+from twisted_ext.fastlane.table import Reply
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUEST_YIELDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.replies.composing import Composed
+from twisted_ext.server.replies.declining import Declining
+from twisted_ext.server.replies.finishing import Finishing, withCookie
+from twisted_ext.server.replies.gates import Gate, standardGates
+from twisted_ext.server.replies.lanes import laneFor
+from twisted_ext.server.replies.requests import Refusal, Request, Send
+from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.replies.errands import Errand, Flow
+    from twisted_ext.server.replies.limiting import Limiting
+
+__all__ = ["Responder", "laneFor"]
+
+# Info codes of extended errors (RFC 8914).
+_OTHER: Final = 0
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+_NO_AUTHORITY: Final = 22
+_NETWORK: Final = 23
+
+#: Seconds for which what does not change by itself is given again without looking.
+_STATIC_SECONDS: Final = 1.0
+
+_SOA: Final = 6
+
+#: The EDNS option that goes down as time goes by (RFC 7314).
+_EXPIRE: Final = 9
+
+#: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
+_STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
+
+#: When the replies of zones end.
+_FOREVER: Final = float("inf")
+
+#: Kinds of sources that know what somebody has asked for.
+_REMEMBERED: Final = frozenset(("cache", "stale"))
+
+#: Share of an answer's time after which the cache is asked again, so that it can fetch it anew while it still holds.
+_SHARE: Final = 0.9
+
+#: Nothing came of a look-up, for reasons that are nobody's but ours.
+_BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
+
+_OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),))
+
+_NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
+
+_log: Final = Logger()
+
+_failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
+
+
+class Responder:
+    """
+    Answers requests from a source.
+
+    What the source says from a cache is given again, without asking it, to all clients of one group. Whoever has other answers for some
+    clients puts them into a group of their own.
+
+    @ivar source: what is asked.
+    @ivar lane: replies that were given before, and who asks.
+    @ivar counters: what is counted.
+    """
+
+    def __init__(
+        self,
+        source: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        gates: tuple[Gate, ...] | None = None,
+        finishing: Finishing | None = None,
+        lane: Lane | None = None,
+        counters: Counters | None = None,
+        limiting: Limiting | None = None,
+        views: Mapping[str, IAnswerSource] | None = None,
+        share: float = _SHARE,
+        fromCache: bool = False,
+        unrecursed: bool = False,
+        seconds: float | None = None,
+        late: float | None = None,
+        perClient: int | None = None,
+        waiting: int | None = None,
+        yields: float | None = None,
+        errands: Mapping[int, Errand] | None = None,
+    ) -> None:
+        """
+        @param lane: one for everybody nearby, by default.
+        @param limiting: how many replies the networks of the lane's clients get; as many as they ask for by default.
+        @param views: sources for single groups of clients, by the group's name; on behalf of those nobody else is asked.
+        @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
+        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
+        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks
+            nobody.
+        @param seconds: for everything that answering takes.
+        @param late: seconds after which nothing is sent by UDP.
+        @param perClient: requests of one client that may wait for answers; of one /64 of IPv6.
+        @param waiting: requests of all that may.
+        @param yields: seconds that a request has waited for when it gives way to a new one, where no more may wait.
+        @param errands: who sees to what is no look-up, by L{errandKey<twisted_ext.server.replies.errands.errandKey>}.
+        """
+        self.source = source
+        self.lane = laneFor() if lane is None else lane
+        self.counters = Counters() if counters is None else counters
+        self.finishing = finishing or Finishing()
+        self.gates = standardGates() if gates is None else gates
+        self.seconds: Callable[[], float] = clock.seconds
+        self.errands = dict(errands or {})
+        self._declining = Declining()
+        self._limiting = limiting
+        self._views = dict(views or {})
+        self._share = share
+        self._fromCache = fromCache
+        self._unrecursed = unrecursed
+        self._patience = REQUEST_SECONDS.pick(seconds)
+        self._late = REQUEST_LATE.pick(late)
+        self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
+        self._most = int(REQUESTS_WAITING.pick(waiting))
+        self._yields = REQUEST_YIELDS.pick(yields)
+        # In the order of their coming: those of each client, and all.
+        self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
+        self._flights: dict[Request, Deferred[Answer]] = {}
+        self._yielding: Request | None = None
+        self._closed = False
+
+    # -- for listeners
+
+    def take(
+        self,
+        wire: bytes,
+        address: Address,
+        transport: str,
+        send: Send,
+        local: object = None,
+        client: Client | None = None,
+        flow: Callable[[Iterator[bytes]], None] | None = None,
+    ) -> bool:
+        """
+        Answer a message that the fast lane has no reply to.
+
+        @param send: is called with the reply, now or later or never, never twice.
+        @param flow: is called with many replies in its place, where the transport can carry them.
+
+        @return: whether it was a request at all.
+        """
+        now = self.seconds()
+        request = Request.fromWire(wire, address, transport, local, now)
+        if request is None or self._closed:
+            self.counters.dropped += 1
+            return False
+        request.record = self.lane.clients.find(address[0], now) if client is None else client
+        self.respond(request, send, flow)
+        return True
+
+    # -- the path of a request
+
+    def respond(self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None = None) -> None:
+        """
+        Answer a request.
+        """
+        now = request.arrived
+        if self._limiting is not None and request.record.accounts is not None:
+            send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
+        for gate in self.gates:
+            refusal = gate(request, now)
+            if refusal is not None:
+                self.counters.refused(gate.name)
+                if gate.name == "signature" and self.errands:
+                    self._declining.tell(request, refusal)
+                self._refuse(request, refusal, send, lasting=gate.name != "rate")
+                return
+        if self.errands:
+            errand = self.errands.get(request.opcode << 16 or request.question.rrType)
+            if errand is not None:
+                self._run(errand, request, send, flow)
+                return
+        self.counters.asked(request.question.name)
+        source = self._views.get(request.record.group.name, self.source) if self._views else self.source
+        recursion = bool(request.flags & RD)
+        edns = request.edns
+        context = QueryContext(
+            now + self._patience,
+            recursionDesired=recursion or self._fromCache,
+            dnssecOk=edns is not None and bool(edns.flags & DO),
+            checkingDisabled=bool(request.flags & CD),
+            client=request.client,
+        )
+        try:
+            answer = source.answerNow(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        if answer is not None and (recursion or self._fromCache or not _isRemembered(answer)):
+            self.counters.ready += 1
+            self._answer(request, answer, send, now)
+        elif recursion or self._unrecursed:
+            self._wait(source, request, context, send)
+        else:
+            self._refuse(request, _NOT_RECURSED, send)
+
+    def _run(self, errand: Errand, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+        try:
+            outcome = errand(request)
+        except Exception as error:
+            outcome = self._failure(error)
+        if isinstance(outcome, Deferred):
+
+            def late(outcome: Refusal | Flow) -> None:
+                if not self._closed:
+                    self._give(outcome, request, send, flow)
+
+            waiting = cast("Deferred[Refusal | Flow]", outcome)
+            waiting.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
+            waiting.addErrback(self._bug, request, send)
+        else:
+            self._give(outcome, request, send, flow)
+
+    def _give(
+        self, outcome: Refusal | Flow, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
+    ) -> None:
+        if isinstance(outcome, Refusal):
+            self._declining.tell(request, outcome)
+            self._refuse(request, outcome, send)
+        elif flow is not None:
+            flow(outcome)
+        else:
+            first = next(outcome, None)
+            if first is not None:
+                send(first)
+            close = getattr(outcome, "close", None)
+            if close is not None:
+                close()
+
+    def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+        site = request.record.site
+        theirs = self._waiting.get(site)
+        if theirs is not None and len(theirs) >= self._perClient:
+            self._makeRoom(theirs, request.arrived)
+            theirs = self._waiting.get(site)
+        if len(self._flights) >= self._most:
+            self._makeRoom(self._flights, request.arrived)
+            theirs = self._waiting.get(site)
+        if (theirs is not None and len(theirs) >= self._perClient) or len(self._flights) >= self._most:
+            self._overflow(request, send)
+            return
+        try:
+            flight = source.answer(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        # Asking may end others of theirs at once, such as where a socket tells only now that nobody is there.
+        self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
+        self.counters.pending += 1
+        flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
+        flight.addErrback(self._bug, request, send)
+
+    def _makeRoom(self, flights: dict[Request, Deferred[Answer]], now: float) -> None:
+        """
+        Have one of these requests give way, if it has had its time: what waits for servers that are gone is not to be in the way of what
+        others would answer. The older half waits on: if all gave way to newer ones, slow answers would never be lived to see.
+        """
+        oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
+        if now - oldest.arrived >= self._yields:
+            self._yielding = oldest
+            flight.cancel()
+            self._yielding = None
+
+    def _overflow(self, request: Request, send: Send) -> None:
+        # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
+        self.counters.overflowed += 1
+        self.counters.dropped += 1
+        if request.transport != "udp":
+            self._refuse(request, _OVERFLOWED, send)
+
+    def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
+        if self._landed(request):
+            self._answer(request, answer, send, None)
+
+    def _failed(self, failure: Failure, request: Request, send: Send) -> None:
+        if request is self._yielding:
+            if self._landed(request):
+                self._overflow(request, send)
+            return
+        refusal = self._failure(failure.value)
+        if self._landed(request):
+            self.counters.failed += 1
+            self._refuse(request, refusal, send)
+
+    def _bug(self, failure: Failure, request: Request, send: Send) -> None:
+        _log.failure("{request} could not be answered", failure, request=request)
+
+    def _landed(self, request: Request) -> bool:
+        """
+        A request waits no more.
+
+        @return: whether anybody still wants the reply.
+        """
+        del self._flights[request]
+        counters = self.counters
+        counters.pending -= 1
+        site = request.record.site
+        theirs = self._waiting[site]
+        del theirs[request]
+        if not theirs:
+            del self._waiting[site]
+        took = self.seconds() - request.arrived
+        counters.waited(request.question.name, took)
+        if self._closed:
+            return False
+        if took > self._late and request.transport == "udp":
+            counters.late += 1
+            return False
+        return True
+
+    # -- replies
+
+    def _answer(self, request: Request, answer: Answer, send: Send, now: float | None) -> None:
+        """
+        Send an answer.
+
+        @param now: where it was at hand: when, so that the fast lane may have it.
+        """
+        composed = self.finishing.answer(request, answer)
+        octets = composed.octets
+        if self._views and request.record.group.name in self._views:
+            # Nobody else is asked on behalf of these.
+            octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
+        counters = self.counters
+        counters.replied(answer.rcode)
+        if octets[2] & 2:
+            counters.truncated += 1
+        if answer.origin is not None and answer.origin.source == "stale":
+            counters.stale += 1
+        if request.cookie:
+            octets = withCookie(octets, composed.optAt, request.cookie)
+        if request.keyName:
+            # Each signature is for one request.
+            send(_signed(request, octets))
+            return
+        send(octets)
+        if now is not None:
+            self._offer(request, answer, composed, now)
+
+    def _offer(self, request: Request, answer: Answer, composed: Composed, now: float) -> None:
+        origin = answer.origin
+        if origin is None:
+            return
+        if origin.learned is not None and origin.source == "cache":
+            learned = origin.learned
+            ends = learned + (origin.expires - learned) * self._share
+            said = int(now - learned)
+            ttls = composed.ttls
+        elif origin.epoch is not None:
+            # What a zone says holds until it says something else. TTLs of zones do not go down.
+            learned, said, ends, ttls = 0.0, 0, _FOREVER, []
+        elif origin.source in _STATIC:
+            learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
+        else:
+            return
+        if ends <= now or said < 0:
+            return
+        edns = request.edns
+        if edns is not None and edns.options and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+            # It tells how long a zone holds, which is another number the next time.
+            return
+        reply = Reply(
+            composed.octets,
+            ttls,
+            learned,
+            said,
+            ends,
+            origin.epoch or self.lane.epoch,
+            request.questionEnd,
+            whole=composed.whole,
+            plain=edns is not None and composed.optAt == len(composed.octets) - 11,
+            known=origin.epoch is not None and _isKnown(answer, request.question.name),
+        )
+        group = request.record.group
+        table = group.datagrams if request.transport == "udp" else group.messages
+        question = request.question
+        varies = (edns is not None and bool(edns.options)) or not question.key.startswith(question.name)
+        table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
+
+    def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
+        """
+        Send a refusal.
+
+        @param lasting: whether whoever asks the same is told the same until what may be asked changes.
+        """
+        if refusal.silent:
+            self.counters.dropped += 1
+            return
+        self.counters.replied(refusal.rcode)
+        octets = self.finishing.refusal(request, refusal)
+        if request.keyName:
+            octets = _signed(request, octets)
+        send(octets)
+        if lasting and not request.cookie and request.signature is None and not request.opcode:
+            now = request.arrived
+            reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.lane.epoch, request.questionEnd)
+            group = request.record.group
+            table = group.datagrams if request.transport == "udp" else group.messages
+            table.offer(request.wire, reply)
+
+    def _failure(self, fault: BaseException | None) -> Refusal:
+        """
+        @return: what to tell somebody whose question could not be answered: the rcode, and in words that name no server of ours, why.
+        """
+        if not isinstance(fault, DNSFault):
+            if fault is not None and not isinstance(fault, CancelledError):
+                _log.failure("a source raised what no source may", _failureOf(fault))
+            return _BROKEN
+        ede = fault.ede
+        if isinstance(fault, Unknown):
+            return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "nobody here answers this"),))
+        if isinstance(fault, ServerFailed):
+            rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
+            return Refusal(rcode, ede or ((_OTHER, "the servers asked say so"),))
+        if isinstance(fault, Refused):
+            return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
+        if isinstance(fault, TimedOut):
+            return Refusal(Rcode.SERVFAIL, ede or ((_NO_AUTHORITY, "no server answered in time"),))
+        if isinstance(fault, Unreachable):
+            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "no server could be reached"),))
+        if isinstance(fault, BadMessage | CallerFault):
+            # It is not the client that sent what could not be read.
+            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
+        return Refusal(fault.rcode, ede or ((_OTHER, ""),))
+
+    # -- the end
+
+    def close(self) -> None:
+        """
+        Answer nothing any more, and give up what is under way. The source is its owner's to close.
+        """
+        self._closed = True
+        for flight in list(self._flights.values()):
+            flight.cancel()
+
+
+def _signed(request: Request, octets: bytes) -> bytes:
+    from twisted_ext.wire.tsig import replySigned
+
+    assert request.verdict is not None
+    return replySigned(octets, request.verdict, request.today)[0]
+
+
+def _isKnown(answer: Answer, name: bytes) -> bool:
+    """
+    @param name: the name that was asked for, the very object.
+
+    @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
+        name that was asked for, as by wildcards, of which there is no end.
+    """
+    if answer.outcome is not Outcome.DATA:
+        return False
+    for rrset in answer.answer:
+        if rrset.name is name:
+            return False
+    return True
+
+
+def _isRemembered(answer: Answer) -> bool:
+    """
+    @return: whether this is known because somebody asked for it, which is nobody else's affair.
+    """
+    return answer.origin is not None and answer.origin.source in _REMEMBERED

@@ -1,0 +1,3 @@
+"""
+Zones among servers: transfers both ways, notices of changes, catalogs, and the keys that show who asks.
+"""

@@ -1,0 +1,267 @@
+"""
+Sending zones to those who may have them: AXFR (RFC 5936) and IXFR (RFC 1995).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER
+from twisted_ext.server.replies.errands import Outcome
+from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.transfers.keys import Grants
+from twisted_ext.wire.codes import DO, Rcode
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import HEADER_OCTETS, Message
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import AXFR, SOA
+from twisted_ext.wire.tsigstream import StreamSigning
+from twisted_ext.zone.sending import (
+    Differences,
+    Octets,
+    messages,
+    oneMessage,
+    recordsOf,
+    recordsOfChanges,
+    recordsSince,
+    unsendable,
+)
+from twisted_ext.zone.serials import serialIn
+from twisted_ext.zone.versions import Version
+
+__all__ = ["Offer", "Transferring"]
+
+# Info codes of extended errors (RFC 8914).
+_NOT_READY: Final = 14
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+_INVALID_DATA: Final = 24
+
+#: The EDNS option that tells for how long a zone still holds (RFC 7314).
+_EXPIRE: Final = 9
+
+_log: Final = Logger()
+
+
+class Offer:
+    """
+    A zone, for those who may have it.
+
+    @ivar version: what it holds now, or L{None} where it holds nothing that may be given.
+    @ivar grants: who may have it.
+    @ivar journal: what has changed in it, or L{None}.
+    @ivar expires: seconds for which it still holds, of a zone that is another server's; L{None} of one that is our own.
+    @ivar singly: who of them gets each record in a message of its own.
+    """
+
+    __slots__ = ("version", "grants", "journal", "expires", "singly")
+
+    def __init__(
+        self,
+        version: Version | None,
+        grants: Grants,
+        journal: Differences | None = None,
+        expires: float | None = None,
+        singly: Grants | None = None,
+    ) -> None:
+        self.version = version
+        self.grants = grants
+        self.journal = journal
+        self.expires = expires
+        self.singly = singly
+
+
+class Transferring:
+    """
+    Sees to requests for transfers. Whether somebody may have a zone is looked at before anything else, and who may not counts for nothing.
+
+    @ivar running: transfers under way.
+    """
+
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP"),))
+    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((_INVALID_DATA, "nothing is held of this zone"),))
+    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many transfers; come again"),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+
+    def __init__(
+        self,
+        find: Callable[[bytes], Offer | None],
+        *,
+        most: int | None = None,
+        perPeer: int | None = None,
+        today: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        @param find: gives what is offered of the zone with exactly this folded name.
+        @param today: gives seconds since 1970.
+        """
+        from time import time
+
+        self.running = 0
+        self._find = find
+        self._most = int(TRANSFERS_OUT.pick(most))
+        self._perPeer = int(TRANSFERS_OUT_PER_PEER.pick(perPeer))
+        self._today = today or time
+        self._peers: Counter[str] = Counter()
+
+    def __call__(self, request: Request) -> Outcome:
+        question = request.question
+        offer = self._find(question.name.lower())
+        if offer is None:
+            return self._UNKNOWN
+        if not offer.grants.allows(request.client, request.keyName):
+            return self._DENIED
+        version = offer.version
+        if version is None:
+            return self._EXPIRED
+        datagram = request.transport == "udp"
+        if question.rrType == AXFR:
+            return self._NO_DATAGRAM if datagram else self._whole(request, offer, version)
+        try:
+            serial = _serialOf(request)
+        except BadMessage:
+            return self._MALFORMED
+        pieces = recordsSince(version, serial, offer.journal, *(() if datagram else (self._room(request, offer),)))
+        if not datagram:
+            return self._whole(request, offer, version) if pieces is None else self._flow(request, offer, version, pieces)
+        # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
+        message = None if pieces is None else self._one(request, offer, pieces)
+        return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
+
+    def _whole(self, request: Request, offer: Offer, version: Version) -> Outcome:
+        # Found out before anything is sent: what is cut off in the middle is asked for again and again.
+        said = unsendable(version, self._room(request, offer))
+        if said:
+            return Refusal(Rcode.SERVFAIL, ((0, said),))
+        return self._flow(request, offer, version, recordsOf(version))
+
+    @staticmethod
+    def _room(request: Request, offer: Offer) -> int:
+        """
+        @return: octets that a message has for its records.
+        """
+        return request.size - request.questionEnd - len(_opt(request, offer))
+
+    def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
+        return oneMessage(
+            request.id,
+            request.flags,
+            request.wire[HEADER_OCTETS : request.questionEnd],
+            pieces,
+            opt=_opt(request, offer),
+            most=request.size,
+            seal=self._seal(request),
+        )
+
+    def _seal(self, request: Request) -> Callable[[bytes], bytes] | None:
+        verdict = request.verdict
+        if verdict is None or verdict.key is None or not request.keyName:
+            return None
+        signing = StreamSigning(verdict.key, verdict.mac)
+        return lambda message: signing.sign(message, self._today())
+
+    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> Outcome:
+        site = request.record.site
+        if self.running >= self._most or self._peers[site] >= self._perPeer:
+            return self._BUSY
+        self.running += 1
+        self._peers[site] += 1
+
+        def over(count: int, elsewhere: bool) -> None:
+            self.running -= 1
+            self._peers[site] -= 1
+            if not self._peers[site]:
+                del self._peers[site]
+            if elsewhere:
+                return
+            _log.info(
+                "zone {zone} {serial} for {client}: {octets} octets sent",
+                zone=nameToText(version.apex),
+                serial=version.serial,
+                client=request.client,
+                octets=count,
+            )
+
+        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName)
+        made = messages(
+            request.id,
+            request.flags,
+            request.wire[HEADER_OCTETS : request.questionEnd],
+            pieces,
+            opt=_opt(request, offer),
+            most=request.size,
+            seal=self._seal(request),
+            single=single,
+        )
+        return _Counted(made, over, single)
+
+
+class _Counted:
+    """
+    Messages, and whoever is told when there are no more, for whatever reason.
+    """
+
+    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
+        self._made = made
+        self._over: Callable[[int, bool], None] | None = over
+        self._single = single
+        self._octets = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            message = next(self._made)
+        except BaseException:
+            self.close()
+            raise
+        self._octets += len(message)
+        return message
+
+    def close(self) -> None:
+        """
+        Nobody reads any further.
+        """
+        self._end(False)
+
+    def handOver(self) -> bool:
+        self._end(True)
+        return self._single
+
+    def _end(self, elsewhere: bool) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over(self._octets, elsewhere)
+
+
+def _opt(request: Request, offer: Offer) -> bytes:
+    edns = request.edns
+    if edns is None:
+        return b""
+    options: tuple[tuple[int, bytes], ...] = ()
+    if edns.option(_EXPIRE) is not None and offer.version is not None:
+        soa = offer.version.soa.rdatas[0]
+        seconds = int.from_bytes(soa[-8:-4], "big") if offer.expires is None else max(0, int(offer.expires))
+        options = ((_EXPIRE, seconds.to_bytes(4, "big")),)
+    return EDNS(int(DATAGRAM_SIZE.default), edns.flags & DO, options).toWire()
+
+
+def _serialOf(request: Request) -> int:
+    """
+    @return: the serial number that the asker has.
+
+    @raise BadMessage: he does not say.
+    """
+    for rrset in Message.fromWire(request.wire).authority:
+        if rrset.rrType == SOA and rrset.name.lower() == request.question.name.lower():
+            return serialIn(rrset.rdatas[0])
+    raise BadMessage("an IXFR without the asker's SOA")

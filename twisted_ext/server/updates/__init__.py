@@ -1,0 +1,3 @@
+"""
+Zones that are changed while they are served.
+"""

@@ -1,0 +1,467 @@
+"""
+The zones of a server as one thing: the table, what puts zones there, and what has them made ready.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from glob import escape, glob
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server.configuration.checking import checking, checkZones, zonesIn
+from twisted_ext.server.updates.replaying import Replaying, journalName
+from twisted_ext.server.zones.authority import Place, Zones, countsOf, zoneFigures
+from twisted_ext.server.zones.placing import Placing
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.configuration.settings import Settings
+    from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.processes.mirrored import Mirrored
+    from twisted_ext.server.replies.errands import Errand
+    from twisted_ext.server.transfers.keys import Keys
+    from twisted_ext.server.transfers.replication import Replication
+    from twisted_ext.server.updates.replaying import Steps
+    from twisted_ext.server.updates.updating import Updating
+    from twisted_ext.server.zones.loading import Loading
+    from twisted_ext.server.zones.stored import Stored
+    from twisted_ext.zone.sending import Differences
+    from twisted_ext.zone.versions import Version
+    from twisted_ext.zone.zones import Zone
+
+__all__ = ["Zoned"]
+
+_log: Final = Logger()
+
+#: What folders of files for workers begin with.
+_SHARED: Final = "workers-"
+
+#: Settings of zones whose new versions others are told of, or fetch.
+_TOLD: Final = frozenset(("notify", "allow-transfer"))
+
+
+#: Zones from which on they are kept out of the search for garbage.
+_MANY: Final = 10_000
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """
+    Do not search for garbage while many things are made of which none is garbage.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class Zoned:
+    """
+    A server's zones, as its settings say: loaded, fetched, sent and changed.
+
+    @ivar zones: the table.
+    @ivar placing: puts zones there.
+    @ivar loading: has them made ready; L{None} before there are any.
+    @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
+    @ivar keys: those that are shared with other servers.
+    @ivar mirrored: in a worker, puts zones there as its parent says.
+    @ivar useless: called with a line where of all zones of the beginning not one can be served.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        changed: Callable[[], object] = lambda: None,
+        fromPython: Callable[[str], Zone] | None = None,
+        *,
+        worker: bool = False,
+    ) -> None:
+        """
+        @param changed: called when zones have come or gone.
+        @param worker: whether another process, the parent, sees to all of it and says what is to be served.
+        @param fromPython: makes the zone of a file of Python code.
+
+        @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
+        """
+        self._reactor = reactor
+        self._settings = settings
+        self._worker = worker
+        with _uncollected():
+            self._beginning = zonesIn(settings)
+            self.keys = None if worker else checkZones(settings, self._beginning)
+        self._fromPython = fromPython
+        self._made = self._fromCode(settings)
+        self.zones = Zones(changed)
+        self.zones.damaged = self._damaged
+        self.placing = Placing(
+            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=Replaying(reactor), put=self._put
+        )
+        self.loading: Loading | None = None
+        self.errands: dict[int, Errand] = {}
+        self.useless: Callable[[str], object] = lambda said: None
+        self._replication: Replication | None = None
+        self._updating: Updating | None = None
+        self._stored: Stored | None = None
+        self._own = ""
+        self._telling: set[bytes] = set()
+        self.mirrored: Mirrored | None = None
+        if worker:
+            from twisted_ext.server.processes.mirrored import Mirrored
+
+            self.mirrored = Mirrored(self.zones)
+        self._listing: Deferred[None] | None = None
+        # What was looked at last, and the keys that go with it.
+        self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
+        self._closed = False
+
+    @property
+    def any(self) -> bool:
+        """
+        Whether there is anything to be served.
+        """
+        return bool(self._beginning or self._made or self.zones)
+
+    def _fromCode(self, settings: Settings) -> dict[str, Zone]:
+        if settings.pyzone and self._fromPython is None:
+            raise BadDescription("pyzone: this server runs no code of others")
+        return {path: self._fromPython(path) for path in settings.pyzone} if self._fromPython is not None else {}
+
+    def _use(self, made: dict[str, Zone]) -> None:
+        """
+        Serve zones that code has made, in the place of those that it had made before.
+        """
+        for zone in self._made.values():
+            if zone.apex not in [each.apex for each in made.values()]:
+                self.zones.remove(zone.apex)
+        for path, zone in made.items():
+            self.zones.put(zone, path, time())
+        self._made = made
+
+    def _revised(self, version: Version) -> Steps:
+        return version if self._updating is None else (yield from self._updating.opening(version))
+
+    def _takesLong(self, apex: bytes) -> bool:
+        return self._updating is not None and self._updating.takesLong(apex)
+
+    def _put(self, place: Place) -> None:
+        """
+        Another version of a zone is in force: tell those who are to know of it.
+        """
+        if self._replication is not None and place.apex in self._telling:
+            zone = place.served()
+            if zone is not None:
+                self._replication.changed(zone.current)
+
+    def _damaged(self, apex: bytes) -> None:
+        """
+        An image is not what it was when it was made: have another one made.
+        """
+        if self.loading is not None:
+            self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
+    def begin(self) -> None:
+        """
+        Serve what is ready, and have the rest made ready.
+
+        @raise BadDescription: the folder for what is to be found again cannot be used.
+        """
+        if self._worker:
+            self._beginning = []
+            return
+        self._use(self._made)
+        if self._beginning:
+            beginning, self._beginning = self._beginning, []
+            with _uncollected():
+                self._open(beginning)
+                if len(beginning) >= _MANY:
+                    # They stay, and to go through all of them in search of garbage takes a quarter of a second.
+                    gc.freeze()
+
+    def _open(self, zones: list[ZoneSettings]) -> Loading:
+        from twisted_ext.server.zones.loading import Loading, stateFolder
+
+        folder = stateFolder(self._settings)
+        if not folder:
+            folder = self._own = tempfile.mkdtemp(prefix="txdns-")
+            forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
+            if forgotten:
+                text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
+                _log.warn(text, zone=forgotten)
+        # Zones that were changed once stay so, even if nobody may change any more.
+        if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
+            self._connect(folder)
+            for _ in self._adopting(zones):
+                # Nobody is answered yet.
+                pass
+        self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
+        for left in glob(f"{escape(folder)}/{_SHARED}*"):
+            # An earlier process was killed.
+            shutil.rmtree(left, ignore_errors=True)
+        loading.begin(zones)
+        if self._replication is not None:
+            self._replication.start()
+        loading.settled.addCallback(self._settled)
+        return loading
+
+    def _connect(self, folder: str) -> Replication:
+        """
+        Begin to see to what comes from other servers and from those who change zones.
+
+        @return: what fetches zones once it is started.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        from twisted_ext.server.transfers.replication import Replication
+        from twisted_ext.server.transfers.terms import keysOf
+        from twisted_ext.server.updates.updating import Updating
+
+        if self.keys is None:
+            self.keys = keysOf(self._settings)
+        try:
+            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal)
+        except OSError as error:
+            raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
+        updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        self._replication, self._updating = replication, updating
+        self.errands = {**replication.errands, **updating.errands}
+        return replication
+
+    def _store(self, replication: Replication) -> None:
+        from twisted_ext.server.updates.changing import threadsOf
+        from twisted_ext.server.zones.stored import Stored
+
+        self._stored = Stored(self._reactor, self.zones, threadsOf(self._reactor), replication.changed)
+
+    def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
+        """
+        Go over to what is said of zones now, in short steps: each zone in one of them.
+
+        @raise BadDescription: it cannot be used; nothing has changed then.
+        """
+        replication, updating, keys = self._replication, self._updating, self.keys
+        assert replication is not None and updating is not None and keys is not None
+        special = [zone for zone in zones if not zone.plain]
+        if any(zone.values.get("update") for zone in special):
+            updating.ready()
+        if self._stored is None and any(zone.values.get("store") for zone in special):
+            self._store(replication)
+        stored, loading = self._stored, self.loading
+        if stored is not None:
+            if loading is not None:
+                loading.release({zone.name for zone in special if zone.values.get("store")})
+            stored.adopt(special)
+        # Those that were in files until now.
+        moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
+
+        def go(apex: bytes, zone: ZoneSettings | None) -> None:
+            if zone is not None and not zone.plain and (_TOLD & zone.values.keys() or zone.values.get("catalog") == "follow"):
+                self._telling.add(apex)
+            else:
+                self._telling.discard(apex)
+            if apex in moved:
+                moved[apex]()
+            updating.arrange(apex, zone, keys, _unkept if stored is None else stored.keeperOf)
+
+        yield from replication.adopting(zones, keys, go, updating.wards)
+        if stored is not None:
+            stored.start()
+
+    def _journal(self, apex: bytes) -> Differences | None:
+        journal = None if self._updating is None else self._updating.journal(apex)
+        return self._stored.historyOf(apex) if journal is None and self._stored is not None else journal
+
+    def _settled(self, counts: tuple[int, int]) -> None:
+        wanted, served = counts
+        if wanted and not served and len(self.zones) == wanted:
+            first = next(iter(self.zones))
+            said = f"none of {wanted} zones can be served; the log says why. The first of them" if wanted > 1 else first.text
+            self.useless(f"{said} cannot be served: {first.said}" if wanted == 1 else f"{said}: {first.said}")
+
+    def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
+        """
+        Find out which zones other settings name, in short turns where these are many.
+
+        @return: fails with L{BadDescription} where they cannot be those of one server, or a list of them cannot be read.
+        """
+        if self._closed:
+            return fail(BadDescription("the server is about to end"))
+        if not (settings.zone or settings.zones):
+            return succeed([])
+        from twisted_ext.server.configuration.zonesettings import gather
+        from twisted_ext.server.zones.pacing import paced
+
+        zones: list[ZoneSettings] = []
+
+        def steps() -> Iterator[None]:
+            found: dict[bytes, ZoneSettings] = {}
+            yield from gather(settings, found)
+            zones.extend(found.values())
+            yield
+            keys = yield from checking(settings, zones)
+            self._checked = zones, keys
+
+        listing = self._listing = paced(self._reactor, steps())
+        return listing.addCallback(lambda _: zones)
+
+    def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
+        """
+        @param zones: what L{listed} has found, which has looked at them already.
+
+        @return: the keys that are shared with other servers, if any are of use.
+
+        @raise BadDescription: the zones of other settings cannot be used.
+        """
+        checked, keys = self._checked
+        if zones is None or zones is not checked:
+            zones = zonesIn(settings) if zones is None else zones
+            keys = checkZones(settings, zones)
+            self._checked = zones, keys
+        return keys
+
+    def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
+        """
+        Go over to the zones of other settings, and have those made ready again whose files have changed.
+
+        @param zones: what L{listed} has found, where the caller has asked it.
+
+        @return: lines that say what came of it.
+
+        @raise BadDescription: they cannot be used; all is as before.
+        """
+        if self._closed:
+            raise BadDescription("the server is about to end")
+        if zones is None:
+            zones = zonesIn(settings)
+        keys = self.check(settings, zones)
+        self._checked = None, None
+        self._use(self._fromCode(settings))
+        loading = self.loading
+        if loading is None:
+            if not zones:
+                return succeed([])
+            loading = self._open([])
+        self.keys = keys or self.keys
+        if self._replication is None and not all(zone.plain for zone in zones):
+            self._connect(os.path.dirname(loading.images.folder)).start()
+        loading.follow(settings.watch)
+        return loading.reload(zones, () if self._replication is None else self._adopting(zones))
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Have a zone made ready again.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        """
+        if self._replication is not None and self._replication.refresh(apex):
+            return succeed(["its primaries are asked whether it has changed"])
+        if self.loading is None:
+            return fail(CallerFault("there are no zones with master files here"))
+        return self.loading.reloadZone(apex)
+
+    @property
+    def expiring(self) -> Callable[[bytes], float | None] | None:
+        """
+        Gives the seconds for which a zone may be served; L{None} where no other server has to do with any.
+        """
+        if self.mirrored is not None:
+            return self.mirrored.expires if self.errands else None
+        return None if self._replication is None else self._replication.expires
+
+    # -- for those who tell workers
+
+    def until(self, apex: bytes) -> float | None:
+        """
+        @return: see L{Replication.until<twisted_ext.server.transfers.replication.Replication.until>}.
+        """
+        return None if self._replication is None else self._replication.until(apex)
+
+    def isRevised(self, apex: bytes) -> bool:
+        """
+        @return: whether a zone may be otherwise than its image, since it has been changed.
+        """
+        loading = self.loading
+        if self._updating is None or loading is None:
+            return False
+        return os.path.exists(f"{os.path.dirname(loading.images.folder)}/journals/{journalName(apex)}")
+
+    def sharedFolder(self) -> str:
+        """
+        @return: a new folder for files that are there for workers alone, where the images of zones are.
+
+        @raise OSError: there can be none.
+        """
+        return tempfile.mkdtemp(prefix=_SHARED, dir=None if self.loading is None else os.path.dirname(self.loading.images.folder))
+
+    def damaged(self, apex: bytes) -> None:
+        """
+        A worker cannot use the image of a zone.
+        """
+        self._damaged(apex)
+
+    def shown(self, apex: bytes | None) -> list[JSON]:
+        """
+        @return: see L{Operations.served<twisted_ext.server.operating.sight.Operations.served>}.
+        """
+        from twisted_ext.server.operating.sight import shownZones
+
+        return shownZones(self.zones, apex)
+
+    def counts(self) -> dict[str, int]:
+        """
+        @return: see L{countsOf}.
+        """
+        return countsOf(self.zones)
+
+    def figures(self) -> dict[str, int]:
+        """
+        @return: see L{zoneFigures}.
+        """
+        return zoneFigures(self.zones)
+
+    def close(self) -> Deferred[None]:
+        """
+        Load, fetch, send and change no more.
+
+        @return: fires when nothing is left of it.
+        """
+        self._closed = True
+        if self._listing is not None:
+            self._listing.cancel()
+        if self.loading is not None:
+            self.loading.close()
+        self.placing.close()
+        stopping: list[Deferred[None]] = []
+        if self._replication is not None:
+            stopping.append(self._replication.stop())
+        changing = succeed(None) if self._updating is None else self._updating.close()
+        # What keeps changes goes after those who make them.
+        stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
+
+        def over(_: object) -> None:
+            if self._own:
+                shutil.rmtree(self._own, ignore_errors=True)
+
+        return gatherResults(stopping, consumeErrors=True).addCallback(over)
+
+
+def _unkept(apex: bytes) -> None:
+    """
+    Nothing but its journal keeps what is changed of a zone.
+    """
