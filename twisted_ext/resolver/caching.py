@@ -76,10 +76,11 @@ class Caching:
         self.store = Store() if store is None else store
         if stale:
             self.store.keepStale = STALE_SECONDS.pick(stale)
-        # What is under way for one cache teaches that one, and no other.
-        shared = isinstance(inner, Coalescing) and inner.learning is None
-        self._inner = inner if isinstance(inner, Coalescing) and shared else Coalescing(inner, clock)
-        self._inner.learning = self
+        if not isinstance(inner, Coalescing) or inner.learning is not None:
+            # What is under way for one cache teaches that one, and no other.
+            inner = Coalescing(inner, clock)
+        inner.learning = self
+        self._inner = inner
         self._clock = clock
         self._seconds = clock.seconds
         self._today = today

@@ -79,6 +79,8 @@ class ReplyTests(StreamTestCase):
         client.transport.abortConnection()
         self.network.advance(0.01)
         self.parrot.release()
+        self.network.advance(0.01)
+        self.assertEqual((client.replies, self.parrot.counters.tcpOpen), ([], 0))
 
 
 class EndTests(StreamTestCase):
@@ -192,6 +194,8 @@ class ManyTests(StreamTestCase):
         self.network.clock.advance(0.001)
         client.transport.abortConnection()
         self.network.advance(0.1)
+        self.assertLess(len(client.replies), 25)
+        self.assertEqual(self.parrot.counters.tcpOpen, 0)
 
     def test_perPeer(self) -> None:
         """

@@ -134,10 +134,12 @@ class MemoryTests(SynchronousTestCase):
         """
         source = HeldSource()
         listener = self.listen(Responder(source, self.there, lane=laneFor(Access({"allow": ["any"]}))))
-        self.ask(QUERY)
+        replies, lost = self.ask(QUERY)
         listener.stop()
         self.network.advance(0.1)
         source.release(answerOf(questionOf("www.example.org"), "192.0.2.80"))
+        self.network.advance(0.1)
+        self.assertEqual((replies, lost), ([], [True]))
 
 
 def asked(address: str | tuple[str, int]) -> bytes:
