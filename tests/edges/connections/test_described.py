@@ -4,6 +4,7 @@ Tests of L{twisted_ext.edges.connections.described} and L{twisted_ext.edges.conn
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -176,6 +177,7 @@ class DescribedTests(ReachingTestCase):
         folder = self.folder()
         (folder / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
         (folder / "empty").mkdir()
+        os.mkfifo(folder / "pipe")
         usage = "".join([f"[:{each}=...]" for each in ("resolver", "timeout", "bindAddress", "attemptDelay")])
         for description, words in (
             ("srv:", "srv: owner is missing; it is srv:owner[:defaultPort=...]"),
@@ -200,6 +202,7 @@ class DescribedTests(ReachingTestCase):
             (b"srv:\xff", "srv: b'\\xff' is no text in UTF-8"),
             ("https-rr:a:privateKey=x", "https-rr: privateKey is of no use without certificate"),
             (f"https-rr:a:trustRoots={folder}/no", f"https-rr: {folder}/no cannot be read: No such file or directory"),
+            (f"https-rr:a:trustRoots={folder}/pipe", f"https-rr: {folder}/pipe cannot be read: a file was expected"),
             (f"https-rr:a:trustRoots={folder}/empty", f"https-rr: there is no certificate in {folder}/empty"),
             (f"https-rr:a:trustRoots={folder}", f"https-rr: {folder}/bad.pem has a certificate that is none, or is not in PEM"),
             (f"https-rr:a:certificate={folder}/none", f"https-rr: {folder}/none cannot be read: No such file or directory"),

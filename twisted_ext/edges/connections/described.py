@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_ext.edges.connections.endpoints import HostEndpoint, HTTPSEndpoint, Options, SRVEndpoint
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.opening import openNow
 from twisted_ext.resolver.schemas import Parameter, Schema, nearest
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ def _options(
 
 def _octetsOf(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=openNow) as file:
+            return file.read()
     except OSError as error:
         raise CallerFault(f"{path} cannot be read: {error.strerror}") from error
 
