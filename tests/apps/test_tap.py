@@ -32,7 +32,7 @@ def complaintOf(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """
     with pytest.raises(SystemExit) as ended:
         settingsOf(*words)
-    assert ended.value.code == 1
+    assert ended.value.code == 78
     return capsys.readouterr().err
 
 
@@ -210,5 +210,5 @@ def test_zonesOfShownSettings(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     file.write_text('role = "serve"\n[[zone]]\nname = "example.org"\n')
     with pytest.raises(SystemExit) as ended:
         Options().parseOptions(["--config", str(file), "--show-config"])
-    assert ended.value.code == 1
+    assert ended.value.code == 78
     assert "zone example.org.: has neither a file nor primaries" in capsys.readouterr().err

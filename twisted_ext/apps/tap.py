@@ -24,6 +24,7 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.configuration.beginning import (
     BROKEN_PIPE,
     INTERRUPTED,
+    MISCONFIGURED,
     WRONG,
     complainPlainly,
     end,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from twisted.application.service import IService
 
     from twisted_ext.server.configuration.kinds import Value
-    from twisted_ext.server.operating.sight import Operations
+    from twisted_ext.server.services import Server
     from twisted_ext.zone.zones import Zone
 
 __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
@@ -197,7 +198,7 @@ class _Words(usage.Options):
         except usage.UsageError as error:
             said = str(error).rstrip(".")
             # One of Twisted's own faults says nothing of what there is instead.
-            end(said if said.startswith("--") else self._instead(said))
+            end(said if said.startswith("--") else self._instead(said), MISCONFIGURED)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
 
@@ -332,7 +333,7 @@ class Options(_Words):
                 raise SystemExit(0)
             self._checked = settings
         except DNSFault as fault:
-            end(str(fault))
+            end(str(fault), MISCONFIGURED)
 
     def settings(self) -> Settings:
         """
@@ -368,8 +369,8 @@ def _showPath(settings: Settings) -> None:
 
 def makeService(options: Options) -> IService:
     """
-    Make the server that the options ask for. Its sockets are bound here, where an error can still be told to whoever typed the command,
-    and before privileges are dropped.
+    Make the server that the options ask for. Everything that can be wrong with options, files and settings is found first; then the sockets
+    are bound, while an error still reaches the terminal and before privileges are dropped.
     """
     complainPlainly()
     from twisted.internet import reactor
@@ -383,8 +384,11 @@ def makeService(options: Options) -> IService:
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
             server.useless = _giveUp
-        for service in _watching(settings, server.operations):
-            server.add(service)
+        _watch(server, settings)
+    except (DNSFault, OSError) as fault:
+        end(str(fault), MISCONFIGURED)
+    try:
+        server.bind()
     except (DNSFault, OSError) as fault:
         end(str(fault))
     _reloadAtHangUp(server.reloadNow)
@@ -452,31 +456,29 @@ def _load(module: str, name: str) -> Callable[..., Service]:
     return cast("Callable[..., Service]", getattr(import_module(module), name))
 
 
-def _watching(settings: Settings, operations: Operations) -> list[Service]:
+def _watch(server: Server, settings: Settings) -> None:
     """
-    @return: the ways to look at the server and to control it.
+    Add the status page, the manhole and the control socket that the settings ask for.
 
     @raise CallerFault: one of them cannot be made.
     """
     from twisted.internet import reactor
 
-    parts: list[Service] = []
+    operations = server.operations
     if settings.http:
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations)
-        web.bind()
-        parts.append(web)
+        server.add(web, web.bind)
     if settings.manhole:
         module = import_module("twisted_ext.apps.manhole")
         names = module.namespaceFor(operations)
-        parts.append(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
+        server.add(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
         from twisted_ext.server.operating.control import ControlService
         from twisted_ext.server.operating.places import controlPath
 
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPath(), operations)
-        parts.append(control if chosen else _Willing(control))
-    return parts
+        server.add(control if chosen else _Willing(control))
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:

@@ -73,7 +73,7 @@ class ForwardService(Service):
         fromPython: Callable[[str], Zone] | None = None,
     ) -> None:
         """
-        @param bound: the sockets to listen on, which are this one's from now on.
+        @param bound: the sockets to listen on, which this service owns from now on; empty where L{use} gets them later.
         @param secret: for cookies.
         @param reread: gives the settings as they are to be after a reload.
         @param fromPython: makes the zone of a file of Python code.
@@ -84,17 +84,16 @@ class ForwardService(Service):
         """
         self.settings = settings
         self._reactor = reactor
-        self._bound = list(bound)
+        self._bound: list[Bound] = []
         self._reread = reread
         self._reloads = DeferredLock()
         # Who shares the reload that comes next, while there is one that has not begun.
         self._waiting: list[Deferred[list[str]]] | None = None
-        addresses = tuple(dict.fromkeys([each.address for each in bound]))
-        listening = Listening(addresses, bound[0].port) if bound else None
+        self._listening = Listening(*_placeOf(bound)) if bound else Listening(settings.interface, settings.port)
         # A worker's settings say nothing of zones: its parent loads them.
         self._worker = zoned
         self.zoned = Zoned(reactor, settings, self._changed, fromPython, worker=zoned)
-        self.stack = stackFor(reactor, settings, self.zoned.zones, listening=listening, changed=self._changed)
+        self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = Sight(reactor, self.counters)
         sight.source = self.stack
@@ -104,7 +103,7 @@ class ForwardService(Service):
             sight.reloadingZone = self.zoned.reloadZone
         sight.flushed = self._changed
         sight.reloading = self.reload
-        sight.listening = tuple([label for each in bound for label in each.labels])
+        self.use(bound)
         self._serving: Serving | None = None
         try:
             large = zoned or self.zoned.any or settings.role == "serve"
@@ -119,6 +118,15 @@ class ForwardService(Service):
         self.passing: Passing | None = None
         if passing is not None and self.zoned.mirrored is not None:
             self._pass(passing, self.zoned.mirrored)
+
+    def use(self, bound: Sequence[Bound]) -> None:
+        """
+        Listen on these sockets once the service starts. They belong to it from now on.
+        """
+        self._bound = list(bound)
+        if bound:
+            self._listening.at(*_placeOf(bound))
+        self.sight.listening = tuple([label for each in bound for label in each.labels])
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
         from twisted_ext.server.processes.passing import Passing
@@ -260,6 +268,10 @@ class ForwardService(Service):
         return _told(before, settings)
 
 
+def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
+    return tuple(dict.fromkeys([each.address for each in bound])), bound[0].port
+
+
 #: What there is to tell where there is nothing.
 _NOTHING: Final = "nothing has changed"
 
@@ -297,8 +309,14 @@ class Server(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: IReactorTime, inner: ForwardService | Workforce) -> None:
+    def __init__(
+        self, reactor: IReactorTime, inner: ForwardService | Workforce, bind: Callable[[], object] = lambda: None
+    ) -> None:
+        """
+        @param bind: binds the sockets of C{inner}; see L{bind}.
+        """
         self._inner = inner
+        self._binding = [bind]
         zoned = inner.zoned
         if zoned is not None:
             zoned.useless = self._end
@@ -314,11 +332,25 @@ class Server(Service):
         if self.useless is not None:
             self.useless(said)
 
-    def add(self, service: Service) -> None:
+    def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
         """
-        Start and stop this with the server.
+        Start and stop C{service} with the server.
+
+        @param bind: binds its sockets, called by L{bind}.
         """
         self._parts.append(service)
+        if bind is not None:
+            self._binding.append(bind)
+
+    def bind(self) -> None:
+        """
+        Bind all sockets. Call it once, when everything else has been checked, and before privileges are dropped: a socket that cannot be
+        bound must not hide an error of the settings.
+
+        @raise DNSFault: a socket cannot be bound; says which, and why.
+        """
+        for bind in self._binding:
+            bind()
 
     def startService(self) -> None:
         """
@@ -376,12 +408,12 @@ def makeServer(
     fromPython: Callable[[str], Zone] | None = None,
 ) -> Server:
     """
-    Bind the sockets and make a server for them; it answers once it is started.
+    Make a server. It has its sockets once L{Server.bind} has been called, and answers once it is started.
 
     @param reread: gives the settings as they are to be after a reload.
     @param fromPython: makes the zone of a file of Python code; by default none is run.
 
-    @raise BadDescription: the settings cannot be used, or a socket cannot be had. Nothing is left open.
+    @raise BadDescription: the settings cannot be used.
     """
     raiseDescriptors()
     secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
@@ -389,30 +421,31 @@ def makeServer(
     if settings.workers > 1:
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
-        sets = boundSockets(settings.interface, settings.port, settings.workers)
-        try:
+        listening = Listening(settings.interface, settings.port)
 
-            def check(settings: Settings) -> None:
-                gatesOf(settings, secret)
-                addresses = tuple([each.address for each in sets[0]])
-                stackFor(reactor, settings, Zones(), listening=Listening(addresses, sets[0][0].port)).close()
+        def check(settings: Settings) -> None:
+            gatesOf(settings, secret)
+            stackFor(reactor, settings, Zones(), listening=listening).close()
 
-            # What workers cannot build is found before there are any.
-            check(settings)
-            wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
-            zoned = Zoned(reactor, settings, fromPython=fromPython) if wanted else None
-            force = Workforce(reactor, settings, sets, secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
-            return Server(reactor, force)
-        except BaseException:
-            for each in sets:
-                closeSockets(each)
-            raise
-    bound = received or boundSockets(settings.interface, settings.port)[0]
-    try:
-        return Server(reactor, ForwardService(reactor, settings, bound, secret, reread=reread, fromPython=fromPython))
-    except BaseException:
-        closeSockets(bound)
-        raise
+        # Find what workers cannot build before there are any.
+        check(settings)
+        wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
+        zoned = Zoned(reactor, settings, fromPython=fromPython) if wanted else None
+        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
+
+        def bindAll() -> None:
+            sets = boundSockets(settings.interface, settings.port, settings.workers)
+            listening.at(*_placeOf(sets[0]))
+            force.use(sets)
+
+        return Server(reactor, force, bindAll)
+    service = ForwardService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
+
+    def bind() -> None:
+        if not received:
+            service.use(boundSockets(settings.interface, settings.port)[0])
+
+    return Server(reactor, service, bind)
 
 
 def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:

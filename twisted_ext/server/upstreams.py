@@ -63,6 +63,12 @@ class Listening:
     """
 
     def __init__(self, addresses: tuple[str, ...], port: int) -> None:
+        self.at(addresses, port)
+
+    def at(self, addresses: tuple[str, ...], port: int) -> None:
+        """
+        Replace the addresses and the port, as when the kernel has chosen the port.
+        """
         self.port = port
         named = [address for address in addresses if address]
         self._servers = [Server(address, port) for address in named if port]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,15 +39,17 @@ def upstream() -> Iterator[LivePeer]:
         yield server
 
 
-def failing(folder: Path, *words: str) -> str:
+def failing(folder: Path, *words: str, code: int = 1) -> str:
     """
     Run a C{twistd txdns} that ends by itself, with an exit code, one line and nothing left behind.
+
+    @param code: the exit code, 78 where options or settings are wrong.
 
     @return: the line.
     """
     command = twistd("-n", "--pidfile", "twistd.pid", "txdns", "--control", "", *words)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 1, done
+    assert done.returncode == code, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("twistd txdns: ")
     assert not (folder / "twistd.pid").exists()
@@ -185,23 +187,44 @@ def test_portInUse(tmp_path: Path, workers: str, others: str) -> None:
         (["--upstream", "udq:192.0.2.1"], "there is no prefix 'udq'; did you mean 'udp'?"),
         (["--local", "router.lan"], "--local takes a record"),
         (["--local-file", "records"], "records:2: column"),
-        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is no address of this machine"),
-        (["-i", "127.0.0.1", "-p", "{port}", "--upstream", "127.0.0.1:{port}"], "127.0.0.1:{port} is this server itself"),
-        (["-i", "127.0.0.1", "-p", "0", "--allow", "10.0.0.0/8", "--drop", "10.0.0.0/8"], "10.0.0.0/8 stands under both"),
-        (["-i", "127.0.0.1", "-p", "0", "--http", "192.0.2.1:80"], "http: cannot listen at 192.0.2.1:80"),
-        (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is no socket"),
-        (["-i", "127.0.0.1", "-p", "0", "--manhole", "tcp:0"], "manhole-keys"),
+        (["--local-file", "records", "--workers", "2"], "records:2: column"),
+        (["--upstream", "127.0.0.1:{port}"], "127.0.0.1:{port} is this server itself"),
+        (["--allow", "10.0.0.0/8", "--drop", "10.0.0.0/8"], "10.0.0.0/8 stands under both"),
+        (["--zone", "example.org=records", "--zone", "example.org=latin"], "zone example.org. is there twice"),
+        (["--zone", "example.org=records", "--zone", "example.org=latin", "--workers", "2"], "zone example.org. is there twice"),
+        (["--manhole", "tcp:0"], "manhole-keys"),
     ],
 )
-def test_wrong(tmp_path: Path, words: list[str], said: str) -> None:
+def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
     """
-    Whatever is wrong is one line that says what would be right.
+    A wrong option, file or setting is one line that says what would be right, and an exit code of its own. A port that is taken does not
+    hide it.
     """
     (tmp_path / "wrong.toml").write_text("# settings\nport = 'x'\n")
     (tmp_path / "latin").write_bytes(b"b\xfccher.lan A 192.0.2.1\n")
     (tmp_path / "records").write_text("router.lan A 192.0.2.1\nrouter.lan B 192.0.2.1\n")
-    port = freePort("127.0.0.1")
-    assert said.format(port=port) in failing(tmp_path, *[word.format(port=port) for word in words])
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        where = [] if "--port" in words else ["-i", "127.0.0.1", "-p", port]
+        found = failing(tmp_path, *where, *[word.format(port=port) for word in words], code=78)
+        assert said.format(port=port) in found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is no address of this machine"),
+        (["-i", "127.0.0.1", "-p", "0", "--http", "192.0.2.1:80"], "http: cannot listen at 192.0.2.1:80"),
+        (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is no socket"),
+    ],
+)
+def test_wrongSockets(tmp_path: Path, words: list[str], said: str) -> None:
+    """
+    A socket that cannot be had is one line that names it.
+    """
+    (tmp_path / "records").write_text("router.lan A 192.0.2.1\n")
+    assert said in failing(tmp_path, *words)
 
 
 def test_daemon(tmp_path: Path) -> None:

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.configuration.settings import Settings
 
-__all__ = ["BROKEN_PIPE", "INTERRUPTED", "WRONG", "complainPlainly", "end", "wantSomething"]
+__all__ = ["BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "complainPlainly", "end", "wantSomething"]
 
 _log: Final = Logger()
 
-#: What shells are told where words, files or sockets cannot be used.
+#: Exit code where something outside the settings failed, such as a socket that cannot be bound: a later try may succeed.
 WRONG: Final = 1
+
+#: Exit code where options or settings are wrong (C{EX_CONFIG} of sysexits(3)): a restart would fail in the same way.
+MISCONFIGURED: Final = 78
 
 #: What they are told of programs that SIGINT has ended.
 INTERRUPTED: Final = 130
@@ -31,9 +34,11 @@ INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 
-def end(text: str) -> NoReturn:
+def end(text: str, code: int = WRONG) -> NoReturn:
     """
-    Say in a line, or one for each thing that is wrong, why there is no server.
+    Print why there is no server, one line for each thing that is wrong, and exit.
+
+    @param code: L{WRONG} or L{MISCONFIGURED}.
     """
     from twisted_ext.wire.escapes import printable
 
@@ -42,7 +47,7 @@ def end(text: str) -> NoReturn:
     with suppress(OSError, ValueError):
         for line in text.splitlines():
             print(f"twistd txdns: {printable(line)}", file=terminal, flush=True)
-    raise SystemExit(WRONG)
+    raise SystemExit(code)
 
 
 def wantSomething(settings: Settings, config: str | None) -> None:

@@ -84,7 +84,7 @@ class Workforce(Service):
         zoned: Zoned | None = None,
     ) -> None:
         """
-        @param bound: the sockets of each worker.
+        @param bound: the sockets of each worker; empty where L{use} gets them later.
         @param secret: for cookies, the same for all.
         @param reread: gives the settings as they are to be after a reload.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
@@ -95,7 +95,7 @@ class Workforce(Service):
         self.settings = settings
         self.history = History()
         self.started = time()
-        self._bound = [list(each) for each in bound]
+        self.use(bound)
         self._secret = secret
         self._reread = reread
         self._reloads = DeferredLock()
@@ -117,6 +117,12 @@ class Workforce(Service):
                 reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
             )
             self._passed = Passed(reactor, settings, secret, self.settled)
+
+    def use(self, bound: Sequence[Sequence[Bound]]) -> None:
+        """
+        Give each worker its sockets, once they are started. They belong to this service from now on.
+        """
+        self._bound = [list(each) for each in bound]
 
     # -- workers come and go
 
