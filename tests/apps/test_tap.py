@@ -14,7 +14,9 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
 from twisted_ext.apps.tap import Options, _giveUp
+from twisted_ext.server.configuration.checking import zonesIn
 from twisted_ext.server.configuration.settings import SETTINGS, Settings
+from twisted_ext.server.configuration.zonesettings import ZoneSettings
 
 
 def settingsOf(*words: str) -> Settings:
@@ -110,6 +112,33 @@ def test_fileAndOptions(tmp_path: Path) -> None:
     assert (options.settings().port, options.settings().stale) == (5302, 60)
     path.write_text("stale = 61\n")
     assert (options.settings().port, options.settings().stale) == (5302, 61)
+
+
+def test_relativePaths(tmp_path: Path) -> None:
+    """
+    Relative paths in a settings file begin at the folder of that file, those of options at the working directory. What takes the place of
+    a path stays as it is.
+    """
+    for name in ("records", "keys", "zone", "list", "secret"):
+        (tmp_path / name).write_text({"secret": "00" * 16, "list": "example.info zone\n"}.get(name, ""))
+    path = tmp_path / "txdns.toml"
+    path.write_text(
+        'local-file = ["records"]\nhosts-file = ""\nkey-file = "./keys"\nstate = "state"\ncontrol = "control.sock"\nzones = "list"\n'
+        'cookie-secret = "secret"\n[[zone]]\nname = "example.org"\nfile = "zone"\n'
+        '[[zone]]\nname = "example.net"\nstore = "/var/lib/zones.sqlite"\n'
+    )
+    settings = settingsOf("--config", str(path))
+    assert settings.localFile == (f"{tmp_path}/records",)
+    assert (settings.hostsFile, settings.keyFile) == ("", f"{tmp_path}/./keys")
+    assert (settings.state, settings.control) == (f"{tmp_path}/state", f"{tmp_path}/control.sock")
+    assert (settings.zones, settings.cookieSecret) == ((f"{tmp_path}/list",), f"{tmp_path}/secret")
+    org, net = [ZoneSettings.fromText(text) for text in settings.zone]
+    assert (org.file, net.value("store")) == (f"{tmp_path}/zone", "/var/lib/zones.sqlite")
+    assert [zone.file for zone in zonesIn(settings)][-1] == f"{tmp_path}/zone"
+    path.write_text('zone = ["example.com=zone"]\ncontrol = "auto"\n')
+    settings = settingsOf("--config", str(path), "--state", "here")
+    assert settings.zone == (f"example.com.={tmp_path}/zone",)
+    assert (settings.control, settings.state) == ("auto", "here")
 
 
 @pytest.mark.parametrize(

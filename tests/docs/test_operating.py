@@ -4,7 +4,6 @@ Tests of the page for operators: its files are read, its server is started and a
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import shlex
@@ -111,28 +110,3 @@ def test_defaults() -> None:
     """
     assert (FOLDER / "defaults.toml").read_text("utf-8") == Settings().toTOML()
     assert all(f"\n{setting.name} = " in Settings().toTOML() for setting in SETTINGS)
-
-
-class _Unit(configparser.RawConfigParser):
-    """
-    A unit of systemd, whose names are in either case.
-    """
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
-
-
-def test_unit() -> None:
-    """
-    The unit's command line is one that the server takes, and its reload the signal that it reads its settings at.
-    """
-    unit = _Unit(strict=False)
-    unit.read(FOLDER / "txdns.service")
-    words = shlex.split(unit["Service"]["ExecStart"])
-    assert words[1:4] == ["--nodaemon", "--pidfile=", "txdns"]
-    assert unit["Service"]["Type"] == "notify"
-    assert unit["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    command = twistd(*words[1:4], "--show-config")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
-    assert shown.returncode == 0, shown.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -363,7 +363,11 @@ class Server(Service):
         if seconds:
             self._alive.start(seconds).addErrback(lambda failure: self.log.failure("while telling systemd", failure=failure))
         if isinstance(self._inner, ForwardService):
-            notify("READY=1")
+            # Only a running reactor handles the signals with which systemd may stop a service that is ready.
+            if IReactorCore.providedBy(self._reactor):
+                self._reactor.callWhenRunning(notify, "READY=1")
+            else:
+                notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
         """

@@ -7,7 +7,7 @@ Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import ip_network
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from twisted_ext.transport.servers import Server
 __all__ = [
     "ADDRESS",
     "CATALOG",
+    "CONTROL",
     "COUNT",
     "DESCRIPTION",
     "DIGEST",
@@ -42,6 +43,7 @@ __all__ = [
     "SERIALS",
     "TEXT",
     "ZONE",
+    "File",
     "Flag",
     "Kind",
     "Number",
@@ -77,9 +79,11 @@ class Kind(Protocol):
         @raise BadDescription: it is not allowed.
         """
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         """
         Read what a TOML file has.
+
+        @param folder: where relative paths begin; C{""} for the working directory.
 
         @raise BadDescription: it is not allowed.
         """
@@ -97,7 +101,7 @@ class Flag:
             raise BadDescription(f"takes {self.allowed}, not {text!r}")
         return text == "true"
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         if not isinstance(value, bool):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
         return value
@@ -125,7 +129,7 @@ class Number:
                 raise
             raise BadDescription(f"takes {self.allowed}, not {text!r}") from None
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
         # Written so that it is false of what is no number at all.
@@ -153,7 +157,7 @@ class Octets(Number):
             return super().fromText(text)
         return super().fromTOML(int(text[:-1]) << power)
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         return self.fromText(value) if isinstance(value, str) else super().fromTOML(value)
 
 
@@ -178,10 +182,27 @@ class Text:
             said = str(error) if isinstance(error, CallerFault) else f"{text!r} is none"
             raise BadDescription(f"takes {self.allowed}; {said}") from None
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         if not isinstance(value, str):
             raise BadDescription(f"takes {self.allowed}, as a text, not {value!r}")
         return self.fromText(value)
+
+
+class File(Text):
+    """
+    The path of a file. In a settings file a relative one begins at the folder of that file.
+
+    @param words: values that are not paths.
+    """
+
+    def __init__(self, allowed: str, check: Callable[[str], str], words: Collection[str] = ("",)) -> None:
+        super().__init__(allowed, check)
+        self._words = words
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if isinstance(value, str) and value not in self._words:
+            value = os.path.join(folder, value)
+        return super().fromTOML(value)
 
 
 class Zone:
@@ -196,14 +217,14 @@ class Zone:
 
         return ZoneSettings.fromText(text).toText()
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         from twisted_ext.server.configuration.zonesettings import ZoneSettings
 
         if isinstance(value, dict):
-            return ZoneSettings.fromTable(value).toText()
+            return ZoneSettings.fromTable(value, folder).toText()
         if not isinstance(value, str):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
-        return self.fromText(value)
+        return ZoneSettings.fromText(value, folder).toText()
 
     def shown(self, text: str) -> str:
         """
@@ -380,10 +401,11 @@ NAME: Final = Text("a domain name", _name)
 ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
-PATH: Final = Text("the path of a file", _path)
-SECRET: Final = Text("the path of a file with a secret", _secret)
-READABLE: Final = Text("the path of a file that can be read", _readable)
-LISTING: Final = Text("the path of a folder or a file that can be read", _listing)
+PATH: Final = File("the path of a file", _path)
+CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))
+SECRET: Final = File("the path of a file with a secret", _secret)
+READABLE: Final = File("the path of a file that can be read", _readable)
+LISTING: Final = File("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 ROLE: Final = Text("forward or serve", _role)

@@ -4,6 +4,7 @@ Settings from a TOML file: checked as a whole, with the line of whatever is wron
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
@@ -49,7 +50,7 @@ def readSettings(path: str) -> dict[str, Value]:
 
 def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
     """
-    @param path: where the text is from, for errors.
+    @param path: where the text is from: named in errors, and relative paths in it begin at its folder.
 
     @return: see L{readSettings}.
 
@@ -65,6 +66,7 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
         column = f":{place[2]}" if place and place[2] else ""
         raise BadDescription(f"{path}:{line}{column}: this is no TOML: {_PLACE.sub('', said)}") from None
+    folder = os.path.dirname(os.path.abspath(path))
     values: dict[str, Value] = {}
     wrong: list[tuple[int, str]] = []
     for key, value in document.items():
@@ -73,10 +75,10 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
         if key == _ZONE and isinstance(value, list):
-            values[key] = _zones(setting, value, text, wrong)
+            values[key] = _zones(setting, value, text, folder, wrong)
             continue
         try:
-            values[key] = setting.fromTOML(value)
+            values[key] = setting.fromTOML(value, folder)
         except BadDescription as fault:
             tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
             if key == _ZONE and tables:
@@ -93,8 +95,9 @@ def _line(wrong: tuple[int, str]) -> int:
     return wrong[0]
 
 
-def _zones(setting: Setting, tables: list[object], text: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
+def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
     """
+    @param folder: where relative paths begin.
     @param wrong: where what is wrong is put, with the line of the table that it is in.
 
     @return: what the tables say.
@@ -103,7 +106,7 @@ def _zones(setting: Setting, tables: list[object], text: str, wrong: list[tuple[
     faults: list[tuple[int, str]] = []
     for number, table in enumerate(tables):
         try:
-            found.append(str(setting.kind.fromTOML(table)))
+            found.append(str(setting.kind.fromTOML(table, folder)))
         except BadDescription as fault:
             said = str(fault).splitlines() if isinstance(table, dict) else [f"{_ZONE} {fault}"]
             faults += [(number, line) for line in said]

@@ -67,12 +67,14 @@ class Setting:
         """
         return f"{self.kind.allowed}, once or several times" if self.many else self.kind.allowed
 
-    def fromTOML(self, value: object) -> Value:
+    def fromTOML(self, value: object, folder: str = "") -> Value:
         """
+        @param folder: where relative paths begin; C{""} for the working directory.
+
         @raise BadDescription: the value is not allowed; says what is.
         """
         if not self.many:
-            return self.kind.fromTOML(value)
+            return self.kind.fromTOML(value, folder)
         if isinstance(value, str):
             value = [value]
         if self.kind is kinds.ZONE and isinstance(value, dict):
@@ -81,7 +83,7 @@ class Setting:
             value = [f"{domain}={target}" for domain, target in value.items()]
         if not isinstance(value, list):
             raise BadDescription(f"takes a list, each {self.kind.allowed}, not {value!r}")
-        return tuple([str(self.kind.fromTOML(each)) for each in value])
+        return tuple([str(self.kind.fromTOML(each, folder)) for each in value])
 
 
 def _settings() -> Iterable[Setting]:
@@ -262,7 +264,7 @@ def _settings() -> Iterable[Setting]:
     yield Setting("verbose", kinds.COUNT, 0, "Log every query, as twistd dns does", short="v", group=watching)
     yield Setting("query-log", kinds.FLAG, False, "Log every query", group=watching)
     yield Setting("http", kinds.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", group=watching, live=False)
-    yield Setting("control", kinds.PATH, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
+    yield Setting("control", kinds.CONTROL, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
     yield Setting("manhole", kinds.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1",
                   group=watching, live=False)
     yield Setting("manhole-keys", kinds.READABLE, "", "Who may use it: a file in the form of authorized_keys", group=watching, live=False)

@@ -145,9 +145,11 @@ class ZoneSettings:
         return value if isinstance(value, tuple) else (str(value),)
 
     @classmethod
-    def fromText(cls, text: str) -> ZoneSettings:
+    def fromText(cls, text: str, folder: str = "") -> ZoneSettings:
         """
         Read C{NAME=FILE}, or what L{toText} wrote.
+
+        @param folder: where a relative path begins; C{""} for the working directory.
 
         @raise BadDescription: it is neither.
         """
@@ -158,16 +160,18 @@ class ZoneSettings:
                 table = None
             if not isinstance(table, dict):
                 raise BadDescription(f"{text!r} is no zone")
-            return cls.fromTable(table)
+            return cls.fromTable(table, folder)
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise BadDescription(f"{text!r} is no zone: write its name, an equals sign, and its master file")
-        return cls.of(name, _absolute(path))
+        return cls.of(name, _absolute(path, folder))
 
     @classmethod
-    def fromTable(cls, table: Mapping[str, object]) -> ZoneSettings:
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ZoneSettings:
         """
         Check and take a table of TOML.
+
+        @param folder: where relative paths begin; C{""} for the working directory.
 
         @raise BadDescription: it says what is not allowed; one line for each such thing.
         """
@@ -182,7 +186,7 @@ class ZoneSettings:
                 wrong.append(f"zone {said}: {key}: there is no such key{_meant(key)}")
                 continue
             try:
-                values[key] = setting.fromTOML(value)
+                values[key] = setting.fromTOML(value, folder)
             except BadDescription as fault:
                 wrong.append(f"zone {said}: {key} {fault}")
         if wrong:
@@ -297,10 +301,10 @@ def _opened(path: str, errors: str = "strict") -> TextIO:
     return open(path, encoding="utf-8", errors=errors, opener=openNow)
 
 
-def _absolute(path: str) -> str:
+def _absolute(path: str, folder: str = "") -> str:
     if "\x00" in path:
         raise BadDescription(f"{path!r} cannot be a path")
-    return path if path.startswith("/") else os.path.abspath(path)
+    return path if path.startswith("/") else os.path.abspath(os.path.join(folder, path))
 
 
 def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
@@ -325,8 +329,9 @@ def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
 
 def _inList(path: str) -> Iterator[ZoneSettings]:
     """
-    Go through a list with a zone on each line: its name, and its file.
+    Go through a list with a zone on each line: its name, and its file. Relative paths begin at the folder of the list.
     """
+    folder = os.path.dirname(os.path.abspath(path))
     try:
         with _opened(path) as lines:
             for number, line in enumerate(lines, 1):
@@ -336,7 +341,7 @@ def _inList(path: str) -> Iterator[ZoneSettings]:
                 if len(words) < 2:
                     raise BadDescription(f"{path}:{number}: write the name of a zone and its master file")
                 try:
-                    yield ZoneSettings.of(words[0], _absolute(words[1].strip()))
+                    yield ZoneSettings.of(words[0], _absolute(words[1].strip(), folder))
                 except BadDescription as fault:
                     raise BadDescription(f"{path}:{number}: {fault}") from None
     except (OSError, UnicodeDecodeError) as error:
