@@ -121,6 +121,7 @@ class Servers:
         # Whatever this machine is called, nothing is searched.
         (to / "resolv.conf").write_text(f"nameserver 127.0.0.1:{self.ports['5301']}\nsearch .\n")
         (to / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+        (to / "services").write_text("http 80/tcp\nhttps 443/tcp\n")
 
     def run(self, words: list[str], folder: Path, given: str = "") -> str:
         """
@@ -131,7 +132,7 @@ class Servers:
         @return: what it printed, on both of its outputs.
         """
         if words[0] == "python" and words[1] != "-m":
-            command = [sys.executable, "-m", "tests.docs.running", "resolv.conf", "hosts", *words[1:]]
+            command = [sys.executable, "-m", "tests.docs.running", "resolv.conf", "hosts", "services", *words[1:]]
         elif words[0] == "python":
             command = [sys.executable, *words[1:]]
         elif words[0] == "txdns":

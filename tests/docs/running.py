@@ -1,7 +1,7 @@
 """
-Run a listing as on a machine with another C{resolv.conf} and hosts file.
+Run a listing as on a machine with another C{resolv.conf}, hosts file and services file.
 
-    python -m tests.docs.running RESOLV_CONF HOSTS SCRIPT [WORD ...]
+    python -m tests.docs.running RESOLV_CONF HOSTS SERVICES SCRIPT [WORD ...]
 
 The functions of L{twisted_ext.client} ask C{client.theResolver}, so a resolver of these files is put there first, by the means that
 any program has; a listing that makes a resolver of its own is not concerned.
@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import runpy
 import sys
+from unittest.mock import patch
 
 from twisted_ext import client
+from twisted_ext.edges.addresses import ports
 
 __all__ = ["run"]
 
 
-def run(resolvConf: str, hosts: str, script: str, words: list[str]) -> None:
+def run(resolvConf: str, hosts: str, services: str, script: str, words: list[str]) -> None:
     """
     @param words: what the script finds behind its own name in C{sys.argv}.
     """
     client.theResolver = client.createResolver(resolvconf=resolvConf, hosts=hosts)
     sys.argv = [script, *words]
-    runpy.run_path(script, run_name="__main__")
+    with patch.object(ports, "systemServicesPath", lambda: services):
+        runpy.run_path(script, run_name="__main__")
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
+    run(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])
