@@ -94,10 +94,19 @@ class BulkWorkTests(SynchronousTestCase):
         """
         Every line of input gives one line of output, in whatever order, whether it is a name or not.
         """
-        names = [f"h{number}.example.org" for number in range(2000)] + ["a..b", "", "x y z"]
+        names = [f"h{number}.example.org" for number in range(2000)] + ["a..b", "x y z"]
         lines = self.run_("\n".join(names) + "\n")
         self.assertEqual(sorted([str(line["name"]) for line in lines]), sorted(names))
-        self.assertEqual(len([line for line in lines if "error" in line]), 3)
+        self.assertEqual(len([line for line in lines if "error" in line]), 2)
+
+    def test_skippedLines(self) -> None:
+        """
+        Blank lines and lines that begin with C{#} give no line of output, also among ranges of addresses.
+        """
+        lines = self.run_("# hosts\n\none.example.org\n  \t\n  # two\n#three\ntwo.example.org #\n\n", "--ordered")
+        self.assertEqual([line["name"] for line in lines], ["one.example.org", "two.example.org #"])
+        lines = self.run_("# ranges\n\n192.0.2.0/31\n\n#192.0.2.9\n", "--ordered", "--reverse")
+        self.assertEqual([line["name"] for line in lines], ["192.0.2.0", "192.0.2.1"])
 
     def test_shapes(self) -> None:
         """

@@ -37,7 +37,7 @@ _CHUNK = 1 << 16
 @implementer(IReadDescriptor)
 class Lines:
     """
-    Lines of a file or a pipe, one at a time.
+    Lines of a file or a pipe, one at a time. Blank lines and comments, which begin with C{#}, are skipped.
 
     @ivar ended: there are no more.
     @ivar consumed: octets read so far.
@@ -73,16 +73,19 @@ class Lines:
         @return: the next line, without its end; L{None} if there is none, now or for good.
         """
         lines = self._lines
-        while not lines:
-            if self.ended:
-                return None
-            if not self._plain:
-                if not self._waiting:
-                    self._waiting = True
-                    self._reactor.addReader(self)
-                return None
-            self._read()
-        return lines.popleft().decode("utf-8", "surrogateescape").strip()
+        while True:
+            while not lines:
+                if self.ended:
+                    return None
+                if not self._plain:
+                    if not self._waiting:
+                        self._waiting = True
+                        self._reactor.addReader(self)
+                    return None
+                self._read()
+            line = lines.popleft().strip()
+            if line and not line.startswith(b"#"):
+                return line.decode("utf-8", "surrogateescape")
 
     def doRead(self) -> None:
         self._waiting = False
