@@ -73,6 +73,25 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == output
 
 
+@pytest.mark.parametrize("words", [[command.word] for command in COMMANDS] + [["zone", "check"], ["zone", "diff"]], ids=" ".join)
+def test_helpCommand(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    C{txdns help COMMAND} shows what C{txdns COMMAND --help} shows.
+    """
+    assert main([*words, "--help"]) == OK
+    wanted = capsys.readouterr().out
+    assert main(["help", *words]) == OK
+    assert capsys.readouterr().out == wanted
+
+
+def test_helpUnknown(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Help on a command that does not exist is an error that names the nearest one.
+    """
+    assert main(["help", "qury"]) == USAGE
+    assert capsys.readouterr().err == "txdns: no command is called 'qury'; did you mean query?\n"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """
     The version is one line.
@@ -135,6 +154,9 @@ def test_wrong(words: str, code: int, line: str) -> None:
         ("query www.example.org +short", "<&- 2>&-", OK, ""),
         ("query www.example.org +short", "> /dev/full", BATCH, "txdns query: standard output: No space left on device"),
         ("query a..b", "2> /dev/full", USAGE, ""),
+        ("bulk no-such-file", "2> /dev/full", BATCH, ""),
+        ("nothing", "2> /dev/full", USAGE, ""),
+        ("query www.example.org +short", "> /dev/full 2> /dev/full", BATCH, ""),
     ],
 )
 def test_closedStreams(words: str, closed: str, code: int, line: str, hosts: str) -> None:
@@ -142,7 +164,11 @@ def test_closedStreams(words: str, closed: str, code: int, line: str, hosts: str
     A stream that whoever called us has closed, or that takes nothing, is complained about where it is needed and nowhere else.
     """
     command = f"{shlex.join(COMMAND)} {words} '{hosts}' {closed}"
-    ended = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    # With a buffer, as users have it: what stays in there is written once more when Python ends.
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    ended = subprocess.run(
+        ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment
+    )
     assert ended.returncode == code
     assert line in ended.stderr
     assert ended.stderr.count("\n") == bool(line)

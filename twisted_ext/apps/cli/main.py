@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 from twisted_ext._version import __version__
@@ -63,7 +64,8 @@ Usage: txdns COMMAND [...]
 Commands:
 {commands}
 
-txdns COMMAND --help tells more, with examples. txdns --version names the version.
+txdns help COMMAND or txdns COMMAND --help shows more, with examples. txdns --version names the
+version.
 
 To begin with:
   txdns query www.example.com              what the system's servers say
@@ -91,6 +93,13 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if words is None else words)
     _standIn()
+    try:
+        return _run(words)
+    finally:
+        _settleErrors()
+
+
+def _run(words: list[str]) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -125,11 +134,27 @@ def _standIn() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A character that the locale cannot encode is escaped: no text that a server sends may end the command with an error.
+            stream.reconfigure(errors="backslashreplace")
 
 
-def _writeNoMore() -> None:
-    # Or Python complains when it flushes at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _writeNoMore(fileno: int = 1) -> None:
+    # Python flushes both streams at exit: a failure there would print a complaint, or change the exit code to 120.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fileno)
+    os.close(null)
+
+
+def _settleErrors() -> None:
+    """
+    Discard what could not be written to the standard error. Python 3.11.2 keeps such text, tries again at exit, and exits with 120.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _writeNoMore(2)
 
 
 def _say(words: list[str], line: str, code: int) -> int:
@@ -145,6 +170,11 @@ def _dispatch(words: list[str]) -> int:
         print(_help(), end="", file=sys.stderr)
         return USAGE
     word = words[0]
+    if word == "help" and len(words) > 1 and any(command.word == words[1] for command in COMMANDS):
+        # Further words name the command's own commands, as in: txdns help zone check.
+        word, words = words[1], [*words[1:], "--help"]
+    elif word == "help" and len(words) > 1 and words[1] not in ("-h", "--help", "help"):
+        raise Ending(USAGE, _unknown(words[1], words[1:]))
     if word in ("-h", "--help", "help"):
         print(_help(), end="")
         return OK
