@@ -101,10 +101,15 @@ class BulkWorkTests(SynchronousTestCase):
 
     def test_skippedLines(self) -> None:
         """
-        Blank lines and lines that begin with C{#} give no line of output, also among ranges of addresses.
+        Blank lines and lines that begin with C{#} give no line of output.
         """
         lines = self.run_("# hosts\n\none.example.org\n  \t\n  # two\n#three\ntwo.example.org #\n\n", "--ordered")
         self.assertEqual([line["name"] for line in lines], ["one.example.org", "two.example.org #"])
+
+    def test_skippedLinesOfRanges(self) -> None:
+        """
+        So it is among ranges of addresses.
+        """
         lines = self.run_("# ranges\n\n192.0.2.0/31\n\n#192.0.2.9\n", "--ordered", "--reverse")
         self.assertEqual([line["name"] for line in lines], ["192.0.2.0", "192.0.2.1"])
 

@@ -11,7 +11,7 @@ from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ClientSubnet, KeepAlive, Option, optionFromWire
 
-__all__ = ["optionFromText"]
+__all__ = ["optionCode", "optionFromText"]
 
 
 def _hex(text: str) -> bytes:
@@ -41,6 +41,18 @@ _WORDS: Final[dict[str, tuple[int, Callable[[str], bytes]]]] = {
 }
 
 
+def optionCode(word: str) -> int:
+    """
+    @param word: the name of an option as L{optionFromText} takes it, without a value.
+
+    @raise BadDescription: there is no option of this name.
+    """
+    known = _WORDS.get(word.strip().lower())
+    if known is None:
+        raise BadDescription(f"{word[:80]!r} is none of {', '.join(_WORDS)}; others are written as number:hexadecimal")
+    return known[0]
+
+
 def optionFromText(text: str) -> Option:
     """
     Read an option as people ask for it: C{nsid}, C{subnet=192.0.2.0/24}, C{cookie=0011223344556677}, C{padding=128}, C{expire},
@@ -54,10 +66,7 @@ def optionFromText(text: str) -> Option:
         if number.isascii() and number.isdigit():
             return optionFromWire(_number(number, 0xFFFF), _hex(digits))
         word, _, value = text.partition("=")
-        known = _WORDS.get(word.strip().lower())
-        if known is None:
-            raise BadDescription(f"{word[:80]!r} is none of {', '.join(_WORDS)}; others are written as number:hexadecimal")
-        code, octets = known
-        return optionFromWire(code, octets(value.strip()))
+        code = optionCode(word)
+        return optionFromWire(code, _WORDS[word.strip().lower()][1](value.strip()))
     except (CallerFault, BadMessage) as error:
         raise BadDescription(f"EDNS option {text[:80]!r}: {error}") from error

@@ -14,7 +14,7 @@ from twisted_ext.limits import LOOKUP_SECONDS, QUERY_TRIES
 from twisted_ext.ranges import reverseNameOf
 from twisted_ext.wire.codes import IN, classNumber
 from twisted_ext.wire.names import ROOT, nameFromText
-from twisted_ext.wire.optiontext import optionFromText
+from twisted_ext.wire.optiontext import optionCode, optionFromText
 from twisted_ext.wire.rrtypes import NS, PTR, A, typeNumber
 
 __all__ = ["Wishes", "parseQuery"]
@@ -263,8 +263,7 @@ class _Reading:
         elif full in _NUMBERS:
             self._number(full, value, text)
         elif not on:
-            code = optionFromText("subnet=0" if full == "subnet" else full).code if full != "ednsopt" else -1
-            wishes.options = [option for option in wishes.options if option[0] != code and code >= 0]
+            wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
         else:
             self._option(full, value, text)
 

@@ -1,5 +1,5 @@
 """
-Colors, for terminals and for nothing else.
+What the output can show: colors, on terminals only, and characters, by the locale.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import IO, Final
 
-__all__ = ["Palette", "isTerminal", "paletteFor"]
+__all__ = ["Palette", "encodable", "isTerminal", "paletteFor"]
 
 _RESET: Final = "\x1b[0m"
 
@@ -68,6 +68,17 @@ def isTerminal(stream: IO[str], environment: Mapping[str, str] = os.environ) -> 
     @return: whether a person looks at this stream, at something that can do more than a teletype.
     """
     return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def encodable(text: str, stream: IO[str]) -> bool:
+    """
+    @return: whether the encoding of C{stream} has all characters of C{text}.
+    """
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def paletteFor(stream: IO[str], wanted: bool | None = None, environment: Mapping[str, str] = os.environ) -> Palette:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.arguments import Wishes, parseQuery
-from twisted_ext.apps.cli.coloring import isTerminal, paletteFor
+from twisted_ext.apps.cli.coloring import encodable, isTerminal, paletteFor
 from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.rendering import Reply, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.running import runUntilDone
@@ -199,14 +199,21 @@ def _show(reply: Reply, wishes: Wishes) -> None:
     flags = wishes.flags
     if flags["idnout"] is None:
         flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
-    if flags["json"]:
-        text = renderJSON(reply)
-    elif flags["short"]:
-        text = renderShort(reply, unicode=bool(flags["idnout"]), identify=bool(flags["identify"]))
-    else:
-        text = renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), " ".join(wishes.words))
+    text = _rendered(reply, wishes)
+    if flags["idnout"] and not encodable(text, sys.stdout):
+        flags["idnout"] = False
+        text = _rendered(reply, wishes)
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _rendered(reply: Reply, wishes: Wishes) -> str:
+    flags = wishes.flags
+    if flags["json"]:
+        return renderJSON(reply)
+    if flags["short"]:
+        return renderShort(reply, unicode=bool(flags["idnout"]), identify=bool(flags["identify"]))
+    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), " ".join(wishes.words))
 
 
 def _unanswered(question: Question, fault: DNSFault, wishes: Wishes) -> int:

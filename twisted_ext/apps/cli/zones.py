@@ -9,7 +9,7 @@ from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.coloring import paletteFor
+from twisted_ext.apps.cli.coloring import encodable, paletteFor
 from twisted_ext.apps.cli.exits import NO_REPLY, OK, USAGE, Ending, complain
 from twisted_ext.apps.cli.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.errors import DNSFault, ServerFailed
@@ -64,8 +64,10 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) ->
             write((dumps(each) if flags["json"] else str(each["data"])) + "\n")
     else:
         palette = paletteFor(sys.stdout, flags["color"])
-        for line in linesOfRecords(records, flags, palette, bool(flags["idnout"])):
-            write(line + "\n")
+        text = "\n".join(linesOfRecords(records, flags, palette, bool(flags["idnout"]))) + "\n"
+        if not encodable(text, sys.stdout):
+            text = "\n".join(linesOfRecords(records, flags, palette, False)) + "\n"
+        write(text)
         if flags["stats"]:
             write(f";; Query time: {(reactor.seconds() - began) * 1000:.0f} msec\n")
             write(f";; SERVER: {', '.join([server.label for server in servers])} (TCP)\n")
