@@ -20,7 +20,7 @@ __all__ = [
     "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
     "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
-    "FLIGHT_VARIANTS", "ZONE_LOOKUPS",
+    "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
@@ -332,9 +332,16 @@ FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 #: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
 
-#: Look-ups under way for names below one domain of two labels; more are refused at once. A zone whose servers do not answer must not take
-#: what others need (water torture): this is a tenth of all requests that may wait, and twice what one client may have waiting.
+#: Look-ups under way for names of one zone; more are refused at once. A zone whose servers do not answer must not take what others need
+#: (random subdomain attacks): this is a tenth of all requests that may wait, and twice what one client may have waiting.
 ZONE_LOOKUPS: Final = Limit(default=2000, least=1, most=1_000_000)
+
+#: Look-ups under way for names in all zones that are known below one registrable domain: zones that an attacker makes by the hundred get
+#: the room of four.
+DOMAIN_LOOKUPS: Final = Limit(default=8000, least=1, most=1_000_000)
+
+#: Zone cuts below registrable domains that are remembered, about 200 octets each.
+ZONE_CUTS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 # -- transport
 

@@ -69,6 +69,38 @@ class TortureTests(WholeServerTestCase):
         self.assertLess(self.slowest(took), 0.1)
         self.assertLessEqual(waiting, 2001)
 
+    def neighbors(self) -> int:
+        """
+        Ask for 150 names of one domain while 500 random names a second are asked for below another one that has no reply, both directly
+        below a public suffix.
+
+        @return: how many of the 150 are not answered.
+        """
+        self.upstream.tamper = lambda octets, way: [] if b"\x04evil\x02co\x02uk" in octets else [octets]
+        service = self.run_(stale=0)
+        numbers = iter(range(100_000))
+        lost = 0
+        for turn in range(150):
+            self.flood([f"x{next(numbers)}.evil.co.uk" for _ in range(25)], f"192.168.1.{turn % 20}")
+            took = self.took(f"www{turn}.a.co.uk", 0.05)
+            lost += took is None
+            self.network.advance(max(0.0, 0.05 - (took or 0.05)))
+        self.stop(service)
+        return lost
+
+    def test_neighbors(self) -> None:
+        """
+        A dead zone below a public suffix costs its neighbors nothing.
+        """
+        self.assertEqual(self.neighbors(), 0)
+
+    def test_neighborsByLabels(self) -> None:
+        """
+        With the last two labels taken for a domain, they fail with it.
+        """
+        self.patch(rationing, "registrableLabels", lambda labels: 2)
+        self.assertGreater(self.neighbors(), 10)
+
     def test_undefended(self) -> None:
         """
         With no bound for a zone and nobody giving way, the dead zone takes all that there is, and nobody else gets an answer.

@@ -1,9 +1,11 @@
 """
-Keeping one zone whose servers do not answer from taking all that there is for look-ups under way (water torture by random names below it).
+Limiting the look-ups under way for one zone, so that a zone whose servers do not answer does not take the room of all others (random
+subdomain attacks, "water torture").
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from twisted.internet.defer import Deferred, fail
@@ -12,9 +14,10 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import ZONE_LOOKUPS
+from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
+from twisted_ext.resolver.suffixes import loadSuffixes, registrableLabels
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
 __all__ = ["Rationing", "domainOf"]
 
@@ -24,69 +27,137 @@ _NETWORKS: Final = ((nameFromText("in-addr.arpa"), 4), (nameFromText("ip6.arpa")
 
 _NO_AUTHORITY: Final = 22
 
+#: Types whose owner in an authority section is the apex of a zone: NS and SOA.
+_AT_APEX: Final = frozenset((2, 6))
+
+#: Labels from the right that are given to the public suffix list; its longest suffix has five.
+_LABELS: Final = 7
+
 
 def domainOf(name: bytes) -> bytes | None:
     """
-    Say what a name is counted under: where a zone begins cannot be told from a name, so it is its last two labels.
+    Find the registrable domain that a name belongs to, by the public suffix list; for names of addresses, their network.
 
     @param name: folded.
 
-    @return: the domain above it; L{None} for a name of no more labels than that, which stands for itself.
+    @return: L{None} for a name that is not below such a domain: a registrable domain or a public suffix itself.
     """
     starts: list[int] = []
     position = 0
     while length := name[position]:
         starts.append(position)
         position += length + 1
-    labels = 2
+    if len(starts) < 3:
+        # Every public suffix has a label, and every registrable domain two.
+        return None
+    count = 0
     if name.endswith(b"\x04arpa\x00"):
-        for network, count in _NETWORKS:
+        for network, labels in _NETWORKS:
             if name.endswith(network):
-                labels = count
-    return name[starts[-labels] :] if len(starts) > labels else None
+                count = labels
+    if not count:
+        count = registrableLabels(tuple([name[start + 1 : start + 1 + name[start]] for start in starts[-_LABELS:]]))
+    return name[starts[-count] :] if 0 < count < len(starts) else None
 
 
 @implementer(IAnswerSource)
 class Rationing:
     """
-    Lets so many look-ups for names below one domain be under way at a time. More are refused at once, while names elsewhere are looked up
-    as ever. It stands inside of what shares look-ups, so that a name which many ask for counts once.
+    Limits the look-ups under way for names of one zone. More are refused at once, while names elsewhere are looked up as before. It
+    belongs inside of what shares look-ups, so that a name asked for by many clients counts once.
+
+    A zone is known by its cut where a reply has shown one: the owner of the SOA or NS records in an authority section. Otherwise it is the
+    registrable domain. A reply is believed only about zones that the name asked for is in and that lie below its registrable domain, so
+    that a zone cannot join its neighbours' rations; and a registrable domain has a bound of its own, so that it gains little by
+    dividing itself.
     """
 
-    __slots__ = ("_inner", "_most", "_live")
+    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_cuts")
 
-    def __init__(self, inner: IAnswerSource, most: float | None = None) -> None:
+    def __init__(self, inner: IAnswerSource, most: float | None = None, mostInAll: float | None = None, cuts: float | None = None) -> None:
         """
-        @param most: look-ups under way for names below one domain.
+        @param most: look-ups under way for names of one zone.
+        @param mostInAll: look-ups under way for names in all known zones below one registrable domain.
+        @param cuts: zone cuts below registrable domains that are remembered.
         """
         self._inner = inner
         self._most = int(ZONE_LOOKUPS.pick(most))
+        self._mostInAll = int(DOMAIN_LOOKUPS.pick(mostInAll))
+        self._mostCuts = int(ZONE_CUTS.pick(cuts))
+        # By zone, which is the registrable domain where no cut is known, and by registrable domain for all known zones below it. Neither
+        # holds more than what is under way.
         self._live: dict[bytes, int] = {}
+        self._below: dict[bytes, int] = {}
+        # In the order in which they were last seen.
+        self._cuts: dict[bytes, None] = {}
+        # The first query is not to wait for the file.
+        loadSuffixes()
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return self._inner.answerNow(question, context)
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        domain = domainOf(question.key[:-4])
+        name = question.key[:-4]
+        domain = domainOf(name)
         if domain is None:
             return self._inner.answer(question, context)
-        live = self._live.get(domain, 0)
-        if live >= self._most:
-            text = f"{live} look-ups for names below {nameToText(domain)} wait for answers, and more are not begun"
+        live, below = self._live, self._below
+        zone = self._cutOf(name, domain) if self._cuts else domain
+        inZone = live.get(zone, 0)
+        inAll = 0 if zone is domain else below.get(domain, 0)
+        if inZone >= self._most or inAll >= self._mostInAll:
+            count, full = (inZone, zone) if inZone >= self._most else (inAll, domain)
+            text = f"{count} look-ups for names below {nameToText(full)} wait for answers, and more are not begun"
             return fail(BudgetSpent(text, rcode=2, ede=((_NO_AUTHORITY, "too many look-ups below this domain wait"),)))
-        self._live[domain] = live + 1
-        return self._inner.answer(question, context).addBoth(self._landed, domain)
+        live[zone] = inZone + 1
+        if zone is not domain:
+            below[domain] = inAll + 1
+        return self._inner.answer(question, context).addBoth(self._landed, name, domain, zone)
 
-    def _landed(self, outcome: Answer, domain: bytes) -> Answer:
-        live = self._live[domain] - 1
-        if live:
-            self._live[domain] = live
-        else:
-            del self._live[domain]
+    def _cutOf(self, name: bytes, domain: bytes) -> bytes:
+        """
+        @return: the deepest zone that is known to hold the name, or else its registrable domain, the very object.
+        """
+        position = 0
+        last = len(name) - len(domain)
+        while position < last:
+            if name[position:] in self._cuts:
+                return name[position:]
+            position += name[position] + 1
+        return domain
+
+    def _landed(self, outcome: Answer, name: bytes, domain: bytes, zone: bytes) -> Answer:
+        _countDown(self._live, zone)
+        if zone is not domain:
+            _countDown(self._below, domain)
+        # It may be a Failure, which names no zone.
+        if isinstance(outcome, Answer) and outcome.authority:
+            self._learn(outcome, name, domain)
         return outcome
+
+    def _learn(self, answer: Answer, name: bytes, domain: bytes) -> None:
+        cuts = self._cuts
+        for rrset in answer.authority:
+            owner = rrset.name
+            if rrset.rrType in _AT_APEX and len(owner) > len(domain):
+                owner = owner.lower()
+                if isBelow(name, owner) and isBelow(owner, domain):
+                    cuts.pop(owner, None)
+                    cuts[owner] = None
+        if len(cuts) > self._mostCuts:
+            for each in list(islice(cuts, len(cuts) - self._mostCuts)):
+                del cuts[each]
 
     def close(self) -> Deferred[None]:
         return self._inner.close()
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._inner,)
+
+
+def _countDown(counts: dict[bytes, int], key: bytes) -> None:
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]

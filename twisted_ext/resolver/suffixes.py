@@ -1,0 +1,33 @@
+"""
+Registrable domains, by the public suffix list (https://publicsuffix.org): C{example.co.uk} of C{www.example.co.uk}.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from publicsuffixlist import PublicSuffixList
+
+__all__ = ["loadSuffixes", "registrableLabels"]
+
+
+@cache
+def loadSuffixes() -> PublicSuffixList:
+    """
+    Read the list that comes with the library, which takes about 30 ms the first time.
+
+    Only its section of registries is used: domains in its private section, such as C{github.io}, nearly always are one zone on one set
+    of servers.
+    """
+    return PublicSuffixList(only_icann=True)
+
+
+def registrableLabels(labels: tuple[bytes, ...]) -> int:
+    """
+    @param labels: of a folded name, without the root's.
+
+    @return: how many of them, from the right, make its registrable domain: a public suffix and one label more. Names in top-level
+        domains that are not in the list count as registered directly below them. 0 for a name that is a public suffix.
+    """
+    domain = loadSuffixes().privatesuffix(labels)
+    return 0 if domain is None else len(domain)
