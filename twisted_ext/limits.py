@@ -22,7 +22,8 @@ __all__ = [
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
     "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
-    "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "PROBE_AFTER",
+    "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "SILENT_TRIES",
+    "SILENT_SECONDS", "PROBE_AFTER",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
     "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
@@ -385,8 +386,14 @@ STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
 #: Seconds for which a server is left alone when it has not answered; doubled each time, up to the most.
 BACK_OFF: Final = Limit(default=1.0, least=0.1, most=60.0)
 
-#: Look-ups in a row that a server refuses or fails before it is left alone.
+#: Domains in a row for which a server refuses or fails look-ups before it is left alone.
 DECLINES: Final = Limit(default=8, least=2, most=1000)
+
+#: Tries in a row without a reply before a server counts as down for operators.
+SILENT_TRIES: Final = Limit(default=3, least=1, most=1000)
+
+#: Seconds from the first to now of such tries: at a thousand queries a second three lost datagrams in a row are nothing.
+SILENT_SECONDS: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 #: Seconds after which a server that is not asked otherwise gets a copy of a real query, to see how it does.
 PROBE_AFTER: Final = Limit(default=30.0, least=1.0, most=3600.0)

@@ -95,7 +95,7 @@ def test_rich() -> None:
     from twisted_ext.apps.cli.richview import RichView, picture
 
     counters = busy()
-    counters.asked(b"\x06[red]x\0")
+    counters.asked(b"\x06[red]x\0", 1)
     rates = Rates()
     rates.note(json.loads(json.dumps(figuresOf(counters).toJSON())), 10.0, 7.0)
     file = StringIO()

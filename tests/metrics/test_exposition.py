@@ -8,6 +8,7 @@ import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.samples import HOSTILE, busy
+from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import Figures, figuresOf
 
@@ -20,7 +21,7 @@ def read(figures: Figures) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
     """
     samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for family in parser.text_string_to_metric_families(exposition(figures, version="1.2.3", started=1.5e9)):
-        assert family.documentation and family.type in ("counter", "gauge", "histogram"), family
+        assert family.documentation and family.type in ("counter", "gauge", "histogram", "summary"), family
         for sample in family.samples:
             key = (sample.name, tuple(sorted(sample.labels.items())))
             assert key not in samples, key
@@ -67,7 +68,10 @@ class ExpositionTests(SynchronousTestCase):
         """
         figures = Figures()
         figures.upstreams = [
-            {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.0125},
+            {
+                "server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.0125,
+                "queries": 10, "replies": 7, "replySeconds": 0.25, "troubles": {"timeout": 2, "SERVFAIL": 1},
+            },
             {"server": "[2001:db8::1]:53", "way": "tcp", "up": False, "rtt": None},
         ]
         samples = read(figures)
@@ -75,6 +79,26 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual((samples["txdns_upstream_up", up], samples["txdns_upstream_up", down]), (1, 0))
         self.assertEqual(samples["txdns_upstream_rtt_seconds", up], 0.0125)
         self.assertNotIn(("txdns_upstream_rtt_seconds", down), samples)
+        self.assertEqual(samples["txdns_upstream_queries_total", up], 10)
+        self.assertEqual(samples["txdns_upstream_reply_seconds_sum", up], 0.25)
+        self.assertEqual(samples["txdns_upstream_reply_seconds_count", up], 7)
+        for kind, count in (("timeout", 2), ("SERVFAIL", 1)):
+            self.assertEqual(samples["txdns_upstream_failures_total", (("kind", kind), *up)], count)
+
+    def test_types(self) -> None:
+        """
+        Questions are counted by type; types that are not assigned, which clients make up as they like, are one.
+        """
+        counters = Counters()
+        for rrType in range(0, 65536, 5):
+            counters.asked(b"\0", rrType)
+        counters.asked(b"\0", 28)
+        counters.sampled(b"id\1\0\0\1\0\0\0\0\0\0\3www\0\0\x1c\0\1", 9)
+        self.assertLess(len(counters.types), 60)
+        samples = {dict(labels)["type"]: value for (name, labels), value in read(figuresOf(counters)).items() if "questions" in name}
+        self.assertEqual((samples["AAAA"], samples["NULL"], samples["HIP"]), (10, 1, 1))
+        self.assertEqual(sum(samples.values()), 13108 + 10)
+        self.assertGreater(samples["other"], 13000)
 
     def test_labels(self) -> None:
         """
@@ -91,7 +115,7 @@ class ExpositionTests(SynchronousTestCase):
         counters = busy()
         before = len(read(figuresOf(counters)))
         for number in range(5000):
-            counters.asked(b"\4%04d\0" % number)
+            counters.asked(b"\4%04d\0" % number, 1)
         self.assertEqual(len(read(figuresOf(counters))), before)
         page = exposition(figuresOf(counters), version="1", started=0)
         self.assertNotIn("script", page)

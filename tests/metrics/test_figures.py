@@ -9,7 +9,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.samples import busy
-from twisted_ext.metrics.figures import Figures, figuresOf, sumOf
+from twisted_ext.metrics.figures import JSON, Figures, figuresOf, sumOf
 from twisted_ext.metrics.history import History
 
 
@@ -56,14 +56,19 @@ class FiguresTests(SynchronousTestCase):
         Several processes are seen as one server: counts add up, and a server is up that is for one of them.
         """
         one, other = figuresOf(busy()), figuresOf(busy())
-        one.upstreams = [{"server": "192.0.2.1:53", "up": False}, {"server": "192.0.2.2:53", "up": False}]
-        other.upstreams = [{"server": "192.0.2.1:53", "up": True}]
+        counted: dict[str, JSON] = {"queries": 2, "replies": 1, "replySeconds": 0.5, "troubles": {"timeout": 1}}
+        one.upstreams = [{"server": "192.0.2.1:53", "up": False, **counted}, {"server": "192.0.2.2:53", "up": False}]
+        other.upstreams = [{"server": "192.0.2.1:53", "up": True, **counted, "troubles": {"timeout": 2, "SERVFAIL": 1}}]
         total = sumOf([one, other])
         self.assertEqual((total.processes, total.queries, total.waited), (2, 2000, 26))
         self.assertEqual(total.latencyTotal, 2 * one.latencyTotal)
         self.assertEqual(total.asked[0], ("www.example.", 10))
         self.assertEqual(total.slowest[0], one.slowest[0])
         self.assertEqual([upstream["up"] for upstream in total.upstreams], [True, False])
+        first = total.upstreams[0]
+        self.assertEqual((first["queries"], first["replies"], first["replySeconds"]), (4, 2, 1.0))
+        self.assertEqual(first["troubles"], {"timeout": 3, "SERVFAIL": 1})
+        self.assertEqual(total.types, {name: 2 * count for name, count in one.types.items()})
 
     def test_printable(self) -> None:
         """

@@ -7,7 +7,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.limits import BACK_OFF, DECLINES, FIRST_WAIT, NO_EDNS_SECONDS, NO_EDNS_SIGNS, PROBE_AFTER, SERVER_WAIT
-from twisted_ext.resolver.choosing import Standing, bestOf, dueForProbe, nextOf
+from twisted_ext.resolver.choosing import Standing, bestOf, domainAsked, dueForProbe, nextOf
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.names import nameFromText
 
 
 def measured(seconds: float) -> Standing:
@@ -82,20 +84,48 @@ class StandingTests(SynchronousTestCase):
 
     def test_declines(self) -> None:
         """
-        A server that refuses everything is left alone; one that refuses some is not.
+        A server that refuses everything is left alone; one that refuses some domains is not, and neither is one that is asked for a
+        single dead domain all the time.
         """
         standing = Standing()
-        for _ in range(int(DECLINES.default) - 1):
-            standing.declined(0.0)
+        domains = [b"\4%04d\4test\0" % number for number in range(int(DECLINES.default))]
+        for _ in range(100):
+            standing.declined(0.0, domains[0])
+        for domain in domains[:-1]:
+            standing.declined(0.0, domain)
         self.assertFalse(standing.down)
         standing.answered()
-        standing.declined(0.0)
+        standing.declined(0.0, domains[0])
         self.assertFalse(standing.down)
-        for _ in range(int(DECLINES.default)):
-            standing.declined(0.0)
+        for domain in domains:
+            standing.declined(0.0, domain)
         self.assertTrue(standing.down)
         standing.answered()
         self.assertFalse(standing.down)
+
+    def test_domains(self) -> None:
+        """
+        Domains are told apart by their last two labels.
+        """
+        for name, domain in (("a.b.dead.test", "dead.test"), ("dead.test", "dead.test"), ("test", "test"), (".", ".")):
+            self.assertEqual(domainAsked(questionOf(name).key), nameFromText(domain))
+
+    def test_unheard(self) -> None:
+        """
+        Operators are shown a server as down once several tries in a row had no reply over some time, and never for what it replies.
+        """
+        standing = Standing()
+        for number in range(1000):
+            standing.declined(100.0, b"\4%04d\0" % number)
+        self.assertFalse(standing.unheard(200.0))
+        standing.silent(100.0)
+        standing.silent(100.0)
+        self.assertFalse(standing.unheard(200.0))
+        standing.silent(100.0, "refused")
+        self.assertEqual([standing.unheard(100.9), standing.unheard(101.0)], [False, True])
+        self.assertEqual((standing.why, standing.troubles), ("refused", {"timeout": 2, "unreachable": 1}))
+        standing.replied(None)
+        self.assertFalse(standing.unheard(200.0))
 
     def test_plain(self) -> None:
         """

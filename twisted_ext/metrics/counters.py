@@ -9,10 +9,17 @@ from typing import Final
 from twisted_ext.metrics.histogram import Histogram
 from twisted_ext.metrics.names import Asked, Slowest, questionName
 
-__all__ = ["RCODES", "Counters"]
+__all__ = ["OTHER_TYPES", "RCODES", "Counters"]
 
 #: Reply codes that are counted apart: those of RFC 6895, up to BADCOOKIE (23). A larger one counts as the last.
 RCODES: Final = 24
+
+#: Stands for all types that are not assigned, so that clients cannot make any number of counters (65535 is reserved, RFC 6895).
+OTHER_TYPES: Final = 65535
+
+#: The last type of the ranges in which nearly all are assigned, and the range of the others (TA, DLV).
+_LAST_TYPE: Final = 264
+_HIGH_TYPES: Final = (32768, 32769)
 
 
 class Counters:
@@ -49,6 +56,7 @@ class Counters:
     @ivar unsent: replies that the system would not take.
     @ivar refusals: requests declined, by the name of the gate. Names are ours: never something that came by the network.
     @ivar latency: what had to be waited for, in seconds. What was at hand took less than the first bound and is not in here.
+    @ivar types: questions by type, with samples of what the fast lane answers; unassigned types count as L{OTHER_TYPES}.
     @ivar names: who is asked for most. Of what the fast lane answers, samples are taken.
     @ivar slowest: what took longest.
     """
@@ -74,6 +82,7 @@ class Counters:
         "unsent",
         "refusals",
         "latency",
+        "types",
         "names",
         "slowest",
     )
@@ -87,6 +96,7 @@ class Counters:
         self.dropped = self.late = self.pending = self.overflowed = self.unsent = 0
         self.refusals: dict[str, int] = {}
         self.latency = Histogram()
+        self.types: dict[int, int] = {}
         self.names = Asked()
         self.slowest = Slowest()
 
@@ -120,13 +130,19 @@ class Counters:
         self.refusals["limit"] = self.refusals.get("limit", 0) + count
         self.dropped += silent
 
-    def asked(self, name: bytes) -> None:
+    def asked(self, name: bytes, rrType: int) -> None:
         """
         Count a question beyond the lane.
 
         @param name: as asked, uncompressed wire form, any case.
         """
         self.names.add(name.lower())
+        self._count(rrType, 1)
+
+    def _count(self, rrType: int, weight: int) -> None:
+        if rrType > _LAST_TYPE and not _HIGH_TYPES[0] <= rrType <= _HIGH_TYPES[1]:
+            rrType = OTHER_TYPES
+        self.types[rrType] = self.types.get(rrType, 0) + weight
 
     def waited(self, name: bytes, seconds: float) -> None:
         """
@@ -139,7 +155,7 @@ class Counters:
 
     def sampled(self, datagram: bytes, weight: int = 1) -> None:
         """
-        Count the name of a query that the fast lane answered, on behalf of its batch.
+        Count the name and type of a query that the fast lane answered, on behalf of its batch.
 
         @param datagram: a query that is known to be well-formed, or it would not have been answered.
         @param weight: how many queries it stands for.
@@ -147,3 +163,5 @@ class Counters:
         name = questionName(datagram)
         if name:
             self.names.add(name, weight)
+            end = 12 + len(name)
+            self._count(int.from_bytes(datagram[end : end + 2], "big"), weight)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from twisted_ext.metrics.figures import Figures
+from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.metrics.histogram import BOUNDS
 
 __all__ = ["CONTENT_TYPE", "exposition"]
@@ -70,12 +70,15 @@ def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
         if samples:
             yield from _metric(metric, kind, meaning, samples)
     yield from _metric("txdns_lane_hits_total", "counter", "Queries answered by the fast lane.", [({}, figures.laneHits)])
+    meaning = "Questions by type; of those that the fast lane answers, from samples."
+    yield from _metric("txdns_questions_total", "counter", meaning, _labeled("type", figures.types))
     yield from _metric("txdns_replies_total", "counter", "Replies sent.", _labeled("rcode", figures.replies))
     yield from _metric("txdns_refusals_total", "counter", "Requests declined, by rule.", _labeled("gate", figures.refusals))
     yield from _latency(figures)
     upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams]
     up = [(labels, 1.0 if upstream.get("up") else 0.0) for labels, upstream in upstreams]
-    yield from _metric("txdns_upstream_up", "gauge", "Whether a server that we ask replies.", up)
+    yield from _metric("txdns_upstream_up", "gauge", "Whether a server that we ask replies, whatever it says.", up)
+    yield from _upstreams(upstreams)
     times = [(labels, rtt) for labels, upstream in upstreams if isinstance(rtt := upstream.get("rtt"), int | float)]
     yield from _metric("txdns_upstream_rtt_seconds", "gauge", "How long it takes to, smoothed.", times)
     yield from _metric("txdns_processes", "gauge", "Processes that serve.", [({}, figures.processes)])
@@ -89,6 +92,29 @@ def _labeled(label: str, counts: Mapping[str, int]) -> list[_Sample]:
 
 def _server(upstream: Mapping[str, object]) -> dict[str, str]:
     return {"server": str(upstream.get("server", "")), "way": str(upstream.get("way", ""))}
+
+
+def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Iterator[str]:
+    sent = [(labels, count) for labels, upstream in upstreams if isinstance(count := upstream.get("queries"), int | float)]
+    yield from _metric("txdns_upstream_queries_total", "counter", "Queries sent to a server.", sent)
+    failures = [
+        ({**labels, "kind": kind}, count)
+        for labels, upstream in upstreams
+        if isinstance(troubles := upstream.get("troubles"), dict)
+        for kind, count in sorted(troubles.items())
+        if isinstance(count, int | float)
+    ]
+    meaning = "Queries that brought no answer: timeout, unreachable, malformed, or the rcode of the reply."
+    yield from _metric("txdns_upstream_failures_total", "counter", meaning, failures)
+    metric = "txdns_upstream_reply_seconds"
+    yield f"# HELP {metric} Time from query to reply, where one query was under way in a look-up."
+    yield f"# TYPE {metric} summary"
+    for labels, upstream in upstreams:
+        for suffix, key in (("sum", "replySeconds"), ("count", "replies")):
+            value = upstream.get(key)
+            if isinstance(value, int | float):
+                text = ",".join([f'{label}="{_escaped(said)}"' for label, said in labels.items()])
+                yield f"{metric}_{suffix}{{{text}}} {_number(value)}"
 
 
 def _latency(figures: Figures) -> Iterator[str]:

@@ -12,6 +12,7 @@ from twisted_ext.metrics.histogram import BOUNDS
 from twisted_ext.metrics.limits import NAMES_SHOWN
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
 
 __all__ = ["COUNTED", "Figures", "JSON", "figuresOf", "sumOf"]
 
@@ -45,6 +46,7 @@ class Figures:
     What was counted until now.
 
     @ivar numbers: counters and gauges by name: those of L{COUNTED}, and whatever else the server gives, as C{cacheEntries}.
+    @ivar types: questions by the mnemonic of their type; C{other} for those that are not assigned.
     @ivar replies: replies by the mnemonic of their rcode; those without any are left out.
     @ivar refusals: requests declined, by gate.
     @ivar latency: counts for each of L{BOUNDS}, and for what was slower; of what had to be waited for.
@@ -55,10 +57,11 @@ class Figures:
     @ivar processes: how many were added up.
     """
 
-    __slots__ = ("numbers", "replies", "refusals", "latency", "latencyTotal", "asked", "slowest", "upstreams", "processes")
+    __slots__ = ("numbers", "types", "replies", "refusals", "latency", "latencyTotal", "asked", "slowest", "upstreams", "processes")
 
     def __init__(self) -> None:
         self.numbers: dict[str, float] = dict.fromkeys(COUNTED, 0)
+        self.types: dict[str, int] = {}
         self.replies: dict[str, int] = {}
         self.refusals: dict[str, int] = {}
         self.latency = [0] * (len(BOUNDS) + 1)
@@ -107,6 +110,7 @@ class Figures:
             "waited": self.waited,
             "processes": self.processes,
             "numbers": {**self.numbers},
+            "types": {**self.types},
             "replies": {**self.replies},
             "refusals": {**self.refusals},
             "latency": {"bounds": [*BOUNDS], "counts": [*self.latency], "seconds": round(self.latencyTotal, 6)},
@@ -125,7 +129,7 @@ class Figures:
         self = cls()
         try:
             assert isinstance(value, dict)
-            for into, key in ((self.replies, "replies"), (self.refusals, "refusals")):
+            for into, key in ((self.types, "types"), (self.replies, "replies"), (self.refusals, "refusals")):
                 for name, count in _objectIn(value, key).items():
                     into[name] = int(_numberIn(count))
             for name, number in _objectIn(value, "numbers").items():
@@ -184,6 +188,11 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     for rcode in range(RCODES):
         if counters.replies[rcode]:
             figures.replies[rcodeName(rcode)] = counters.replies[rcode]
+    for rrType, count in counters.types.items():
+        # What has no mnemonic is not assigned.
+        mnemonic = typeName(rrType)
+        name = "other" if mnemonic.startswith("TYPE") else mnemonic
+        figures.types[name] = figures.types.get(name, 0) + count
     figures.refusals = dict(counters.refusals)
     figures.latency = list(counters.latency.counts)
     figures.latencyTotal = counters.latency.total
@@ -193,6 +202,26 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     figures.asked = [(nameToText(name), count) for name, count in counters.names.most(most)]
     figures.slowest = [(nameToText(name), seconds) for name, seconds in counters.slowest.most(most)]
     return figures
+
+
+def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:
+    """
+    @return: what two processes know of one upstream: the state from one that it answers, counts added up.
+    """
+    total = {**(other if other.get("up") and not one.get("up") else one)}
+    for key in ("queries", "replies", "replySeconds"):
+        mine, its = one.get(key), other.get(key)
+        if isinstance(mine, int | float) and isinstance(its, int | float):
+            total[key] = mine + its
+    mine, its = one.get("troubles"), other.get("troubles")
+    if isinstance(mine, dict) and isinstance(its, dict):
+        counts: dict[str, JSON] = {**mine}
+        for kind, count in its.items():
+            before = counts.get(kind, 0)
+            if isinstance(before, int | float) and isinstance(count, int | float):
+                counts[kind] = before + count
+        total["troubles"] = counts
+    return total
 
 
 def sumOf(several: Iterable[Figures]) -> Figures:
@@ -208,7 +237,12 @@ def sumOf(several: Iterable[Figures]) -> Figures:
         total.processes += figures.processes
         for name, number in figures.numbers.items():
             total.numbers[name] = total.numbers.get(name, 0) + number
-        for into, counts in ((total.replies, figures.replies), (total.refusals, figures.refusals), (asked, dict(figures.asked))):
+        for into, counts in (
+            (total.types, figures.types),
+            (total.replies, figures.replies),
+            (total.refusals, figures.refusals),
+            (asked, dict(figures.asked)),
+        ):
             for name, count in counts.items():
                 into[name] = into.get(name, 0) + count
         total.latency = [mine + its for mine, its in zip(total.latency, figures.latency, strict=True)]
@@ -216,9 +250,9 @@ def sumOf(several: Iterable[Figures]) -> Figures:
         for name, seconds in figures.slowest:
             slowest[name] = max(seconds, slowest.get(name, 0.0))
         for upstream in figures.upstreams:
-            known = upstreams.setdefault(str(upstream.get("server")), upstream)
-            if upstream.get("up") and not known.get("up"):
-                upstreams[str(upstream.get("server"))] = upstream
+            key = f"{upstream.get('server')} {upstream.get('way')}"
+            known = upstreams.get(key)
+            upstreams[key] = {**upstream} if known is None else _sumOfUpstreams(known, upstream)
     most = int(NAMES_SHOWN.default)
     total.asked = sorted(asked.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
     total.slowest = sorted(slowest.items(), key=lambda pair: (-pair[1], pair[0]))[:most]

@@ -12,7 +12,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
-from twisted_ext.resolver.choosing import bestOf, dueForProbe
+from twisted_ext.resolver.choosing import bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.failing import Abandoned, mostTelling, named
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.sockets import SIZE
@@ -182,7 +182,7 @@ class Flight:
 
     def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
         index = self._open(leg, key)[2]
-        self._source.standings[index].silent(now)
+        self._source.standings[index].silent(now, str(fault))
         self._setBack(index, fault, now, leg, key)
 
     # -- what the timetable calls
@@ -245,6 +245,7 @@ class Flight:
         self._key = key
         self._index = index
         self._sentAt = now
+        standing.queries += 1
         waits = context.waits
         if waits is None:
             due = now + standing.wait(tries)
@@ -279,6 +280,7 @@ class Flight:
         self._key = key
         self._index = index
         self._sentAt = now
+        source.standings[index].queries += 1
         self.attempts += 1
         deadline = self.context.deadline
         self.due = deadline if source.alone else min(deadline, now + STREAM_WAIT.default)
@@ -298,9 +300,10 @@ class Flight:
         exchange = source.upstreams[index].datagram
         try:
             leg, key = exchange.ask(self, now)
-        except Unreachable:
-            standing.silent(now)
+        except Unreachable as fault:
+            standing.silent(now, str(fault))
             return
+        standing.queries += 1
         troubles = self._trouble()
         troubles.tries[index] = 1
         troubles.others.append((leg, key, index, now, False))
@@ -351,6 +354,7 @@ class Flight:
         exchange = leg.exchange
         self._note(now, "malformed", exchange, why=str(fault))
         index = self._open(leg, key)[2]
+        self._source.standings[index].trouble("malformed")
         if exchange.reliable:
             leg.release(key)
             worse = ServerFailed(f"{exchange.label} sent what is no message: {fault}", server=exchange.label)
@@ -378,7 +382,8 @@ class Flight:
         if fault.rcode in _NO_EDNS and self.context.edns and not plain and standing.withEDNS(now):
             self._withoutEDNS(index, now, leg, key)
             return
-        standing.declined(now)
+        standing.trouble(rcodeName(fault.rcode))
+        standing.declined(now, domainAsked(self.question.key))
         leg.release(key)
         self._setBack(index, fault, now, leg, key)
 
@@ -418,7 +423,7 @@ class Flight:
         troubles = self._trouble()
         troubles.tries[index] = _DONE
         troubles.faults.append(Unreachable(fault.text, server=fault.server))  # What was raised holds on to those who called: us.
-        self._source.standings[index].silent(now)
+        self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
         self._next(now)

@@ -17,12 +17,17 @@ from twisted_ext.limits import (
     NO_EDNS_SIGNS,
     PROBE_AFTER,
     SERVER_WAIT,
+    SILENT_SECONDS,
+    SILENT_TRIES,
 )
 
-__all__ = ["Standing", "bestOf", "dueForProbe", "nextOf"]
+__all__ = ["Standing", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
 
 #: Seconds beyond which it was not the server that took so long: the clock has been set.
 _CREDIBLE: Final = 120.0
+
+#: Domains that are told apart among those that a server declined in a row: more change nothing.
+_MOST_DOMAINS: Final = int(DECLINES.default) + 16
 
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
@@ -35,36 +40,56 @@ class Standing:
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
     @ivar deviation: its mean deviation.
     @ivar failures: tries in a row without any reply.
-    @ivar declines: look-ups in a row that it refused or failed.
+    @ivar silentSince: when the first of these was given up.
+    @ivar why: why the last of these failed, in words; C{""} where no reply came in time.
+    @ivar declines: domains in a row for which it refused or failed a look-up. One that is broken itself does not make a server a bad one.
     @ivar downUntil: when the back-off ends; 0 for one that answers.
     @ivar lookedAt: when it was last asked or probed.
     @ivar plainUntil: until when it is spared EDNS.
     @ivar plainSigns: look-ups in a row that went without EDNS what did not go with it.
     @ivar sameCaseUntil: until when it is spared mixed case.
+    @ivar queries: queries sent to it.
+    @ivar replies: replies whose time could be measured.
+    @ivar replySeconds: the sum of those times.
+    @ivar troubles: queries that did not bring an answer, by kind: C{timeout}, C{unreachable}, C{malformed}, or the reply's rcode.
     """
 
     __slots__ = (
         "rtt",
         "deviation",
         "failures",
+        "silentSince",
+        "why",
         "declines",
+        "declinedFor",
         "downUntil",
         "lookedAt",
         "plainUntil",
         "plainSigns",
         "sameCaseUntil",
+        "queries",
+        "replies",
+        "replySeconds",
+        "troubles",
     )
 
     def __init__(self) -> None:
         self.rtt: float | None = None
         self.deviation = 0.0
         self.failures = 0
+        self.silentSince = 0.0
+        self.why = ""
         self.declines = 0
+        self.declinedFor: set[bytes] = set()
         self.downUntil = 0.0
         self.lookedAt = -inf
         self.plainUntil = 0.0
         self.plainSigns = 0
         self.sameCaseUntil = 0.0
+        self.queries = 0
+        self.replies = 0
+        self.replySeconds = 0.0
+        self.troubles: dict[str, int] = {}
 
     def replied(self, seconds: float | None) -> None:
         """
@@ -77,6 +102,8 @@ class Standing:
             self.downUntil = 0.0
         if seconds is None or not 0 <= seconds < _CREDIBLE:
             return
+        self.replies += 1
+        self.replySeconds += seconds
         rtt = self.rtt
         if rtt is None:
             self.rtt = seconds
@@ -92,25 +119,54 @@ class Standing:
         """
         if self.declines:
             self.declines = 0
+            self.declinedFor.clear()
             self.downUntil = 0.0
 
-    def silent(self, now: float) -> None:
+    def silent(self, now: float, why: str = "") -> None:
         """
         It has not replied in time, or cannot be reached.
+
+        @param why: the reason in words, where it could not be reached.
         """
+        if not self.failures:
+            self.silentSince = now
         self.failures += 1
+        self.why = why
+        self.trouble("unreachable" if why else "timeout")
         self._backOff(now, self.failures)
 
-    def declined(self, now: float) -> None:
+    def declined(self, now: float, domain: bytes) -> None:
         """
-        It said SERVFAIL, REFUSED or the like: of this question, perhaps, or of everything.
+        It said SERVFAIL, REFUSED or the like. For one domain that says nothing about the server; for many in a row, it does.
+
+        @param domain: what was asked about, as L{domainAsked} gives it.
         """
+        domains = self.declinedFor
+        if domain in domains:
+            return
+        if len(domains) < _MOST_DOMAINS:
+            domains.add(domain)
         self.declines += 1
         if self.declines >= DECLINES.default:
             self._backOff(now, self.declines - int(DECLINES.default) + 1)
 
     def _backOff(self, now: float, times: int) -> None:
         self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
+
+    def trouble(self, kind: str) -> None:
+        """
+        Count a query that did not bring an answer.
+
+        @param kind: a word of ours or an rcode's mnemonic, of which there are few.
+        """
+        self.troubles[kind] = self.troubles.get(kind, 0) + 1
+
+    def unheard(self, now: float) -> bool:
+        """
+        Whether it counts as down for operators: several tries in a row had no reply, and it has lasted, so that a few lost datagrams do not
+        count. What it replies does not matter.
+        """
+        return self.failures >= SILENT_TRIES.default and now - self.silentSince >= SILENT_SECONDS.default
 
     def reconsidered(self, now: float) -> None:
         """
@@ -179,6 +235,20 @@ class Standing:
     def __repr__(self) -> str:
         rtt = "not measured" if self.rtt is None else f"{self.rtt * 1000:.1f} ms"
         return f"<Standing {rtt} failures={self.failures} declines={self.declines}>"
+
+
+def domainAsked(key: bytes) -> bytes:
+    """
+    @param key: of a question.
+
+    @return: the last two labels of its name: near enough to the domain for telling failures of one from failures of many.
+    """
+    starts: list[int] = []
+    position = 0
+    while length := key[position]:
+        starts.append(position)
+        position += length + 1
+    return key[starts[-2] if len(starts) > 1 else 0 : position + 1]
 
 
 def bestOf(standings: Sequence[Standing], tries: Sequence[int], now: float, most: int) -> int | None:

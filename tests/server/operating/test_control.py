@@ -231,12 +231,13 @@ class CommandTests(SynchronousTestCase):
         reactor = MemoryNetwork(self.clock).reactor("192.0.2.100")
         forwarding = Forwarding(reactor, [Server("192.0.2.1"), Server("2001:db8::1", 5353)])
         forwarding.standings[0].replied(0.02)
-        forwarding.standings[1].silent(self.clock.seconds())
+        for _ in range(3):
+            forwarding.standings[1].silent(self.clock.seconds() - 1.5)
         assert self.sight.caching is not None
         self.patch(self.sight.caching, "_inner", forwarding)
         one, other = [objectIn(each) for each in cast("list[JSON]", self.ask("/upstreams")["upstreams"])]
         self.assertEqual((one["server"], one["up"], one["rtt"]), ("192.0.2.1:53", True, 0.02))
-        self.assertEqual((other["server"], other["up"], other["failures"], other["retryIn"]), ("[2001:db8::1]:5353", False, 1, 1.0))
+        self.assertEqual((other["server"], other["up"], other["failures"], other["retryIn"]), ("[2001:db8::1]:5353", False, 3, 2.5))
 
 
 class BoundTests(SynchronousTestCase):

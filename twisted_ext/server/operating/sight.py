@@ -386,8 +386,9 @@ def _residentOctets() -> int:
 def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:
     """
     @return: one for each server that a source and those within it ask: C{server}, C{way} (C{'udp'}, which includes TCP for what is cut
-        short, or C{'tcp'}), C{up}, C{rtt} and C{deviation} in seconds or L{None}, C{failures} and C{declines} in a row, C{retryIn}
-        seconds.
+        short, or C{'tcp'}), C{up}, which is whether it replies, whatever it says; C{rtt} and C{deviation} in seconds or L{None},
+        C{failures} in a row and C{declines}, domains in a row; C{retryIn} seconds; and since it is asked: C{queries}, C{replies} whose
+        time was measured, C{replySeconds} in all, and C{troubles} by kind.
     """
     from twisted_ext.resolver.forwarding import Forwarding
 
@@ -407,12 +408,16 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
                 {
                     "server": upstream.server.label,
                     "way": "tcp" if each.stream else "udp",
-                    "up": not standing.down,
+                    "up": not standing.unheard(now),
                     "rtt": None if standing.rtt is None else round(standing.rtt, 6),
                     "deviation": round(standing.deviation, 6),
                     "failures": standing.failures,
                     "declines": standing.declines,
                     "retryIn": round(max(standing.downUntil - now, 0.0), 3),
+                    "queries": standing.queries,
+                    "replies": standing.replies,
+                    "replySeconds": round(standing.replySeconds, 6),
+                    "troubles": {**standing.troubles},
                 }
             )
     return found

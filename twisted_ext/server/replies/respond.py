@@ -200,7 +200,7 @@ class Responder:
             if errand is not None:
                 self._run(errand, request, send, flow)
                 return
-        self.counters.asked(request.question.name)
+        self.counters.asked(request.question.name, request.question.rrType)
         source = self._views.get(request.record.group.name, self.source) if self._views else self.source
         recursion = bool(request.flags & RD)
         edns = request.edns
