@@ -148,6 +148,17 @@ class GlobalTests(SynchronousTestCase):
         self.assertTrue(IHostnameResolver.providedBy(made))
         self.successResultOf(made.close())
 
+    def test_closed(self) -> None:
+        """
+        After it was closed, it is made anew.
+        """
+        before = client.getResolver()
+        self.successResultOf(before.close())
+        made = client.getResolver()
+        self.assertIsNot(made, before)
+        self.assertEqual((made.closed, client.theResolver), (False, made))
+        self.successResultOf(made.close())
+
 
 class MakingTests(SynchronousTestCase):
     """

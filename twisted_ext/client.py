@@ -191,10 +191,10 @@ def createResolver(
 
 def getResolver() -> NamesResolver:
     """
-    @return: the resolver of this process, made when it is first asked for.
+    @return: the resolver of this process, made when it is first asked for, and anew when it was closed.
     """
     global theResolver
-    if theResolver is None:
+    if theResolver is None or theResolver.closed:
         theResolver = createResolver()
     return theResolver
 

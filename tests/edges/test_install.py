@@ -4,6 +4,7 @@ Tests of L{twisted_ext.edges.install}: a program's connections, with names looke
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import NoReturn, cast
 from typing import Protocol as Shape
 
@@ -270,6 +271,45 @@ class UndoTests(InstallTestCase):
         self.assertIs(self.pair()[1], self.resolver)
         undoFirst()
         self.assertIs(self.pair()[0], before)
+
+    def test_anyOrder(self) -> None:
+        """
+        Installed one over the other and undone in any order, all is as before; what is still installed stays until it is undone.
+        """
+        before = self.pair()[0]
+        for order in permutations(range(3)):
+            resolvers = [self.resolver, *[Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor) for _ in range(2)]]
+            undoing = [each.install(self.reactor) for each in resolvers]
+            left = {0, 1, 2}
+            for index in order:
+                undoing[index]()
+                left.discard(index)
+                self.assertIs(self.pair()[1] if left else self.pair()[0], resolvers[max(left)] if left else before, order)
+
+    def test_sameTwice(self) -> None:
+        """
+        A resolver that was installed twice stays until both are undone.
+        """
+        before = self.pair()[0]
+        undoing = [self.resolver.install(self.reactor) for _ in range(2)]
+        undoing[0]()
+        self.assertIs(self.pair()[1], self.resolver)
+        undoing[1]()
+        self.assertIs(self.pair()[0], before)
+
+    def test_othersBetween(self) -> None:
+        """
+        What others have installed between is given back, and what lies below it is left to them.
+        """
+        other = _Other()
+        second = Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor)
+        undoFirst = self.resolver.install(self.reactor)
+        self.reactor.installNameResolver(other)
+        undoSecond = second.install(self.reactor)
+        undoFirst()
+        self.assertIs(self.pair()[1], second)
+        undoSecond()
+        self.assertIs(self.pair()[1], other)
 
     def test_wrongReactor(self) -> None:
         """

@@ -5,7 +5,7 @@ Into the reactor, and out of it again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from twisted.internet._resolver import ComplexResolverSimplifier
 from twisted.internet.interfaces import (
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IResolverSimple,
 )
 
+from twisted_ext.edges.slots import Slot
 from twisted_ext.errors import CallerFault
 
 __all__ = ["globalReactor", "install"]
@@ -62,8 +63,8 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
 
     @param reactor: L{None} for the global one.
 
-    @return: call it to give back what was there before. It does nothing where somebody has installed something else since, nor when
-        called again.
+    @return: call it to give back what was there before: at once, or where something else of this package was installed since, when that
+        is undone. It does nothing where others have installed something since, nor when called again.
 
     @raise CallerFault: this reactor takes no resolver.
     """
@@ -72,16 +73,25 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
     if not (IReactorPluggableNameResolver.providedBy(reactor) and IReactorPluggableResolver.providedBy(reactor)):
         raise CallerFault(f"{reactor!r} takes no resolver: it does not provide IReactorPluggableNameResolver")
     pluggable = cast(_Pluggable, reactor)
-    simple = pluggable.resolver
     # Each of the reactor's two methods replaces both resolvers, the other one by a wrapper. This one serves both families.
-    complete = pluggable.installNameResolver(resolver)
+    return _slotOf(pluggable).install(resolver, lambda: pluggable.installNameResolver(resolver))
 
-    def undo() -> None:
-        if pluggable.nameResolver is not resolver:
-            return
-        if isinstance(simple, ComplexResolverSimplifier):
-            pluggable.installNameResolver(complete)
-        else:
-            pluggable.installResolver(simple)
 
-    return undo
+#: Where a reactor keeps what was installed into it.
+_PLACE: Final = "_twisted_ext_resolvers"
+
+
+def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple, IHostnameResolver]]:
+    found: Slot[tuple[IResolverSimple, IHostnameResolver]] | None = vars(reactor).get(_PLACE)
+    if found is None:
+
+        def restore(before: tuple[IResolverSimple, IHostnameResolver]) -> None:
+            simple, complete = before
+            if isinstance(simple, ComplexResolverSimplifier):
+                reactor.installNameResolver(complete)
+            else:
+                reactor.installResolver(simple)
+
+        found = Slot(lambda: reactor.nameResolver, lambda: (reactor.resolver, reactor.nameResolver), restore)
+        setattr(reactor, _PLACE, found)
+    return found

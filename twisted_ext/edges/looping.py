@@ -286,22 +286,11 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
     async def names(sockaddr: SocketAddress, flags: int = 0) -> tuple[str, str]:
         return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), mine)
 
-    ours: dict[str, Callable[..., object]] = {"getaddrinfo": addresses, "getnameinfo": names}
-    # What a loop has of its class is not an attribute of its own.
-    before = {name: vars(on).get(name) for name in ours}
-    for name, function in ours.items():
-        setattr(on, name, function)
+    undoing = [mine.replace("getaddrinfo", addresses), mine.replace("getnameinfo", names)]
 
     def undo() -> None:
-        while before:
-            name, there = before.popitem()
-            mine.undone[ours[name]] = there
-            while (now := vars(on).get(name)) in mine.undone:
-                there = mine.undone.pop(now)
-                if there is None:
-                    delattr(on, name)
-                else:
-                    setattr(on, name, there)
+        for each in undoing:
+            each()
 
     return undo
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
 from typing import Final, cast
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.resolution.asking import resolverOf
+from twisted_ext.edges.slots import Slot
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import DESCRIPTIONS_KEPT
 
@@ -68,10 +70,9 @@ class OnLoop:
     @ivar reactor: the global one where it runs on this loop, else one of our own.
     @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
     @ivar own: what L{perthread<twisted_ext.edges.xmpp.perthread>} has made for it, closed with it.
-    @ivar undone: functions that were to be taken off the loop and were covered by others then, and what was there before them.
     """
 
-    __slots__ = ("reactor", "closing", "loop", "own", "undone", "_made", "_default", "_described", "_close")
+    __slots__ = ("reactor", "closing", "loop", "own", "_made", "_default", "_described", "_close", "_slots")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
@@ -79,7 +80,7 @@ class OnLoop:
         """
         self.closing = False
         self.loop = loop
-        self.undone: dict[object, object] = {}
+        self._slots: dict[str, Slot[object]] = {}
         self._made: LoopReactor | None = None
         self._default: NamesResolver | None = None
         self._described: dict[str, NamesResolver] = {}
@@ -126,6 +127,29 @@ class OnLoop:
                 )
             known = self._described[resolver] = resolverOf(resolver, self.reactor)
         return known
+
+    def replace(self, name: str, function: Callable[..., object]) -> Callable[[], None]:
+        """
+        Put a function in the place of a method of the loop.
+
+        @return: undoes that: see L{Slot}.
+        """
+        slot = self._slots.get(name)
+        if slot is None:
+            own = vars(self.loop)
+
+            def read() -> object:
+                # What a loop has of its class is not an attribute of its own.
+                return own.get(name)
+
+            def restore(before: object) -> None:
+                if before is None:
+                    delattr(self.loop, name)
+                else:
+                    setattr(self.loop, name, before)
+
+            slot = self._slots[name] = Slot(read, read, restore)
+        return slot.install(function, lambda: setattr(self.loop, name, function))
 
     def close(self) -> None:
         """
