@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress, IHostResolution
@@ -19,7 +20,7 @@ from tests.edges.fakes import Addresses, Fake, denied, question
 from twisted_ext.edges import hostnames
 from twisted_ext.edges.addresses.ordering import Order
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.errors import ServerFailed, TimedOut
+from twisted_ext.errors import BadName, ServerFailed, TimedOut
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 
 
@@ -288,6 +289,38 @@ class HostResolutionTests(SynchronousTestCase):
         self.resolve("2001:db8::1", [IPv4Address])
         self.assertEqual(self.receiver.events, ["began", "complete"])
         self.assertEqual(self.source.asked, [])
+
+    def test_octets(self) -> None:
+        """
+        A host may be octets, as for Twisted's own resolver; its name is given back as it came.
+        """
+        self.source.held = False
+        self.source.addresses("a.example.", "192.0.2.1")
+        for name, relative in ((b"a.example", True), (b"a.example.", False)):
+            self.receiver = Addresses()
+            resolution = self.resolve(cast(str, name))
+            self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
+            self.assertEqual((resolution.name, self.source.contexts[-1].relative), (name, relative))
+
+    def test_noText(self) -> None:
+        """
+        What is not text has no addresses, and the receiver is told so.
+        """
+        for wrong in (5, bytearray(b"a.example"), b"a..", ["a.example"]):
+            self.receiver = Addresses()
+            resolution = self.resolve(cast(str, wrong))
+            self.assertEqual(self.receiver.events, ["began", "complete"])
+            self.assertIsInstance(cast(hostnames.HostResolution, resolution).failures[0], BadName)
+        self.assertEqual(self.source.asked, [])
+
+    def test_transport(self) -> None:
+        """
+        A transport that Twisted has no addresses for is refused before anything begins.
+        """
+        with self.assertRaises(ValueError) as raised:
+            self.resolver.resolveHostName(self.receiver, "a.example", transportSemantics="SCTP")
+        self.assertIn("'TCP' or 'UDP'", str(raised.exception))
+        self.assertEqual(self.receiver.events, [])
 
     def test_otherScripts(self) -> None:
         """

@@ -4,6 +4,7 @@ From the name of a host to the addresses to connect to: both families at once, i
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -15,11 +16,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import QueryContext, Question
-from twisted_ext.edges.addresses.simple import addressesOf, literalOf
-from twisted_ext.errors import BadName
+from twisted_ext.edges.addresses.simple import addressesOf, numericHosts
+from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.transport.servers import scopeNumber
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import isAbsolute, nameFromText
 from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ __all__ = ["HostResolution"]
 
 #: Aliases to follow where a server leaves that to us.
 _EFFORT: Final = 10
+
+#: What Twisted's addresses can be of.
+_TRANSPORTS: Final = ("TCP", "UDP")
+
+_FAMILIES: Final[dict[tuple[int, ...], int]] = {(A,): socket.AF_INET, (AAAA,): socket.AF_INET6}
 
 
 @implementer(IHostResolution)
@@ -54,12 +60,18 @@ class HostResolution:
         resolver: NamesResolver,
         clock: IReactorTime,
         receiver: IResolutionReceiver,
-        name: str,
+        name: str | bytes,
         port: int = 0,
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> None:
-        self.name = name
+        """
+        @raise CallerFault: C{transportSemantics} is neither C{"TCP"} nor C{"UDP"}.
+        """
+        if transportSemantics not in _TRANSPORTS:
+            raise CallerFault(f"transportSemantics: {transportSemantics!r} is not a transport; give 'TCP' or 'UDP'")
+        # Twisted's resolvers give octets back as they came, which their interface does not say.
+        self.name = cast(str, name)
         self.failures: list[BaseException | None] = []
         self._resolver = resolver
         self._clock = clock
@@ -84,19 +96,22 @@ class HostResolution:
         if receiver is None:
             return
         receiver.resolutionBegan(self)
-        literal = literalOf(self.name)
-        if literal is not None:
-            if (AAAA if ":" in literal else A) in self._families:
-                self._give([literal])
+        numeric = numericHosts(self.name, _FAMILIES.get(tuple(self._families), socket.AF_UNSPEC))
+        if numeric is not None:
+            if self._families:
+                self._give(numeric)
             self._complete()
             return
+        given: object = self.name
         try:
-            name = nameFromText(self.name)
+            if not isinstance(given, str | bytes):
+                raise BadName(f"{given!r:.80} is not a name; write it as text")
+            name = nameFromText(given)
         except BadName as fault:
             self.failures.append(fault)
             self._complete()
             return
-        context = context.but(relative=not self.name.endswith("."))
+        context = context.but(relative=not isAbsolute(given))
         self._waiting.update(self._families)
         for rrType in self._families:
             if self._receiver is None:

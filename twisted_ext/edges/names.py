@@ -24,7 +24,7 @@ from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import BadName, Closed, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
-from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -106,7 +106,7 @@ class NamesResolver(Lookups):
         wire = nameFromText(text) if text else ROOT
         absolute = expectName(wire, text) if isinstance(text, bytes) else None
         if absolute is None:
-            absolute = _isAbsolute(text)
+            absolute = isAbsolute(text)
         known = Question(wire, rrType), self._absolute if absolute else self._relative
         questions = self._questions
         if len(questions) >= self._mostQuestions:
@@ -201,18 +201,21 @@ class NamesResolver(Lookups):
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
         """
-        Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is.
+        Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is, one that is spelt otherwise
+        (C{127.1}) in four numbers.
 
         For the reactor, which calls this where it was given the resolver by C{installResolver} alone, there is IPv4 only, as from
         Twisted's own: its C{connectTCP} has settled on that before it asks. C{install} serves both.
 
         @param effort: aliases to follow where the server leaves that to us.
         """
-        from twisted_ext.edges.addresses.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf
+        from twisted_ext.edges.addresses.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf, numericHosts
 
         text = literalOf(name)
         if text is not None:
             return succeed(text)
+        if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
+            return succeed(numeric[0])
         try:
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
             ready = self._answerNow(question, context)
@@ -230,11 +233,18 @@ class NamesResolver(Lookups):
     def resolveHostName(
         self,
         resolutionReceiver: IResolutionReceiver,
-        hostName: str,
+        hostName: str | bytes,
         portNumber: int = 0,
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
+        """
+        Find the addresses of a host.
+
+        @param hostName: octets will do, as they do for Twisted's own resolver.
+
+        @raise CallerFault: C{transportSemantics} is neither C{"TCP"} nor C{"UDP"}.
+        """
         from twisted_ext.edges.hostnames import HostResolution
 
         resolution = HostResolution(
@@ -343,19 +353,6 @@ _classImplements(NamesResolver, IResolver)
 
 def _refuse(question: Question, context: QueryContext) -> NoReturn:
     raise Closed("the resolver was closed")
-
-
-def _isAbsolute(name: str | bytes) -> bool:
-    """
-    @return: whether a final dot, not an escaped one, says that nothing is to be put behind the name.
-    """
-    if isinstance(name, bytes):
-        name = name.decode("latin-1")
-    if not name.endswith("."):
-        # The root may be written as nothing; other scripts have dots of their own.
-        return not name or name[-1] in "\u3002\uff0e\uff61"
-    rest = name[:-1]
-    return not (len(rest) - len(rest.rstrip("\\"))) % 2
 
 
 def _cbAnswer(answer: Answer, question: Question) -> Result:

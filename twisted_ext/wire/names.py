@@ -25,6 +25,7 @@ __all__ = [
     "isBelow",
     "joined",
     "canonicalKey",
+    "isAbsolute",
 ]
 
 #: The name of the root.
@@ -85,6 +86,19 @@ def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
     if len(name) > MOST_OCTETS:
         raise BadName(f"{_quoted(text)}: the name takes {len(name)} octets, {MOST_OCTETS} are the most")
     return name
+
+
+def isAbsolute(name: str | bytes) -> bool:
+    """
+    @return: whether the name ends in a dot that is not escaped, so that no search list applies to it.
+    """
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
+    if not name.endswith("."):
+        # The root may be written as nothing; other scripts have dots of their own.
+        return not name or name[-1] in "\u3002\uff0e\uff61"
+    rest = name[:-1]
+    return not (len(rest) - len(rest.rstrip("\\"))) % 2
 
 
 def _quoted(text: str | bytes) -> str:

@@ -64,9 +64,18 @@ class HostByNameTests(NamesTestCase):
         """
         What looks like an address and is none is a name.
         """
-        for name in ("192.0.2.256", "192.0.2", "1", "999"):
+        for name in ("192.0.2.256", "08.1", "1.2.3.4.5", "4294967296"):
             self.failureResultOf(self.resolver.getHostByName(name), DomainError)
         self.assertEqual(len(self.source.asked), 4)
+
+    def test_spellings(self) -> None:
+        """
+        The spellings that inet_aton(3) reads are addresses, as they are for the reactor's own resolver.
+        """
+        for name, address in (("192.0.2", "192.0.0.2"), ("127.1", "127.0.0.1"), ("0x7f.1", "127.0.0.1"), ("0", "0.0.0.0")):
+            self.assertEqual(self.successResultOf(self.resolver.getHostByName(name)), address)
+            self.assertEqual(self.successResultOf(self.resolver.getHostByName(name.encode())), address)
+        self.assertEqual(self.source.asked, [])
 
     def test_none(self) -> None:
         """

@@ -19,7 +19,7 @@ from twisted_ext.resolver.aliases import Ask, askedOn
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
 
-__all__ = ["REACTORS_TIMEOUT", "addressIn", "addressesOf", "hostByName", "literalOf"]
+__all__ = ["REACTORS_TIMEOUT", "addressIn", "addressesOf", "hostByName", "literalOf", "numericHosts"]
 
 #: What C{reactor.resolve} passes on if nobody gave it a timeout: this very object, which no other caller has.
 REACTORS_TIMEOUT: Final[object] = cast("tuple[object, ...]", ReactorBase.resolve.__defaults__ or (object(),))[0]
@@ -44,6 +44,32 @@ def literalOf(name: object) -> str | None:
     except (OSError, ValueError):
         return None
     return text
+
+
+def numericHosts(name: object, family: int = socket.AF_UNSPEC) -> list[str] | None:
+    """
+    Read what needs no look-up as the C library does, and so as the reactor's own resolver: addresses, all spellings of inet_aton(3)
+    (C{127.1} is C{127.0.0.1}), and L{None} and C{*} for this machine.
+
+    @return: addresses of this family, an address of the local link with its scope; L{None} for a name.
+    """
+    if not isinstance(name, str | bytes | None):
+        return None
+    try:
+        text = name.decode("ascii") if isinstance(name, bytes) else name
+        if text is not None and text != "*" and ":" not in text and not text[:1].isdigit():
+            return None
+        rows = socket.getaddrinfo(text, 0, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        literal = literalOf(name)
+        if literal is None:
+            return None
+        # An address of the other family is not a name; one with an unknown scope fails when it is connected to.
+        return [literal] if "%" in literal and family != socket.AF_INET else []
+    except (OSError, ValueError):
+        return None
+    scope = "" if text is None else "".join(text.partition("%")[1:])
+    return [str(address[0]).partition("%")[0] + (scope if each == socket.AF_INET6 else "") for each, *_, address in rows]
 
 
 def addressIn(question: Question, answer: Answer) -> str | None:
