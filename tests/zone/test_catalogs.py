@@ -296,6 +296,26 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(follow(listing(TWO, member("a.", "l", coo=ONE))), [])
         self.assertEqual(follow(listing(ONE, member("a.", "l", coo=TWO))), [])
 
+    def test_ownerBefore(self) -> None:
+        """
+        After a restart a zone stays with the catalog that owned it, whichever catalog is read first (RFC 9432, section 5.2); the others get
+        it once the owner has been read and does not list it, lets it go with coo, or is not followed any more.
+        """
+        owner, early = {nameFromText("a."): ONE}, listing(TWO, member("a.", "other"))
+        for releasing, expected in (
+            (listing(ONE, member("a.")), [("add", "a.", "one.catalog.")]),
+            (listing(ONE, member("b.")), [("add", "b.", "one.catalog."), ("add", "a.", "two.catalog.")]),
+            (listing(ONE, member("a.", coo=TWO)), [("add", "a.", "one.catalog."), ("reset", "a.", "two.catalog.")]),
+        ):
+            catalogs = Catalogs(ownerBefore=lambda apex: owner.get(apex, b""))
+            self.assertEqual(catalogs.follow(early), [])
+            self.assertEqual(list(catalogs.clashes[nameFromText("a.")]), [TWO])
+            self.assertEqual(told(catalogs.follow(releasing)), expected)
+        catalogs = Catalogs(ownerBefore=lambda apex: owner.get(apex, b""))
+        self.assertEqual(catalogs.follow(early), [])
+        owner.clear()
+        self.assertEqual(told(catalogs.reconsider()), [("add", "a.", "two.catalog.")])
+
     def test_following(self) -> None:
         """
         A catalog of many zones is gone over to in many short steps. One that is left in the middle of that leaves nothing behind, whatever

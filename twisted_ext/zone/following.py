@@ -46,12 +46,21 @@ class Catalogs:
     All catalogs that a server follows, and which of them each zone is from.
     """
 
-    def __init__(self, isOurs: Callable[[bytes], bool] = lambda apex: False) -> None:
+    def __init__(
+        self,
+        isOurs: Callable[[bytes], bool] = lambda apex: False,
+        ownerBefore: Callable[[bytes], bytes] = lambda apex: b"",
+    ) -> None:
         """
         @param isOurs: says of a folded name whether there is such a zone by other means, which no catalog may touch (RFC 9432, section
             5.2).
+        @param ownerBefore: gives the followed catalog that owned a zone, by its folded name, in an earlier process; C{b""} for none. Until
+            that catalog has been read, no other one gets the zone.
         """
         self._isOurs = isOurs
+        self._ownerBefore = ownerBefore
+        # Catalogs of which a whole version has been gone through.
+        self._complete: set[bytes] = set()
         self._catalogs: dict[bytes, Catalog] = {}
         self._owned: dict[bytes, tuple[bytes, Member]] = {}
         #: Zones that a catalog lists and that are somebody else's, by their names: the catalog, and why it does not get them.
@@ -102,6 +111,7 @@ class Catalogs:
         @param apex: its name, folded.
         """
         before = self._catalogs.pop(apex, None)
+        self._complete.discard(apex)
         if before is None:
             return []
         # What it listed before that, if not all of that has been gone through.
@@ -157,6 +167,14 @@ class Catalogs:
         for apex, member in catalog.members.items():
             if member.coo and apex in self.clashes:
                 steps += self._claims(apex)
+        if catalog.apex in self._catalogs and catalog.apex not in self._complete:
+            self._complete.add(catalog.apex)
+            # Zones that it owned before a restart and does not list any more.
+            for count, apex in enumerate(list(self.clashes)):
+                if not count % _STEP:
+                    yield
+                if self._ownerBefore(apex) == catalog.apex:
+                    steps += self._claims(apex)
         return steps
 
     def _claims(self, apex: bytes) -> list[Step]:
@@ -181,6 +199,10 @@ class Catalogs:
             return []
         owned = self._owned.get(apex)
         if owned is None:
+            before = self._ownerBefore(apex)
+            if before and before != catalog and before not in self._complete:
+                self._clash(apex, catalog, f"it is a zone of {nameToText(before)}, which has not been read since the start")
+                return []
             self._take(apex, catalog, member)
             return [Step("add", catalog, member)]
         owner, known = owned

@@ -91,3 +91,72 @@ def test_wrong(tmp_path: Path, lines: list[str], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         with Twistd(tmp_path / "it", *settings(tmp_path / "it", *lines)):
             pass
+
+
+def member(serial: int, address: str) -> str:
+    """
+    @return: a small zone as a master file.
+    """
+    return f"$TTL 300\n@ SOA ns mail {serial} 5 5 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A {address}\n"
+
+
+def listing(serial: int, *members: str) -> str:
+    """
+    @return: a catalog as a master file.
+    """
+    more = "".join([f"{line}\n" for line in members])
+    return f"$TTL 0\n@ SOA invalid. invalid. {serial} 5 5 86400 60\n@ NS invalid.\nversion TXT 2\n{more}"
+
+
+def test_ownerOfACatalogsZone(tmp_path: Path) -> None:
+    """
+    A zone of one catalog stays its own when the server is killed and another catalog, which stands first in the settings, lists it as well.
+    It moves when its owner lets it go with coo, and stays there when the server is killed again.
+    """
+    catalogs, ports = ("cat-a.test", "cat-b.test"), [freePort("127.0.0.1") for _ in range(3)]
+    folders = [tmp_path / name for name in catalogs]
+    listed = {"cat-a.test": ["one.zones PTR victim.test."], "cat-b.test": []}
+    for number, (folder, name) in enumerate(zip(folders, catalogs, strict=True), 1):
+        folder.mkdir()
+        put(folder, listing(1, *listed[name]), name)
+        put(folder, member(number, f"192.0.2.{number}"), "victim.test")
+        terms = f'allow-transfer = ["127.0.0.0/8"]\nnotify = ["127.0.0.1:{ports[2]}"]\n'
+        tables = [f'[[zone]]\nname = "{zone}"\nfile = "{folder / zone}"\n{terms}' for zone in (name, "victim.test")]
+        (folder / "settings").write_text("".join(tables))
+    there = tmp_path / "there"
+    (there / "state").mkdir(parents=True)
+    tables = [
+        f'[[zone]]\nname = "{name}"\ncatalog = "follow"\nprimaries = ["127.0.0.1:{port}"]\n'
+        for name, port in ((catalogs[1], ports[1]), (catalogs[0], ports[0]))
+    ]
+    (there / "settings").write_text(f'state = "{there}/state"\n' + "".join(tables))
+
+    def primary(number: int) -> Twistd:
+        return Twistd(folders[number], "serve", "--config", str(folders[number] / "settings"), port=ports[number])
+
+    def kill(server: Twistd) -> None:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+
+    words = ["serve", "--config", str(there / "settings")]
+    with primary(0), primary(1):
+        with Twistd(there, *words, port=ports[2]) as secondary:
+            wait(lambda: secondary.ask("www.victim.test") == ["192.0.2.1"], secondary)
+            put(folders[1], listing(2, "one.zones PTR victim.test."), "cat-b.test")
+            wait(lambda: "which does not let go of it" in secondary.text(), secondary)
+            kill(secondary)
+        with Twistd(there, *words, port=ports[2]) as secondary:
+            wait(lambda: secondary.ask("www.victim.test") is not None and "victim.test. of catalog" in secondary.text(), secondary)
+            wait(lambda: serialOf(secondary, "cat-a.test") == 1 and serialOf(secondary, "cat-b.test") == 2, secondary)
+            assert secondary.ask("www.victim.test") == ["192.0.2.1"]
+            assert "add victim.test. of catalog cat-a.test." in secondary.text()
+            put(folders[0], listing(2, "one.zones PTR victim.test.", "coo.one.zones PTR cat-b.test."), "cat-a.test")
+            wait(lambda: secondary.ask("www.victim.test") == ["192.0.2.2"], secondary)
+            put(folders[0], listing(3, "one.zones PTR victim.test."), "cat-a.test")
+            wait(lambda: serialOf(secondary, "cat-a.test") == 3, secondary)
+            kill(secondary)
+        with Twistd(there, *words, port=ports[2]) as secondary:
+            wait(lambda: "victim.test. of catalog cat-b.test." in secondary.text(), secondary)
+            wait(lambda: secondary.ask("www.victim.test") == ["192.0.2.2"], secondary)
+            assert "add victim.test. of catalog cat-a.test." not in secondary.text()

@@ -17,11 +17,12 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.server.configuration.zonesettings import ZoneSettings
 from twisted_ext.server.transfers.cataloging import Cataloging
 from twisted_ext.server.zones.authority import SERVING
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.catalogs import Catalog, Member, catalogVersion
 from twisted_ext.zone.zones import Zone
 
 CATALOG = "catalog.invalid."
+RIVAL = "rival.invalid."
 NAMES = ("one.example.", "two.example.", "three.example.")
 
 
@@ -307,6 +308,135 @@ class CatalogTests(ReplicaTestCase):
         self.secondary.begin()
         self.follow()
         self.assertRelabeled()
+
+    def rival(self, *members: Member, serial: int = 1) -> None:
+        """
+        Have the primary serve another catalog, which lists these zones.
+        """
+        apex = nameFromText(RIVAL)
+        version = catalogVersion(apex, serial, members)
+        place = self.primary.zones.at(apex)
+        if place is None or place.zone is None:
+            self.primary.zones.put(Zone(version))
+        else:
+            place.zone.replace(version)
+
+    def followBoth(self) -> None:
+        """
+        Have the secondary follow both catalogs, the other one first, and look at both.
+        """
+        said = {"catalog": "follow", "primaries": [PRIMARY]}
+        self.secondary.replication.adopt([table(RIVAL, **said), table(CATALOG, **said)], KEYS)
+        self.look()
+
+    def look(self) -> None:
+        """
+        Have the secondary look at both catalogs now.
+        """
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        for name in (RIVAL, CATALOG):
+            zone = secondaries.at(nameFromText(name))
+            if zone is not None:
+                zone.refreshNow()
+        self.network.advance(5)
+
+    @property
+    def owner(self) -> str:
+        """
+        The catalog that the first zone is from.
+        """
+        owned = self.secondary.replication.cataloging.catalogs.ownerOf(nameFromText(NAMES[0]))
+        return "" if owned is None else nameToText(owned[0])
+
+    def restart(self) -> None:
+        """
+        Have the secondary end and begin again.
+        """
+        self.secondary.end()
+        self.network.advance(1)
+        self.secondary.begin()
+        self.followBoth()
+
+    def contend(self, **said: object) -> None:
+        """
+        Have one catalog own a zone, and the other list it as well, which is declined.
+        """
+        self.produce(NAMES[0])
+        self.primary.replication.adopt(
+            [
+                table(CATALOG, catalog="produce", allow_transfer=["192.0.2.0/24"]),
+                table(RIVAL, file="/zones/nobody-reads-it", allow_transfer=["192.0.2.0/24"]),
+                table(NAMES[0], file="/zones/nobody-reads-it", listed_in=CATALOG, allow_transfer=["192.0.2.0/24"]),
+            ],
+            KEYS,
+        )
+        self.rival()
+        self.followBoth()
+        self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+        self.rival(Member(nameFromText(NAMES[0]), b"rival"), serial=2)
+        self.look()
+        self.assertEqual(self.owner, CATALOG)
+
+    def test_ownerStays(self) -> None:
+        """
+        After a restart a zone is still of the catalog that owned it, although another one that lists it stands first in the settings
+        (RFC 9432, sections 5.2 and 5.5).
+        """
+        self.contend()
+        for _ in range(2):
+            self.restart()
+            self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+
+    def test_ownerStaysUnread(self) -> None:
+        """
+        The same where nothing is held of the owner, and it comes after the other catalog.
+        """
+        self.contend()
+        self.secondary.end()
+        self.network.advance(1)
+        for name in os.listdir(self.secondary.folder):
+            if name.startswith("catalog.invalid"):
+                os.unlink(f"{self.secondary.folder}/{name}")
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None
+        zone, place.zone = place.zone, None
+        self.secondary.begin()
+        self.followBoth()
+        self.assertEqual((self.owner, self.served()), ("", []))
+        place.zone = zone
+        self.network.advance(30)
+        self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+
+    def test_ownerMoved(self) -> None:
+        """
+        A zone that has moved with coo stays where it is after a restart, although the catalog that owned it before still lists it.
+        """
+        self.contend()
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        serial = place.zone.current.serial
+        for number, coo in enumerate((nameFromText(RIVAL), b""), 1):
+            mine = Member(nameFromText(NAMES[0]), b"mine", coo=coo)
+            place.zone.replace(catalogVersion(place.zone.name, serial + number, [mine]))
+            self.look()
+            self.assertEqual(self.owner, RIVAL)
+        self.restart()
+        self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
+
+    def test_ownerGone(self) -> None:
+        """
+        A catalog that stopped listing its zone while the server was down lets it go: the zone begins anew in the other one.
+        """
+        self.contend()
+        self.secondary.end()
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        place.zone.replace(catalogVersion(place.zone.name, place.zone.current.serial + 1, []))
+        self.secondary.begin()
+        self.followBoth()
+        self.network.advance(30)
+        self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
 
     def test_shown(self) -> None:
         """

@@ -47,10 +47,17 @@ class Cataloging:
         @param path: of a file in which to remember what zones were listed as; C{""} to do so in memory.
         """
         self._remembered = Remembered(path)
-        self.catalogs = Catalogs(lambda apex: apex in self._said)
+        self.catalogs = Catalogs(lambda apex: apex in self._said, self._ownerBefore)
         self.broken: dict[bytes, str] = {}
         self._said: dict[bytes, ZoneSettings] = {}
         self._followed: dict[bytes, ZoneSettings] = {}
+
+    def _ownerBefore(self, apex: bytes) -> bytes:
+        """
+        @return: the catalog that owned a zone when that was last written down, folded; C{b""} where none did that is still followed.
+        """
+        known = self._remembered.get(apex)
+        return known[0] if known is not None and known[0] in self._followed else b""
 
     @property
     def followed(self) -> tuple[bytes, ...]:
@@ -122,9 +129,12 @@ class Cataloging:
         # What is said of a catalog may be other than it was.
         altered = [apex for apex, zone in followed.items() if apex in self._followed and zone.values != self._followed[apex].values]
         self._followed = followed
-        steps += self.catalogs.reconsider()
+        again = self.catalogs.reconsider()
+        self._beginAnew(again)
+        steps += again
         steps += [Step("change", apex, member) for apex in altered for member in self.catalogs.members(apex)]
-        self._remembered.write(self._noted(steps))
+        self._note(steps)
+        self._remembered.write()
         return steps
 
     def _settingsOf(self, catalog: bytes, member: Member) -> ZoneSettings:
@@ -148,14 +158,14 @@ class Cataloging:
         self.broken[apex] = str(wrong)
         _log.error("{wrong}; what it said before stays", wrong=wrong)
 
-    def following(self, catalog: Catalog) -> Generator[None, None, tuple[list[Step], list[str]]]:
+    def following(self, catalog: Catalog) -> Generator[None, None, list[Step]]:
         """
-        Go over to another version of a catalog, in short steps.
+        Switch to another version of a catalog, in short steps.
 
-        @return: what is to be done with zones; and what is to be written with L{write}, by whoever may wait for a disk.
+        @return: what is to be done with zones, after L{write}.
         """
         if catalog.apex not in self._followed:
-            return [], []
+            return []
         self.broken.pop(catalog.apex, None)
         steps = yield from self.catalogs.following(catalog)
         if catalog.apex in self._followed:
@@ -164,31 +174,29 @@ class Cataloging:
             if catalog.apex in waiting:
                 why = waiting[catalog.apex]
                 _log.warn("{zone} of catalog {catalog}: {why}", zone=nameToText(apex), catalog=nameToText(catalog.apex), why=why)
-        lines: list[str] = []
         for begin in range(0, len(steps), _STEP):
-            lines += self._noted(steps[begin : begin + _STEP])
+            self._note(steps[begin : begin + _STEP])
             yield
-        return steps, lines
+        return steps
 
-    def write(self, lines: list[str]) -> None:
+    def write(self) -> None:
         """
-        Remember what L{following} gave.
+        Write down which catalog owns each zone, and wait for the disk. Any thread may call this.
         """
-        self._remembered.write(lines)
+        self._remembered.write()
 
     def _outdated(self, catalog: Catalog, steps: list[Step]) -> Generator[None, None, list[Step]]:
         """
-        @return: zones that an earlier process kept and that are not to be found again: those that the catalog does not list any more, and
-            those that come anew under another label.
+        Have zones begin anew that an earlier process kept for another catalog or under another label.
+
+        @return: steps that remove the zones that an earlier process kept and that the catalog does not list any more.
         """
         gone: set[bytes] = set()
-        for count, step in enumerate(steps):
-            if not count % _STEP:
-                yield
-            known = self._remembered.get(step.member.apex)
-            if step.kind == "add" and known is not None and known[1] != step.member.label:
-                step.kind = "reset"
-            gone.add(step.member.apex)
+        for begin in range(0, len(steps), _STEP):
+            yield
+            some = steps[begin : begin + _STEP]
+            self._beginAnew(some)
+            gone.update([step.member.apex for step in some])
         found: list[Step] = []
         for count, apex in enumerate(self._remembered.of(catalog.apex)):
             if not count % _STEP:
@@ -197,8 +205,14 @@ class Cataloging:
                 found.append(Step("remove", catalog.apex, Member(apex, b"")))
         return found
 
-    def _noted(self, steps: Iterable[Step]) -> list[str]:
-        return self._remembered.note(
+    def _beginAnew(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            known = self._remembered.get(step.member.apex)
+            if step.kind == "add" and known is not None and known != (step.catalog, step.member.label):
+                step.kind = "reset"
+
+    def _note(self, steps: Iterable[Step]) -> None:
+        self._remembered.note(
             {step.member.apex: None if step.kind == "remove" else (step.catalog, step.member.label) for step in steps}
         )
 

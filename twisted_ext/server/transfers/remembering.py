@@ -1,28 +1,37 @@
 """
-Under which label a catalog listed each zone that is kept on disk: after a restart too, another label means that the zone begins anew
-(RFC 9432, section 5.6).
+Which catalog owns each zone that is kept on disk, and under which label it lists it. After a restart no other catalog gets the zone unless
+the owner lets it go (RFC 9432, sections 5.2 and 5.5), and another label means that the zone begins anew (section 5.6).
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Lock
 from typing import Final
+from zlib import crc32
 
 from twisted.logger import Logger
 
+from twisted_ext.errors import BadMessage
+
 __all__ = ["Remembered"]
 
-#: Lines beyond those needed with which the file is written anew when it is read.
+#: Lines beyond one for each zone with which the file is written anew.
 _SPARE: Final = 1000
 
 _log: Final = Logger()
 
+#: The catalog that owns a zone, folded, and the label under which it lists the zone.
+_Owner = tuple[bytes, bytes]
+
 
 class Remembered:
     """
-    A file with a line for each thing that happened, the last one of a zone being the one that counts. A line cut off by a crash counts for
-    nothing.
+    A file with one line for each change of an owner. The last line of a zone counts. Each line begins with a checksum of the rest, so that
+    a line that a crash cut off, or that the disk damaged, is not read as something else.
     """
 
     def __init__(self, path: str) -> None:
@@ -30,53 +39,117 @@ class Remembered:
         @param path: C{""} to remember nothing beyond the process.
         """
         self._path = path
-        self._kept: dict[bytes, tuple[bytes, bytes]] = {}
+        self._kept: dict[bytes, _Owner] = {}
+        # Lines that were noted and not written, in order. The reactor's thread adds to them while another thread takes them.
+        self._unwritten: deque[str] = deque()
+        self._writing = Lock()
+        self._lines = 0
+        # The file does not hold what was noted: it is written as a whole next time.
+        self._incomplete = False
         if path:
             self._read()
 
     def _read(self) -> None:
         try:
-            with open(self._path, encoding="ascii", errors="replace") as file:
+            with open(self._path, "rb") as file:
                 lines = file.read().splitlines()
         except FileNotFoundError:
             return
         except OSError as error:
             self._complain(error)
             return
-        for line in lines:
-            try:
-                apex, *what = [bytes.fromhex(word) for word in line.split(" ")]
-            except ValueError:
+        damaged: list[int] = []
+        old = False
+        for number, line in enumerate(lines, 1):
+            if not line:
                 continue
-            if len(what) == 2:
-                self._kept[apex] = (what[0], what[1])
-            elif not what:
-                self._kept.pop(apex, None)
-        if len(lines) > len(self._kept) + _SPARE:
-            beside = f"{self._path}.new"
             try:
-                with open(beside, "w", encoding="ascii") as file:
-                    file.writelines([f"{apex.hex()} {what[0].hex()} {what[1].hex()}\n" for apex, what in self._kept.items()])
-                os.replace(beside, self._path)
+                apex, owner = _parsed(line)
+            except (BadMessage, ValueError):
+                damaged.append(number)
+                continue
+            old = old or not line.startswith(b"#")
+            if owner is None:
+                self._kept.pop(apex, None)
+            else:
+                self._kept[apex] = owner
+        self._lines = len(lines)
+        if damaged:
+            aside = f"{self._path}.damaged"
+            text = (
+                "{path}: {count} of {lines} lines are damaged, the first is line {first}: it is not known which catalog owns the zones on"
+                " them, and the first catalog that lists such a zone gets it; the damaged file is kept as {aside}"
+            )
+            _log.error(text, path=self._path, count=len(damaged), lines=len(lines), first=damaged[0], aside=aside)
+            with suppress(OSError):
+                with suppress(FileNotFoundError):
+                    os.unlink(aside)
+                os.link(self._path, aside)
+        if damaged or old or self._lines > len(self._kept) + _SPARE:
+            try:
+                self._replace()
             except OSError as error:
+                self._incomplete = True
                 self._complain(error)
 
-    def write(self, lines: list[str]) -> None:
+    def _replace(self) -> None:
         """
-        Write down what L{note} gave.
+        Write the file as a whole; after a crash there is either this file or the one before.
         """
-        if self._path and lines:
+        kept = self._kept.copy()
+        beside = f"{self._path}.new"
+        with open(beside, "w", encoding="ascii") as file:
+            file.writelines([_line(apex, owner) for apex, owner in kept.items()])
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self._path)
+        folder = os.open(os.path.dirname(self._path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._lines = len(kept)
+        self._incomplete = False
+
+    def write(self) -> None:
+        """
+        Write what L{note} noted, in that order, and wait for the disk. Any thread may call this.
+        """
+        if not self._path:
+            return
+        with self._writing:
+            lines = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
+            if not lines and not self._incomplete:
+                return
             try:
-                with open(self._path, "a", encoding="ascii") as file:
-                    # The end of a line that was cut off is not the beginning of this one.
-                    file.write("\n" + "".join(lines))
+                if self._incomplete or self._lines + len(lines) > 2 * len(self._kept) + _SPARE:
+                    self._replace()
+                else:
+                    self._append("".join(lines).encode("ascii"))
+                    self._lines += len(lines)
             except OSError as error:
+                self._incomplete = True
                 self._complain(error)
+
+    def _append(self, octets: bytes) -> None:
+        if not os.path.exists(self._path):
+            # Its name has to be on the disk as well.
+            self._replace()
+            return
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            left = memoryview(octets)
+            while left:
+                left = left[os.write(file, left) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def _complain(self, error: OSError) -> None:
-        _log.error("{path}: {error}; zones of catalogs may not begin anew after a restart", path=self._path, error=error.strerror or error)
+        text = "{path}: {error}; after a restart it may not be known which catalog owns a zone"
+        _log.error(text, path=self._path, error=error.strerror or error)
 
-    def get(self, apex: bytes) -> tuple[bytes, bytes] | None:
+    def get(self, apex: bytes) -> _Owner | None:
         """
         @param apex: a folded name.
 
@@ -86,22 +159,49 @@ class Remembered:
 
     def of(self, catalog: bytes) -> Iterator[bytes]:
         """
-        @return: the zones that a catalog listed.
+        @return: the zones that a catalog owned.
         """
         return iter([apex for apex, (owner, _) in self._kept.items() if owner == catalog])
 
-    def note(self, listed: dict[bytes, tuple[bytes, bytes] | None]) -> list[str]:
+    def note(self, listed: dict[bytes, _Owner | None]) -> None:
         """
-        @param listed: catalog and label of zones; L{None} for those that are gone.
+        Remember owners from now on; L{write} puts them on disk.
 
-        @return: what is to be written of it, with L{write}.
+        @param listed: catalog and label of zones; L{None} for zones that are gone.
         """
         lines: list[str] = []
-        for apex, what in listed.items():
-            if what is None:
+        for apex, owner in listed.items():
+            if owner is None:
                 if self._kept.pop(apex, None) is not None:
-                    lines.append(f"{apex.hex()}\n")
-            elif self._kept.get(apex) != what:
-                self._kept[apex] = what
-                lines.append(f"{apex.hex()} {what[0].hex()} {what[1].hex()}\n")
-        return lines
+                    lines.append(_line(apex, None))
+            elif self._kept.get(apex) != owner:
+                self._kept[apex] = owner
+                lines.append(_line(apex, owner))
+        if self._path:
+            self._unwritten.extend(lines)
+
+
+def _line(apex: bytes, owner: _Owner | None) -> str:
+    said = " ".join([word.hex() for word in (apex, *(owner or ()))])
+    return f"#{crc32(said.encode('ascii')):08x} {said}\n"
+
+
+def _parsed(line: bytes) -> tuple[bytes, _Owner | None]:
+    """
+    @return: a zone and its owner.
+
+    @raise BadMessage: the line is not as it was written.
+    @raise ValueError: a word is not in hexadecimal.
+    """
+    said = line
+    if line.startswith(b"#"):
+        checksum, _, said = line[1:].partition(b" ")
+        if checksum != b"%08x" % crc32(said):
+            raise BadMessage("wrong checksum")
+    # Lines without a checksum are from before there were any.
+    words = [bytes.fromhex(word.decode("ascii")) for word in said.split(b" ")]
+    if len(words) == 1:
+        return words[0], None
+    if len(words) != 3:
+        raise BadMessage(f"{len(words)} words")
+    return words[0], (words[1], words[2])

@@ -271,12 +271,12 @@ class Replication:
                 except BadZone as wrong:
                     self.cataloging.breaks(apex, wrong)
                 else:
-                    found: list[tuple[list[Step], list[str]]] = []
+                    found: list[Step] = []
                     await self._pacing(self._found(catalog, found))
-                    steps, lines = found[0]
-                    await inThread(reactor, partial(self.cataloging.write, lines))
+                    # Before anything is done with a zone it is on disk which catalog owns it.
+                    await inThread(reactor, self.cataloging.write)
                     if not self._stopped:
-                        await self._pacing(self._pend(steps))
+                        await self._pacing(self._pend(found))
                         self._settle([])
                 if self._versions[apex] is version:
                     return
@@ -286,8 +286,8 @@ class Replication:
         finally:
             del self._versions[apex]
 
-    def _found(self, catalog: Catalog, found: list[tuple[list[Step], list[str]]]) -> Iterator[None]:
-        found.append((yield from self.cataloging.following(catalog)))
+    def _found(self, catalog: Catalog, found: list[Step]) -> Iterator[None]:
+        found += yield from self.cataloging.following(catalog)
 
     async def _pacing(self, steps: Iterator[None]) -> None:
         """
