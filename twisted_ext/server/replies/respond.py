@@ -381,6 +381,9 @@ class Responder:
             learned, said, ends, ttls = 0.0, 0, _FOREVER, []
         elif origin.source in _STATIC:
             learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
+            if origin.learned is not None:
+                # Some of its records are from a cache, whose TTLs go down.
+                ends = min(ends, origin.learned + int(now - origin.learned) + 1, origin.expires)
         else:
             return
         if ends <= now or said < 0:

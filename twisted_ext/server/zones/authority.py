@@ -169,7 +169,19 @@ def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
     if not sets:
         return None
     own = RRSet(question.name, question.rrType, 1, min(ttl, sets[0].ttl), sets[0].rdatas)
-    return Answer(Outcome.DATA, (own,), flags=AA, origin=_SEVERAL)
+    return Answer(Outcome.DATA, (own,), flags=AA, origin=_originWith(found))
+
+
+def _originWith(found: Answer) -> Origin:
+    """
+    @param found: what another source says of a name that a zone leads to.
+
+    @return: where an answer of both comes from. Where a cache has a part in it, its TTLs go down as those of the cache do.
+    """
+    origin = found.origin
+    if origin is None or origin.learned is None:
+        return _SEVERAL
+    return Origin("zone", learned=origin.learned, expires=origin.expires)
 
 
 def _foreign() -> Unknown:
@@ -226,7 +238,7 @@ class Leading:
         return None if found is None else _joined(answer, found)
 
     def _alias(self, question: Question, leads: AliasLeads, found: Answer) -> Answer:
-        return asAlias(question, leads.ttl, found) or Answer(Outcome.NODATA, flags=AA, origin=_SEVERAL)
+        return asAlias(question, leads.ttl, found) or Answer(Outcome.NODATA, flags=AA, origin=_originWith(found))
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         try:
@@ -276,5 +288,5 @@ def _joined(first: Answer, found: Answer) -> Answer:
         flags=found.flags | first.flags & AA,
         security=first.security,
         ede=found.ede,
-        origin=_SEVERAL,
+        origin=_originWith(found),
     )
