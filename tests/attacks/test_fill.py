@@ -147,8 +147,8 @@ class FillTests(WholeServerTestCase):
         """
         put = Table._put
 
-        def forgetful(replies: Table, key: bytes, entry: table.Entry) -> None:
-            put(replies, key, entry)
+        def forgetful(replies: Table, key: bytes, entry: table.Entry, shaped: bool) -> None:
+            put(replies, key, entry, shaped)
             replies._old.clear()
 
         self.patch(Table, "_put", forgetful)
@@ -223,8 +223,8 @@ class TableTests(SynchronousTestCase):
         """
         put = Table._put
 
-        def forgetful(table: Table, key: bytes, entry: Entry) -> None:
-            put(table, key, entry)
+        def forgetful(table: Table, key: bytes, entry: Entry, shaped: bool) -> None:
+            put(table, key, entry, shaped)
             table._old.clear()
 
         self.patch(Table, "_put", forgetful)

@@ -121,6 +121,41 @@ class TableTests(SynchronousTestCase):
         table.clear()
         self.assertEqual((len(table), table.octets), (0, 0))
 
+    def test_shapesApart(self) -> None:
+        """
+        What is kept by shape is never found by octets, whatever they are, nor the other way around; and it counts as much.
+        """
+        query = queryOf(opt=optOf(options=[(65001, b"")]))
+        shape = shapeOf(query)
+        assert shape is not None
+        self.table.offer(query, replyOf(query, self.epoch), varies=True)
+        self.assertEqual((len(self.table), self.table.find(shape.key)), (1, None))
+        self.assertIsNone(self.table.again(b"id" + shape.key, 1.0))
+        self.assertIsNotNone(self.table.again(query, 1.0))
+        octets = self.table.octets
+        other = b"id" + shape.key
+        self.table.offer(other, replyOf(queryOf("other.example.test"), self.epoch))
+        self.assertEqual((len(self.table), self.table.octets > octets), (2, True))
+        self.table.drop(shape.key)
+        self.assertEqual((len(self.table), self.table.octets), (1, octets))
+        self.table.clear()
+        self.assertEqual((len(self.table), self.table.octets, self.table.again(query, 1.0)), (0, 0, None))
+
+    def test_shapesBounded(self) -> None:
+        """
+        Replies by shape and by octets share the room that there is, and those by shape that are asked for stay too.
+        """
+        table = Table(1 << 17, sights=0)
+        hot = queryOf(opt=optOf(options=[(65001, b"")]))
+        table.offer(hot, replyOf(hot, self.epoch), varies=True)
+        for number in range(3000):
+            query = queryOf(f"n{number}.example.test", opt=optOf(options=[(65001, b"")]) if number & 1 else b"")
+            table.offer(query, replyOf(query, self.epoch), varies=bool(number & 1))
+            self.assertLessEqual(table.octets, 1 << 17)
+            if number % 20 == 0:
+                self.assertIsNotNone(table.again(hot, 1.0), number)
+        self.assertGreater(len(table), 50)
+
     def test_dropped(self) -> None:
         """
         One reply can be forgotten by itself.
@@ -186,15 +221,6 @@ class ShapeTests(SynchronousTestCase):
         self.assertNotEqual(key(queryOf()), key(queryOf(opt=optOf())))
         self.assertNotEqual(key(queryOf(opt=optOf(flags=0x8000))), key(queryOf(opt=optOf())))
         self.assertEqual(key(queryOf(opt=optOf(options=[(12, b"\x00\x00")]))), key(queryOf(opt=optOf(4096))))
-
-    def test_notADatagram(self) -> None:
-        """
-        No datagram's own octets are the key of a shape: it cannot be had by sending that.
-        """
-        for query in (queryOf(), queryOf(opt=optOf()), queryOf(opt=optOf(flags=0x8000))):
-            shape = shapeOf(query)
-            assert shape is not None
-            self.assertGreaterEqual(shape.key[0], 0x80)
 
     def test_notPlain(self) -> None:
         """

@@ -33,7 +33,8 @@ class Shape:
     """
     What a query asks, and what of it goes into the reply.
 
-    @ivar key: equal for queries with equal replies, but for what the other attributes say. Not the key of any datagram.
+    @ivar key: equal for queries with equal replies, but for what the other attributes say. Datagrams can have the same octets: a table
+        keeps replies by shape apart from those by datagram.
     @ivar questionEnd: where in the datagram the question ends.
     @ivar size: octets that the reply may have.
     @ivar cookie: the octets of the cookie option, L{None} without one.
@@ -63,7 +64,7 @@ def shapeOf(datagram: bytes) -> Shape | None:
                 return None
             position += length + 1
         end = position + 5
-        # The type is no text: its octets are not folded. The mark at the front is none that flags have, for it says both query and reply.
+        # The type is not text: its octets are not folded. A mark in front tells apart plain DNS, EDNS, and EDNS with DO.
         key = b"%b%b%b" % (datagram[2:4], datagram[12:position].lower(), datagram[position:end])
         if not edns:
             return Shape(b"\xff" + key, end, _LEAST, None) if end == len(datagram) else None

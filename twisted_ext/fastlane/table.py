@@ -7,6 +7,9 @@ is right for one second; then its TTLs are moved on in place.
 Entries are in two generations. New ones go to the young; when that has its share of the room, it becomes the old one and what was old is
 forgotten. Whatever is asked for again moves back to the young. Nothing gets in at its first sight but what is in a zone, so that names
 asked for once displace nothing, and however many others there are, an entry that is asked for within a generation stays.
+
+A reply is kept either under the octets of its query or under its shape (see L{twisted_ext.fastlane.shape}), in dictionaries of their own:
+a client chooses every octet of a datagram, so no datagram may ever be looked up among the shapes.
 """
 
 from __future__ import annotations
@@ -171,8 +174,8 @@ class Table:
     """
 
     __slots__ = (
-        "find", "quick", "echo", "_seen", "_young", "_old", "_youngOctets", "_oldOctets", "_most", "_sights", "_mask", "_stream", "_shaped",
-        "_shown", "_spent",
+        "find", "quick", "echo", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
+        "_mask", "_stream", "_shaped", "_shown", "_spent",
     )  # fmt: skip
 
     def __init__(
@@ -196,6 +199,9 @@ class Table:
         self._shaped = False
         self._young: dict[bytes, Entry] = {}
         self._old: dict[bytes, Entry] = {}
+        # Kept by shape, never looked up by octets that a client sent.
+        self._youngShapes: dict[bytes, Entry] = {}
+        self._oldShapes: dict[bytes, Entry] = {}
         self._youngOctets = self._oldOctets = 0
         # What is of no use any more: to let go of a hundred thousand replies at once takes a quarter of a second.
         self._spent: list[dict[bytes, Entry]] = []
@@ -219,7 +225,7 @@ class Table:
         return self._youngOctets + self._oldOctets
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._young) + len(self._old) + len(self._youngShapes) + len(self._oldShapes)
 
     def again(
         self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes] | None = None
@@ -233,8 +239,7 @@ class Table:
 
         @return: the reply without its id.
         """
-        key = datagram[2:]
-        entry = self._fresh(key, now)
+        entry = self._fresh(datagram[2:], now, self._young, self._old, False)
         if entry is not None:
             return entry.reply
         if not self._shaped:
@@ -242,9 +247,9 @@ class Table:
         shape = shapeOf(datagram)
         if shape is None:
             return None
-        entry = self._young.get(shape.key)
+        entry = self._youngShapes.get(shape.key)
         if entry is None or now >= entry.until or entry.epoch.value != entry.value:
-            entry = self._fresh(shape.key, now)
+            entry = self._fresh(shape.key, now, self._youngShapes, self._oldShapes, True)
             if entry is None:
                 return None
         reply = entry.reply
@@ -262,26 +267,28 @@ class Table:
             return None
         return b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
 
-    def _fresh(self, key: bytes, now: float) -> Entry | None:
+    def _fresh(self, key: bytes, now: float, young: dict[bytes, Entry], old: dict[bytes, Entry], shaped: bool) -> Entry | None:
         """
+        @param young: the entries of one kind, by octets or by shape, with C{old} and C{shaped} to match.
+
         @return: the entry for a key, made right for this second and young.
         """
-        entry = self._young.get(key)
+        entry = young.get(key)
         if entry is not None:
             if now < entry.until and entry.epoch.value == entry.value:
                 return entry
             if entry.renew(now):
                 return entry
-            del self._young[key]
+            del young[key]
             self._youngOctets -= entry.octets
             return None
-        entry = self._old.pop(key, None)
+        entry = old.pop(key, None)
         if entry is None:
             return None
         self._oldOctets -= entry.octets
         if not entry.renew(now):
             return None
-        self._put(key, entry)
+        self._put(key, entry, shaped)
         return entry
 
     def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
@@ -298,41 +305,36 @@ class Table:
             shape = shapeOf(datagram)
             if shape is not None and (shape.cookie is not None) == personal:
                 self._shaped = True
-                self._admit(shape.key, reply)
+                self._admit(shape.key, reply, True)
                 return
         if not personal:
-            self._admit(datagram[2:], reply)
+            self._admit(datagram[2:], reply, False)
 
-    def _admit(self, key: bytes, reply: Reply) -> None:
+    def _admit(self, key: bytes, reply: Reply, shaped: bool) -> None:
         if self._mask >= 0 and not reply.known:
-            mixed = hash(key)
+            mixed = ~hash(key) if shaped else hash(key)
             slot = mixed & self._mask
             sign = mixed >> 40 & 0xFFFF
             if self._sights[slot] != sign:
                 self._sights[slot] = sign
                 return
-        before = self._young.pop(key, None)
-        if before is not None:
-            self.quick.pop(key, None)
-            self._youngOctets -= before.octets
-        before = self._old.pop(key, None)
-        if before is not None:
-            self._oldOctets -= before.octets
+        self._forget(key, shaped)
         entry = Entry(reply, key)
         if entry.octets <= self._most // 16:
-            self._put(key, entry)
+            self._put(key, entry, shaped)
 
-    def _put(self, key: bytes, entry: Entry) -> None:
+    def _put(self, key: bytes, entry: Entry, shaped: bool) -> None:
         if self._youngOctets + entry.octets > self._most:
             self._discard(self._old)
-            self._old = self._young
+            self._discard(self._oldShapes)
+            self._old, self._oldShapes = self._young, self._youngShapes
             self._oldOctets = self._youngOctets
-            self._young = {}
+            self._young, self._youngShapes = {}, {}
             self._youngOctets = 0
             self.find = self._young.get
             # So that what is asked for moves back to the young.
             self.quick.clear()
-        self._young[key] = entry
+        (self._youngShapes if shaped else self._young)[key] = entry
         self._youngOctets += entry.octets
         if self._spent:
             spent = self._spent[-1]
@@ -358,11 +360,16 @@ class Table:
 
         @param key: the query without its id.
         """
-        self.quick.pop(key, None)
-        entry = self._young.pop(key, None)
+        self._forget(key, False)
+
+    def _forget(self, key: bytes, shaped: bool) -> None:
+        young, old = (self._youngShapes, self._oldShapes) if shaped else (self._young, self._old)
+        if not shaped:
+            self.quick.pop(key, None)
+        entry = young.pop(key, None)
         if entry is not None:
             self._youngOctets -= entry.octets
-        entry = self._old.pop(key, None)
+        entry = old.pop(key, None)
         if entry is not None:
             self._oldOctets -= entry.octets
 
@@ -371,8 +378,8 @@ class Table:
         Forget everything.
         """
         self.quick.clear()
-        self._discard(self._young)
-        self._discard(self._old)
-        self._young, self._old = {}, {}
+        for each in (self._young, self._old, self._youngShapes, self._oldShapes):
+            self._discard(each)
+        self._young, self._old, self._youngShapes, self._oldShapes = {}, {}, {}, {}
         self.find = self._young.get
         self._youngOctets = self._oldOctets = 0

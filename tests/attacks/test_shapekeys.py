@@ -1,0 +1,67 @@
+"""
+Attack 27: amplification by datagrams that look like a key of the fast lane.
+
+A reply that differs only by the case of the name or by options is kept under a key made of parts of the query. A datagram consisting of
+such a key is a malformed reply, and must not be answered.
+"""
+
+from __future__ import annotations
+
+from tests.attacks.whole import EVIL, WholeServerTestCase
+from tests.queries import optOf, queryOf
+from tests.server.test_services import US
+from twisted_ext.fastlane.shape import shapeOf
+from twisted_ext.server.services import ForwardService
+
+
+class ShapeKeyTests(WholeServerTestCase):
+    """
+    Tests with a name that has much to it, asked for by a neighbor of the attacker with an EDNS option.
+    """
+
+    def prepare(self, **values: object) -> ForwardService:
+        """
+        Have a long reply kept by its shape.
+        """
+        service = self.run_(allow=["192.168.0.0/16"], **values)
+        self.upstream.set("big.example.test", "TXT", [f'"{number}{190 * "x"}"' for number in range(5)])
+        query = queryOf("big.example.test", "TXT", opt=optOf(options=[(12, b"\x00\x00")]))
+        for _ in range(3):
+            self.network.inject(query, ("192.168.0.50", 4000), (US, 53))
+            self.network.advance(0.5)
+        self.assertGreater(self.heard("192.168.0.50"), 0)
+        shape = shapeOf(query)
+        assert shape is not None
+        self.packet = b"id" + shape.key
+        return service
+
+    def attack(self) -> int:
+        """
+        @return: datagrams that come of five packets made of the key.
+        """
+        before = self.heard()
+        for _ in range(5):
+            self.network.inject(self.packet, (EVIL, 4000), (US, 53))
+            self.network.advance(0.1)
+        return self.heard() - before
+
+    def test_attack27_shapeKeys(self) -> None:
+        """
+        Such datagrams get no reply, by UDP or TCP.
+        """
+        service = self.prepare()
+        lane = service._parts.lane
+        self.assertEqual([len(group.datagrams) for group in lane.groups if len(group.datagrams)], [1])
+        self.assertEqual(self.attack(), 0)
+        self.assertIsNone(lane.find(self.packet, EVIL, self.here.seconds()))
+
+    def test_attack27_undefended(self) -> None:
+        """
+        If shapes were kept among the octets of datagrams, each of them would get the whole reply.
+        """
+        service = self.prepare()
+        for group in service._parts.lane.groups:
+            for table in (group.datagrams, group.messages):
+                table._young.update(table._youngShapes)
+        self.assertEqual(self.attack(), 5)
+        self.assertLess(len(self.packet) * 30, 1069)
