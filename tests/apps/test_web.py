@@ -45,7 +45,7 @@ class PageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.sight = sightOf(self.clock, "www.example.com")
-        self.site = webSite(self.sight, self.clock)
+        self.site = webSite(self.sight, self.clock, timer=self.clock.seconds)
 
     def get(self, target: str, method: str = "GET", host: str = "127.0.0.1:5380") -> Response:
         """

@@ -10,7 +10,9 @@ from twisted_ext.limits import Limit
 
 __all__ = [
     "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN",
-    "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_SECONDS", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
+    "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS",
+    "WEB_REQUEST_SECONDS", "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS", "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH",
+    "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
     "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS",
@@ -52,11 +54,36 @@ MANHOLE_CLIENTS: Final = Limit(default=8, least=1, most=100)
 #: Seconds that somebody at the manhole has to show a key.
 MANHOLE_SECONDS: Final = Limit(default=30, least=5, most=600)
 
-#: Connections to the status page at a time; more are closed at once.
+#: Connections to the status page at a time. One more closes another that waits for its client, or is closed itself.
 WEB_CLIENTS: Final = Limit(default=64, least=1, most=10_000)
 
-#: Seconds for which a connection to the status page may do nothing.
+#: Those of one client: an address of IPv4, a /64 of IPv6. Browsers open six.
+WEB_CLIENTS_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
+
+#: New connections to the status page in a second: taking one costs about 0.3 ms, of a process that has queries to answer. The others wait
+#: in the backlog of the system.
+WEB_ACCEPTS: Final = Limit(default=100, least=1, most=10_000)
+
+#: Seconds between two requests of one connection to the status page.
 WEB_SECONDS: Final = Limit(default=20, least=1, most=600)
+
+#: Seconds for a request to the status page, from its first octet to the end of its header, however regularly its octets come.
+WEB_REQUEST_SECONDS: Final = Limit(default=5.0, least=0.5, most=60.0)
+
+#: Seconds for a reply of the status page to be made and read by the client; workers get L{WORKER_REPLY} of them to give their figures.
+WEB_REPLY_SECONDS: Final = Limit(default=10.0, least=1.0, most=600.0)
+
+#: Octets of a request to the status page. Browsers send less than 1 KB, and cookies of other servers on the same host.
+WEB_REQUEST_OCTETS: Final = Limit(default=16_384, least=1024, most=1 << 20)
+
+#: Requests of one connection to the status page, which is closed after them: half an hour of a page that is open.
+WEB_REQUESTS: Final = Limit(default=1000, least=1, most=1_000_000)
+
+#: Share of the time of the process that requests to the status page may take. The rest is for queries.
+WEB_SHARE: Final = Limit(default=0.1, least=0.001, most=1.0)
+
+#: Seconds for which one rendering of the figures is given to all who ask for them.
+WEB_FRESH: Final = Limit(default=1.0, least=0.0, most=60.0)
 
 # -- serving streams
 

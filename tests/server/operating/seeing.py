@@ -104,8 +104,8 @@ class _Narrow(StringTransportWithDisconnection):
     protocol: IProtocol
     producer: IPushProducer | None
 
-    def __init__(self, room: int) -> None:
-        _begin(self, hostAddress=IPv4Address("TCP", "127.0.0.1", 80), peerAddress=IPv4Address("TCP", "127.0.0.1", 9))
+    def __init__(self, room: int, address: str) -> None:
+        _begin(self, hostAddress=IPv4Address("TCP", "127.0.0.1", 80), peerAddress=IPv4Address("TCP", address, 9))
         self.room = room
 
     def write(self, data: bytes) -> None:
@@ -123,23 +123,32 @@ class _Narrow(StringTransportWithDisconnection):
         """
         self.write(b"".join(data))
 
+    def loseConnection(self) -> None:
+        """
+        @see: L{ITransport.loseConnection<twisted.internet.interfaces.ITransport.loseConnection>}
+        """
+        # As with a real one, what was sent after that is not looked at.
+        self.disconnecting = True
+        _lose(self)
+
 
 class Peer:
     """
     The other end of a connection.
     """
 
-    def __init__(self, site: Factory[Any], clock: Clock, room: int = 1 << 30) -> None:
+    def __init__(self, site: Factory[Any], clock: Clock, room: int = 1 << 30, address: str = "127.0.0.1") -> None:
         """
-        @param site: whom to connect to.
+        @param site: the server's factory.
         @param room: octets that are taken before they are read.
+        @param address: of the client.
 
         @raise ConnectionRefusedError: the connection is not taken.
         """
-        self._transport = _Narrow(room)
+        self._transport = _Narrow(room, address)
         self._clock = clock
         self._room = room
-        protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
+        protocol = site.buildProtocol(IPv4Address("TCP", address, 9))
         if protocol is None:
             raise ConnectionRefusedError
         self._transport.protocol = protocol
@@ -158,6 +167,13 @@ class Peer:
         All that the server has sent.
         """
         return _written(self._transport)
+
+    @property
+    def reading(self) -> bool:
+        """
+        Whether the server reads what is sent to it.
+        """
+        return self._transport.producerState == "producing"
 
     @property
     def connected(self) -> bool:

@@ -4,8 +4,11 @@ The status page and C{/metrics} at an address. There is nothing that one could c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from ipaddress import ip_address
+from json import dumps
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import Service
@@ -13,23 +16,29 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
-from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.limits import WEB_CLIENTS, WEB_SECONDS
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.limits import WEB_FRESH
 from twisted_ext.server.listeners.sockets import boundStream
-from twisted_ext.server.operating.http import BoundedRequest, BoundedSite, Crowd, replyLater
+from twisted_ext.server.operating.http import BoundedRequest
+from twisted_ext.server.operating.publichttp import PublicSite, SharedBytes
 from twisted_ext.server.operating.sight import Operations
 from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
+    from twisted.python.failure import Failure
+
 __all__ = ["PORT", "WebService", "webSite"]
+
+_log: Final = Logger()
 
 #: Where the page is, unless an address says otherwise.
 PORT: Final = 5380
@@ -75,7 +84,7 @@ class WebService(Service):
         self._operations = operations
         self._bound: Socket | None = None
         self._port: IListeningPort | None = None
-        self._crowd: Crowd | None = None
+        self._site: PublicSite | None = None
 
     def bind(self) -> None:
         """
@@ -84,14 +93,14 @@ class WebService(Service):
 
         @raise CallerFault: it cannot be had; says why.
         """
-        self._crowd = self._newCrowd()
+        self._site = self._newSite()
         try:
             self._bound = boundStream(self._server.address, self._wanted)
         except OSError as error:
             raise self._fault(error.strerror or error) from error
 
-    def _newCrowd(self) -> Crowd:
-        return Crowd(webSite(self._operations, IReactorTime(self._reactor)), int(WEB_CLIENTS.default))
+    def _newSite(self) -> PublicSite:
+        return webSite(self._operations, IReactorTime(self._reactor))
 
     def _fault(self, reason: object) -> CallerFault:
         return CallerFault(f"http: cannot listen at {self._server.label}: {reason}")
@@ -108,18 +117,20 @@ class WebService(Service):
         @raise CallerFault: one cannot listen there; says why.
         """
         self.running = 1
-        self._crowd = crowd = self._crowd or self._newCrowd()
-        factory = cast("ServerFactory[Any]", crowd)
+        self._site = site = self._site or self._newSite()
+        factory = cast("ServerFactory[Any]", site)
         bound, self._bound = self._bound, None
         if bound is not None:
             # The reactor has a socket of its own of it from then on.
             with bound:
                 self._port = IReactorSocket(self._reactor).adoptStreamPort(bound.fileno(), bound.family, factory)
+            site.listens(self._port)
             return
         try:
             self._port = self._reactor.listenTCP(self._wanted, factory, interface=self._server.address)
         except Exception as error:
             raise self._fault(getattr(error, "socketError", error)) from error
+        site.listens(self._port)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -130,22 +141,46 @@ class WebService(Service):
         bound, self._bound = self._bound, None
         if bound is not None:
             bound.close()
-        crowd, self._crowd = self._crowd, None
-        if crowd is not None:
-            crowd.end()
+        site, self._site = self._site, None
+        if site is not None:
+            site.end()
         return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
 
-def webSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
+def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], float] = perf_counter) -> PublicSite:
     """
+    @param timer: measures the time that replies take, see L{PublicSite}.
+
     @return: a factory for connections of browsers.
     """
     root = _Root()
     for path, name, kind in _FILES:
         root.putChild(path.encode("ascii"), _File(name, kind))
-    root.putChild(b"status.json", _Status(operations))
-    root.putChild(b"metrics", _Metrics(operations))
-    return BoundedSite(root, clock, WEB_SECONDS.default, _PageRequest)
+    status = SharedBytes(lambda: Deferred.fromCoroutine(_status(operations)), clock, WEB_FRESH.default)
+    metrics = SharedBytes(lambda: Deferred.fromCoroutine(_metrics(operations)), clock, WEB_FRESH.default)
+    root.putChild(b"status.json", _Rendered(status, "application/json; charset=utf-8"))
+    # Prometheus may know the server by any name. There are no names of questions in the metrics.
+    root.putChild(b"metrics", _Rendered(metrics, CONTENT_TYPE, anyHost=True))
+    return PublicSite(root, clock, _PageRequest, timer=timer)
+
+
+async def _status(operations: Operations) -> bytes:
+    """
+    @return: all that the page draws, as JSON.
+    """
+    status = await operations.status()
+    figures = await operations.figures()
+    shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
+    drawn: dict[str, JSON] = {"status": shown, "figures": figures.toJSON(), "history": operations.history.toJSON()}
+    return dumps(drawn, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+async def _metrics(operations: Operations) -> bytes:
+    """
+    @return: the figures for Prometheus.
+    """
+    figures = await operations.figures()
+    return exposition(figures, version=__version__, started=operations.started).encode("utf-8")
 
 
 class _PageRequest(BoundedRequest):
@@ -222,55 +257,38 @@ class _File(_Page):
         return self._octets
 
 
-class _Status(_Page):
+class _Rendered(_Page):
     """
-    All that the page draws.
+    What is rendered from the figures, once for all who ask at about the same time.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, shared: SharedBytes, kind: str, *, anyHost: bool = False) -> None:
         super().__init__()
-        self._operations = operations
+        self.anyHost = anyHost
+        self._shared = shared
+        self._kind = kind.encode("ascii")
 
     def show(self, request: Request) -> int:
         """
         @see: L{_Page.show}
         """
-        return replyLater(request, self._said)
+        gone: list[bool] = []
 
-    def _said(self) -> Deferred[JSON]:
-        async def said() -> JSON:
-            status = await self._operations.status()
-            figures = await self._operations.figures()
-            shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
-            return {"status": shown, "figures": figures.toJSON(), "history": self._operations.history.toJSON()}
+        def reply(octets: bytes) -> None:
+            if not gone:
+                request.setHeader(b"Content-Type", self._kind)
+                request.setHeader(b"Content-Length", b"%d" % len(octets))
+                request.write(octets)
+                request.finish()
 
-        return Deferred.fromCoroutine(said())
+        def fault(failure: Failure) -> None:
+            _log.failure("while replying to {path}", failure=failure, path=request.path)
+            if not gone:
+                request.write(_refuse(request, 500, "Internal error; the log of the server has it."))
+                request.finish()
 
-
-class _Metrics(_Page):
-    """
-    For Prometheus, which may know the server by any name. There are no names of questions in it.
-    """
-
-    anyHost = True
-
-    def __init__(self, operations: Operations) -> None:
-        super().__init__()
-        self._operations = operations
-
-    def show(self, request: Request) -> int:
-        """
-        @see: L{_Page.show}
-        """
-
-        def reply(figures: Figures) -> None:
-            request.setHeader(b"Content-Type", CONTENT_TYPE.encode("ascii"))
-            request.write(exposition(figures, version=__version__, started=self._operations.started).encode("utf-8"))
-            request.finish()
-
-        working = self._operations.figures()
-        request.notifyFinish().addErrback(lambda _: working.cancel())
-        working.addCallback(reply).addErrback(request.processingFailed)
+        request.notifyFinish().addErrback(lambda _: gone.append(True))
+        self._shared.get().addCallbacks(reply, fault)
         return NOT_DONE_YET
 
 

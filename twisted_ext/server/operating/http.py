@@ -83,9 +83,9 @@ class BoundedSite(Site):
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, resource: IResource, clock: IReactorTime, seconds: float, request: type[Request] = BoundedRequest) -> None:
+    def __init__(self, resource: IResource, clock: IReactorTime, seconds: float | None, request: type[Request] = BoundedRequest) -> None:
         """
-        @param seconds: for which a connection may do nothing.
+        @param seconds: for which a connection may do nothing; L{None} without that limit.
         """
         Site.__init__(self, resource, requestFactory=request, timeout=seconds, reactor=clock)
 
