@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -21,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.typed import newServer
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.protocols import DNSDatagramProtocol
-from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.edges.resolvers import Resolver, sourceFor
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -47,6 +48,11 @@ class _Looking(Protocol):
     def lookupAddress(self, name: str) -> Deferred[Lists]:
         """
         Look a name up.
+        """
+
+    def getHostByName(self, name: str) -> Deferred[str]:
+        """
+        Find an address.
         """
 
 
@@ -118,6 +124,17 @@ class ProgramTests(SynchronousTestCase):
             _connector(reactor, "xmpp-client", domain, ClientFactory()).connect()
             self.network.advance(1)
             self.assertEqual([each[:2] for each in reactor.tcpClients], [expected])
+
+    def test_chainOfTwisted(self) -> None:
+        """
+        A chain of Twisted's asks for ANY to find an address: of this machine and of its hosts file, too.
+        """
+        hosts = Path(self.mktemp())
+        hosts.write_text("192.0.2.33 printer.lan\n::1 localhost\n127.0.0.1 localhost\n")
+        chain = _chain([NamesResolver(sourceFor(self.here, [("192.0.2.53", 53)], hosts=str(hosts)), self.here)])
+        for name, address in (("localhost", "127.0.0.1"), ("a.localhost", "127.0.0.1"), ("printer.lan", "192.0.2.33")):
+            self.assertEqual(self.successResultOf(chain.getHostByName(name)), address)
+        self.assertEqual(self.server.asked, [])
 
     def test_noService(self) -> None:
         """

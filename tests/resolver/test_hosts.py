@@ -78,6 +78,18 @@ class HostsTests(SynchronousTestCase):
         self.assertEqual(self.found("WWW.example"), ["192.0.2.1", "192.0.2.2"])
         self.assertEqual(self.found("www.example", "AAAA"), ["2001:db8::1"])
 
+    def test_any(self) -> None:
+        """
+        ANY finds the addresses of IPv4 where there are some, as with Twisted's own reader of hosts files, else those of IPv6; of an
+        address it finds the name.
+        """
+        self.assertEqual(self.found("www.example", "ANY"), ["192.0.2.1", "192.0.2.2"])
+        self.assertEqual(self.found("only6", "ANY"), ["2001:db8::3"])
+        answer = self.ask("3.2.0.192.in-addr.arpa", "ANY")
+        assert answer is not None
+        self.assertEqual((answer.answer[0].rrType, answer.answer[0].rdatas[0]), (PTR, b"\x05only4\x00"))
+        self.assertIsNone(self.ask("nosuch.example", "ANY"))
+
     def test_aliases(self) -> None:
         """
         Every name on a line has the line's address.

@@ -16,6 +16,8 @@ from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.special import SPECIAL_NAMES, Special, isSpecial
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import typeName
 
 LOOPBACK6 = "1" + ".0" * 31 + ".ip6.arpa"
 
@@ -55,6 +57,23 @@ class SpecialTests(SynchronousTestCase):
                 self.assertEqual(addresses(answer), [address])
                 self.assertEqual(answer.answer[0].name, nameFromText(name))
             self.assertIs(self.outcome(name, "MX"), Outcome.NODATA)
+
+    def test_any(self) -> None:
+        """
+        ANY finds an address of IPv4 where there is one, which C{getHostByName} of twisted.names and C{connectTCP} need, and names too.
+        """
+        for name, rrType, text in (
+            ("localhost", "A", "127.0.0.1"),
+            ("www.app.localhost", "A", "127.0.0.1"),
+            ("192.0.2.1", "A", "192.0.2.1"),
+            ("2001:db8::1", "AAAA", "2001:db8::1"),
+            ("1.0.0.127.in-addr.arpa", "PTR", "localhost."),
+        ):
+            answer = self.ask(name, "ANY")
+            assert answer is not None
+            (rrset,) = answer.answer
+            self.assertEqual((typeName(rrset.rrType), rdataToText(rrset.rrType, rrset.rdatas[0])), (rrType, text))
+        self.assertIs(self.outcome("invalid", "ANY"), Outcome.NXDOMAIN)
 
     def test_denied(self) -> None:
         """

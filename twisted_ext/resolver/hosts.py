@@ -17,7 +17,18 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadName
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
-from twisted_ext.resolver.local import AAAA, PTR, A, Complaints, FollowedFile, addressFromReverse, known, unknown
+from twisted_ext.resolver.local import (
+    AAAA,
+    ANY,
+    PTR,
+    A,
+    Complaints,
+    FollowedFile,
+    addressFromReverse,
+    known,
+    knownAddresses,
+    unknown,
+)
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -173,7 +184,7 @@ class Hosts:
         if not 0.0 <= self._seconds() - self._looked < _PAUSE:
             self.refresh()
         addresses = self._addresses.get(question.key[:-4])
-        if addresses is None and question.rrType != PTR and context.trace is None:
+        if addresses is None and question.rrType not in (PTR, ANY) and context.trace is None:
             return None
         answer = self._found(question, addresses)
         if context.single and answer is not None and answer.outcome is not Outcome.DATA:
@@ -187,16 +198,13 @@ class Hosts:
     def _found(self, question: Question, addresses: tuple[bytes, ...] | None) -> Answer | None:
         if question.rrClass != IN:
             return None
-        if question.rrType == PTR:
+        if question.rrType == PTR or (addresses is None and question.rrType == ANY):
             address = addressFromReverse(question.key[:-4])
             name = None if address is None else self.table.names.get(address)
-            return None if name is None else known(question, (name,), self._ttl, self._origin)
-        if addresses is None or question.rrType not in (A, AAAA):
+            return None if name is None else known(question, (name,), self._ttl, self._origin, PTR)
+        if addresses is None or question.rrType not in (A, AAAA, ANY):
             return None
-        octets = 4 if question.rrType == A else 16
-        return known(
-            question, tuple([address for address in addresses if len(address) == octets]), self._ttl, self._origin
-        )
+        return knownAddresses(question, addresses, self._ttl, self._origin)
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         answer = self.answerNow(question, context)

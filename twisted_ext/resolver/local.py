@@ -5,7 +5,7 @@ What sources that know by themselves share: answers made here, addresses in reve
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "A",
     "AAAA",
+    "ANY",
     "Complaints",
     "FollowedFile",
     "PTR",
@@ -33,6 +34,7 @@ __all__ = [
     "decided",
     "emptySOA",
     "known",
+    "knownAddresses",
     "lastTime",
     "unknown",
 ]
@@ -40,6 +42,7 @@ __all__ = [
 A: Final = 1
 PTR: Final = 12
 AAAA: Final = 28
+ANY: Final = 255
 
 _SOA: Final = 6
 _EMPTY_TTL: Final = 10800
@@ -52,13 +55,34 @@ _NIBBLES: Final = {b"%x" % digit: digit for digit in range(16)}
 _OCTETS: Final = {b"%d" % octet: octet for octet in range(256)}
 
 
-def known(question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin) -> Answer:
+def known(
+    question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin, rrType: int | None = None
+) -> Answer:
     """
+    @param rrType: of the records, L{None} for that of the question.
+
     @return: these records, or where there are none, that the name has no such data.
     """
     if not rdatas:
         return Answer(Outcome.NODATA, origin=origin)
-    return Answer(Outcome.DATA, (RRSet(question.name, question.rrType, question.rrClass, ttl, rdatas),), origin=origin)
+    rrType = question.rrType if rrType is None else rrType
+    return Answer(Outcome.DATA, (RRSet(question.name, rrType, question.rrClass, ttl, rdatas),), origin=origin)
+
+
+def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, origin: Origin) -> Answer:
+    """
+    @param question: for A, AAAA or ANY.
+    @param addresses: packed, of both families.
+
+    @return: those of the type that was asked for. For ANY, those of IPv4 where there are some, else those of IPv6: a part of what there is
+        will do (RFC 8482, section 4.1), and C{getHostByName} of twisted.names, which asks for ANY, would prefer IPv6, to which
+        C{connectTCP} cannot connect.
+    """
+    rrType = question.rrType
+    if rrType == ANY:
+        rrType = A if any(len(each) == 4 for each in addresses) else AAAA
+    octets = 4 if rrType == A else 16
+    return known(question, tuple([each for each in addresses if len(each) == octets]), ttl, origin, rrType)
 
 
 def emptySOA(zone: bytes) -> RRSet:

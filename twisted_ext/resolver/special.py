@@ -5,6 +5,7 @@ Names that are never asked of anybody: special-use names and addresses written w
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -12,7 +13,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.local import AAAA, PTR, A, decided, emptySOA, known, lastTime
+from twisted_ext.resolver.local import AAAA, ANY, PTR, A, decided, emptySOA, known, knownAddresses, lastTime
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
@@ -43,7 +44,7 @@ _TTL: Final = 86400
 
 _LOCALHOST: Final = b"\x09localhost\x00"
 _POINTERS: Final = (nameFromText("1.0.0.127.in-addr.arpa"), nameFromText("1" + 31 * ".0" + ".ip6.arpa"))
-_ADDRESSES: Final = {A: b"\x7f\x00\x00\x01", AAAA: bytes(15) + b"\x01"}
+_LOOPBACKS: Final = (b"\x7f\x00\x00\x01", bytes(15) + b"\x01")
 
 # Nearly all names are not special. To see that, the last three letters of the name and its end do; the tables are by the top label.
 _TABLE: Final = [(nameFromText(text).lower(), action, reason) for text, action, reason in SPECIAL_NAMES]
@@ -93,8 +94,13 @@ class Special:
             return None
         if not packed:
             return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "the numbers are no address, and no name ends in one"
-        matches = question.rrType == (A if len(packed) == 4 else AAAA)
-        return known(question, (packed,) if matches else (), _TTL, Origin("special")), "an address"
+        return self._addresses(question, (packed,)), "an address"
+
+    def _addresses(self, question: Question, addresses: Sequence[bytes]) -> Answer:
+        origin = Origin("special")
+        if question.rrType in (A, AAAA, ANY):
+            return knownAddresses(question, addresses, _TTL, origin)
+        return known(question, (), _TTL, origin)
 
     def _special(self, question: Question) -> tuple[Answer, str] | None:
         name = question.key[:-4]
@@ -102,8 +108,9 @@ class Special:
             if not isBelow(name, top):
                 continue
             if action is _LOOPBACK:
-                rdata = _ADDRESSES.get(question.rrType)
-                return _said(question, top, rdata), reason
+                if question.rrType in (A, AAAA, ANY):
+                    return knownAddresses(question, _LOOPBACKS, _TTL, Origin("special")), reason
+                return _said(question, top), reason
             if action is _REVERSE:
                 return self._reverse(question, top, name), reason
             if action is _MULTICAST and (self._local or labelCount(name) > 2):
@@ -113,7 +120,9 @@ class Special:
 
     def _reverse(self, question: Question, top: bytes, name: bytes) -> Answer:
         if name in _POINTERS:
-            return _said(question, top, _LOCALHOST if question.rrType == PTR else None)
+            if question.rrType in (PTR, ANY):
+                return known(question, (_LOCALHOST,), _TTL, Origin("special"), PTR)
+            return _said(question, top)
         # What lies between the zone's top and its one name exists, but holds nothing (RFC 8020, section 2).
         return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
 
@@ -127,14 +136,12 @@ class Special:
         return ()
 
 
-def _said(question: Question, top: bytes, rdata: bytes | None = None, *, exists: bool = True) -> Answer:
+def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
     """
     @param top: where the names begin of which this is said.
 
-    @return: this record; without one, that there is none, or no such name at all.
+    @return: that there is no such record, or no such name at all.
     """
-    if rdata is not None:
-        return known(question, (rdata,), _TTL, Origin("special"))
     if exists:
         return Answer(Outcome.NODATA, (), (emptySOA(top),), origin=Origin("special"))
     # A name that does not exist has no SOA record of its own.
