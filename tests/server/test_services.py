@@ -327,7 +327,8 @@ class ReloadTests(ServiceCase):
         self.assertEqual(
             restarting,
             {"interface", "port", "tcp-idle", "workers", "role", "state", "cache-size", "cookies", "cookie-secret", "require-cookie"}
-            | {"http", "control", "manhole", "manhole-keys"},
+            | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
+            | {"transfers-in"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())

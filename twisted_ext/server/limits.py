@@ -20,9 +20,9 @@ __all__ = [
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
-    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES",
-    "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS",
-    "DECLINED_LINES", "DECLINED_SECONDS",
+    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
+    "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
+    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS",
 ]
 
 # -- control and sight
@@ -179,9 +179,10 @@ WORKER_PIECE: Final = Limit(default=1 << 18, least=1 << 10, most=1 << 20)
 WORKER_TAKING: Final = Limit(default=30.0, least=1.0, most=600.0)
 
 #: Requests that a worker has passed on to its parent and that wait for a reply: by UDP half of these at most, of one network a quarter.
+#: More that came by TCP wait for their turn.
 PASSED_WAITING: Final = Limit(default=256, least=1, most=10_000)
 
-#: Octets of these together; by UDP half of them.
+#: Octets of these and of those that wait for their turn; by UDP half of them.
 PASSED_OCTETS: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
 
 #: Octets of a reply that is passed back; whoever asked for a larger transfer gets it from the worker itself.
@@ -240,11 +241,15 @@ REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)
 #: Octets of a file of TSIG keys.
 KEY_FILE_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
 
-#: Zones that are being sent at a time, counted once it is known that who asks may have them (as many as in BIND and more).
+#: Zones that are sent at a time, to clients that may have them (BIND has 10). More of them wait for their turn.
 TRANSFERS_OUT: Final = Limit(default=64, least=1, most=10_000)
 
-#: Of these to one network.
+#: Of these to one client network: an address of IPv4, a /64 of IPv6.
 TRANSFERS_OUT_PER_PEER: Final = Limit(default=16, least=1, most=10_000)
+
+#: Requests for transfers that wait for their turn, three quarters of them of one client network at most; some 2 KB each. With more the
+#: client gets SERVFAIL. NSD asks for up to 128 zones over each of 128 connections.
+TRANSFERS_WAITING: Final = Limit(default=32_768, least=0, most=1_000_000)
 
 #: Zones that are being fetched at a time, three quarters of them from one primary at most.
 TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)

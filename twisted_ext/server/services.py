@@ -130,10 +130,12 @@ class ForwardService(Service):
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
         from twisted_ext.server.processes.passing import Passing
+        from twisted_ext.server.transfers.bounds import TransferBounds
         from twisted_ext.server.transfers.transferring import Transferring
 
-        whole = Transferring(mirrored.offer)
-        singly = Transferring(mirrored.offerSingly)
+        bounds = TransferBounds.fromSettings(self.settings)
+        whole = Transferring(mirrored.offer, bounds=bounds)
+        singly = Transferring(mirrored.offerSingly, bounds=bounds)
         self.passing = Passing(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
         mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
 

@@ -5,7 +5,7 @@ Tests of L{twisted_ext.server.processes.passing}: requests that come to a worker
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from base64 import b64encode
 from typing import cast
 from unittest.mock import patch
 
@@ -21,10 +21,10 @@ from twisted_ext.server.access import Access
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
 from twisted_ext.server.processes.passing import Passed, Passing, keysFrom
-from twisted_ext.server.replies.errands import Errand, errandKey, hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.replies.errands import Errand, Flow, errandKey, hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.replies.gates import standardGates
 from twisted_ext.server.replies.lanes import laneFor
-from twisted_ext.server.replies.requests import Request
+from twisted_ext.server.replies.requests import Refusal, Request
 from twisted_ext.server.replies.respond import Responder
 from twisted_ext.server.transfers.keys import Grants, Keys
 from twisted_ext.server.transfers.transferring import Offer, Transferring
@@ -68,6 +68,8 @@ class PassingTests(SynchronousTestCase):
         with patch("time.time", lambda: TODAY):
             self.passed.see(Settings(), errands, Keys([KEY, *KEYS.values()]))
         self.own: list[bool] = []
+        # Fires when the worker has room for one more transfer of its own.
+        self.turn: Deferred[Refusal | Flow] | None = None
         self.passing = Passing(self.clock, self.say, self.sendOwn)
         theirs: dict[int, Errand] = dict.fromkeys(errands, self.passing)
         self.responder = Responder(
@@ -96,12 +98,12 @@ class PassingTests(SynchronousTestCase):
         if self.connected:
             self.passed.take(line, lambda reply: self.passing.take(json.loads(json.dumps(reply))))
 
-    def sendOwn(self, request: Request, single: bool) -> Iterator[bytes]:
+    def sendOwn(self, request: Request, single: bool) -> Flow | Deferred[Refusal | Flow]:
         """
         Send the worker's own zone.
         """
         self.own.append(single)
-        return iter([b"one", b"two"])
+        return iter([b"one", b"two"]) if self.turn is None else self.turn
 
     def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
         """
@@ -253,6 +255,27 @@ class PassingTests(SynchronousTestCase):
             self.passing.close()
             self.assertEqual(len(self.passing), 0)
 
+    def test_queued(self) -> None:
+        """
+        Requests by TCP beyond the bound wait for their turn, and networks take turns; all are answered, at once where the parent is gone.
+        """
+        self.connected = False
+        self.passing = Passing(self.clock, self.say, self.sendOwn, most=8)
+        self.responder.errands = {errandKey(Opcode.UPDATE): self.passing}
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
+        many = [self.send(wire, "10.1.0.1") for _ in range(10)]
+        one = self.send(wire, "10.2.0.1")
+        self.assertEqual((len(self.passing), many, one), (3, [[]] * 10, []))
+        for line in self.lines:
+            self.passing.take({"passed": line["pass"], "messages": [b64encode(wire[:2] + b"\xa8\0" + bytes(8)).decode()]})
+        self.assertEqual([len(reply) for reply in [*many, one]], [1] * 11)
+        self.assertEqual(len(self.lines), 11)
+        self.assertEqual([line["address"] for line in self.lines[2:4]], [["10.2.0.1", 5300], ["10.1.0.1", 5300]])
+        again = [self.send(wire, "10.1.0.1") for _ in range(5)]
+        self.passing.close()
+        self.assertEqual([reply[0][3] & 15 for reply in again], [Rcode.SERVFAIL] * 5)
+        self.assertEqual(self.passing._octets, 0)
+
     def transfer(self, rrType: int, client: str = "127.0.0.1", transport: str = "tcp", *authority: RRSet) -> list[bytes]:
         """
         @return: the messages that somebody gets who asks for the zone.
@@ -275,6 +298,32 @@ class PassingTests(SynchronousTestCase):
         (datagram,) = self.transfer(AXFR, transport="udp")
         self.assertEqual(datagram[3] & 15, Rcode.FORMERR)
         self.assertEqual(self.own, [False])
+
+    def test_ownTurn(self) -> None:
+        """
+        A large transfer that waits for its turn in the worker comes later, or is given up with everything else.
+        """
+        self.zone = zoneOf(LARGE)
+        turn: Deferred[Refusal | Flow] = Deferred()
+        self.turn = turn
+        messages = self.transfer(AXFR)
+        self.assertEqual(messages, [])
+        turn.callback(iter([b"one", b"two"]))
+        self.assertEqual(messages, [b"one", b"two"])
+        again: Deferred[Refusal | Flow] = Deferred()
+        self.turn = again
+        (refused,) = self.whenClosed()
+        self.assertEqual(refused[3] & 15, Rcode.SERVFAIL)
+        self.assertTrue(again.called)
+
+    def whenClosed(self) -> list[bytes]:
+        """
+        @return: what comes of a transfer when the parent is gone.
+        """
+        messages = self.transfer(AXFR)
+        self.assertEqual(messages, [])
+        self.passing.close()
+        return messages
 
     def test_differences(self) -> None:
         """
@@ -301,7 +350,7 @@ class PassingTests(SynchronousTestCase):
         assert isinstance(outcome, Deferred)
         came: list[object] = []
         cast("Deferred[object]", outcome).addCallback(came.append)
-        (message,) = cast("Iterator[bytes]", came[0])
+        (message,) = cast("Flow", came[0])
         self.assertEqual(message[3] & 15, Rcode.REFUSED)
         with patch.object(Responder, "take", side_effect=RuntimeError("a bug")):
             self.passed.take(self.lines[-1], said.append)

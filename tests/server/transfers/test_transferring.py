@@ -4,6 +4,7 @@ Tests of giving zones to those who may have them.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IPushProducer
@@ -325,26 +326,86 @@ class TransferringTests(ReplicaTestCase):
         self.network.advance(1)
         self.assertEqual(len(asker.records), 12_000 + 11 + 1)
 
-    def test_bounded(self) -> None:
+    def bounded(self, **bounds: int) -> None:
         """
-        Only so many transfers run at a time, in all and for one network; who is refused may come again.
+        Have the primary begin again with these bounds.
         """
-        with patch("twisted_ext.server.transfers.transferring.TRANSFERS_OUT_PER_PEER.default", 2):
+        with ExitStack() as stack:
+            for name, value in bounds.items():
+                stack.enter_context(patch(f"twisted_ext.server.transfers.transferring.{name}.default", value))
             self.primary.end()
             self.network.advance(1)
             self.primary = Host(self.there[0], PRIMARY)
         self.offer(LARGE)
-        stuck = []
-        for _ in range(2):
+
+    def stuck(self, number: int) -> None:
+        """
+        Have clients ask for the zone that do not read it.
+        """
+        for _ in range(number):
             asker = self.connect()
             IPushProducer(asker.transport).pauseProducing()
             asker.ask(transferOf()[0])
-            stuck.append(asker)
         self.network.advance(1)
-        self.assertEqual(self.asked(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
-        # They are cut off after a while.
+
+    def test_queued(self) -> None:
+        """
+        Only so many transfers run at a time to one network; one more waits until one of them ends or is cut off.
+        """
+        self.bounded(TRANSFERS_OUT_PER_PEER=2)
+        self.stuck(2)
+        asker = self.asked(transferOf()[0], 1)
+        self.assertEqual((asker.messages, self.transferring.running, self.transferring.waiting), ([], 2, 1))
         self.network.advance(15)
-        self.assertEqual(self.asked(transferOf()[0]).rcode, 0)
+        self.assertEqual((asker.rcode, len(asker.records)), (0, 12_000 + 11 + 1))
+
+    def test_pipelined(self) -> None:
+        """
+        All of forty transfers that are asked for over one connection come, each of them whole.
+        """
+        self.offer()
+        asker = self.connect()
+        asker.ask(*[transferOf(id=number)[0] for number in range(40)])
+        self.network.advance(5)
+        whole = {message[:2] for message in asker.messages if message[3] & 15 == 0}
+        self.assertEqual(len(whole), 40)
+        self.assertEqual((len(asker.messages), self.transferring.waiting), (40, 0))
+
+    def test_waiting(self) -> None:
+        """
+        Only so many wait, of one network three quarters of these; who is refused may come again.
+        """
+        self.bounded(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=4)
+        self.stuck(4)
+        self.assertEqual(self.transferring.waiting, 3)
+        self.assertEqual(self.asked(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
+        self.network.advance(60)
+
+    def test_changedWhileWaiting(self) -> None:
+        """
+        What is sent after waiting is the zone as it is then, to a client that may have it then.
+        """
+        self.bounded(TRANSFERS_OUT_PER_PEER=1)
+        self.stuck(1)
+        asker = self.asked(transferOf()[0], 1)
+        self.primary.adopt(allow_transfer=["192.0.2.99"])
+        self.network.advance(15)
+        self.assertEqual((asker.rcode, len(asker.messages), self.transferring.running), (Rcode.REFUSED, 1, 0))
+
+    def test_gone(self) -> None:
+        """
+        Connections that end while their transfers wait leave nothing behind, however many wait.
+        """
+        self.bounded(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=5000)
+        self.stuck(1)
+        for _ in range(30):
+            asker = self.connect()
+            asker.ask(*[transferOf(id=number)[0] for number in range(90)])
+            self.network.advance(0.1)
+            asker.transport.abortConnection()
+        self.assertEqual(self.transferring.waiting, 30 * 90)
+        self.network.advance(15)
+        self.assertEqual((self.transferring.waiting, self.transferring.running), (0, 0))
 
     def test_expire(self) -> None:
         """

@@ -12,7 +12,17 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, HEDGE_SECONDS, STALE_SECONDS, STALE_WAIT
 from twisted_ext.server.access import NEARBY
 from twisted_ext.server.configuration import kinds
-from twisted_ext.server.limits import CLIENT_RATE, CLIENT_STREAM_IDLE, RESPONSE_RATE, RESPONSE_SLIP, WORKERS
+from twisted_ext.server.limits import (
+    CLIENT_RATE,
+    CLIENT_STREAM_IDLE,
+    RESPONSE_RATE,
+    RESPONSE_SLIP,
+    TRANSFERS_IN,
+    TRANSFERS_OUT,
+    TRANSFERS_OUT_PER_PEER,
+    TRANSFERS_WAITING,
+    WORKERS,
+)
 
 if TYPE_CHECKING:
     from twisted_ext.server.configuration.kinds import Kind, Value
@@ -142,6 +152,38 @@ def _settings() -> Iterable[Setting]:
         "TSIG keys that are shared with other servers: one on each line as NAME:SECRET or hmac-sha512:NAME:SECRET, or as tsig-keygen "
         "writes them",
         group=serving,
+    )
+    yield Setting(
+        "transfers-out",
+        kinds.Number(TRANSFERS_OUT),
+        int(TRANSFERS_OUT.default),
+        "Send so many zones to other servers at a time; requests beyond that wait, and networks take turns",
+        group=serving,
+        live=False,
+    )
+    yield Setting(
+        "transfers-out-per-client",
+        kinds.Number(TRANSFERS_OUT_PER_PEER),
+        int(TRANSFERS_OUT_PER_PEER.default),
+        "Of these to one IPv4 address or IPv6 /64",
+        group=serving,
+        live=False,
+    )
+    yield Setting(
+        "transfers-waiting",
+        kinds.Number(TRANSFERS_WAITING),
+        int(TRANSFERS_WAITING.default),
+        "Have so many requests for transfers wait; more get SERVFAIL",
+        group=serving,
+        live=False,
+    )
+    yield Setting(
+        "transfers-in",
+        kinds.Number(TRANSFERS_IN),
+        int(TRANSFERS_IN.default),
+        "Fetch so many zones from primaries at a time, three quarters of them from one primary",
+        group=serving,
+        live=False,
     )
     yield Setting("weak-keys", kinds.FLAG, False, "Take keys for hmac-md5 and hmac-sha1 too", group=serving)
     asking = "Whom to ask"
@@ -302,6 +344,10 @@ class Settings:
     pyzone: tuple[str, ...]
     state: str
     keyFile: str
+    transfersOut: int
+    transfersOutPerClient: int
+    transfersWaiting: int
+    transfersIn: int
     weakKeys: bool
     watch: bool
     recursive: bool

@@ -8,7 +8,6 @@ It replies with whole messages, or has the worker send the zone: transfers are l
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
@@ -19,6 +18,7 @@ from twisted_ext.errors import Refused
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.replies.errands import Errand, Flow, HandedOver, Outcome, opcodesOf, transfersIn
 from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.transfers.slots import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ _log: Final = Logger()
 
 
 class _Passage:
-    __slots__ = ("request", "done", "timer")
+    __slots__ = ("request", "done", "timer", "turn")
 
     def __init__(self, request: Request, done: Deferred[Refusal | Flow], timer: IDelayedCall) -> None:
         self.request = request
         self.done = done
         self.timer = timer
+        # Fires when this process may send the zone itself.
+        self.turn: Deferred[Refusal | Flow] | None = None
 
 
 class Passing:
@@ -71,7 +73,8 @@ class Passing:
         """
         @param say: tells the parent something.
         @param own: sends a zone to who may have it, each record in a message of its own if so asked.
-        @param most: requests that may wait for a reply: by UDP half of these, of one network a quarter.
+        @param most: requests that may wait for a reply: by UDP half of these, of one network a quarter. More of them wait for their turn
+            where they came by TCP, and the networks take turns; those by UDP are refused.
         @param octets: all of theirs; by UDP half of that.
         @param seconds: for a reply.
         """
@@ -82,7 +85,9 @@ class Passing:
         self._mostOctets = int(PASSED_OCTETS.pick(octets))
         self._seconds = PASSED_SECONDS.pick(seconds)
         self._waiting: dict[int, _Passage] = {}
-        self._sites: Counter[str] = Counter()
+        self._slots = Slots(self._most, self._most // 4)
+        # Requests that have not been passed on yet.
+        self._turns: dict[Deferred[None], None] = {}
         self._octets = 0
         self._count = 0
         self._closed = False
@@ -91,28 +96,42 @@ class Passing:
         return len(self._waiting)
 
     def __call__(self, request: Request) -> Outcome:
-        wire = request.wire
         if self._closed:
             return _GONE
-        # Whoever makes up senders is not to be in the way of who has shown his, nor one network in that of others.
+        # By UDP the sender may be made up: these leave room for those who come by TCP, and one network leaves room for others.
         share = 2 if request.transport == "udp" else 1
         site = request.record.site
-        if (
-            len(self._waiting) >= self._most // share
-            or self._octets + len(wire) > self._mostOctets // share
-            or self._sites[site] >= self._most // 4
-        ):
+        octets = len(request.wire)
+        if self._octets + octets > self._mostOctets // share:
             return _BUSY
-        self._sites[site] += 1
+        if share == 2:
+            if self._slots.running >= self._most // share or self._slots.waiting or not self._slots.take(site):
+                return _BUSY
+        elif not self._slots.take(site):
+            self._octets += octets
+            turn = self._slots.acquire(site)
+            self._turns[turn] = None
+            return cast("Deferred[Refusal | Flow]", turn.addCallbacks(self._turned, self._left, (turn, request), {}, (request,)))
+        self._octets += octets
+        return self._pass(request)
+
+    def _turned(self, _: None, turn: Deferred[None], request: Request) -> Deferred[Refusal | Flow]:
+        del self._turns[turn]
+        return self._pass(request)
+
+    def _left(self, _: object, request: Request) -> Refusal:
+        self._octets -= len(request.wire)
+        return _GONE
+
+    def _pass(self, request: Request) -> Deferred[Refusal | Flow]:
         self._count += 1
         number = self._count
         done: Deferred[Refusal | Flow] = Deferred()
         self._waiting[number] = _Passage(request, done, self._clock.callLater(self._seconds, self._finish, number, _GONE))
-        self._octets += len(wire)
         self._say(
             {
                 "pass": number,
-                "wire": b64encode(wire).decode("ascii"),
+                "wire": b64encode(request.wire).decode("ascii"),
                 "address": list(request.address),
                 "transport": request.transport,
             }
@@ -131,21 +150,29 @@ class Passing:
         if "own" in said:
             outcome = self._own(passage.request, bool(said["own"]))
             if isinstance(outcome, Deferred):
-                outcome = _GONE
+                # It waits for its turn here, for no longer than all of it may take.
+                passage.turn = cast("Deferred[Refusal | Flow]", outcome)
+                passage.turn.addErrback(lambda failure: _GONE).addCallback(self._ownTurn, number)
+                return
         else:
             messages = [b64decode(str(message)) for message in cast("list[JSON]", said["messages"])]
             outcome = iter(messages) if messages else _GONE
         self._finish(number, outcome)
 
+    def _ownTurn(self, outcome: Refusal | Flow, number: int) -> None:
+        if number in self._waiting:
+            self._waiting[number].turn = None
+            self._finish(number, outcome)
+
     def _finish(self, number: int, outcome: Refusal | Flow) -> None:
         passage = self._waiting.pop(number)
         self._octets -= len(passage.request.wire)
-        site = passage.request.record.site
-        self._sites[site] -= 1
-        if not self._sites[site]:
-            del self._sites[site]
+        self._slots.release(passage.request.record.site)
         if passage.timer.active():
             passage.timer.cancel()
+        turn, passage.turn = passage.turn, None
+        if turn is not None:
+            turn.cancel()
         passage.done.callback(outcome)
 
     def close(self) -> None:
@@ -153,6 +180,9 @@ class Passing:
         The parent is gone: whoever waits is told so.
         """
         self._closed = True
+        for turn in list(self._turns):
+            turn.cancel()
+        self._turns.clear()
         for number in list(self._waiting):
             self._finish(number, _GONE)
 

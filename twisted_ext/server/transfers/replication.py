@@ -20,6 +20,7 @@ from twisted_ext.errors import BadDescription, BadZone
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.processes.children import inThread
 from twisted_ext.server.replies.errands import Errand, errandKey
+from twisted_ext.server.transfers.bounds import TransferBounds
 from twisted_ext.server.transfers.cataloging import Cataloging
 from twisted_ext.server.transfers.keys import Keys
 from twisted_ext.server.transfers.notifying import Noticing, Notifying
@@ -72,9 +73,11 @@ class Replication:
         *,
         journal: Callable[[bytes], Differences | None] = lambda apex: None,
         today: Callable[[], float] = time,
+        bounds: TransferBounds | None = None,
     ) -> None:
         """
         @param folder: where zones that come from elsewhere are kept, or C{""}.
+        @param bounds: how many transfers there may be at a time.
         @param journal: gives what has changed in a zone of our own.
         @param today: gives seconds since 1970.
 
@@ -101,8 +104,11 @@ class Replication:
         self._keys = Keys()
         self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
         self.notifying = Notifying(reactor, today=today)
-        self.secondaries = Secondaries(reactor, folder, self._install, told=self._told, today=today) if folder else None
-        transferring = Transferring(self._offer, today=today)
+        bounds = bounds or TransferBounds()
+        self.secondaries = (
+            Secondaries(reactor, folder, self._install, told=self._told, today=today, bounds=bounds) if folder else None
+        )
+        transferring = Transferring(self._offer, bounds=bounds, today=today)
         self.transferring = transferring
         self.errands: dict[int, Errand] = {
             errandKey(Opcode.QUERY, AXFR): transferring,

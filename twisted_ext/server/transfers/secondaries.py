@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorT
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.processes.children import runModule
+from twisted_ext.server.transfers.bounds import TransferBounds
 from twisted_ext.server.transfers.holding import Holding
 from twisted_ext.server.transfers.keys import Grants, RemoteServer
 from twisted_ext.server.transfers.secondary import Secondary
@@ -56,13 +57,13 @@ class Secondaries:
         told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
         draw: Callable[[], float] = random,
-        most: int | None = None,
+        bounds: TransferBounds | None = None,
         noticeWait: float | None = None,
     ) -> None:
         """
         @param folder: made if it is not there.
         @param told: called with what went wrong with a zone, and with nothing when that is over.
-        @param most: transfers under way at a time.
+        @param bounds: how many transfers there may be at a time.
 
         @raise OSError: it cannot be made.
         """
@@ -73,7 +74,8 @@ class Secondaries:
         self.told = told
         self.today = today
         self.draw = draw
-        self.slots = Slots(int(TRANSFERS_IN.pick(most)))
+        bounds = bounds or TransferBounds()
+        self.slots = Slots(int(TRANSFERS_IN.pick(bounds.incoming)))
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}

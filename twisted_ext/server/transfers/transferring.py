@@ -4,18 +4,19 @@ Sending zones to those who may have them: AXFR (RFC 5936) and IXFR (RFC 1995).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
-from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER
-from twisted_ext.server.replies.errands import Outcome
+from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER, TRANSFERS_WAITING
+from twisted_ext.server.replies.errands import Flow, Outcome
 from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.transfers.bounds import TransferBounds
 from twisted_ext.server.transfers.keys import Grants
+from twisted_ext.server.transfers.slots import Slots
 from twisted_ext.wire.codes import DO, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER_OCTETS, Message
@@ -34,6 +35,9 @@ from twisted_ext.zone.sending import (
 )
 from twisted_ext.zone.serials import serialIn
 from twisted_ext.zone.versions import Version
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
 
 __all__ = ["Offer", "Transferring"]
 
@@ -79,9 +83,8 @@ class Offer:
 
 class Transferring:
     """
-    Sees to requests for transfers. Whether somebody may have a zone is looked at before anything else, and who may not counts for nothing.
-
-    @ivar running: transfers under way.
+    Answers requests for transfers. Access is checked first, so that a client which may not have a zone takes no place. Where all places are
+    taken a request waits, and the networks of clients take turns.
     """
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
@@ -95,53 +98,109 @@ class Transferring:
         self,
         find: Callable[[bytes], Offer | None],
         *,
-        most: int | None = None,
-        perPeer: int | None = None,
+        bounds: TransferBounds | None = None,
         today: Callable[[], float] | None = None,
     ) -> None:
         """
         @param find: gives what is offered of the zone with exactly this folded name.
+        @param bounds: how many there may be at a time.
         @param today: gives seconds since 1970.
         """
         from time import time
 
-        self.running = 0
         self._find = find
-        self._most = int(TRANSFERS_OUT.pick(most))
-        self._perPeer = int(TRANSFERS_OUT_PER_PEER.pick(perPeer))
+        bounds = bounds or TransferBounds()
+        self._slots = Slots(int(TRANSFERS_OUT.pick(bounds.out)), int(TRANSFERS_OUT_PER_PEER.pick(bounds.outPerClient)))
+        self._most = int(TRANSFERS_WAITING.pick(bounds.waiting))
         self._today = today or time
-        self._peers: Counter[str] = Counter()
+
+    @property
+    def running(self) -> int:
+        """
+        Transfers under way.
+        """
+        return self._slots.running
+
+    @property
+    def waiting(self) -> int:
+        """
+        Requests that wait for their turn.
+        """
+        return self._slots.waiting
 
     def __call__(self, request: Request) -> Outcome:
-        question = request.question
-        offer = self._find(question.name.lower())
+        offered = self._offered(request)
+        if isinstance(offered, Refusal):
+            return offered
+        if request.transport == "udp":
+            return self._datagram(request, *offered)
+        site = request.record.site
+        slots = self._slots
+        if slots.take(site):
+            return self._stream(request, *offered)
+        if slots.waiting >= self._most or slots.waitingFor(site) >= max(1, self._most - self._most // 4):
+            return self._BUSY
+        return cast("Deferred[Refusal | Flow]", slots.acquire(site).addCallback(self._next, request))
+
+    def _next(self, _: None, request: Request) -> Refusal | Flow:
+        """
+        Answer a request whose turn has come. While it waited the zone may have changed, and who may have it.
+        """
+        offered = self._offered(request)
+        if isinstance(offered, Refusal):
+            self._slots.release(request.record.site)
+            return offered
+        return self._stream(request, *offered)
+
+    def _offered(self, request: Request) -> Refusal | tuple[Offer, Version]:
+        offer = self._find(request.question.name.lower())
         if offer is None:
             return self._UNKNOWN
         if not offer.grants.allows(request.client, request.keyName):
             return self._DENIED
-        version = offer.version
-        if version is None:
+        if offer.version is None:
             return self._EXPIRED
-        datagram = request.transport == "udp"
-        if question.rrType == AXFR:
-            return self._NO_DATAGRAM if datagram else self._whole(request, offer, version)
+        return offer, offer.version
+
+    def _datagram(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+        if request.question.rrType == AXFR:
+            return self._NO_DATAGRAM
         try:
             serial = _serialOf(request)
         except BadMessage:
             return self._MALFORMED
-        pieces = recordsSince(version, serial, offer.journal, *(() if datagram else (self._room(request, offer),)))
-        if not datagram:
-            return self._whole(request, offer, version) if pieces is None else self._flow(request, offer, version, pieces)
+        pieces = recordsSince(version, serial, offer.journal)
         # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
         message = None if pieces is None else self._one(request, offer, pieces)
         return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
 
-    def _whole(self, request: Request, offer: Offer, version: Version) -> Outcome:
+    def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+        """
+        @return: the messages, which give the place back when they end; or a refusal, for which it has been given back.
+        """
+        try:
+            pieces = self._pieces(request, offer, version)
+        except BaseException:
+            self._slots.release(request.record.site)
+            raise
+        if isinstance(pieces, Refusal):
+            self._slots.release(request.record.site)
+            return pieces
+        return self._flow(request, offer, version, pieces)
+
+    def _pieces(self, request: Request, offer: Offer, version: Version) -> Refusal | Iterator[Octets]:
+        room = self._room(request, offer)
+        if request.question.rrType != AXFR:
+            try:
+                serial = _serialOf(request)
+            except BadMessage:
+                return self._MALFORMED
+            pieces = recordsSince(version, serial, offer.journal, room)
+            if pieces is not None:
+                return pieces
         # Found out before anything is sent: what is cut off in the middle is asked for again and again.
-        said = unsendable(version, self._room(request, offer))
-        if said:
-            return Refusal(Rcode.SERVFAIL, ((0, said),))
-        return self._flow(request, offer, version, recordsOf(version))
+        said = unsendable(version, room)
+        return Refusal(Rcode.SERVFAIL, ((0, said),)) if said else recordsOf(version)
 
     @staticmethod
     def _room(request: Request, offer: Offer) -> int:
@@ -168,18 +227,9 @@ class Transferring:
         signing = StreamSigning(verdict.key, verdict.mac)
         return lambda message: signing.sign(message, self._today())
 
-    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> Outcome:
-        site = request.record.site
-        if self.running >= self._most or self._peers[site] >= self._perPeer:
-            return self._BUSY
-        self.running += 1
-        self._peers[site] += 1
-
+    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> Flow:
         def over(count: int, elsewhere: bool) -> None:
-            self.running -= 1
-            self._peers[site] -= 1
-            if not self._peers[site]:
-                del self._peers[site]
+            self._slots.release(request.record.site)
             if elsewhere:
                 return
             _log.info(
@@ -206,7 +256,7 @@ class Transferring:
 
 class _Counted:
     """
-    Messages, and whoever is told when there are no more, for whatever reason.
+    Messages, and what is called when there are no more, for whatever reason.
     """
 
     def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:

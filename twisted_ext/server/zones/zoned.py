@@ -226,6 +226,7 @@ class Zoned:
 
         @raise BadDescription: the folder cannot be used.
         """
+        from twisted_ext.server.transfers.bounds import TransferBounds
         from twisted_ext.server.transfers.replication import Replication
         from twisted_ext.server.transfers.terms import keysOf
         from twisted_ext.server.updates.updating import Updating
@@ -233,7 +234,8 @@ class Zoned:
         if self.keys is None:
             self.keys = keysOf(self._settings)
         try:
-            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal)
+            bounds = TransferBounds.fromSettings(self._settings)
+            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, bounds=bounds)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
