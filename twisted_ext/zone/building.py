@@ -33,8 +33,8 @@ from twisted_ext.zone.nodes import (
     STAR,
     WILDCARD,
     decoded,
-    flagsOf,
     gathered,
+    isOnlyHashed,
     isSettled,
     keyBelow,
     recordsOf,
@@ -304,10 +304,10 @@ class ImageBuilder:
         for key, index in places.items():
             flag = marks.get(key, 0)
             if flag & HASHED:
-                sets = decoded(nodes[key], len(key), self.apexName)
                 if key and key[0] == len(key) - 1:
                     hashed.append((key[1:], index))
-                flag = flag & ~HASHED | flagsOf(key, sets) & HASHED
+                if not isOnlyHashed(nodes[key], len(key)):
+                    flag &= ~HASHED
             if flag & SIGNED:
                 chain.append((sortKey(key), index))
             if key and not nodes[key]:

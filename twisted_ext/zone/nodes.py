@@ -30,6 +30,7 @@ __all__ = [
     "flagsOf",
     "hashingOf",
     "isHashed",
+    "isOnlyHashed",
     "isSettled",
     "gathered",
     "hasKind",
@@ -358,19 +359,47 @@ def isSettled(records: bytes, labels: int) -> bool:
     """
     @param records: the records of one node, as L{rendered} wrote them.
 
-    @return: whether each of them is a set of its own, so that no two can be equal or differ in their TTLs.
+    @return: whether the records of each set certainly stand together, written for the same owner, with one TTL and each once.
     """
-    kinds = set()
+    kinds: set[bytes] = set()
+    several: set[bytes] = set()
+    before = head = first = b""
     position = 0
     end = len(records)
     while position < end:
         fixed = position + labels
+        start = fixed + _BETWEEN
+        after = start + (records[fixed + 10] << 8 | records[fixed + 11])
         kind = records[fixed + 2 : fixed + 4]
         if kind == b"\x00\x2e":
-            kind += records[fixed + _BETWEEN : fixed + _BETWEEN + 2]
-        if kind in kinds:
+            kind += records[start : start + 2]
+        if kind == before:
+            # Differences in case only are for those who know which octets are names.
+            if not several:
+                several = {first.lower()}
+            if records[position : fixed + 8] != head or (rdata := records[start:after].lower()) in several:
+                return False
+            several.add(rdata)
+        elif kind in kinds:
             return False
-        kinds.add(kind)
+        else:
+            kinds.add(kind)
+            before, head, first, several = kind, records[position : fixed + 8], records[start:after], set()
+        position = after
+    return True
+
+
+def isOnlyHashed(records: bytes, labels: int) -> bool:
+    """
+    @param records: the records of one node, NSEC3 records among them, as L{rendered} wrote them.
+
+    @return: whether the others are signatures, so that it is no name but the hash of one.
+    """
+    position = 0
+    while position < len(records):
+        fixed = position + labels
+        if records[fixed + 2 : fixed + 4] not in (b"\x00\x32", b"\x00\x2e"):
+            return False
         position = fixed + _BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
     return True
 

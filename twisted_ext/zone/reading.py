@@ -32,7 +32,7 @@ from twisted_ext.zone.limits import (
     RECORDS_GENERATED,
 )
 from twisted_ext.zone.nodes import hasKind
-from twisted_ext.zone.scanning import Unclosed, afterwards, entryEnd, goesOn, normalized
+from twisted_ext.zone.scanning import JOINT, Unclosed, afterwards, entryEnd, goesOn, joined, normalized
 from twisted_ext.zone.skimming import MOST_TTL, formsOf, gathered, skim
 
 __all__ = ["Reader", "readMaster"]
@@ -82,18 +82,18 @@ class Reader:
     @ivar apex: the zone's name, folded.
     @ivar origin: where names without a final dot belong.
     @ivar suffix: how absolute owners end that are directly below the apex.
+    @ivar under: how owners without a final dot end that are below the apex, where the origin is above it.
     @ivar tail: the origin's labels above the apex; L{None} where it lies outside of the zone.
     @ivar owner: the labels above the apex of the owner named last; L{None} where nobody knows.
     @ivar outside: whether that owner lies outside of the zone.
     @ivar ttl: what $TTL said.
     @ivar lastTTL: what the last record said that said any.
     @ivar forms: what words between owner and rdata come to, as long as $TTL stays as it is.
-    @ivar owners: labels of owners, as long as the origin stays as it is.
-    @ivar names: names in rdata, likewise.
+    @ivar names: what words for names come to, as long as the origin stays as it is.
     """
 
     __slots__ = (
-        "apex", "suffix", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "owners", "names", "nodes", "counts", "marks",
+        "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts", "marks",
         "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings",
         "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
@@ -110,7 +110,6 @@ class Reader:
         self.ttl = ttl
         self.lastTTL: int | None = None
         self.forms = formsOf(ttl)
-        self.owners: dict[bytes, bytes] = {}
         self.names: dict[bytes, bytes] = {}
         # The fast path knows the usual class only.
         self.quick, self.rrClass = quick and rrClass == IN, rrClass
@@ -152,10 +151,13 @@ class Reader:
         self.origin = origin
         folded = origin.lower()
         self.tail = origin[: len(origin) - len(self.apex)] if isBelow(folded, self.apex) else None
+        self.under = b""
+        if self.tail is None and isBelow(self.apex, folded):
+            # As in "$ORIGIN .", with all names written to their last label and without its dot.
+            self.under = self.suffix[: -1 if origin == ROOT else -len(nameToText(origin)) - 1]
         self._forget()
 
     def _forget(self) -> None:
-        self.owners.clear()
         self.names.clear()
         self.names[b"."] = b"\x00"
         self.names[b"@"] = self.origin
@@ -275,22 +277,32 @@ class Reader:
             # One line, as there are none in between: nobody shall cut it into words.
             behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
             return behind, number + data.count(b"\n", position, behind)
-        lines = data[position:end].split(b"\n")
+        text = data[position:end]
+        lines = (joined(text) if self.quick and b"(" in text else text).split(b"\n")
         count = len(lines)
         iterator = iter(lines)
         seen = 0
         while (line := skim(self, iterator)) is not None:
             index = count - length_hint(iterator) - 1
-            position += sum(map(len, lines[seen:index])) + index - seen
-            number += index - seen
-            behind = self._entry(data, position, line, number)
-            more = data.count(b"\n", position, behind)
-            position, number, seen = behind, number + more, index + more
+            begin = position + sum(map(len, lines[seen:index])) + index - seen
+            number += data.count(b"\n", position, begin)
+            if JOINT in line:
+                line = data[begin : data.find(b"\n", begin)]
+            position = self._entry(data, begin, line, number)
+            number += data.count(b"\n", begin, position)
+            begin += len(lines[index]) + 1
+            while begin < position and (passed := next(iterator, None)) is not None:
+                begin += len(passed) + 1
+            seen = count - length_hint(iterator)
             if seen >= count - 1 or position > end:
                 return position, number
-            for _ in range(more - 1):
-                next(iterator)
-        return end, number + count - 1 - seen
+            if begin != position:
+                # What it has in quotes looks like parentheses that were joined.
+                lines = data[position:end].split(b"\n")
+                count = len(lines)
+                iterator = iter(lines)
+                seen = 0
+        return end, number + data.count(b"\n", position, end)
 
     def _entry(self, data: bytes, start: int, line: bytes, number: int) -> int:
         """

@@ -4,11 +4,12 @@ Cutting master files into entries: where one ends whose parentheses or quotes go
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from twisted_ext.wire.tokens import TOKEN
 
-__all__ = ["Unclosed", "afterwards", "entryEnd", "goesOn", "normalized"]
+__all__ = ["JOINT", "Unclosed", "afterwards", "entryEnd", "goesOn", "joined", "normalized"]
 
 #: How many octets are looked at first; eight times as many where these do not hold all of the entry.
 _FIRST: Final = 4096
@@ -25,6 +26,15 @@ _BEYOND: Final = (
     (b"txdnsz", "an image, as txdns zone compile makes them"),
     (b"SQLite format 3\x00", "a database, which a server has to be told of by store"),
 )
+
+
+#: What stands for a line's end between parentheses: a blank that no text has in which L{joined} is used.
+JOINT: Final = b"\x0c"
+
+#: What goes over several lines in parentheses, the first of which is not the line's first character, without comments, quotes and escapes.
+_BRACED: Final = re.compile(rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$', re.MULTILINE)
+
+_ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
 
 
 class Unclosed(Exception):
@@ -53,6 +63,15 @@ def normalized(data: bytes) -> tuple[bytes, str]:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data, ""
+
+
+def joined(text: bytes) -> bytes:
+    """
+    Make one line of each entry in parentheses that is plain otherwise. All octets stay where they are.
+
+    @param text: whole lines without form feeds.
+    """
+    return _BRACED.sub(lambda match: match[0].translate(_ONE_LINE), text)
 
 
 def goesOn(line: bytes) -> bool:

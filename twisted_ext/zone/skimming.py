@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
+from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import CallerFault
@@ -20,19 +23,26 @@ from twisted_ext.wire.rrtypes import isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.building import LONG, SAYING
-from twisted_ext.zone.converting import converted, keep
+from twisted_ext.zone.converting import ReadRdata, keep, readerOf
 from twisted_ext.zone.fitness import rdataFrom
 
 if TYPE_CHECKING:
     from twisted_ext.zone.reading import Reader
 
-__all__ = ["Form", "MOST_TTL", "formsOf", "gathered", "skim"]
+__all__ = ["Form", "Forms", "MOST_TTL", "formsOf", "gathered", "skim"]
 
 #: What the words between owner and rdata come to: the octets behind the owner's labels up to the rdata (its length included where it is
-#: fixed), how rdata are read, the type, the TTL if it is said.
-Form = tuple[bytes, int, int, int | None]
+#: fixed), how rdata are read, the type, the TTL if it is said, what reads the rdata, and what the type says of a name (L{SAYING}).
+Form = tuple[bytes, int, int, int | None, ReadRdata, int]
 
-_LENGTHS: Final = [bytes([number]) for number in range(64)]
+#: What the first of these words comes to, or what those behind it come to.
+Step = Form | dict[bytes, "Step"]
+
+#: The octets before labels, by their lengths: L{LookupError} tells of others.
+_LENGTHS: Final = {number: bytes([number]) for number in range(1, 64)}
+
+#: What plain names have beside letters and digits.
+_BESIDE: Final = b"-_*/."
 
 _PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
 
@@ -45,13 +55,12 @@ _UNBRACED: Final = bytes.maketrans(b"()", b"  ")
 #: Seconds that a TTL may have (RFC 2181, section 8).
 MOST_TTL: Final = 0x7FFFFFFF
 
-#: Kinds of rdata: an address of either family, one name, all others.
+#: Kinds of rdata: an address of either family, all others.
 _A: Final = 0
 _AAAA: Final = 1
-_NAME: Final = 2
-_OTHER: Final = 3
+_OTHER: Final = 2
 
-_KINDS: Final = {1: _A, 28: _AAAA, 2: _NAME, 5: _NAME, 12: _NAME, 39: _NAME}
+_KINDS: Final = {1: _A, 28: _AAAA}
 
 _head: Final = Struct(">HHHI").pack
 _short: Final = Struct(">H").pack
@@ -60,9 +69,9 @@ _numbers: Final = Struct(">IIII").pack
 
 _TO_APEX: Final = 0xC00C
 _BLANK: Final = 0x20
+_BLANKS: Final = b" \t"
 _COMMENT: Final = 0x3B
 _DOLLAR: Final = 0x24
-_MX: Final = 15
 _SOA: Final = 6
 _TXT: Final = 16
 
@@ -76,57 +85,92 @@ _TTLS: Final = 16
 _ROOMY: Final = 190
 
 
+class Forms:
+    """
+    What words between owner and rdata come to under one $TTL, word by word, since nothing tells beforehand how many they are.
+
+    @ivar heads: by the first of them.
+    """
+
+    __slots__ = ("heads", "_count")
+
+    def __init__(self) -> None:
+        self.heads: dict[bytes, Step] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def learn(self, words: tuple[bytes, ...], form: Form) -> None:
+        """
+        Remember what words come to. What is known is forgotten where it has become too much.
+        """
+        if self._count >= _REMEMBERED:
+            self.heads.clear()
+            self._count = 0
+        step = self.heads
+        for word in words[:-1]:
+            following = step.get(word)
+            if not isinstance(following, dict):
+                following = step[word] = {}
+            step = following
+        step[words[-1]] = form
+        self._count += 1
+
+
 def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     """
     Take records up to a line that is none, or none of the usual kind.
 
+    @param lines: what L{joined<twisted_ext.zone.scanning.joined>} has made one line counts as one.
+
     @return: that line, or L{None} where there are no more.
     """
-    tail = reader.tail
-    if tail is None or not _usable(reader):
+    if not reader.quick:
         return next(lines, None)
-    nodes, counts, mixed, suffix = reader.nodes, reader.counts, reader.mixed, reader.suffix
-    usual, get, pton, lengths, cut = reader.forms.get, nodes.get, inet_pton, _LENGTHS, -len(suffix)
+    nodes, counts, mixed, marks, suffix = reader.nodes, reader.counts, reader.mixed, reader.marks, reader.suffix
+    get, pton, lengths, cut = nodes.get, inet_pton, _LENGTHS, -len(suffix)
+    tail, heads, name = _roomyTail(reader), reader.forms.heads, partial(_name, reader)
     labels = None if reader.outside else reader.owner
+    # The word of the owner that has these labels.
+    owner = spelled = b""
     said: Form | None = None
     for line in lines:
         words = line.split()
         try:
-            count = len(words)
-            if line[0] <= _BLANK:
-                *middle, rdata = words
-                form = None if labels is None else usual(tuple(middle))
-                found = labels
-            else:
-                if count == 4:
-                    owner, one, two, rdata = words
-                    form = usual((one, two))
-                elif count == 3:
-                    owner, one, rdata = words
-                    form = usual((one,))
-                else:
-                    owner, one, two, three, rdata = words
-                    form = usual((one, two, three))
-                if owner.isalnum():
-                    found = lengths[len(owner)] + owner + tail
-                elif owner.endswith(suffix) and owner[:cut].isalnum():
-                    found = lengths[len(owner) + cut] + owner[:cut]
-                else:
-                    found = tail if owner == b"@" else None
-            if form is not None and found is not None and form[1] < _OTHER:
+            at = 0
+            found = labels
+            if line[0] > _BLANK:
+                at = 1
+                owner = words[0]
+                if owner != spelled:
+                    if tail is not None and owner.isalnum():
+                        found = lengths[len(owner)] + owner + tail
+                    elif tail is not None and owner.endswith(suffix) and owner[:cut].isalnum():
+                        found = lengths[len(owner) + cut] + owner[:cut]
+                    else:
+                        found = _labels(reader, owner)
+            form = heads.get(words[at])
+            while isinstance(form, dict):
+                at += 1
+                form = form.get(words[at])
+            if form is not None and found is not None:
                 key = found.lower()
                 kind = form[1]
-                if kind == _A:
-                    record = found + form[0] + pton(AF_INET, rdata.decode())
-                elif kind == _AAAA:
-                    record = found + form[0] + pton(AF_INET6, rdata.decode())
-                else:
-                    name = _name(reader, rdata)
-                    record = found + form[0] + _short(len(name)) + name
-                    mark = SAYING.get(form[2])
+                if kind == _OTHER:
+                    octets = form[4](words, at + 1, name)
+                    record = found + form[0] + _short(len(octets)) + octets
+                    mark = form[5]
                     if mark:
-                        reader.marks[key] = reader.marks.get(key, 0) | mark
+                        marks[key] = marks.get(key, 0) | mark
+                elif len(words) != at + 2:
+                    raise ValueError(line)
+                elif kind == _A:
+                    record = found + form[0] + pton(AF_INET, words[-1].decode())
+                else:
+                    record = found + form[0] + pton(AF_INET6, words[-1].decode())
                 labels = found
+                spelled = owner
                 said = form
                 before = get(key)
                 if not before:
@@ -145,7 +189,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
                     if before[place : place + 2] == record[place : place + 2]:
                         mixed.add(key)
                 continue
-        except (ValueError, OSError, LookupError):
+        except (ValueError, OSError, LookupError, StructError):
             pass
         if not words or line[0] == _COMMENT:
             continue
@@ -155,21 +199,18 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
         if not _other(reader, line, words):
             return line
         labels = None if reader.outside else reader.owner
-        usual = reader.forms.get
-        if reader.tail is not tail:
-            tail = reader.tail
-            if tail is None or not _usable(reader):
-                return next(lines, None)
+        spelled = b""
+        tail, heads = _roomyTail(reader), reader.forms.heads
     if said is not None:
         _settle(reader, labels, said)
     return None
 
 
-def _usable(reader: Reader) -> bool:
+def _roomyTail(reader: Reader) -> bytes | None:
     """
-    @return: whether every owner of one label is a name of the zone.
+    @return: the origin's labels above the apex, if every owner of one label is a name of the zone.
     """
-    return reader.tail is not None and len(reader.origin) <= _ROOMY and reader.quick
+    return reader.tail if len(reader.origin) <= _ROOMY else None
 
 
 def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
@@ -214,7 +255,7 @@ def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     close = data.find(b")", start, start + most)
     end = data.find(b"\n", close, start + most) + 1
     text = data[start:end]
-    if close > 0 and end and reader.quick and reader.tail is not None and b'"' not in text and b"\\" not in text:
+    if close > 0 and end and reader.quick and b'"' not in text and b"\\" not in text:
         if b";" in text:
             text = _REMARK.sub(b"", text)
         if text.count(b"(") == 1 == text.count(b")") and text.rfind(b")") > text.rfind(b"\n", 0, -1) and b"(" in text[: text.find(b"\n")]:
@@ -234,7 +275,7 @@ def _directive(reader: Reader, words: list[bytes]) -> bool:
     if len(words) == 2 and words[0] == b"$ORIGIN" and words[1][-1:] == b".":
         try:
             reader.setOrigin(_name(reader, words[1]))
-        except ValueError:
+        except (ValueError, LookupError):
             return False
         return True
     return False
@@ -245,40 +286,28 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
     @param quote: where in the line the first quote is, or 0.
     """
     labels: bytes | None
-    if line[0] > _BLANK:
-        labels = _labels(reader, words[0])
-        at = 1
-    else:
-        labels = reader.owner if line[0] in b" \t" and not reader.outside else None
-        at = 0
-    if labels is None:
-        return False
-    usual = reader.forms.get
-    form = usual(tuple(words[at : at + 2]))
-    behind = at + 2
-    if form is None:
-        form = usual(tuple(words[at : at + 1]))
-        behind = at + 1
-        if form is None:
-            form = usual(tuple(words[at : at + 3]))
-            behind = at + 3
-            if form is None:
-                behind, form = _learned(reader, words, at)
-                if form is None:
-                    return False
-    values = words[behind:]
-    rrType = form[2]
     try:
-        if quote:
-            rdata = _string(line, quote) if rrType == _TXT and len(values) and values[0][:1] == b'"' else None
+        if line[0] > _BLANK:
+            labels = _labels(reader, words[0])
+            at = 1
         else:
-            rdata = _rdata(reader, form, values)
-    except (CallerFault, ValueError, OSError, LookupError):
+            labels = reader.owner if line[0] in b" \t" and not reader.outside else None
+            at = 0
+        if labels is None:
+            return False
+        behind, form = _formOf(reader, words, at)
+        if form is None:
+            return False
+        if quote:
+            rdata = _strings(line, quote) if form[2] == _TXT and words[behind][:1] == b'"' else None
+        else:
+            rdata = _rdata(reader, form, words, behind)
+    except (CallerFault, ValueError, OSError, LookupError, StructError):
         return False
     if rdata is None or len(rdata) > MOST_RDATA:
         return False
-    record = labels + form[0] + (rdata if form[1] < _NAME else _short(len(rdata)) + rdata)
-    reader.place(labels, rrType, record)
+    record = labels + form[0] + (rdata if form[1] < _OTHER else _short(len(rdata)) + rdata)
+    reader.place(labels, form[2], record)
     reader.owner = labels
     reader.outside = False
     if form[3] is not None:
@@ -286,32 +315,43 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
     return True
 
 
-def _string(line: bytes, start: int) -> bytes | None:
+def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
-    @return: the rdata of one quoted string that ends its line.
+    @return: which word is the first one of the rdata, and what those before it come to; L{None} where they are for others to read.
     """
-    text = line[start:].rstrip()
-    inside = text[1:-1]
-    if len(text) < 2 or text[-1:] != b'"' or b'"' in inside or b"\\" in inside or len(inside) > 255:
+    step = reader.forms.heads.get(words[at])
+    behind = at + 1
+    while isinstance(step, dict):
+        step = step.get(words[behind])
+        behind += 1
+    return (behind, step) if step is not None else _learned(reader, words, at)
+
+
+def _strings(line: bytes, start: int) -> bytes | None:
+    """
+    @return: the rdata of quoted strings that end their line, with blanks between them.
+    """
+    text = line[start:]
+    if b"\\" in text:
         return None
-    return bytes([len(inside)]) + inside
+    parts = text.split(b'"')
+    inside = parts[1::2]
+    between = parts[2:-1:2]
+    if len(parts) % 2 == 0 or parts[-1].strip() or any(part.strip(_BLANKS) or not part for part in between) or max(map(len, inside)) > 255:
+        return None
+    return b"".join([bytes([len(string)]) + string for string in inside])
 
 
-def _rdata(reader: Reader, form: Form, values: list[bytes]) -> bytes | None:
+def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | None:
     kind, rrType = form[1], form[2]
     if kind < _OTHER:
-        (value,) = values
-        if kind == _NAME:
-            return _name(reader, value)
+        (value,) = words[at:]
         return inet_pton(AF_INET if kind == _A else AF_INET6, value.decode())
-    if rrType == _MX and len(values) == 2 and values[0].isdigit() and len(values[0]) < 6:
-        number = int(values[0])
-        return _short(number) + _name(reader, values[1]) if number <= 0xFFFF else None
+    with suppress(ValueError, LookupError, StructError):
+        return form[4](words, at, partial(_name, reader))
+    values = words[at:]
     if rrType == _SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
         return _name(reader, values[0]) + _name(reader, values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
-    rdata = converted(rrType, values, lambda word: _name(reader, word))
-    if rdata is not None:
-        return rdata
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
     rdata = rdataFrom(rrType, tokens)
     if tokens.remarks:
@@ -338,44 +378,40 @@ _timers: Final[dict[tuple[bytes, ...], bytes]] = {}
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
     """
-    @return: the owner's labels above the apex, or L{None} where these are not certain.
+    @return: the owner's labels above the apex, or L{None} where it has none.
+
+    @raise ValueError: the word is not a name of the usual kind; L{LookupError} is raised for that as well.
     """
-    labels = reader.owners.get(word)
-    if labels is not None:
-        return labels
-    tail = reader.tail or b""
-    if word == b"@":
-        labels = tail
-    elif not _PLAIN.fullmatch(word):
-        return None
-    elif word[-1:] == b".":
-        name = _wire(word[:-1]) + b"\x00"
-        if len(name) > MOST_OCTETS or not isBelow(name.lower(), reader.apex):
-            return None
-        labels = name[: len(name) - len(reader.apex)]
+    if word.endswith(reader.suffix):
+        labels = _wire(word[: -len(reader.suffix)])
+    elif reader.under and word.endswith(reader.under):
+        labels = _wire(word[: -len(reader.under)])
+    elif reader.tail is None or word[-1:] in (b".", b"@"):
+        name = _name(reader, word)
+        return name[: len(name) - len(reader.apex)] if isBelow(name.lower(), reader.apex) else None
     else:
-        labels = _wire(word) + tail
-        if len(labels) + len(reader.apex) > MOST_OCTETS:
-            return None
-    if len(reader.owners) >= _REMEMBERED:
-        reader.owners.clear()
-    reader.owners[word] = labels
-    return labels
+        labels = _wire(word) + reader.tail
+    return labels if len(labels) + len(reader.apex) <= MOST_OCTETS else None
 
 
-def _wire(word: bytes) -> bytes:
-    return b"".join([_LENGTHS[len(label)] + label for label in word.split(b".")])
+def _wire(text: bytes) -> bytes:
+    """
+    @param text: labels, and no dot behind the last of them.
+
+    @raise ValueError: one of them is not of the usual kind; L{LookupError} is raised for one that is empty or too long.
+    """
+    if not text.translate(None, _BESIDE).isalnum() and not _PLAIN.fullmatch(text):
+        raise ValueError(text)
+    return b"".join([_LENGTHS[len(label)] + label for label in text.split(b".")])
 
 
 def _name(reader: Reader, word: bytes) -> bytes:
     """
-    @raise ValueError: the word is no name of the usual kind.
+    @raise ValueError: the word is not a name of the usual kind; L{LookupError} is raised for that as well.
     """
     name = reader.names.get(word)
     if name is not None:
         return name
-    if not _PLAIN.fullmatch(word):
-        raise ValueError(word)
     name = _wire(word[:-1]) + b"\x00" if word[-1:] == b"." else _wire(word) + reader.origin
     if len(name) > MOST_OCTETS:
         raise ValueError(word)
@@ -406,16 +442,15 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
             break
         kind = _KINDS.get(rrType, _OTHER)
         head = _head(_TO_APEX, rrType, IN, seconds)
-        if kind < _NAME:
+        if kind < _OTHER:
             head += b"\x00\x04" if kind == _A else b"\x00\x10"
-        if len(reader.forms) >= _REMEMBERED:
-            reader.forms.clear()
-        form = reader.forms[said] = (head, kind, rrType, ttl)
+        form = (head, kind, rrType, ttl, readerOf(rrType), SAYING.get(rrType, 0))
+        reader.forms.learn(said, form)
         return behind, form
     return 0, None
 
 
-def formsOf(ttl: int | None) -> dict[tuple[bytes, ...], Form]:
+def formsOf(ttl: int | None) -> Forms:
     """
     @param ttl: what C{$TTL} said, if there was one.
 
@@ -425,11 +460,11 @@ def formsOf(ttl: int | None) -> dict[tuple[bytes, ...], Form]:
     if forms is None:
         if len(_forms) >= _TTLS:
             _forms.clear()
-        forms = _forms[ttl] = {}
+        forms = _forms[ttl] = Forms()
     return forms
 
 
-_forms: Final[dict[int | None, dict[tuple[bytes, ...], Form]]] = {}
+_forms: Final[dict[int | None, Forms]] = {}
 
 #: Words between owner and rdata of any zone: the TTL, if it is said, and the type; L{None} where they are not all there is between them.
 _heads: Final[dict[tuple[bytes, ...], tuple[int | None, int] | None]] = {}
