@@ -38,7 +38,8 @@ def twistd(*words: str) -> list[str]:
     """
     @return: the command line of C{twistd} with these words.
     """
-    return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
+    # As the script does, it does not look for modules in the working directory.
+    return [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()", *words]
 
 
 class Twistd:

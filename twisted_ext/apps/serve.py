@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.server.processes.children import pythonCommand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
@@ -108,7 +109,7 @@ def main() -> int:
         return 128 + (getattr(reactor, "_exitSignal", None) or signal.SIGINT)
     print(told(found[0]), flush=True)
     twistd = "from twisted.scripts.twistd import run; run()"
-    os.execv(sys.executable, [sys.executable, "-c", twistd, *commandFor(found[0])])
+    os.execv(sys.executable, pythonCommand("-c", twistd, *commandFor(found[0])))
 
 
 if __name__ == "__main__":

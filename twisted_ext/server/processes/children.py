@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
 from typing import Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -17,7 +18,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-__all__ = ["inThread", "runModule"]
+__all__ = ["inThread", "pythonCommand", "runModule", "spawnModule"]
 
 _Result = TypeVar("_Result")
 
@@ -63,6 +64,61 @@ class _Child(ProcessProtocol):
             self.done.errback(OSError(f"a process that was to help ended without a result: {said}"))
 
 
+def pythonCommand(*words: str) -> list[str]:
+    """
+    @return: a command line of this Python that does not import from the working directory, which may belong to another user: C{-m} and
+        C{-c} alone would look there before anywhere else.
+    """
+    return [sys.executable, "-P", *words]
+
+
+def _environment() -> dict[str, str]:
+    """
+    @return: the environment of a child: it finds its modules where this process finds them. An empty entry of C{sys.path} means the
+        working directory and is left out; the folder that this package was imported from is added where no other entry names it.
+    """
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    environment = {name: value for name, value in os.environ.items() if not (sys.flags.ignore_environment and name.startswith("PYTHON"))}
+    paths = [path for path in sys.path if path]
+    environment["PYTHONPATH"] = os.pathsep.join(paths if home in paths else [*paths, home])
+    # Only the server itself is to report to the service manager.
+    environment.pop("NOTIFY_SOCKET", None)
+    return environment
+
+
+def spawnModule(
+    reactor: object,
+    protocol: ProcessProtocol,
+    module: str,
+    words: Sequence[str] = (),
+    *,
+    descriptors: Mapping[int, int | str] | None = None,
+    undisturbed: bool = False,
+) -> None:
+    """
+    Start a module of this package in a process of its own. All processes that the package starts are started here.
+
+    @param reactor: provides L{IReactorProcess}.
+    @param descriptors: as C{childFDs} of L{IReactorProcess.spawnProcess}.
+    @param undisturbed: whether neither SIGINT nor SIGHUP reaches the process, not even while it starts: a Ctrl-C in the terminal and
+        the end of the terminal are for this process, which ends the other.
+
+    @raise OSError: it cannot be started.
+    """
+    blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP) if undisturbed else ())
+    try:
+        IReactorProcess(reactor).spawnProcess(
+            protocol,
+            sys.executable,
+            pythonCommand("-m", module, *words),
+            _environment(),
+            None,
+            childFDs=cast("dict[int, int] | None", descriptors),
+        )
+    finally:
+        pthread_sigmask(SIG_SETMASK, blocked)
+
+
 def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
     """
     Run a module of ours in a process of its own.
@@ -73,7 +129,7 @@ def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: fl
     @return: what it said. Fails with L{OSError} where it said nothing, or took too long. Cancelling kills it.
     """
     child = _Child()
-    IReactorProcess(reactor).spawnProcess(child, sys.executable, [sys.executable, "-m", module, *words], env=dict(os.environ))
+    spawnModule(reactor, child, module, words)
     if seconds is not None:
         call = IReactorTime(reactor).callLater(seconds, child.late, seconds)
 

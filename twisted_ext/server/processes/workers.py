@@ -12,13 +12,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -28,7 +27,7 @@ from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
-from twisted_ext.server.processes.children import inThread
+from twisted_ext.server.processes.children import inThread, spawnModule
 from twisted_ext.server.processes.mirroring import Mirroring
 from twisted_ext.server.processes.passing import Passed
 from twisted_ext.server.processes.worker import Lines, Worker
@@ -156,22 +155,11 @@ class Workforce(Service):
                     pair[way] = place = len(descriptors)
                     descriptors[place] = opened.fileno()
             told.append(pair)
-        # Wherever this process found its modules, the worker finds the same.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
-        environment.pop("NOTIFY_SOCKET", None)
-        command = [sys.executable, "-m", _MODULE]
-        # Whoever presses Ctrl-C or closes the terminal means all of us, and this process sees to it. A worker never hears of it, not even
-        # while it starts.
-        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP))
         try:
-            IReactorProcess(self.clock).spawnProcess(
-                worker, sys.executable, command, environment, None, childFDs=cast("dict[int, int]", descriptors)
-            )
+            spawnModule(self.clock, worker, _MODULE, descriptors=descriptors, undisturbed=True)
         except OSError as error:
             text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
             raise CallerFault(text) from None
-        finally:
-            pthread_sigmask(SIG_SETMASK, blocked)
         self._workers[number] = worker
         worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
         if self._mirroring is not None and self._passed is not None:

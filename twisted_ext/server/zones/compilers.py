@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
 from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE, COMPILERS
+from twisted_ext.server.processes.children import spawnModule
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -229,26 +228,12 @@ class Compilers:
             compiler = _Compiler(self)
             self._running.append(compiler)
             try:
-                self._spawn(compiler)
+                spawnModule(self._reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
             except OSError as error:
                 self._running.remove(compiler)
                 self.took(job.failed(f"no process can be started: {error.strerror or error}"))
                 continue
             compiler.begin(job)
-
-    def _spawn(self, compiler: _Compiler) -> None:
-        # Wherever this process found its modules, the other one finds the same.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path for path in sys.path if path])}
-        environment.pop("NOTIFY_SOCKET", None)
-        command = [sys.executable, "-m", self._module]
-        # Whoever presses Ctrl-C means this process, which sees to the other.
-        blocked = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGHUP))
-        try:
-            IReactorProcess(self._reactor).spawnProcess(
-                compiler, sys.executable, command, environment, None, childFDs={0: "w", 1: "r", 2: "r"}
-            )
-        finally:
-            pthread_sigmask(SIG_SETMASK, blocked)
 
     def watch(self, silent: Callable[[], object]) -> IDelayedCall:
         """

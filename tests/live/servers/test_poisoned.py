@@ -1,0 +1,134 @@
+"""
+Tests of processes that the server starts while its working directory belongs to another user, who has put modules there.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.live.twistds import PATIENCE, Twistd, wait, workersOf
+from tests.test_architecture import ROOT
+from twisted_ext.server.processes.children import pythonCommand
+
+#: Modules that a child would import first if it looked in the working directory.
+_MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", "gc.py", "zope/__init__.py")
+
+#: Starts a child of each kind that the server has beside its workers, and prints what came of them.
+_CHILDREN: Final = """
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted_ext.server.processes.children import runModule
+from twisted_ext.server.zones.compilers import Compilers, Job
+
+async def run():
+    print((await runModule(reactor, "twisted_ext.zone.gathering", ["00", "/nonexistent", "/nonexistent"])).decode())
+    try:
+        await runModule(reactor, "twisted_ext.zone.compacting", ["/nonexistent"] * 4)
+    except OSError as error:
+        print(error)
+    built = Deferred()
+    Compilers(reactor, built.callback, most=1).add(Job("zone.image", [("example.org.", "zone")]))
+    print(await built)
+
+def end(failure):
+    failure.printTraceback()
+    reactor.stop()
+
+reactor.callWhenRunning(lambda: Deferred.fromCoroutine(run()).addCallbacks(lambda _: reactor.stop(), end))
+reactor.run()
+"""
+
+
+def poison(folder: Path) -> Path:
+    """
+    Put modules into a folder that leave a mark where they are run.
+
+    @return: the mark.
+    """
+    mark = folder / "poisoned"
+    for name in _MODULES:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"with open({str(mark)!r}, 'a') as mark:\n    mark.write(__name__ + '\\n')\n")
+    return mark
+
+
+def test_workers(tmp_path: Path) -> None:
+    """
+    Workers, the process that makes zones ready, and those that replace them run what is installed.
+    """
+    mark = poison(tmp_path)
+    zone = tmp_path / "zone"
+    zone.write_text("$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n")
+    with Twistd(tmp_path, "serve", "--workers", "2", "--zone", f"example.org={zone}") as server:
+        wait(lambda: server.ask() == ["192.0.2.80"], server)
+        before = workersOf(server)
+        os.kill(before[0], 9)
+        wait(lambda: len(workersOf(server)) == 2 and before[0] not in workersOf(server), server)
+        wait(lambda: server.ask() == ["192.0.2.80"], server)
+    assert not mark.exists(), mark.read_text()
+
+
+def test_others(tmp_path: Path) -> None:
+    """
+    So do the processes that read transfers, that bring images up to date, and that compile zones.
+    """
+    mark = poison(tmp_path)
+    (tmp_path / "zone").write_text("$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\n")
+    done = subprocess.run(pythonCommand("-c", _CHILDREN), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert not mark.exists(), mark.read_text()
+    gathered, compacted, compiled = [line for line in done.stdout.splitlines() if line]
+    assert '"fault"' in gathered and "No such file" in gathered
+    assert "ended without a result" in compacted
+    assert "'records': 3" in compiled, done.stderr
+
+
+def test_exec(tmp_path: Path) -> None:
+    """
+    The same holds for what C{make serve} becomes, and it would not without the option: then modules of the folder are run.
+    """
+    mark = poison(tmp_path)
+    words = ["-c", "import json"]
+    subprocess.run(pythonCommand(*words), cwd=tmp_path, check=True, timeout=PATIENCE)
+    assert not mark.exists()
+    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, timeout=PATIENCE)
+    assert mark.read_text() == "json\n"
+
+
+def test_importable(tmp_path: Path) -> None:
+    """
+    A server whose own modules come from its working directory, as where the project is only unpacked, has children that find them too.
+    """
+    code = (
+        "import sys; sys.path = ['', *[path for path in sys.path if path not in ('', %r)]]\n"
+        "from twisted_ext.server.processes import children\n"
+        "print(children._environment()['PYTHONPATH'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code % str(ROOT)], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert str(ROOT) in done.stdout.strip().split(os.pathsep)
+
+
+@pytest.mark.parametrize("word", ["executable", "spawnProcess", "Popen"])
+def test_onePlace(word: str) -> None:
+    """
+    There is one place where a Python of ours is started.
+    """
+    found = []
+    for path in sorted((ROOT / "twisted_ext").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == word:
+                found.append(str(path.relative_to(ROOT / "twisted_ext")))
+    allowed = {"server/processes/children.py"}
+    if word == "executable":
+        # Which Python could not be run, in an error; the program that execv takes.
+        allowed |= {"server/processes/workers.py", "apps/serve.py"}
+    assert set(found) <= allowed
