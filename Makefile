@@ -3,7 +3,7 @@
 #     make serve      set up what is missing, then run a forwarding server
 #     make test       set up what is missing, then run every check
 #
-# The rest: lint, types, docs, benchmark, bench-server, clean. Everything lands in
+# The rest: lint, types, docs, lock, benchmark, bench-server, clean. Everything lands in
 # .venv, except what docs writes to docs/_build, and what bench-server finds, which
 # it writes to the README.
 
@@ -15,10 +15,10 @@ PIP := $(BIN)/python -m pip --quiet install
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types docs benchmark bench-server clean
+.PHONY: help serve test lint types docs lock benchmark bench-server clean
 
 help:
-	@echo "make serve | test | lint | types | docs | benchmark | bench-server | clean"
+	@echo "make serve | test | lint | types | docs | lock | benchmark | bench-server | clean"
 
 serve: $(VENV)/.has-all
 	$(BIN)/python -m twisted_ext.apps.serve
@@ -45,6 +45,10 @@ docs: $(VENV)/.has-docs
 
 benchmark: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks
+
+# The versions that .ci/run installs. Make a new environment first (make clean), so that the newest ones are tested.
+lock: $(VENV)/.has-test
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' >.ci/constraints.txt
 
 bench-server: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks served --rounds 3 --seconds 2 --record
