@@ -112,6 +112,21 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(self.servers("ns.example.org", 5300, 6), ["[2001:db8::99]:5300"])
         self.assertEqual(self.servers("dns"), ["192.0.2.98:53"])
 
+    def test_spellings(self) -> None:
+        """
+        A port stands behind a colon or, as kdig and others write it, behind C{#}; behind addresses in brackets or not, and behind names.
+        """
+        self.assertEqual(self.servers("192.0.2.1#5300"), ["192.0.2.1:5300"])
+        self.assertEqual(self.servers("2001:db8::1#5300"), ["[2001:db8::1]:5300"])
+        self.assertEqual(self.servers("[2001:db8::1]#5300"), ["[2001:db8::1]:5300"])
+        self.assertEqual(self.servers("[2001:db8::1]"), ["[2001:db8::1]:53"])
+        self.assertEqual(self.servers("fe80::1%lo#5300"), ["[fe80::1%lo]:5300"])
+        self.assertEqual(self.servers("localhost:5300", None, 4), ["127.0.0.1:5300"])
+        self.assertEqual(self.servers("localhost#5300", None, 4), ["127.0.0.1:5300"])
+        self.assertEqual(self.servers("ns.example.org:5300", 99, 4), ["192.0.2.99:5300"])
+        self.assertEqual(self.servers("ns.example.org#5300", None, 4), ["192.0.2.99:5300"])
+        self.assertEqual(self.servers("dns:5300"), ["192.0.2.98:5300"])
+
     def test_noName(self) -> None:
         """
         Where that name has no address, or nobody knows, one line says so.
@@ -144,6 +159,13 @@ class UpstreamTests(SynchronousTestCase):
             ("192.0.2.1:0", "0 is no port; it takes a number from 1 to 65535"),
             ("192.0.2.1:65536", "65536 is no port"),
             ("192.0.2.1:", "the port is missing"),
+            ("192.0.2.1#", "the port is missing"),
+            ("192.0.2.1#x", "'x' is no port"),
+            ("192.0.2.1#70000", "70000 is no port"),
+            ("2001:db8::1#x", "'x' is no port"),
+            ("ns.example.org#x", "'x' is not a port; write a number from 1 to 65535"),
+            ("ns.example.org:70000", "'70000' is not a port"),
+            ("ns.example.org#", "'' is not a port"),
             ("192.0.2.1:x", "'x' is no port"),
             ("[2001:db8::1]:x", "'x' is no port"),
             ("[2001:db8::1", "after [address] comes nothing, or :port"),

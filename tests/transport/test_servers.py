@@ -54,6 +54,9 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(Server.fromText("192.0.2.1", 5353), Server("192.0.2.1", 5353))
         self.assertEqual(Server.fromText("2001:db8::1"), Server("2001:db8::1", 53))
         self.assertEqual(Server.fromText("[2001:db8::1]"), Server("2001:db8::1", 53))
+        self.assertEqual(Server.fromText("192.0.2.1#5353", 99), Server("192.0.2.1", 5353))
+        self.assertEqual(Server.fromText("2001:db8::1#5353"), Server("2001:db8::1", 5353))
+        self.assertEqual(Server.fromText("[2001:db8::1]#5353"), Server("2001:db8::1", 5353))
 
     def test_badTexts(self) -> None:
         """

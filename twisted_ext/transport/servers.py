@@ -52,7 +52,8 @@ class Server:
     @classmethod
     def fromText(cls, text: str, port: int = DNS_PORT) -> Server:
         """
-        Read C{192.0.2.1}, C{192.0.2.1:5353}, C{2001:db8::1}, C{[2001:db8::1]:5353} or C{fe80::1%eth0}.
+        Read C{192.0.2.1}, C{192.0.2.1:5353}, C{2001:db8::1}, C{[2001:db8::1]:5353} or C{fe80::1%eth0}; a port may stand behind C{#} as
+        well, where an IPv6 address needs no brackets.
 
         @param port: where the text names none.
 
@@ -60,7 +61,13 @@ class Server:
         """
         address = text.strip()
         digits = ""
-        if address.startswith("["):
+        if "#" in address:
+            address, _, digits = address.partition("#")
+            if address.startswith("[") and address.endswith("]"):
+                address = address[1:-1]
+            if not digits:
+                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
+        elif address.startswith("["):
             address, bracket, rest = address[1:].partition("]")
             if not bracket or (rest and not rest.startswith(":")):
                 raise BadDescription(f"{text!r} is no server: after [address] comes nothing, or :port")

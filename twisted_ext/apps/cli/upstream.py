@@ -18,7 +18,7 @@ from twisted_ext.wire.rrtypes import AAAA, A
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Upstream", "describedSource", "soleTarget", "upstreamFor"]
+__all__ = ["Upstream", "describedSource", "nameAndPort", "soleTarget", "upstreamFor"]
 
 
 #: Characters of a server's name that are shown in an error.
@@ -77,6 +77,28 @@ def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
         raise Ending(USAGE, str(fault)) from fault
 
 
+def nameAndPort(target: str) -> tuple[str, int | None]:
+    """
+    Split C{ns.example.org:5353} and C{ns.example.org#5353}.
+
+    @return: the name and the port, L{None} where there is none. What begins with a prefix of descriptions is left whole.
+
+    @raise Ending: the port is not one.
+    """
+    from twisted_ext.resolver.descriptions import parserFor
+
+    name, mark, digits = target.partition("#")
+    if not mark:
+        name, mark, digits = target.partition(":")
+        if not (digits.isascii() and digits.isdigit()) or parserFor(name) is not None:
+            return target, None
+    if ":" in name or "(" in name or not name:
+        return target, None
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):
+        raise Ending(USAGE, f"@{target}: {digits!r} is not a port; write a number from 1 to 65535")
+    return name, int(digits)
+
+
 def looksDescribed(target: str) -> bool:
     """
     @return: whether this is written as a description rather than as the name of a server.
@@ -93,7 +115,8 @@ def nearlyServer(target: str) -> bool:
     @return: whether this begins with an address, so that it is no description.
     """
     try:
-        Server(target[1:].partition("]")[0] if target.startswith("[") else target.partition(":")[0])
+        address, mark, _ = target.partition("#")
+        Server(target[1:].partition("]")[0] if target.startswith("[") else address if mark else target.partition(":")[0])
     except BadDescription:
         return target.startswith("[")
     return True
@@ -114,13 +137,15 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
     try:
         servers = [Server.fromText(target, port or DNS_PORT)]
     except BadDescription as fault:
-        if looksDescribed(target):
-            if nearlyServer(target):
+        nearly = nearlyServer(target)
+        name, itsPort = (target, None) if nearly else nameAndPort(target)
+        if looksDescribed(name) or nearly:
+            if nearly:
                 raise Ending(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
             if port is not None:
                 raise Ending(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
             return Upstream(describedSource(reactor, target))
-        servers = await _named(reactor, target, port or DNS_PORT, family)
+        servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
     servers = _ofFamily(servers, family, f"@{target}")
     return Upstream(Forwarding(reactor, servers), len(servers))
 
