@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from twisted_ext.apps.cli.arguments import Wishes, parseQuery
+from twisted_ext.apps.cli.arguments import PLUS_WORDS, Wishes, parseQueries, parseQuery
 from twisted_ext.apps.cli.exits import USAGE, Ending
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
@@ -35,6 +35,12 @@ def summary(text: str) -> str:
         ("-x 192.0.2.1", "1.2.0.192.in-addr.arpa. 1 PTR"),
         ("-x192.0.2.1 ANY", "1.2.0.192.in-addr.arpa. 1 ANY"),
         ("-x 2001:db8::1", "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa. 1 PTR"),
+        ("-x 192.0.2", "2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x 192.0.2.", "2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x 10 NS", "10.in-addr.arpa. 1 NS"),
+        ("www.example.org ixfr=7", "www.example.org. 1 IXFR"),
+        ("-t IXFR=7 www.example.org", "www.example.org. 1 IXFR"),
+        ("-r -m www.example.org", "www.example.org. 1 A"),
         ("bücher.example", "xn--bcher-kva.example. 1 A"),
         ("", ". 1 NS"),
         (".", ". 1 A"),
@@ -113,6 +119,82 @@ def test_options() -> None:
     assert flags("+nsid +expire +nonsid").options == [(9, b"")]
 
 
+VALUES = ["", "=", "=0", "=1", "=0x40", "=xy", "=a..b", "=192.0.2.0/24", "=65536", "=65001:c0ffee", "=\udcff", "=ü"]
+
+
+@pytest.mark.parametrize("word", PLUS_WORDS)
+def test_everyWord(word: str) -> None:
+    """
+    A word behind a plus is understood, or refused with one line; nothing else comes of it, on or off, whatever value it has.
+    """
+    for spelt in [f"+{off}{word}{value}" for off in ("", "no", "NO") for value in VALUES]:
+        try:
+            wishes = parseQuery(["www.example.org", "+nsid", spelt])
+        except Ending as ending:
+            assert ending.code == USAGE
+            assert ending.line.count("\n") == 0 and spelt.partition("=")[0].lower() in ending.line.lower()
+        else:
+            assert nameToText(wishes.name) == "www.example.org."
+
+
+@pytest.mark.parametrize("word", sorted(set(PLUS_WORDS) - {"time", "tries", "retry"}))
+def test_everyWordOff(word: str) -> None:
+    """
+    Each word can be taken back, as long as it is not one that needs a number; then nothing is left of it.
+    """
+    off = parseQuery(["www.example.org", f"+no{word}"])
+    if word in off.flags:
+        assert off.flags[word] is False
+    values = {"padding": "=16", "chain": "=example.org", "ednsopt": "=65001", "bufsize": "=512", "ednsflags": "=1", "ndots": "=1",
+              "opcode": "=NOTIFY", "qid": "=1", "domain": "=example.org", "subnet": "=192.0.2.0/24"}  # fmt: skip
+    on = parseQuery(["www.example.org", f"+{word}{values.get(word, '')}", f"+no{word}"])
+    for slot in ("options", "payloadSize", "ednsFlags", "ndots", "opcode", "queryId", "domain", "flags"):
+        assert getattr(on, slot) == getattr(off, slot)
+
+
+def test_several() -> None:
+    """
+    Several look-ups stand in one line. What stands before the first name holds for all, what stands behind a name for that one.
+    """
+    words = "@192.0.2.1 +qr TXT a.example any +noqr -x 192.0.2.9 b.example ns +short @192.0.2.2 -q mx c.example"
+    every = parseQueries(words.split())
+    assert [f"{nameToText(each.name)} {typeName(each.rrType)} {each.target}" for each in every] == [
+        "a.example. ANY 192.0.2.1",
+        "9.2.0.192.in-addr.arpa. TXT 192.0.2.1",
+        "b.example. NS 192.0.2.2",
+        "mx. TXT 192.0.2.1",
+        "c.example. TXT 192.0.2.1",
+    ]
+    assert [each.flags["qr"] for each in every] == [False, True, True, True, True]
+    assert [each.flags["short"] for each in every] == [False, False, True, False, False]
+    assert [each.first for each in every] == [True, False, False, False, False]
+    assert len({id(each.options) for each in every}) == len(every)
+
+
+def test_usual() -> None:
+    """
+    Words that stand before all others may be overridden, and hold no name.
+    """
+    assert [each.flags["short"] for each in parseQueries(["a.example", "b.example", "+noshort"], ["+short"])] == [True, False]
+    with pytest.raises(Ending, match="'a.example' is not an option"):
+        parseQueries(["b.example"], ["+short", "a.example"])
+
+
+def test_settings() -> None:
+    """
+    Fields of the header and of the OPT record have numbers, also hexadecimal ones and mnemonics.
+    """
+    wishes = flags("+bufsize=512 +ednsflags=0x40 +qid=7 +opcode=notify +edns=3 +ndots=2 +domain=corp.example -b 127.0.0.1#5300")
+    assert (wishes.payloadSize, wishes.ednsFlags, wishes.queryId, wishes.opcode) == (512, 0x40, 7, 4)
+    assert (wishes.ednsVersion, wishes.ndots, wishes.flags["search"]) == (3, 2, True)
+    assert wishes.domain is not None and nameToText(wishes.domain) == "corp.example."
+    assert (wishes.local, wishes.localPort) == ("127.0.0.1", 5300)
+    assert flags("-y hmac-sha512:k:c2VjcmV0").needsServer == "-y"
+    assert flags("+opcode=2").needsServer == "+opcode"
+    assert flags("+aaonly").needsServer == "+aaflag"
+    assert flags("+tcp +nsid +short +search").needsServer == ""
+
+
 def test_where() -> None:
     """
     Port, family and file stand behind dashes.
@@ -125,31 +207,42 @@ def test_where() -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("www.example.org FOO", "'FOO' is no record type"),
+        ("www.example.org FOO", "'FOO' is not a record type"),
         ("www.example.org AAAAA", "did you mean AAAA"),
         ("www.example.org TYPE-1", "(txdns query --help says more)"),
-        ("www.example.org A XX", "'XX' is no class; write IN"),
-        ("www.example.org +shrot", "+shrot is no option (did you mean +short?)"),
-        ("www.example.org +bufsize=1", "+bufsize=1 is no option (txdns query --help says more)"),
-        ("www.example.org -t FOO", "no record type is called that"),
+        ("www.example.org A XX", "'XX' is not a class; write IN"),
+        ("www.example.org +shrot", "+shrot is not an option (did you mean +short?)"),
+        ("www.example.org +mystery=1", "+mystery=1 is not an option (txdns query --help says more)"),
+        ("www.example.org -t FOO", "there is no such record type"),
         ("www.example.org -c FOO", "write IN, CH"),
         ("www.example.org -p abc", "a number from 1 to 65535"),
         ("www.example.org -p 65536", "a number from 1 to 65535"),
         ("www.example.org -p", "needs a port"),
-        ("www.example.org -z", "'-z' is no option"),
-        ("www.example.org +foo", "is no option"),
+        ("www.example.org -z", "'-z' is not an option"),
+        ("www.example.org +foo", "is not an option"),
         ("www.example.org +shrt", "did you mean +short"),
-        ("www.example.org +c", "is no option"),
-        ("www.example.org +no", "is no option"),
-        ("www.example.org +ex=1", "hexadecimal"),
+        ("www.example.org +c", "is not an option"),
+        ("www.example.org +no", "is not an option"),
+        ("www.example.org +expi=1", "hexadecimal"),
         ("www.example.org +t", "+t"),
         ("www.example.org +time=x", "write seconds, from 0.05"),
         ("www.example.org +tries=0", "a number from 1"),
         ("www.example.org +short=1", "takes no value"),
-        ("www.example.org +edns=1", "only version 0"),
+        ("www.example.org +edns=256", "a number from 0 to 255"),
+        ("www.example.org +bufsize=65536", "a number from 0 to 65535"),
+        ("www.example.org +ednsflags=x", "write 16 bits"),
+        ("www.example.org +qid=-1", "a number from 0 to 65535"),
+        ("www.example.org +opcode=FOO", "write QUERY, IQUERY"),
+        ("www.example.org +opcode=16", "write QUERY, IQUERY"),
+        ("www.example.org +ndots=x", "a number from 0 to"),
+        ("www.example.org +domain=a..b", "a label is empty"),
+        ("www.example.org -b 300.1.1.1", "write ADDRESS or ADDRESS#PORT"),
+        ("www.example.org -b 192.0.2.1#x", "the port: write a number"),
+        ("www.example.org -y foo", "a TSIG key is written as"),
+        ("www.example.org ixfr=x", "write a number from 0 to 4294967295"),
+        ("-x 192.0.256", "write 192.0.2.1 or 2001:db8::1"),
         ("www.example.org +subnet=300.1.1.1", "write 192.0.2.0/24"),
         ("www.example.org +cookie=xy", "hexadecimal"),
-        ("www.example.org ftp.example.org", "two names"),
         ("www.example.org @192.0.2.1 @192.0.2.2", "two servers"),
         ("www.example.org @", "needs a server"),
         ("a..b", "a label is empty"),

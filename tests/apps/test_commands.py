@@ -108,8 +108,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("serve --zone x", USAGE, "txdns: no command is called 'serve'; a server is started by: twistd -n txdns serve ..."),
         ("run", USAGE, "txdns: no command is called 'run'; a server is started by: twistd -n txdns ..."),
         ("query a..b", USAGE, "txdns query: 'a..b': a label is empty"),
-        ("query www.example.org +foo", USAGE, "txdns query: +foo is no option"),
-        ("query www.example.org IXFR @127.0.0.1", USAGE, "txdns query: IXFR: zones are transferred whole"),
+        ("query www.example.org +foo", USAGE, "txdns query: +foo is not an option"),
+        ("query www.example.org IXFR @127.0.0.1", USAGE, "txdns query: IXFR needs the serial number"),
         ("query www.example.org AXFR @hosts", USAGE, "txdns query: @hosts: no server that a zone could be transferred from"),
         ("query -f no-such-file", BATCH, "txdns query: -f no-such-file: No such file or directory"),
         ("query www.example.org @foo:bar", USAGE, "there is no prefix 'foo'; there are system, hosts"),
@@ -181,7 +181,7 @@ def test_controlCharacters(hosts: str) -> None:
     Path(hosts.removeprefix("@hosts:")).write_bytes(b"192.0.2.80 www\x1b[31m\n")
     for words, shown in (
         (["query", "a\x1b[31m\nb", hosts], "a\\027[31m\\010b. IN A"),
-        (["query", "www\x1b[31m", "+tcp\x1b", hosts], "+tcp\\x1b is no option"),
+        (["query", "www\x1b[31m", "+tcp\x1b", hosts], "+tcp\\x1b is not an option"),
         (["query", "-f", "\x1b[31m"], "-f \\x1b[31m: No such file"),
         (["query", "www\x1b[31m", hosts], "; <<>> txdns <<>> www\\x1b[31m @hosts"),
     ):
@@ -298,7 +298,7 @@ def test_batch(hosts: str, tmp_path: Path) -> None:
     path.write_text("www.example.org\nwww.example.org +foo\n")
     ended = run("query", "+short", hosts, "-f", str(path))
     assert (ended.returncode, ended.stdout) == (USAGE, "")
-    assert "batch, line 2: +foo is no option" in ended.stderr
+    assert "batch, line 2: +foo is not an option" in ended.stderr
 
 
 def test_explain(hosts: str) -> None:

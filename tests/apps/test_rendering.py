@@ -151,7 +151,7 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
         reply = replyOf(message)
         for text in (
             renderText(reply, parseQuery(["a.example", "+idnout"]).flags, PLAIN),
-            renderShort(reply, unicode=True),
+            renderShort(reply, parseQuery(["a.example", "+idnout"]).flags),
             renderJSON(reply),
         ):
             obeyed = [each for each in text if (ord(each) < 32 or 126 < ord(each) < 160) and each not in "\n\t"]
@@ -167,7 +167,7 @@ class ShortTests(SynchronousTestCase):
         """
         Only the data, one record a line, aliases included.
         """
-        self.assertEqual(renderShort(replyOf(usual())), "xn--bcher-kva.example.org.\n192.0.2.1\n192.0.2.2\n")
+        self.assertEqual(renderShort(replyOf(usual()), parseQuery([]).flags), "xn--bcher-kva.example.org.\n192.0.2.1\n192.0.2.2\n")
 
     def test_identify(self) -> None:
         """
@@ -175,7 +175,7 @@ class ShortTests(SynchronousTestCase):
         """
         message = Message(1, QR, (), (rrsetOf(nameFromText("example.org"), MX, "10 mail.example.org."),))
         self.assertEqual(
-            renderShort(replyOf(message), identify=True), "10 mail.example.org. from server 192.0.2.53:53 in 12 ms.\n"
+            renderShort(replyOf(message), parseQuery(["+identify"]).flags), "10 mail.example.org. from server 192.0.2.53:53 in 12 ms.\n"
         )
 
 

@@ -182,6 +182,7 @@ def fetchZone(
     wait: float | None = None,
     seconds: float | None = None,
     rate: float | None = None,
+    local: tuple[str, int] | None = None,
 ) -> Deferred[Receiving]:
     """
     Ask for a zone.
@@ -197,6 +198,7 @@ def fetchZone(
     @param wait: seconds for each further one.
     @param seconds: for all of it, whatever limits there are.
     @param rate: octets for each second that are the least.
+    @param local: the address and port to connect from, port 0 for any.
 
     @return: what has come, whole and with every signature right. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
     """
@@ -220,7 +222,7 @@ def fetchZone(
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None
-    connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT)
+    connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT, bindAddress=local)
     if made.deferred is not None:
         made.connector = connector
     return deferred

@@ -5,11 +5,12 @@ Tests of C{txdns} against NSD and BIND, and against C{dig}.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -68,12 +69,18 @@ def server() -> Iterator[LivePeer]:
         yield running
 
 
-def txdns(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def txdns(*words: str, text: str = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """
     Run C{txdns} on its own.
+
+    @param environment: what differs from our own.
     """
     command = [sys.executable, "-m", "twisted_ext.apps.cli.main", *words]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+    encoding = (environment or {}).get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
+    ended = subprocess.run(
+        command, input=text.encode(), capture_output=True, timeout=120, env={**os.environ, **(environment or {})}
+    )
+    return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(encoding), ended.stderr.decode(encoding))
 
 
 def body(text: str) -> list[str]:

@@ -5,19 +5,22 @@ The words of C{txdns query}, which are those of C{dig}: read into wishes, or ref
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.exits import USAGE, Ending
 from twisted_ext.apps.cli.upstream import soleTarget
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import LOOKUP_SECONDS, QUERY_TRIES
+from twisted_ext.limits import LOOKUP_SECONDS, NDOTS, QUERY_TRIES
 from twisted_ext.ranges import reverseNameOf
-from twisted_ext.wire.codes import IN, classNumber
+from twisted_ext.wire.codes import IN, Opcode, classNumber
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.optiontext import optionCode, optionFromText
-from twisted_ext.wire.rrtypes import NS, PTR, A, typeNumber
+from twisted_ext.wire.rrtypes import IXFR, NS, PTR, A, typeNumber
 
-__all__ = ["Wishes", "parseQuery"]
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["PLUS_WORDS", "Wishes", "parseQueries", "parseQuery"]
 
 
 class Wishes:
@@ -34,6 +37,19 @@ class Wishes:
     @ivar seconds: how long to wait for the reply each time.
     @ivar options: EDNS options to send.
     @ivar flags: the C{+} words that are either on or off, by their full names.
+    @ivar serial: of the version that is there already, for IXFR.
+    @ivar local: the address to send from, or L{None}.
+    @ivar localPort: the port to send from, 0 for any.
+    @ivar key: signs the query, or L{None}.
+    @ivar keyFile: the file of that key, or C{""}.
+    @ivar opcode: of the query.
+    @ivar queryId: of the query, or L{None} for a random one.
+    @ivar ednsVersion: of the OPT record.
+    @ivar ednsFlags: of the OPT record, without DO.
+    @ivar payloadSize: that the OPT record offers, or L{None} for the usual one.
+    @ivar domain: the only domain to search, in wire form, or L{None} for the system's.
+    @ivar ndots: dots with which a name is tried as it is first, or L{None} for what the system has.
+    @ivar first: whether the words of the whole command are shown with this look-up: it is the first one.
     """
 
     __slots__ = (
@@ -50,6 +66,19 @@ class Wishes:
         "options",
         "flags",
         "words",
+        "serial",
+        "local",
+        "localPort",
+        "key",
+        "keyFile",
+        "opcode",
+        "queryId",
+        "ednsVersion",
+        "ednsFlags",
+        "payloadSize",
+        "domain",
+        "ndots",
+        "first",
     )
 
     def __init__(self) -> None:
@@ -66,6 +95,52 @@ class Wishes:
         self.options: list[tuple[int, bytes]] = []
         self.flags = dict(_FLAGS)
         self.words: list[str] = []
+        self.serial: int | None = None
+        self.local: str | None = None
+        self.localPort = 0
+        self.key: Key | None = None
+        self.keyFile = ""
+        self.opcode = int(Opcode.QUERY)
+        self.queryId: int | None = None
+        self.ednsVersion = 0
+        self.ednsFlags = 0
+        self.payloadSize: int | None = None
+        self.domain: bytes | None = None
+        self.ndots: int | None = None
+        self.first = True
+
+    def copy(self) -> Wishes:
+        """
+        @return: the same wishes, to be changed on their own.
+        """
+        other = Wishes()
+        for slot in self.__slots__:
+            setattr(other, slot, getattr(self, slot))
+        other.flags = dict(self.flags)
+        other.options = list(self.options)
+        return other
+
+    @property
+    def needsServer(self) -> str:
+        """
+        The first word that only a query of our own making can satisfy, sent straight to a server; C{""} if there is none.
+        """
+        for word in _DIRECT_FLAGS:
+            if self.flags[word]:
+                return f"+{word}"
+        for word, value, usual in (
+            ("-b", self.local, None),
+            ("-y", self.key, None),
+            ("-k", self.keyFile, ""),
+            ("+opcode", self.opcode, Opcode.QUERY),
+            ("+qid", self.queryId, None),
+            ("+edns", self.ednsVersion, 0),
+            ("+ednsflags", self.ednsFlags, 0),
+            ("+bufsize", self.payloadSize, None),
+        ):
+            if value != usual:
+                return word
+        return ""
 
 
 #: Words after C{+} that C{no} before them turns off, and what they are at first.
@@ -78,7 +153,25 @@ _FLAGS: Final[dict[str, bool | None]] = {
     "cdflag": False,
     "adflag": False,
     "search": False,
+    "aaflag": False,
+    "tcflag": False,
+    "raflag": False,
+    "zflag": False,
+    "header-only": False,
+    "ignore": False,
+    "badcookie": True,
+    "trace": False,
+    "nssearch": False,
     # What to show.
+    "qr": False,
+    "yaml": False,
+    "multiline": False,
+    "ttlunits": False,
+    "crypto": True,
+    "unknownformat": False,
+    "onesoa": False,
+    # None: as +multiline.
+    "rrcomments": None,
     "short": False,
     "json": False,
     "cmd": True,
@@ -96,8 +189,17 @@ _FLAGS: Final[dict[str, bool | None]] = {
     "color": None,
 }
 
+#: Flags that L{QueryContext<twisted_ext.answers.QueryContext>} cannot express.
+_DIRECT_FLAGS: Final = ("aaflag", "tcflag", "raflag", "zflag", "header-only", "ignore", "qr", "trace", "nssearch")
+
+#: Words that C{dig} takes and that change nothing here: what they turn on is always done, or never.
+_WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped")
+
 #: Other spellings that C{dig} knows.
 _ALIASES: Final = {
+    "aaonly": "aaflag",
+    "ttl": "ttlid",
+    "opt": "ednsopt",
     "vc": "tcp",
     "do": "dnssec",
     "rdflag": "recurse",
@@ -119,44 +221,103 @@ _EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "padding", "c
 #: Words with a number behind them.
 _NUMBERS: Final = ("time", "tries", "retry")
 
-_VALUES: Final = (*_NUMBERS, *_EDNS, "ednsopt")
+#: Words with a value behind them that C{no} takes back.
+_SETTINGS: Final = ("bufsize", "domain", "ednsflags", "ndots", "opcode", "qid")
+
+_VALUES: Final = (*_NUMBERS, *_SETTINGS, *_EDNS, "ednsopt")
+
+#: All words that may stand behind C{+}, by their full names.
+PLUS_WORDS: Final = (*_FLAGS, *_VALUES, *_WITHOUT_EFFECT, "all")
+
+#: Characters of a word behind a look-up that is taken for a mistyped type or class rather than for a name of its own.
+_MNEMONIC: Final = 10
 
 
 def parseQuery(words: Sequence[str]) -> Wishes:
     """
+    @return: the first look-up of L{parseQueries}.
+
+    @raise Ending: as there.
+    """
+    return parseQueries(words)[0]
+
+
+def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[Wishes]:
+    """
+    Read the words of one or several look-ups. Options before the first name hold for all of them, options behind a name for that one.
+
+    @param usual: words that stand before all others, such as those of C{.digrc}; options only.
+
+    @return: a look-up at least.
+
     @raise Ending: a word cannot be used; the line says which, and what would be right.
     """
-    reading = _Reading(words)
-    wishes = reading.read()
-    wishes.words = list(words)
-    return wishes
+    common = _Reading(usual).readCommon() if usual else Wishes()
+    every = _Reading(words, common).read()
+    for number, wishes in enumerate(every):
+        wishes.words = list(words)
+        wishes.first = not number
+    return every
 
 
 class _Reading:
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], common: Wishes | None = None) -> None:
         self.words = list(words)
-        self.wishes = Wishes()
+        self.wishes = common or Wishes()
+        self.finished: list[Wishes] = []
+        #: What was said before the first name: the wishes, type and class. L{None} until there is a name.
+        self.common: tuple[Wishes, int | None, int | None] | None = None
+        self.target = ""
         self.name: str | None = None
         self.rrType: int | None = None
         self.rrClass: int | None = None
         self.reverse = False
 
-    def read(self) -> Wishes:
-        wishes = self.wishes
+    def readCommon(self) -> Wishes:
+        """
+        @raise Ending: there is a name, too, or a word cannot be used.
+        """
+        self._readWords()
+        if self.name is not None:
+            raise Ending(USAGE, f"{self.name!r} is not an option")
+        return self.wishes
+
+    def read(self) -> list[Wishes]:
+        self._readWords()
+        self._finish()
+        return self.finished
+
+    def _readWords(self) -> None:
         while self.words:
             word = self.words.pop(0)
             if word.startswith("@"):
                 if word == "@" and self.words:
                     word += self.words.pop(0)
-                wishes.target = soleTarget(word, wishes.target)
+                self.wishes.target = self.target = soleTarget(word, self.target)
             elif word.startswith("+") and len(word) > 1:
                 self._plus(word[1:])
             elif word.startswith("-") and len(word) > 1:
                 self._dash(word)
             else:
                 self._bare(word)
-        self._finish()
-        return wishes
+
+    def _begin(self, name: str, *, reverse: bytes = b"") -> None:
+        """
+        A name begins a look-up: with what was said before the first one.
+
+        @param reverse: the wire form of a name that was written as an address.
+        """
+        if self.common is None:
+            self.common = (self.wishes, self.rrType, self.rrClass)
+        else:
+            self._finish()
+        self.target = ""
+        before, self.rrType, self.rrClass = self.common
+        self.wishes = before.copy()
+        self.name = name
+        self.reverse = bool(reverse)
+        if reverse:
+            self.wishes.name = reverse
 
     def _finish(self) -> None:
         wishes = self.wishes
@@ -175,6 +336,9 @@ class _Reading:
             wishes.rrType = NS
         if self.rrClass is not None:
             wishes.rrClass = self.rrClass
+        if wishes.domain is not None or wishes.ndots is not None:
+            wishes.flags["search"] = True
+        self.finished.append(wishes)
 
     def _value(self, word: str, what: str) -> str:
         if not self.words:
@@ -183,26 +347,36 @@ class _Reading:
 
     def _bare(self, word: str) -> None:
         # As dig does: a word that names a type or a class is one; -q NAME is for names that look so.
-        number = typeNumber(word)
-        if number is not None and self.rrType is None:
+        ours = self.common is None or (self.rrType, self.rrClass) == self.common[1:]
+        number = self._typeNumber(word)
+        if number is not None and (self.rrType is None or ours):
             self.rrType = number
             return
         number = classNumber(word)
-        if number is not None and self.rrClass is None:
+        if number is not None and (self.rrClass is None or ours):
             self.rrClass = number
             return
-        if self.name is not None:
-            raise Ending(USAGE, self._second(word))
-        self.name = word
+        if self.name is not None and "." not in word and len(word) <= _MNEMONIC:
+            raise Ending(USAGE, f"{self._second(word)}; a name without a dot is written {word}.")
+        self._begin(word)
+
+    def _typeNumber(self, word: str) -> int | None:
+        """
+        @return: the type that a word stands for. C{ixfr=N} has a serial number with it.
+        """
+        mnemonic, equals, serial = word.partition("=")
+        if not equals or mnemonic.lower() != "ixfr":
+            return typeNumber(word)
+        self.wishes.serial = _whole(serial, word, 0, 0xFFFFFFFF)
+        return IXFR
 
     def _second(self, word: str) -> str:
-        if "." not in word and len(word) <= 10:
-            if self.rrType is not None:
-                if self.rrClass is not None:
-                    return f"{word!r} is too much: name, type and class are given already"
-                return f"{word!r} is no class; write IN, CH, HS, ANY or CLASS65280"
-            return f"{word!r} is no record type; write A, AAAA, MX, TXT... or TYPE65280 ({_closest(word.upper(), _commonTypes())})"
-        return f"two names, {self.name!r} and {word!r}; write one, or a file of them with -f FILE or txdns bulk FILE"
+        if self.rrType is not None:
+            if self.rrClass is not None:
+                return f"{word!r} is too much: name, type and class are given already"
+            return f"{word!r} is not a class; write IN, CH, HS, ANY or CLASS65280"
+        hint = _closest(word.upper(), _commonTypes())
+        return f"{word!r} is not a record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})"
 
     def _dash(self, word: str) -> None:
         wishes = self.wishes
@@ -213,37 +387,61 @@ class _Reading:
             # As other commands take it.
             self._plus(word[2:])
             return
+        if word in ("-m", "-r", "-u"):
+            # -m debugs dig's memory; -r was looked for before; times have their fractions in JSON.
+            return
         letter, joined = word[:2], word[2:]
         if letter not in _DASHES:
-            raise Ending(USAGE, f"{word!r} is no option; there are {', '.join(_DASHES)}, -4 and -6, and txdns query --help says more")
+            raise Ending(USAGE, f"{word!r} is not an option; there are {', '.join(_DASHES)}, -4 and -6; txdns query --help lists all")
         value = joined or self._value(letter, _DASHES[letter])
         if letter == "-x":
             self._address(value)
         elif letter == "-p":
             wishes.port = _whole(value, f"-p {value}", 1, 65535)
         elif letter == "-q":
-            self.name = value
+            self._begin(value)
+        elif letter == "-b":
+            self._local(value)
+        elif letter == "-k":
+            wishes.keyFile, wishes.key = value, None
+        elif letter == "-y":
+            self._key(value)
         elif letter == "-f":
             wishes.batch = value
         elif letter == "-t":
-            self.rrType = typeNumber(value)
+            self.rrType = self._typeNumber(value)
             if self.rrType is None:
                 hint = _closest(value.upper(), _commonTypes())
-                raise Ending(USAGE, f"-t {value}: no record type is called that; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
+                raise Ending(USAGE, f"-t {value}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
         else:
             self.rrClass = classNumber(value)
             if self.rrClass is None:
-                raise Ending(USAGE, f"-c {value}: no class is called that; write IN, CH, HS, ANY or CLASS65280")
+                raise Ending(USAGE, f"-c {value}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
 
     def _address(self, text: str) -> None:
-        from ipaddress import ip_address
+        name = _reverseName(text)
+        if name is None:
+            raise Ending(USAGE, f"-x {text!r} is not an IP address; write 192.0.2.1 or 2001:db8::1, or the first octets of one: 192.0.2")
+        self._begin(text, reverse=name)
+
+    def _local(self, text: str) -> None:
+        from twisted_ext.transport.servers import Server
+
+        address, mark, port = text.partition("#")
+        number = _whole(port, f"-b {text}: the port", 1, 65535) if mark else 0
+        try:
+            self.wishes.local = Server(address).address
+        except CallerFault as fault:
+            raise Ending(USAGE, f"-b {text}: {fault}; write ADDRESS or ADDRESS#PORT") from fault
+        self.wishes.localPort = number
+
+    def _key(self, text: str) -> None:
+        from twisted_ext.wire.tsig import Key
 
         try:
-            self.wishes.name = reverseNameOf(ip_address(text.partition("%")[0]).packed)
-        except ValueError:
-            raise Ending(USAGE, f"-x {text!r}: this is no address; write 192.0.2.1 or 2001:db8::1") from None
-        self.name = text
-        self.reverse = True
+            self.wishes.key, self.wishes.keyFile = Key.fromText(text), ""
+        except CallerFault as fault:
+            raise Ending(USAGE, f"-y: {fault}") from fault
 
     def _plus(self, text: str) -> None:
         word, equals, value = text.partition("=")
@@ -255,13 +453,17 @@ class _Reading:
             for part in _PARTS:
                 wishes.flags[part] = on
         elif full in _FLAGS:
-            if full == "edns" and value not in ("", "0"):
-                raise Ending(USAGE, f"+{text}: only version 0 of EDNS is defined; write +edns or +noedns")
-            if equals and full != "edns":
+            if full == "edns":
+                wishes.ednsVersion = _whole(value, f"+{text}", 0, 255) if value else 0
+            elif equals:
                 raise Ending(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
             wishes.flags[full] = on
+        elif full in _WITHOUT_EFFECT:
+            return
         elif full in _NUMBERS:
             self._number(full, value, text)
+        elif full in _SETTINGS:
+            self._setting(full, value if on else None, text)
         elif not on:
             wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
         else:
@@ -282,6 +484,27 @@ class _Reading:
             more = int(word == "retry")
             wishes.tries = more + _whole(value, f"+{text}", 1 - more, int(QUERY_TRIES.most) - more)
 
+    def _setting(self, word: str, value: str | None, text: str) -> None:
+        """
+        @param value: L{None} to take it back.
+        """
+        wishes = self.wishes
+        if word == "bufsize":
+            wishes.payloadSize = None if value is None else _whole(value, f"+{text}", 0, 65535)
+        elif word == "ednsflags":
+            wishes.ednsFlags = 0 if value is None else _bits(value, f"+{text}")
+        elif word == "ndots":
+            wishes.ndots = None if value is None else _whole(value, f"+{text}", int(NDOTS.least), int(NDOTS.most))
+        elif word == "qid":
+            wishes.queryId = None if value is None else _whole(value, f"+{text}", 0, 65535)
+        elif word == "opcode":
+            wishes.opcode = int(Opcode.QUERY) if value is None else _opcode(value, f"+{text}")
+        else:
+            try:
+                wishes.domain = None if value is None else nameFromText(value)
+            except CallerFault as fault:
+                raise Ending(USAGE, f"+{text}: {fault}") from fault
+
     def _option(self, word: str, value: str, text: str) -> None:
         if word == "cookie" and not value:
             from secrets import token_hex
@@ -296,6 +519,9 @@ class _Reading:
 
 _DASHES: Final = {
     "-x": "an address, such as 192.0.2.1",
+    "-b": "an address of this machine",
+    "-k": "a file with a TSIG key",
+    "-y": "a TSIG key, [ALGORITHM:]NAME:SECRET",
     "-p": "a port",
     "-t": "a record type, such as MX",
     "-c": "a class, such as IN or CH",
@@ -308,7 +534,7 @@ def _full(word: str, text: str) -> str:
     """
     @return: the option's full name, from another name of it or from the beginning of its own.
     """
-    known = [*_FLAGS, *_VALUES, "all"]
+    known = PLUS_WORDS
     if word in known:
         return word
     if word in _ALIASES:
@@ -318,7 +544,7 @@ def _full(word: str, text: str) -> str:
         return beginning[0]
     if beginning:
         raise Ending(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
-    raise Ending(USAGE, f"+{text} is no option ({_closest(word, known, '+')})")
+    raise Ending(USAGE, f"+{text} is not an option ({_closest(word, known, '+')})")
 
 
 def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
@@ -338,3 +564,40 @@ def _whole(value: str, text: str, least: int, most: int) -> int:
     if value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most:
         return int(value)
     raise Ending(USAGE, f"{text}: write a number from {least} to {most}")
+
+
+def _bits(value: str, text: str) -> int:
+    try:
+        number = int(value, 0)
+    except ValueError:
+        number = -1
+    if 0 <= number <= 0xFFFF:
+        return number
+    raise Ending(USAGE, f"{text}: write 16 bits as a number, such as 0x40")
+
+
+def _opcode(value: str, text: str) -> int:
+    word = value.upper()
+    if word in Opcode.__members__:
+        return int(Opcode[word])
+    if value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 15:
+        return int(value)
+    raise Ending(USAGE, f"{text}: write {', '.join(Opcode.__members__)} or a number from 0 to 15")
+
+
+def _reverseName(text: str) -> bytes | None:
+    """
+    @param text: an address, or the first one to three octets of an IPv4 address: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
+
+    @return: the name that it is looked up by, or L{None}.
+    """
+    from ipaddress import ip_address
+
+    try:
+        return reverseNameOf(ip_address(text.partition("%")[0]).packed)
+    except ValueError:
+        pass
+    octets = text.removesuffix(".").split(".")
+    if len(octets) > 4 or not all(each.isascii() and each.isdigit() and len(each) <= 3 and int(each) <= 255 for each in octets):
+        return None
+    return nameFromText(".".join([*[str(int(octet)) for octet in reversed(octets)], "in-addr.arpa"]))

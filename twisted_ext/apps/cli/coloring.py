@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import IO, Final
+from typing import IO, Final, TextIO
 
 __all__ = ["Palette", "encodable", "isTerminal", "paletteFor"]
 
@@ -70,7 +70,7 @@ def isTerminal(stream: IO[str], environment: Mapping[str, str] = os.environ) -> 
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
-def encodable(text: str, stream: IO[str]) -> bool:
+def encodable(text: str, stream: TextIO) -> bool:
     """
     @return: whether the encoding of C{stream} has all characters of C{text}.
     """

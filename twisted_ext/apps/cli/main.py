@@ -14,7 +14,7 @@ from typing import Final
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending, complain
 
-__all__ = ["COMMANDS", "Command", "main"]
+__all__ = ["COMMANDS", "Command", "main", "versions"]
 
 
 class Command:
@@ -179,7 +179,7 @@ def _dispatch(words: list[str]) -> int:
         print(_help(), end="")
         return OK
     if word in ("-V", "--version", "version"):
-        print(_versions())
+        print(versions())
         return OK
     for command in COMMANDS:
         if command.word == word:
@@ -191,7 +191,10 @@ def _help() -> str:
     return _HELP.format(commands="\n".join([f"  {command.word:<11} {command.summary}" for command in COMMANDS]))
 
 
-def _versions() -> str:
+def versions() -> str:
+    """
+    @return: what C{txdns --version} prints.
+    """
     import platform
 
     from twisted import __version__ as twisted

@@ -13,7 +13,22 @@ from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import Key
 
-__all__ = ["RemoteWords"]
+__all__ = ["RemoteWords", "keyFromFile"]
+
+
+def keyFromFile(path: str) -> Key:
+    """
+    @return: the TSIG key in the file that stands behind C{-k}.
+
+    @raise Ending: it cannot be read, or has not one key.
+    """
+    try:
+        keys = Keys.fromFile(path, weak=True)
+    except BadDescription as fault:
+        raise Ending(BATCH, str(fault)) from None
+    if len(keys) != 1:
+        raise Ending(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
+    return next(iter(keys.values()))
 
 
 class RemoteWords:
@@ -65,13 +80,7 @@ class RemoteWords:
         if "-y" in self.values:
             return Key.fromText(self.values["-y"])
         if "-k" in self.values:
-            try:
-                keys = Keys.fromFile(self.values["-k"], weak=True)
-            except BadDescription as fault:
-                raise Ending(BATCH, str(fault)) from None
-            if len(keys) != 1:
-                raise Ending(USAGE, f"-k {self.values['-k']}: {len(keys)} keys are in it; one is needed")
-            return next(iter(keys.values()))
+            return keyFromFile(self.values["-k"])
         return None
 
     def number(self, option: str, least: int, most: int, otherwise: int) -> int:

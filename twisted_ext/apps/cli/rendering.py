@@ -20,7 +20,9 @@ from datetime import datetime
 from typing import Final
 
 from twisted_ext.apps.cli.coloring import Palette
+from twisted_ext.apps.cli.recordtext import Flags, classText, dataText, ttlText, typeText
 from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.codes import (
     AA,
     AD,
@@ -42,20 +44,44 @@ from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.options import optionFromWire
-from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
-from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, PTR, typeName
+from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["Reply", "dataOfRecords", "linesOfRecords", "renderFault", "renderJSON", "renderShort", "renderText"]
+__all__ = [
+    "PLAIN",
+    "Reply",
+    "dataOfRecords",
+    "flagWords",
+    "greeting",
+    "linesOfRecords",
+    "opcodeName",
+    "renderFault",
+    "renderJSON",
+    "renderQuery",
+    "renderShort",
+    "renderText",
+]
+
+#: What shows records in one line, with everything in it.
+PLAIN: Final[Flags] = {
+    "multiline": False,
+    "ttlunits": False,
+    "crypto": True,
+    "rrcomments": False,
+    "unknownformat": False,
+    "ttlid": True,
+    "class": True,
+}
 
 _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
 
-#: Types whose data is one name, which may be shown in its own script.
-_NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
-
 #: Where class, type and data begin, by whether the TTL and the class are shown; the TTL begins at 24.
 _COLUMNS: Final = {(True, True): (32, 40, 48), (True, False): (24, 32, 40), (False, True): (24, 32, 40), (False, False): (24, 24, 32)}
+#: The same for C{+multiline}: one character apart.
+_NARROW: Final = (24, 24, 24)
 _TTL: Final = 24
+
+_TSIG: Final = 250
 
 
 class Reply:
@@ -84,20 +110,21 @@ class Reply:
         self.truncated = False
 
 
-def renderShort(reply: Reply, *, unicode: bool = False, identify: bool = False) -> str:
+def renderShort(reply: Reply, flags: Flags) -> str:
     """
-    @param identify: say behind each line who said so.
+    @param flags: as L{renderText} takes them.
 
-    @return: the data of the answer section, one record a line.
+    @return: the data of the answer section, one record a line; with C{identify} the server behind each.
     """
-    behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if identify else ""
-    return "".join([f"{_data(record, unicode)}{behind}\n" for record in eachRecord(reply.message.answer)])
+    behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if flags["identify"] else ""
+    unicode = bool(flags["idnout"])
+    return "".join([f"{dataText(record, flags, unicode)}{behind}\n" for record in eachRecord(reply.message.answer)])
 
 
-def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, words: str = "") -> str:
+def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None = "") -> str:
     """
     @param flags: as L{Wishes.flags<twisted_ext.apps.cli.arguments.Wishes>} has them; C{idnout} is settled.
-    @param words: the command, for the first line.
+    @param words: the command, for the first line; L{None} for none, because it was shown before.
     """
     message = reply.message
     unicode = bool(flags["idnout"])
@@ -105,15 +132,15 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
     lines: list[str] = []
     if reply.truncated and comments:
         lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
-    if flags["cmd"]:
-        lines += ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
+    if flags["cmd"] and words is not None:
+        lines += greeting(words, palette)
     if comments:
-        lines += _header(message, palette)
+        lines += [palette.comment(";; Got answer:"), *_header(message, palette)]
         if message.edns is not None or flags["question"]:
             lines.append("")
         if message.edns is not None:
             lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(message.edns))]
-    if flags["question"]:
+    if flags["question"] and message.questions:
         if comments:
             lines.append(palette.comment(";; QUESTION SECTION:"))
         lines += [palette.comment(_question(question, flags, unicode)) for question in message.questions]
@@ -127,22 +154,52 @@ def renderText(reply: Reply, flags: dict[str, bool | None], palette: Palette, wo
             lines += linesOfRecords(section, flags, palette, unicode)
             if comments:
                 lines.append("")
+    if message.trailer is not None and message.trailer.rrType == _TSIG and flags["additional"]:
+        if comments:
+            lines.append(palette.comment(";; TSIG PSEUDOSECTION:"))
+        lines += linesOfRecords((message.trailer,), flags, palette, unicode)
+        if comments:
+            lines.append("")
     if flags["stats"]:
         lines += [palette.comment(line) for line in _statistics(reply)]
         lines.append("")
     return "\n".join(lines) + "\n" if lines else ""
 
 
+def greeting(words: str, palette: Palette) -> list[str]:
+    """
+    @return: the first lines of the text, with the words of the command.
+    """
+    return ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
+
+
+def renderQuery(query: Message, flags: Flags, palette: Palette) -> str:
+    """
+    @return: a query before it is sent, as L{renderText} shows replies.
+    """
+    lines: list[str] = []
+    if flags["comments"]:
+        lines += [palette.comment(";; Sending:"), *_header(query, palette), ""]
+        if query.edns is not None:
+            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(query.edns))]
+    if flags["question"] and query.questions:
+        if flags["comments"]:
+            lines.append(palette.comment(";; QUESTION SECTION:"))
+        lines += [palette.comment(_question(question, flags, bool(flags["idnout"]))) for question in query.questions]
+        lines.append("")
+    if flags["comments"]:
+        lines += [palette.comment(f";; QUERY SIZE: {len(buildMessage(query))}"), ""]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
 def _header(message: Message, palette: Palette) -> Iterator[str]:
-    opcode = message.opcode
-    kind = Opcode(opcode).name if opcode in Opcode._value2member_map_ else f"RESERVED{opcode}"
     status = rcodeName(message.rcode)
     counts = [sum([len(rrset.rdatas) for rrset in section]) for section in (message.answer, message.authority, message.additional)]
     if message.edns is not None:
         counts[2] += 1
-    yield palette.comment(";; Got answer:")
-    yield palette.comment(f";; ->>HEADER<<- opcode: {kind}, status: ") + palette.status(status) + palette.comment(f", id: {message.id}")
-    flags = "".join([f" {word}" for word in _flagWords(message)])
+    opening = palette.comment(f";; ->>HEADER<<- opcode: {opcodeName(message.opcode)}, status: ")
+    yield opening + palette.status(status) + palette.comment(f", id: {message.id}")
+    flags = "".join([f" {word}" for word in flagWords(message)])
     yield palette.comment(
         f";; flags:{flags}; QUERY: {len(message.questions)}, ANSWER: {counts[0]}, AUTHORITY: {counts[1]}, ADDITIONAL: {counts[2]}"
     )
@@ -150,15 +207,25 @@ def _header(message: Message, palette: Palette) -> Iterator[str]:
         yield palette.comment(";; WARNING: recursion requested but not available")
 
 
-def _flagWords(message: Message) -> list[str]:
+def opcodeName(number: int, unknown: str = "RESERVED") -> str:
+    """
+    @return: the mnemonic, or the number behind C{unknown}.
+    """
+    return Opcode(number).name if number in Opcode._value2member_map_ else f"{unknown}{number}"
+
+
+def flagWords(message: Message) -> list[str]:
+    """
+    @return: the flags that are set in the header, as C{dig} writes them.
+    """
     return [word for bit, word in _FLAG_BITS if message.flags & bit]
 
 
 def _options(edns: EDNS) -> Iterator[str]:
     flags = " do" if edns.flags & DO else ""
     rest = edns.flags & ~DO
-    unknown = f"; MBZ: {rest:#06x}" if rest else ""
-    yield f"; EDNS: version: {edns.version}, flags:{flags}{unknown}; udp: {edns.payloadSize}"
+    unknown = f"; MBZ: {rest:#06x}, " if rest else "; "
+    yield f"; EDNS: version: {edns.version}, flags:{flags}{unknown}udp: {edns.payloadSize}"
     for code, octets in edns.options:
         try:
             yield f"; {optionFromWire(code, octets).toText()}"
@@ -166,19 +233,19 @@ def _options(edns: EDNS) -> Iterator[str]:
             yield f"; OPT={code}: {octets.hex(' ')} (bad: {error})"
 
 
-def _columns(flags: dict[str, bool | None]) -> tuple[int, int, int]:
-    return _COLUMNS[bool(flags["ttlid"]), bool(flags["class"])]
+def _columns(flags: Flags) -> tuple[int, int, int]:
+    return _NARROW if flags["multiline"] else _COLUMNS[bool(flags["ttlid"]), bool(flags["class"])]
 
 
-def _question(question: Question, flags: dict[str, bool | None], unicode: bool) -> str:
+def _question(question: Question, flags: Flags, unicode: bool) -> str:
     classAt, typeAt, _ = _columns(flags)
     name = nameToText(question.name, unicode=unicode)
-    shown = className(question.rrClass)
+    shown = classText(question.rrClass, flags)
     column = max(len(name) + 1, classAt) + len(shown)
-    return "".join([";", name, _gap(len(name), classAt), shown, _gap(column, typeAt), typeName(question.rrType)])
+    return "".join([";", name, _gap(len(name), classAt), shown, _gap(column, typeAt), typeText(question.rrType, flags)])
 
 
-def linesOfRecords(section: Iterable[RRSet], flags: dict[str, bool | None], palette: Palette, unicode: bool) -> Iterator[str]:
+def linesOfRecords(section: Iterable[RRSet], flags: Flags, palette: Palette, unicode: bool) -> Iterator[str]:
     """
     @return: a line for each record, in the columns of the text.
     """
@@ -187,16 +254,15 @@ def linesOfRecords(section: Iterable[RRSet], flags: dict[str, bool | None], pale
         owner = nameToText(record.name, unicode=unicode)
         column = len(owner)
         parts = [palette.name(owner)]
-        rrType = typeName(record.rrType)
-        for wanted, begin, text, shown in (
-            (flags["ttlid"], _TTL, str(record.ttl), str(record.ttl)),
-            (flags["class"], classAt, className(record.rrClass), className(record.rrClass)),
-            (True, typeAt, rrType, palette.type(rrType)),
+        for wanted, begin, text, paint in (
+            (flags["ttlid"], _TTL, ttlText(record.ttl, flags), str),
+            (flags["class"], classAt, classText(record.rrClass, flags), str),
+            (True, typeAt, typeText(record.rrType, flags), palette.type),
         ):
             if wanted:
-                parts += [_gap(column, begin), shown]
+                parts += [_gap(column, begin), paint(text)]
                 column = max(column + 1, begin) + len(text)
-        parts += [_gap(column, dataAt), palette.data(_data(record, unicode))]
+        parts += [_gap(column, dataAt), palette.data(dataText(record, flags, unicode))]
         yield "".join(parts)
 
 
@@ -207,16 +273,6 @@ def _gap(column: int, begin: int) -> str:
     begin = max(begin, column + 1)
     tabs = begin // 8 - column // 8
     return "\t" * tabs + " " * (begin % 8 if tabs else begin - column)
-
-
-def _data(record: RRSet, unicode: bool) -> str:
-    rdata = record.rdatas[0]
-    if record.rrType in _NAMES and unicode and rdata:
-        return nameToText(rdata, unicode=True)
-    try:
-        return rdataToText(record.rrType, rdata)
-    except BadMessage:
-        return f"\\# {len(rdata)} {rdata.hex()}" if rdata else ""
 
 
 def _statistics(reply: Reply) -> Iterator[str]:
@@ -266,9 +322,9 @@ def replyData(reply: Reply) -> dict[str, object]:
     return {
         "question": _questionData(reply.question),
         "id": message.id,
-        "opcode": Opcode(message.opcode).name if message.opcode in Opcode._value2member_map_ else f"OPCODE{message.opcode}",
+        "opcode": opcodeName(message.opcode, "OPCODE"),
         "rcode": rcodeName(message.rcode),
-        "flags": _flagWords(message),
+        "flags": flagWords(message),
         "answer": dataOfRecords(message.answer),
         "authority": dataOfRecords(message.authority),
         "additional": dataOfRecords(message.additional),
@@ -311,7 +367,7 @@ def dataOfRecords(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
             "ttl": record.ttl,
             "class": className(record.rrClass),
             "type": typeName(record.rrType),
-            "data": _data(record, False),
+            "data": dataText(record, PLAIN),
         }
         for record in eachRecord(section)
     ]

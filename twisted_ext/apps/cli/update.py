@@ -12,6 +12,7 @@ from time import time
 from typing import IO, Final
 
 from twisted_ext.apps.cli.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.remotewords import keyFromFile
 from twisted_ext.apps.cli.updatewords import Batch, lineOf
 from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.building import buildMessage
@@ -98,7 +99,7 @@ class _Updating:
         remaining = iter(words)
         for word in remaining:
             if word.startswith("@") and len(word) > 1:
-                self._batch.server = (word[1:], 53)
+                self._batch.server = _serverOf(word[1:])
             elif word == "-v":
                 self._stream = True
             elif word == "-l":
@@ -110,7 +111,7 @@ class _Updating:
                 elif word == "-t" and value.isdecimal() and int(value):
                     self._seconds = float(value)
                 elif word == "-k" and value:
-                    self._batch.key = _keyIn(value)
+                    self._batch.key = keyFromFile(value)
                 elif word == "-y" and value:
                     try:
                         self._batch.key = Key.fromText(value)
@@ -320,6 +321,23 @@ def _answers(reply: bytes, wire: bytes) -> bool:
     return len(reply) >= HEADER.size and reply[:2] == wire[:2] and bool(reply[2] & QR >> 8) and not (reply[2] ^ wire[2]) & 0x78
 
 
+def _serverOf(text: str) -> tuple[str, int]:
+    """
+    @return: the address or name of a server, and its port.
+    """
+    from twisted_ext.apps.cli.upstream import nameAndPort, nearlyServer
+    from twisted_ext.transport.servers import Server
+
+    try:
+        server = Server.fromText(text)
+    except BadDescription as fault:
+        if nearlyServer(text):
+            raise Ending(USAGE, f"@{text}: {fault}") from None
+        name, port = nameAndPort(text)
+        return name, port or 53
+    return server.address, server.port
+
+
 def _primaryOf(soa: bytes) -> str:
     end = 0
     while soa[end]:
@@ -340,18 +358,6 @@ def _systemServer() -> tuple[str, int]:
     except OSError:
         pass
     return "127.0.0.1", 53
-
-
-def _keyIn(path: str) -> Key:
-    from twisted_ext.server.transfers.keys import Keys
-
-    try:
-        keys = list(Keys.fromFile(path, weak=True).values())
-    except BadDescription as fault:
-        raise Ending(BATCH, str(fault)) from None
-    if len(keys) != 1:
-        raise Ending(USAGE, f"{path}: {len(keys)} keys are in it; one is needed")
-    return keys[0]
 
 
 def _whyOf(error: int) -> str:

@@ -1,0 +1,307 @@
+"""
+Tests of the options of C{txdns query} against NSD and BIND, and against C{dig}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from tests.live.lookups.test_txdns import body, txdns
+from tests.peers import LivePeer, bind, nsd, peer
+from twisted_ext.apps.cli.arguments import PLUS_WORDS
+from twisted_ext.apps.cli.exits import NO_REPLY, OK
+
+ZONE = """\
+$ORIGIN example.org.
+$TTL 300
+@    SOA ns mail 7 3600 5400 604861 300
+@    NS  ns
+@    NS  ns2
+ns   A   127.0.0.73
+ns2  A   127.0.0.73
+www  90061 A 192.0.2.80
+txt  TXT "a b" "c;d"
+ds   DS  12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ds   0 A 192.0.2.1
+key  DNSKEY 257 3 13 +TwNOMWVssVqUe5o1LAK5zOIDtZpSeHXY7tEbma2g2082Dg6cW4+hnrYH8B0D7ctziHo7THg0EB7TCBSn0mIRA==
+key  DNSKEY 256 3 8 AwEAAcw5QLr0IjC0wKbGoBPQv4qmeqHy9mvL5qGQTuaG5TSrNqEAR6b/qvxDx6my4JmEmjUPA1JeEI9Y
+sig  RRSIG A 13 3 300 20261220220212 20261120220212 13552 example.org. yIyym3lQyGAoMYWd0i9hNG5Seqd9kjH2UANn4jYhwA==
+idn  CNAME xn--bcher-kva
+xn--bcher-kva A 192.0.2.2
+""" + "".join([f'big TXT "{number:0200d}"\n' for number in range(20)])
+
+ROOT = """\
+$ORIGIN .
+$TTL 600
+@     SOA a.root. mail.root. 1 2 3 4 5
+@     NS  a.root.
+a.root. A 127.0.0.71
+org.  NS  ns.org.
+ns.org. A 127.0.0.72
+test. NS  ns.example.org.
+"""
+
+ORG = """\
+$ORIGIN org.
+$TTL 600
+@     SOA ns mail 1 2 3 4 5
+@     NS  ns
+ns    A   127.0.0.72
+example NS ns.example
+ns.example A 127.0.0.73
+"""
+
+TEST = """\
+$ORIGIN test.
+$TTL 60
+@     SOA ns.example.org. mail 1 2 3 4 5
+@     NS  ns.example.org.
+www   A   192.0.2.99
+up    NS  ns.nowhere.example.
+"""
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[LivePeer]:
+    """
+    @return: a root's server; one of C{org} and one of zones below it are at other addresses, at the same port.
+    """
+    with ExitStack() as stack:
+        first = stack.enter_context(nsd({".": ROOT}, address="127.0.0.71"))
+        with patch("tests.peers.freePort", lambda address: first.port):
+            stack.enter_context(nsd({"org": ORG}, address="127.0.0.72"))
+            stack.enter_context(nsd({"example.org": ZONE, "test": TEST}, address="127.0.0.73"))
+        yield first
+
+
+@pytest.fixture
+def server(root: LivePeer) -> list[str]:
+    """
+    @return: the words for the server of C{example.org}.
+    """
+    return ["@127.0.0.73", "-p", str(root.port)]
+
+
+#: What words need behind them, where they need something.
+VALUES = {
+    "bufsize": "=1232", "chain": "=example.org", "domain": "=example.org", "ednsflags": "=0", "ednsopt": "=65001", "ndots": "=1",
+    "opcode": "=QUERY", "padding": "=16", "qid": "=4711", "retry": "=1", "subnet": "=192.0.2.0/24", "time": "=3", "tries": "=2",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoding", "locale"),
+    [("", "C"), ("", "C.UTF-8"), ("ascii:strict", "C.UTF-8"), ("latin-1", "C"), ("koi8-r", "C.UTF-8"), ("utf-8", "POSIX")],
+)
+def test_everyWord(root: LivePeer, server: list[str], encoding: str, locale: str) -> None:
+    """
+    Each word behind a plus, turned on and turned off, gives a reply, whatever characters the locale has.
+    """
+    lines = [f"idn.example.org. +{word}{VALUES.get(word, '')}" for word in PLUS_WORDS if word != "trace"]
+    lines += [f"idn.example.org. +no{word}" for word in PLUS_WORDS if word not in ("time", "tries", "retry")]
+    lines += [f"bücher.example.org. +idnout +{word}" for word in ("short", "json", "yaml", "multiline", "qr", "nocmd")]
+    lines += ["example.org. AXFR +idnout", "example.org. +nssearch"]
+    environment = {"LC_ALL": locale, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = txdns("query", *server, "-r", "-f", "-", text="\n".join(lines), environment=environment)
+    complaint = "txdns query: idn.example.org. has no servers with an address; +nssearch needs the name of a zone\n"
+    assert (ended.returncode, ended.stderr) == (OK, complaint)
+    # A reply to each, of those at least that show their header.
+    assert ended.stdout.count("->>HEADER<<-") >= len(lines) * 3 // 4
+    assert ("bücher.example.org." in ended.stdout) == (encoding in ("latin-1", "utf-8") or (locale, encoding) == ("C.UTF-8", ""))
+
+
+def test_trace(root: LivePeer) -> None:
+    """
+    C{+trace} follows the delegations from the root's server that C{@SERVER} tells of, also where a referral has no addresses.
+    """
+    where = [f"@{root.address}", "-p", str(root.port), "-r"]
+    ended = txdns("query", *where, "+trace", "www.example.org")
+    assert (ended.returncode, ended.stderr) == (OK, "")
+    steps = re.findall(r"Received \d+ bytes from (\S+)#", ended.stdout)
+    assert steps == ["127.0.0.71", "127.0.0.71", "127.0.0.72", "127.0.0.73"]
+    assert ended.stdout.index("org.\t\t\t600\tIN\tNS\tns.org.") < ended.stdout.index("www.example.org.\t90061\tIN\tA\t192.0.2.80")
+    said = [json.loads(line) for line in txdns("query", *where, "+trace", "+json", "www.example.org").stdout.splitlines()]
+    assert [each["records"][0]["type"] for each in said] == ["NS", "NS", "NS", "A"]
+    assert txdns("query", *where, "+trace", "+short", "www.example.org").stdout == "192.0.2.80\n"
+    missing = txdns("query", *where, "+trace", "no.example.org")
+    assert ";; status: NXDOMAIN" in missing.stdout
+    # The root has no address for this one's server; it is asked of the server that the command names, which refers to another one.
+    glueless = txdns("query", *where, "+trace", "www.test", "+time=1", "+tries=1")
+    assert (glueless.returncode, glueless.stderr) == (
+        NO_REPLY, "txdns query: no server of test. has an address that can be found\n"
+    )  # fmt: skip
+
+
+def test_nssearch(root: LivePeer, server: list[str]) -> None:
+    """
+    C{+nssearch} shows the SOA record of each server of a zone.
+    """
+    ended = txdns("query", *server, "-r", "+nssearch", "example.org")
+    # Both names stand for one server.
+    line = r"SOA ns\.example\.org\. mail\.example\.org\. 7 3600 5400 604861 300 from server 127\.0\.0\.73:\d+ in \d+ ms\.\n"
+    assert re.fullmatch(line, ended.stdout)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "example.org SOA +multiline",
+        "example.org SOA +multiline +norrcomments",
+        "key.example.org DNSKEY +multiline",
+        "key.example.org DNSKEY +multiline +norrcomments",
+        "key.example.org DNSKEY +nocrypto",
+        "key.example.org DNSKEY +multiline +nocrypto",
+        "ds.example.org DS +multiline",
+        "ds.example.org DS +nocrypto",
+        "sig.example.org RRSIG +multiline +bufsize=4096",
+        "sig.example.org RRSIG +nocrypto",
+        "www.example.org +ttlunits",
+        "example.org SOA +ttlunits",
+        "ds.example.org +ttlunits",
+        "txt.example.org TXT +unknownformat",
+        "www.example.org +qr +noadflag",
+        "www.example.org +ednsflags=0x40 +qr +noadflag +qid=17",
+        "www.example.org +bufsize=600 +qr +aaflag +noadflag",
+        "www.example.org +header-only +noadflag",
+        "big.example.org TXT +ignore",
+        "-x 192.0.2",
+        "www.example.org +multiline",
+    ],
+)
+def test_asDig(server: list[str], words: str) -> None:
+    """
+    What C{txdns query} prints is what C{dig} prints, line by line, tabs included.
+    """
+    environment = {**os.environ, "HOME": "/nonexistent"}
+    command = [str(peer("dig")), *server, "+nocookie", *words.split()]
+    dig = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
+    ours = txdns("query", *server, "-r", *words.split())
+    assert (ours.returncode, ours.stderr) == (dig.returncode, "")
+    assert sorted(filter(None, body(ours.stdout))) == sorted(filter(None, body(dig.stdout)))
+
+
+def test_yaml(server: list[str]) -> None:
+    """
+    YAML has the keys and values of C{dig +yaml}, but for what differs from one query to the next.
+    """
+    words = [*server, "+yaml", "+dnssec", "+norecurse", "txt.example.org", "TXT"]
+    dig = subprocess.run([str(peer("dig")), "-r", "+nocookie", "+noadflag", *words], capture_output=True, text=True, timeout=20)
+    ours = txdns("query", "-r", *words)
+
+    def plain(text: str) -> list[str]:
+        return [re.sub(r"(time: !!timestamp |id: ).*", r"\1", line) for line in text.splitlines() if "query_address" not in line]
+
+    assert plain(ours.stdout) == [line for line in plain(dig.stdout) if "query_port" not in line]
+
+
+def test_several(server: list[str]) -> None:
+    """
+    Several look-ups in one line give one reply each, as C{dig} does; the words of the command are shown once.
+    """
+    words = [*server, "+noall", "+answer", "www.example.org", "txt.example.org", "TXT", "+nottlid", "-x", "192.0.2.9", "example.org", "ns"]
+    dig = subprocess.run([str(peer("dig")), "-r", *words], capture_output=True, text=True, timeout=20)
+    ours = txdns("query", "-r", *words)
+    assert sorted(ours.stdout.splitlines()) == sorted(dig.stdout.splitlines())
+    shown = txdns("query", "-r", *server, "www.example.org", "txt.example.org", "TXT").stdout
+    assert (shown.count("<<>> txdns <<>>"), shown.count("Got answer")) == (1, 2)
+
+
+def test_digrc(server: list[str], tmp_path: Path) -> None:
+    """
+    Options of C{~/.digrc} stand before all others; C{-r} leaves it out, and a line that cannot be used is named and left out.
+    """
+    (tmp_path / ".digrc").write_text("# mine\n+short\n\n+mystery\n")
+    home = {"HOME": str(tmp_path)}
+    ended = txdns("query", *server, "www.example.org", environment=home)
+    assert ended.stdout == "192.0.2.80\n"
+    assert ended.stderr == (
+        f"txdns query: {tmp_path}/.digrc, line 4: +mystery is not an option (txdns query --help says more); the line is left out, "
+        "as is the file with -r\n"
+    )
+    assert "Got answer" in txdns("query", *server, "www.example.org", "+noshort", environment=home).stdout
+    assert "Got answer" in txdns("query", *server, "-r", "www.example.org", environment=home).stdout
+
+
+def test_local(server: list[str]) -> None:
+    """
+    C{-b} is the address that queries come from, by UDP, by TCP and for transfers.
+    """
+    for more in ([], ["+tcp"], ["AXFR"]):
+        ended = txdns("query", *server, "-r", "example.org", *more, "-b", "127.0.0.99")
+        assert (ended.returncode, ended.stderr) == (OK, "")
+        # NSD gives zones to 127.0.0.0/8; no address of it is at this one.
+        ended = txdns("query", *server, "-r", "example.org", *more, "-b", "192.0.2.77", "+time=1", "+tries=1")
+        assert (ended.returncode, ended.stderr.count("\n")) == (NO_REPLY, 1)
+
+
+def test_search(server: list[str]) -> None:
+    """
+    C{+domain} is searched instead of what the system has.
+    """
+    assert txdns("query", *server, "-r", "www", "+domain=example.org", "+short").stdout == "192.0.2.80\n"
+    assert txdns("query", *server, "-r", "www", "+domain=example.org", "+short", "+qid=7").stdout == "192.0.2.80\n"
+
+
+SECRET = "c2VjcmV0LW9mLWV4YW1wbGU="
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[LivePeer]:
+    """
+    @return: BIND that wants cookies, and transfers to be signed with the key C{k}.
+    """
+    extra = f'allow-transfer {{ key k.; }}; }}; key "k." {{ algorithm hmac-sha256; secret "{SECRET}";'
+    with bind({"example.org": ZONE}, extra="require-server-cookie yes;", zoneExtra=extra) as running:
+        yield running
+
+
+def test_badCookie(strict: LivePeer) -> None:
+    """
+    A server that wants its own cookie gets it in a second query; with C{+nobadcookie} its refusal is shown.
+    """
+    where = [f"@{strict.address}", "-p", str(strict.port), "-r", "www.example.org"]
+    assert "status: BADCOOKIE" in txdns("query", *where, "+cookie", "+nobadcookie").stdout
+    ended = txdns("query", *where, "+cookie")
+    assert "status: NOERROR" in ended.stdout and "192.0.2.80" in ended.stdout
+    assert re.search("; COOKIE: [0-9a-f]{48}", ended.stdout)
+
+
+def test_key(strict: LivePeer, tmp_path: Path) -> None:
+    """
+    C{-y} and C{-k} sign queries and transfers, and replies must be signed by the same key.
+    """
+    where = [f"@{strict.address}", "-p", str(strict.port), "-r", "+cookie", "www.example.org"]
+    ended = txdns("query", *where, "-y", f"hmac-sha256:k:{SECRET}")
+    assert (ended.returncode, ended.stderr) == (OK, "")
+    assert "192.0.2.80" in ended.stdout
+    assert ";; TSIG PSEUDOSECTION:\nk.\t\t\t0\tANY\tTSIG\thmac-sha256. " in ended.stdout
+    path = tmp_path / "k.key"
+    path.write_text(f'key "k." {{ algorithm hmac-sha256; secret "{SECRET}"; }};\n')
+    path.chmod(0o600)
+    assert txdns("query", *where, "-k", str(path), "+short", "+tcp").stdout == "192.0.2.80\n"
+    wrong = txdns("query", *where, "-y", "k:AAAA")
+    assert wrong.returncode == NO_REPLY
+    assert "the signature of the reply cannot be trusted: BADSIG" in wrong.stderr
+    zone = txdns("query", *where[:-1], "example.org", "AXFR", "-k", str(path))
+    assert (zone.returncode, zone.stderr) == (OK, "") and "192.0.2.80" in zone.stdout
+    assert txdns("query", *where[:-1], "example.org", "AXFR").stdout.endswith("; Transfer failed.\n")
+
+
+def test_ixfr(server: list[str]) -> None:
+    """
+    C{ixfr=N} prints what has come in the order of the transfer: the SOA record alone where there is nothing newer.
+    """
+    current = txdns("query", *server, "-r", "example.org", "ixfr=7", "+nostats", "+nocmd")
+    assert (current.returncode, current.stderr) == (OK, "")
+    assert current.stdout.split() == "example.org. 300 IN SOA ns.example.org. mail.example.org. 7 3600 5400 604861 300".split()
+    whole = txdns("query", *server, "-r", "example.org", "ixfr=1", "+nostats", "+nocmd").stdout
+    assert whole == txdns("query", *server, "-r", "example.org", "axfr", "+nostats", "+nocmd").stdout
