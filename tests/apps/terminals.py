@@ -4,6 +4,7 @@ Programs at a terminal: started on a pseudo-terminal, typed at, and read from, w
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -36,6 +38,11 @@ def _heedInterrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _takeTerminal() -> None:
+    _heedInterrupts()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """
     A program of Python's at a terminal of its own. Use it in a C{with}: the program is gone behind it.
@@ -43,10 +50,19 @@ class Terminal:
     @ivar output: all that it has written.
     """
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None, directory: str | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+        *,
+        controlling: bool = False,
+    ) -> None:
         """
         @param words: what stands behind C{python}.
+        @param controlling: whether the terminal is the one that controls the program, as it is under a shell.
         """
+        self._controlling = controlling
         self.output = ""
         self._seen = 0
         self._words = [sys.executable, *words]
@@ -64,7 +80,7 @@ class Terminal:
                 env=self._environment,
                 cwd=self._directory,
                 start_new_session=True,
-                preexec_fn=_heedInterrupts,
+                preexec_fn=_takeTerminal if self._controlling else _heedInterrupts,
             )
         finally:
             os.close(theirs)

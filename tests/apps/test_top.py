@@ -5,16 +5,19 @@ Tests of C{txdns top}.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
 from tests.apps.controlled import Controlled, controlled
 from tests.apps.terminals import Terminal
 from tests.metrics.samples import busy
+from twisted_ext.apps.cli.exits import TERMINATED
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.top import _viewFor
 from twisted_ext.apps.cli.viewing import PlainView, Rates, pictureOf
@@ -134,6 +137,65 @@ def test_terminal(server: Controlled) -> None:
         assert "\x1b]0;" not in terminal.output
 
 
+@pytest.mark.parametrize(("ending", "code"), [("q", 0), ("Q", 0), (signal.SIGTERM, TERMINATED), (signal.SIGINT, 0)])
+@pytest.mark.parametrize("rich", [True, False])
+def test_leaving(server: Controlled, ending: str | signal.Signals, code: int, rich: bool, tmp_path: Path) -> None:
+    """
+    q ends it, as an interrupt and SIGTERM do; each leaves the terminal as it was, the cursor shown and the keyboard as before.
+    """
+    if not rich:
+        (tmp_path / "rich").mkdir()
+        (tmp_path / "rich" / "__init__.py").write_text("raise ImportError\n")
+    program = (
+        "import subprocess, sys; from twisted_ext.apps.cli.main import main; before = subprocess.check_output(['stty', '-g']);"
+        " code = main(); print('left', code, before == subprocess.check_output(['stty', '-g']))"
+    )
+    environment = {} if rich else {"PYTHONPATH": str(tmp_path)}
+    command = ["-c", program, "top", "--socket", str(server.path), "--every", "30"]
+    with Terminal(command, environment, controlling=True) as terminal:
+        terminal.expect("queries a second.*www.example")
+        if isinstance(ending, str):
+            terminal.type(ending)
+        else:
+            terminal.interrupt(ending)
+        terminal.expect(f"left {code} True")
+        assert terminal.wait() == 0
+        assert "Traceback" not in terminal.output
+        assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h")
+
+
+def test_down() -> None:
+    """
+    A server that is down is red, in both views, and one that is up is not.
+    """
+    console = pytest.importorskip("rich.console", reason="rich is not installed")
+    from twisted_ext.apps.cli.richview import picture
+
+    rates = Rates()
+    rates.note(stats(), 10.0, 7.0)
+    rates.figures.upstreams = [
+        {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.01},
+        {"server": "192.0.2.2:53", "way": "udp", "up": False, "rtt": None, "retryIn": 3},
+    ]
+    file = StringIO()
+    screen = console.Console(file=file, width=120, height=60, color_system="standard", force_terminal=True)
+    screen.print(picture(STATUS, rates, 60))
+    plain = Screen()
+    PlainView(plain).draw(STATUS, rates)
+    for text in (file.getvalue(), plain.getvalue()):
+        up, down = (next(line for line in text.splitlines() if server in line) for server in ("192.0.2.1:53", "192.0.2.2:53"))
+        assert "\x1b[31" in down and "\x1b[31" not in up
+
+
+class Screen(StringIO):
+    """
+    A terminal of 80 columns.
+    """
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.mark.parametrize(
     "words", [["--every"], ["--every", "x"], ["--every=0"], ["--count", "-1"], ["--nope"], ["more"], ["--every", "nan"]], ids=" ".join
 )
@@ -162,10 +224,6 @@ def test_withoutRich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.console", None)
     monkeypatch.delitem(sys.modules, "twisted_ext.apps.cli.richview", raising=False)
     assert isinstance(_viewFor(True), PlainView)
-
-    class Screen(StringIO):
-        def isatty(self) -> bool:
-            return True
 
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("LINES", "12")

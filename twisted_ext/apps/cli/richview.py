@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twisted_ext.apps.cli.reporting import bar, duration, latencyLines, octets, upstreamLines
-from twisted_ext.apps.cli.viewing import Rates
+from twisted_ext.apps.cli.viewing import Rates, serversOf
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.wire.escapes import printable
 
@@ -60,7 +60,9 @@ def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
         style = {"NOERROR": "green", "NXDOMAIN": "yellow"}.get(rcode, "red")
         head.append(f"{printable(rcode)} {count:,}  ", style)
     latency = Text("\n".join(latencyLines(figures)) or "nothing had to be waited for")
-    servers = Text("\n".join([printable(line) for line in upstreamLines({"upstreams": [*figures.upstreams]})]))
+    servers = Text("\n").join([Text(printable(line), "" if up else "red") for line, up in serversOf(figures)])
+    if not figures.upstreams:
+        servers = Text("\n".join(upstreamLines({"upstreams": []})))
     rows = max(min(height - 14 - len(figures.upstreams) - sum(1 for count in figures.latency if count), 20), 3)
     names = Table.grid(expand=True, padding=(0, 2))
     most = max([count for _, count in figures.asked], default=1)

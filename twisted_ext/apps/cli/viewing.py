@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Final, Protocol
 
-from twisted_ext.apps.cli.coloring import isTerminal
+from twisted_ext.apps.cli.coloring import isTerminal, paletteFor
 from twisted_ext.apps.cli.reporting import bar, duration, latencyLines, octets, upstreamLines
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
 
-__all__ = ["PlainView", "Rates", "View", "pictureOf"]
+__all__ = ["PlainView", "Rates", "View", "pictureOf", "serversOf"]
 
 _NAMES: Final = 10
 
@@ -73,8 +73,26 @@ def pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     """
     @return: the lines of a picture. Names are those of strangers: nothing in the lines steers a terminal.
     """
+    for line, _ in _markedLines(status, rates):
+        yield line
+
+
+def _markedLines(status: dict[str, JSON], rates: Rates) -> Iterator[tuple[str, bool]]:
+    """
+    @return: the lines of L{pictureOf}, and whether each is about a server that is down.
+    """
+    down = {f"  {line}" for line, up in serversOf(rates.figures) if not up}
     for line in _pictureOf(status, rates):
-        yield printable(line)
+        yield printable(line), line in down
+
+
+def serversOf(figures: Figures) -> Iterator[tuple[str, bool]]:
+    """
+    @return: a line on each upstream, and whether it is up.
+    """
+    for each in figures.upstreams:
+        for line in upstreamLines({"upstreams": [each]}):
+            yield line, isinstance(each, dict) and bool(each.get("up"))
 
 
 def _pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
@@ -120,13 +138,16 @@ class PlainView:
         """
         @see: L{View.draw}
         """
-        lines = list(pictureOf(status, rates))
         if self._inPlace:
             columns, rows = shutil.get_terminal_size()
-            lines = [line[: columns - 1] for line in lines[: rows - 1]]
-            self._stream.write("\x1b[H" + "".join([f"{line}\x1b[K\n" for line in lines]) + "\x1b[J")
+            palette = paletteFor(self._stream)
+            shown = [
+                palette.error(line[: columns - 1]) if down else line[: columns - 1]
+                for line, down in list(_markedLines(status, rates))[: rows - 1]
+            ]
+            self._stream.write("\x1b[H" + "".join([f"{line}\x1b[K\n" for line in shown]) + "\x1b[J")
         else:
-            self._stream.write("\n".join(lines) + "\n\n")
+            self._stream.write("\n".join(pictureOf(status, rates)) + "\n\n")
         self._stream.flush()
 
     def close(self) -> None:
