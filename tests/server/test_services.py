@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import DatagramProtocol
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase
 from tests.peers import freePort
@@ -166,8 +166,51 @@ class ForwardServiceTests(ServiceCase):
             lines = [event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]
             self.assertEqual(len(lines), 4 if log or verbose else 0)
             if lines:
-                self.assertEqual((lines[0]["name"], lines[0]["type"], lines[0]["client"]), ("www.example.test.", "A", "192.168.0.9"))
+                first, second = lines[0]["fields"], lines[1]["fields"]
+                self.assertEqual((first["name"], first["type"], first["client"]), ("www.example.test.", "A", "192.168.0.9"))
+                self.assertEqual((first["rcode"], first["source"], first["server"]), ("NOERROR", "upstream", "192.0.2.53:53"))
+                self.assertEqual((first["milliseconds"], first["size"]), (20.0, 50))
+                self.assertEqual((second["source"], second["milliseconds"]), ("cache", 0.0))
+                self.assertEqual(
+                    formatEvent(lines[0]),
+                    "query www.example.test. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 20.0 ms, upstream 192.0.2.53:53",
+                )
             self.stop(service)
+
+    def logged(self) -> list[str]:
+        """
+        @return: what the query log has of results, from now on empty again.
+        """
+        lines = [str(event["result"]) for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]
+        self.said.clear()
+        return lines
+
+    def test_queryLogResults(self) -> None:
+        """
+        Refusals, failures and requests without a reply are logged with the reason.
+        """
+        service = self.run_(queryLog=True, refuse=["192.168.0.9"])
+        self.asked()
+        self.stop(service)
+        self.assertEqual(self.logged(), ["REFUSED, 34 octets, 0.0 ms, access, EDE 18"])
+        service = self.run_(queryLog=True, drop=["192.168.0.9"])
+        self.asked()
+        self.assertEqual(self.logged(), ["no reply, 0.0 ms, access"])
+        self.stop(service)
+
+    def test_queryLogFailures(self) -> None:
+        """
+        A failure has the extended error even if the client cannot take one, and one that comes too late for UDP is logged as well.
+        """
+        self.upstream.set("broken.example.test", "A", 2)
+        self.run_(queryLog=True)
+        self.asked("broken.example.test")
+        (line,) = self.logged()
+        self.assertIn("SERVFAIL, 37 octets, 20.0 ms, failure, EDE ", line)
+        self.upstream.delay = 3.0
+        self.asked("slow.example.test")
+        self.network.advance(6)
+        self.assertEqual(self.logged(), ["no reply, 3020.0 ms, late"])
 
     def test_flush(self) -> None:
         """
@@ -328,7 +371,7 @@ class ReloadTests(ServiceCase):
             restarting,
             {"interface", "port", "tcp-idle", "workers", "role", "state", "cache-size", "cookies", "cookie-secret", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
-            | {"transfers-in"},
+            | {"transfers-in", "log-format"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())
@@ -431,7 +474,7 @@ class MakingTests(ServiceCase):
         self.assertEqual(
             pathOf(self.here, settings),
             [
-                "gate: log",
+                "query log: each request and its reply",
                 "gate: access",
                 "gate: opcode",
                 "gate: form",

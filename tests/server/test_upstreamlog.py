@@ -4,8 +4,12 @@ Tests of what operators learn about upstreams.
 
 from __future__ import annotations
 
-from tests.server.test_services import ServiceCase
+import re
+
+from tests.queries import queryOf
+from tests.server.test_services import US, ServiceCase
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.operating.upstreamlog import SharedUpstreamLog, UpstreamLog
 from twisted_ext.server.services import ForwardService
 
 __all__: list[str] = []
@@ -53,3 +57,133 @@ class HealthTests(ServiceCase):
         self.upstream.silent = False
         self.asked("z.example.test")
         self.assertEqual(self.shown(service)["up"], True)
+
+
+class LogTests(ServiceCase):
+    """
+    Tests of what the log says of upstreams.
+    """
+
+    def logged(self) -> list[tuple[str, str]]:
+        """
+        @return: level and text of what was logged of upstreams, from now on empty again.
+        """
+        lines = [(event["log_level"].name, event["text"]) for event in self.said if event.get("log_namespace") == "twisted_ext.upstreams"]
+        self.said.clear()
+        return lines
+
+    def askOften(self, seconds: int) -> None:
+        """
+        Ask for another name four times a second.
+        """
+        for _ in range(seconds * 4):
+            self.count += 1
+            self.flood(f"n{self.count}.example.test")
+            self.network.advance(0.25)
+
+    def flood(self, name: str) -> None:
+        """
+        Ask without waiting for the answer.
+        """
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(queryOf(name, id=self.count), (US, 53))
+
+    def test_outage(self) -> None:
+        """
+        An outage of an upstream is logged once with the reason, and its end once with how long it took, however much is asked meanwhile.
+        """
+        self.run_()
+        self.askOften(5)
+        self.assertEqual(self.logged(), [])
+        self.upstream.silent = True
+        self.askOften(26)
+        ((level, text),) = self.logged()
+        self.assertEqual(level, "warn")
+        self.assertRegex(text, r"^upstream 192\.0\.2\.53:53 does not reply: \d+ queries without a reply in \d\.\d s$")
+        self.upstream.silent = False
+        self.askOften(10)
+        ((level, text),) = self.logged()
+        self.assertEqual(level, "info")
+        found = re.fullmatch(r"upstream 192\.0\.2\.53:53 replies again after (\d+) s", text)
+        assert found is not None, text
+        self.assertIn(int(found[1]), range(24, 30))
+
+    def test_unreachable(self) -> None:
+        """
+        Where the system says why an upstream cannot be reached, the log has it.
+        """
+        self.run_()
+        self.successResultOf(self.upstream.close())
+        self.askOften(5)
+        ((_, text),) = self.logged()
+        self.assertRegex(text, r"^upstream 192\.0\.2\.53:53 does not reply: cannot be reached: ")
+
+    def test_failing(self) -> None:
+        """
+        An upstream that fails look-ups is not logged: it replies.
+        """
+        self.upstream.rcode = 2
+        self.run_()
+        self.askOften(30)
+        self.assertEqual(self.logged(), [])
+
+    def test_flapping(self) -> None:
+        """
+        An upstream that changes all the time gets a few lines; what holds when they are due again is logged then.
+        """
+        log = UpstreamLog()
+        _, server = self.serve("192.0.2.54")
+        forwarding = self.forward(server)
+        standing = forwarding.standings[0]
+        for minute in range(9):
+            now = minute * 60.0
+            for _ in range(3):
+                standing.silent(now)
+            log.look([(forwarding, 0)], now + 2)
+            standing.replied(0.01)
+            log.look([(forwarding, 0)], now + 10)
+        for _ in range(3):
+            standing.silent(540.0)
+        for second in range(542, 700):
+            log.look([(forwarding, 0)], second)
+        texts = [text for _, text in self.logged()]
+        self.assertEqual(len(texts), 7)
+        self.assertIn("does not reply", texts[-1])
+        self.assertIn("; 12 changes before that were not logged", texts[-1])
+
+    def test_replaced(self) -> None:
+        """
+        A server that is asked anew after a reload has not come back; nothing is known of it.
+        """
+        log = UpstreamLog()
+        _, server = self.serve("192.0.2.54")
+        old, new = self.forward(server), self.forward(server)
+        for _ in range(3):
+            old.standings[0].silent(0.0)
+        log.look([(old, 0)], 2.0)
+        log.look([(new, 0)], 3.0)
+        log.look([], 4.0)
+        self.assertEqual(len(self.logged()), 1)
+
+    def test_workers(self) -> None:
+        """
+        Several workers that lose an upstream and find it again make one line each time; a worker that has ended knows nothing more.
+        """
+        log = SharedUpstreamLog()
+        down: dict[str, JSON] = {"event": "upstream", "server": "192.0.2.1:53", "way": "udp", "state": "down", "reason": "x"}
+        down |= {"seconds": 2.0, "unlogged": 0}
+        up: dict[str, JSON] = {**down, "state": "up", "seconds": 26.0}
+        for worker in range(3):
+            log.take(worker, down)
+        self.assertEqual(len(self.logged()), 1)
+        log.ended(2)
+        log.take(0, up)
+        self.assertEqual(self.logged(), [])
+        log.take(1, up)
+        self.assertEqual(self.logged(), [("info", "upstream 192.0.2.1:53 replies again after 26 s")])
+        log.take(1, down)
+        log.ended(1)
+        log.take(0, up)
+        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(log._down, {})

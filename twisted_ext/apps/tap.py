@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, IReactorUNIX
-from twisted.logger import Logger
+from twisted.logger import FileLogObserver, Logger
 from twisted.python import usage
+from twisted.python.logfile import LogFile
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
@@ -33,9 +35,9 @@ from twisted_ext.server.configuration.beginning import (
 from twisted_ext.server.configuration.helptext import usageOf
 from twisted_ext.server.configuration.reading import readSettings
 from twisted_ext.server.configuration.settings import SETTINGS, Setting, Settings
+from twisted_ext.server.operating.logs import isOfJournal, observerFor
 
 if TYPE_CHECKING:
-
     from twisted.application.service import IService
 
     from twisted_ext.server.configuration.kinds import Value
@@ -372,7 +374,7 @@ def makeService(options: Options) -> IService:
     Make the server that the options ask for. Everything that can be wrong with options, files and settings is found first; then the sockets
     are bound, while an error still reaches the terminal and before privileges are dropped.
     """
-    complainPlainly()
+    complainPlainly(partial(_logsToFile, options.parent))
     from twisted.internet import reactor
 
     from twisted_ext.server.processes.collecting import collectLess
@@ -391,9 +393,43 @@ def makeService(options: Options) -> IService:
         server.bind()
     except (DNSFault, OSError) as fault:
         end(str(fault))
+    server.observer = _observerFor(options.parent, settings)
     _reloadAtHangUp(server.reloadNow)
     reactor.callWhenRunning(collectLess)
     return server
+
+
+def _logsToFile(words: usage.Options | None) -> bool:
+    """
+    @param words: those of C{twistd}, if that is what has been started.
+    """
+    return words is not None and (bool(words.get("logfile", "-") not in (None, "", "-")) or not words.get("nodaemon"))
+
+
+def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObserver | None:
+    """
+    @param words: those of C{twistd}, if that is what has been started.
+
+    @return: what writes its log as the settings say, wherever C{twistd} would write it; L{None} where it goes to syslog or to an observer
+        of the operator's, which have formats of their own.
+    """
+    if words is None or "nodaemon" not in words or words.get("logger") or words.get("syslog"):
+        return None
+    path = words.get("logfile")
+    if path == "-" or (not path and words["nodaemon"]):
+        # Daemons cannot write to standard output, as twistd is about to say.
+        return observerFor(sys.stdout, settings.logFormat, isOfJournal(sys.stdout, os.environ)) if words["nodaemon"] else None
+    make: Callable[[str], LogFile] = LogFile.fromFullPath
+    file = make(path or "twistd.log")
+    if not signal.getsignal(signal.SIGUSR1):
+
+        def rotate(number: int, frame: object) -> None:
+            from twisted.internet import reactor
+
+            IReactorFromThreads(reactor).callFromThread(file.rotate)
+
+        signal.signal(signal.SIGUSR1, rotate)
+    return observerFor(cast("IO[str]", file), settings.logFormat)
 
 
 def _zoneFromPython(path: str) -> Zone:

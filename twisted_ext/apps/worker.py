@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import FileLogObserver, LogEvent, Logger, eventAsText, globalLogBeginner
+from twisted.logger import FileLogObserver, Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.operating.logs import relayedLine
 from twisted_ext.server.processes.collecting import collectLess
 from twisted_ext.server.processes.workers import Lines
 from twisted_ext.server.services import ForwardService
@@ -182,14 +183,6 @@ class Obeying(Protocol):
             self._begin(service)
 
 
-def _line(event: LogEvent) -> str:
-    """
-    @return: an event as the parent shows it, which knows the time and whose it is.
-    """
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-    return text.replace("\n", "\n  ") + "\n" if text else ""
-
-
 def main() -> None:
     """
     Serve until the parent says otherwise, or is gone.
@@ -197,7 +190,7 @@ def main() -> None:
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 
-    globalLogBeginner.beginLoggingTo([FileLogObserver(sys.stderr, _line)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([FileLogObserver(sys.stderr, relayedLine)], redirectStandardIO=False)
 
     def stop() -> None:
         if reactor.running:

@@ -22,7 +22,7 @@ __all__ = [
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
     "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
-    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS",
+    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS",
 ]
 
 # -- control and sight
@@ -84,6 +84,15 @@ WEB_SHARE: Final = Limit(default=0.1, least=0.001, most=1.0)
 
 #: Seconds for which one rendering of the figures is given to all who ask for them.
 WEB_FRESH: Final = Limit(default=1.0, least=0.0, most=60.0)
+
+# -- upstreams
+
+#: Lines in the log about one upstream that stops to reply and replies again, in C{UPSTREAM_LINES_SECONDS}: three outages and their ends are
+#: logged at once, a server that changes all the time is not logged each time.
+UPSTREAM_LINES: Final = Limit(default=6, least=2, most=1000)
+
+#: Seconds in which an upstream gets that many lines.
+UPSTREAM_LINES_SECONDS: Final = Limit(default=600.0, least=1.0, most=86_400.0)
 
 # -- serving streams
 

@@ -12,7 +12,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
@@ -306,6 +307,7 @@ class Server(Service):
     The whole of C{twistd txdns}: one serving process, or a parent with several; and what is told to systemd.
 
     @ivar operations: for control, status page and manhole.
+    @ivar observer: what the application that this becomes a part of is to write its log with, or L{None}.
     @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
     """
 
@@ -322,6 +324,7 @@ class Server(Service):
         zoned = inner.zoned
         if zoned is not None:
             zoned.useless = self._end
+        self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
         self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
         self._parts: list[Service] = [inner]
@@ -333,6 +336,15 @@ class Server(Service):
         self.log.critical("{said}", said=said)
         if self.useless is not None:
             self.useless(said)
+
+    def setServiceParent(self, parent: object) -> None:
+        """
+        Join an application, before it begins to log.
+        """
+        if self.observer is not None and isinstance(parent, Componentized):
+            give: Callable[[object, object], object] = parent.setComponent
+            give(ILogObserver, self.observer)
+        super().setServiceParent(parent)
 
     def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
         """
@@ -466,6 +478,7 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     stack = stackFor(reactor, settings, zones, listening=Listening(settings.interface, settings.port))
     try:
         lines = ["fast lane: what was answered before, from its octets"] if not (settings.queryLog or settings.verbose) else []
+        lines += ["query log: each request and its reply"] if settings.queryLog or settings.verbose else []
         lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
         lines += stack.path()
     finally:

@@ -26,12 +26,9 @@ from twisted_ext.server.replies.finishing import Finishing
 from twisted_ext.server.replies.gates import Gate, standardGates
 from twisted_ext.server.replies.identity import Identity
 from twisted_ext.server.replies.limiting import Limiting
+from twisted_ext.server.replies.querylog import QueryLog
 from twisted_ext.server.replies.rates import Rates
-from twisted_ext.server.replies.requests import Refusal, Request
 from twisted_ext.server.replies.respond import Responder, laneFor
-from twisted_ext.wire.codes import className
-from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.fastlane.epochs import Epoch
@@ -41,32 +38,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.transfers.keys import Keys
     from twisted_ext.server.zones.authority import Zones
 
-__all__ = ["KeptReplies", "QueryLogGate", "Serving", "finishingOf", "gatesOf"]
+__all__ = ["KeptReplies", "Serving", "finishingOf", "gatesOf"]
 
 _log: Final = Logger()
-
-#: By this name the query log can be told from all else.
-_queries: Final = Logger(namespace="twisted_ext.queries")
-
-
-class QueryLogGate:
-    """
-    Everybody passes, and is written down.
-    """
-
-    name = "log"
-
-    def __call__(self, request: Request, now: float) -> Refusal | None:
-        question = request.question
-        _queries.info(
-            "query {name} {class_} {type} from {client} by {transport}",
-            name=nameToText(question.name),
-            class_=className(question.rrClass),
-            type=typeName(question.rrType),
-            client=request.client,
-            transport=request.transport,
-        )
-        return None
 
 
 class _Forgetful(Table):
@@ -138,7 +112,7 @@ def _gates(
     keys: Keys | None = None,
 ) -> tuple[Gate, ...]:
     alone = settings.role == "serve"
-    gates = standardGates(
+    return standardGates(
         rates=rates,
         cookies=cookies,
         identity=_identity(settings),
@@ -150,7 +124,6 @@ def _gates(
         transfers=transfersIn(errands or {}),
         hopeless=hopelessOf(errands or {}),
     )
-    return (QueryLogGate(), *gates) if _logging(settings) else gates
 
 
 def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
@@ -239,6 +212,8 @@ class Serving:
         return self.lane.epoch
 
     def _remember(self, remember: bool) -> None:
+        # What the fast lane answers would not be logged.
+        self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
         for group, (datagrams, messages) in zip(self.lane.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else _Forgetful()
             group.messages = messages if remember else _Forgetful(stream=True)

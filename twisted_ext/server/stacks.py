@@ -27,6 +27,7 @@ from twisted_ext.resolver.reversing import PrivateReverse
 from twisted_ext.resolver.routing import Routing
 from twisted_ext.resolver.special import Special
 from twisted_ext.resolver.switching import Switching
+from twisted_ext.server.operating.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import Listening, LoopWatch, Nobody, SystemServers, Upstream, isNear, serversOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
@@ -113,6 +114,7 @@ class ForwardStack:
         self._hosts: Hosts | None = None
         self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
+        self._upstreamLog = UpstreamLog()
         try:
             self._outermost = self._makeOutermost(settings)
         except BaseException:
@@ -245,6 +247,7 @@ class ForwardStack:
                 self._changed()
         if self._asking.system is not None:
             self._asking.system.look()
+        self._upstreamLog.look(serversOf(self._asking.source), self._reactor.seconds())
 
     def _moved(self) -> None:
         # What one network's servers said of a name may not be so in the next one.

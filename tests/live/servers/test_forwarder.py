@@ -4,14 +4,18 @@ Tests of C{twistd txdns} as a forwarder whose upstreams misbehave.
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.live.twistds import Twistd
+from tests.live.twistds import PATIENCE, Twistd, twistd, wait
 from tests.live.upstreams import Upstream
+from tests.peers import freePort
 from tests.queries import queryOf
 
 __all__: list[str] = []
@@ -53,3 +57,75 @@ def test_neighbors(tmp_path: Path) -> None:
         asked = [name for _, name, _ in upstream.asked if name.endswith(".evil.co.uk.")]
         # The zone's ration was used up by then, so that without it the others would have suffered.
         assert len(asked) > 1500, len(asked)
+
+
+def test_outage(tmp_path: Path) -> None:
+    """
+    Two workers that lose their upstream and find it again log each once, as JSON that programs can read; queries are logged with
+    what came of them.
+    """
+    words = ["--workers", "2", "--query-log", "--log-format", "json", "--stale", "0"]
+    with Upstream(otherwise="192.0.2.80") as upstream, Twistd(tmp_path, "--upstream", upstream.label, *words) as server:
+
+        def events(kind: str) -> list[dict[str, object]]:
+            found = [json.loads(line) for line in server.text().splitlines()]
+            return [event for event in found if event["event"] == kind]
+
+        def asking(number: int) -> bool:
+            # Each from a port of its own, so that both workers have queries.
+            for each in range(4):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.sendto(queryOf(f"n{number}x{each}.example.org"), ("127.0.0.1", server.port))
+            time.sleep(0.1)
+            return True
+
+        assert server.ask("www.example.org") == ["192.0.2.80"]
+        upstream.silence(".")
+        numbers = iter(range(10_000))
+        wait(lambda: asking(next(numbers)) and events("upstream"), server)
+        for _ in range(30):
+            asking(next(numbers))
+        upstream.silence()
+        wait(lambda: asking(next(numbers)) and len(events("upstream")) > 1, server)
+        down, up = events("upstream")
+        assert (down["server"], down["state"], up["server"], up["state"]) == (upstream.label, "down", upstream.label, "up")
+        seconds = up["seconds"]
+        assert isinstance(seconds, float) and 3 < seconds < 60
+        (query,) = [event for event in events("query") if event["name"] == "www.example.org."]
+        assert (query["rcode"], query["source"], query["server"]) == ("NOERROR", "upstream", upstream.label)
+        assert "Traceback" not in server.text()
+
+
+def test_journal(tmp_path: Path) -> None:
+    """
+    Where the standard output leads to the journal of systemd, lines have a priority and no time, and no names of classes.
+    """
+    lines = tmp_path / "journal"
+    lines.touch()
+    found = lines.stat()
+    port = freePort("127.0.0.1")
+    words = ["-n", "--pidfile", "", "txdns", "--interface", "127.0.0.1", "--port", str(port), "--control", ""]
+    environment = {**os.environ, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+    with lines.open("ab") as log:
+        process = subprocess.Popen(twistd(*words), stdout=log, stderr=log, env=environment, cwd=tmp_path)
+    try:
+        wait(lambda: "answering at" in lines.read_text())
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+    said = lines.read_text().splitlines()
+    assert [line for line in said if not line.startswith("<6>")] == []
+    assert f"<6>answering at udp 127.0.0.1:{port}, tcp 127.0.0.1:{port}" in said
+    assert [line for line in said if "twisted" in line.removeprefix("<6>twistd") or "202" in line[:8]] == []
+
+
+def test_startErrorOnce(tmp_path: Path) -> None:
+    """
+    Why the server cannot start is said once.
+    """
+    (tmp_path / "taken").mkdir()
+    control = str(tmp_path / "taken")
+    words = ["-n", "--pidfile", "", "txdns", "--interface", "127.0.0.1", "--port", str(freePort("127.0.0.1")), "--control", control]
+    done = subprocess.run(twistd(*words), capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
+    assert done.returncode == 1, done
+    assert (done.stdout + done.stderr).count(control) == 1, done

@@ -11,6 +11,7 @@ import pytest
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.configuration.beginning import complainPlainly, end, wantSomething
 from twisted_ext.server.configuration.kinds import Value
@@ -105,10 +106,29 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setattr(sys, "__stderr__", None)
-    complainPlainly()
+    complainPlainly(lambda: False)
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert capsys.readouterr().err == ""
     sys.excepthook(ValueError, ValueError("a bug"), None)
     assert "a bug" in capsys.readouterr().err
     sys.excepthook(DNSFault, DNSFault("the port is taken"), None)
     assert capsys.readouterr().err == "twistd txdns: the port is taken\n"
+
+
+@pytest.mark.parametrize("toFile", [False, True])
+def test_saidOnce(toFile: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The reason why the server cannot begin is not logged where the log goes to the terminal or the journal, which have the line anyway.
+    """
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    seen: list[LogEvent] = []
+    observer = observing(seen.append)
+    globalLogPublisher.addObserver(observer)
+    try:
+        complainPlainly(lambda: toFile)
+        sys.excepthook(DNSFault, DNSFault("the port is taken"), None)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert "twistd txdns: the port is taken\n" in capsys.readouterr().err
+    assert len(seen) == int(toFile)

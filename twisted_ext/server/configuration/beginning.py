@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, DNSFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from twisted_ext.server.configuration.settings import Settings
@@ -80,17 +81,20 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     _log.warn("{said}; until then all questions are refused", said=said)
 
 
-def complainPlainly() -> None:
+def complainPlainly(logsToFile: Callable[[], bool]) -> None:
     """
     Have one line and no traceback where the server cannot be started for a reason that is not the code's, and nothing at all where
     whoever typed the command has thought better of it.
+
+    @param logsToFile: tells whether the log goes elsewhere than to the terminal.
     """
     before = sys.excepthook
 
     def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if isinstance(error, DNSFault):
-            # In the background the log is all that there is.
-            _log.critical("{fault}", fault=error)
+            # The terminal and the journal have both already: say it once. In the background the log is all that there is.
+            if logsToFile():
+                _log.critical("{fault}", fault=error)
             with suppress(SystemExit):
                 end(str(error))
         elif not isinstance(error, KeyboardInterrupt):

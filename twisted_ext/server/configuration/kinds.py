@@ -393,6 +393,14 @@ def _digest(text: str) -> str:
     return text
 
 
+def _logFormat(text: str) -> str:
+    from twisted_ext.server.operating.logs import FORMATS
+
+    if text not in FORMATS:
+        raise BadDescription(f"{text!r} is not a format of the log")
+    return text
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -408,6 +416,7 @@ READABLE: Final = File("the path of a file that can be read", _readable)
 LISTING: Final = File("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
+LOG_FORMAT: Final = Text("text or json", _logFormat)
 ROLE: Final = Text("forward or serve", _role)
 ZONE: Final = Zone()
 GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)

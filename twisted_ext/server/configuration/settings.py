@@ -304,7 +304,15 @@ def _settings() -> Iterable[Setting]:
     )
     watching = "Watching it"
     yield Setting("verbose", kinds.COUNT, 0, "Log every query, as twistd dns does", short="v", group=watching)
-    yield Setting("query-log", kinds.FLAG, False, "Log every query", group=watching)
+    yield Setting("query-log", kinds.FLAG, False, "Log every query with its reply", group=watching)
+    yield Setting(
+        "log-format",
+        kinds.LOG_FORMAT,
+        "text",
+        "Write the log as text, or as json: one object on each line. Not with twistd's --syslog and --logger",
+        group=watching,
+        live=False,
+    )
     yield Setting("http", kinds.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", group=watching, live=False)
     yield Setting("control", kinds.CONTROL, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
     yield Setting("manhole", kinds.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1",
@@ -382,6 +390,7 @@ class Settings:
     rebindingAllow: tuple[str, ...]
     verbose: int
     queryLog: bool
+    logFormat: str
     http: str
     control: str
     manhole: str

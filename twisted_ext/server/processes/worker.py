@@ -17,6 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.limits import WORKER_LINE, WORKER_REPLY, WORKER_TAKING
+from twisted_ext.server.operating.logs import relayed
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -192,7 +193,9 @@ class Worker(ProcessProtocol):
         else:
             *lines, self._said = (self._said + data[-65536:]).split(b"\n")
             for line in lines:
-                self._force.log.info("worker {number}: {line}", number=self.number, line=line.decode("utf-8", "backslashreplace"))
+                fields = relayed(line, self.number, self._force.log)
+                if fields:
+                    self._force.upstreamLog.take(self.number, fields)
 
     def kill(self, signal: str) -> None:
         """

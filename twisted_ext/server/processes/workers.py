@@ -27,6 +27,7 @@ from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
+from twisted_ext.server.operating.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.processes.children import inThread, spawnModule
 from twisted_ext.server.processes.mirroring import Mirroring
 from twisted_ext.server.processes.passing import Passed
@@ -65,6 +66,7 @@ class Workforce(Service):
 
     @ivar settings: those in force.
     @ivar history: how the figures of all have moved.
+    @ivar upstreamLog: what workers tell of upstreams.
     @ivar started: in seconds since 1970.
     """
 
@@ -93,6 +95,7 @@ class Workforce(Service):
         self.clock = reactor
         self.settings = settings
         self.history = History()
+        self.upstreamLog = SharedUpstreamLog()
         self.started = time()
         self.use(bound)
         self._secret = secret
@@ -252,6 +255,7 @@ class Workforce(Service):
         A worker is no more. Unless all of them are to end, another one takes its sockets.
         """
         number = worker.number
+        self.upstreamLog.ended(number)
         if self._workers.get(number) is worker:
             del self._workers[number]
         self._keep(worker)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.replies.errands import Errand, Flow
     from twisted_ext.server.replies.limiting import Limiting
+    from twisted_ext.server.replies.querylog import QueryLog
 
 __all__ = ["Responder", "laneFor"]
 
@@ -87,6 +88,7 @@ class Responder:
     @ivar source: what is asked.
     @ivar lane: replies that were given before, and who asks.
     @ivar counters: what is counted.
+    @ivar queryLog: logs requests and their replies, or L{None}.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Responder:
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self.errands = dict(errands or {})
+        self.queryLog: QueryLog | None = None
         self._declining = Declining()
         self._limiting = limiting
         self._views = dict(views or {})
@@ -185,12 +188,16 @@ class Responder:
         Answer a request.
         """
         now = request.arrived
+        if self.queryLog is not None:
+            send, flow = self.queryLog.guard(request, send, flow)
         if self._limiting is not None and request.record.accounts is not None:
             send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
         for gate in self.gates:
             refusal = gate(request, now)
             if refusal is not None:
                 self.counters.refused(gate.name)
+                if self.queryLog is not None:
+                    self.queryLog.gate = gate.name
                 if gate.name == "signature" and self.errands:
                     self._declining.tell(request, refusal)
                 self._refuse(request, refusal, send, lasting=gate.name != "rate")
@@ -297,6 +304,8 @@ class Responder:
         self.counters.dropped += 1
         if request.transport != "udp":
             self._refuse(request, _OVERFLOWED, send)
+        elif self.queryLog is not None:
+            self.queryLog.dropped(request, "overflow")
 
     def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
         if self._landed(request):
@@ -335,6 +344,8 @@ class Responder:
             return False
         if took > self._late and request.transport == "udp":
             counters.late += 1
+            if self.queryLog is not None:
+                self.queryLog.dropped(request, "late")
             return False
         return True
 
@@ -353,6 +364,8 @@ class Responder:
             octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
         counters.replied(answer.rcode)
+        if self.queryLog is not None:
+            self.queryLog.answered(answer)
         if octets[2] & 2:
             counters.truncated += 1
         if answer.origin is not None and answer.origin.source == "stale":
@@ -416,8 +429,12 @@ class Responder:
 
         @param lasting: whether whoever asks the same is told the same until what may be asked changes.
         """
+        if self.queryLog is not None:
+            self.queryLog.refused(refusal)
         if refusal.silent:
             self.counters.dropped += 1
+            if self.queryLog is not None:
+                self.queryLog.dropped(request, "policy")
             return
         self.counters.replied(refusal.rcode)
         octets = self.finishing.refusal(request, refusal)

@@ -1,0 +1,156 @@
+"""
+Lines of the log: text for people, with a time or, for the journal of systemd, with a priority; or JSON for programs.
+
+An event may have C{fields}, values for JSON beside its text: queries and changes of upstreams have them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel, eventAsText, formatTime
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+
+__all__ = ["FORMATS", "formatterFor", "isNoise", "isOfJournal", "observerFor", "relayed", "relayedLine"]
+
+#: What C{log-format} may be.
+FORMATS: Final = ("text", "json")
+
+#: Priorities of syslog (RFC 5424, section 6.2.1), by level.
+_PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
+
+#: Lines of Twisted about its own parts.
+_PARTS: Final = re.compile(r"\w+ starting on \S+$|\(\S+ Port \S+ Closed\)$|(Starting|Stopping) factory <")
+
+_Formatter = Callable[[LogEvent], "str | None"]
+
+
+def isNoise(event: LogEvent) -> bool:
+    """
+    @return: whether this event is about parts of Twisted that an operator does not know: classes of factories and reactors, and the cache
+        of plugins, which another user may have installed.
+    """
+    namespace = event.get("log_namespace")
+    if namespace == "twisted.plugin":
+        return "plugin cache" in str(event.get("log_format"))
+    if namespace == "twisted.scripts._twistd_unix.UnixAppLogger":
+        return str(event.get("log_format")).startswith("reactor class")
+    return namespace == "log_legacy" and _PARTS.match(_textOf(event)) is not None
+
+
+def isOfJournal(file: IO[str], environment: Mapping[str, str]) -> bool:
+    """
+    @return: whether what is written there goes to the journal of systemd (C{JOURNAL_STREAM}), which notes the time itself.
+    """
+    device, _, inode = environment.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
+
+
+def formatterFor(style: str, journal: bool = False) -> _Formatter:
+    """
+    @param style: one of L{FORMATS}.
+    @param journal: the lines go to systemd's journal.
+
+    @return: what makes lines of events.
+    """
+    return _json if style == "json" else _prioritized if journal else _stamped
+
+
+def observerFor(file: IO[str], style: str, journal: bool = False) -> FileLogObserver:
+    """
+    @return: what writes events there; see L{formatterFor}.
+    """
+    line = formatterFor(style, journal)
+    return FileLogObserver(file, lambda event: None if isNoise(event) else line(event))
+
+
+def _textOf(event: LogEvent) -> str:
+    # Tracebacks end with a line end.
+    return eventAsText(event, includeTimestamp=False, includeSystem=False).rstrip("\n")
+
+
+def _levelOf(event: LogEvent) -> str:
+    level = event.get("log_level")
+    return "info" if level is None else str(level.name)
+
+
+def _stamped(event: LogEvent) -> str | None:
+    text = _textOf(event)
+    if not text:
+        return None
+    indented = text.replace("\n", "\n  ")
+    return f"{formatTime(event.get('log_time'))} [{_levelOf(event)}] {indented}\n"
+
+
+def _prioritized(event: LogEvent) -> str | None:
+    text = _textOf(event)
+    if not text:
+        return None
+    # Each line is an entry of its own.
+    prefix = f"<{_PRIORITIES[_levelOf(event)]}>"
+    indented = text.replace("\n", f"\n{prefix}  ")
+    return f"{prefix}{indented}\n"
+
+
+def _json(event: LogEvent) -> str | None:
+    text = _textOf(event)
+    if not text:
+        return None
+    when = datetime.fromtimestamp(event.get("log_time") or 0.0, UTC)
+    said: dict[str, object] = {"time": when.isoformat(timespec="microseconds").replace("+00:00", "Z"), "level": _levelOf(event)}
+    fields = event.get("fields")
+    worker = event.get("worker")
+    said |= fields if isinstance(fields, dict) else {"event": "log", "text": text if worker is None else event["line"]}
+    if worker is not None:
+        said["worker"] = worker
+    return json.dumps(said, default=str) + "\n"
+
+
+def relayedLine(event: LogEvent) -> str | None:
+    """
+    @return: an event of a worker as it tells it to its parent; L{None} for one that is not told.
+    """
+    text = "" if isNoise(event) else _textOf(event)
+    if not text:
+        return None
+    said: dict[str, object] = {"level": _levelOf(event), "text": text}
+    fields = event.get("fields")
+    if isinstance(fields, dict):
+        said["fields"] = fields
+    return json.dumps(said, default=str) + "\n"
+
+
+def relayed(line: bytes, worker: int, log: Logger) -> dict[str, JSON]:
+    """
+    Log what a worker has told.
+
+    @param line: as of L{relayedLine}, or anything that was written to the worker's standard error.
+
+    @return: the event's fields, where it has any; then it is up to the caller to log it.
+    """
+    text, level, fields = line.decode("utf-8", "backslashreplace"), LogLevel.info, None
+    try:
+        said = json.loads(line) if line.startswith(b'{"level": ') else None
+        if isinstance(said, dict):
+            text, level, fields = str(said["text"]), LogLevel.lookupByName(str(said["level"])), said.get("fields")
+    except (ValueError, KeyError):
+        # It is what it looks like: text.
+        pass
+    if isinstance(fields, dict) and fields.get("event") == "upstream":
+        return cast("dict[str, JSON]", fields)
+    if isinstance(fields, dict):
+        log.emit(level, "worker {worker}: {line}", worker=worker, line=text, fields=fields)
+    else:
+        log.emit(level, "worker {worker}: {line}", worker=worker, line=text)
+    return {}
