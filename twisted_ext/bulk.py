@@ -17,7 +17,6 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IResolver
 
 from twisted_ext.answers import Answer
 from twisted_ext.errors import CallerFault
@@ -28,7 +27,7 @@ from twisted_ext.ranges import AddressRange, reverseNameOf
 from twisted_ext.resolver.streaming import InOrder, Run
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.wire.rrtypes import expectType
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -102,30 +101,18 @@ def typeOf(rrType: int | str) -> int:
 
     @raise CallerFault: no type is called that.
     """
-    if isinstance(rrType, str):
-        number = typeNumber(rrType)
-        if number is None:
-            raise CallerFault(f"{rrType!r} is no record type; write A, AAAA, MX... or TYPE65280")
-        return number
-    if 0 < rrType <= 0xFFFF:
-        return rrType
-    raise CallerFault(f"{rrType} is no record type; they are numbered from 1 to 65535")
+    return expectType(rrType)
 
 
 def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
     """
     @param resolver: what L{twisted_ext.client.resolverFromString} gives, an answer source, or any C{IResolver} of Twisted's.
 
-    @raise CallerFault: it is none of these.
+    @raise WrongType: it is none of these.
     """
-    for candidate in (resolver, getattr(resolver, "source", None)):
-        if IAnswerSource.providedBy(candidate):
-            return candidate
-    if not IResolver.providedBy(resolver):
-        raise CallerFault(f"{resolver!r} is no resolver; give what resolverFromString() returns, or any IResolver")
-    from twisted_ext.edges.inward import NamesSource
+    from twisted_ext.edges import inward
 
-    return NamesSource(resolver, clock)
+    return inward.sourceOf(resolver, clock)
 
 
 class _Feed:

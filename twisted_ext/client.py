@@ -26,7 +26,7 @@ from twisted_ext.edges.adapting import resolverFromSource, sourceFromResolver
 from twisted_ext.edges.addresses.reversing import reverseName
 from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.lookups import Lookup
+from twisted_ext.edges.lookups import LOOKUP_METHODS, Lookup, typeOfLookup
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.edges.resolvers import Resolver, ThreadedResolver
@@ -52,85 +52,7 @@ __all__ = [
     "getaddrinfo",
     "getnameinfo",
     "install",
-    "lookupAFSDatabase",
-    "lookupAMTRELAY",
-    "lookupAPL",
-    "lookupATMA",
-    "lookupAVC",
-    "lookupAddress",
-    "lookupAddress6",
-    "lookupAllRecords",
-    "lookupAuthority",
-    "lookupBRID",
-    "lookupCAA",
-    "lookupCDNSKEY",
-    "lookupCDS",
-    "lookupCERT",
-    "lookupCSYNC",
-    "lookupCanonicalName",
-    "lookupDHCID",
-    "lookupDLV",
-    "lookupDNAME",
-    "lookupDNSKEY",
-    "lookupDOA",
-    "lookupDS",
-    "lookupDSYNC",
-    "lookupEUI48",
-    "lookupEUI64",
-    "lookupGPOS",
-    "lookupHHIT",
-    "lookupHIP",
-    "lookupHTTPS",
-    "lookupHostInfo",
-    "lookupIPSECKEY",
-    "lookupIPV6Address",
-    "lookupISDN",
-    "lookupKEY",
-    "lookupKX",
-    "lookupL32",
-    "lookupL64",
-    "lookupLOC",
-    "lookupLP",
-    "lookupMD",
-    "lookupMF",
-    "lookupMailBox",
-    "lookupMailExchange",
-    "lookupMailGroup",
-    "lookupMailRename",
-    "lookupMailboxInfo",
-    "lookupNID",
-    "lookupNINFO",
-    "lookupNSAP",
-    "lookupNSAPPTR",
-    "lookupNSEC",
-    "lookupNSEC3",
-    "lookupNSEC3PARAM",
-    "lookupNameservers",
-    "lookupNamingAuthorityPointer",
-    "lookupNull",
-    "lookupOPENPGPKEY",
-    "lookupPX",
-    "lookupPointer",
-    "lookupRESINFO",
-    "lookupRKEY",
-    "lookupRRSIG",
-    "lookupRT",
-    "lookupResponsibility",
-    "lookupSIG",
-    "lookupSMIMEA",
-    "lookupSSHFP",
-    "lookupSVCB",
-    "lookupSenderPolicy",
-    "lookupService",
-    "lookupTA",
-    "lookupTALINK",
-    "lookupTLSA",
-    "lookupText",
-    "lookupURI",
-    "lookupWALLET",
-    "lookupWellKnownServices",
-    "lookupX25",
-    "lookupZONEMD",
+    "lookup",
     "lookupZone",
     "mailTargets",
     "numberURIs",
@@ -152,8 +74,12 @@ __all__ = [
 
 moduleProvides(IResolver, IResolverSimple)
 
-#: What the functions below ask. Set it to another resolver, or to L{None} to have it made anew.
-theResolver: NamesResolver | None = None
+#: What the functions below ask: see L{getResolver}. Set it to another resolver, of this package or any C{IResolver} or
+#: C{IResolverSimple}, or to L{None} to have it made anew.
+theResolver: object = None
+
+#: A resolver of another package that C{theResolver} was set to, and what asks it for us.
+_adapted: tuple[object, NamesResolver] | None = None
 
 
 def resolverFromString(reactor: IReactorTime, description: str, timeout: Timeout = None) -> NamesResolver:
@@ -191,12 +117,24 @@ def createResolver(
 
 def getResolver() -> NamesResolver:
     """
-    @return: the resolver of this process, made when it is first asked for, and anew when it was closed.
+    @return: the resolver of this process, made when it is first asked for, and anew when it was closed. Where C{theResolver} was set to
+        a resolver of another package, this is one of ours that asks it: see L{twisted_ext.edges.inward.sourceOf}.
+
+    @raise WrongType: C{theResolver} was set to something that is not a resolver.
     """
-    global theResolver
-    if theResolver is None or theResolver.closed:
-        theResolver = createResolver()
-    return theResolver
+    global theResolver, _adapted
+    if theResolver is None:
+        _adapted = None
+    elif not isinstance(theResolver, NamesResolver):
+        if _adapted is None or _adapted[0] is not theResolver or _adapted[1].closed:
+            from twisted_ext.edges.resolution.asking import resolverOf
+
+            _adapted = theResolver, resolverOf(theResolver)
+        return _adapted[1]
+    elif not theResolver.closed:
+        return theResolver
+    made = theResolver = createResolver()
+    return made
 
 
 def install(reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
@@ -273,11 +211,28 @@ def _resolverOf(resolver: object) -> NamesResolver:
     return resolverOf(resolver)
 
 
-def query(query: Query, timeout: Timeout = None) -> Deferred[Result]:
+def query(query: Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
     """
     Ask for any type.
+
+    @param query: what to ask; or a name, whole as it is, so that no search list is tried.
+    @param timeout: where C{query} is a name, the mnemonic of the type may stand here: C{query("example.com", "MX")}.
+
+    @raise ValueError: no type has this mnemonic.
     """
     return getResolver().query(query, timeout)
+
+
+def lookup(name: str | bytes, rrType: int | str = 1, timeout: Timeout = None) -> Deferred[Result]:
+    """
+    Look up records of any type: C{lookup("example.com", "MX")}.
+
+    @param rrType: a mnemonic in any case, C{TYPE65280}, or a number.
+
+    @raise TypeError: C{rrType} is neither text nor a number.
+    @raise ValueError: no type has this name or number, or it is not one that can be looked up.
+    """
+    return getResolver().lookup(name, rrType, timeout)
 
 
 def lookupZone(name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
@@ -295,85 +250,125 @@ def _asking(method: str) -> Lookup:
     return lookup
 
 
-lookupAddress = _asking("lookupAddress")
-lookupIPV6Address = _asking("lookupIPV6Address")
-lookupAddress6 = _asking("lookupAddress6")
-lookupMailExchange = _asking("lookupMailExchange")
-lookupNameservers = _asking("lookupNameservers")
-lookupCanonicalName = _asking("lookupCanonicalName")
-lookupMailBox = _asking("lookupMailBox")
-lookupMailGroup = _asking("lookupMailGroup")
-lookupMailRename = _asking("lookupMailRename")
-lookupPointer = _asking("lookupPointer")
-lookupAuthority = _asking("lookupAuthority")
-lookupNull = _asking("lookupNull")
-lookupWellKnownServices = _asking("lookupWellKnownServices")
-lookupService = _asking("lookupService")
-lookupHostInfo = _asking("lookupHostInfo")
-lookupMailboxInfo = _asking("lookupMailboxInfo")
-lookupText = _asking("lookupText")
-lookupSenderPolicy = _asking("lookupSenderPolicy")
-lookupResponsibility = _asking("lookupResponsibility")
-lookupAFSDatabase = _asking("lookupAFSDatabase")
-lookupNamingAuthorityPointer = _asking("lookupNamingAuthorityPointer")
-lookupAllRecords = _asking("lookupAllRecords")
-lookupMD = _asking("lookupMD")
-lookupMF = _asking("lookupMF")
-lookupX25 = _asking("lookupX25")
-lookupISDN = _asking("lookupISDN")
-lookupRT = _asking("lookupRT")
-lookupNSAP = _asking("lookupNSAP")
-lookupNSAPPTR = _asking("lookupNSAPPTR")
-lookupSIG = _asking("lookupSIG")
-lookupKEY = _asking("lookupKEY")
-lookupPX = _asking("lookupPX")
-lookupGPOS = _asking("lookupGPOS")
-lookupLOC = _asking("lookupLOC")
-lookupATMA = _asking("lookupATMA")
-lookupKX = _asking("lookupKX")
-lookupCERT = _asking("lookupCERT")
-lookupDNAME = _asking("lookupDNAME")
-lookupAPL = _asking("lookupAPL")
-lookupDS = _asking("lookupDS")
-lookupSSHFP = _asking("lookupSSHFP")
-lookupIPSECKEY = _asking("lookupIPSECKEY")
-lookupRRSIG = _asking("lookupRRSIG")
-lookupNSEC = _asking("lookupNSEC")
-lookupDNSKEY = _asking("lookupDNSKEY")
-lookupDHCID = _asking("lookupDHCID")
-lookupNSEC3 = _asking("lookupNSEC3")
-lookupNSEC3PARAM = _asking("lookupNSEC3PARAM")
-lookupTLSA = _asking("lookupTLSA")
-lookupSMIMEA = _asking("lookupSMIMEA")
-lookupHIP = _asking("lookupHIP")
-lookupNINFO = _asking("lookupNINFO")
-lookupRKEY = _asking("lookupRKEY")
-lookupTALINK = _asking("lookupTALINK")
-lookupCDS = _asking("lookupCDS")
-lookupCDNSKEY = _asking("lookupCDNSKEY")
-lookupOPENPGPKEY = _asking("lookupOPENPGPKEY")
-lookupCSYNC = _asking("lookupCSYNC")
-lookupZONEMD = _asking("lookupZONEMD")
-lookupSVCB = _asking("lookupSVCB")
-lookupHTTPS = _asking("lookupHTTPS")
-lookupDSYNC = _asking("lookupDSYNC")
-lookupHHIT = _asking("lookupHHIT")
-lookupBRID = _asking("lookupBRID")
-lookupNID = _asking("lookupNID")
-lookupL32 = _asking("lookupL32")
-lookupL64 = _asking("lookupL64")
-lookupLP = _asking("lookupLP")
-lookupEUI48 = _asking("lookupEUI48")
-lookupEUI64 = _asking("lookupEUI64")
-lookupURI = _asking("lookupURI")
-lookupCAA = _asking("lookupCAA")
-lookupAVC = _asking("lookupAVC")
-lookupDOA = _asking("lookupDOA")
-lookupAMTRELAY = _asking("lookupAMTRELAY")
-lookupRESINFO = _asking("lookupRESINFO")
-lookupWALLET = _asking("lookupWALLET")
-lookupTA = _asking("lookupTA")
-lookupDLV = _asking("lookupDLV")
+if TYPE_CHECKING:
+    lookupAddress: Lookup
+    lookupA: Lookup
+    lookupNameservers: Lookup
+    lookupNS: Lookup
+    lookupMD: Lookup
+    lookupMF: Lookup
+    lookupCanonicalName: Lookup
+    lookupCNAME: Lookup
+    lookupAuthority: Lookup
+    lookupSOA: Lookup
+    lookupMailBox: Lookup
+    lookupMB: Lookup
+    lookupMailGroup: Lookup
+    lookupMG: Lookup
+    lookupMailRename: Lookup
+    lookupMR: Lookup
+    lookupNull: Lookup
+    lookupNULL: Lookup
+    lookupWellKnownServices: Lookup
+    lookupWKS: Lookup
+    lookupPointer: Lookup
+    lookupPTR: Lookup
+    lookupHostInfo: Lookup
+    lookupHINFO: Lookup
+    lookupMailboxInfo: Lookup
+    lookupMINFO: Lookup
+    lookupMailExchange: Lookup
+    lookupMX: Lookup
+    lookupText: Lookup
+    lookupTXT: Lookup
+    lookupResponsibility: Lookup
+    lookupRP: Lookup
+    lookupAFSDatabase: Lookup
+    lookupAFSDB: Lookup
+    lookupX25: Lookup
+    lookupISDN: Lookup
+    lookupRT: Lookup
+    lookupNSAP: Lookup
+    lookupNSAPPTR: Lookup
+    lookupSIG: Lookup
+    lookupKEY: Lookup
+    lookupPX: Lookup
+    lookupGPOS: Lookup
+    lookupIPV6Address: Lookup
+    lookupAAAA: Lookup
+    lookupLOC: Lookup
+    lookupNXT: Lookup
+    lookupEID: Lookup
+    lookupNIMLOC: Lookup
+    lookupService: Lookup
+    lookupSRV: Lookup
+    lookupATMA: Lookup
+    lookupNamingAuthorityPointer: Lookup
+    lookupNAPTR: Lookup
+    lookupKX: Lookup
+    lookupCERT: Lookup
+    lookupAddress6: Lookup
+    lookupA6: Lookup
+    lookupDNAME: Lookup
+    lookupSINK: Lookup
+    lookupAPL: Lookup
+    lookupDS: Lookup
+    lookupSSHFP: Lookup
+    lookupIPSECKEY: Lookup
+    lookupRRSIG: Lookup
+    lookupNSEC: Lookup
+    lookupDNSKEY: Lookup
+    lookupDHCID: Lookup
+    lookupNSEC3: Lookup
+    lookupNSEC3PARAM: Lookup
+    lookupTLSA: Lookup
+    lookupSMIMEA: Lookup
+    lookupHIP: Lookup
+    lookupNINFO: Lookup
+    lookupRKEY: Lookup
+    lookupTALINK: Lookup
+    lookupCDS: Lookup
+    lookupCDNSKEY: Lookup
+    lookupOPENPGPKEY: Lookup
+    lookupCSYNC: Lookup
+    lookupZONEMD: Lookup
+    lookupSVCB: Lookup
+    lookupHTTPS: Lookup
+    lookupDSYNC: Lookup
+    lookupHHIT: Lookup
+    lookupBRID: Lookup
+    lookupSenderPolicy: Lookup
+    lookupSPF: Lookup
+    lookupUINFO: Lookup
+    lookupUID: Lookup
+    lookupGID: Lookup
+    lookupUNSPEC: Lookup
+    lookupNID: Lookup
+    lookupL32: Lookup
+    lookupL64: Lookup
+    lookupLP: Lookup
+    lookupEUI48: Lookup
+    lookupEUI64: Lookup
+    lookupAllRecords: Lookup
+    lookupANY: Lookup
+    lookupURI: Lookup
+    lookupCAA: Lookup
+    lookupAVC: Lookup
+    lookupDOA: Lookup
+    lookupAMTRELAY: Lookup
+    lookupRESINFO: Lookup
+    lookupWALLET: Lookup
+    lookupCLA: Lookup
+    lookupIPN: Lookup
+    lookupTA: Lookup
+    lookupDLV: Lookup
+    lookupDELEG: Lookup
+    lookupALIAS: Lookup
+    lookupDELEGPARAM: Lookup
+else:
+    for _name in LOOKUP_METHODS:
+        globals()[_name] = _asking(_name)
+    __all__ += LOOKUP_METHODS
 
 
 if TYPE_CHECKING:
@@ -420,9 +415,11 @@ else:
 
 def __getattr__(name: str) -> object:
     """
-    Find the classes of L{twisted.names.client} that have nothing to do with how names are looked up here, and belong to its own
-    protocols.
+    Find the look-ups of types that were added to the registry since, and the classes of L{twisted.names.client} that belong to its own
+    protocols and have nothing to do with how names are looked up here.
     """
+    if typeOfLookup(name) is not None:
+        return _asking(name)
     if name in ("AXFRController", "DNSClientFactory"):
         from twisted.names import client
 

@@ -117,6 +117,7 @@ from twisted.names.dns import (
 from twisted_ext.edges.conversion.messages import Message
 from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSMixin, DNSProtocol
 from twisted_ext.wire.rrtypes import (
+    ALIAS,
     AMTRELAY,
     APL,
     ATMA,
@@ -126,19 +127,25 @@ from twisted_ext.wire.rrtypes import (
     CDNSKEY,
     CDS,
     CERT,
+    CLA,
     CSYNC,
+    DELEG,
+    DELEGPARAM,
     DHCID,
     DLV,
     DNSKEY,
     DOA,
     DS,
     DSYNC,
+    EID,
     EUI48,
     EUI64,
+    GID,
     GPOS,
     HHIT,
     HIP,
     HTTPS,
+    IPN,
     IPSECKEY,
     ISDN,
     KEY,
@@ -148,12 +155,15 @@ from twisted_ext.wire.rrtypes import (
     LOC,
     LP,
     NID,
+    NIMLOC,
     NINFO,
     NSAP,
     NSAP_PTR,
     NSEC,
     NSEC3,
     NSEC3PARAM,
+    NXNAME,
+    NXT,
     OPENPGPKEY,
     PX,
     RESINFO,
@@ -161,15 +171,22 @@ from twisted_ext.wire.rrtypes import (
     RRSIG,
     RT,
     SIG,
+    SINK,
     SMIMEA,
     SVCB,
     TA,
     TALINK,
     TLSA,
+    TYPE_NAMES,
+    UID,
+    UINFO,
+    UNSPEC,
     URI,
     WALLET,
     X25,
     ZONEMD,
+    isMeta,
+    typeNumber,
 )
 
 if TYPE_CHECKING:
@@ -228,12 +245,21 @@ if TYPE_CHECKING:
     Record_WALLET: type[Record]
     Record_TA: type[Record]
     Record_DLV: type[Record]
+    Record_NXT: type[Record]
+    Record_EID: type[Record]
+    Record_NIMLOC: type[Record]
+    Record_CLA: type[Record]
+    Record_IPN: type[Record]
+    Record_DELEG: type[Record]
+    Record_ALIAS: type[Record]
+    Record_DELEGPARAM: type[Record]
 
 __all__ = [
     "A",
     "A6",
     "AAAA",
     "AFSDB",
+    "ALIAS",
     "ALL_RECORDS",
     "AMTRELAY",
     "ANY",
@@ -247,9 +273,12 @@ __all__ = [
     "CDS",
     "CERT",
     "CH",
+    "CLA",
     "CNAME",
     "CS",
     "CSYNC",
+    "DELEG",
+    "DELEGPARAM",
     "DHCID",
     "DLV",
     "DNAME",
@@ -262,6 +291,7 @@ __all__ = [
     "EBADTIME",
     "EBADVERSION",
     "EFORMAT",
+    "EID",
     "ENAME",
     "ENOTIMP",
     "EREFUSED",
@@ -269,6 +299,7 @@ __all__ = [
     "EUI48",
     "EUI64",
     "EXT_QUERIES",
+    "GID",
     "GPOS",
     "HHIT",
     "HINFO",
@@ -276,6 +307,7 @@ __all__ = [
     "HS",
     "HTTPS",
     "IN",
+    "IPN",
     "IPSECKEY",
     "ISDN",
     "IXFR",
@@ -296,6 +328,7 @@ __all__ = [
     "MX",
     "NAPTR",
     "NID",
+    "NIMLOC",
     "NINFO",
     "NS",
     "NSAP",
@@ -304,6 +337,8 @@ __all__ = [
     "NSEC3",
     "NSEC3PARAM",
     "NULL",
+    "NXNAME",
+    "NXT",
     "OK",
     "OPENPGPKEY",
     "OPT",
@@ -325,6 +360,7 @@ __all__ = [
     "RRSIG",
     "RT",
     "SIG",
+    "SINK",
     "SMIMEA",
     "SOA",
     "SPF",
@@ -337,6 +373,9 @@ __all__ = [
     "TLSA",
     "TSIG",
     "TXT",
+    "UID",
+    "UINFO",
+    "UNSPEC",
     "URI",
     "WALLET",
     "WKS",
@@ -394,72 +433,20 @@ __all__ = [
 #: Number to mnemonic: Twisted's types and the new ones.
 QUERY_TYPES: Final[dict[int, str]] = {
     **_names.QUERY_TYPES,
-    X25: "X25",
-    ISDN: "ISDN",
-    RT: "RT",
-    NSAP: "NSAP",
-    NSAP_PTR: "NSAP-PTR",
-    SIG: "SIG",
-    KEY: "KEY",
-    PX: "PX",
-    GPOS: "GPOS",
-    LOC: "LOC",
-    ATMA: "ATMA",
-    KX: "KX",
-    CERT: "CERT",
-    APL: "APL",
-    DS: "DS",
-    IPSECKEY: "IPSECKEY",
-    RRSIG: "RRSIG",
-    NSEC: "NSEC",
-    DNSKEY: "DNSKEY",
-    DHCID: "DHCID",
-    NSEC3: "NSEC3",
-    NSEC3PARAM: "NSEC3PARAM",
-    TLSA: "TLSA",
-    SMIMEA: "SMIMEA",
-    HIP: "HIP",
-    NINFO: "NINFO",
-    RKEY: "RKEY",
-    TALINK: "TALINK",
-    CDS: "CDS",
-    CDNSKEY: "CDNSKEY",
-    OPENPGPKEY: "OPENPGPKEY",
-    CSYNC: "CSYNC",
-    ZONEMD: "ZONEMD",
-    SVCB: "SVCB",
-    HTTPS: "HTTPS",
-    DSYNC: "DSYNC",
-    HHIT: "HHIT",
-    BRID: "BRID",
-    NID: "NID",
-    L32: "L32",
-    L64: "L64",
-    LP: "LP",
-    EUI48: "EUI48",
-    EUI64: "EUI64",
-    URI: "URI",
-    CAA: "CAA",
-    AVC: "AVC",
-    DOA: "DOA",
-    AMTRELAY: "AMTRELAY",
-    RESINFO: "RESINFO",
-    WALLET: "WALLET",
-    TA: "TA",
-    DLV: "DLV",
+    **{number: name for number, name in TYPE_NAMES.items() if not isMeta(number)},
 }
 
 #: Mnemonic to number, C{AXFR} and its like included.
 REV_TYPES: Final[dict[str, int]] = {**_names.REV_TYPES, **{name: number for number, name in QUERY_TYPES.items()}}
 
 
-def __getattr__(name: str) -> type[Record]:
+def __getattr__(name: str) -> object:
     """
-    Find C{Record_TLSA} and its like.
+    Find C{Record_TLSA} and its like, and numbers of types that were added to the registry since.
     """
     from twisted_ext.edges.records import recordNamed
 
-    record = recordNamed(name)
-    if record is None:
+    found = recordNamed(name) or (typeNumber(name.replace("_", "-")) if name.isupper() else None)
+    if found is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return record
+    return found

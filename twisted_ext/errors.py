@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "DNSFault",
     "CallerFault",
+    "WrongType",
     "BadName",
     "BadRecord",
     "BadDescription",
@@ -72,6 +73,12 @@ class CallerFault(DNSFault, ValueError):
     """
 
     rcode = 1
+
+
+class WrongType(CallerFault, TypeError):
+    """
+    An argument of a type that cannot be used: a number for a name, or an object for a resolver that is not one.
+    """
 
 
 class BadName(CallerFault):

@@ -13,11 +13,21 @@ from tests.edges.fakes import SERVER, denied, nodata, question
 from tests.typed import newConnectionTimeout, newTimeout
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.edges import codes
-from twisted_ext.edges.codes import LookupFailed, denialFrom, errorFromAnswer, errorFromFault, faultFromError
+from twisted_ext.edges.codes import (
+    DNSFormatError,
+    LookupFailed,
+    argumentError,
+    denialFrom,
+    errorFromAnswer,
+    errorFromFault,
+    faultFromError,
+)
 from twisted_ext.errors import (
     BadMessage,
     BadName,
+    BadRecord,
     BudgetSpent,
+    CallerFault,
     Closed,
     DNSFault,
     Refused,
@@ -26,6 +36,7 @@ from twisted_ext.errors import (
     TrustFault,
     Unknown,
     Unreachable,
+    WrongType,
 )
 
 
@@ -92,7 +103,21 @@ class OutwardTests(SynchronousTestCase):
         """
         An answer that cannot be trusted says so.
         """
-        self.assertIs(errorFromFault(TrustFault("x")).security, Security.BOGUS)
+        error = errorFromFault(TrustFault("x"))
+        assert isinstance(error, LookupFailed)
+        self.assertIs(error.security, Security.BOGUS)
+
+    def test_arguments(self) -> None:
+        """
+        Arguments that cannot be used are errors of the program, not of a look-up; a text that is not a name may come from anywhere.
+        """
+        for fault, kind in ((CallerFault("x"), ValueError), (WrongType("x"), TypeError), (BadRecord("x"), ValueError)):
+            error = argumentError(fault)
+            self.assertIsInstance(error, kind)
+            self.assertNotIsInstance(error, LookupFailed)
+            self.assertEqual((str(error), error.__cause__), ("x", fault))
+        for also in (ValueError, DNSFormatError):
+            self.assertIsInstance(argumentError(BadName("x")), also)
 
     def test_everyClass(self) -> None:
         """

@@ -283,10 +283,10 @@ def _leading(question: Question, number: int) -> Answer:
     ("words", "said"),
     [
         (("a..b",), "label"),
-        ((5,), "5 is no name"),
-        ((NAME, "BOGUS"), "'BOGUS' is no record type"),
-        ((NAME, 70000), "70000 is no record type"),
-        ((NAME, "AXFR"), "AXFR is no type that a name has records of"),
+        ((5,), "5 is not a name"),
+        ((NAME, "BOGUS"), "'BOGUS' is not a record type"),
+        ((NAME, 70000), "70000 is not a record type"),
+        ((NAME, "AXFR"), "AXFR is not a type that a name has records of"),
     ],
 )
 def test_wrong(words: Sequence[str], said: str) -> None:

@@ -230,7 +230,7 @@ class FactoryTests(Server):
         """
         Something that cannot be asked is told at once.
         """
-        self.assertRaisesRegex(CallerFault, "no resolver", DNSServerFactory, clients=[3], reactor=self.there)
+        self.assertRaisesRegex(CallerFault, "not a resolver", DNSServerFactory, clients=[3], reactor=self.there)
 
     def test_signature(self) -> None:
         """

@@ -19,6 +19,7 @@ from twisted.names import error
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.errors import (
     BadMessage,
+    BadName,
     BudgetSpent,
     CallerFault,
     Closed,
@@ -46,10 +47,12 @@ __all__ = [
     "DNSQueryTimeoutError",
     "DomainError",
     "NoAddressError",
+    "QueryFormatError",
     "ResolverError",
     "ServiceNotAvailable",
     "UnusableService",
     "addressError",
+    "argumentError",
     "denialFrom",
     "errorFor",
     "errorFromAnswer",
@@ -111,7 +114,13 @@ class NoAddressError(DomainError):
 
 class DNSFormatError(LookupFailed, error.DNSFormatError):
     """
-    What was asked cannot be asked, or the server says so.
+    The server says that the query is malformed (FORMERR).
+    """
+
+
+class QueryFormatError(DNSFormatError, ValueError):
+    """
+    What was asked cannot be asked: the text is not a domain name, for instance.
     """
 
 
@@ -184,7 +193,7 @@ _BY_RCODE: Final[dict[int, type[LookupFailed]]] = {
 #: The first that fits counts.
 _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
     (TimedOut, DNSQueryTimeoutError),
-    (CallerFault, DNSFormatError),
+    (CallerFault, QueryFormatError),
     (Refused, DNSQueryRefusedError),
     (Unknown, DomainError),
     (Closed, ResolverError),
@@ -240,6 +249,20 @@ def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
         security=answer.security,
         answer=answer,
     )
+
+
+def argumentError(fault: DNSFault, question: Question | None = None) -> Exception:
+    """
+    As L{errorFromFault}, for functions that programs call with names, types and timeouts.
+
+    @return: for arguments that cannot be used, a L{CallerFault}, which is a C{ValueError} and may be a C{TypeError}: no look-up has failed.
+        A text that is not a name may come from anywhere, and gives a L{QueryFormatError}.
+    """
+    if isinstance(fault, CallerFault) and not isinstance(fault, BadName):
+        refused = type(fault)(fault.text)
+        refused.__cause__ = fault
+        return refused
+    return errorFromFault(fault, question)
 
 
 def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupFailed:

@@ -5,13 +5,23 @@ Other people's resolvers as answer sources.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from struct import error as StructError
 from typing import Final, Protocol, cast
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
-from twisted.internet.interfaces import IReactorTime, IResolverSimple
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorTime,
+    IResolutionReceiver,
+    IResolver,
+    IResolverSimple,
+)
 from twisted.names import dns
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -20,7 +30,8 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
 from twisted_ext.edges.codes import denialFrom, faultFromError
 from twisted_ext.edges.conversion.exactness import wireFromName
 from twisted_ext.edges.conversion.results import Result
-from twisted_ext.errors import BadMessage, CallerFault, Closed, DNSFault, TimedOut, Unknown
+from twisted_ext.edges.lookups import LOOKUP_NAMES
+from twisted_ext.errors import BadMessage, Closed, DNSFault, TimedOut, Unknown, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.wire.codes import AA, IN
@@ -28,9 +39,9 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import labelsOf, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet, groupRecords
-from twisted_ext.wire.rrtypes import AAAA, OPT, A
+from twisted_ext.wire.rrtypes import AAAA, OPT, A, typeName
 
-__all__ = ["NamesSource", "setsFrom"]
+__all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
 
 #: Seconds to the next attempt, for resolvers that have to be told; each time, three times as many.
 _FIRST_WAIT: Final = 1.0
@@ -45,6 +56,11 @@ _IPV4: Final = 4
 _AT_ONCE: Final = frozenset(("twisted.names.authority.FileAuthority", "twisted.names.cache.CacheResolver"))
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
+_ADDRESSES: Final[dict[int, type[IAddress]]] = {A: IPv4Address, AAAA: IPv6Address}
+
+
+#: Answer, authority and additional records.
+_Lists = Sequence[Iterable[dns.RRHeader]]
 
 
 class _Queries(Protocol):
@@ -52,7 +68,7 @@ class _Queries(Protocol):
     The one method that is asked of an L{IResolver<twisted.internet.interfaces.IResolver>}.
     """
 
-    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[Sequence[Iterable[dns.RRHeader]]]:
+    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[_Lists]:
         """
         Ask.
         """
@@ -95,11 +111,75 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
     return groupRecords(records) if records else ()
 
 
+@implementer(IResolutionReceiver)
+class _Resolving:
+    """
+    A look-up by an L{IHostnameResolver}.
+
+    @ivar addresses: fires with all of them, as text.
+    """
+
+    def __init__(self, resolver: IHostnameResolver, name: str, kind: type[IAddress]) -> None:
+        self.addresses: Deferred[list[str]] = Deferred(self._cancelled)
+        self._found: list[str] = []
+        self._resolution: IHostResolution | None = None
+        maybeDeferred(resolver.resolveHostName, self, name, 0, [kind]).addErrback(self._failed)
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._resolution = resolutionInProgress
+
+    def addressResolved(self, address: IAddress) -> None:
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._found.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        if not self.addresses.called:
+            self.addresses.callback(self._found)
+
+    def _failed(self, failure: Failure) -> None:
+        if not self.addresses.called:
+            self.addresses.errback(failure)
+
+    def _cancelled(self, addresses: Deferred[list[str]]) -> None:
+        if self._resolution is not None:
+            with suppress(NotImplementedError):
+                # Twisted's own cannot be cancelled.
+                self._resolution.cancel()
+
+
+def isResolver(found: object) -> bool:
+    """
+    @return: whether L{NamesSource} can ask this object.
+    """
+    return not isinstance(found, type) and (
+        any(callable(getattr(found, name, None)) for name in ("query", "lookupAddress", "getHostByName", "resolveHostName"))
+    )
+
+
+def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
+    """
+    The one adapter of this package for other people's resolvers.
+
+    @param resolver: a source stays itself; one of this package's resolvers gives the source behind it; of others, what zope's adapters
+        give, or a L{NamesSource}.
+
+    @raise WrongType: it is none of these.
+    """
+    if IAnswerSource.providedBy(resolver):
+        return resolver
+    conform = getattr(type(resolver), "__conform__", None)
+    behind = None if conform is None else conform(resolver, IAnswerSource)
+    if behind is None and not any(each.providedBy(resolver) for each in (IResolver, IResolverSimple, IHostnameResolver)):
+        behind = IAnswerSource(resolver, None)
+    return NamesSource(resolver, clock) if behind is None else cast(IAnswerSource, behind)
+
+
 @implementer(IAnswerSource)
 class NamesSource:
     """
-    Ask a resolver of twisted.names, or anything that implements C{query} of L{IResolver<twisted.internet.interfaces.IResolver>}; of
-    one that is an L{IResolverSimple} only, its C{getHostByName}.
+    Ask a resolver of twisted.names, or anything that implements C{query} of L{IResolver<twisted.internet.interfaces.IResolver>}; where
+    there is no C{query}, its C{lookupAddress} and siblings. Others are asked for addresses only: by C{getHostByName} of
+    L{IResolverSimple}, or by C{resolveHostName} of L{IHostnameResolver}.
 
     What it raises is read with L{twisted_ext.edges.codes}. It is asked for class IN only, because those of Twisted take every class
     for that.
@@ -107,13 +187,16 @@ class NamesSource:
 
     def __init__(self, resolver: object, clock: IReactorTime) -> None:
         """
-        @raise CallerFault: it has neither C{query} nor C{getHostByName}.
+        @raise WrongType: it has none of these methods.
         """
+        if not isResolver(resolver):
+            raise WrongType(
+                f"{resolver!r:.80} is not a resolver: it needs query() or lookup...() of IResolver, getHostByName() of IResolverSimple, "
+                "or resolveHostName() of IHostnameResolver"
+            )
         self.resolver = resolver
         self._clock = clock
-        self._queries = hasattr(resolver, "query")
-        if not self._queries and not hasattr(resolver, "getHostByName"):
-            raise CallerFault(f"{resolver!r} is no resolver: it has neither query() nor getHostByName()")
+        self._queries = hasattr(resolver, "query") or hasattr(resolver, "lookupAddress")
         self._label = type(resolver).__module__ + "." + type(resolver).__name__
         self._waiting: set[_Asking] = set()
         self._closed = False
@@ -150,29 +233,50 @@ class NamesSource:
             context.trace.note(self._clock.seconds(), "names", "asked", resolver=self._label)
         waits = context.waits or _waitsWithin(left)
         if self._queries:
-            query = dns.Query(b"", question.rrType, question.rrClass)
-            query.name.name = name
-            came = maybeDeferred(cast(_Queries, self.resolver).query, query, waits)
+            came = self._asked(name, question, waits)
+            if came is None:
+                return fail(Unknown(f"{self._label} has no look-up for {typeName(question.rrType)}"))
             if came.called and not came.paused and not isinstance(came.result, Failure):
                 # Zones and caches answer at once: there is nothing to wait for, and nothing to cancel.
                 try:
-                    return succeed(self._cbResult(cast("Sequence[Iterable[dns.RRHeader]]", came.result), question))
+                    return succeed(self._cbResult(cast(_Lists, came.result), question))
                 except Exception:
                     asked: Deferred[Answer] = fail()
             else:
                 asked = came.addCallback(self._cbResult, question)
         elif question.rrType in _FAMILIES:
-            # IResolverSimple says nothing of names as octets.
+            # Neither interface says anything of names as octets.
             text = nameToText(question.name, final=False)
-            simple = cast(IResolverSimple, self.resolver)
-            asked = maybeDeferred(simple.getHostByName, text, cast("Sequence[int]", waits)).addCallback(
-                self._cbAddress, question
-            )
+            if hasattr(self.resolver, "getHostByName"):
+                simple = cast(IResolverSimple, self.resolver)
+                named = maybeDeferred(simple.getHostByName, text, cast("Sequence[int]", waits))
+                asked = named.addCallback(lambda address: self._cbAddresses([address], question))
+            else:
+                resolving = _Resolving(cast(IHostnameResolver, self.resolver), text, _ADDRESSES[question.rrType])
+                asked = resolving.addresses.addCallback(self._cbAddresses, question)
         else:
             return fail(Unknown(f"{self._label} knows addresses only"))
         return _Asking(self._waiting, asked, self._clock, left, self._label).outer
 
-    def _cbResult(self, result: Sequence[Iterable[dns.RRHeader]], question: Question) -> Answer:
+    def _asked(self, name: bytes, question: Question, waits: Sequence[float]) -> Deferred[_Lists] | None:
+        """
+        Ask by C{query}. A type that the resolvers of twisted.names do not know is asked for by their C{_lookup}, which takes every type;
+        what has no C{query} is asked by the method for the type.
+        """
+        resolver = self.resolver
+        rrType = question.rrType
+        if rrType not in getattr(resolver, "typeToMethod", (rrType,)):
+            lookup: Callable[..., Deferred[_Lists]] | None = getattr(resolver, "_lookup", None)
+            if lookup is not None:
+                return maybeDeferred(lookup, name, question.rrClass, rrType, waits)
+        if hasattr(resolver, "query"):
+            query = dns.Query(b"", rrType, question.rrClass)
+            query.name.name = name
+            return maybeDeferred(cast(_Queries, resolver).query, query, waits)
+        method = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
+        return None if method is None else maybeDeferred(method, name, waits)
+
+    def _cbResult(self, result: _Lists, question: Question) -> Answer:
         if isinstance(result, Result):
             return result.answer
         try:
@@ -186,11 +290,13 @@ class NamesSource:
         answer.message = None
         return answer
 
-    def _cbAddress(self, address: str, question: Question) -> Answer:
+    def _cbAddresses(self, addresses: Sequence[str], question: Question) -> Answer:
         family = _FAMILIES[question.rrType]
-        if (":" in address) != (family == socket.AF_INET6):
-            raise Unknown(f"{self._label} gave an address of the other family")
-        rrset = RRSet(question.name, question.rrType, IN, _TTL, (socket.inet_pton(family, address.partition("%")[0]),))
+        fitting = [each.partition("%")[0] for each in addresses if (":" in each) == (family == socket.AF_INET6)]
+        if not fitting:
+            raise Unknown(f"{self._label} gave no address of this family")
+        rdatas = tuple([socket.inet_pton(family, each) for each in dict.fromkeys(fitting)])
+        rrset = RRSet(question.name, question.rrType, IN, _TTL, rdatas)
         return Answer(Outcome.DATA, (rrset,), origin=Origin("names", self._label, 1))
 
     def close(self) -> Deferred[None]:

@@ -1,18 +1,20 @@
 """
-The look-ups by type: every one of twisted.names, and one for each type that it lacks, named after the type.
+The look-ups by type, made from the registry of types (L{twisted_ext.wire.rrtypes}): every one of twisted.names, and one for each type,
+named after it: C{lookupMailExchange} and C{lookupMX}, C{lookupTLSA}.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.resolution.deadlines import Timeout
+from twisted_ext.errors import BadRecord
 from twisted_ext.wire import rrtypes
 
-__all__ = ["Lookup", "Lookups"]
+__all__ = ["LOOKUP_METHODS", "LOOKUP_NAMES", "Lookup", "Lookups", "askable", "lookupName", "typeOfLookup"]
 
 
 class Lookup(Protocol):
@@ -30,7 +32,7 @@ class Lookup(Protocol):
 
 class _Looking(Protocol):
     """
-    Whoever can ask.
+    What can ask.
     """
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
@@ -39,102 +41,249 @@ class _Looking(Protocol):
         """
 
 
-def _asking(rrType: int) -> Lookup:
+#: What twisted.names calls its look-ups.
+_TWISTED: Final = {
+    rrtypes.A: "lookupAddress",
+    rrtypes.AAAA: "lookupIPV6Address",
+    rrtypes.A6: "lookupAddress6",
+    rrtypes.MX: "lookupMailExchange",
+    rrtypes.NS: "lookupNameservers",
+    rrtypes.CNAME: "lookupCanonicalName",
+    rrtypes.MB: "lookupMailBox",
+    rrtypes.MG: "lookupMailGroup",
+    rrtypes.MR: "lookupMailRename",
+    rrtypes.PTR: "lookupPointer",
+    rrtypes.SOA: "lookupAuthority",
+    rrtypes.NULL: "lookupNull",
+    rrtypes.WKS: "lookupWellKnownServices",
+    rrtypes.SRV: "lookupService",
+    rrtypes.HINFO: "lookupHostInfo",
+    rrtypes.MINFO: "lookupMailboxInfo",
+    rrtypes.TXT: "lookupText",
+    rrtypes.SPF: "lookupSenderPolicy",
+    rrtypes.RP: "lookupResponsibility",
+    rrtypes.AFSDB: "lookupAFSDatabase",
+    rrtypes.NAPTR: "lookupNamingAuthorityPointer",
+    rrtypes.ANY: "lookupAllRecords",
+}
+
+
+def askable(number: int) -> bool:
+    """
+    @return: whether records of this type can be looked up, ANY included.
+    """
+    return number == rrtypes.ANY or not rrtypes.isMeta(number)
+
+
+def lookupName(number: int) -> str:
+    """
+    @return: the name of the look-up after the type's mnemonic, such as C{lookupMX}.
+    """
+    return "lookup" + rrtypes.typeName(number).replace("-", "")
+
+
+def typeOfLookup(name: str) -> int | None:
+    """
+    @param name: such as C{lookupMX}; types that were added to the registry later have one as well.
+
+    @return: the type, or L{None} where no look-up has this name.
+    """
+    if not name.startswith("lookup") or name == "lookup":
+        return None
+    return next((number for number in rrtypes.TYPE_NAMES if askable(number) and lookupName(number) == name), None)
+
+
+#: Type to the look-up that subclasses override: of Twisted's name where it has one, else after the mnemonic.
+LOOKUP_NAMES: Final = {**{number: lookupName(number) for number in rrtypes.TYPE_NAMES if askable(number)}, **_TWISTED}
+
+
+#: All names of look-ups: those after the mnemonics as well.
+LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(number) for number in _TWISTED]]
+
+
+def _asking(rrType: int, method: str) -> Lookup:
     def lookup(self: _Looking, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         return self._look(name, rrType, timeout)
 
+    lookup.__name__ = lookup.__qualname__ = method
     lookup.__dict__["rrType"] = rrType
     # A function in a class takes its instance by itself.
     return cast(Lookup, lookup)
 
 
+def _renamed(rrType: int, primary: str) -> Lookup:
+    """
+    @return: the look-up after a type's mnemonic, where twisted.names calls it otherwise: a class that overrides that one overrides both.
+    """
+
+    def lookup(self: object, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
+        return cast(Lookup, getattr(self, primary))(name, timeout)
+
+    lookup.__name__ = lookup.__qualname__ = lookupName(rrType)
+    lookup.__dict__["rrType"] = rrType
+    return cast(Lookup, lookup)
+
+
 class Lookups:
     """
-    The look-ups, for whoever can ask.
+    The look-ups, for whatever can ask.
     """
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
         raise NotImplementedError("Lookups says what to ask for, not whom")
 
-    lookupAddress = _asking(rrtypes.A)
-    lookupIPV6Address = _asking(rrtypes.AAAA)
-    lookupAddress6 = _asking(rrtypes.A6)
-    lookupMailExchange = _asking(rrtypes.MX)
-    lookupNameservers = _asking(rrtypes.NS)
-    lookupCanonicalName = _asking(rrtypes.CNAME)
-    lookupMailBox = _asking(rrtypes.MB)
-    lookupMailGroup = _asking(rrtypes.MG)
-    lookupMailRename = _asking(rrtypes.MR)
-    lookupPointer = _asking(rrtypes.PTR)
-    lookupAuthority = _asking(rrtypes.SOA)
-    lookupNull = _asking(rrtypes.NULL)
-    lookupWellKnownServices = _asking(rrtypes.WKS)
-    lookupService = _asking(rrtypes.SRV)
-    lookupHostInfo = _asking(rrtypes.HINFO)
-    lookupMailboxInfo = _asking(rrtypes.MINFO)
-    lookupText = _asking(rrtypes.TXT)
-    lookupSenderPolicy = _asking(rrtypes.SPF)
-    lookupResponsibility = _asking(rrtypes.RP)
-    lookupAFSDatabase = _asking(rrtypes.AFSDB)
-    lookupNamingAuthorityPointer = _asking(rrtypes.NAPTR)
-    lookupAllRecords = _asking(rrtypes.ANY)
+    def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Transfer a whole zone.
+        """
+        raise NotImplementedError("Lookups says what to ask for, not whom")
 
-    # What twisted.names has no method for.
+    def lookup(self, name: str | bytes, rrType: int | str = rrtypes.A, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Look up records of any type: C{lookup("example.com", "MX")}.
 
-    lookupMD = _asking(rrtypes.MD)
-    lookupMF = _asking(rrtypes.MF)
-    lookupX25 = _asking(rrtypes.X25)
-    lookupISDN = _asking(rrtypes.ISDN)
-    lookupRT = _asking(rrtypes.RT)
-    lookupNSAP = _asking(rrtypes.NSAP)
-    lookupNSAPPTR = _asking(rrtypes.NSAP_PTR)
-    lookupSIG = _asking(rrtypes.SIG)
-    lookupKEY = _asking(rrtypes.KEY)
-    lookupPX = _asking(rrtypes.PX)
-    lookupGPOS = _asking(rrtypes.GPOS)
-    lookupLOC = _asking(rrtypes.LOC)
-    lookupATMA = _asking(rrtypes.ATMA)
-    lookupKX = _asking(rrtypes.KX)
-    lookupCERT = _asking(rrtypes.CERT)
-    lookupDNAME = _asking(rrtypes.DNAME)
-    lookupAPL = _asking(rrtypes.APL)
-    lookupDS = _asking(rrtypes.DS)
-    lookupSSHFP = _asking(rrtypes.SSHFP)
-    lookupIPSECKEY = _asking(rrtypes.IPSECKEY)
-    lookupRRSIG = _asking(rrtypes.RRSIG)
-    lookupNSEC = _asking(rrtypes.NSEC)
-    lookupDNSKEY = _asking(rrtypes.DNSKEY)
-    lookupDHCID = _asking(rrtypes.DHCID)
-    lookupNSEC3 = _asking(rrtypes.NSEC3)
-    lookupNSEC3PARAM = _asking(rrtypes.NSEC3PARAM)
-    lookupTLSA = _asking(rrtypes.TLSA)
-    lookupSMIMEA = _asking(rrtypes.SMIMEA)
-    lookupHIP = _asking(rrtypes.HIP)
-    lookupNINFO = _asking(rrtypes.NINFO)
-    lookupRKEY = _asking(rrtypes.RKEY)
-    lookupTALINK = _asking(rrtypes.TALINK)
-    lookupCDS = _asking(rrtypes.CDS)
-    lookupCDNSKEY = _asking(rrtypes.CDNSKEY)
-    lookupOPENPGPKEY = _asking(rrtypes.OPENPGPKEY)
-    lookupCSYNC = _asking(rrtypes.CSYNC)
-    lookupZONEMD = _asking(rrtypes.ZONEMD)
-    lookupSVCB = _asking(rrtypes.SVCB)
-    lookupHTTPS = _asking(rrtypes.HTTPS)
-    lookupDSYNC = _asking(rrtypes.DSYNC)
-    lookupHHIT = _asking(rrtypes.HHIT)
-    lookupBRID = _asking(rrtypes.BRID)
-    lookupNID = _asking(rrtypes.NID)
-    lookupL32 = _asking(rrtypes.L32)
-    lookupL64 = _asking(rrtypes.L64)
-    lookupLP = _asking(rrtypes.LP)
-    lookupEUI48 = _asking(rrtypes.EUI48)
-    lookupEUI64 = _asking(rrtypes.EUI64)
-    lookupURI = _asking(rrtypes.URI)
-    lookupCAA = _asking(rrtypes.CAA)
-    lookupAVC = _asking(rrtypes.AVC)
-    lookupDOA = _asking(rrtypes.DOA)
-    lookupAMTRELAY = _asking(rrtypes.AMTRELAY)
-    lookupRESINFO = _asking(rrtypes.RESINFO)
-    lookupWALLET = _asking(rrtypes.WALLET)
-    lookupTA = _asking(rrtypes.TA)
-    lookupDLV = _asking(rrtypes.DLV)
+        @param name: as for the other look-ups.
+        @param rrType: a mnemonic in any case, C{TYPE65280}, or a number.
+
+        @return: fires as the other look-ups do; for C{AXFR} with a whole zone.
+
+        @raise TypeError: C{rrType} is neither text nor a number.
+        @raise ValueError: no type has this name or number, or it is not one that can be looked up.
+        """
+        number = rrtypes.expectType(rrType)
+        if number == rrtypes.AXFR:
+            return self.lookupZone(name, timeout)
+        if not askable(number):
+            raise BadRecord(f"{rrtypes.typeName(number)} is not a type that can be looked up")
+        method = LOOKUP_NAMES.get(number)
+        return self._look(name, number, timeout) if method is None else getattr(self, method)(name, timeout)
+
+    if TYPE_CHECKING:
+        lookupAddress: Lookup
+        lookupA: Lookup
+        lookupNameservers: Lookup
+        lookupNS: Lookup
+        lookupMD: Lookup
+        lookupMF: Lookup
+        lookupCanonicalName: Lookup
+        lookupCNAME: Lookup
+        lookupAuthority: Lookup
+        lookupSOA: Lookup
+        lookupMailBox: Lookup
+        lookupMB: Lookup
+        lookupMailGroup: Lookup
+        lookupMG: Lookup
+        lookupMailRename: Lookup
+        lookupMR: Lookup
+        lookupNull: Lookup
+        lookupNULL: Lookup
+        lookupWellKnownServices: Lookup
+        lookupWKS: Lookup
+        lookupPointer: Lookup
+        lookupPTR: Lookup
+        lookupHostInfo: Lookup
+        lookupHINFO: Lookup
+        lookupMailboxInfo: Lookup
+        lookupMINFO: Lookup
+        lookupMailExchange: Lookup
+        lookupMX: Lookup
+        lookupText: Lookup
+        lookupTXT: Lookup
+        lookupResponsibility: Lookup
+        lookupRP: Lookup
+        lookupAFSDatabase: Lookup
+        lookupAFSDB: Lookup
+        lookupX25: Lookup
+        lookupISDN: Lookup
+        lookupRT: Lookup
+        lookupNSAP: Lookup
+        lookupNSAPPTR: Lookup
+        lookupSIG: Lookup
+        lookupKEY: Lookup
+        lookupPX: Lookup
+        lookupGPOS: Lookup
+        lookupIPV6Address: Lookup
+        lookupAAAA: Lookup
+        lookupLOC: Lookup
+        lookupNXT: Lookup
+        lookupEID: Lookup
+        lookupNIMLOC: Lookup
+        lookupService: Lookup
+        lookupSRV: Lookup
+        lookupATMA: Lookup
+        lookupNamingAuthorityPointer: Lookup
+        lookupNAPTR: Lookup
+        lookupKX: Lookup
+        lookupCERT: Lookup
+        lookupAddress6: Lookup
+        lookupA6: Lookup
+        lookupDNAME: Lookup
+        lookupSINK: Lookup
+        lookupAPL: Lookup
+        lookupDS: Lookup
+        lookupSSHFP: Lookup
+        lookupIPSECKEY: Lookup
+        lookupRRSIG: Lookup
+        lookupNSEC: Lookup
+        lookupDNSKEY: Lookup
+        lookupDHCID: Lookup
+        lookupNSEC3: Lookup
+        lookupNSEC3PARAM: Lookup
+        lookupTLSA: Lookup
+        lookupSMIMEA: Lookup
+        lookupHIP: Lookup
+        lookupNINFO: Lookup
+        lookupRKEY: Lookup
+        lookupTALINK: Lookup
+        lookupCDS: Lookup
+        lookupCDNSKEY: Lookup
+        lookupOPENPGPKEY: Lookup
+        lookupCSYNC: Lookup
+        lookupZONEMD: Lookup
+        lookupSVCB: Lookup
+        lookupHTTPS: Lookup
+        lookupDSYNC: Lookup
+        lookupHHIT: Lookup
+        lookupBRID: Lookup
+        lookupSenderPolicy: Lookup
+        lookupSPF: Lookup
+        lookupUINFO: Lookup
+        lookupUID: Lookup
+        lookupGID: Lookup
+        lookupUNSPEC: Lookup
+        lookupNID: Lookup
+        lookupL32: Lookup
+        lookupL64: Lookup
+        lookupLP: Lookup
+        lookupEUI48: Lookup
+        lookupEUI64: Lookup
+        lookupAllRecords: Lookup
+        lookupANY: Lookup
+        lookupURI: Lookup
+        lookupCAA: Lookup
+        lookupAVC: Lookup
+        lookupDOA: Lookup
+        lookupAMTRELAY: Lookup
+        lookupRESINFO: Lookup
+        lookupWALLET: Lookup
+        lookupCLA: Lookup
+        lookupIPN: Lookup
+        lookupTA: Lookup
+        lookupDLV: Lookup
+        lookupDELEG: Lookup
+        lookupALIAS: Lookup
+        lookupDELEGPARAM: Lookup
+    else:
+
+        def __getattr__(self, name):
+            # Types that were added to the registry since.
+            rrType = typeOfLookup(name)
+            if rrType is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return lambda name, timeout=None: self.lookup(name, rrType, timeout)
+
+
+for _number, _name in LOOKUP_NAMES.items():
+    setattr(Lookups, _name, _asking(_number, _name))
+for _number, _name in _TWISTED.items():
+    setattr(Lookups, lookupName(_number), _renamed(_number, _name))

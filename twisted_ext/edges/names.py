@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
@@ -16,15 +16,17 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
-from twisted_ext.edges.codes import errorFromAnswer, errorFromFault
-from twisted_ext.edges.conversion.exactness import expectName, wireFromName
+from twisted_ext.edges.codes import argumentError, errorFromAnswer, errorFromFault
+from twisted_ext.edges.conversion.exactness import expectName, nameOf, wireFromName
 from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.lookups import Lookups
 from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
-from twisted_ext.errors import BadName, Closed, DNSFault
+from twisted_ext.errors import Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
+from twisted_ext.wire.rrtypes import expectType
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.edges.addresses.ordering import Order
     from twisted_ext.edges.resolution.explaining import Explanation
 
-__all__ = ["NamesResolver"]
+__all__ = ["NamesResolver", "queryFrom"]
 
 _AXFR: Final = 252
 _DATA: Final = Outcome.DATA
@@ -62,16 +64,23 @@ class NamesResolver(Lookups):
     @ivar closed: whether L{close} was called.
     """
 
-    def __init__(self, source: IAnswerSource, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
+    def __init__(self, source: object, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
         """
+        @param source: what answers; a resolver of another package, such as any C{IResolver}, is asked by way of
+            L{twisted_ext.edges.inward.sourceOf}.
         @param timeout: for look-ups that do not bring their own.
 
-        @raise CallerFault: this is no timeout.
+        @raise CallerFault: this is not a timeout.
+        @raise WrongType: C{source} is neither a source nor a resolver.
         """
+        if not hasattr(source, "answerNow"):
+            from twisted_ext.edges.inward import sourceOf
+
+            source = sourceOf(source, reactor)
         self._reactor = reactor
         self._now: Callable[[], float] = reactor.seconds
         self._seconds, self._waits = secondsAndWaits(timeout)
-        self._use(source)
+        self._use(cast(IAnswerSource, source))
         self.closed = False
         # What is at hand is at hand, whenever the deadline would be.
         self._absolute = QueryContext(inf)
@@ -98,11 +107,12 @@ class NamesResolver(Lookups):
         """
         Read a name, and remember what it says.
 
-        @raise BadName: it is none.
+        @raise BadName: it is not a name.
+        @raise WrongType: it is not even text.
         """
         text = name.encode() if isinstance(name, str) and name.isascii() else name
         if not isinstance(text, (str, bytes)):
-            raise BadName(f"{name!r} is no name: write it as text")
+            raise _notText(name)
         wire = nameFromText(text) if text else ROOT
         absolute = expectName(wire, text) if isinstance(text, bytes) else None
         if absolute is None:
@@ -137,7 +147,12 @@ class NamesResolver(Lookups):
             question, context = known
             ready = self._answerNow(question, context)
         except DNSFault as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
+        except TypeError:
+            given: object = name
+            if isinstance(given, str | bytes):
+                raise
+            return fail(_notText(given))
         if ready is None:
             return self._wait(question, timeout, context)
         if ready.rcode or ready.outcome is _NXDOMAIN:
@@ -155,7 +170,7 @@ class NamesResolver(Lookups):
             try:
                 context = self.contextFor(timeout, relative)
             except DNSFault as fault:
-                return fail(errorFromFault(fault))
+                return fail(argumentError(fault))
         context.missed = inVain.takeMissed()
         asked = (question,)
         return self._answer(question, context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
@@ -172,17 +187,24 @@ class NamesResolver(Lookups):
             return fail(fault)
         return succeed(ready) if ready is not None else self._answer(question, context)
 
-    def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
+    def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """
         Ask for any type, in any class. The name is whole as it is, so that no search list is tried: servers ask by this, too.
+
+        @param query: what to ask, or a name.
+        @param timeout: where C{query} is a name, the mnemonic of the type may stand here: C{query("example.com", "MX")}.
+
+        @raise ValueError: no type has this mnemonic.
         """
+        if isinstance(query, str | bytes) or isinstance(timeout, str):
+            query, timeout = queryFrom(query, timeout)
         if query.type == _AXFR:
             return self.lookupZone(query.name.name, timeout)
         try:
             question = Question(wireFromName(query.name), query.type, query.cls)
             ready = self._answerNow(question, self._absolute)
         except DNSFault as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
         if ready is None:
             return self._wait(question, timeout, self._absolute)
         if ready.rcode or ready.outcome is _NXDOMAIN:
@@ -228,7 +250,12 @@ class NamesResolver(Lookups):
                 return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))
             return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
         except DNSFault as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
+        except TypeError:
+            given: object = name
+            if isinstance(given, str | bytes):
+                raise
+            return fail(_notText(given))
 
     def resolveHostName(
         self,
@@ -353,6 +380,24 @@ _classImplements(NamesResolver, IResolver)
 
 def _refuse(question: Question, context: QueryContext) -> NoReturn:
     raise Closed("the resolver was closed")
+
+
+def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[dns.Query, Timeout]:
+    """
+    @return: a query that was written in plain strings.
+    """
+    if not isinstance(query, str | bytes):
+        raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; a type belongs into the query")
+    rrType = dns.A
+    if isinstance(timeout, str):
+        rrType, timeout = expectType(timeout), None
+    made = dns.Query(b"", rrType, IN)
+    made.name = nameOf(nameFromText(query))
+    return made, timeout
+
+
+def _notText(name: object) -> WrongType:
+    return WrongType(f"{name!r:.80} is not a name; write it as text")
 
 
 def _cbAnswer(answer: Answer, question: Question) -> Result:

@@ -15,11 +15,11 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
-from twisted_ext.edges.codes import LookupFailed, errorFor, errorFromFault
+from twisted_ext.edges.codes import LookupFailed, argumentError, errorFor, errorFromFault
 from twisted_ext.edges.conversion.exactness import nameOf, wireFromName
 from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.names import NamesResolver
+from twisted_ext.edges.names import NamesResolver, queryFrom
 from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, rcodeName
@@ -124,7 +124,7 @@ class Resolver(NamesResolver):
         def isOwn(name: str) -> bool:
             return getattr(cls, name) is not getattr(Resolver, name)
 
-        lookups = [name for name in dir(Resolver) if name.startswith("lookup") and isOwn(name)]
+        lookups = [name for name in dir(Resolver) if name.startswith("lookup") and name != "lookup" and isOwn(name)]
         cls._ownLookups = {vars(getattr(Resolver, name)).get("rrType", dns.AXFR): name for name in lookups}
         cls._ownSteps = any(isOwn(name) for name in _STEPS)
         cls._ownWay = cls._ownSteps or isOwn("_lookup")
@@ -242,7 +242,7 @@ class Resolver(NamesResolver):
             question = Question(wireFromName(query.name), query.type, query.cls)
             context = self.contextFor(timeout, stream=stream)
         except DNSFault as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
 
         def cbAnswer(answer: Answer) -> Message:
             return messageFromAnswer(question, answer)
@@ -265,7 +265,7 @@ class Resolver(NamesResolver):
         try:
             text = nameOf(nameFromText(name) if name else ROOT).name
         except BadName as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
         return maybeDeferred(self._lookup, text, IN, rrType, timeout)
 
     def _lookup(self, name: str | bytes, cls: int, type: int, timeout: Timeout = None) -> Deferred[Result]:
@@ -278,13 +278,15 @@ class Resolver(NamesResolver):
         try:
             query.name = nameOf(nameFromText(name) if name else ROOT)
         except BadName as fault:
-            return fail(errorFromFault(fault))
+            return fail(argumentError(fault))
         if self._ownSteps:
             filtering = cast("Callable[[dns.Message], Result]", self.filterAnswers)
             return maybeDeferred(self.queryUDP, [query], timeout).addCallback(filtering)
         return super().query(query, timeout)
 
-    def query(self, query: dns.Query, timeout: Timeout = None) -> Deferred[Result]:
+    def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
+        if isinstance(query, str | bytes) or isinstance(timeout, str):
+            query, timeout = queryFrom(query, timeout)
         own = self._ownLookups.get(query.type)
         if own is not None:
             return maybeDeferred(getattr(self, own), query.name.name, timeout)

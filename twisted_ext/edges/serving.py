@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 from twisted_ext.edges.codes import LookupFailed, denialFrom, faultFromError
 from twisted_ext.edges.conversion.messages import Message
 from twisted_ext.edges.conversion.results import Result
-from twisted_ext.edges.conversion.roles import Roles, sourceOf
+from twisted_ext.edges.conversion.roles import Roles
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.edges.inward import sourceOf
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource

@@ -22,11 +22,11 @@ from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, errorFro
 from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.resolution.asking import resolverOf
-from twisted_ext.errors import BadName, BadRecord, CallerFault, Closed, DNSFault
+from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault, WrongType
 from twisted_ext.resolver.aliases import askedOn
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import A, isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import A, expectType, isMeta, typeName
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -359,16 +359,14 @@ def _secondsOf(timeout: object) -> float | None:
 
 def _nameOf(name: str | bytes) -> bytes:
     if not isinstance(name, str | bytes):
-        raise BadName(f"{name!r} is no name: write it as text")
+        raise WrongType(f"{name!r:.80} is not a name; write it as text")
     return nameFromText(name)
 
 
 def _typeOf(rrType: int | str | None) -> int:
-    number = typeNumber(rrType) if isinstance(rrType, str) else A if rrType is None else rrType
-    if number is None or not 0 < number < 65536:
-        raise BadRecord(f"{rrType!r} is no record type: write a mnemonic such as MX, or a number as TYPE65280")
+    number = A if rrType is None else expectType(rrType)
     if isMeta(number):
-        raise BadRecord(f"{typeName(number)} is no type that a name has records of: write one such as A or TXT")
+        raise BadRecord(f"{typeName(number)} is not a type that a name has records of; write one such as A or TXT")
     return number
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from twisted_ext.errors import BadRecord, WrongType
+
 __all__ = [
     "A",
     "NS",
@@ -112,6 +114,7 @@ __all__ = [
     "DELEGPARAM",
     "TYPE_NAMES",
     "addMnemonic",
+    "expectType",
     "isMeta",
     "typeName",
     "typeNumber",
@@ -267,3 +270,24 @@ def isMeta(number: int) -> bool:
         section 3.1).
     """
     return number == OPT or 128 <= number <= 255
+
+
+def expectType(rrType: object) -> int:
+    """
+    @param rrType: a number, a mnemonic in any case, or C{TYPE65280}.
+
+    @return: the number.
+
+    @raise WrongType: this is neither a number nor text.
+    @raise BadRecord: no type has this name or number.
+    """
+    number: int | None = None
+    if isinstance(rrType, str):
+        number = typeNumber(rrType)
+    elif isinstance(rrType, int) and not isinstance(rrType, bool):
+        number = rrType if 0 < rrType <= 0xFFFF else None
+    else:
+        raise WrongType(f"{rrType!r:.80} is not a record type; write a mnemonic such as 'MX', or a number such as 15")
+    if number is None:
+        raise BadRecord(f"{rrType!r:.80} is not a record type; write a mnemonic such as 'MX', 'TYPE65280', or a number from 1 to 65535")
+    return number

@@ -175,10 +175,11 @@ class HostByNameTests(NamesTestCase):
 
     def test_wrong(self) -> None:
         """
-        Nonsense fails with something that callers of getHostByName catch.
+        A text that is not a name fails with something that callers of getHostByName catch; what is not text is an error of the program.
         """
-        for name in ("a..b", None, 5):
-            self.failureResultOf(unchecked(self.resolver.getHostByName)(name), LookupFailed)
+        self.failureResultOf(self.resolver.getHostByName("a..b"), LookupFailed)
+        for name in (None, 5, ["a"], bytearray(b"a")):
+            self.failureResultOf(unchecked(self.resolver.getHostByName)(name), TypeError)
 
     def test_forTheReactor(self) -> None:
         """

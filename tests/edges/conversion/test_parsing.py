@@ -88,9 +88,9 @@ class ParseNamesTests(SynchronousTestCase):
             ("twisted.names.nosuch.Resolver", "nosuch"),
             ("twisted.names.hosts.Nosuch", "Nosuch"),
             (f"{__name__}.Holder.nosuch", "nosuch"),
-            (f"{__name__}.nothing", "no resolver"),
+            (f"{__name__}.nothing", "not a resolver"),
             (f"{__name__}.fails", "not today"),
-            (f"{__name__}.Holder", "no resolver"),
+            (f"{__name__}.Holder", "not a resolver"),
             ("antigravity", "dotted"),
         ):
             with self.assertRaises(BadDescription) as raised:

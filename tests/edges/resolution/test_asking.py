@@ -80,4 +80,6 @@ class ResolverOfTests(SynchronousTestCase):
         Anything else is refused with a line that says what would be right.
         """
         fault = self.assertRaises(CallerFault, resolverOf, 5)
-        self.assertIn("5 is neither None, nor a description", str(fault))
+        self.assertIsInstance(fault, TypeError)
+        for word in ("5 is not a resolver", "query()", "such as 'udp:192.0.2.1'"):
+            self.assertIn(word, str(fault))

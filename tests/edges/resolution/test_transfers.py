@@ -112,4 +112,4 @@ class LookupZoneTests(SynchronousTestCase):
         """
         self.failureResultOf(NamesResolver(Fake(), Clock()).lookupZone("example"), error.DomainError)
         self.failureResultOf(self.resolver.lookupZone("a..b"), DNSFormatError)
-        self.failureResultOf(self.resolver.lookupZone("example", -1), DNSFormatError)
+        self.failureResultOf(self.resolver.lookupZone("example", -1), ValueError)

@@ -7,8 +7,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from twisted_ext.edges.inward import NamesSource
-from twisted_ext.errors import BadDescription
+from twisted_ext.edges.inward import isResolver, sourceOf
+from twisted_ext.errors import BadDescription, WrongType
 from twisted_ext.interfaces import IAnswerSource
 
 if TYPE_CHECKING:
@@ -26,29 +26,15 @@ def parseNames(site: Site, path: str) -> IAnswerSource:
     @raise BadDescription: there is nothing at this path, or it is no resolver.
     """
     found = _find(path)
-    if callable(found) and (isinstance(found, type) or not _isResolver(found)):
+    if callable(found) and (isinstance(found, type) or not isResolver(found)):
         try:
             found = found()
         except Exception as error:
             raise BadDescription(f"names: {path}() raised {type(error).__name__}: {error}") from error
-    if IAnswerSource.providedBy(found):
-        source: IAnswerSource = found
-        return source
-    # This package's own faces know what stands behind them.
-    conform = getattr(type(found), "__conform__", None)
-    behind = conform(found, IAnswerSource) if conform is not None else None
-    if behind is not None:
-        own: IAnswerSource = behind
-        return own
-    if not _isResolver(found):
-        raise BadDescription(
-            f"names: {path} gives {found!r:.100}, which is no resolver: it has neither query() nor getHostByName()"
-        )
-    return NamesSource(found, site.reactor)
-
-
-def _isResolver(found: object) -> bool:
-    return hasattr(found, "query") or hasattr(found, "getHostByName")
+    try:
+        return sourceOf(found, site.reactor)
+    except WrongType as fault:
+        raise BadDescription(f"names: {path}: {fault}") from None
 
 
 def _find(path: str) -> object:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
 from twisted_ext.edges.conversion.exactness import nameOf
 from twisted_ext.edges.conversion.results import resultFromAnswer
-from twisted_ext.edges.inward import NamesSource, setsFrom
+from twisted_ext.edges.inward import setsFrom, sourceOf
 from twisted_ext.errors import BadMessage, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
@@ -25,7 +25,7 @@ from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA
 
-__all__ = ["Roles", "sourceOf"]
+__all__ = ["Roles"]
 
 #: The kind of source whose answers are its own word.
 _ZONE: Final = "zone"
@@ -50,20 +50,6 @@ class _Zone(Protocol):
     """
 
     soa: tuple[bytes, dns.Record_SOA]
-
-
-def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
-    """
-    @return: a resolver of anybody's as an answer source; what is one already stays itself.
-
-    @raise twisted_ext.errors.CallerFault: it is no resolver.
-    """
-    if IAnswerSource.providedBy(resolver):
-        return resolver
-    # This package's own faces know what stands behind them.
-    conform = getattr(type(resolver), "__conform__", None)
-    behind = None if conform is None else conform(resolver, IAnswerSource)
-    return NamesSource(resolver, clock) if behind is None else cast(IAnswerSource, behind)
 
 
 @implementer(IAnswerSource)

@@ -4,11 +4,12 @@ What to ask: every way of writing a C{resolver} comes down to one.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.edges.install import globalReactor
+from twisted_ext.edges.inward import isResolver, sourceOf
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.errors import BadDescription, CallerFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["expectResolver", "resolverOf"]
@@ -25,7 +26,7 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
     @param reactor: what keeps time for it and opens its sockets, L{None} for the global one.
 
     @raise BadDescription: the description is none.
-    @raise CallerFault: it is nothing of all that.
+    @raise WrongType: it is nothing of all that.
     """
     if isinstance(resolver, NamesResolver):
         return resolver
@@ -38,18 +39,10 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
         from twisted_ext.resolver.descriptions import sourceFromString
 
         return NamesResolver(sourceFromString(clock, "system" if resolver is None else resolver), clock)
-    theirs = _isTwisted(resolver)
-    source = None
-    if not theirs or IAnswerSource.providedBy(resolver):
-        source = IAnswerSource(resolver, None)
-    if source is None:
-        from twisted_ext.edges.inward import NamesSource
-
-        if not theirs and not callable(getattr(resolver, "query", None)):
-            raise CallerFault(
-                f"resolver: {resolver!r:.80} is neither None, nor a description such as 'udp:192.0.2.1', nor a resolver"
-            )
-        source = NamesSource(resolver, clock)
+    try:
+        source = sourceOf(resolver, clock)
+    except WrongType as fault:
+        raise WrongType(f"resolver: {fault}; None and a description such as 'udp:192.0.2.1' will do as well") from None
     return NamesResolver(source, clock)
 
 
@@ -60,7 +53,7 @@ def expectResolver(resolver: object) -> None:
     @param resolver: anything but L{None}.
 
     @raise BadDescription: it is a text, and no description.
-    @raise CallerFault: it is something else, and no resolver.
+    @raise WrongType: it is something else, and not a resolver.
     """
     if isinstance(resolver, str):
         from twisted_ext.resolver.reading import read
@@ -70,11 +63,7 @@ def expectResolver(resolver: object) -> None:
         except CallerFault as fault:
             raise BadDescription(f"resolver: {fault}") from fault
         return
-    if isinstance(resolver, NamesResolver) or _isTwisted(resolver) or callable(getattr(resolver, "query", None)):
+    if isinstance(resolver, NamesResolver) or isResolver(resolver):
         return
     if IAnswerSource(resolver, None) is None:
-        raise CallerFault(f"resolver: {resolver!r:.80} is neither a description such as 'udp:192.0.2.1' nor a resolver")
-
-
-def _isTwisted(resolver: object) -> bool:
-    return any(interface.providedBy(resolver) for interface in (IResolver, IResolverSimple, IHostnameResolver))
+        raise WrongType(f"resolver: {resolver!r:.80} is neither a description such as 'udp:192.0.2.1' nor a resolver")

@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.answers import Question
-from twisted_ext.errors import BadRecord, CallerFault, Closed
+from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.resolver.explaining import Explanation, explained, recordLines
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A, typeNumber
+from twisted_ext.wire.rrtypes import A, expectType
 
 if TYPE_CHECKING:
     from twisted_ext.edges.names import NamesResolver
@@ -28,9 +28,7 @@ def explain(
     @see: L{NamesResolver.explain<twisted_ext.edges.names.NamesResolver.explain>}
     """
     try:
-        number = typeNumber(rrType) if isinstance(rrType, str) else A if rrType is None else rrType
-        if number is None:
-            raise BadRecord(f"{rrType!r} is no record type: write a mnemonic such as MX, or a number as TYPE65280")
+        number = A if rrType is None else expectType(rrType)
         question = Question(nameFromText(name), number)
         context = resolver.contextFor(None, name[-1:] not in (".", b"."))
     except CallerFault as fault:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Origin, Outcome, Question
-from twisted_ext.edges.codes import errorFromFault
+from twisted_ext.edges.codes import argumentError, errorFromFault
 from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import Closed, DNSFault, Unknown
@@ -59,7 +59,7 @@ def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes
         if not servers:
             raise Unknown("no server that zones could be transferred from is behind this resolver")
     except DNSFault as fault:
-        return fail(errorFromFault(fault))
+        return fail(argumentError(fault))
 
     def cbRecords(records: list[RRSet]) -> Result:
         # Twisted gives the SOA record at the end as well, as it came.
