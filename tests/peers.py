@@ -133,6 +133,7 @@ class LivePeer:
     @ivar port: where it listens there, for UDP and TCP; the same again after
         L{stop} and L{start}.
     @ivar folder: its own temporary folder, with its configuration, zones and log.
+    @ivar patience: seconds that it gets to answer for all of its zones, once started.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class LivePeer:
         self._zones = dict(zones)
         self._process: subprocess.Popen[bytes] | None = None
         self.executable = Path()
+        self.patience = _START_WAIT
 
     def __enter__(self) -> Self:
         executable = peer(self.program)
@@ -311,7 +313,7 @@ class LivePeer:
 
     def _awaitAnswers(self, process: subprocess.Popen[bytes]) -> None:
         waiting: list[str | None] = [*self._zones] or [None]
-        giveUp = time.monotonic() + _START_WAIT
+        giveUp = time.monotonic() + self.patience
         while waiting:
             if process.poll() is not None:
                 raise OSError(f"{self.program} ended with {process.returncode}:\n{self._lastWords()}")
