@@ -33,7 +33,7 @@ from twisted_ext.wire.rdata.times import dateFromSeconds
 _PATIENCE: Final = 900
 
 #: Seconds between two looks at a server's processes.
-_LOOK: Final = 0.05
+_LOOK: Final = 0.25
 
 #: Seconds over which the ends of signatures are spread.
 _JITTER: Final = 864_000
@@ -100,39 +100,43 @@ class Ours(LivePeer):
 
 class Use:
     """
-    What the processes of a group use, looked at until L{stop}.
+    What the processes of a server use, looked at until L{stop}.
 
-    @ivar seconds: of processor time.
+    @ivar seconds: of processor time, of those that have ended too.
     @ivar megabytes: of memory, of all at once; shared pages count for each.
     """
 
     def __init__(self, server: LivePeer) -> None:
         self.seconds = self.megabytes = 0.0
         self._server = server
-        self._spent: dict[int, float] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._follow)
         self._thread.start()
 
     def stop(self) -> None:
         """
-        Look no more.
+        Look a last time.
         """
         self._ended.set()
         self._thread.join()
-        self.seconds = sum(self._spent.values())
+        self._look()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(_LOOK):
+            with suppress(RuntimeError):
+                self._look()
 
     def _look(self) -> None:
         page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-        while not self._ended.wait(_LOOK):
-            pages = 0
-            with suppress(RuntimeError):
-                for process in living(self._server.pid):
-                    with suppress(OSError, ValueError):
-                        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-                        self._spent[process] = (int(fields[11]) + int(fields[12])) / tick
-                        pages += int(fields[21])
-            self.megabytes = max(self.megabytes, pages * page / 1e6)
+        pages = ticks = 0
+        for process in living(self._server.pid):
+            with suppress(OSError):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                # Its own and those of its children that have ended.
+                ticks += sum([int(field) for field in fields[11:15]])
+                pages += int(fields[21])
+        self.seconds = ticks / tick
+        self.megabytes = max(self.megabytes, pages * page / 1e6)
 
 
 def measured(name: str, server: LivePeer, path: Path) -> None:

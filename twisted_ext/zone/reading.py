@@ -79,7 +79,8 @@ class Reader:
     """
     One pass through a master file and all that it includes.
 
-    @ivar apex: the zone's name, folded.
+    @ivar apexName: the zone's name, as given.
+    @ivar apex: the same, folded.
     @ivar origin: where names without a final dot belong.
     @ivar suffix: how absolute owners end that are directly below the apex.
     @ivar under: how owners without a final dot end that are below the apex, where the origin is above it.
@@ -93,8 +94,8 @@ class Reader:
     """
 
     __slots__ = (
-        "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts", "marks",
-        "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings",
+        "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
+        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings",
         "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
 
@@ -103,7 +104,7 @@ class Reader:
         self.reading = Reading(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.lengthen = builder.lengthen
-        self.apex = apex.lower()
+        self.apexName, self.apex = apex, apex.lower()
         self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
         self.owner: bytes | None = None
         self.outside = False

@@ -402,7 +402,10 @@ def _wire(text: bytes) -> bytes:
     """
     if not text.translate(None, _BESIDE).isalnum() and not _PLAIN.fullmatch(text):
         raise ValueError(text)
-    return b"".join([_LENGTHS[len(label)] + label for label in text.split(b".")])
+    first, dot, others = text.partition(b".")
+    if b"." in others:
+        return b"".join([_LENGTHS[len(label)] + label for label in text.split(b".")])
+    return _LENGTHS[len(first)] + first + _LENGTHS[len(others)] + others if dot else _LENGTHS[len(first)] + first
 
 
 def _name(reader: Reader, word: bytes) -> bytes:
@@ -412,7 +415,12 @@ def _name(reader: Reader, word: bytes) -> bytes:
     name = reader.names.get(word)
     if name is not None:
         return name
-    name = _wire(word[:-1]) + b"\x00" if word[-1:] == b"." else _wire(word) + reader.origin
+    if word[-1:] != b".":
+        name = _wire(word) + reader.origin
+    elif word.endswith(reader.suffix):
+        name = _wire(word[: -len(reader.suffix)]) + reader.apexName
+    else:
+        name = _wire(word[:-1]) + b"\x00"
     if len(name) > MOST_OCTETS:
         raise ValueError(word)
     if len(reader.names) >= _REMEMBERED:
