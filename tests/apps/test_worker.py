@@ -115,6 +115,14 @@ class ObeyingTests(SynchronousTestCase):
         """
         return self.take(Message(9, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
 
+    def test_beat(self) -> None:
+        """
+        A heartbeat is answered at once, while zones are being put in force as well.
+        """
+        self.wire.clear()
+        self.tell(do="beat")
+        self.assertEqual(bytes(self.wire), b'{"beat": true}\n')
+
     def test_begins(self) -> None:
         """
         It begins to answer when it has all zones, however long that takes, and says of each line when it is done.

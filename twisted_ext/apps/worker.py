@@ -108,6 +108,9 @@ class Obeying(Protocol):
 
     def _do(self, said: dict[str, JSON]) -> object:
         do = str(said["do"])
+        if do == "beat":
+            self._say(beat=True)
+            return None
         if do == "serve":
             self._serve(said)
             return None

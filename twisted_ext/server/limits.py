@@ -15,7 +15,9 @@ __all__ = [
     "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
-    "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS",
+    "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY",
+    "WORKER_STARTING", "WORKER_REPLY", "WORKER_LINE",
+    "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS",
     "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
@@ -174,6 +176,19 @@ WORKER_PAUSE: Final = Limit(default=0.1, least=0.0, most=30.0)
 
 #: Seconds that a worker gets to end by itself, before it is made to.
 WORKER_ENDING: Final = Limit(default=5.0, least=0.0, most=60.0)
+
+#: Seconds between two heartbeats that a worker is asked for.
+WORKER_BEAT: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Seconds without a sign of a worker that neither runs nor waits for a disk, after which another one replaces it: stopped, or blocked.
+WORKER_SILENT: Final = Limit(default=3.5, least=0.5, most=600.0)
+
+#: The same of a worker that runs or waits for a disk: reading a long list of names takes seconds in which it does nothing else, and on a
+#: machine with too much to do it may not be scheduled.
+WORKER_BUSY: Final = Limit(default=20.0, least=1.0, most=600.0)
+
+#: The same of a worker that does not serve yet.
+WORKER_STARTING: Final = Limit(default=60.0, least=1.0, most=3600.0)
 
 #: Seconds that workers get to say how they are; a worker that does not is left out.
 WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)

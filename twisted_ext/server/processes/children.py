@@ -18,7 +18,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-__all__ = ["inThread", "pythonCommand", "runModule", "spawnModule"]
+__all__ = ["inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
 
 _Result = TypeVar("_Result")
 
@@ -140,6 +140,19 @@ def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: fl
 
         child.done.addBoth(over)
     return child.done
+
+
+def stateOf(process: int) -> str:
+    """
+    @return: the letter that Linux has for the state of a process (proc(5)): C{R} where it runs, C{S} asleep, C{D} in a disk access, C{T}
+        stopped; C{""} where that is not known.
+    """
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The name of the program, in parentheses, may have parentheses and spaces in it.
+            return file.read().rpartition(b") ")[2][:1].decode("ascii", "replace")
+    except OSError:
+        return ""
 
 
 def inThread(reactor: object, work: Callable[[], _Result]) -> Deferred[_Result]:

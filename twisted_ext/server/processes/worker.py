@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
@@ -16,7 +16,14 @@ from twisted.internet.protocol import ProcessProtocol
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.limits import WORKER_LINE, WORKER_REPLY, WORKER_TAKING
+from twisted_ext.server.limits import (
+    WORKER_BUSY,
+    WORKER_LINE,
+    WORKER_REPLY,
+    WORKER_SILENT,
+    WORKER_STARTING,
+    WORKER_TAKING,
+)
 from twisted_ext.server.operating.logs import relayed
 
 if TYPE_CHECKING:
@@ -25,6 +32,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.processes.workers import Workforce
 
 __all__ = ["Lines", "Worker"]
+
+
+#: The states of a process, as Linux abbreviates them (proc(5)).
+_STATES: Final = {"R": "running", "S": "asleep", "D": "waiting for a disk", "T": "stopped", "t": "stopped by a debugger", "Z": "dead"}
 
 
 class Lines:
@@ -59,6 +70,7 @@ class Worker(ProcessProtocol):
 
     @ivar ready: whether it has said that it serves.
     @ivar since: when it was started.
+    @ivar heard: when it last wrote a line.
     @ivar figures: what it counted, as it was when last asked.
     @ivar behind: lines about zones that it was told and has not done yet.
     """
@@ -66,6 +78,7 @@ class Worker(ProcessProtocol):
     def __init__(self, force: Workforce, number: int, since: float) -> None:
         self.number = number
         self.since = since
+        self.heard = since
         self.ready = False
         self.figures: Figures | None = None
         self.behind = 0
@@ -160,7 +173,27 @@ class Worker(ProcessProtocol):
         with suppress(KeyError):
             self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
 
+    def silence(self, now: float, stateOf: Callable[[int], str]) -> str:
+        """
+        @param stateOf: gives the state of a process, see L{stateOf<twisted_ext.server.processes.children.stateOf>}.
+
+        @return: why this worker counts as hung, or C{""}.
+        """
+        silent = now - self.heard
+        if silent < WORKER_SILENT.default:
+            return ""
+        if not self.ready and silent < WORKER_STARTING.default:
+            return ""
+        state = stateOf(self.process or 0)
+        # Where the state is not known, as on systems without /proc, the worker may be busy.
+        if self.ready and silent < WORKER_BUSY.default and state in ("R", "D", ""):
+            return ""
+        return f"it has answered no heartbeat for {silent:.1f} s and is {_STATES.get(state, 'in an unknown state')}"
+
     def _took(self, said: dict[str, JSON]) -> None:
+        self.heard = self._force.clock.seconds()
+        if "beat" in said:
+            return
         if said.get("ready"):
             self.ready = True
             self._force.serves(self)

@@ -25,10 +25,10 @@ from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
-from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
+from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operating.upstreamlog import SharedUpstreamLog
-from twisted_ext.server.processes.children import inThread, spawnModule
+from twisted_ext.server.processes.children import inThread, spawnModule, stateOf
 from twisted_ext.server.processes.mirroring import Mirroring
 from twisted_ext.server.processes.passing import Passed
 from twisted_ext.server.processes.worker import Lines, Worker
@@ -52,6 +52,11 @@ _PARENTAL: Final = frozenset(("zone", "zones", "pyzone", "state", "watch", "key-
 
 #: Seconds between two looks at the figures of all.
 _EVERY: Final = 1.0
+
+#: Seconds between two looks at which workers give a sign, and by how much one may be late before it shows nothing but that this process
+#: was busy or suspended itself.
+_WATCH: Final = 0.5
+_LATE: Final = 1.0
 
 #: Figures that are of now and not of all time: they end with their process.
 _GAUGES: Final = frozenset(("pending", "tcpOpen"))
@@ -83,6 +88,7 @@ class Workforce(Service):
         check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
         zoned: Zoned | None = None,
+        stateOf: Callable[[int], str] = stateOf,
     ) -> None:
         """
         @param bound: the sockets of each worker; empty where L{use} gets them later.
@@ -91,6 +97,7 @@ class Workforce(Service):
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
         @param ready: called when all workers serve.
         @param zoned: the zones that workers serve, by default none.
+        @param stateOf: gives the state of a process.
         """
         self.clock = reactor
         self.settings = settings
@@ -109,6 +116,10 @@ class Workforce(Service):
         self._former = Figures()
         self._former.processes = 0
         self._looking: LoopingCall | None = None
+        self._stateOf = stateOf
+        self._beating: LoopingCall | None = None
+        self._watched = 0.0
+        self._beaten = 0.0
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self.zoned = zoned
@@ -145,6 +156,10 @@ class Workforce(Service):
         self._looking = LoopingCall(self._look)
         self._looking.clock = self.clock
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while counting", failure=failure))
+        self._watched = self.clock.seconds()
+        self._beating = LoopingCall(self._watch)
+        self._beating.clock = self.clock
+        self._beating.start(_WATCH, now=False).addErrback(lambda failure: self.log.failure("while watching workers", failure=failure))
 
     def _start(self, number: int) -> None:
         self._timers.pop(number, None)
@@ -175,6 +190,27 @@ class Workforce(Service):
                 worker.tellZones(words)
             # It answers nobody before it knows as much as the others.
             worker.tell("begin")
+
+    def _watch(self) -> None:
+        """
+        Replace workers that give no sign, and ask all for a heartbeat from time to time.
+        """
+        now = self.clock.seconds()
+        late, self._watched = now - self._watched - _WATCH > _LATE, now
+        for worker in list(self._workers.values()):
+            if late:
+                # This process has read nothing of what they wrote meanwhile.
+                worker.heard = now
+            reason = worker.silence(now, self._stateOf)
+            if reason:
+                self.log.error("worker {number} hangs: {reason}; another one replaces it", number=worker.number, reason=reason)
+                # Once is enough, and for a process in a disk access that takes a while.
+                worker.heard = now
+                worker.kill("KILL")
+        if not 0 <= now - self._beaten < WORKER_BEAT.default:
+            self._beaten = now
+            for worker in self._workers.values():
+                worker.tell("beat")
 
     # -- zones
 
@@ -290,6 +326,8 @@ class Workforce(Service):
             self._passed.close()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
+        if self._beating is not None and self._beating.running:
+            self._beating.stop()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
