@@ -95,8 +95,8 @@ class Reader:
 
     __slots__ = (
         "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
-        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal", "_warnings",
-        "_unclosed", "_strangers", "_stranger",
+        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal",
+        "_warnings", "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
 
     def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Final
@@ -136,8 +137,10 @@ def _standIn() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A character that the locale cannot encode is escaped: no text that a server sends may end the command with an error.
-            stream.reconfigure(errors="backslashreplace")
+            # A character that the locale cannot encode is escaped: no text that a server sends may end the command with an error. This
+            # flushes the stream; one that cannot be written to is reported when the command writes to it.
+            with suppress(OSError):
+                stream.reconfigure(errors="backslashreplace")
 
 
 def _writeNoMore(fileno: int = 1) -> None:
