@@ -510,10 +510,10 @@ def _watch(server: Server, settings: Settings) -> None:
         server.add(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
         from twisted_ext.server.operating.control import ControlService
-        from twisted_ext.server.operating.places import controlPath
+        from twisted_ext.server.operating.places import controlPaths
 
         chosen = settings.control != "auto"
-        control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPath(), operations)
+        control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPaths(), operations)
         server.add(control if chosen else _Willing(control))
 
 

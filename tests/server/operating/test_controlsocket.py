@@ -17,9 +17,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.operating.seeing import sightOf
+from twisted_ext.apps.cli import controlling
+from twisted_ext.apps.cli.exits import Ending
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.operating.control import ControlService
-from twisted_ext.server.operating.places import controlPath
+from twisted_ext.server.operating.places import controlPaths
 
 
 class SocketTests(SynchronousTestCase):
@@ -125,13 +127,63 @@ class SocketTests(SynchronousTestCase):
 
     def test_places(self) -> None:
         """
-        Server and clients look for the socket in the same place, unless one is named.
+        Server and clients look for the socket in the same places, unless one is named; none of them is in a folder that all may write to.
         """
-        self.assertEqual(controlPath({"TXDNS_CONTROL": "/a/b"}, 0), "/a/b")
-        self.assertEqual(controlPath({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, 1000), "/run/x/control.sock")
-        self.assertEqual(controlPath({}, 0), "/run/txdns/control.sock")
-        self.assertEqual(controlPath({"XDG_RUNTIME_DIR": "/run/user/1000"}, 1000), "/run/user/1000/txdns/control.sock")
-        self.assertEqual(controlPath({}, 1000), "/tmp/txdns-1000/control.sock")
+        self.assertEqual(controlPaths({"TXDNS_CONTROL": "/a/b"}, 0), ("/a/b",))
+        self.assertEqual(controlPaths({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, 0), ("/run/x/control.sock", "/run/txdns/control.sock"))
+        self.assertEqual(controlPaths({}, 0), ("/run/txdns/control.sock",))
+        session = {"XDG_RUNTIME_DIR": "/run/user/4711", "HOME": "/home/ann"}
+        everywhere = (
+            "/run/user/4711/txdns/control.sock", "/home/ann/.local/state/txdns/control.sock", "/run/txdns/control.sock"
+        )  # fmt: skip
+        self.assertEqual(controlPaths(session, 4711), everywhere)
+        # Without a session, too.
+        self.assertEqual(controlPaths({"HOME": "/home/ann"}, 4711), everywhere)
+        self.assertEqual(controlPaths({"XDG_STATE_HOME": "/var/state"}, 4711)[1], "/var/state/txdns/control.sock")
+        self.assertEqual(controlPaths({}, 4711), ("/run/user/4711/txdns/control.sock", "/run/txdns/control.sock"))
+        self.assertEqual(controlPaths({"XDG_RUNTIME_DIR": "relative"}, 4711), controlPaths({}, 4711))
+
+    def test_firstOwn(self) -> None:
+        """
+        Of several places the first is taken that is in a folder in which no other user can put anything; it is made where it is missing.
+        """
+        shared, made = self.folder / "shared", self.folder / "a" / "b"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        (self.folder / "link").symlink_to(self.folder)
+        (self.folder / "file").write_text("")
+        paths = [str(folder / "control.sock") for folder in (self.folder / "file" / "x", shared, self.folder / "link", made)]
+        ControlService(cast(IReactorUNIX, self.reactor), paths, sightOf(Clock())).startService()
+        self.addCleanup(self.reactor.close)
+        self.assertTrue((made / "control.sock").is_socket())
+        self.assertEqual(stat.S_IMODE(made.stat().st_mode), 0o700)
+        with self.assertRaisesRegex(CallerFault, f"{shared} is not a folder that only we can write to; .*name a path with --control"):
+            ControlService(cast(IReactorUNIX, self.reactor), paths[:3], sightOf(Clock())).startService()
+
+    def test_foundEverywhere(self) -> None:
+        """
+        A client finds a server in each of the places; where there is none it names all that it has tried, and why each is not one.
+        """
+        session, home = self.folder / "session", self.folder / "home"
+        environment = {"XDG_RUNTIME_DIR": str(session), "HOME": str(home), "TXDNS_CONTROL": "", "RUNTIME_DIRECTORY": ""}
+        paths = (str(session / "txdns" / "control.sock"), str(home / ".local" / "state" / "txdns" / "control.sock"))
+        with patch.dict(os.environ, environment), patch.object(controlling, "controlPaths", lambda: paths):
+            for path in map(Path, paths):
+                path.parent.mkdir(0o700, parents=True)
+                with socket.socket(socket.AF_UNIX) as listening:
+                    listening.bind(str(path))
+                    listening.listen(1)
+                    self.assertEqual(controlling.Channel().path, str(path))
+            Path(paths[1]).unlink()
+            Path(paths[0]).parent.chmod(0o777)
+            with self.assertRaises(Ending) as caught:
+                controlling.Channel()
+            line = caught.exception.line
+            self.assertIn(f"{paths[0]} (others can write to this folder), {paths[1]}; name its socket with --socket", line)
+            Path(paths[0]).parent.chmod(0o700)
+            with self.assertRaises(Ending) as caught:
+                controlling.Channel()
+            self.assertIn(f"{paths[0]} (that server runs no more)", caught.exception.line)
 
 
 class _Reactor(Clock):

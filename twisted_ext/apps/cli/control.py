@@ -46,8 +46,9 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
                             files have changed
 
 The socket is the one that the server was given with --control. Without --socket it is what
-TXDNS_CONTROL says, or where servers have it by themselves: /run/txdns/control.sock where
-root runs them, else txdns/control.sock in XDG_RUNTIME_DIR.
+TXDNS_CONTROL says, or it is looked for where servers have it by themselves: as
+/run/txdns/control.sock where root runs them, else as txdns/control.sock in XDG_RUNTIME_DIR, in
+/run/user/UID and in ~/.local/state.
 
   txdns control stats
   txdns control cache flush --below example.com

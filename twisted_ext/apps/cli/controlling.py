@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from stat import S_ISREG, S_ISSOCK
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from twisted_ext.apps.cli.exits import NO_REPLY, USAGE, Ending
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.operating.places import controlPath
+from twisted_ext.server.operating.places import controlPaths, isOwn
 
 __all__ = ["Channel"]
 
@@ -39,7 +39,10 @@ class Channel:
     """
 
     def __init__(self, path: str = "") -> None:
-        self.path = path or controlPath()
+        """
+        @param path: where it is; by default it is looked for where servers have it.
+        """
+        self.path = path or _found(controlPaths())
 
     def ask(self, method: str, command: str, parameters: Mapping[str, str] = _NONE, body: IO[bytes] | None = None) -> dict[str, JSON]:
         """
@@ -105,6 +108,34 @@ class Channel:
             raise Ending(USAGE, "the server takes no file as large as this")
         reason = _understood(said, self.path).get("error")
         raise Ending(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
+
+
+def _found(paths: Sequence[str]) -> str:
+    """
+    @return: the first path at which a server listens.
+
+    @raise Ending: there is none.
+    """
+    if len(paths) == 1:
+        return paths[0]
+    tried: list[str] = []
+    for path in paths:
+        try:
+            if not isOwn(os.path.dirname(path)) and not path.startswith("/run/txdns/"):
+                tried.append(f"{path} (others can write to this folder)")
+                continue
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.settimeout(_PATIENCE)
+                asking.connect(path)
+        except FileNotFoundError:
+            tried.append(path)
+        except ConnectionRefusedError:
+            tried.append(f"{path} (that server runs no more)")
+        except OSError as error:
+            tried.append(f"{path} ({error.strerror or error})")
+        else:
+            return path
+    raise Ending(NO_REPLY, f"no server is controlled at {', '.join(tried)}; name its socket with --socket PATH")
 
 
 def _understood(said: bytes, path: str) -> dict[str, JSON]:

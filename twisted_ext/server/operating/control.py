@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import IO, Any, Final, cast
@@ -37,6 +37,7 @@ from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.operating.http import BoundedRequest, BoundedSite, Crowd, replyJSON, replyLater
+from twisted_ext.server.operating.places import isOwn
 from twisted_ext.server.operating.sight import Operations
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -53,9 +54,12 @@ class ControlService(Service):
     Listens at a path of the file system. The folder is made where it is not there, for its owner only.
     """
 
-    def __init__(self, reactor: IReactorUNIX, path: str, operations: Operations) -> None:
+    def __init__(self, reactor: IReactorUNIX, path: str | Sequence[str], operations: Operations) -> None:
+        """
+        @param path: where to listen, or several places of which the first is taken that is in a folder of ours.
+        """
         self._reactor = reactor
-        self._path = path
+        self._paths = (path,) if isinstance(path, str) else tuple(path)
         self._operations = operations
         self._port: IListeningPort | None = None
         self._crowd: Crowd | None = None
@@ -65,16 +69,17 @@ class ControlService(Service):
         @raise CallerFault: nothing can be had at this path; says why.
         """
         self.running = 1
-        _clear(self._path)
+        path = self._paths[0] if len(self._paths) == 1 else _firstOwn(self._paths)
+        _clear(path)
         clock = IReactorTime(self._reactor)
         site = controlSite(self._operations, clock)
         self._crowd = Crowd(site, int(CONTROL_CLIENTS.default))
         # So that it is nobody else's even before its mode is set.
         mask = os.umask(0o177)
         try:
-            self._port = self._reactor.listenUNIX(self._path, cast("Factory[Any]", self._crowd), mode=0o600)
+            self._port = self._reactor.listenUNIX(path, cast("Factory[Any]", self._crowd), mode=0o600)
         except Exception as error:
-            raise CallerFault(f"control: cannot listen at {self._path}: {getattr(error, 'socketError', error)}") from error
+            raise CallerFault(f"control: cannot listen at {path}: {getattr(error, 'socketError', error)}") from error
         finally:
             os.umask(mask)
 
@@ -89,6 +94,25 @@ class ControlService(Service):
         if port is None:
             return succeed(None)
         return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+
+def _firstOwn(paths: Sequence[str]) -> str:
+    """
+    @return: the first of these in a folder of ours, which is made where it is missing.
+
+    @raise CallerFault: there is none.
+    """
+    reasons: list[str] = []
+    for path in paths:
+        folder = os.path.dirname(path)
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            if isOwn(folder) and os.access(folder, os.W_OK):
+                return path
+            reasons.append(f"{folder} is not a folder that only we can write to")
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror or error}")
+    raise CallerFault(f"control: there is no folder for the control socket ({'; '.join(reasons)}); name a path with --control")
 
 
 def _clear(path: str) -> None:

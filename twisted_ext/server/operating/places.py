@@ -5,25 +5,59 @@ Where a running server and those who watch it meet.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 
-__all__ = ["controlPath"]
+__all__ = ["controlPaths", "isOwn"]
 
 
-def controlPath(environment: Mapping[str, str] = os.environ, user: int | None = None) -> str:
+def controlPaths(environment: Mapping[str, str] = os.environ, user: int | None = None) -> tuple[str, ...]:
     """
-    @param user: the number of who runs this; by default as the system says.
+    List where the control socket may be if no path is given. A server takes the first of these whose folder it can have for its own; a
+    client looks in all of them, since it may have another environment than the server: one that systemd or cron starts has no session.
 
-    @return: the path of the control socket where nobody names another: C{TXDNS_CONTROL}, or in the folder that systemd made for the
-        service, that of the system's daemons for root, or that of the user's session.
+    All of them are in folders that no other user can make: none is in C{/tmp}.
+
+    @param user: a user id; by default ours.
+
+    @return: C{TXDNS_CONTROL} alone where it is set; else the folder that systemd made for the service, that of the system's daemons for
+        root, that of the user's session, and that of the user's state.
     """
     user = os.geteuid() if user is None else user
     if environment.get("TXDNS_CONTROL"):
-        return environment["TXDNS_CONTROL"]
+        return (environment["TXDNS_CONTROL"],)
+    folders: list[str] = []
     # With several folders systemd writes colons between them.
-    folder = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if not folder:
-        runtime = environment.get("XDG_RUNTIME_DIR", "")
-        # Without a session there is only /tmp, which belongs to everybody: our folder in it has to be ours, and is checked to be.
-        folder = "/run/txdns" if user == 0 else f"{runtime}/txdns" if runtime else f"/tmp/txdns-{user}"
-    return f"{folder}/control.sock"
+    if made := environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
+        folders.append(made)
+    if user == 0:
+        folders.append("/run/txdns")
+    else:
+        if session := environment.get("XDG_RUNTIME_DIR"):
+            folders.append(f"{session}/txdns")
+        folders.append(f"/run/user/{user}/txdns")
+        home = environment.get("HOME") or _homeOf(user)
+        if state := environment.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else ""):
+            folders.append(f"{state}/txdns")
+        # Clients of a server that root runs find out there that they may not control it.
+        folders.append("/run/txdns")
+    return tuple(dict.fromkeys([f"{folder}/control.sock" for folder in folders if os.path.isabs(folder)]))
+
+
+def _homeOf(user: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(user).pw_dir
+    except (ImportError, KeyError):
+        return ""
+
+
+def isOwn(folder: str) -> bool:
+    """
+    @return: whether this is a folder of ours, or of root's, in which no other user can put anything.
+
+    @raise OSError: it cannot be looked at.
+    """
+    found = os.lstat(folder)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
