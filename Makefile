@@ -10,7 +10,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet install
+# At a terminal pip shows what it is at; in a log it is quiet.
+PIP := $(BIN)/python -m pip $(shell test -t 2 || echo --quiet) --disable-pip-version-check install
+# Where make serve listens; its status page is 80 above: make serve PORT=5310
+PORT ?= 5300
 # Extra words for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
 
@@ -20,8 +23,9 @@ PYTEST ?=
 help:
 	@echo "make serve | test | lint | types | docs | lock | benchmark | bench-server | clean"
 
+# Ctrl-C is how one ends it, and not an error of make's.
 serve: $(VENV)/.has-all
-	$(BIN)/python -m twisted_ext.apps.serve
+	@trap : INT; $(BIN)/python -m twisted_ext.apps.serve $(PORT); code=$$?; test $$code -eq 130 || exit $$code
 
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)
@@ -63,7 +67,10 @@ $(VENV)/.has-all: EXTRAS := all
 $(VENV)/.has-test: EXTRAS := all,test,test-integrations
 $(VENV)/.has-docs: EXTRAS := all,docs
 $(VENV)/.has-all $(VENV)/.has-test $(VENV)/.has-docs: setup.cfg pyproject.toml | $(BIN)/pip
-	$(PIP) --editable '.[$(EXTRAS)]'
+	@echo "Installing this project with its extras $(EXTRAS) into $(VENV); the first time this takes about a minute." >&2
+	@$(PIP) --editable '.[$(EXTRAS)]' || { \
+	    echo "make: pip could not install what the project needs (its reason is above): connect to the network, or name a" \
+	        "package index that can be reached in PIP_INDEX_URL, and run make again" >&2; exit 1; }
 	@touch $@
 
 # Debian packs the part of Python that makes environments on its own.

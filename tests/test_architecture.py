@@ -26,7 +26,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
         "_version errors limits opening",
-        "wire",
+        "wire extras",
         "answers",
         "outcomes",
         "aliases cache dnssec recursion fastlane metrics pacing ranges services",

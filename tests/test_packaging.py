@@ -12,13 +12,16 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email import message_from_bytes
+from importlib.metadata import distribution
 from pathlib import Path
 from runpy import run_path
 from typing import Final, TypeGuard
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.test_architecture import ROOT
 from twisted_ext.interfaces import IResolverParser
@@ -94,6 +97,88 @@ def environment(folder: Path) -> Path:
     borrowed = Path(paths["purelib"]) / "borrowed.pth"
     borrowed.write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}) + "\n")
     return folder / "bin" / "python"
+
+
+def required(asked: Iterable[str]) -> set[str]:
+    """
+    @param asked: requirements, as a distribution's metadata has them.
+
+    @return: the names of the distributions that installing them installs.
+    """
+    names: set[str] = set()
+    remaining = [Requirement(text) for text in asked]
+    seen: set[str] = set()
+    while remaining:
+        requirement = remaining.pop()
+        if str(requirement) in seen:
+            continue
+        seen.add(str(requirement))
+        found = distribution(requirement.name)
+        names.add(found.metadata["Name"])
+        for each in map(Requirement, found.requires or []):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in requirement.extras or {""}):
+                remaining.append(each)
+    return names
+
+
+def bareEnvironment(folder: Path, wheel: Path) -> Path:
+    """
+    Make an environment with this project's wheel and what that needs without any of its extras.
+
+    @return: its Python.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        asked = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    packages = folder / "packages"
+    packages.mkdir(parents=True)
+    for each in required([text for text in asked if "extra ==" not in text]):
+        installed = distribution(each)
+        for top in {file.parts[0] for file in installed.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            with suppress(FileExistsError):
+                (packages / top).symlink_to(str(installed.locate_file(top)))
+    python = environment(folder / "environment")
+    (borrowed,) = (folder / "environment").rglob("borrowed.pth")
+    borrowed.write_text(f"{packages}\n")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *AS_IT_IS, wheel, folder=folder)
+    return python
+
+
+#: What says that an extra is missing, by extra: a command, and what it needs. With none of it, C{txdns top} is plain.
+WITHOUT_EXTRAS: Final = {
+    "shell": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--manhole", "tcp:0", "--manhole-keys", "keys"], "manhole needs ")],
+    "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server is controlled at none")],
+}
+
+
+def test_withoutExtras(wheel: Path, tmp_path: Path) -> None:
+    """
+    What needs an extra that is not installed says so in one line, which names what is missing and the command that installs it.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        extras = message_from_bytes(archive.read(name)).get_all("Provides-Extra", [])
+    # Each new extra has its line here, those of people who work on the project aside.
+    assert set(extras) - {"all", "test", "test-integrations", "docs", "dev"} == set(WITHOUT_EXTRAS)
+    python = bareEnvironment(tmp_path, wheel)
+    (tmp_path / "keys").write_text("")
+    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich'))))"
+    run(python, "-c", missing, folder=tmp_path)
+    for extra, commands in WITHOUT_EXTRAS.items():
+        for (program, *words), line in commands:
+            start = f"import sys; from {PROGRAMS[program]} import {'main' if program == 'txdns' else 'run'} as run; sys.exit(run())"
+            done = subprocess.run([python, "-c", start, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            said = [text for text in (done.stdout + done.stderr).splitlines() if line in text]
+            assert done.returncode != 0
+            assert "Traceback" not in done.stdout + done.stderr
+            assert len(said) == 1, done.stdout + done.stderr
+            if line.endswith("needs "):
+                assert re.search(rf"needs \w+, which is not installed: pip install 'twisted-ext\[{extra}\]'$", said[0])
+                assert done.stderr.count("\n") + done.stdout.count("\n") == 1
+
+
+#: Modules of programs.
+PROGRAMS: Final = {"txdns": "twisted_ext.apps.cli.main", "twistd": "twisted.scripts.twistd"}
 
 
 def withoutDropin(sources: Path) -> None:

@@ -4,10 +4,19 @@ Tests of L{twisted_ext.apps.serve}.
 
 from __future__ import annotations
 
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.serve import commandFor, reaches, told
+from tests.apps.terminals import Terminal
+from tests.peers import freePort
+from tests.test_architecture import ROOT
+from twisted_ext.apps.serve import commandFor, main, reaches, told
 from twisted_ext.apps.tap import Options
 from twisted_ext.errors import TimedOut
 from twisted_ext.interfaces import IAnswerSource
@@ -49,10 +58,99 @@ class ServeTests(SynchronousTestCase):
         """
         What is run is a command line that C{twistd txdns} takes.
         """
-        for online in (True, False):
-            words = commandFor(online)
+        for online, port in ((True, 5300), (False, 5300), (True, 6000)):
+            words = commandFor(online, port)
             options = Options()
             options.parseOptions(words[words.index("txdns") + 1 :])
             settings = options.settings()
-            self.assertEqual((settings.interface, settings.port, settings.http), (("127.0.0.1",), 5300, "127.0.0.1:5380"))
+            self.assertEqual((settings.interface, settings.port, settings.http), (("127.0.0.1",), port, f"127.0.0.1:{port + 80}"))
             self.assertEqual(len(settings.local), 0 if online else 2)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """
+    @return: a folder with the Makefile, where everything seems to be installed: with this Python in place of that of C{.venv}.
+    """
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "pip").touch()
+    (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (programs / "python").chmod(0o755)
+    for name in ("setup.cfg", "pyproject.toml", ".venv/.has-all"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def make(folder: Path, *words: str) -> Terminal:
+    """
+    @return: C{make serve} at a terminal.
+    """
+    program = f"import os; os.execvp('make', ['make', 'serve', *{words!r}])"
+    return Terminal(["-c", program], {"PYTHONPATH": str(ROOT)}, str(folder), controlling=True)
+
+
+def portForServe() -> int:
+    """
+    @return: a port that is free, as is the one of the page.
+    """
+    while True:
+        port = freePort("127.0.0.1")
+        with socket.socket() as page:
+            try:
+                page.bind(("127.0.0.1", port + 80))
+            except (OSError, OverflowError):
+                continue
+        return port
+
+
+def test_serves(checkout: Path) -> None:
+    """
+    What to try is told when the server listens, and Ctrl-C ends it without a word of make's.
+    """
+    port = portForServe()
+    with make(checkout, f"PORT={port}") as terminal:
+        terminal.expect(f"dig @127.0.0.1 -p {port} ")
+        with socket.create_connection(("127.0.0.1", port), 5), socket.create_connection(("127.0.0.1", port + 80), 5):
+            pass
+        terminal.expect("Ctrl-C ends it")
+        terminal.type("\x03")
+        terminal.wait()
+        assert "***" not in terminal.output and "Traceback" not in terminal.output
+
+
+def test_portInUse(checkout: Path) -> None:
+    """
+    Where the port is taken nothing is told to try.
+    """
+    port = portForServe()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", port))
+        with make(checkout, f"PORT={port}") as terminal:
+            assert terminal.wait() != 0
+            assert "In another terminal" not in terminal.output
+            assert "end it, or choose another --port" in terminal.output
+
+
+def test_noNetwork(checkout: Path) -> None:
+    """
+    Where pip can install nothing, the last word is one sentence that says what to do.
+    """
+    (checkout / ".venv" / ".has-all").unlink()
+    (checkout / ".venv" / "bin" / "python").write_text("#!/bin/sh\necho 'ERROR: Could not find a version' >&2\nexit 1\n")
+    with make(checkout) as terminal:
+        assert terminal.wait() != 0
+        wall, _, ours = terminal.output.partition("ERROR: Could not find a version")
+        assert "Installing this project with its extras all into .venv" in wall
+        assert ours.count("make: pip could not install what the project needs") == 1
+        assert "PIP_INDEX_URL" in ours and "twisted_ext.apps.serve" not in ours
+
+
+def test_badPort(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A port that is none is refused in one line.
+    """
+    for text in ("x", "0", "65535", "-1", ""):
+        assert main([text]) == 1
+        assert capsys.readouterr().err == f"make serve: PORT={text}: write a number from 1 to 65455\n"

@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Outcome, QueryContext
@@ -21,10 +22,12 @@ from twisted_ext.wire.rrtypes import A
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["commandFor", "main", "reaches", "told"]
+__all__ = ["commandFor", "main", "reaches", "serve", "told"]
 
 _PORT: Final = 5300
-_PAGE: Final = "127.0.0.1:5380"
+
+#: The status page's port is so much above that of the server.
+_PAGE: Final = 80
 
 #: Known to every server of the internet.
 _PROBE: Final = "www.python.org"
@@ -49,22 +52,23 @@ async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
     return answer.outcome is Outcome.DATA
 
 
-def commandFor(online: bool) -> list[str]:
+def commandFor(online: bool, port: int = _PORT) -> list[str]:
     """
     @return: the words of the command that serves, the first one left out, which is C{twistd}.
     """
-    words = ["-n", "--pidfile=", "txdns", "--interface", "127.0.0.1", "--port", str(_PORT), "--http", _PAGE]
+    page = f"127.0.0.1:{port + _PAGE}"
+    words = ["-n", "--pidfile=", "txdns", "--interface", "127.0.0.1", "--port", str(port), "--http", page]
     if not online:
         words += ["--local", f"{_LOCAL} A 192.0.2.80", "--local", f"{_LOCAL} TXT \"there is no internet here\""]
     return words
 
 
-def told(online: bool) -> str:
+def told(online: bool, port: int = _PORT) -> str:
     """
-    @return: what is going to be started, and how to try it.
+    @return: how to try the server.
     """
     name = _PROBE if online else _LOCAL
-    lines = [f"This starts: twistd {shlex.join(commandFor(online))}", ""]
+    lines = [""]
     if not online:
         lines += [
             "No server that this machine is configured to use (/etc/resolv.conf) knows the internet at the moment: names of it will fail,",
@@ -73,19 +77,45 @@ def told(online: bool) -> str:
         ]
     lines += [
         "In another terminal, try:",
-        f"    dig @127.0.0.1 -p {_PORT} {name}",
-        f"    .venv/bin/txdns query {name} @127.0.0.1:{_PORT}",
-        f"In a browser: http://{_PAGE}/",
+        f"    dig @127.0.0.1 -p {port} {name}",
+        f"    .venv/bin/txdns query {name} @127.0.0.1:{port}",
+        f"In a browser: http://127.0.0.1:{port + _PAGE}/",
         "Ctrl-C ends it.",
         "",
     ]
     return "\n".join(lines)
 
 
-def main() -> int:
+def serve(online: bool, port: int) -> None:
     """
+    Become C{twistd}, and tell how to try the server once it listens.
+    """
+    from twisted.internet import reactor
+    from twisted.scripts import twistd
+
+    def tell() -> None:
+        # twistd has made its log of the standard output.
+        if sys.__stdout__ is not None:
+            print(told(online, port), file=sys.__stdout__, flush=True)
+
+    # twistd binds all ports before it runs the reactor, and ends where it cannot.
+    reactor.callWhenRunning(tell)
+    sys.argv[1:] = commandFor(online, port)
+    run: Callable[[], object] = twistd.run
+    run()
+
+
+def main(words: Sequence[str] = ()) -> int:
+    """
+    @param words: the port to listen at, if it is not the usual one.
+
     @return: an exit code, where it has not become the server.
     """
+    text = words[0] if words else str(_PORT)
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535 - _PAGE):
+        print(f"make serve: PORT={text}: write a number from 1 to {65535 - _PAGE}", file=sys.stderr)
+        return 1
+    port = int(text)
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
 
@@ -107,10 +137,11 @@ def main() -> int:
     if not found:
         # A signal, mostly that of Ctrl-C, has ended it.
         return 128 + (getattr(reactor, "_exitSignal", None) or signal.SIGINT)
-    print(told(found[0]), flush=True)
-    twistd = "from twisted.scripts.twistd import run; run()"
-    os.execv(sys.executable, pythonCommand("-c", twistd, *commandFor(found[0])))
+    print(f"This starts: twistd {shlex.join(commandFor(found[0], port))}", flush=True)
+    # A reactor runs once in a process.
+    program = f"from {__spec__.name if __spec__ else __name__} import serve; serve({found[0]}, {port})"
+    os.execv(sys.executable, pythonCommand("-c", program))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -23,6 +23,7 @@ from twisted.python.logfile import LogFile
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.extras import importWithExtra
 from twisted_ext.server.configuration.beginning import (
     BROKEN_PIPE,
     INTERRUPTED,
@@ -505,7 +506,7 @@ def _watch(server: Server, settings: Settings) -> None:
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations)
         server.add(web, web.bind)
     if settings.manhole:
-        module = import_module("twisted_ext.apps.manhole")
+        module = importWithExtra("twisted_ext.apps.manhole", "shell", "manhole")
         names = module.namespaceFor(operations)
         server.add(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
