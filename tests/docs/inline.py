@@ -1,0 +1,77 @@
+"""
+Run the code of a page, as a reader would who types it all into one program, on a machine with other C{resolv.conf} and hosts files.
+
+    python -m tests.docs.inline RESOLV_CONF HOSTS
+
+Standard input has a list of pieces of code in JSON. They are run in turn in one namespace that is empty at first, on a reactor that runs on
+a loop of asyncio; C{await} may stand anywhere. Nothing of this package but its client is imported before. What goes wrong is printed, a
+line for each piece.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from types import CodeType
+from typing import Final, cast
+
+from twisted.internet import asyncioreactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+
+__all__ = ["run"]
+
+#: Names that pages give to functions which take back what was installed.
+_UNDOING: Final = ("undo", "uninstall")
+
+
+async def _play(blocks: list[str]) -> list[str]:
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    wrong: list[str] = []
+    for block in blocks:
+        try:
+            code: CodeType = compile(block, "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            waiting: object = eval(code, namespace)
+            if asyncio.iscoroutine(waiting):
+                await Deferred.fromCoroutine(cast("Coroutine[Deferred[object], object, object]", waiting))
+        except Exception as error:
+            wrong.append(f"{type(error).__name__}: {error} in {block!r}")
+        for name in _UNDOING:
+            undo = namespace.pop(name, None)
+            if callable(undo):
+                undo()
+    return wrong
+
+
+def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
+    """
+    @return: what went wrong.
+    """
+    install: Callable[[asyncio.AbstractEventLoop], None] = asyncioreactor.install
+    install(asyncio.new_event_loop())
+    from twisted.internet import reactor
+
+    from twisted_ext import client
+
+    core = cast(IReactorCore, reactor)
+    client.theResolver = client.createResolver(resolvconf=resolvConf, hosts=hosts)
+    wrong: list[str] = []
+
+    def began() -> None:
+        def ended(found: object) -> None:
+            wrong.extend(found if isinstance(found, list) else [str(found)])
+            client.getResolver().close()
+            core.stop()
+
+        Deferred.fromCoroutine(_play(blocks)).addBoth(ended)
+
+    core.callWhenRunning(began)
+    core.run()
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines([f"{line}\n" for line in run(sys.argv[1], sys.argv[2], json.load(sys.stdin))])
