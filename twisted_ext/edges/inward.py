@@ -39,7 +39,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import labelsOf, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet, groupRecords
-from twisted_ext.wire.rrtypes import AAAA, OPT, A, typeName
+from twisted_ext.wire.rrtypes import AAAA, OPT, A, formOf, typeName
 
 __all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
 
@@ -104,7 +104,7 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
                 strio = BytesIO()
                 cast(_Payload, payload).encode(strio, None)
                 rdata = strio.getvalue()
-                rdataFromWire(header.type, rdata)
+                rdataFromWire(formOf(header.type, header.cls), rdata)
             records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (rdata,)))
         except (AttributeError, TypeError, ValueError, OSError, StructError) as error:
             raise BadMessage(f"{header!r:.200} cannot be read as a record: {error}") from error

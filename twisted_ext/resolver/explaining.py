@@ -12,7 +12,7 @@ from twisted_ext.wire.codes import EDE_NAMES, className, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import formOf, typeName
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -161,7 +161,7 @@ def recordLines(rrset: RRSet) -> list[str]:
     lines: list[str] = []
     for rdata in rrset.rdatas:
         try:
-            text = rdataToText(rrset.rrType, rdata)
+            text = rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata)
         except DNSFault:
             text = f"\\# {len(rdata)} {rdata.hex()}".rstrip()
         lines.append(f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)} {text}")

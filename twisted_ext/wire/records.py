@@ -10,9 +10,10 @@ from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.codes import ANY_CLASS, NONE
+from twisted_ext.wire.codes import ANY_CLASS, IN, NONE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
+from twisted_ext.wire.rrtypes import formOf
 
 __all__ = ["RRSet", "Layout", "expand", "readRecords", "groupRecords", "eachRecord"]
 
@@ -117,8 +118,11 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                 layout = _layoutOf(rrType)
             if layout is None:
                 rdata = data[start:offset]
-            elif not length and (rrClass == ANY_CLASS or rrClass == NONE):
-                rdata = b""  # Prerequisites and deletions of an UPDATE (RFC 2136, section 2.4 and 2.5).
+            elif rrClass != IN and (
+                # Prerequisites and deletions of an UPDATE (RFC 2136, section 2.4 and 2.5), and types of another form than IN's.
+                not formOf(rrType, rrClass) or (not length and (rrClass == ANY_CLASS or rrClass == NONE))
+            ):
+                rdata = data[start:offset]
             elif layout.__class__ is int:
                 if length != layout:
                     raise BadMessage(f"the rdata of type {rrType} at octet {start} has {length} octets; it takes {layout}")

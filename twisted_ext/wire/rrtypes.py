@@ -113,8 +113,10 @@ __all__ = [
     "ALIAS",
     "DELEGPARAM",
     "TYPE_NAMES",
+    "INTERNET_ONLY",
     "addMnemonic",
     "expectType",
+    "formOf",
     "isMeta",
     "typeName",
     "typeNumber",
@@ -262,6 +264,21 @@ def typeNumber(text: str) -> int | None:
         if digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 0xFFFF:
             return int(digits)
     return number
+
+
+#: Types whose form is that of class IN alone: RFC 1035, section 3.4, and what came later with addresses in it. In other classes, such as
+#: CH, other forms or none belong to them.
+INTERNET_ONLY: Final = frozenset(
+    (A, WKS, NSAP, NSAP_PTR, PX, AAAA, EID, NIMLOC, SRV, ATMA, KX, A6, APL, DHCID, SVCB, HTTPS)
+)
+
+
+def formOf(rrType: int, rrClass: int) -> int:
+    """
+    @return: the type whose form rdata of this type has in this class; 0, which is not a type, where that is not known. Classes ANY and NONE
+        stand for IN: messages of UPDATE have them (RFC 2136, section 2.4).
+    """
+    return 0 if rrType in INTERNET_ONLY and rrClass not in (1, 254, 255) else rrType
 
 
 def isMeta(number: int) -> bool:

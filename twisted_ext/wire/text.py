@@ -10,7 +10,7 @@ from twisted_ext.wire.codes import IN, className, classNumber
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, typeName, typeNumber
+from twisted_ext.wire.rrtypes import ANY, formOf, typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
         if ttl is None:
             raise badRecord("a TTL is missing before the record type", tokens.column)
         seconds = ttl
-    rdata: Rdata = declarationOf(rrType).fromTokens(tokens)
-    return RRSet(name, rrType, IN if rrClass is None else rrClass, seconds, (rdata.wire,))
+    rrClass = IN if rrClass is None else rrClass
+    rdata: Rdata = declarationOf(formOf(rrType, rrClass)).fromTokens(tokens)
+    return RRSet(name, rrType, rrClass, seconds, (rdata.wire,))
 
 
 def recordToText(rrset: RRSet) -> list[str]:
@@ -79,4 +80,4 @@ def recordToText(rrset: RRSet) -> list[str]:
     @return: a line for each record: owner, TTL, class, type and rdata, tabs between them, as dig writes them.
     """
     head = f"{nameToText(rrset.name)}\t{rrset.ttl}\t{className(rrset.rrClass)}\t{typeName(rrset.rrType)}\t"
-    return [head + rdataToText(rrset.rrType, rdata) for rdata in rrset.rdatas]
+    return [head + rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata) for rdata in rrset.rdatas]

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edges.fakes import Fake, data, denied, nodata, rrset
+from tests.typed import unchecked
 from twisted_ext import client
 from twisted_ext.answers import Answer
 from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
@@ -89,6 +90,25 @@ class NumberTests(Case):
     """
     Tests of what needs nobody to be asked.
     """
+
+    def test_typesOfArguments(self) -> None:
+        """
+        Arguments of other types fail as in the standard library: with the same exception and words.
+        """
+        for host, port in (
+            (bytearray(b"localhost"), 80),
+            (["localhost"], 80),
+            (5, 80),
+            ("localhost", bytearray(b"80")),
+            ("localhost", [80]),
+            ("localhost", {}),
+            ("localhost", 1.5),
+            ([], []),
+        ):
+            with self.assertRaises((TypeError, OSError)) as raised:
+                unchecked(socket.getaddrinfo)(host, port)
+            failure = self.failureResultOf(unchecked(self.resolver.getaddrinfo)(host, port), type(raised.exception))
+            self.assertEqual((type(failure.value), str(failure.value)), (type(raised.exception), str(raised.exception)))
 
     def test_literals(self) -> None:
         """

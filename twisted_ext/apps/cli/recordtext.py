@@ -12,7 +12,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.dnssec import ALGORITHMS, DNSKEY
 from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DS, NS, PTR, RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DS, NS, PTR, RRSIG, SOA, formOf, typeName
 from twisted_ext.wire.rrtypes import DNSKEY as DNSKEY_TYPE
 
 __all__ = ["Flags", "classText", "dataText", "ttlText", "typeText"]
@@ -89,7 +89,7 @@ def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
     rdata = record.rdatas[0]
     if flags["unknownformat"]:
         return f"\\# {len(rdata)} {rdata.hex().upper()}".rstrip()
-    rrType = record.rrType
+    rrType = formOf(record.rrType, record.rrClass)
     if rrType in _NAMES and unicode and rdata:
         return nameToText(rdata, unicode=True)
     try:

@@ -144,7 +144,9 @@ class Addressing:
                 if rows is not None or name is None:
                     return succeed(rows or [])
             return self._find(hints, name, timeout)
-        except (OSError, TypeError, ValueError, OverflowError, DNSFault) as error:
+        except TypeError as error:
+            return fail(_wrongType(host, port) or error)
+        except (OSError, ValueError, OverflowError, DNSFault) as error:
             return fail(error)
 
     def _learnHints(self, key: tuple[object, ...], port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
@@ -402,6 +404,15 @@ def _nameFor(host: str | bytes) -> _Name:
     if b"\0" in text:
         raise ValueError("a name of a host has no null character in it")
     return _Name(host, text)
+
+
+def _wrongType(host: object, port: object) -> Exception | None:
+    """
+    @return: what the standard library raises for arguments of these types, in the same order and words, if it does.
+    """
+    if not isinstance(host, str | bytes | None):
+        return TypeError("getaddrinfo() argument 1 must be string or None")
+    return None if isinstance(port, str | bytes | int | None) else OSError("Int or String expected")
 
 
 def _isSimple(host: str) -> bool:

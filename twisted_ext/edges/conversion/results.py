@@ -17,6 +17,7 @@ from twisted_ext.edges.conversion.exactness import nameOf, newName, plainTexts
 from twisted_ext.edges.conversion.payloads import newA, payloadOf, pointing
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import formOf
 
 __all__ = ["Result", "headersFrom", "resultFromAnswer"]
 
@@ -169,7 +170,8 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
         ttl = rrset.ttl
         text = texts.get(rrset.name)
         newHeader = _newHeader if rrType in _TOLD else _newTold
-        newPointing = pointing.get(rrType)
+        form = rrType if rrClass == 1 else formOf(rrType, rrClass)
+        newPointing = pointing.get(form)
         for rdata in rrset.rdatas:
             header = newHeader()
             if text is not None:
@@ -181,7 +183,7 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
             header.cls = rrClass
             header.ttl = ttl
             # The most frequent types with as few steps as may be.
-            if rrType == 1 and len(rdata) == 4:
+            if form == 1 and len(rdata) == 4:
                 header.payload = address = newA()
                 address.address = rdata
                 address.ttl = ttl
@@ -191,7 +193,7 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
                 target.name = texts[rdata]
                 record.ttl = ttl
             else:
-                header.payload = payloadOf(rrType, rdata, ttl)
+                header.payload = payloadOf(form, rdata, ttl)
             header.auth = auth
             headers.append(header)
     return cast("list[dns.RRHeader]", headers)
