@@ -225,7 +225,7 @@ class ManyTests(StreamTestCase):
 
     def test_all(self) -> None:
         """
-        When there are too many, those that never said anything go first, then those that were silent longest.
+        When there are too many, those that have not said anything for a second go first, then those that were silent longest.
         """
         self.serve(most=3)
         spoke = self.connect("192.0.2.10")
@@ -233,7 +233,7 @@ class ManyTests(StreamTestCase):
         quiet = self.connect("192.0.2.11")
         asks = self.connect("192.0.2.12")
         asks.ask(request(1))
-        self.network.advance(0.1)
+        self.network.advance(1)
         fourth = self.connect("192.0.2.13")
         fourth.ask(request(1))
         self.network.advance(0.1)
@@ -243,3 +243,20 @@ class ManyTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual([each.lost for each in (spoke, asks, fourth, fifth)], [True, False, False, False])
         self.assertTrue(self.connect("192.0.2.15").lost)
+
+    def test_new(self) -> None:
+        """
+        A connection that is new goes after those that were silent longest: its first request may not have been read yet. A server that
+        fetches many zones, each over a connection of its own, has them all.
+        """
+        self.serve(perPeer=3)
+        spoke = [self.connect() for _ in range(2)]
+        for client in spoke:
+            client.ask(request(1, b"lane"))
+        self.network.advance(0.5)
+        new = [self.connect() for _ in range(3)]
+        for client in new:
+            client.ask(request(1, b"lane"))
+        self.network.advance(0.1)
+        self.assertEqual([each.lost for each in (*spoke, *new)], [True, True, False, False, False])
+        self.assertEqual([each.replies for each in new], [[1]] * 3)

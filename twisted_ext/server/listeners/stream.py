@@ -2,8 +2,8 @@
 Listening for connections: who may have one more, and whose time is up.
 
 A connection has three time limits: for its first message, for one message from its first octet to its last, and between messages. A
-sweep twice a second sees to all connections. When there are too many of them, the one that has been idle longest makes room, one that
-never said anything before all others.
+sweep twice a second sees to all connections. When there are too many of them, one that has not said anything for a second makes room, then
+the one that has been idle longest, and a new one last: its request may have come already and not be read yet.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ _SWEEP: Final = 0.5
 
 #: Connections that the system keeps for us until we take them.
 _BACKLOG: Final = 511
+
+#: Seconds for which a connection counts as new: within these its first request is on its way, or waits to be read.
+_NEW: Final = 1.0
 
 #: Share of the idle connections that make room at once, so that looking for them is not done for each newcomer.
 _MAKE_ROOM: Final = 16
@@ -107,11 +110,11 @@ class StreamServings(ServerFactory):
         theirs = self._peers.get(site, ())
         if len(theirs) >= self.mostPerPeer:
             counters.tcpTurnedAway += 1
-            if not _endOldest(theirs, 1):
+            if not _endOldest(theirs, 1, self.seconds()):
                 return None
         if len(self._streams) >= self.most:
             counters.tcpTurnedAway += 1
-            if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM):
+            if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM, self.seconds()):
                 return None
         return None if self._ended is not None else StreamServing(self, addr, site)
 
@@ -280,15 +283,18 @@ class StreamListener:
         return stopped.addCallback(lambda _: succeed(None) if self._shared else self.servings.close())
 
 
-def _endOldest(streams: Iterable[StreamServing], count: int) -> int:
+def _endOldest(streams: Iterable[StreamServing], count: int, now: float) -> int:
     """
-    End connections that nothing is lost with: those that never said anything first, then those that were silent longest.
+    End connections that nothing is lost with: first those that have not said anything although they are not new, then those that have been
+    silent longest, then new ones.
 
     @return: how many ended.
     """
-    spare = sorted([stream for stream in streams if stream.spare], key=lambda stream: (stream.heard, stream.since))[
-        :count
-    ]
+
+    def rank(stream: StreamServing) -> tuple[int, float]:
+        return 1 if stream.heard else 0 if now - stream.since >= _NEW else 2, stream.since
+
+    spare = sorted([stream for stream in streams if stream.spare], key=rank)[:count]
     for stream in spare:
         stream.abort()
     return len(spare)
