@@ -24,7 +24,7 @@ __all__ = [
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
     "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
-    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS",
+    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN",
 ]
 
 # -- control and sight
@@ -155,6 +155,10 @@ BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 
 #: What is wrong with the zones of one start or reload: lines in the log, and lines that are told to whoever asked for it.
 LOADING_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
+
+#: Zones that could not be loaded at one start or reload and are named in the log one by one, whatever else it says; the others are counted,
+#: and C{txdns control zones --broken} names all of them.
+LOADING_BROKEN: Final = Limit(default=1000, least=1, most=100_000)
 
 # -- a server and its workers
 

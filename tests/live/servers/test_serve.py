@@ -4,6 +4,7 @@ Tests of C{twistd txdns serve} as people run it: zones from files, changed while
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,24 @@ def test_reloads(tmp_path: Path) -> None:
         assert "zones: 1 of 1 are served" in control(tmp_path, "status").stdout
         assert control(tmp_path, "zone", "reload", "example.net").returncode == 1
     assert "Traceback" not in server.text()
+
+
+def test_controlZones(tmp_path: Path) -> None:
+    """
+    Of many zones the list says how many more there are, and gives all of them, or those with something wrong, when asked to.
+    """
+    for number in range(1005):
+        put(tmp_path, "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n" + "x A x\n" * (number == 1003), f"z{number}.example")
+    (tmp_path / "zones").write_text("".join([f"z{number}.example {tmp_path}/z{number}.example\n" for number in range(1005)]))
+    with Twistd(tmp_path, "serve", "--zones", str(tmp_path / "zones"), "--no-watch", "--control", str(tmp_path / "c")) as server:
+        wait(lambda: "1004 of 1005 zones are served" in server.text(), server)
+        shown = control(tmp_path, "zones").stdout.splitlines()
+        assert shown[0].startswith("z1003.example. ") and shown[-1] == "and 5 more zones, which --all lists as well", shown[-3:]
+        broken = json.loads(control(tmp_path, "zones", "--broken", "+json").stdout)
+        assert ([zone["zone"] for zone in broken["zones"]], broken["count"], broken["more"]) == (["z1003.example."], 1, 0)
+        every = json.loads(control(tmp_path, "zones", "--all", "+json").stdout)
+        assert (len({zone["zone"] for zone in every["zones"]}), every["count"], every["more"]) == (1005, 1005, 0)
+        assert control(tmp_path, "zones", "--none").returncode == 1
 
 
 def test_watched(tmp_path: Path) -> None:

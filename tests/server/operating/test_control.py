@@ -16,12 +16,14 @@ from tests.cache.canned import question, wishes
 from tests.server.operating.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription
+from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
-from twisted_ext.server.operating import control
+from twisted_ext.server.operating import control, sight
 from twisted_ext.server.operating.control import controlSite
 from twisted_ext.server.operating.http import Crowd
+from twisted_ext.server.zones.zonetable import SERVING, Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
 
@@ -176,9 +178,35 @@ class CommandTests(SynchronousTestCase):
             zone: JSON = {"zone": "example.org.", "file": "/etc/zones/example.org", **said}
             with (
                 patch.object(self.sight, "reloadingZone", lambda apex: succeed(["a line"])),
-                patch.object(self.sight, "served", lambda apex, zone=zone: succeed([zone])),
+                patch.object(self.sight, "served", lambda which, zone=zone: succeed({"zones": [zone], "count": 1, "more": 0})),
             ):
                 self.assertEqual(self.ask("/zones/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
+
+    def test_zones(self) -> None:
+        """
+        Zones come in parts, with how many there are in all: those with something wrong first, or only these, or all in their order.
+        """
+        zones = self.sight.zones = Zones()
+        for number in range(7):
+            zones.expect(b"\x02z%d\x00" % number, f"z{number}").state = SERVING
+            if number % 3:
+                zones.fail(b"\x02z%d\x00" % number, "wrong")
+        with patch.object(sight, "CONTROL_SHOWN", Limit(3, 1, 10)):
+            for query, names, count, more in (
+                ("", "z1.z2.z4.", 7, 4),
+                ("?broken=1", "z1.z2.z4.", 4, 1),
+                ("?broken=1&begin=3", "z5.", 4, 0),
+                ("?begin=0", "z0.z1.z2.", 7, 4),
+                ("?begin=6", "z6.", 7, 0),
+                ("?begin=9", "", 7, 0),
+                ("?name=z5", "z5.", 1, 0),
+            ):
+                said = self.ask(f"/zones/{query}")
+                found = said["zones"]
+                assert isinstance(found, list)
+                self.assertEqual("".join([str(zone["zone"]) for zone in found if isinstance(zone, dict)]), names, query)
+                self.assertEqual((said["count"], said["more"]), (count, more), query)
+        self.assertIn("not a number", str(self.ask("/zones/?begin=-1", code=400)["error"]))
 
     def test_mistake(self) -> None:
         """

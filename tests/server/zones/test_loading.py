@@ -9,13 +9,17 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import provider
 
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.limits import Limit
 from twisted_ext.server.configuration import zonesettings
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.configuration.zonesettings import ZoneSettings, apexIn, gather, zonesOf
+from twisted_ext.server.zones import loading
 from twisted_ext.server.zones.authority import Zones
 from twisted_ext.server.zones.images import Images
 from twisted_ext.server.zones.loading import stateFolder
@@ -299,6 +303,37 @@ class LoadingTests(LoadingCase):
         self.write("z8.example", serial=2)
         self.finish(loading.reloadZone(nameFromText("z8.example")))
         self.assertEqual([self.serial(f"z{number}.example") for number in (6, 8)], [1, 2])
+
+
+    def test_brokenNamed(self) -> None:
+        """
+        Every zone that could not be loaded is named in the log of a start, however much there is to be said of others, healthy or not;
+        beyond a bound they are counted, and where to find their names is said. Those who asked for a reload read the same.
+        """
+        lines: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        bad = "".join([f"x{number} A x\n" for number in range(90)])
+        zones = [self.write(f"h{number}.example", "x 1 A 192.0.2.1\nx 2 A 192.0.2.2\n") for number in range(120)]
+        zones += [self.write(f"b{number}.example", bad) for number in range(8)]
+        with patch.object(loading, "LOADING_BROKEN", Limit(5, 1, 100)):
+            begun = self.load(*zones)
+        self.assertEqual(self.successResultOf(begun.settled), (128, 120))
+        for number in range(5):
+            self.assertEqual(len([line for line in lines if line.startswith(f"b{number}.example.: nothing is served")]), 1)
+        self.assertTrue([line for line in lines if line.startswith("b4.example.: nothing is served: ") and ":5:6: " in line], lines[-9:])
+        self.assertIn("3 more zones could not be loaded; txdns control zones --broken lists all 8", lines)
+        self.assertIn("nothing is logged of 20 more zones, which are served", lines)
+        self.assertLess(len(lines), 320)
+        for number in range(120):
+            self.write(f"h{number}.example", serial=2)
+        said = self.finish(begun.reload(zones))
+        self.assertEqual([line.partition(":")[0] for line in said if line.startswith("b")], [f"b{number}.example." for number in range(8)])
 
 
 class SettingsTests(SynchronousTestCase):

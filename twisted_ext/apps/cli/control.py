@@ -40,7 +40,8 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   explain NAME [TYPE]       have the server look a name up, and tell how the answer came about
   trace on [NAME]           follow live queries, of this name and below it, or all
   trace show | off          what was followed; follow no more
-  zones [NAME]              the zones that it serves, those with something wrong first
+  zones [NAME]              the zones that it serves, those with something wrong first, at most 1,000;
+                            --broken: only those with something wrong; --all: however many there are
   zone reload NAME          have a zone loaded from its master file, changed or not
   reload                    read the settings again, keeping cache and sockets, and zones whose
                             files have changed
@@ -140,12 +141,31 @@ class _Control:
             said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
             code = self._show(said, lambda value: map(str, _list(value, "said")))
             return DECLINED if said.get("failed") else code
-        if len(words) > 1:
-            raise Ending(USAGE, "write: txdns control zones [NAME]")
-        said = self._channel.ask("GET", "zones/", {"name": words[0]} if words else {})
-        if words and not _list(said, "zones"):
-            raise Ending(USAGE, f"the server has no zone {words[0]}")
+        options = {word for word in words if word.startswith("--")}
+        names = [word for word in words if not word.startswith("--")]
+        if len(names) > 1 or options - {"--all", "--broken"} or (names and options):
+            raise Ending(USAGE, "write: txdns control zones [NAME], or: txdns control zones [--broken] [--all]")
+        asked = {"broken": "1"} if "--broken" in options else {}
+        if "--all" in options:
+            return self._show(self._allZones(asked), zoneLines)
+        said = self._channel.ask("GET", "zones/", {"name": names[0]} if names else asked)
+        if names and not _list(said, "zones"):
+            raise Ending(USAGE, f"the server has no zone {names[0]}")
         return self._show(said, zoneLines)
+
+    def _allZones(self, asked: dict[str, str]) -> dict[str, JSON]:
+        """
+        Ask for all zones, part by part. Each is there once, though some may come or go meanwhile.
+        """
+        zones: dict[str, JSON] = {}
+        begin = 0
+        while True:
+            said = self._channel.ask("GET", "zones/", {**asked, "begin": str(begin)})
+            part = _list(said, "zones")
+            zones.update({str(zone["zone"]): zone for zone in part if isinstance(zone, dict)})
+            begin += len(part)
+            if not part or not said.get("more"):
+                return {"zones": [*zones.values()], "count": len(zones), "more": 0}
 
     def _cache(self, words: list[str]) -> int:
         what, *rest = words or [""]

@@ -90,6 +90,9 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
             yield f"  from {zone['file']}"
         if zone.get("said"):
             yield f"  {zone['said']}"
+    more = said.get("more")
+    if isinstance(more, int) and more > 0:
+        yield f"and {more} more zones, which --all lists as well"
 
 
 def statLines(figures: Figures) -> Iterator[str]:

@@ -6,7 +6,7 @@ Control of a running server: HTTP with JSON over a Unix socket that only its own
     POST /cache/flush[?name=NAME[&subtree=1]]
     POST /cache/load                 the file is the body
     POST /reload
-    GET  /zones/[?name=NAME]
+    GET  /zones/[?name=NAME][&broken=1][&begin=NUMBER]
     POST /zones/reload?name=NAME
     GET  /explain?name=NAME[&type=TYPE]
     POST /trace?on=1[&name=NAME]     POST /trace?on=0
@@ -38,7 +38,7 @@ from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.operating.http import BoundedRequest, BoundedSite, Crowd, replyJSON, replyLater
 from twisted_ext.server.operating.places import isOwn
-from twisted_ext.server.operating.sight import Operations
+from twisted_ext.server.operating.sight import Operations, WhichZones
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A, typeNumber
@@ -47,6 +47,9 @@ __all__ = ["ControlService", "Streaming", "controlSite", "controlTree", "linesIn
 
 #: Lines of a dump that are sent in one go.
 _LINES: Final = 64
+
+#: Digits of a number of zones.
+_DIGITS: Final = 9
 
 
 class ControlService(Service):
@@ -243,8 +246,11 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         return operations.load(linesIn(request.content)).addCallback(lambda count: {"loaded": count})
 
     def served(request: Request) -> Deferred[JSON]:
-        name = _text(request, "name")
-        return operations.served(nameFromText(name).lower() if name else None).addCallback(lambda zones: {"zones": zones})
+        name, begin = _text(request, "name"), _text(request, "begin")
+        if begin and not (begin.isascii() and begin.isdigit() and len(begin) <= _DIGITS):
+            raise CallerFault(f"begin={begin[:20]} is not a number of zones to pass over")
+        apex = nameFromText(name).lower() if name else None
+        return operations.served(WhichZones(apex, _flag(request, "broken"), int(begin) if begin else None)).addCallback(_whole)
 
     def reloadZone(request: Request) -> Deferred[JSON]:
         name = _text(request, "name")
@@ -253,7 +259,11 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         apex = nameFromText(name).lower()
 
         def over(lines: list[str]) -> Deferred[JSON]:
-            return operations.served(apex).addCallback(lambda zones: {"said": [*lines], "failed": any(map(_isBroken, zones))})
+            def done(said: dict[str, JSON]) -> JSON:
+                zones = said["zones"]
+                return {"said": [*lines], "failed": isinstance(zones, list) and any(map(_isBroken, zones))}
+
+            return operations.served(WhichZones(apex)).addCallback(done)
 
         return operations.reloadZone(apex).addCallback(over)
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from time import time
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
@@ -32,14 +31,30 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.explaining import Explanation
     from twisted_ext.server.zones.authority import Zones
+    from twisted_ext.server.zones.zonetable import Place
 
-__all__ = ["Asking", "Keeping", "Operations", "Sight", "upstreamsOf"]
+__all__ = ["Asking", "Keeping", "Operations", "Sight", "WhichZones", "shownZones", "upstreamsOf"]
 
 #: Seconds between two moments of the history.
 _EVERY: Final = 1.0
 
 #: Moments after which what was asked long ago weighs half as much.
 _AGING: Final = 300
+
+
+class WhichZones(NamedTuple):
+    """
+    Zones that a client of the control socket asks for.
+
+    @ivar apex: a folded name, or L{None} for all zones.
+    @ivar broken: only those with something wrong.
+    @ivar begin: how many to pass over, for a list in several parts; L{None} for the first part only, where zones with something wrong
+        come first.
+    """
+
+    apex: bytes | None = None
+    broken: bool = False
+    begin: int | None = None
 
 
 class Operations(Protocol):
@@ -91,11 +106,10 @@ class Operations(Protocol):
         @return: lines that say what came of it. Fails with a L{CallerFault} where they cannot be used and the old ones stay in force.
         """
 
-    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
         """
-        @param apex: a folded name, or L{None} for all zones, of which there may be more than are told.
-
-        @return: zones, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} where something is wrong.
+        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} where something is wrong; C{count}, how
+            many there are of which was asked; C{more}, how many of these come behind the last one.
         """
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
@@ -285,8 +299,8 @@ class Sight(Service):
     def traces(self) -> Deferred[list[JSON]]:
         return succeed(self.tracing.kept())
 
-    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
-        return succeed([] if self.zones is None else shownZones(self.zones, apex))
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
+        return succeed(shownZones(self.zones, which))
 
     # -- doing
 
@@ -345,18 +359,31 @@ def _countsOf(zones: Zones) -> dict[str, int]:
     return countsOf(zones)
 
 
-def shownZones(zones: Zones, apex: bytes | None) -> list[JSON]:
+def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
     """
-    @param apex: a folded name, or L{None} for all.
+    @return: see L{Operations.served}.
+    """
+    places: list[Place] = []
+    if zones is not None and which.apex is not None:
+        place = zones.at(which.apex)
+        places = [] if place is None else [place]
+    elif zones is not None:
+        places = list(zones)
+        if which.broken:
+            places = [place for place in places if _isWrong(place)]
+        elif which.begin is None:
+            places.sort(key=_isRight)
+    begin = which.begin or 0
+    shown = places[begin : begin + int(CONTROL_SHOWN.default)]
+    return {"zones": [place.toJSON() for place in shown], "count": len(places), "more": max(len(places) - begin - len(shown), 0)}
 
-    @return: what is known of them, those with something wrong first, and no more than may be told.
-    """
-    if apex is not None:
-        place = zones.at(apex)
-        return [] if place is None else [place.toJSON()]
-    wrong = [place for place in zones if place.said or place.state != "serving"]
-    others = islice((place for place in zones if not place.said and place.state == "serving"), int(CONTROL_SHOWN.default))
-    return [place.toJSON() for place in [*wrong, *others][: int(CONTROL_SHOWN.default)]]
+
+def _isWrong(place: Place) -> bool:
+    return bool(place.said) or place.state != "serving"
+
+
+def _isRight(place: Place) -> bool:
+    return not _isWrong(place)
 
 
 T = TypeVar("T")

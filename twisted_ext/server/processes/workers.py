@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.configuration.settings import Settings
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.operating.sight import WhichZones
     from twisted_ext.server.zones.zoned import Zoned
     from twisted_ext.wire.message import Question
 
@@ -488,8 +489,8 @@ class Workforce(Service):
 
         return self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
 
-    def served(self, apex: bytes | None) -> Deferred[list[JSON]]:
-        return succeed([] if self.zoned is None else self.zoned.shown(apex))
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
+        return succeed({"zones": [], "count": 0, "more": 0} if self.zoned is None else self.zoned.shown(which))
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         if self.zoned is None:

@@ -20,7 +20,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.limits import BATCH_OCTETS, BATCH_ZONES, LOADING_COMPLAINTS, WATCH_FILES, WATCH_SECONDS
+from twisted_ext.server.limits import (
+    BATCH_OCTETS,
+    BATCH_ZONES,
+    LOADING_BROKEN,
+    LOADING_COMPLAINTS,
+    WATCH_FILES,
+    WATCH_SECONDS,
+)
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.zones.images import Built, Images, Source, statusOf
 from twisted_ext.server.zones.pacing import paced
@@ -123,7 +130,8 @@ class Loading:
         self._results: deque[list[Result]] = deque()
         self._taking: Deferred[None] | None = None
         self._busy = False
-        self._logged = 0
+        # Lines about zones that are served and about those that are not, the number of the latter, and of the former without lines.
+        self._logged = self._loggedBroken = self._broken = self._untold = 0
         self.settled: Deferred[tuple[int, int]] = Deferred()
         self._starting: Reload | None = None
 
@@ -163,6 +171,12 @@ class Loading:
                 seconds=self._reactor.seconds() - began,
                 ready=ready,
             )
+        if self._untold:
+            _log.info("nothing is logged of {count} more zones, which are served", count=self._untold)
+        unnamed = self._broken - int(LOADING_BROKEN.default)
+        if unnamed > 0:
+            text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
+            _log.error(text, count=unnamed, broken=self._broken)
         self.settled.callback((len(self._wanted), served))
 
     def _found(self, wanted: Wanted) -> bool:
@@ -305,7 +319,7 @@ class Loading:
             self._sink.fail(wanted.apex, first)
             serial = None if wanted.serial is None else self._sink.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
-            self._tell(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
+            self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         if wanted.again:
             wanted.again = False
             self._make([wanted])
@@ -328,18 +342,36 @@ class Loading:
 
     def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
-        Log what came of a zone, and tell those who wait for it.
+        Log what came of a zone that is served, and report it to those who wait for it.
         """
         if self._starting is None or self._logged < _MOST_LINES:
-            for line, fatal in complaints[:_MOST_LINES]:
-                self._logged += 1
-                (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
+            self._logged += _logged(complaints[:_MOST_LINES])
             self._logged += 1
             _log.info("{outcome}", outcome=outcome)
+        else:
+            self._untold += 1
         for reload in wanted.reloads:
             for line, _ in complaints[:_MOST_LINES]:
                 reload.say(line)
             reload.say(outcome)
+
+    def _tellBroken(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+        """
+        Log why a zone could not be loaded, and report it to those who wait for it. Each zone is named, whatever has been logged of others.
+        """
+        # What keeps the zone from being loaded goes first, for there may be no room for the rest.
+        complaints = sorted(complaints, key=lambda complaint: not complaint[1])
+        if self._starting is not None:
+            self._broken += 1
+        if self._starting is None or self._loggedBroken < _MOST_LINES:
+            self._loggedBroken += _logged(complaints[:_MOST_LINES])
+            _log.error("{outcome}", outcome=outcome)
+        elif self._broken <= LOADING_BROKEN.default:
+            _log.error("{outcome}: {complaint}", outcome=outcome, complaint=complaints[0][0])
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.name(f"{outcome}: {complaints[0][0]}" if reload.unsaid else outcome)
 
     # -- following changes
 
@@ -479,3 +511,12 @@ class Loading:
 def _ended(failure: Failure) -> None:
     if not isinstance(failure.value, CancelledError):
         _log.failure("zones that were made ready cannot be put in force", failure)
+
+
+def _logged(complaints: list[tuple[str, bool]]) -> int:
+    """
+    @return: how many lines that were.
+    """
+    for line, fatal in complaints:
+        (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
+    return len(complaints)

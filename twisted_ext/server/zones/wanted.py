@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.server.limits import LOADING_COMPLAINTS
+from twisted_ext.server.limits import LOADING_BROKEN, LOADING_COMPLAINTS
 from twisted_ext.server.zones.images import Source, statusOf
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Reload:
     def __init__(self) -> None:
         self.left = 0
         self.lines: list[str] = []
-        self.unsaid = 0
+        self.unsaid = self._said = self._named = 0
         self.done: Deferred[list[str]] = Deferred()
         self.begun = False
 
@@ -95,7 +95,18 @@ class Reload:
         """
         Tell something.
         """
-        if len(self.lines) < _MOST_LINES:
+        self._said += 1
+        if self._said <= _MOST_LINES:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def name(self, line: str) -> None:
+        """
+        Report a zone that could not be loaded, however much has been said of others.
+        """
+        self._named += 1
+        if self._named <= LOADING_BROKEN.default:
             self.lines.append(line)
         else:
             self.unsaid += 1

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.configuration.settings import Settings
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.operating.sight import WhichZones
     from twisted_ext.server.processes.mirrored import Mirrored
     from twisted_ext.server.replies.errands import Errand
     from twisted_ext.server.transfers.keys import Keys
@@ -417,13 +418,13 @@ class Zoned:
         """
         self._damaged(apex)
 
-    def shown(self, apex: bytes | None) -> list[JSON]:
+    def shown(self, which: WhichZones) -> dict[str, JSON]:
         """
         @return: see L{Operations.served<twisted_ext.server.operating.sight.Operations.served>}.
         """
         from twisted_ext.server.operating.sight import shownZones
 
-        return shownZones(self.zones, apex)
+        return shownZones(self.zones, which)
 
     def counts(self) -> dict[str, int]:
         """
