@@ -54,6 +54,9 @@ _NO_OPTION: Final = re.compile(r"option -?-?([^ ]+) (?:not recognized|not a uniq
 _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 
 
+#: The module that runs code which makes zones.
+_PYTHON_ZONES: Final = "twisted_ext.edges.conversion.zones"
+
 #: What the server can be told to do, as the first word.
 _ROLES: Final = ("forward", "serve")
 
@@ -384,6 +387,9 @@ def makeService(options: Options) -> IService:
     try:
         settings = options.first()
         wantSomething(settings, options.config)
+        if settings.pyzone:
+            # Run later by a user who may not be able to read where this is installed.
+            import_module(_PYTHON_ZONES)
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
             server.useless = _giveUp
@@ -434,9 +440,8 @@ def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObse
 
 
 def _zoneFromPython(path: str) -> Zone:
-    from twisted_ext.edges.conversion.zones import zoneFromPython
-
-    return zoneFromPython(path)
+    make: Callable[[str], Zone] = import_module(_PYTHON_ZONES).zoneFromPython
+    return make(path)
 
 
 def _giveUp(said: str) -> None:

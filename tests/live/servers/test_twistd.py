@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -285,6 +286,36 @@ def test_privilegesDropped(tmp_path: Path, workers: str) -> None:
             os.kill(serving[0], signal.SIGKILL)
             wait(lambda: server.text().count("serves as process") == 3, server)
             assert {os.stat(f"/proc/{process}").st_uid for process in workersOf(server)} == {65534}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+def test_codeUnprivileged(tmp_path: Path) -> None:
+    """
+    Code that makes zones is run as the user that serves, and not as root; code that others could have changed is not run at all.
+    """
+    # Other users cannot enter the folders of pytest.
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        code = Path(folder) / "zone.py"
+        code.write_text(
+            "import os\n"
+            "user = os.geteuid()\n"
+            'zone = [SOA("example.net", mname="ns.example.net", rname="a.example.net", serial=3, refresh=1, retry=1, expire=1, minimum=1),'
+            ' NS("example.net", "ns.example.net"), A("www.example.net", f"192.0.2.{user % 251}")]\n'
+        )
+        code.chmod(0o644)
+        server = Twistd(tmp_path, "--pyzone", str(code))
+        server.words = ["-n", "--uid", "65534", "--gid", "65534", "--pidfile", "", *server.words[3:]]
+        with server:
+            assert server.ask("www.example.net") == [f"192.0.2.{65534 % 251}"]
+        code.write_text("import nothing\n")
+        broken = subprocess.run(twistd(*server.words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+        assert broken.returncode == 78
+        assert broken.stderr == f"twistd txdns: pyzone: {code}: ModuleNotFoundError: No module named 'nothing'\n"
+        code.chmod(0o666)
+        refused = subprocess.run(twistd(*server.words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+        assert refused.returncode == 78
+        assert refused.stderr == f"twistd txdns: pyzone: {code} is not run: other users can write to {code}; chmod go-w {code}\n"
 
 
 def _mayRun() -> bool:

@@ -4,6 +4,8 @@ Whether C{twistd txdns} begins, and what is said where it does not: a line, and 
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -97,6 +99,9 @@ def complainPlainly(logsToFile: Callable[[], bool]) -> None:
                 _log.critical("{fault}", fault=error)
             with suppress(SystemExit):
                 end(str(error))
+            if isinstance(error, BadDescription):
+                # Found only by the user that serves: another start would find the same. Python itself would exit with 1.
+                atexit.register(os._exit, MISCONFIGURED)
         elif not isinstance(error, KeyboardInterrupt):
             before(kind, error, traceback)
 

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.configuration.checking import checking, checkZones, zonesIn
+from twisted_ext.server.ownership import refuseForeign
 from twisted_ext.server.updates.replaying import Replaying, journalName
 from twisted_ext.server.zones.authority import Place, Zones, countsOf, zoneFigures
 from twisted_ext.server.zones.placing import Placing
@@ -106,7 +107,11 @@ class Zoned:
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
         self._fromPython = fromPython
-        self._made = self._fromCode(settings)
+        if settings.pyzone and fromPython is None and not worker:
+            raise BadDescription("pyzone: this server runs no code of others")
+        for path in settings.pyzone:
+            refuseForeign("pyzone", path, owners=False)
+        self._made: dict[str, Zone] = {}
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
         self.placing = Placing(
@@ -135,12 +140,19 @@ class Zoned:
         """
         Whether there is anything to be served.
         """
-        return bool(self._beginning or self._made or self.zones)
+        return bool(self._beginning or self._settings.pyzone or self.zones)
 
     def _fromCode(self, settings: Settings) -> dict[str, Zone]:
-        if settings.pyzone and self._fromPython is None:
-            raise BadDescription("pyzone: this server runs no code of others")
-        return {path: self._fromPython(path) for path in settings.pyzone} if self._fromPython is not None else {}
+        """
+        Run code that makes zones. At the beginning that is done once privileges are shed, as with all that the server reads later.
+        """
+        made: dict[str, Zone] = {}
+        for path in settings.pyzone:
+            if self._fromPython is None:
+                raise BadDescription("pyzone: this server runs no code of others")
+            refuseForeign("pyzone", path)
+            made[path] = self._fromPython(path)
+        return made
 
     def _use(self, made: dict[str, Zone]) -> None:
         """
@@ -179,12 +191,12 @@ class Zoned:
         """
         Serve what is ready, and have the rest made ready.
 
-        @raise BadDescription: the folder for what is to be found again cannot be used.
+        @raise BadDescription: the folder for what is to be found again cannot be used, or code cannot be run or makes no zone.
         """
         if self._worker:
             self._beginning = []
             return
-        self._use(self._made)
+        self._use(self._fromCode(self._settings))
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
