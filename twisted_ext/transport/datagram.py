@@ -4,6 +4,7 @@ Asking by UDP: connected sockets on random ports, each for a few queries, then t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -14,7 +15,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
 from twisted_ext.transport.drawing import Draw
-from twisted_ext.transport.exchanges import Asking
+from twisted_ext.transport.exchanges import Asking, Leg
 from twisted_ext.transport.polling import outboxOf, pollerFor
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.sockets import QuerySocket, unreachable
@@ -83,10 +84,23 @@ class DatagramExchange:
             self.retire(socket)
         return socket, key
 
+    def askAgain(self, asking: Asking, now: float, legs: Iterable[Leg]) -> tuple[QuerySocket, bytes]:
+        """
+        Send another query of the same look-up from another port, so that a forger who has found one port out has the ids of one query to
+        guess and not those of all tries.
+
+        @param legs: where the earlier ones travel; these sockets take no more queries.
+        """
+        for leg in legs:
+            if isinstance(leg, QuerySocket) and leg.exchange is self:
+                self.retire(leg)
+        return self.ask(asking, now)
+
     def retire(self, socket: QuerySocket) -> None:
         """
         Give this socket no more queries. It goes when the last of those that it has is over.
         """
+        socket.retired = True
         if socket in self._taking:
             self._taking.remove(socket)
 

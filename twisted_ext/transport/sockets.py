@@ -45,11 +45,12 @@ class QuerySocket:
     @ivar send: sends octets to the server; raises L{OSError} for what the system says against it, about this datagram or one before.
     @ivar live: queries that wait.
     @ivar misses: replies that came from the right address to the right port with a wrong id or question.
+    @ivar retired: whether it takes no more queries.
     @ivar closed: whether it is gone.
     @ivar deaf: whether what arrives counts no more, since too much of it was wrong.
     """
 
-    __slots__ = ("exchange", "keys", "live", "misses", "closed", "deaf", "send")
+    __slots__ = ("exchange", "keys", "live", "misses", "retired", "closed", "deaf", "send")
 
     def __init__(self, exchange: DatagramExchange, send: Callable[[bytes], object]) -> None:
         self.exchange = exchange
@@ -57,6 +58,7 @@ class QuerySocket:
         self.keys: dict[bytes, Asking | None] = {}
         self.live = 0
         self.misses = 0
+        self.retired = False
         self.closed = False
         self.deaf = False
 
@@ -142,7 +144,7 @@ class QuerySocket:
         live = self.live = self.live - 1
         exchange = self.exchange
         exchange.live -= 1
-        if not live and (len(keys) >= exchange.queriesEach or self.misses):
+        if not live and self.retired:
             self.close()
 
     def close(self) -> None:
