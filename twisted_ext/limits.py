@@ -27,7 +27,7 @@ __all__ = [
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
     "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
-    "LISTENER_BATCH", "LISTENER_BUFFER", "DESCRIPTIONS_KEPT",
+    "LISTENER_BATCH", "LISTENER_BUFFER", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT",
     "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
 ]
 
@@ -458,6 +458,12 @@ LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
 
 #: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
 LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
+
+#: Kinds of unexpected exceptions that are logged with their traceback, each of them once.
+FAULT_KINDS: Final = Limit(default=50, least=1, most=10_000)
+
+#: Seconds between two lines of the log about unexpected exceptions that have been logged before.
+FAULT_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
 # -- event loops of asyncio
 

@@ -84,6 +84,7 @@ class Lane:
         now: float,
         beyond: Callable[[bytes, _Place, Client, float], None],
         counters: Counting,
+        failed: Callable[[Exception], object] | None = None,
     ) -> int:
         """
         Read what has come to a socket that does not block, and reply to what has been replied to before.
@@ -95,6 +96,8 @@ class Lane:
         @param size: octets that a datagram may have.
         @param beyond: takes what there is no reply to here.
         @param counters: see L{twisted_ext.metrics.counters.Counters}.
+        @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those behind it do. Must not raise.
+            Without it the exception is raised, and the rest of the batch is lost.
 
         @return: how many datagrams there were.
         """
@@ -106,6 +109,11 @@ class Lane:
         except OSError:
             # Nothing more is there; or an error of what was sent before, which is its receiver's affair.
             pass
+        except Exception as error:
+            # Such as a lack of memory. What has been read is answered.
+            if failed is None:
+                raise
+            failed(error)
         if not arrived:
             return 0
         clients = self.clients
@@ -118,79 +126,89 @@ class Lane:
                 group.datagrams.freshen()
         fine = others = lost = held = silent = 0
         hit = b""
-        for datagram, address in arrived:
-            client = clients.known(address[0])
-            if client is None:
-                client = clients.find(address[0], now)
-            bucket = client.bucket
-            if bucket.tokens >= 1.0:
-                key = datagram[2:]
-                table = client.table
-                if quick and client.accounts is None:
-                    reply = table.quick.get(key)
-                    if reply is not None:
-                        bucket.tokens -= 1.0
-                        fine += 1
-                        hit = datagram
-                        try:
-                            send(datagram[:2] + reply, address)
-                        except OSError:
-                            lost += 1
-                        continue
-                entry = table.find(key)
-                if entry is not None and now < entry.until and entry.epoch.value == entry.value:
-                    if client.accounts is not None:
-                        account = client.accounts[entry.kind]
-                        if account.tokens < 1.0:
-                            if now >= account.shut:
-                                others += 1
-                                beyond(datagram, address, client, now)
-                                continue
-                            held += 1
-                            short = entry.truncated() if account.holdBack() else b""
-                            if short:
-                                replies[entry.rcode] += 1
+        packets = iter(arrived)
+        while True:
+            # Entering the try block costs nothing, and is done once for each batch.
+            try:
+                for datagram, address in packets:
+                    client = clients.known(address[0])
+                    if client is None:
+                        client = clients.find(address[0], now)
+                    bucket = client.bucket
+                    if bucket.tokens >= 1.0:
+                        key = datagram[2:]
+                        table = client.table
+                        if quick and client.accounts is None:
+                            reply = table.quick.get(key)
+                            if reply is not None:
+                                bucket.tokens -= 1.0
+                                fine += 1
+                                hit = datagram
                                 try:
-                                    send(datagram[:2] + short, address)
+                                    send(datagram[:2] + reply, address)
                                 except OSError:
                                     lost += 1
-                            else:
-                                silent += 1
+                                continue
+                        entry = table.find(key)
+                        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+                            if client.accounts is not None:
+                                account = client.accounts[entry.kind]
+                                if account.tokens < 1.0:
+                                    if now >= account.shut:
+                                        others += 1
+                                        beyond(datagram, address, client, now)
+                                        continue
+                                    held += 1
+                                    short = entry.truncated() if account.holdBack() else b""
+                                    if short:
+                                        replies[entry.rcode] += 1
+                                        try:
+                                            send(datagram[:2] + short, address)
+                                        except OSError:
+                                            lost += 1
+                                    else:
+                                        silent += 1
+                                    continue
+                                account.tokens -= 1.0
+                            bucket.tokens -= 1.0
+                            if entry.rcode:
+                                replies[entry.rcode] += 1
+                                fine -= 1
+                            elif quick and entry.until == _FOREVER:
+                                table.quick[key] = entry.reply
+                            fine += 1
+                            hit = datagram
+                            try:
+                                send(datagram[:2] + entry.reply, address)
+                            except OSError:
+                                lost += 1
                             continue
-                        account.tokens -= 1.0
-                    bucket.tokens -= 1.0
-                    if entry.rcode:
-                        replies[entry.rcode] += 1
-                        fine -= 1
-                    elif quick and entry.until == _FOREVER:
-                        table.quick[key] = entry.reply
-                    fine += 1
-                    hit = datagram
-                    try:
-                        send(datagram[:2] + entry.reply, address)
-                    except OSError:
-                        lost += 1
-                    continue
-                reply = table.again(datagram, now, client.address, cookie)
-                if reply is not None:
-                    if client.accounts is not None:
-                        account = client.accounts[kindOf(reply)]
-                        if account.tokens < 1.0:
-                            # Whoever has shown a cookie is not held back; that is looked at elsewhere.
-                            others += 1
-                            beyond(datagram, address, client, now)
+                        reply = table.again(datagram, now, client.address, cookie)
+                        if reply is not None:
+                            if client.accounts is not None:
+                                account = client.accounts[kindOf(reply)]
+                                if account.tokens < 1.0:
+                                    # Whoever has shown a cookie is not held back; that is looked at elsewhere.
+                                    others += 1
+                                    beyond(datagram, address, client, now)
+                                    continue
+                                account.tokens -= 1.0
+                            hit = datagram
+                            bucket.tokens -= 1.0
+                            replies[reply[1] & 15] += 1
+                            try:
+                                send(datagram[:2] + reply, address)
+                            except OSError:
+                                lost += 1
                             continue
-                        account.tokens -= 1.0
-                    hit = datagram
-                    bucket.tokens -= 1.0
-                    replies[reply[1] & 15] += 1
-                    try:
-                        send(datagram[:2] + reply, address)
-                    except OSError:
-                        lost += 1
-                    continue
-            others += 1
-            beyond(datagram, address, client, now)
+                    others += 1
+                    beyond(datagram, address, client, now)
+                break
+            except Exception as error:
+                if failed is None:
+                    raise
+                others += 1
+                failed(error)
         replies[0] += fine
         counters.udp += count
         counters.udpBeyond += others + held

@@ -54,6 +54,7 @@ class Counters:
     @ivar pending: requests waited for now.
     @ivar overflowed: requests refused because too many were waited for.
     @ivar unsent: replies that the system would not take.
+    @ivar faults: unexpected exceptions that were caught, each while a packet, a message or a batch was worked on.
     @ivar refusals: requests declined, by the name of the gate. Names are ours: never something that came by the network.
     @ivar latency: what had to be waited for, in seconds. What was at hand took less than the first bound and is not in here.
     @ivar types: questions by type, with samples of what the fast lane answers; unassigned types count as L{OTHER_TYPES}.
@@ -80,6 +81,7 @@ class Counters:
         "pending",
         "overflowed",
         "unsent",
+        "faults",
         "refusals",
         "latency",
         "types",
@@ -93,7 +95,7 @@ class Counters:
         self.tcpOpened = self.tcpOpen = self.tcpTurnedAway = self.tcpIdled = 0
         self.replies = [0] * RCODES
         self.truncated = self.ready = self.stale = self.failed = 0
-        self.dropped = self.late = self.pending = self.overflowed = self.unsent = 0
+        self.dropped = self.late = self.pending = self.overflowed = self.unsent = self.faults = 0
         self.refusals: dict[str, int] = {}
         self.latency = Histogram()
         self.types: dict[int, int] = {}

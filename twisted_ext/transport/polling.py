@@ -10,9 +10,10 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from twisted_ext.transport.faultlog import FaultLog
 
 __all__ = ["KEPT_BACK", "Drained", "EachPoller", "EpollPoller", "Outbox", "Poller", "Sending", "outboxOf", "pollerFor"]
 
@@ -51,8 +52,6 @@ class Poller(Protocol):
         """
 
 
-_log: Final = Logger()
-
 _Seconds = Callable[[], float]
 
 #: Sockets that are drained in one turn of the reactor, so that other things get theirs.
@@ -80,12 +79,14 @@ class Outbox:
 
     @ivar open: whether to keep back.
     @ivar waiting: the datagrams, each with what sends it.
+    @ivar faults: logs unexpected exceptions.
     """
 
-    __slots__ = ("open", "waiting")
+    __slots__ = ("open", "waiting", "faults")
 
     def __init__(self) -> None:
         self.open = False
+        self.faults = FaultLog()
         self.waiting: list[tuple[Sending, bytes]] = []
 
     def flush(self, now: float) -> None:
@@ -96,9 +97,9 @@ class Outbox:
         for sending, octets in waiting:
             try:
                 sending.sendNow(octets, now)
-            except Exception:
+            except Exception as error:
                 # A mistake about one must not cost the others theirs.
-                _log.failure("A datagram could not be sent.")
+                self.faults.note("sending a datagram", error, now)
 
 
 _outboxes: Final[WeakKeyDictionary[object, Outbox]] = WeakKeyDictionary()
@@ -114,12 +115,19 @@ def outboxOf(reactor: object) -> Outbox:
     return outbox
 
 
-def _pass(socket: Drained, octets: bytes, now: float) -> None:
+def _pass(socket: Drained, octets: bytes, now: float, faults: FaultLog) -> None:
     try:
         socket.arrived(octets, now)
-    except Exception:
+    except Exception as error:
         # A mistake about one must not cost the others their replies, nor us the reactor's attention.
-        _log.failure("A datagram could not be dealt with.")
+        faults.note("reading a reply", error, now)
+
+
+def _gather(socket: Drained, arrivals: list[tuple[Drained, bytes]], now: float, faults: FaultLog) -> None:
+    try:
+        socket.gather(arrivals, now)
+    except Exception as error:
+        faults.note("receiving replies", error, now)
 
 
 @implementer(IReadDescriptor)
@@ -166,17 +174,20 @@ class EpollPoller:
         # First everything is read, then everything is understood, then everything is sent: going to the system and back for each
         # datagram costs half as much again.
         arrivals: list[tuple[Drained, bytes]] = []
-        for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
-            # The error of an earlier one may have closed this one.
-            socket = sockets.get(descriptor)
-            if socket is not None:
-                socket.gather(arrivals, now)
         outbox.open = True
         try:
+            for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
+                # The error of an earlier one may have closed this one.
+                socket = sockets.get(descriptor)
+                if socket is not None:
+                    _gather(socket, arrivals, now, outbox.faults)
             for socket, octets in arrivals:
-                _pass(socket, octets, now)
+                _pass(socket, octets, now, outbox.faults)
                 if len(outbox.waiting) >= KEPT_BACK:
                     outbox.flush(now)
+        except Exception as error:
+            # A reactor stops reading from a descriptor whose doRead raises.
+            outbox.faults.note("reading replies", error, now)
         finally:
             outbox.open = False
             outbox.flush(now)
@@ -192,8 +203,9 @@ class EpollPoller:
 
 @implementer(IReadDescriptor)
 class _Single:
-    def __init__(self, descriptor: int, socket: Drained, seconds: _Seconds) -> None:
+    def __init__(self, descriptor: int, socket: Drained, seconds: _Seconds, faults: FaultLog) -> None:
         self._descriptor = descriptor
+        self._faults = faults
         self._socket = socket
         self._seconds = seconds
 
@@ -203,9 +215,9 @@ class _Single:
     def doRead(self) -> None:
         now = self._seconds()
         arrivals: list[tuple[Drained, bytes]] = []
-        self._socket.gather(arrivals, now)
+        _gather(self._socket, arrivals, now, self._faults)
         for socket, octets in arrivals:
-            _pass(socket, octets, now)
+            _pass(socket, octets, now, self._faults)
 
     def connectionLost(self, reason: Failure) -> None:
         pass
@@ -223,9 +235,10 @@ class EachPoller:
         self._reactor = reactor
         self._seconds = seconds
         self._readers: dict[int, _Single] = {}
+        self._faults = outbox.faults
 
     def watch(self, descriptor: int, socket: Drained) -> None:
-        reader = _Single(descriptor, socket, self._seconds)
+        reader = _Single(descriptor, socket, self._seconds, self._faults)
         self._reactor.addReader(reader)
         self._readers[descriptor] = reader
 

@@ -66,7 +66,7 @@ class MemoryTests(NetworkTestCase):
 
 
 @implementer(IReactorFDSet)
-class _Readers(Clock):
+class Readers(Clock):
     """
     A clock that keeps readers.
     """
@@ -102,11 +102,11 @@ class SocketTests(SynchronousTestCase):
     """
 
     @contextmanager
-    def listening(self, address: str, made: socket.socket | None = None) -> Iterator[tuple[DatagramListener, _Readers]]:
+    def listening(self, address: str, made: socket.socket | None = None) -> Iterator[tuple[DatagramListener, Readers]]:
         """
         Listen at an address, on any free port.
         """
-        clock = _Readers()
+        clock = Readers()
         source = CannedSource(RECORDS, denial)
         listener = DatagramListener(clock, Responder(Caching(source, clock), clock), address, 0, socket=made)
         listener.start()
@@ -117,7 +117,7 @@ class SocketTests(SynchronousTestCase):
             self.assertEqual(clock.readers, [])
             self.assertEqual(listener.fileno(), -1)
 
-    def exchange(self, clock: _Readers, where: tuple[str, int], count: int = 8) -> None:
+    def exchange(self, clock: Readers, where: tuple[str, int], count: int = 8) -> None:
         """
         Ask from a socket that takes replies from nobody but whom it asked.
         """

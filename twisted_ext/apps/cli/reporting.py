@@ -144,6 +144,7 @@ _WORDS: Final = (
     ("late", "answered too late"),
     ("overflowed", "too many waiting"),
     ("unsent", "not sent"),
+    ("faults", "internal errors"),
     ("tcpOpen", "TCP connections now"),
     ("tcpOpened", "TCP connections"),
     ("tcpTurnedAway", "TCP, too many"),

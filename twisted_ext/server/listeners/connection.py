@@ -80,6 +80,7 @@ class StreamServing(StreamProtocol):
     @ivar heard: whether a whole message has come yet.
     @ivar waiting: requests that have no reply yet.
     @ivar since: when something happened that counts, or the connection was made.
+    @ivar counted: whether it is among those of its listener.
     """
 
     transport: ITCPTransport
@@ -93,6 +94,7 @@ class StreamServing(StreamProtocol):
         self.site = site
         self.heard = False
         self.waiting = 0
+        self.counted = False
         self.since = servings.seconds()
         self._servings = servings
         self._answering = servings.answering
@@ -118,6 +120,12 @@ class StreamServing(StreamProtocol):
         self._direct: Callable[[bytes], int | BaseException] | None = None
 
     def connectionMade(self) -> None:
+        try:
+            self._connected()
+        except Exception as error:
+            self._broken(error)
+
+    def _connected(self) -> None:
         here = self.transport.getHost()
         if hasattr(here, "host") and hasattr(here, "port"):
             self.local = (here.host, here.port)
@@ -137,11 +145,25 @@ class StreamServing(StreamProtocol):
             self._turn = None
         self._dropFlows()
         self._servings.closed(self)
-        self._servings.gone()
+        if self.counted:
+            self._servings.gone()
 
     # -- what comes
 
     def dataReceived(self, data: bytes) -> None:
+        try:
+            self._received(data)
+        except Exception as error:
+            self._broken(error)
+
+    def _broken(self, error: Exception) -> None:
+        """
+        End this connection because of an unexpected exception. Others go on.
+        """
+        self._servings.faults.note("serving a connection", error, self._seconds())
+        self.abort()
+
+    def _received(self, data: bytes) -> None:
         if self._ending:
             return
         try:

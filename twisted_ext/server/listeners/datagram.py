@@ -136,23 +136,30 @@ class _Reader:
         return self.socket.fileno()
 
     def doRead(self) -> None:
+        # A reactor stops reading from a descriptor whose doRead raises.
         outbox = self._outbox
         outbox.open = True
         try:
-            for _ in range(_BATCHES):
-                now = self._seconds()
-                count = self._drain(now)
+            try:
+                for _ in range(_BATCHES):
+                    now = self._seconds()
+                    count = self._drain(now)
+                    if outbox.waiting:
+                        outbox.flush(now)
+                    if count < _BATCH:
+                        break
+            finally:
+                outbox.open = False
                 if outbox.waiting:
-                    outbox.flush(now)
-                if count < _BATCH:
-                    break
-        finally:
-            outbox.open = False
-            if outbox.waiting:
-                outbox.flush(self._seconds())
+                    outbox.flush(self._seconds())
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._responder.faults.note("answering datagrams", error, self._seconds())
 
     def _drain(self, now: float) -> int:
-        return self._lane.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters)
+        return self._lane.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters, self._failed)
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
         self._responder.take(datagram, address, "udp", _Way(self._outbox, self._sendTo, address), None, client)
@@ -192,7 +199,7 @@ class _EverywhereReader(_Reader):
             made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
 
     def _drain(self, now: float) -> int:
-        return self._lane.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters)
+        return self._lane.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters, self._failed)
 
     def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
         datagram, ancillary, _, address = self.socket.recvmsg(size, _ANCILLARY)
@@ -273,7 +280,15 @@ class _Protocol(DatagramProtocol):
             self._responder.take(datagram, address, "udp", lambda octets: self._send(octets, address), None, client)
 
         responder = self._responder
-        responder.lane.drain(receive, self._send, _SIZE, responder.seconds(), beyond, responder.counters)
+        now = responder.seconds()
+
+        def failed(error: Exception) -> None:
+            responder.faults.note("answering datagrams", error, now)
+
+        try:
+            responder.lane.drain(receive, self._send, _SIZE, now, beyond, responder.counters, failed)
+        except Exception as error:
+            failed(error)
 
     def _send(self, octets: bytes, address: tuple[str, int]) -> None:
         transport = self.transport

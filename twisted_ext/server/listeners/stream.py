@@ -35,6 +35,7 @@ from twisted_ext.server.limits import (
 )
 from twisted_ext.server.listeners.connection import Answering, Send, StreamServing
 from twisted_ext.server.replies.rates import siteOf
+from twisted_ext.transport.faultlog import FaultLog
 
 if TYPE_CHECKING:
     from socket import socket as Socket
@@ -60,6 +61,7 @@ class StreamServings(ServerFactory):
     """
     All connections of a listener, or of several: who may have one more, and whose time is up.
 
+    @ivar faults: logs and counts unexpected exceptions.
     @ivar idle: seconds between messages.
     @ivar message: seconds for the first message, and for each one from its first octet to its last.
     @ivar stalled: seconds for a client that does not read.
@@ -84,6 +86,7 @@ class StreamServings(ServerFactory):
     ) -> None:
         self.answering = answering
         self.clock = clock
+        self.faults = FaultLog(self._faulty)
         self.seconds: Callable[[], float] = clock.seconds
         self.most = int(CLIENT_STREAMS.pick(most))
         self.mostPerPeer = int(CLIENT_STREAMS_PER_PEER.pick(perPeer))
@@ -103,6 +106,9 @@ class StreamServings(ServerFactory):
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    def _faulty(self) -> None:
+        self.answering.counters.faults += 1
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
         counters = self.answering.counters
@@ -126,6 +132,7 @@ class StreamServings(ServerFactory):
         counters.tcpOpened += 1
         counters.tcpOpen += 1
         self._alive += 1
+        stream.counted = True
         self._streams.add(stream)
         self._peers.setdefault(stream.site, set()).add(stream)
         if self._timer is None:

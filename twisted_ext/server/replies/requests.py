@@ -109,6 +109,7 @@ class Request:
     @ivar keyName: of the key that it is signed with, once that was found right; C{b""} otherwise.
     @ivar verdict: what was found of the signature, where there is one.
     @ivar today: seconds since 1970 when that was.
+    @ivar replied: whether a reply was sent, or begun to be.
     """
 
     __slots__ = (
@@ -134,6 +135,7 @@ class Request:
         "keyName",
         "verdict",
         "today",
+        "replied",
     )
 
     wire: bytes
@@ -158,6 +160,7 @@ class Request:
     keyName: bytes
     verdict: Verdict | None
     today: float
+    replied: bool
 
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
@@ -188,6 +191,7 @@ class Request:
         self.keyName = b""
         self.verdict = None
         self.today = 0.0
+        self.replied = False
         self.question = _NOTHING
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM

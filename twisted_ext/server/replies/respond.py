@@ -28,6 +28,7 @@ from twisted_ext.server.replies.finishing import Finishing, withCookie
 from twisted_ext.server.replies.gates import Gate, standardGates
 from twisted_ext.server.replies.lanes import laneFor
 from twisted_ext.server.replies.requests import Refusal, Request, Send
+from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Responder:
     @ivar lane: replies that were given before, and who asks.
     @ivar counters: what is counted.
     @ivar queryLog: logs requests and their replies, or L{None}.
+    @ivar faults: logs and counts unexpected exceptions.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Responder:
         self.seconds: Callable[[], float] = clock.seconds
         self.errands = dict(errands or {})
         self.queryLog: QueryLog | None = None
+        self.faults = FaultLog(self._faulty)
         self._declining = Declining()
         self._limiting = limiting
         self._views = dict(views or {})
@@ -177,9 +180,30 @@ class Responder:
         if request is None or self._closed:
             self.counters.dropped += 1
             return False
-        request.record = self.lane.clients.find(address[0], now) if client is None else client
-        self.respond(request, send, flow)
+        try:
+            request.record = self.lane.clients.find(address[0], now) if client is None else client
+            self.respond(request, send, flow)
+        except Exception as error:
+            self._broken(error, request, send)
         return True
+
+    def _faulty(self) -> None:
+        self.counters.faults += 1
+
+    def _broken(self, error: BaseException, request: Request, send: Send) -> None:
+        """
+        Log an unexpected exception, and answer SERVFAIL if the request was not answered before.
+        """
+        self.faults.note(f"answering {request}", error, request.arrived)
+        if request.replied or self._closed:
+            return
+        request.replied = True
+        try:
+            self.counters.replied(Rcode.SERVFAIL)
+            send(self.finishing.refusal(request, _BROKEN))
+        except Exception as again:
+            # Without memory there may be no reply either.
+            self.faults.note("refusing a request", again, request.arrived)
 
     # -- the path of a request
 
@@ -255,10 +279,12 @@ class Responder:
             self._declining.tell(request, outcome)
             self._refuse(request, outcome, send)
         elif flow is not None:
+            request.replied = True
             flow(outcome)
         else:
             first = next(outcome, None)
             if first is not None:
+                request.replied = True
                 send(first)
             close = getattr(outcome, "close", None)
             if close is not None:
@@ -322,7 +348,8 @@ class Responder:
             self._refuse(request, refusal, send)
 
     def _bug(self, failure: Failure, request: Request, send: Send) -> None:
-        _log.failure("{request} could not be answered", failure, request=request)
+        assert failure.value is not None
+        self._broken(failure.value, request, send)
 
     def _landed(self, request: Request) -> bool:
         """
@@ -374,8 +401,11 @@ class Responder:
             octets = withCookie(octets, composed.optAt, request.cookie)
         if request.keyName:
             # Each signature is for one request.
-            send(_signed(request, octets))
+            octets = _signed(request, octets)
+            request.replied = True
+            send(octets)
             return
+        request.replied = True
         send(octets)
         if now is not None:
             self._offer(request, answer, composed, now)
@@ -440,6 +470,7 @@ class Responder:
         octets = self.finishing.refusal(request, refusal)
         if request.keyName:
             octets = _signed(request, octets)
+        request.replied = True
         send(octets)
         if lasting and not request.cookie and request.signature is None and not request.opcode:
             now = request.arrived
@@ -454,7 +485,7 @@ class Responder:
         """
         if not isinstance(fault, DNSFault):
             if fault is not None and not isinstance(fault, CancelledError):
-                _log.failure("a source raised what no source may", _failureOf(fault))
+                self.faults.note("looking something up", fault, self.seconds())
             return _BROKEN
         ede = fault.ede
         if isinstance(fault, Unknown):

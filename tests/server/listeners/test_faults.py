@@ -1,0 +1,292 @@
+"""
+Tests of listeners whose work fails in ways that nobody thought of: a lack of memory, or a bug.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fastlane.lanes import RECORDS, denial
+from tests.networks import NetworkTestCase
+from tests.queries import queryOf
+from tests.server.listeners.streams import StreamTestCase, request
+from tests.server.listeners.test_datagram import Readers
+from twisted_ext.fastlane.classes import Client, Clients
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.server.listeners.connection import StreamServing
+from twisted_ext.server.listeners.datagram import DatagramListener, _Reader
+from twisted_ext.server.listeners.stream import StreamServings
+from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.replies.respond import Responder
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
+
+_BAD = b"\x03bad"
+
+
+class BrokenGate:
+    """
+    Has no memory for requests for names that begin with C{bad}.
+    """
+
+    name = "broken"
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        if request.question.name.startswith(_BAD):
+            raise MemoryError
+        return None
+
+
+class DatagramTests(SynchronousTestCase):
+    """
+    Tests of L{DatagramListener} with sockets of its own.
+    """
+
+    @contextmanager
+    def listening(self, address: str = "127.0.0.1") -> Iterator[tuple[DatagramListener, Readers]]:
+        """
+        Listen, and have one kind of request fail.
+        """
+        clock = Readers()
+        responder = Responder(Caching(CannedSource(RECORDS, denial), clock), clock)
+        responder.gates = (BrokenGate(), *responder.gates)
+        listener = DatagramListener(clock, responder, address, 0)
+        listener.start()
+        try:
+            yield listener, clock
+        finally:
+            self.successResultOf(listener.stop())
+
+    def exchange(self, listener: DatagramListener, clock: Readers, *queries: bytes) -> dict[int, int]:
+        """
+        Have queries arrive together.
+
+        @return: the rcodes of the replies, by their ids.
+        """
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", listener.port))
+            client.setblocking(False)
+            for query in queries:
+                client.send(query)
+            self.assertIsNone(clock.readers[0].doRead())
+            found: dict[int, int] = {}
+            try:
+                while True:
+                    reply = Message.fromWire(client.recv(4096)).check()
+                    self.assertNotIn(reply.id, found)
+                    found[reply.id] = reply.rcode
+            except BlockingIOError:
+                return found
+
+    def queries(self) -> list[bytes]:
+        """
+        @return: four queries, every other one of which fails.
+        """
+        return [queryOf("bad.example.test" if number & 1 else "www.example.test", id=number) for number in range(4)]
+
+    def test_request(self) -> None:
+        """
+        A request that fails gets SERVFAIL, those beside it their answers. It is counted, and logged with a traceback once.
+        """
+        for address in ("127.0.0.1", "0.0.0.0"):
+            with self.listening(address) as (listener, clock):
+                for _ in range(3):
+                    found = self.exchange(listener, clock, *self.queries())
+                    self.assertEqual(found, {0: Rcode.NOERROR, 1: Rcode.SERVFAIL, 2: Rcode.NOERROR, 3: Rcode.SERVFAIL})
+                self.assertEqual(listener.responder.counters.faults, 6)
+                self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
+    def test_noReply(self) -> None:
+        """
+        Where not even SERVFAIL can be made, the request gets no reply, and those beside it do.
+        """
+
+        def fail(request: Request, refusal: Refusal) -> NoReturn:
+            raise MemoryError
+
+        with self.listening() as (listener, clock):
+            self.patch(listener.responder.finishing, "refusal", fail)
+            self.assertEqual(self.exchange(listener, clock, *self.queries()), {0: Rcode.NOERROR, 2: Rcode.NOERROR})
+            self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 2)
+
+    def test_afterTheReply(self) -> None:
+        """
+        What fails once the reply is sent does not get a second one.
+        """
+        with self.listening() as (listener, clock):
+            self.patch(listener.responder, "_offer", lambda *everything: 1 // 0)
+            self.exchange(listener, clock, queryOf())
+            found = self.exchange(listener, clock, *[queryOf(id=number) for number in range(4)])
+            self.assertEqual(found, dict.fromkeys(range(4), Rcode.NOERROR))
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_lane(self) -> None:
+        """
+        The same for what fails before there is a request: others of the batch are answered.
+        """
+        with self.listening() as (listener, clock):
+            lane = listener.responder.lane
+            find = lane.clients.find
+            failing = [False, True, False, True]
+
+            def sometimes(address: str, now: float) -> Client:
+                if failing.pop(0):
+                    raise MemoryError
+                return find(address, now)
+
+            self.patch(lane, "clients", Clients(sometimes))
+            self.patch(Clients, "find", lambda clients, address, now: sometimes(address, now))
+            found = self.exchange(listener, clock, *[queryOf(id=number) for number in range(4)])
+            self.assertEqual(found, {0: Rcode.NOERROR, 2: Rcode.NOERROR})
+            self.assertEqual(listener.responder.counters.faults, 2)
+            self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
+    def test_receiving(self) -> None:
+        """
+        Where a datagram cannot be received, those before it are answered, and later ones too.
+        """
+        with self.listening() as (listener, clock):
+            reader = listener._reader
+            assert reader is not None
+            receive = reader._receive
+            calls = 0
+
+            def sometimes(size: int) -> object:
+                nonlocal calls
+                calls += 1
+                if calls == 3:
+                    raise MemoryError
+                return receive(size)
+
+            self.patch(reader, "_receive", sometimes)
+            found = self.exchange(listener, clock, *[queryOf(id=number) for number in range(4)])
+            self.assertEqual(found, {0: Rcode.NOERROR, 1: Rcode.NOERROR})
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.connect(("127.0.0.1", listener.port))
+            before = listener.responder.counters.udp
+            clock.readers[0].doRead()
+            self.assertEqual(listener.responder.counters.udp, before + 2)
+            self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
+    def test_undefended(self) -> None:
+        """
+        Without this the exception would reach the reactor, which would never read from the socket again.
+        """
+
+        def escape(reader: object, error: Exception, *others: object) -> NoReturn:
+            raise error
+
+        with self.listening() as (listener, clock):
+            self.patch(_Reader, "_failed", escape)
+            self.patch(Responder, "_broken", escape)
+            self.assertRaises(MemoryError, self.exchange, listener, clock, *self.queries())
+
+
+class LaterTests(SynchronousTestCase):
+    """
+    Tests of L{Responder} with answers that have to be waited for.
+    """
+
+    def test_later(self) -> None:
+        """
+        A request that cannot be answered in the end, for whatever reason, gets SERVFAIL as well, and waits no more.
+        """
+        clock = Clock()
+        source = HeldSource()
+        responder = Responder(source, clock)
+        sent: list[bytes] = []
+        for transport in ("udp", "tcp"):
+            self.assertTrue(responder.take(queryOf(), ("127.0.0.1", 4000), transport, sent.append))
+        self.patch(responder.finishing, "answer", lambda request, answer: 1 // 0)
+        source.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        self.assertEqual([Message.fromWire(octets).rcode for octets in sent], [Rcode.SERVFAIL] * 2)
+        self.assertEqual((responder.counters.pending, responder.counters.faults), (0, 2))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class MemoryTests(NetworkTestCase):
+    """
+    Tests of L{DatagramListener} on a reactor without file descriptors.
+    """
+
+    def test_request(self) -> None:
+        """
+        A request that fails gets SERVFAIL, and the port goes on.
+        """
+        host = self.network.reactor("192.0.2.1")
+        source = CannedSource(RECORDS, denial)
+        responder = Responder(source, host)
+        # These addresses may ask.
+        responder.gates = (BrokenGate(), *responder.gates[1:])
+        listener = DatagramListener(host, responder, "192.0.2.1", 53)
+        listener.start()
+        client = self.forward(Server("192.0.2.1", 53))
+        for _ in range(2):
+            self.assertIn("SERVFAIL", str(self.fault(client, "bad.example.test", seconds=3.0)))
+            self.assertEqual(self.find(client), ["192.0.2.80"])
+        self.assertGreater(responder.counters.faults, 1)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+        self.successResultOf(listener.stop())
+
+
+class StreamTests(StreamTestCase):
+    """
+    Tests of connections.
+    """
+
+    def breakIt(self) -> None:
+        """
+        Have no memory for messages that begin with C{bad}.
+        """
+        find = self.parrot.find
+
+        def sometimes(octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+            if octets[2:5] == b"bad":
+                raise MemoryError
+            return find(octets, stream, now)
+
+        self.patch(self.parrot, "find", sometimes)
+
+    def test_message(self) -> None:
+        """
+        A message that fails ends its connection; others go on, and new ones are taken. Memory is given back.
+        """
+        self.breakIt()
+        other = self.connect("192.0.2.8")
+        for _ in range(3):
+            client = self.connect()
+            client.ask(request(1, b"lane"), request(2, b"bad"), request(3, b"lane"))
+            self.network.advance(0.1)
+            self.assertTrue(client.lost)
+        other.ask(request(7, b"lane"))
+        self.network.advance(0.1)
+        self.assertEqual((other.replies, other.lost), ([7], False))
+        self.assertEqual((self.parrot.counters.faults, self.parrot.counters.tcpOpen), (3, 1))
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
+    def test_connection(self) -> None:
+        """
+        A connection that there is no memory for is not taken, and the next one is.
+        """
+        with_ = StreamServings.opened
+
+        def fail(servings: StreamServings, stream: StreamServing) -> NoReturn:
+            raise MemoryError
+
+        self.patch(StreamServings, "opened", fail)
+        client = self.connect()
+        self.assertTrue(client.lost)
+        self.patch(StreamServings, "opened", with_)
+        client = self.connect()
+        client.ask(request(1, b"lane"))
+        self.network.advance(0.1)
+        self.assertEqual(client.replies, [1])
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)

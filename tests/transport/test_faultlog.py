@@ -1,0 +1,78 @@
+"""
+Tests of logging unexpected exceptions.
+"""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.typed import observing
+from twisted_ext.limits import FAULT_KINDS, FAULT_SECONDS
+from twisted_ext.transport import faultlog
+from twisted_ext.transport.faultlog import FaultLog
+
+
+class FaultLogTests(SynchronousTestCase):
+    """
+    Tests for L{FaultLog}.
+    """
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        observer = observing(self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.counted = 0
+        self.log = FaultLog(self.count)
+
+    def count(self) -> None:
+        """
+        Count an exception.
+        """
+        self.counted += 1
+
+    def note(self, error: Exception | str, now: float = 0.0) -> None:
+        """
+        Note an exception that was raised here.
+        """
+        try:
+            raise error if isinstance(error, Exception) else ValueError(error)
+        except Exception as raised:
+            self.log.note("testing", raised, now)
+
+    def test_rate(self) -> None:
+        """
+        The first of a kind is logged with its traceback; a thousand more get a line every ten seconds, which says how many there were.
+        """
+        for number in range(1000):
+            self.note(ValueError(f"no. {number}"), number / 16)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        lines = [event for event in self.events if event.get("log_format", "").startswith("{count} more")]
+        self.assertEqual([event["count"] for event in lines], [1, *[160] * 6])
+        self.assertEqual((self.counted, FAULT_SECONDS.default), (1000, 10.0))
+
+    def test_kinds(self) -> None:
+        """
+        Another type and another place are other kinds; there are only so many of them.
+        """
+        self.note(ValueError())
+        self.note(TypeError())
+        self.log.note("testing", KeyError("not raised"), 0.0)
+        self.assertEqual(len(self.flushLoggedErrors()), 3)
+        with mock.patch.object(faultlog, "FAULT_KINDS", mock.Mock(default=3)):
+            self.note(IndexError())
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+        self.assertGreater(FAULT_KINDS.default, 3)
+
+    def test_raisesNothing(self) -> None:
+        """
+        Where there is no memory for a line of the log, that is no second exception.
+        """
+        with mock.patch.object(faultlog, "_failureOf", side_effect=MemoryError):
+            self.note(ValueError())
+        with mock.patch.object(self.log, "_counted", side_effect=MemoryError):
+            self.note(ValueError())
+        self.assertEqual((self.flushLoggedErrors(), self.counted), ([], 1))

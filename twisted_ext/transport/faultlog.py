@@ -1,0 +1,77 @@
+"""
+Logging of exceptions that no code should raise, at a bounded rate: whatever causes one may come with every packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.limits import FAULT_KINDS, FAULT_SECONDS
+
+__all__ = ["FaultLog"]
+
+_log: Final = Logger()
+
+_failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
+
+
+class FaultLog:
+    """
+    Logs each kind of exception once with its traceback. What follows is summed up in one line for every L{FAULT_SECONDS}.
+
+    Two exceptions are of one kind if they have the same type and were raised at the same place.
+    """
+
+    def __init__(self, counted: Callable[[], object] = lambda: None) -> None:
+        """
+        @param counted: called for each exception.
+        """
+        self._counted = counted
+        self._known: set[tuple[type[BaseException], str, int]] = set()
+        self._next = float("-inf")
+        self._unsaid = 0
+
+    def note(self, doing: str, error: BaseException, now: float) -> None:
+        """
+        Log and count an exception. Raises nothing, not even where memory is short: the caller goes on with other work.
+
+        @param doing: what was being done: C{"reading datagrams"}.
+        @param now: the clock's seconds.
+        """
+        try:
+            self._counted()
+            kind = (type(error), *_placeOf(error))
+            if kind not in self._known and len(self._known) < FAULT_KINDS.default:
+                self._known.add(kind)
+                _log.failure("unexpected error while {doing}; it is logged without traceback from now on", _failureOf(error), doing=doing)
+                return
+            self._unsaid += 1
+            if now >= self._next:
+                count, self._unsaid = self._unsaid, 0
+                self._next = now + FAULT_SECONDS.default
+                _log.error(
+                    "{count} more unexpected errors, the last of them while {doing}: {type}: {error}",
+                    count=count,
+                    doing=doing,
+                    type=type(error).__name__,
+                    error=error,
+                )
+        except Exception:
+            # There may be no memory for a line of the log. It is more important that the caller goes on.
+            return
+
+
+def _placeOf(error: BaseException) -> tuple[str, int]:
+    """
+    @return: file and line that raised it.
+    """
+    at = error.__traceback__
+    if at is None:
+        return "", 0
+    while at.tb_next is not None:
+        at = at.tb_next
+    return at.tb_frame.f_code.co_filename, at.tb_lineno
