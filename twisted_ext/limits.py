@@ -27,7 +27,7 @@ __all__ = [
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
     "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
-    "LISTENER_BATCH", "LISTENER_BUFFER", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT",
+    "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT",
     "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
 ]
 
@@ -458,6 +458,14 @@ LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
 
 #: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
 LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
+
+#: Datagrams without a remembered reply that a listener keeps until it has time for them, and as many whose answer is not at hand; the
+#: oldest ones are dropped. At 50 microseconds each the last one waits for a twentieth of a second.
+LISTENER_MISSES: Final = Limit(default=1024, least=1, most=1_000_000)
+
+#: Seconds of one turn of the reactor that a listener spends on such datagrams before it reads again, so that those with a remembered reply
+#: do not wait for longer. The system keeps some thousands for a socket meanwhile.
+LISTENER_TURN: Final = Limit(default=0.002, least=0.0001, most=1.0)
 
 #: Kinds of unexpected exceptions that are logged with their traceback, each of them once.
 FAULT_KINDS: Final = Limit(default=50, least=1, most=10_000)

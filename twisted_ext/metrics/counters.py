@@ -54,6 +54,7 @@ class Counters:
     @ivar pending: requests waited for now.
     @ivar overflowed: requests refused because too many were waited for.
     @ivar unsent: replies that the system would not take.
+    @ivar shed: datagrams dropped because more of them came without a remembered reply than there was time for.
     @ivar faults: unexpected exceptions that were caught, each while a packet, a message or a batch was worked on.
     @ivar refusals: requests declined, by the name of the gate. Names are ours: never something that came by the network.
     @ivar latency: what had to be waited for, in seconds. What was at hand took less than the first bound and is not in here.
@@ -81,6 +82,7 @@ class Counters:
         "pending",
         "overflowed",
         "unsent",
+        "shed",
         "faults",
         "refusals",
         "latency",
@@ -95,7 +97,7 @@ class Counters:
         self.tcpOpened = self.tcpOpen = self.tcpTurnedAway = self.tcpIdled = 0
         self.replies = [0] * RCODES
         self.truncated = self.ready = self.stale = self.failed = 0
-        self.dropped = self.late = self.pending = self.overflowed = self.unsent = self.faults = 0
+        self.dropped = self.late = self.pending = self.overflowed = self.unsent = self.shed = self.faults = 0
         self.refusals: dict[str, int] = {}
         self.latency = Histogram()
         self.types: dict[int, int] = {}

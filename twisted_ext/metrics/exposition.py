@@ -27,6 +27,7 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("txdns_late_total", "counter", "Answers found too late to be sent.", "", (("", "late"),)),
     ("txdns_overflowed_total", "counter", "Requests refused because too many were waited for.", "", (("", "overflowed"),)),
     ("txdns_unsent_total", "counter", "Replies that the system would not take.", "", (("", "unsent"),)),
+    ("txdns_shed_total", "counter", "Datagrams dropped because there was no time for them.", "", (("", "shed"),)),
     ("txdns_internal_errors_total", "counter", "Unexpected exceptions that were caught.", "", (("", "faults"),)),
     ("txdns_pending", "gauge", "Requests waited for now.", "", (("", "pending"),)),
     ("txdns_tcp_connections", "gauge", "TCP connections open now.", "", (("", "tcpOpen"),)),

@@ -38,6 +38,7 @@ COUNTED: Final = (
     "pending",
     "overflowed",
     "unsent",
+    "shed",
     "faults",
 )
 

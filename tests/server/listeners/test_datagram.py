@@ -21,6 +21,7 @@ from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.forwarding import Forwarding
 from twisted_ext.server.access import Access
+from twisted_ext.server.listeners import datagram
 from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
 from twisted_ext.server.replies.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource
@@ -161,6 +162,7 @@ class SocketTests(SynchronousTestCase):
         """
         What has gathered is answered in one go, up to a bound, so that other things get their turn.
         """
+        self.patch(datagram, "_BATCHES", 4)
         with self.listening("127.0.0.1") as (listener, clock), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect(("127.0.0.1", listener.port))
             for number in range(400):

@@ -144,6 +144,7 @@ _WORDS: Final = (
     ("late", "answered too late"),
     ("overflowed", "too many waiting"),
     ("unsent", "not sent"),
+    ("shed", "dropped for want of time"),
     ("faults", "internal errors"),
     ("tcpOpen", "TCP connections now"),
     ("tcpOpened", "TCP connections"),

@@ -6,6 +6,7 @@ Nobody else sends.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.replies.limiting import Limiting
     from twisted_ext.server.replies.querylog import QueryLog
 
-__all__ = ["Responder", "laneFor"]
+__all__ = ["Later", "Responder", "laneFor"]
+
+#: A request that waits to be looked up: for whom, and what is asked.
+Later = tuple[IAnswerSource, Request, QueryContext, Send]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -91,6 +95,8 @@ class Responder:
     @ivar counters: what is counted.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
+    @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and L{lookUp} is to be called with
+        each of them. A listener sets it while it goes through a batch, to answer first what is at hand.
     """
 
     def __init__(
@@ -138,6 +144,7 @@ class Responder:
         self.errands = dict(errands or {})
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
+        self.later: deque[Later] | None = None
         self._declining = Declining()
         self._limiting = limiting
         self._views = dict(views or {})
@@ -251,9 +258,22 @@ class Responder:
             self.counters.ready += 1
             self._answer(request, answer, send, now)
         elif recursion or self._unrecursed:
-            self._wait(source, request, context, send)
+            if self.later is None:
+                self._wait(source, request, context, send)
+            else:
+                self.later.append((source, request, context, send))
         else:
             self._refuse(request, _NOT_RECURSED, send)
+
+    def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+        """
+        Answer a request that was put off, see L{later}.
+        """
+        try:
+            if not self._closed:
+                self._wait(source, request, context, send)
+        except Exception as error:
+            self._broken(error, request, send)
 
     def _run(self, errand: Errand, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
         try:
