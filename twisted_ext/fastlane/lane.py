@@ -62,13 +62,13 @@ class Lane:
         groups: Iterable[Group],
         *,
         epoch: Epoch | None = None,
-        cookie: Callable[[str, bytes], bytes] | None = None,
+        cookie: Callable[[str, bytes], bytes | None] | None = None,
         quick: bool = False,
     ) -> None:
         """
         @param quick: whether there are zones, whose replies stay as they are, to be given with as few steps as may be.
-        @param cookie: gives the whole EDNS option to reply with to a client and the octets of its cookie, nothing where that is not known
-            yet; L{None} where cookies are not looked at.
+        @param cookie: gives the whole EDNS option to reply with to a client and the octets of its cookie: nothing where that is not known
+            yet, L{None} where the reply is to have no cookie. C{None} where cookies are not looked at.
         """
         self.clients = clients
         self.groups = tuple(groups)

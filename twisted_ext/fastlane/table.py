@@ -228,14 +228,14 @@ class Table:
         return len(self._young) + len(self._old) + len(self._youngShapes) + len(self._oldShapes)
 
     def again(
-        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes] | None = None
+        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes | None] | None = None
     ) -> bytes | None:
         """
         Look for the reply to a query for which C{find} had none that holds.
 
         @param client: the client's address.
-        @param cookie: gives the whole EDNS option to reply with to that and the octets of its cookie, nothing where that is not known yet;
-            L{None} where cookies are not looked at.
+        @param cookie: gives the whole EDNS option to reply with to that and the octets of its cookie: nothing where that is not known yet,
+            L{None} where the reply is to have no cookie. C{None} where cookies are not looked at.
 
         @return: the reply without its id.
         """
@@ -262,6 +262,8 @@ class Table:
         if cookie is None:
             return None
         option = cookie(client, shape.cookie)
+        if option is None:
+            return None if self._shown or len(reply) + 2 > size else reply[:10] + datagram[12:end] + reply[end - 2 :]
         if not option or len(reply) + 2 + len(option) > size or not entry.plain:
             # A reply with options of its own is put together anew each time.
             return None

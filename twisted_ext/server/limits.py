@@ -20,6 +20,7 @@ __all__ = [
     "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS",
     "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP",
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
+    "COOKIE_HASHES",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
     "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
     "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
@@ -260,6 +261,10 @@ COOKIE_AHEAD: Final = Limit(default=300, least=0, most=3600)
 
 #: Pairs of address and cookie that are remembered, so that a client costs one hash and not one for each query.
 COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
+
+#: Server cookies made within one second for clients that have none yet. Beyond them such clients get replies without a cookie (RFC 7873,
+#: section 5.2.3, asks for one "at least occasionally"): each takes nine microseconds, and client cookies can be made up.
+COOKIE_HASHES: Final = Limit(default=2000, least=1, most=1_000_000)
 
 #: TTL of what is said in place of an answer to a question for everything (RFC 8482, section 4.2).
 REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from struct import Struct
 from typing import Final
 
-from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
+from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
 
 __all__ = ["Cookies", "SECRET_OCTETS", "sipHash"]
 
@@ -84,6 +84,18 @@ class Cookies:
         # was proved that the address is the client's own.
         self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
         self._old: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
+        # How many cookies were made for clients without one, and in which second.
+        self._made = 0
+        self._second = 0
+
+    def spent(self, octets: bytes, today: float) -> bool:
+        """
+        @param octets: of the option.
+
+        @return: whether the client has no server cookie yet, and L{COOKIE_HASHES} of them were made in this second. It gets a reply without
+            a cookie then, unless one is already known for it.
+        """
+        return len(octets) == _CLIENT and self._made >= COOKIE_HASHES.default and int(today) == self._second
 
     def known(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
         """
@@ -121,6 +133,10 @@ class Cookies:
         except ValueError:
             packed = b""
         theirs, ours = octets[:_CLIENT], octets[_CLIENT:]
+        if not ours:
+            if int(today) != self._second:
+                self._second, self._made = int(today), 0
+            self._made += 1
         verified = False
         if len(ours) == _SERVER and ours[0] == 1:
             made = int.from_bytes(ours[4:8], "big")

@@ -283,7 +283,10 @@ class CookieGate:
             if octets is not None:
                 if len(octets) != 8 and not 16 <= len(octets) <= 40:
                     return self._MALFORMED
-                request.cookie, request.verified = self._cookies.check(request.client, octets, self._today())
+                today = self._today()
+                needed = request.record.group.shown or request.questionEnd == 12
+                if needed or not self._cookies.spent(octets, today) or self._cookies.known(request.client, octets, today)[0]:
+                    request.cookie, request.verified = self._cookies.check(request.client, octets, today)
         if request.questionEnd == 12:
             # A question about the cookie alone (RFC 7873, section 5.4).
             return self._ASKED_FOR if request.cookie else self._MALFORMED

@@ -69,10 +69,13 @@ def laneFor(
         group = guarded[action] if action in guarded and wanted(client) else groups[action]
         return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
 
-    def cookie(client: str, octets: bytes) -> bytes:
+    def cookie(client: str, octets: bytes) -> bytes | None:
         assert cookies is not None
-        option, verified = cookies.known(client, octets, today())
-        # Who has to show a good one and has not is told so elsewhere.
-        return option if verified or not wanted(client) else b""
+        now = today()
+        option, verified = cookies.known(client, octets, now)
+        if verified or not wanted(client):
+            return None if not option and cookies.spent(octets, now) else option
+        # A client that has to show a good cookie and does not is refused elsewhere.
+        return b""
 
     return Lane(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)
