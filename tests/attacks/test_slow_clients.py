@@ -95,7 +95,7 @@ class SlowTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual(good.replies, [1])
 
-        self.patch(stream, "_endOldest", lambda streams, count, now: 0)
+        self.patch(stream, "_endOldest", lambda streams, count, now, share=0.0: 0)
         self.serve(most=400)
         self.crowd()
         good = self.connect("192.0.2.98")

@@ -12,7 +12,7 @@ __all__ = [
     "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN",
     "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS",
     "WEB_REQUEST_SECONDS", "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS", "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH",
-    "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
+    "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER", "CLIENT_STREAM_YIELDS",
     "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_MESSAGE",
     "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING",
     "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY",
@@ -99,11 +99,15 @@ UPSTREAM_LINES_SECONDS: Final = Limit(default=600.0, least=1.0, most=86_400.0)
 
 # -- serving streams
 
-#: Connections of clients at a time. When there is one more, the one that has been idle longest goes.
+#: Connections of clients at a time. When there is one more, others make room for it: those of client networks that have more than their
+#: share before others, and of these the ones that have been idle longest, then the ones that have waited longest for replies.
 CLIENT_STREAMS: Final = Limit(default=512, least=1, most=20_000)
 
 #: Those of one peer: an address of IPv4, a /64 of IPv6.
 CLIENT_STREAMS_PER_PEER: Final = Limit(default=128, least=1, most=20_000)
+
+#: Seconds for which a connection waits for replies before it may have to make room for a new one. Most look-ups take less.
+CLIENT_STREAM_YIELDS: Final = Limit(default=0.5, least=0.0, most=30.0)
 
 #: Requests of one connection that wait for their answers; then it is not read from. What is at hand does not count.
 CLIENT_STREAM_IN_FLIGHT: Final = Limit(default=100, least=1, most=10_000)

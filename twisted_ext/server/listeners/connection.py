@@ -24,6 +24,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.server.limits import CLIENT_STREAM_YIELDS
+from twisted_ext.server.replies.rates import networkOf
 from twisted_ext.wire.framing import StreamBuffer
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ __all__ = ["Answering", "Send", "StreamServing"]
 
 #: Octets of replies that are gathered before they are written.
 _WINDOW: Final = 65536
+
+#: Seconds for which a connection counts as new: within these its first request is on its way, or waits to be read.
+_NEW: Final = 1.0
 
 #: Octets of a reply of many messages that are written in one turn: some milliseconds' worth, so that others are heard.
 _FLOW_TURN: Final = 1 << 19
@@ -78,7 +83,9 @@ class StreamServing(StreamProtocol):
     @ivar local: our address and port, or L{None}.
     @ivar site: what stands for all addresses of whoever has this one.
     @ivar heard: whether a whole message has come yet.
+    @ivar network: what stands for the network of that client.
     @ivar waiting: requests that have no reply yet.
+    @ivar asked: when the first request came of those since which there has always been one without a reply.
     @ivar since: when something happened that counts, or the connection was made.
     @ivar counted: whether it is among those of its listener.
     """
@@ -92,8 +99,10 @@ class StreamServing(StreamProtocol):
         self.port: int = getattr(address, "port", 0)
         self.local: tuple[str, int] | None = None
         self.site = site
+        self.network = networkOf(self.host)
         self.heard = False
         self.waiting = 0
+        self.asked = 0.0
         self.counted = False
         self.since = servings.seconds()
         self._servings = servings
@@ -246,6 +255,8 @@ class StreamServing(StreamProtocol):
                 else:
                     counters.tcpBeyond += 1
                     before = len(out)
+                    if not self.waiting:
+                        self.asked = now
                     self.waiting += 1
                     if not answering.take(octets, self, self.send):
                         self.waiting -= 1
@@ -427,12 +438,20 @@ class StreamServing(StreamProtocol):
             return now - self.since >= servings.patience
         return now - self.since >= (servings.idle if self.heard else servings.message)
 
-    @property
-    def spare(self) -> bool:
+    def worth(self, now: float) -> tuple[int, float] | None:
         """
-        Whether nothing is lost if this connection ends.
+        @return: what is lost if this connection ends now, less before more: one that never said anything, an idle one, one that waits for
+            replies, a new one whose request may not have been read yet; and since when it has been so. L{None} where it must not end: it waits for less than L{CLIENT_STREAM_YIELDS}, a reply
+            of many messages is under way, or it ends anyway.
         """
-        return not (self.waiting or self._held or self._ending)
+        if self._ending or self._flows:
+            return None
+        if not self.waiting and not self._held:
+            if not self.heard and now - self.since < _NEW:
+                return 3, self.since
+            return int(self.heard), self.since
+        since = self.asked if self.waiting else self.since
+        return (2, since) if now - since >= CLIENT_STREAM_YIELDS.default else None
 
     def end(self) -> None:
         """

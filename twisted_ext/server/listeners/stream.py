@@ -2,8 +2,9 @@
 Listening for connections: who may have one more, and whose time is up.
 
 A connection has three time limits: for its first message, for one message from its first octet to its last, and between messages. A
-sweep twice a second sees to all connections. When there are too many of them, one that has not said anything for a second makes room, then
-the one that has been idle longest, and a new one last: its request may have come already and not be read yet.
+sweep twice a second looks at all connections. When there are too many of them, some make room for new ones: first those of client networks
+that have more than their share, and of these first the ones that never said anything, then idle ones, then those that wait for replies, and
+last new ones: their requests may have come already and not be read yet.
 """
 
 from __future__ import annotations
@@ -50,10 +51,7 @@ _SWEEP: Final = 0.5
 #: Connections that the system keeps for us until we take them.
 _BACKLOG: Final = 511
 
-#: Seconds for which a connection counts as new: within these its first request is on its way, or waits to be read.
-_NEW: Final = 1.0
-
-#: Share of the idle connections that make room at once, so that looking for them is not done for each newcomer.
+#: Share of the connections that make room at once, so that looking for them is not done for each newcomer.
 _MAKE_ROOM: Final = 16
 
 
@@ -114,13 +112,14 @@ class StreamServings(ServerFactory):
         counters = self.answering.counters
         site = siteOf(getattr(addr, "host", ""))
         theirs = self._peers.get(site, ())
+        now = self.seconds()
         if len(theirs) >= self.mostPerPeer:
             counters.tcpTurnedAway += 1
-            if not _endOldest(theirs, 1, self.seconds()):
+            if not _endOldest(theirs, 1, now):
                 return None
         if len(self._streams) >= self.most:
             counters.tcpTurnedAway += 1
-            if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM, self.seconds()):
+            if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM, now, self.most):
                 return None
         return None if self._ended is not None else StreamServing(self, addr, site)
 
@@ -290,18 +289,23 @@ class StreamListener:
         return stopped.addCallback(lambda _: succeed(None) if self._shared else self.servings.close())
 
 
-def _endOldest(streams: Iterable[StreamServing], count: int, now: float) -> int:
+def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: float = float("inf")) -> int:
     """
-    End connections that nothing is lost with: first those that have not said anything although they are not new, then those that have been
-    silent longest, then new ones.
+    End those connections with which least is lost: idle ones before those that wait for replies, the oldest first.
+
+    @param share: connections that a client network may have before others are asked for theirs.
 
     @return: how many ended.
     """
-
-    def rank(stream: StreamServing) -> tuple[int, float]:
-        return 1 if stream.heard else 0 if now - stream.since >= _NEW else 2, stream.since
-
-    spare = sorted([stream for stream in streams if stream.spare], key=rank)[:count]
-    for stream in spare:
+    networks: dict[str, int] = {}
+    worths: list[tuple[StreamServing, tuple[int, float]]] = []
+    for stream in streams:
+        networks[stream.network] = networks.get(stream.network, 0) + 1
+        worth = stream.worth(now)
+        if worth is not None:
+            worths.append((stream, worth))
+    share = max(share / len(networks), 1.0) if networks else share
+    worths.sort(key=lambda each: (networks[each[0].network] <= share, *each[1]))
+    for stream, _ in worths[:count]:
         stream.abort()
-    return len(spare)
+    return len(worths[:count])

@@ -9,10 +9,13 @@ from ipaddress import ip_address
 from twisted_ext.fastlane.classes import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
-__all__ = ["Rates", "siteOf"]
+__all__ = ["Rates", "networkOf", "siteOf"]
 
 #: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
 _SITE_BITS = 64
+
+#: Hexadecimal digits of a /48.
+_NETWORK_DIGITS = 12
 
 
 def siteOf(client: str) -> str:
@@ -30,6 +33,16 @@ def siteOf(client: str) -> str:
     if address.version == 6 and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return f"{address.packed[: _SITE_BITS // 8].hex()}/{_SITE_BITS}"
+
+
+def networkOf(client: str) -> str:
+    """
+    @param client: an address.
+
+    @return: a name for the network that it is in, such as one customer of a provider has: a /48 of IPv6, a /24 of IPv4.
+    """
+    site = siteOf(client)
+    return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
 
 
 class Rates:
