@@ -15,7 +15,9 @@ import subprocess
 import sys
 from importlib import import_module
 
-ALL = ("parsing", "edges", "cached", "cachememory", "uncached", "addresses", "fastlane", "bulk", "transfers", "zoneloads", "floods", "served")
+ALL = (
+    "parsing", "edges", "cached", "cachememory", "uncached", "addresses", "fastlane", "bulk", "transfers", "zoneloads", "floods", "served",
+)  # fmt: skip
 
 #: Seconds that a benchmark gets to clean up.
 _ENDING = 30

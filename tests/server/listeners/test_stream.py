@@ -242,7 +242,12 @@ class ManyTests(StreamTestCase):
         fifth.ask(request(1))
         self.network.advance(0.1)
         self.assertEqual([each.lost for each in (spoke, asks, fourth, fifth)], [True, False, False, False])
-        self.assertTrue(self.connect("192.0.2.15").lost)
+        # By now one has waited for its reply for so long that it makes room; the others have not.
+        sixth = self.connect("192.0.2.15")
+        sixth.ask(request(1))
+        self.network.advance(0.1)
+        self.assertEqual([each.lost for each in (asks, fourth, fifth, sixth)], [True, False, False, False])
+        self.assertTrue(self.connect("192.0.2.16").lost)
 
     def test_new(self) -> None:
         """
