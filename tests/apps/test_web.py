@@ -19,8 +19,11 @@ from urllib.request import urlopen
 import pytest
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from tests.apps.browsing import Browsing
 from tests.apps.controlled import Controlled, controlled
 from tests.requirements import missing
 from tests.server.operating.seeing import Peer, Response, objectIn, sightOf, talk
@@ -111,8 +114,20 @@ class PageTests(SynchronousTestCase):
         """
         One may ask whether the page is there without being given it.
         """
-        response = self.get("/", "HEAD")
-        self.assertEqual((response.code, response.body), (200, b""))
+        logged: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            logged.append(str(event.get("log_format")))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        for target in ("/", "/page.css", "/status.json", "/metrics", "/nope"):
+            wanted, response = self.get(target), self.get(target, "HEAD")
+            self.assertEqual((response.code, response.body), (wanted.code, b""))
+            for name in ("content-type", "content-length", "content-security-policy"):
+                self.assertEqual(response.headers[name], wanted.headers[name])
+        self.assertEqual(logged, [])
 
     def test_rebinding(self) -> None:
         """
@@ -233,21 +248,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
         yield running
 
 
+def commandOf(browser: str, folder: Path) -> list[str]:
+    """
+    @return: how to start it without anything that it would ask elsewhere for.
+    """
+    return [
+        browser,
+        *"--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
+        *"--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage".split(),
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        f"--user-data-dir={folder}",
+    ]
+
+
 def shown(browser: str, address: str, folder: Path) -> str:
     """
     @return: the page as markup, after its script has run for some seconds.
     """
-    command = [
-        browser,
-        *"--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
-        *"--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage".split(),
-        # Whatever the page would ask elsewhere for, it does not get.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={folder}",
-        f"--virtual-time-budget={_BUDGET}",
-        "--dump-dom",
-        address,
-    ]
+    command = [*commandOf(browser, folder), f"--virtual-time-budget={_BUDGET}", "--dump-dom", address]
     environment = {**os.environ, "HOME": str(folder), "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -268,7 +286,7 @@ def test_browser(browser: str, server: Controlled, tmp_path: Path) -> None:
     assert re.search(r">up to 20 ms</td><td class=\"number\">2<", page)
     assert '<td class="name" title="www.example.">www.example.</td>' in page
     assert "slow7000.example." in page and "7,000 ms" in page
-    assert '<td>192.0.2.1:53</td><td>udp</td><td>12.5 ms</td><td class="up">up</td>' in page
+    assert '<td class="server">192.0.2.1:53</td><td class="by">udp</td><td class="speed">12.5 ms</td><td class="up">up</td>' in page
     assert "down, tried again in 2 s, 3 without reply" in page
     assert "&lt;img/src/onerror=id='own'&gt;" in page
     assert 'id="own"' not in page
@@ -284,3 +302,31 @@ def test_defences(browser: str, tmp_path: Path, without: str, owned: bool) -> No
         page = shown(browser, careless.page, tmp_path / "profile")
     assert 'data-drawn="yes"' in page
     assert ('id="own"' in page) is owned
+
+
+#: Cells whose text is wider than they are, or that end beyond the screen.
+_CUT = (
+    "[...document.querySelectorAll('td')].filter(cell => cell.getClientRects().length && "
+    "(cell.scrollWidth > cell.clientWidth + 1 && getComputedStyle(cell).display != 'inline' "
+    "|| cell.getBoundingClientRect().right > document.documentElement.clientWidth)).map(cell => cell.textContent)"
+)
+
+
+@pytest.mark.parametrize(("width", "phone"), [(320, True), (390, True), (768, False), (1280, False)])
+def test_widths(browser: str, server: Controlled, tmp_path: Path, width: int, phone: bool) -> None:
+    """
+    Whatever the width of the screen, no name and no state is cut, nothing has to be scrolled to the side, and what is in the tables can be
+    seen.
+    """
+    with Browsing(commandOf(browser, tmp_path)) as browsing:
+        browsing.screen(width, phone=phone)
+        browsing.open(server.page, "document.body?.dataset.drawn == 'yes'")
+        # Names and addresses as long as they may be.
+        browsing.value(
+            "document.querySelectorAll('td.name').forEach(cell => { cell.textContent = 'x'.repeat(63) + '.' + 'long-name.'.repeat(9) });"
+            "document.querySelectorAll('td.server').forEach(cell => { cell.textContent = '[2001:db8:1234:5678:9abc:def0:1234:5678]:53' })"
+        )
+        assert browsing.value(_CUT) == []
+        assert browsing.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert browsing.value("[...document.querySelectorAll('td.server')].every(cell => cell.offsetWidth >= 100)")
+        assert browsing.value("document.querySelectorAll('td.name').length") != 0

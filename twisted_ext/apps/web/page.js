@@ -64,7 +64,10 @@ function upstreams(found) {
     const trouble = (each.failures ? `, ${each.failures} without reply` : "") + (each.declines ? `, ${each.declines} refused` : "");
     const state = each.up ? "up" : `down, tried again in ${number(each.retryIn)} s`;
     const speed = typeof each.rtt === "number" ? `${(each.rtt * 1000).toFixed(1)} ms` : "not measured";
-    row.append(cell(String(each.server)), cell(String(each.way)), cell(speed), cell(state + trouble, each.up ? "up" : "down"));
+    row.append(
+      cell(String(each.server), "server"), cell(String(each.way), "by"), cell(speed, "speed"),
+      cell(state + trouble, each.up ? "up" : "down"),
+    );
     return row;
   }));
 }

@@ -26,7 +26,7 @@ from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import WEB_FRESH
 from twisted_ext.server.listeners.sockets import boundStream
-from twisted_ext.server.operating.http import BoundedRequest
+from twisted_ext.server.operating.http import BoundedRequest, finishWith
 from twisted_ext.server.operating.publichttp import PublicSite, SharedBytes
 from twisted_ext.server.operating.sight import Operations
 from twisted_ext.transport.servers import Server
@@ -204,10 +204,14 @@ class _Page(Resource):
     def __init__(self) -> None:
         Resource.__init__(self)
 
-    def render(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> int:
         """
         @see: L{Resource.render}
         """
+        reply = self._reply(request)
+        return finishWith(request, reply) if isinstance(reply, bytes) else reply
+
+    def _reply(self, request: Request) -> bytes | int:
         for name, value in _HEADERS:
             request.setHeader(name.encode("ascii"), value.encode("ascii"))
         if request.method not in (b"GET", b"HEAD"):
@@ -277,15 +281,12 @@ class _Rendered(_Page):
         def reply(octets: bytes) -> None:
             if not gone:
                 request.setHeader(b"Content-Type", self._kind)
-                request.setHeader(b"Content-Length", b"%d" % len(octets))
-                request.write(octets)
-                request.finish()
+                finishWith(request, octets)
 
         def fault(failure: Failure) -> None:
             _log.failure("while replying to {path}", failure=failure, path=request.path)
             if not gone:
-                request.write(_refuse(request, 500, "Internal error; the log of the server has it."))
-                request.finish()
+                finishWith(request, _refuse(request, 500, "Internal error; the log of the server has it."))
 
         request.notifyFinish().addErrback(lambda _: gone.append(True))
         self._shared.get().addCallbacks(reply, fault)

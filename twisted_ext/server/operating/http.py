@@ -23,7 +23,7 @@ from twisted_ext.server.limits import CONTROL_OCTETS
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-__all__ = ["BoundedRequest", "BoundedSite", "Crowd", "replyJSON", "replyLater"]
+__all__ = ["BoundedRequest", "BoundedSite", "Crowd", "finishWith", "replyJSON", "replyLater"]
 
 log = Logger()
 
@@ -153,6 +153,19 @@ def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 
 
+def finishWith(request: Request, body: bytes) -> int:
+    """
+    Send the body, or for HEAD the length only that it would have (RFC 9110, section 9.3.2).
+
+    @return: what a C{render} method returns.
+    """
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    # Even nothing sends the headers.
+    request.write(b"" if request.method == b"HEAD" else body)
+    request.finish()
+    return NOT_DONE_YET
+
+
 def replyLater(request: Request, work: Callable[[], Deferred[JSON]]) -> int:
     """
     Reply with what comes of some work, or with why nothing did: C{{"error": …}}. The work is cancelled when the client goes away.
@@ -163,8 +176,7 @@ def replyLater(request: Request, work: Callable[[], Deferred[JSON]]) -> int:
 
     def reply(value: JSON, code: int = 200) -> None:
         if not gone:
-            request.write(replyJSON(request, value, code))
-            request.finish()
+            finishWith(request, replyJSON(request, value, code))
 
     def fault(failure: Failure) -> None:
         error = failure.value
