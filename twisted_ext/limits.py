@@ -14,7 +14,8 @@ __all__ = [
     "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "CALL_ROWS",
     "SYSTEM_SECONDS", "QUERY_TRIES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
-    "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
+    "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS",
+    "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
     "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH", "CACHE_BYTES",
     "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
@@ -199,6 +200,10 @@ HOSTS_TTL: Final = Limit(default=86400, least=0, most=604800)
 
 #: Octets that are read of a resolver configuration; real ones take a few hundred.
 CONFIGURATION_OCTETS: Final = Limit(default=64 << 10, least=1 << 10, most=1 << 20)
+
+#: Seconds for which the servers of C{resolv.conf} are asked on when the file is gone or names none: what writes it may do so in steps, and
+#: a network that goes away mostly comes back with the same servers.
+LOST_CONFIGURATION_SECONDS: Final = Limit(default=3600.0, least=0.0, most=1e6)
 
 #: Complaints about a file that are kept for whoever asks why; the others are counted.
 FILE_COMPLAINTS: Final = Limit(default=20, least=0, most=1000)

@@ -166,6 +166,37 @@ class SystemTests(SynchronousTestCase):
         self.assertEqual([server.label for server in system.configuration.servers], ["198.51.100.53:53"])
         self.assertEqual(self.upstreams[1].asked, ["www.example.lab.example A", "www.example A"])
 
+    def test_goneForAMoment(self) -> None:
+        """
+        While the file is gone or empty the servers that it named are asked on, and what is remembered stays; for an hour at most.
+        """
+        system = self.system()
+        self.ask(system, "www.example")
+        before = [server.label for server in system.configuration.servers]
+        for text in (None, "", "# nothing\n"):
+            if text is None:
+                self.path.unlink()
+            else:
+                self.write(text)
+            self.clock.advance(1)
+            self.ask(system, "www.example")
+            self.assertEqual([server.label for server in system.configuration.servers], before)
+        self.assertEqual([len(each.asked) for each in self.upstreams], [1])
+        self.clock.advance(3600)
+        self.assertTrue(system.configuration.defaulted)
+
+    def test_sameServers(self) -> None:
+        """
+        Other options with the same servers take effect, and what is remembered stays.
+        """
+        self.write("nameserver 192.0.2.53\n")
+        system = self.system()
+        self.ask(system, "www.example")
+        self.write("nameserver 192.0.2.53\noptions ndots:3\n")
+        self.clock.advance(1)
+        self.ask(system, "www.example")
+        self.assertEqual((system.configuration.ndots, sum([len(each.asked) for each in self.upstreams])), (3, 1))
+
     def test_changeAtHand(self) -> None:
         """
         What is remembered is not at hand any more after a change.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase, textsOf
 from tests.typed import observing
@@ -340,6 +340,78 @@ class SystemTests(StackCase):
         self.network.advance(1)
         stack.look()
         self.assertEqual(self.changes, 0)
+
+    def lost(self, stack: ForwardStack, path: str, text: str | None) -> None:
+        """
+        Have the file go away, or have this text, and a second pass.
+        """
+        if text is None:
+            Path(path).unlink()
+        else:
+            Path(path).write_text(text)
+        self.network.advance(1)
+        stack.look()
+
+    def test_goneForAMoment(self) -> None:
+        """
+        A file that is gone, empty or without servers for a time changes nothing: the servers that it named are asked on, and what is in the
+        cache stays. The log has it once.
+        """
+        said: list[str] = []
+        observer = observing(lambda event: said.append(formatEvent(event)))
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        canned, _ = self.serve("192.0.2.53", {("www.example.test", "A"): "192.0.2.80", ("new.example.test", "A"): "192.0.2.81"})
+        path = self.file("nameserver 192.0.2.53\n")
+        stack = self.stack(resolvConf=path)
+        self.assertEqual(self.find(stack), ["192.0.2.80"])
+        for text in (None, "", "search example.test\n", "nameserver\n"):
+            if not Path(path).exists():
+                Path(path).touch()
+            self.lost(stack, path, text)
+            self.assertEqual(self.find(stack), ["192.0.2.80"])
+        self.assertEqual((self.changes, len(canned.asked)), (0, 1))
+        self.assertEqual(self.find(stack, "new.example.test"), ["192.0.2.81"])
+        self.lost(stack, path, "nameserver 192.0.2.53\n")
+        self.assertEqual((self.changes, self.find(stack), len(canned.asked)), (0, ["192.0.2.80"], 2))
+        lines = [line for line in said if path in line]
+        self.assertEqual(
+            lines,
+            [
+                f"{path} is gone or names no server; those it named last are asked for 3600 seconds more",
+                f"{path} names servers again",
+            ],
+        )
+
+    def test_goneForLong(self) -> None:
+        """
+        After an hour what the file does not say any more is not used any more.
+        """
+        self.serve("192.0.2.53")
+        path = self.file("nameserver 192.0.2.53\n")
+        stack = self.stack(resolvConf=path)
+        self.find(stack)
+        self.lost(stack, path, None)
+        self.network.advance(3599)
+        stack.look()
+        self.assertEqual(self.changes, 0)
+        self.network.advance(2)
+        stack.look()
+        self.assertEqual(self.changes, 1)
+        self.flushLoggedErrors()
+
+    def test_otherOptions(self) -> None:
+        """
+        Other options or another order of the same servers take effect, and what is in the cache stays.
+        """
+        canned, _ = self.serve("192.0.2.53")
+        self.serve("192.0.2.54")
+        path = self.file("nameserver 192.0.2.53\nnameserver 192.0.2.54\n")
+        stack = self.stack(resolvConf=path)
+        self.find(stack)
+        asked = len(canned.asked)
+        self.lost(stack, path, "nameserver 192.0.2.54\nnameserver 192.0.2.53\noptions use-vc\n")
+        self.assertEqual((self.changes, self.find(stack), len(canned.asked)), (0, ["192.0.2.80"], asked))
 
     def test_unreadable(self) -> None:
         """

@@ -18,11 +18,12 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Closed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import CONFIGURATION_OCTETS, CONFIGURED_ATTEMPTS, LOOK_SECONDS
+from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.chaining import Chaining
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.hosts import Hosts
-from twisted_ext.resolver.local import AAAA, A, Complaints, FollowedFile, closeAll
+from twisted_ext.resolver.local import AAAA, A, closeAll
+from twisted_ext.resolver.resolvconf import ResolvConf
 from twisted_ext.resolver.searching import Searching
 from twisted_ext.resolver.special import Special, isSpecial
 from twisted_ext.wire.message import Question
@@ -30,6 +31,7 @@ from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
+    from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.coalescing import Coalescing
 
@@ -201,9 +203,9 @@ class System:
     Answer as this machine is configured to: literal addresses, hosts file, special names, then the servers of C{resolv.conf} behind a
     search list and a cache.
 
-    C{resolv.conf} is looked at when a look-up begins, once a second at most. When it is another one, servers, search list and cache are
-    made anew; look-ups that run keep the old ones, which are closed after the last of them. Without such a file, or without a server in
-    it, 127.0.0.1 is asked.
+    C{resolv.conf} is looked at when a look-up begins, once a second at most. When it has changed, servers and search list are made anew,
+    and where it names other servers, the cache too; look-ups that run keep the old ones, which are closed after the last of them. Without
+    such a file, or without a server in it, 127.0.0.1 is asked; or for a time the servers that it named before, see L{ResolvConf}.
     """
 
     def __init__(
@@ -233,7 +235,8 @@ class System:
         self._reactor = reactor
         self._seconds: Callable[[], float] = reactor.seconds
         self._hosts = Hosts(reactor, hosts)
-        self._file = FollowedFile(resolvConf or SYSTEM_RESOLV_CONF)
+        self._path = resolvConf or SYSTEM_RESOLV_CONF
+        self._file: ResolvConf | None = None
         self._environment = os.environ if environment is None else environment
         self._upstream = self._forwarding if upstream is None else upstream
         self._cacheOptions = mostBytes, stale, prefetch
@@ -268,7 +271,8 @@ class System:
         Forget all answers, and look at the files again with the next look-up.
         """
         self.caching.flush()
-        self._file.forget()
+        if self._file is not None:
+            self._file.forget()
         self._looked = _LONG_AGO
 
     def _generation(self) -> _Generation:
@@ -288,29 +292,32 @@ class System:
         if before is not None and "no-reload" in before.configuration.flags:
             return before
         self._looked = self._seconds()
-        if not self._file.changed() and before is not None:
+        if self._file is None or before is None:
+            self._file = ResolvConf(self._path, self._environment, socket.gethostname())
+            return self._generationFor(self._file.configuration, None)
+        former = self._file.look(self._looked)
+        if former is None:
             return before
-        complaints = Complaints()
-        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
-        configuration = SystemConfiguration.parse(data or b"", self._environment, socket.gethostname())
-        configuration.complaints.texts[:0] = complaints.texts
-        configuration.complaints.count += complaints.count
-        if before is not None:
-            self._retire(before)
-        return self._generationFor(configuration)
+        configuration = self._file.configuration
+        self._retire(before)
+        same = set(former.servers) == set(configuration.servers)
+        return self._generationFor(configuration, before.caching.store if same else None)
 
-    def _generationFor(self, configuration: SystemConfiguration) -> _Generation:
+    def _generationFor(self, configuration: SystemConfiguration, store: Store | None) -> _Generation:
+        """
+        @param store: what was learned from the same servers.
+        """
         from twisted_ext.cache.store import Store
         from twisted_ext.resolver.caching import Caching
         from twisted_ext.resolver.coalescing import Coalescing
 
         inner = self._upstream(configuration)
-        wanted = Configured(inner, configuration, self._file.path)
+        wanted = Configured(inner, configuration, self._path)
         if not wanted.idle:
             inner = wanted
         mostBytes, stale, prefetch = self._cacheOptions
         sharing = Coalescing(inner, self._reactor)
-        caching = Caching(sharing, self._reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+        caching = Caching(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
         if not self._cached:
             # It is there to be flushed and looked at like any other, and learns nothing.
             sharing.learning = None
@@ -346,7 +353,7 @@ class System:
         except Closed as closed:
             return fail(closed)
         if context.trace is not None:
-            details = {"path": self._file.path, **generation.configuration.describe()}
+            details = {"path": self._path, **generation.configuration.describe()}
             context.trace.note(self._seconds(), "system", "configuration", **details)
         return generation.chain.answer(question, context)
 

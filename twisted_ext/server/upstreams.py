@@ -17,12 +17,13 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import BACK_OFF, CONFIGURATION_OCTETS, LOOK_SECONDS
+from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
 from twisted_ext.resolver.configuration import SystemConfiguration
 from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured
 from twisted_ext.resolver.filtering import isPrivate
 from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.local import Complaints, FollowedFile, decided
+from twisted_ext.resolver.local import decided
+from twisted_ext.resolver.resolvconf import ResolvConf
 from twisted_ext.resolver.switching import Switching
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
@@ -134,15 +135,22 @@ class SystemServers:
         """
         @param path: of the file; L{SYSTEM_RESOLV_CONF} where it is empty.
         @param listening: where the server itself listens; it is left out.
-        @param changed: called when the file has other servers than before: what was learned in one network may not hold in the next.
+        @param changed: called when the file names other servers than before: what was learned in one network may not hold in the next.
         """
         self._reactor = reactor
-        self._file = FollowedFile(path or SYSTEM_RESOLV_CONF)
+        self._file = ResolvConf(path or SYSTEM_RESOLV_CONF, os.environ)
         self._listening = listening
         self._changed = changed
-        self._file.changed()
         self._looked = reactor.seconds()
-        self._switching = Switching(self._read())
+        self._lost = False
+        self._switching = Switching(self._make())
+
+    @property
+    def configuration(self) -> SystemConfiguration:
+        """
+        The one in force.
+        """
+        return self._file.configuration
 
     @property
     def path(self) -> str:
@@ -151,12 +159,8 @@ class SystemServers:
         """
         return self._file.path
 
-    def _read(self) -> IAnswerSource:
-        complaints = Complaints()
-        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
-        configuration = SystemConfiguration.parse(data or b"", os.environ)
-        configuration.complaints.texts[:0] = complaints.texts
-        self.configuration = configuration
+    def _make(self) -> IAnswerSource:
+        configuration = self._file.configuration
         for text in configuration.complaints.texts:
             _log.warn("{path}: {complaint}", path=self.path, complaint=text)
         servers = [server for server in configuration.servers if not self._listening.has(server)]
@@ -177,14 +181,21 @@ class SystemServers:
         if 0.0 <= now - self._looked < _PAUSE:
             return
         self._looked = now
-        if self._file.changed():
-            before = self.configuration.describe()
-            source = self._read()
-            if self.configuration.describe() != before:
-                self._switching.replace(source)
+        before = self._file.look(now)
+        lost = self._file.lostAt is not None
+        if lost and not self._lost:
+            _log.warn(
+                "{path} is gone or names no server; those it named last are asked for {seconds:.0f} seconds more",
+                path=self.path,
+                seconds=LOST_CONFIGURATION_SECONDS.default,
+            )
+        elif self._lost and not lost and not self.configuration.defaulted:
+            _log.info("{path} names servers again", path=self.path)
+        self._lost = lost
+        if before is not None:
+            self._switching.replace(self._make())
+            if set(before.servers) != set(self.configuration.servers):
                 self._changed()
-            else:
-                source.close()
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return None
