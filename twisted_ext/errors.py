@@ -42,9 +42,11 @@ class DNSFault(Exception):
     @ivar server: the server concerned, as C{"address:port"} or a description, or C{""}.
     @ivar attempts: how many queries had been sent by then.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
+    @ivar cause: what the servers did, without the question; C{""} where that is the whole text.
     """
 
     rcode: int = 2
+    cause: str = ""
 
     def __init__(
         self,

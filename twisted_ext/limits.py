@@ -441,11 +441,12 @@ CLIENTS_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
 
 # -- requests
 
-#: Seconds that a request has for everything that answering it takes.
-REQUEST_SECONDS: Final = Limit(default=5.0, least=0.5, most=30.0)
+#: Seconds that a request has for everything that answering it takes. Most clients wait 5: they are told the cause of a failure before that.
+REQUEST_SECONDS: Final = Limit(default=4.0, least=0.5, most=30.0)
 
-#: Seconds after which a reply is not sent by UDP any more: whoever asked has asked again by then, and replies saved up until one moment
-#: are what DNSBomb is made of (CVE-2024-33655; Unbound has the same number).
+#: Seconds after which an answer is not sent by UDP any more: the client has asked again by then, and replies saved up until one moment
+#: are what DNSBomb is made of (CVE-2024-33655; Unbound has the same number). A failure is sent L{REQUEST_SECONDS} after its request, each
+#: at a moment of its own.
 REQUEST_LATE: Final = Limit(default=1.9, least=0.1, most=30.0)
 
 #: Requests of one client that wait for answers; more are dropped (Unbound has the same number).

@@ -32,47 +32,79 @@ ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
 class GatheringTests(WholeServerTestCase):
     """
-    Tests of replies that are saved up: the upstream is the attacker's, and says nothing for three seconds.
+    Tests of replies that are saved up: the upstream is the attacker's, and replies to all of its queries at one moment. To have fewer of
+    them suffice, a hundred requests of one client may wait.
     """
 
-    def gather(self) -> tuple[int, int]:
-        """
-        Ask for two thousand names at once in the name of one client.
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(respond, "REQUESTS_PER_CLIENT", Limit(default=100, least=1, most=100))
 
-        @return: how many of the requests wait, and how many datagrams that client gets in all.
+    def gather(self, rcode: int | None = None) -> tuple[int, int, int]:
+        """
+        Ask for two hundred names in the name of one client, twenty in each tenth of a second, and have all replies of the upstream
+        come after three seconds.
+
+        @param rcode: with which it fails all of them, or L{None} for answers.
+
+        @return: how many of the requests wait at most, and how many datagrams that client gets in all and in the busiest tenth of a second.
         """
         service = self.run_()
         self.upstream.otherwise = "192.0.2.1"
-        began, before = self.here.seconds(), self.heard()
-        self.upstream.tamper = lambda octets, way: [octets] if self.here.seconds() - began >= 3.0 else []
-        self.flood(NAMES)
-        waiting = service.counters.pending
-        self.network.advance(8)
-        sent = self.heard() - before
+        self.upstream.rcode = rcode
+        waiting = busiest = 0
+        first = self.heard()
+        for step in range(54):
+            before = self.heard()
+            if step < 10:
+                self.flood(NAMES[step * 20 : step * 20 + 20])
+            for part in range(4):
+                # Queries that are sent again are replied to at the same moment.
+                self.upstream.delay = max(3.0 - step * 0.1 - part * 0.025, 0.0)
+                self.network.advance(0.025)
+            waiting = max(waiting, service.counters.pending)
+            busiest = max(busiest, self.heard() - before)
+        sent = self.heard() - first
         self.stop(service)
-        return waiting, sent
+        return waiting, sent, busiest
 
     def test_gathered(self) -> None:
         """
-        No more than a thousand of them are kept, and what comes late is not sent.
+        No more than a hundred of them are kept, and answers that come late are not sent.
         """
-        self.assertEqual(self.gather(), (1000, 0))
+        self.assertEqual(self.gather(), (100, 0, 0))
 
     def test_uncapped(self) -> None:
         """
         Without a bound for each client all of them wait.
         """
         self.patch(respond, "REQUESTS_PER_CLIENT", ENDLESS)
-        self.assertEqual(self.gather(), (2000, 0))
+        self.assertEqual(self.gather(), (200, 0, 0))
 
     def test_undiscarded(self) -> None:
         """
-        If late answers were sent, they would all come at one moment; of two thousand without either bound.
+        If late answers were sent, they would all come at one moment; of two hundred without either bound.
         """
         self.patch(respond, "REQUEST_LATE", ENDLESS)
-        self.assertEqual(self.gather(), (1000, 1000))
+        self.assertEqual(self.gather(), (100, 100, 100))
         self.patch(respond, "REQUESTS_PER_CLIENT", ENDLESS)
-        self.assertEqual(self.gather(), (2000, 2000))
+        self.assertEqual(self.gather(), (200, 200, 200))
+
+    def test_failures(self) -> None:
+        """
+        Late failures are sent, but no more in any moment than were asked for in one.
+        """
+        waiting, sent, busiest = self.gather(rcode=5)
+        self.assertEqual((waiting, sent), (100, 100))
+        # What is told in a tenth of a second was asked for in one that may lie across two of ours.
+        self.assertLessEqual(busiest, 40)
+
+    def test_failuresAtOnce(self) -> None:
+        """
+        If they were sent when they come, all of them would come at one moment.
+        """
+        self.patch(respond, "_SLACK", 60.0)
+        self.assertEqual(self.gather(rcode=5), (100, 100, 100))
 
 
 class PendingTests(SynchronousTestCase):

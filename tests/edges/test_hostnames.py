@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IAddress, IHostResolution
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.edges.addresses.routes import reachFrom
-from tests.edges.fakes import Addresses, Fake, denied, question
+from tests.edges.fakes import Addresses, Fake, denied, nodata, question
 from twisted_ext.edges import hostnames
 from twisted_ext.edges.addresses.ordering import Order
+from twisted_ext.edges.codes import DNSNameError, DNSQueryTimeoutError, DNSServerError, NoAddressError, errorFromFault
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadName, ServerFailed, TimedOut
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
+from twisted_ext.testing.network import MemoryNetwork
 
 
 def _everywhere(address: str) -> str | None:
@@ -194,6 +199,40 @@ class HostResolutionTests(SynchronousTestCase):
             self.assertEqual(self.receiver.events, ["began", "complete"])
             assert isinstance(resolution, hostnames.HostResolution)
             self.assertEqual(len(resolution.failures), 2)
+
+    def test_endpoint(self) -> None:
+        """
+        An endpoint of Twisted's fails with the reason why there is no address, each with a text and a class of its own.
+        """
+        reactor = MemoryNetwork().reactor("192.0.2.7")
+        reactor.installNameResolver(self.resolver)
+        texts: set[str] = set()
+        for outcome, kind in (
+            (TimedOut("nobody answered within 5 seconds"), DNSQueryTimeoutError),
+            (denied(), DNSNameError),
+            (ServerFailed("broken", rcode=2), DNSServerError),
+            (nodata(), NoAddressError),
+        ):
+            for mnemonic in ("A", "AAAA"):
+                self.source.knows("a.example.", mnemonic, outcome)
+            connecting = HostnameEndpoint(reactor, b"a.example", 80).connect(Factory())
+            self.source.release("A")
+            self.source.release("AAAA")
+            error = self.failureResultOf(connecting, kind).value
+            self.assertIs(type(error), kind)
+            self.assertIsInstance(error, DNSLookupError)
+            self.assertTrue(str(error).startswith("a.example: "), str(error))
+            texts.add(str(error))
+        self.assertEqual(len(texts), 4)
+
+    def test_oneDenied(self) -> None:
+        """
+        Where one family is denied and the other one gets no answer, the denial counts: it is for both.
+        """
+        failures = [errorFromFault(TimedOut("late")), DNSNameError("no such name"), None]
+        self.assertIs(hostnames.whyNoAddress("a.example", failures), failures[1])
+        self.assertIs(hostnames.whyNoAddress("a.example", failures[:1]), failures[0])
+        self.assertIsInstance(hostnames.whyNoAddress("a.example", [TimedOut("late")]), DNSQueryTimeoutError)
 
     def test_cancel(self) -> None:
         """

@@ -284,7 +284,7 @@ class FailureTests(CachingCase):
         self.inner.set("www.example.com", "A", ServerFailed("192.0.2.1:53 answered REFUSED", server="192.0.2.1:53", rcode=5))
         self.assertEqual(self.askOften(5), 1)
         fault = self.failureResultOf(self.cache.answer(WWW, wishes()), ServerFailed).value
-        self.assertEqual((fault.rcode, fault.server, fault.ede), (5, "192.0.2.1:53", ((13, ""),)))
+        self.assertEqual((fault.rcode, fault.server, fault.ede), (5, "192.0.2.1:53", ((0, "192.0.2.1:53 answered REFUSED"), (13, ""))))
         self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
         self.clock.advance(5)
         self.assertEqual(self.askOften(5), 1)

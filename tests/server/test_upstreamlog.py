@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 
-from tests.queries import queryOf
+from tests.queries import optOf, queryOf
 from tests.server.test_services import US, ServiceCase
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.operating.upstreamlog import SharedUpstreamLog, UpstreamLog
 from twisted_ext.server.services import ForwardService
+from twisted_ext.wire.message import Message
 
 __all__: list[str] = []
 
@@ -187,3 +188,91 @@ class LogTests(ServiceCase):
         log.take(0, up)
         self.assertEqual(len(self.logged()), 1)
         self.assertEqual(log._down, {})
+
+
+class CauseTests(ServiceCase):
+    """
+    Tests of what clients are told of an upstream that does not answer.
+    """
+
+    def replied(self, name: str, seconds: float) -> tuple[float, Message] | None:
+        """
+        @return: when a client is replied to, in seconds, and the reply; L{None} if there is none in time.
+        """
+        self.count += 1
+        before = len(self.client.got)
+        began = self.here.seconds()
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(queryOf(name, id=self.count, opt=optOf()), (US, 53))
+        while self.here.seconds() - began < seconds:
+            self.network.advance(0.01)
+            if len(self.client.got) > before:
+                return self.here.seconds() - began, Message.fromWire(self.client.got[-1])
+        return None
+
+    def errors(self, message: Message) -> list[tuple[int, str]]:
+        """
+        @return: the extended errors of a reply.
+        """
+        assert message.edns is not None
+        found = [octets for code, octets in message.edns.options if code == 15]
+        return [(int.from_bytes(octets[:2], "big"), octets[2:].decode()) for octets in found]
+
+    def test_silent(self) -> None:
+        """
+        The first client is told before its own five seconds are over which server did not answer and how often it was asked; those who ask
+        again within the next seconds are told the same at once.
+        """
+        self.run_(stale=0)
+        self.upstream.silent = True
+        told = self.replied("slow.example.test", 5.0)
+        assert told is not None
+        took, reply = told
+        self.assertTrue(3.9 < took < 4.2, took)
+        attempts = len(self.upstream.asked)
+        cause = f"192.0.2.53:53 did not answer within 4.0 seconds, {attempts} attempts"
+        self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, cause)]))
+        told = self.replied("slow.example.test", 1.0)
+        assert told is not None
+        took, reply = told
+        self.assertLess(took, 0.1)
+        self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, cause), (13, "")]))
+        self.assertEqual(len(self.upstream.asked), attempts)
+
+    def test_several(self) -> None:
+        """
+        Of several upstreams all are named.
+        """
+        other, server = self.serve("192.0.2.54")
+        self.run_(upstream=(self.server.label, server.label), stale=0)
+        self.upstream.silent = other.silent = True
+        told = self.replied("slow.example.test", 5.0)
+        assert told is not None
+        ((code, text),) = self.errors(told[1])
+        self.assertEqual(code, 22)
+        self.assertIn("192.0.2.53:53 did not answer within 4.0 seconds; 192.0.2.54:53 did not answer within ", text)
+
+    def test_unreachable(self) -> None:
+        """
+        Where nothing can be sent, that is what the client is told.
+        """
+        self.run_(stale=0)
+        self.successResultOf(self.upstream.close())
+        told = self.replied("slow.example.test", 5.0)
+        assert told is not None
+        ((code, text),) = self.errors(told[1])
+        self.assertEqual((code, text.partition(" ")[0]), (23, "192.0.2.53:53"))
+
+    def test_failed(self) -> None:
+        """
+        What the upstream says too late for an answer is told as well, before the client gives up.
+        """
+        self.run_(stale=0)
+        self.upstream.rcode = 5
+        self.upstream.delay = 2.5
+        told = self.replied("slow.example.test", 5.0)
+        assert told is not None
+        took, reply = told
+        self.assertTrue(3.9 < took < 4.2, took)
+        self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, "192.0.2.53:53 answered REFUSED, 3 attempts")]))

@@ -8,16 +8,24 @@ from copy import copy
 from itertools import islice
 from typing import Final
 
-from twisted_ext.errors import DNSFault, PeerFault, ServerFailed, TimedOut, TrustFault, Unreachable
+from twisted_ext.errors import BadMessage, DNSFault, PeerFault, ServerFailed, TimedOut, TrustFault, Unreachable
 from twisted_ext.limits import FAILURE_MOST_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS, FAILURES_KEPT
 
-__all__ = ["FAILURE_OCTETS", "Failures", "again"]
+__all__ = ["FAILURE_OCTETS", "Failures", "again", "causesOf"]
 
 #: The info code for an error that was remembered (RFC 8914, section 4.14).
 _CACHED_ERROR: Final = 13
 
 #: Seconds for which nothing could be sent: it is we who are cut off, and that may end at any moment.
 _CUT_OFF: Final = 1.0
+
+# Info codes for failures of servers (RFC 8914, sections 4.23 and 4.24), and for all others.
+_NO_AUTHORITY: Final = 22
+_NETWORK: Final = 23
+_OTHER: Final = 0
+
+#: Characters of a cause that clients are told.
+_CAUSE: Final = 160
 
 _BATCH: Final = 64
 
@@ -33,6 +41,27 @@ def again(fault: DNSFault) -> DNSFault:
     @return: an exception like this one, without what raising and carrying it has left on it: many may wait for one failure.
     """
     return copy(fault)
+
+
+def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:
+    """
+    @return: what clients are told of a failure: its own extended errors, or one that says which servers failed, and how. It is to fit on a
+        line, and names no question: clients know theirs.
+    """
+    if fault.ede:
+        return fault.ede
+    if isinstance(fault, TimedOut):
+        code = _NO_AUTHORITY
+    elif isinstance(fault, Unreachable | BadMessage):
+        code = _NETWORK
+    elif isinstance(fault, ServerFailed):
+        code = _OTHER
+    else:
+        return ()
+    cause = fault.cause or str(fault)
+    if isinstance(fault, TimedOut) and fault.attempts and "attempt" not in cause:
+        cause += f", {fault.attempts} attempt{'s' * (fault.attempts > 1)}"
+    return ((code, cause if len(cause) <= _CAUSE else f"{cause[: _CAUSE - 3]}..."),)
 
 
 class _Failure:
@@ -89,7 +118,7 @@ class Failures:
             # A long time after its end it is another failure and no longer the same.
             wait = self.first if before is None or now > before.until + self.most else min(before.wait * 2, self.most)
         remembered = again(fault)
-        remembered.ede = (*fault.ede[:8], (_CACHED_ERROR, ""))
+        remembered.ede = (*causesOf(fault)[:8], (_CACHED_ERROR, ""))
         remembered.text = remembered.text[:256]
         remembered.args = (remembered.text,)
         if isinstance(remembered, ServerFailed):

@@ -17,7 +17,8 @@ from zope.interface import implementer
 
 from twisted_ext.answers import QueryContext, Question
 from twisted_ext.edges.addresses.simple import addressesOf, numericHosts
-from twisted_ext.errors import BadName, CallerFault
+from twisted_ext.edges.codes import DNSNameError, LookupFailed, NoAddressError, errorFromFault
+from twisted_ext.errors import BadName, CallerFault, DNSFault
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.transport.servers import scopeNumber
 from twisted_ext.wire.names import isAbsolute, nameFromText
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.edges.names import NamesResolver
 
-__all__ = ["HostResolution"]
+__all__ = ["HostResolution", "whyNoAddress"]
 
 #: Aliases to follow where a server leaves that to us.
 _EFFORT: Final = 10
@@ -39,6 +40,44 @@ _EFFORT: Final = 10
 _TRANSPORTS: Final = ("TCP", "UDP")
 
 _FAMILIES: Final[dict[tuple[int, ...], int]] = {(A,): socket.AF_INET, (AAAA,): socket.AF_INET6}
+
+
+#: What takes the addresses for L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>}.
+_ENDPOINT: Final = "HostnameEndpoint.connect.<locals>.EndpointReceiver"
+
+
+def whyNoAddress(host: str, failures: Sequence[BaseException | None]) -> LookupFailed:
+    """
+    @param failures: what went wrong, if anything did.
+
+    @return: why a name has no address: it does not exist, the look-up failed, or there is the name but no address.
+    """
+    found: list[LookupFailed] = []
+    for failure in failures:
+        if isinstance(failure, DNSFault):
+            failure = errorFromFault(failure)
+        if isinstance(failure, LookupFailed):
+            found.append(failure)
+    for error in found:
+        # A denial holds for both families.
+        if isinstance(error, DNSNameError):
+            return error
+    return found[0] if found else NoAddressError(f"{host}: the name has no address that could be connected to", rcode=0)
+
+
+class _NoAddress(IPv4Address):
+    """
+    Stands for an address where there is none, for the one receiver that reads its host when it makes an endpoint of it. Twisted's
+    interface has no way to tell the reason, so that its endpoints fail with "no results for hostname lookup" for all of them.
+    """
+
+    def __init__(self, error: LookupFailed) -> None:
+        self._error = error
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "host":
+            raise self._error
+        return super().__getattribute__(name)
 
 
 @implementer(IHostResolution)
@@ -86,6 +125,7 @@ class HostResolution:
         self._asked: dict[int, Deferred[None]] = {}
         self._waiting: set[int] = set()
         self._batch: list[str] = []
+        self._given = False
         self._timer: IDelayedCall | None = None
 
     def begin(self, context: QueryContext) -> None:
@@ -176,6 +216,7 @@ class HostResolution:
         self._give(self._resolver.order.textsInOrder(batch))
 
     def _give(self, addresses: list[str]) -> None:
+        self._given = self._given or bool(addresses)
         for text in addresses:
             # A receiver may cancel at any time.
             if self._receiver is None:
@@ -191,8 +232,11 @@ class HostResolution:
         receiver, self._receiver = self._receiver, None
         self._stop()
         if receiver is not None:
-            if self.failures:
-                self._log.debug("{name}: {error}", name=self.name, error=self.failures[0])
+            if not self._given:
+                error = whyNoAddress(self.name, self.failures)
+                self._log.debug("{name}: {error}", name=self.name, error=error)
+                if type(receiver).__qualname__ == _ENDPOINT and type(receiver).__module__ == "twisted.internet.endpoints":
+                    receiver.addressResolved(_NoAddress(error))
             receiver.resolutionComplete()
 
     def __repr__(self) -> str:

@@ -134,7 +134,9 @@ class _Flight:
             fault = TimedOut(f"{self.question} was not answered in time")
         else:
             # Whatever the servers have said by then, it was this waiter's time that ended it.
+            cause = fault.cause
             fault = self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
+            fault.cause = fault.cause or cause
         if self.done:
             # While others wait, it has not failed yet; and it fails once, not once for each.
             self.tell(fault)
@@ -163,7 +165,9 @@ class _Flight:
         if not (self.earlier and isinstance(fault, TimedOut)):
             return fault
         attempts = self.earlier + fault.attempts
-        return TimedOut(f"{fault}, nor before that; {attempts} queries in all", server=fault.server, attempts=attempts, ede=fault.ede)
+        whole = TimedOut(f"{fault}, nor before that; {attempts} queries in all", server=fault.server, attempts=attempts, ede=fault.ede)
+        whole.cause = fault.cause
+        return whole
 
     def arrived(self, outcome: Answer | Failure) -> None:
         """

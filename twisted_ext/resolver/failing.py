@@ -18,7 +18,7 @@ from twisted_ext.wire.rrtypes import typeName
 if TYPE_CHECKING:
     from twisted_ext.transport.exchanges import Leg
 
-__all__ = ["Abandoned", "mostTelling", "named"]
+__all__ = ["Abandoned", "mostTelling", "named", "together"]
 
 _SERVFAIL = 2
 
@@ -79,13 +79,19 @@ def mostTelling(
     """
     told = {fault.server for fault in faults}
     silent = [server for server in servers if server not in told]
-    stories = [*_strays(legs), *[str(fault) for fault in faults]]
+    stories = [*_strays(legs), *dict.fromkeys([fault.cause or str(fault) for fault in faults])]
     if silent:
         others = f" and {len(silent) - _MOST_STORIES} more" if len(silent) > _MOST_STORIES else ""
         stories.append(f"{', '.join(silent[:_MOST_STORIES])}{others} did not answer within {seconds:.1f} seconds")
     if len(stories) > _MOST_STORIES:
         stories[_MOST_STORIES:] = [f"and {len(stories) - _MOST_STORIES} more servers failed"]
-    text = f"{named(question)}: {'; '.join(stories) or 'no server was asked'}"
+    cause = "; ".join(stories) or "no server was asked"
+    fault = _told(f"{named(question)}: {cause}", faults, silent, attempts)
+    fault.cause = cause
+    return fault
+
+
+def _told(text: str, faults: Sequence[DNSFault], silent: Sequence[str], attempts: int) -> DNSFault:
     spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
     if spoken:
         worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])
@@ -95,3 +101,20 @@ def mostTelling(
     if silent:
         return TimedOut(text, server=silent[-1], attempts=attempts)
     return Unreachable(text, server=faults[-1].server if faults else "", attempts=attempts)
+
+
+def together(faults: Sequence[DNSFault], worst: DNSFault) -> DNSFault:
+    """
+    Let one failure tell the causes of all who were asked the same question.
+
+    @param worst: the one of C{faults} that says most.
+    """
+    causes = dict.fromkeys([fault.cause for fault in faults if fault.cause])
+    if len(causes) < 2 or not isinstance(worst, TimedOut | Unreachable):
+        return worst
+    question, _, _ = str(worst).partition(worst.cause)
+    cause = "; ".join(causes)
+    kind = TimedOut if isinstance(worst, TimedOut) else Unreachable
+    whole = kind(f"{question}{cause}", server=worst.server, attempts=sum([fault.attempts for fault in faults]), ede=worst.ede)
+    whole.cause = cause
+    return whole

@@ -27,6 +27,7 @@ from twisted_ext.errors import (
 )
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HEDGE_SECONDS
+from twisted_ext.resolver.failing import Abandoned, together
 from twisted_ext.resolver.local import closeAll
 from twisted_ext.wire.message import Question
 
@@ -131,7 +132,7 @@ class _Race:
         question: Question,
         context: QueryContext,
     ) -> None:
-        self.result: Deferred[Answer] = Deferred(lambda _: self._stop())
+        self.result: Deferred[Answer] = Deferred(self._cancelled)
         self._waiting = list(sources[::-1])
         self._running: list[Deferred[Answer]] = []
         self._clock = clock
@@ -140,6 +141,7 @@ class _Race:
         self._context = context
         self._timer: IDelayedCall | None = None
         self._worst: Failure | None = None
+        self._faults: list[DNSFault] = []
         self._over = False
 
     def goOn(self) -> None:
@@ -181,9 +183,15 @@ class _Race:
 
     def _ebFault(self, failure: Failure, running: Deferred[Answer]) -> None:
         self._running.remove(running)
+        fault = failure.value
+        if isinstance(fault, Abandoned):
+            # It was cancelled, and says what there was to say by then.
+            fault = fault.fault
+        if isinstance(fault, DNSFault):
+            self._faults.append(fault)
         if self._over:
             return
-        if self._worst is None or _rank(failure) >= _rank(self._worst):
+        if self._worst is None or _rank(failure.value) >= _rank(self._worst.value):
             self._worst = failure
         if self._timer is not None:
             self.goOn()
@@ -193,7 +201,14 @@ class _Race:
     def _lost(self) -> None:
         self._stop()
         assert self._worst is not None
-        self.result.errback(self._worst)
+        worst = self._worst.value
+        self.result.errback(together(self._faults, worst) if isinstance(worst, DNSFault) else self._worst)
+
+    def _cancelled(self, result: Deferred[Answer]) -> None:
+        self._stop()
+        if self._faults:
+            worst = max(self._faults, key=_rank)
+            result.errback(Abandoned(together(self._faults, worst)))
 
     def _dropTimer(self) -> None:
         if self._timer is not None:
@@ -207,5 +222,5 @@ class _Race:
             running.cancel()
 
 
-def _rank(failure: Failure) -> int:
-    return next((rank for kind, rank in _RANKS if isinstance(failure.value, kind)), _MISTAKE)
+def _rank(fault: BaseException | None) -> int:
+    return next((rank for kind, rank in _RANKS if isinstance(fault, kind)), _MISTAKE)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.live.twistds import PATIENCE, Twistd, twistd, wait
 from tests.live.upstreams import Upstream
-from tests.peers import freePort
+from tests.peers import freePort, peer
 from tests.queries import queryOf
 
 __all__: list[str] = []
@@ -129,3 +130,45 @@ def test_startErrorOnce(tmp_path: Path) -> None:
     done = subprocess.run(twistd(*words), capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert done.returncode == 1, done
     assert (done.stdout + done.stderr).count(control) == 1, done
+
+
+def test_cause(tmp_path: Path) -> None:
+    """
+    dig, with its own five seconds, is told which upstream did not answer, and the next time the same, as remembered.
+    """
+    with Upstream(otherwise="192.0.2.80") as upstream, Twistd(tmp_path, "--upstream", upstream.label, "--stale", "0") as server:
+        upstream.silence(".")
+        dig = [str(peer("dig")), "@127.0.0.1", "-p", str(server.port), "+tries=1", "silent.example.org"]
+        first, second = [subprocess.run(dig, capture_output=True, text=True, timeout=PATIENCE).stdout for _ in range(2)]
+        for said in (first, second):
+            assert "status: SERVFAIL" in said, said
+            cause = rf"EDE: 22 \(No Reachable Authority\): \({upstream.label} did not answer within 4\.0 seconds, \d attempts\)"
+            assert re.search(cause, said), said
+        assert "EDE: 13" not in first and "EDE: 13 (Cached Error)" in second, second
+
+
+def test_resolvConfGone(tmp_path: Path) -> None:
+    """
+    A resolv.conf that is removed, emptied and written again all the time costs no question its answer, and no name is asked for anew.
+    """
+    path = tmp_path / "resolv.conf"
+    with Upstream(otherwise="192.0.2.80") as upstream:
+        path.write_text(f"nameserver {upstream.label}\n")
+        with Twistd(tmp_path, "--resolv-conf", str(path)) as server:
+            names = [f"n{number}.example.org" for number in range(20)]
+            assert [server.ask(name) for name in names] == [["192.0.2.80"]] * 20
+            lost = 0
+            for turn in range(6):
+                if turn % 2:
+                    path.write_text("")
+                else:
+                    path.unlink()
+                began = time.monotonic()
+                # Longer than the file is looked at.
+                while time.monotonic() - began < 1.2:
+                    lost += sum([server.ask(name) != ["192.0.2.80"] for name in names])
+                    lost += server.ask(f"new{turn}.{time.monotonic_ns()}.example.org") != ["192.0.2.80"]
+                    time.sleep(0.05)
+                path.write_text(f"nameserver {upstream.label}\n")
+            assert lost == 0
+            assert [upstream.asked["udp", f"{name}.", "A"] for name in names] == [1] * 20

@@ -20,12 +20,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.edges.addresses.simple import literalOf
-from twisted_ext.edges.codes import LookupFailed, NoAddressError, errorFromFault
+from twisted_ext.edges.codes import NoAddressError
 from twisted_ext.edges.connections.attempts import Attempt, failureOf
 from twisted_ext.edges.connections.dialing import BindAddress, Building, Secure, dial
-from twisted_ext.edges.hostnames import HostResolution
+from twisted_ext.edges.hostnames import HostResolution, whyNoAddress
 from twisted_ext.edges.resolution.deadlines import secondsAndWaits, secondsOf
-from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.errors import CallerFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
     ATTEMPT_SECONDS,
@@ -113,14 +113,9 @@ def _whyNone(place: _Place, way: Way) -> BaseException:
     @return: why a place has no address.
     """
     failures = [] if place.resolution is None else place.resolution.failures
-    for failure in failures:
-        if isinstance(failure, LookupFailed):
-            return failure
-        if isinstance(failure, DNSFault):
-            return errorFromFault(failure)
     host = place.target.host
-    if way.families is None or way.bindAddress is None:
-        return NoAddressError(f"{host}: the name has no address that could be connected to", rcode=0)
+    if failures or way.families is None or way.bindAddress is None:
+        return whyNoAddress(host, failures)
     family = "IPv6" if way.families[0] is IPv6Address else "IPv4"
     what = f"this is no {family} address" if literalOf(host) else f"the name has no {family} address"
     return NoAddressError(f"{host}: {what}, and no other can be connected to from {way.bindAddress[0]}", rcode=0)

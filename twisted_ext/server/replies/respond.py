@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.cache.failures import causesOf
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.fastlane.classes import Client
 from twisted_ext.fastlane.lane import Address, Lane
@@ -33,7 +34,7 @@ from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from twisted_ext.server.replies.errands import Errand, Flow
     from twisted_ext.server.replies.limiting import Limiting
@@ -48,8 +49,10 @@ Later = tuple[IAnswerSource, Request, QueryContext, Send]
 _OTHER: Final = 0
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
-_NO_AUTHORITY: Final = 22
 _NETWORK: Final = 23
+
+#: Seconds by which a deadline may be off.
+_SLACK: Final = 0.01
 
 #: Seconds for which what does not change by itself is given again without looking.
 _STATIC_SECONDS: Final = 1.0
@@ -141,6 +144,7 @@ class Responder:
         self.finishing = finishing or Finishing()
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
+        self._clock = clock
         self.errands = dict(errands or {})
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
@@ -159,6 +163,8 @@ class Responder:
         # In the order of their coming: those of each client, and all.
         self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
         self._flights: dict[Request, Deferred[Answer]] = {}
+        # Failures that are told later.
+        self._held: dict[Request, IDelayedCall] = {}
         self._yielding: Request | None = None
         self._closed = False
 
@@ -363,17 +369,33 @@ class Responder:
                 self._overflow(request, send)
             return
         refusal = self._failure(failure.value)
-        if self._landed(request):
-            self.counters.failed += 1
-            self._refuse(request, refusal, send)
+        if not self._landed(request, failed=True):
+            return
+        left = request.arrived + self._patience - self.seconds()
+        if request.transport == "udp" and left > _SLACK and self.seconds() - request.arrived > self._late and self._patience > self._late:
+            # Many may fail at one moment, of which their servers choose when. Each is told at one of its own.
+            if len(self._held) < self._most:
+                self._held[request] = self._clock.callLater(left, self._tell, request, refusal, send)
+            return
+        self._fail(request, refusal, send)
+
+    def _tell(self, request: Request, refusal: Refusal, send: Send) -> None:
+        del self._held[request]
+        self._fail(request, refusal, send)
+
+    def _fail(self, request: Request, refusal: Refusal, send: Send) -> None:
+        self.counters.failed += 1
+        self._refuse(request, refusal, send)
 
     def _bug(self, failure: Failure, request: Request, send: Send) -> None:
         assert failure.value is not None
         self._broken(failure.value, request, send)
 
-    def _landed(self, request: Request) -> bool:
+    def _landed(self, request: Request, failed: bool = False) -> bool:
         """
         A request waits no more.
+
+        @param failed: without an answer, so that it is worth a reply even late.
 
         @return: whether anybody still wants the reply.
         """
@@ -389,7 +411,7 @@ class Responder:
         counters.waited(request.question.name, took)
         if self._closed:
             return False
-        if took > self._late and request.transport == "udp":
+        if took > self._late and not failed and request.transport == "udp":
             counters.late += 1
             if self.queryLog is not None:
                 self.queryLog.dropped(request, "late")
@@ -501,24 +523,22 @@ class Responder:
 
     def _failure(self, fault: BaseException | None) -> Refusal:
         """
-        @return: what to tell somebody whose question could not be answered: the rcode, and in words that name no server of ours, why.
+        @return: the reply to a question that could not be answered: the rcode, and as an extended error which servers failed, and how.
         """
         if not isinstance(fault, DNSFault):
             if fault is not None and not isinstance(fault, CancelledError):
                 self.faults.note("looking something up", fault, self.seconds())
             return _BROKEN
-        ede = fault.ede
+        ede = causesOf(fault)
         if isinstance(fault, Unknown):
             return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "nobody here answers this"),))
         if isinstance(fault, ServerFailed):
             rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
-            return Refusal(rcode, ede or ((_OTHER, "the servers asked say so"),))
+            return Refusal(rcode, ede)
         if isinstance(fault, Refused):
             return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
-        if isinstance(fault, TimedOut):
-            return Refusal(Rcode.SERVFAIL, ede or ((_NO_AUTHORITY, "no server answered in time"),))
-        if isinstance(fault, Unreachable):
-            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "no server could be reached"),))
+        if isinstance(fault, TimedOut | Unreachable):
+            return Refusal(Rcode.SERVFAIL, ede)
         if isinstance(fault, BadMessage | CallerFault):
             # It is not the client that sent what could not be read.
             return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
@@ -533,6 +553,9 @@ class Responder:
         self._closed = True
         for flight in list(self._flights.values()):
             flight.cancel()
+        for held in self._held.values():
+            held.cancel()
+        self._held.clear()
 
 
 def _signed(request: Request, octets: bytes) -> bytes:
