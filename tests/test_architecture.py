@@ -44,7 +44,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 #: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
 #: answers with what meets other people's resolvers.
 FACES: Final = {
-    **dict.fromkeys(["bulk", "client", "dns", "endpoints", "network"], "edges"),
+    **dict.fromkeys(["bulk", "client", "dns", "endpoints", "error", "network"], "edges"),
     "server.factory": "serving",
     "__main__": "apps.cli",
 }

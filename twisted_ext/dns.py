@@ -428,6 +428,7 @@ __all__ = [
     "randomSource",
     "readPrecisely",
     "str2time",
+    "textOf",
 ]
 
 #: Number to mnemonic: Twisted's types and the new ones.
@@ -438,6 +439,20 @@ QUERY_TYPES: Final[dict[int, str]] = {
 
 #: Mnemonic to number, C{AXFR} and its like included.
 REV_TYPES: Final[dict[str, int]] = {**_names.REV_TYPES, **{name: number for number, name in QUERY_TYPES.items()}}
+
+
+def textOf(record: object) -> str:
+    """
+    @param record: an L{RRHeader}, or its payload.
+
+    @return: the record's data as a master file has it: C{10 mail.example.com.}; see L{twisted_ext.edges.records.textOf}.
+
+    @raise TypeError: this is not a record.
+    @raise ValueError: it has values that its type cannot have.
+    """
+    from twisted_ext.edges import records
+
+    return records.textOf(record)
 
 
 def __getattr__(name: str) -> object:

@@ -3,13 +3,17 @@ Records that twisted.names has no class for, in the style of those that it has: 
 L{twisted_ext.wire.rdata}, each when it is first asked for.
 
 C{Record_TLSA(3, 1, 1, digest)} has the attributes C{usage}, C{selector} and so on that the declaration names, writes and reads
-itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}.
+itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}. What the
+declaration computes can be read as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from io import BytesIO
+from operator import attrgetter
+from struct import error as StructError
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from twisted.names import dns
@@ -17,15 +21,16 @@ from twisted.python.util import FancyEqMixin, FancyStrMixin
 from zope.interface import implementer
 
 from twisted_ext.edges.conversion.exactness import nameOf, wireFromName
-from twisted_ext.errors import BadMessage
+from twisted_ext.errors import BadMessage, BadRecord, WrongType
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fields import Field, Rdata
 from twisted_ext.wire.rdata.kinds import Name, Number, Octets, Strings, Text
-from twisted_ext.wire.rdata.registry import declarationOf, rdataFromWire
+from twisted_ext.wire.rdata.registry import declarationOf, rdataFromWire, rdataToText
 from twisted_ext.wire.rdata.unknown import Unknown
-from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.wire.rrtypes import formOf, typeNumber
 
-__all__ = ["Record", "makerOf", "recordNamed", "recordOf"]
+__all__ = ["Record", "makerOf", "recordNamed", "recordOf", "textOf"]
 
 
 def _shown(value: object) -> str:
@@ -86,6 +91,13 @@ class Record(FancyEqMixin, FancyStrMixin):
         @raise twisted_ext.errors.BadRecord: an attribute that cannot be.
         """
         return self.declaration(*[_value(getattr(self, field.name)) for field in self.declaration.fields])
+
+    @property
+    def text(self) -> str:
+        """
+        The rdata as a master file has it, in one line.
+        """
+        return self.rdata.toText()
 
     def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
         """
@@ -149,10 +161,16 @@ def recordOf(rrType: int) -> type[Record] | None:
             return None
         names = tuple([field.name for field in declaration.fields])
         mnemonic = declaration.mnemonic
+        views = {
+            name: property(attrgetter(f"rdata.{name}"), doc=view.__doc__)
+            for name, view in inspect.getmembers(declaration, lambda each: isinstance(each, property))
+            if not hasattr(Record, name)
+        }
         record = type(
             f"Record_{mnemonic.replace('-', '_')}",
             (Record,),
             {
+                **views,
                 "__doc__": declaration.__doc__,
                 "__module__": __name__,
                 "TYPE": rrType,
@@ -185,6 +203,30 @@ def __getattr__(name: str) -> type[Record]:
     if record is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return record
+
+
+def textOf(record: object) -> str:
+    """
+    @param record: an L{RRHeader<dns.RRHeader>}, or the payload of one: of twisted.names or of this package.
+
+    @return: the record's data as a master file has it, in one line; in the form of RFC 3597 where the type is not known.
+
+    @raise TypeError: this is not a record.
+    @raise ValueError: it has values that its type cannot have.
+    """
+    payload: object = record
+    rrType, rrClass = int(getattr(record, "TYPE", 0) or 0), IN
+    if isinstance(record, dns.RRHeader):
+        payload, rrType, rrClass = record.payload, record.type, record.cls
+    encode = getattr(payload, "encode", None)
+    if encode is None or isinstance(payload, dns.Name | dns.Query | dns.Message):
+        raise WrongType(f"{record!r:.80} is not a record; give an RRHeader or its payload")
+    octets = BytesIO()
+    try:
+        encode(octets, None)
+    except (AttributeError, OSError, StructError, TypeError) as error:
+        raise BadRecord(f"{record!r:.80} cannot be written: {error}") from error
+    return rdataToText(formOf(rrType, rrClass), octets.getvalue())
 
 
 def makerOf(rrType: int) -> Callable[[bytes, int], object]:
