@@ -462,7 +462,8 @@ def _giveUp(said: str) -> None:
     with suppress(OSError, ValueError):
         print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
     atexit.register(leave)
-    reactor.stop()
+    # It may not run yet: zones are loaded before that.
+    reactor.callWhenRunning(reactor.stop)
 
 
 class _Willing(Service):

@@ -22,8 +22,8 @@ __all__ = [
     "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS", "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN",
     "COOKIE_HASHES",
     "REFUSAL_TTL", "ZONE_LANE_BYTES",
-    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "BATCH_ZONES", "BATCH_OCTETS",
-    "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
+    "ZONE_LANE_SIGHTS", "WATCH_SECONDS", "WATCH_FILES", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE", "BATCH_ZONES",
+    "BATCH_OCTETS", "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
     "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN",
 ]
@@ -151,6 +151,9 @@ COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
 #: Seconds in which such a process gives no sign before it is ended: while it reads it gives one every few megabytes, and the image of the
 #: largest zone is written in less on a busy machine.
 COMPILER_SILENCE: Final = Limit(default=300.0, least=0.1, most=86400.0)
+
+#: Seconds after which zones are tried again for which no such process could be started, doubled each time up to the most.
+COMPILER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
 #: Small zones that are made ready in one go, into one file.
 BATCH_ZONES: Final = Limit(default=500, least=1, most=100_000)

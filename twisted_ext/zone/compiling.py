@@ -253,6 +253,8 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
         results.write(b'{"busy":true}\n')
         results.flush()
 
+    # That it runs at all.
+    sign()
     compiling = Compiling(sign)
     for line in lines:
         if line.strip():

@@ -58,6 +58,28 @@ def failing(folder: Path, *words: str, code: int = 1) -> str:
     return line.removeprefix("twistd txdns: ")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "sys.executable = '/nowhere/python'",
+        # Neither of the ways to start a process works, as where there are too many of them.
+        "os.fork = os.posix_spawnp = lambda *_, **__: (_ for _ in ()).throw(OSError(11, 'Resource temporarily unavailable'))",
+    ],
+)
+def test_noCompiler(tmp_path: Path, broken: str) -> None:
+    """
+    A server whose zones cannot be made ready, since no process can be started for that, ends with exit code 1 and says why.
+    """
+    (tmp_path / "example.org").write_text("@ 300 SOA ns mail 1 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
+    where = ["--interface", "127.0.0.1", "--port", str(freePort("127.0.0.1")), "--control", "", "--hosts-file", ""]
+    words = ["-n", "--pidfile", "twistd.pid", "txdns", *where, "serve", "--zone", "example.org=example.org"]
+    code = f"import os, sys; from twisted.scripts.twistd import run; {broken}; run()"
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1, done
+    assert "no process that makes zones ready can be started" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "twistd.pid").exists()
+
+
 def test_answers(upstream: LivePeer, tmp_path: Path) -> None:
     """
     It answers by UDP and TCP, and ends when it is told to, leaving nothing.

@@ -61,6 +61,24 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(process.signals, ["KILL"])
         process.end()
 
+    def test_unstarted(self) -> None:
+        """
+        Of zones for which no process could be started it is said that this is not their fault, as of those whose process ended before it
+        gave any sign; not of those whose process ended after that.
+        """
+        self.reactor.forbidden = True
+        self.compilers.add(Job("/i", [("a.", "/a")]))
+        self.reactor.forbidden = False
+        self.compilers.add(Job("/j", [("b.", "/b")]))
+        self.running()[0].end()
+        self.compilers.add(Job("/k", [("c.", "/c")]))
+        (process,) = self.running()
+        process.say(busy=True)
+        process.end()
+        self.assertEqual([result.get("unstarted", False) for result in self.results], [True, True, False])
+        self.assertEqual([text.partition(":")[0] for _, text in self.texts()], [
+            *["no process that makes zones ready can be started"] * 2, "the process that made it ready has ended"])
+
     def test_onceMore(self) -> None:
         """
         A process that gives no sign is ended, and another one does its job.

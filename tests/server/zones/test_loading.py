@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
 
@@ -44,6 +44,34 @@ class LoadingTests(LoadingCase):
         self.compilers.run()
         self.assertEqual((self.serial("example.org"), place.state, place.records, place.since), (1, "serving", 3, 5.0))
         self.assertEqual(self.successResultOf(loading.settled), (1, 1))
+
+    def test_unstarted(self) -> None:
+        """
+        Zones for which no process can be started are tried again, each time after twice as long, and served as soon as one can be; the log
+        has one line for each time, however many zones there are. What is served stays.
+        """
+        loading = self.load(self.write("example.org"))
+        for name in ("example.org", "example.net"):
+            self.write(name, serial=2)
+        loading.reload([ZoneSettings.of(name, str(self.folder / name)) for name in ("example.org", "example.net")])
+        self.clock.advance(0)
+        tries = []
+        with capturedLogs() as events:
+            for seconds in (1, 2, 4, 8):
+                (job,) = self.compilers.jobs
+                self.compilers.jobs.clear()
+                tries.append(len(job.zones))
+                loading._took(job.failed("no process that makes zones ready can be started: no more", unstarted=True))
+                self.assertEqual((self.serial("example.org"), self.serial("example.net")), (1, None))
+                self.clock.advance(seconds - 0.1)
+                self.assertEqual(self.compilers.jobs, [])
+                self.clock.advance(0.1)
+        said = [formatEvent(event) for event in events]
+        self.assertEqual([line for line in said if "tried again" in line], [
+            f"no process that makes zones ready can be started: no more; zones that have to be made ready are tried again in {n} s"
+            for n in (1, 2, 4, 8)])
+        self.compilers.run()
+        self.assertEqual((tries, self.serial("example.org"), self.serial("example.net")), ([2] * 4, 2, 2))
 
     def test_foundAgain(self) -> None:
         """

@@ -441,8 +441,8 @@ class StreamServing(StreamProtocol):
     def worth(self, now: float) -> tuple[int, float] | None:
         """
         @return: what is lost if this connection ends now, less before more: one that never said anything, an idle one, one that waits for
-            replies, a new one whose request may not have been read yet; and since when it has been so. L{None} where it must not end: it waits for less than L{CLIENT_STREAM_YIELDS}, a reply
-            of many messages is under way, or it ends anyway.
+            replies, a new one whose request may not have been read yet; and since when it has been so. L{None} where it must not end: it
+            waits for less than L{CLIENT_STREAM_YIELDS}, a reply of many messages is under way, or it ends anyway.
         """
         if self._ending or self._flows:
             return None

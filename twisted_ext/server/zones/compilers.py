@@ -69,12 +69,18 @@ class Job:
             said.append({"seal": True})
         return b"".join([_encode(each).encode("ascii") + b"\n" for each in said])
 
-    def failed(self, said: str) -> list[Result]:
+    def failed(self, said: str, *, unstarted: bool = False) -> list[Result]:
         """
+        @param unstarted: whether no process could be started, which is not the fault of the zones: they are to be tried again.
+
         @return: that nothing came of those that are left.
         """
         return [
-            {"name": zone, "complaints": [{"path": path, "line": 0, "column": 0, "text": said, "fatal": True}]}
+            {
+                "name": zone,
+                "complaints": [{"path": path, "line": 0, "column": 0, "text": said, "fatal": True}],
+                **({"unstarted": True} if unstarted else {}),
+            }
             for zone, path in self.left.items()
         ]
 
@@ -88,6 +94,8 @@ class _Compiler(ProcessProtocol):
 
     def __init__(self, compilers: Compilers) -> None:
         self.job: Job | None = None
+        # Whether it has given any sign.
+        self._heard = False
         self._compilers = compilers
         self._left = b""
         self._complained = b""
@@ -129,6 +137,7 @@ class _Compiler(ProcessProtocol):
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         if self._watch is not None:
             self._watch.reset(self._compilers.silence)
+        self._heard = self._heard or childFD == 1
         if childFD != 1:
             self._complained = (self._complained + data)[-2000:]
             return
@@ -174,7 +183,10 @@ class _Compiler(ProcessProtocol):
             words = self._complained.decode("utf-8", "replace").strip().splitlines()
             job.left = dict(job.zones)
             why = words[-1] if words else reason.getErrorMessage()
-            self._compilers.took(job.failed(f"the process that made it ready has ended: {why}"))
+            if self._heard:
+                self._compilers.took(job.failed(f"the process that made it ready has ended: {why}"))
+            else:
+                self._compilers.took(job.failed(f"no process that makes zones ready can be started: {why}", unstarted=True))
         self._compilers.ended(self)
 
 
@@ -231,7 +243,8 @@ class Compilers:
                 spawnModule(self._reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
             except OSError as error:
                 self._running.remove(compiler)
-                self.took(job.failed(f"no process can be started: {error.strerror or error}"))
+                said = f"no process that makes zones ready can be started: {error.strerror or error}"
+                self.took(job.failed(said, unstarted=True))
                 continue
             compiler.begin(job)
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.limits import (
     BATCH_OCTETS,
     BATCH_ZONES,
+    COMPILER_PAUSE,
     LOADING_BROKEN,
     LOADING_COMPLAINTS,
     WATCH_FILES,
@@ -130,6 +131,10 @@ class Loading:
         self._results: deque[list[Result]] = deque()
         self._taking: Deferred[None] | None = None
         self._busy = False
+        # Zones for which no process could be started, when they are tried again, and the seconds to the time after that.
+        self._unstarted: dict[str, Wanted] = {}
+        self._retry: IDelayedCall | None = None
+        self._pause = COMPILER_PAUSE.default
         # Lines about zones that are served and about those that are not, the number of the latter, and of the former without lines.
         self._logged = self._loggedBroken = self._broken = self._untold = 0
         self.settled: Deferred[tuple[int, int]] = Deferred()
@@ -203,6 +208,9 @@ class Loading:
         if self._looking.running:
             self._looking.stop()
         self._cooperator.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         self._compilers.close()
         for wanted in self._wanted.values():
             if wanted.reloads:
@@ -293,6 +301,10 @@ class Loading:
         if sources:
             wanted.sources = sources
         first = next((line for line, fatal in complaints if fatal), "")
+        if result.get("unstarted"):
+            self._later(wanted, first.removeprefix(f"{wanted.file}: "))
+            return
+        self._pause = COMPILER_PAUSE.default
         if result.get("image"):
             built = Built(
                 wanted.zone,
@@ -325,6 +337,25 @@ class Loading:
             self._make([wanted])
             return
         wanted.leave()
+
+    def _later(self, wanted: Wanted, said: str) -> None:
+        """
+        Try a zone again after a while, for which no process could be started.
+        """
+        wanted.failed = True
+        wanted.again = False
+        self._sink.fail(wanted.apex, said)
+        self._unstarted[wanted.zone] = wanted
+        if self._retry is None:
+            _log.error("{said}; zones that have to be made ready are tried again in {pause:g} s", said=said, pause=self._pause)
+            self._retry = self._reactor.callLater(self._pause, self._tryAgain)
+            self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
+        wanted.leave(said)
+
+    def _tryAgain(self) -> None:
+        self._retry = None
+        unstarted, self._unstarted = self._unstarted, {}
+        self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
 
     def _news(self, wanted: Wanted, built: Built, before: int | None) -> str:
         now = self._sink.serial(wanted.apex)
