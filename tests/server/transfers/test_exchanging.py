@@ -107,6 +107,21 @@ class ExchangeTests(NetworkTestCase):
         self.network.advance(0.1)
         self.successResultOf(asked)
 
+    def test_unsignedRefusal(self) -> None:
+        """
+        Where the caller has another way to ask, a refusal without a signature is told at once; anything else without one is not.
+        """
+        remote = RemoteServer(Server(*THERE), KEY)
+        asked = exchange(self.here, remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0, unsignedRefusals=True)
+        self.network.advance(0.1)
+        sent = self.network.datagrams[-1]
+        query = Message.fromWire(sent.octets).check()
+        for rcode in (Rcode.NOERROR, Rcode.FORMERR, Rcode.SERVFAIL):
+            self.answer(query, sent.source, flags=QR | rcode)
+        self.assertNoResult(asked)
+        self.answer(query, sent.source, flags=QR | Rcode.REFUSED)
+        self.assertEqual(self.failureResultOf(asked, ServerFailed).value.rcode, Rcode.REFUSED)
+
     def test_cancelled(self) -> None:
         """
         Whoever gives it up leaves nothing behind.

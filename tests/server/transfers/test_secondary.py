@@ -16,11 +16,13 @@ from tests.queries import optOf, queryOf
 from tests.server.transfers.askers import Datagrams
 from tests.server.transfers.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase
 from tests.zone.changing import APEX, ZONE
+from twisted_ext.server.replies.requests import Refusal, Request
 from twisted_ext.server.transfers.keys import Keys, RemoteServer
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import IXFR
+from twisted_ext.wire.rrtypes import IXFR, SOA
 from twisted_ext.zone.gathering import gather
 from twisted_ext.zone.refreshing import State
 
@@ -54,6 +56,26 @@ class SecondaryTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 12)
         self.same()
         self.assertEqual(asked, [IXFR])
+
+    def test_refusedByUDP(self) -> None:
+        """
+        A primary that refuses to say by UDP what serial number it has, and does not sign that, as Knot DNS for catalogs, is asked by TCP at
+        once.
+        """
+
+        def refuse(request: Request) -> Refusal:
+            request.keyName = b""
+            return Refusal(Rcode.REFUSED)
+
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.primary.responder.errands[SOA] = refuse
+        self.primary.change("new 300 A 192.0.2.99")
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 11)
 
     def test_refreshed(self) -> None:
         """

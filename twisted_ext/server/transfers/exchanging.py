@@ -17,7 +17,7 @@ from twisted_ext.server.transfers.keys import RemoteServer
 from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
-from twisted_ext.wire.codes import QR, Opcode, rcodeName
+from twisted_ext.wire.codes import QR, Opcode, Rcode, rcodeName
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
@@ -26,6 +26,9 @@ from twisted_ext.wire.tsig import sign, verify
 __all__ = ["exchange"]
 
 _OPCODE: Final = 0x7800
+
+#: What a server says that does not answer this by UDP, or not with this key.
+_REFUSALS: Final = frozenset((Rcode.REFUSED, Rcode.NOTAUTH))
 
 #: Octets of a reply.
 _SIZE: Final = 1232
@@ -38,7 +41,14 @@ class _Exchange(DatagramProtocol):
     transport: IUDPTransport
 
     def __init__(
-        self, clock: IReactorTime, remote: RemoteServer, message: Message, wait: float, tries: int, today: Callable[[], float]
+        self,
+        clock: IReactorTime,
+        remote: RemoteServer,
+        message: Message,
+        wait: float,
+        tries: int,
+        today: Callable[[], float],
+        unsignedRefusals: bool,
     ) -> None:
         self.deferred: Deferred[Message] | None = Deferred(self._cancel)
         self._clock = clock
@@ -47,6 +57,7 @@ class _Exchange(DatagramProtocol):
         self._wait = wait
         self._tries = tries
         self._today = today
+        self._unsignedRefusals = unsignedRefusals
         self._octets = buildMessage(message)
         self._mac = b""
         self._timer: IDelayedCall | None = None
@@ -97,7 +108,8 @@ class _Exchange(DatagramProtocol):
                     # Anybody could have sent it.
                     self._rcode = reply.rcode or None
                     self._last = f", or not with a signature that could be trusted ({rcodeName(reply.rcode)})"
-                    return
+                    if not self._unsignedRefusals or reply.rcode not in _REFUSALS:
+                        return
         except (BadMessage, BadDescription):
             return
         if reply.rcode:
@@ -139,6 +151,7 @@ def exchange(
     wait: float,
     tries: int,
     today: Callable[[], float],
+    unsignedRefusals: bool = False,
 ) -> Deferred[Message]:
     """
     Ask, again and again, each time waiting for twice as long.
@@ -146,6 +159,8 @@ def exchange(
     @param reactor: provides L{IReactorUDP} as well.
     @param wait: seconds for the first try.
     @param today: gives seconds since 1970.
+    @param unsignedRefusals: whether REFUSED and NOTAUTH end this without a signature as well: for callers who then ask another way, so that
+        a forged one costs no more than that.
 
     @return: the reply, whose signature is right where one is due. Fails with L{ServerFailed} where it says no, L{TimedOut} where there is
         none that can be trusted, L{Unreachable} where nothing can be sent.
@@ -153,7 +168,7 @@ def exchange(
     id = int.from_bytes(_draw.take(2), "big")
     edns = EDNS(_SIZE, 0, options) if options else None
     message = Message(id, opcode << 11 | flags, (question,), answer, edns=edns)
-    made = _Exchange(reactor, remote, message, wait, tries, today)
+    made = _Exchange(reactor, remote, message, wait, tries, today, unsignedRefusals)
     deferred = made.deferred
     assert deferred is not None
     interface = "::" if remote.server.family == socket.AF_INET6 else ""

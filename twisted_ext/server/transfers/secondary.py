@@ -331,7 +331,7 @@ class Secondary:
             try:
                 reply = await exchange(
                     self._all.reactor, remote, question, options=options, wait=PROBE_WAIT.default, tries=int(PROBE_TRIES.default),
-                    today=self._today,
+                    today=self._today, unsignedRefusals=True,
                 )  # fmt: skip
             finally:
                 self._all.probes.release(label)
@@ -351,7 +351,8 @@ class Secondary:
         except DNSFault as fault:
             if self._isPlain(fault, label):
                 return await self._probe(remote)
-            if fault.rcode == Rcode.REFUSED:
+            if fault.rcode in (Rcode.REFUSED, Rcode.NOTAUTH):
+                # Knot DNS refuses queries for catalogs, and does not sign that. By TCP it is asked for the zone, which has to be signed.
                 return self.refreshing.undisclosed(self._today())
             self._complain("zone {zone} could not be refreshed: {fault}", fault)
         return self.refreshing.failed(self._today())
