@@ -85,7 +85,7 @@ def _current(address: str, port: int, zones: Sequence[str], serial: int) -> set[
         asking.connect((address, port))
         for begin in range(0, len(zones), _WINDOW):
             some = zones[begin : begin + _WINDOW]
-            for number, name in enumerate(some):
+            for number, name in enumerate(some, begin):
                 try:
                     asking.send(number.to_bytes(2, "big") + buildQuery(0, questionOf(name, "SOA").toWire(), b""))
                 except ConnectionError:
@@ -101,7 +101,7 @@ def _current(address: str, port: int, zones: Sequence[str], serial: int) -> set[
                 # The record is the last one that matters: SERIAL stands in front of four other numbers.
                 if reply[3] & 15 == 0 and reply[7] == 1 and _serialIn(reply) == serial:
                     good += 1
-                    found.add(some[int.from_bytes(reply[:2], "big")])
+                    found.add(zones[int.from_bytes(reply[:2], "big")])
             if not good:
                 # Not so far yet.
                 return found
