@@ -176,6 +176,18 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual(Image.open(self.at("last")).apex, b"\x04last\x00")
         self.assertTrue(end["done"])
 
+    def test_parental(self) -> None:
+        """
+        A zone whose apex has DS or DELEG records is not built, whether it has aliases or not: these belong to the zone above (RFC 4035,
+        section 2.4).
+        """
+        for records in ("@ DS 1 13 2 " + "0" * 64 + "\n", "@ DELEG server-name=a.\n"):
+            for more in ("", "a CNAME b.other.\n"):
+                path = self.write("zone", ZONE.format(serial=1) + records + more)
+                result, _ = self.perform({"name": "example.", "path": path, "image": self.at("image")})
+                self.assertNotIn("image", result)
+                self.assertIn("records at the apex; they belong to the zone above", "".join(self.texts(result)))
+
     def test_full(self) -> None:
         """
         Where the disk has no room for a pack, its zones are not built, those with a file elsewhere are, and the end says that the

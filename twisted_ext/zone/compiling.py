@@ -33,7 +33,7 @@ from contextlib import suppress
 from io import FileIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from twisted_ext.zone.nodes import CNAME, DNAME
+from twisted_ext.zone.nodes import CNAME, DNAME, hasKind
 
 if TYPE_CHECKING:
     from twisted_ext.zone.complaints import Reading
@@ -46,6 +46,9 @@ __all__ = ["Compiling", "fingerprintOf", "main"]
 _ALIGNED: Final = 8
 
 _toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+#: How records at the apex begin that belong to the zone above: DS, DELEG.
+_PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
 
 #: How many objects may be made, beyond those that are gone, before circles are looked for.
 _MADE: Final = 100_000
@@ -158,7 +161,10 @@ class Compiling:
         """
         @return: whether names of the zone would have two meanings, which is put down.
         """
-        if not any(mark & (CNAME | DNAME) for mark in reading.builder.marks.values()):
+        builder = reading.builder
+        if not any(mark & (CNAME | DNAME) for mark in builder.marks.values()) and not any(
+            hasKind(builder.nodes[b""], 0, kind) for kind in _PARENTAL
+        ):
             return False
         from twisted_ext.zone.vetting import locate, refused
 
