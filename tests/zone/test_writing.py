@@ -15,7 +15,10 @@ from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameFromText, nameToTex
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta, typeNumber
+from twisted_ext.zone.comparing import builderOf
 from twisted_ext.zone.fitness import flawOf
+from twisted_ext.zone.images import Image
+from twisted_ext.zone.versions import Version
 from twisted_ext.zone.writing import canonicalFile, readableFile
 
 #: Types that zones have, and whose rdata tests can make up.
@@ -144,3 +147,19 @@ class WritingTests(SynchronousTestCase):
                 reading = readText(text, nameToText(origin), quick=quick)
                 self.assertEqual([str(each) for each in reading.complaints if each.fatal], [], text)
                 self.assertEqual(sorted(reading.records()), wanted, text)
+
+    def test_alias(self) -> None:
+        """
+        What a master file calls ALIAS is called so again, also after changes; the same type by its number is unknown (RFC 3597).
+        """
+        begin = "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns.other.\n"
+        for words, written in (("ALIAS a", "ALIAS a.example."), (r"TYPE65401 \# 2 0a00", r"TYPE65401 \# 2 0a00")):
+            for quick in (True, False):
+                reading = readText(f"{begin}@ 60 {words}\n", quick=quick)
+                self.assertEqual(reading.complaints, [])
+                version = Version(Image(builderOf(Version(Image(reading.builder.finish()))).finish()))
+                sets, aliases = version.top.sets, version.image.aliases
+                for lines in (canonicalFile(sets, aliases), readableFile(sets, version.apexName, aliases)):
+                    text = "\n".join(lines) + "\n"
+                    self.assertIn(written.removesuffix(".example."), text)
+                    self.assertEqual(readText(text).builder.aliases, "ALIAS" in words)

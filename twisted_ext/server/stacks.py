@@ -188,7 +188,7 @@ class ForwardStack:
             # Those may come that are not there yet.
             from twisted_ext.server.zones.authority import AuthoritySource, Leading
 
-            source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny), source)
+            source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
         self._hosts, self._watch = hosts, watch
         # What is never given takes no memory.
         self._coalescing.learning = self.caching if settings.cache else None
@@ -363,7 +363,7 @@ class ZoneStack:
     def _use(self, settings: Settings) -> None:
         from twisted_ext.server.zones.authority import Alone
 
-        self._source = Alone(self._zones, minimalAny=settings.minimalAny)
+        self._source = Alone(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._now = self._source.answerNow
 
     def reload(self, settings: Settings) -> None:

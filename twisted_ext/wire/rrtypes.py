@@ -234,6 +234,9 @@ TYPE_NAMES: Final[dict[int, str]] = {
 
 _NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
 
+# Its number is one for private use, so that a record of it need not be what the mnemonic says.
+del TYPE_NAMES[ALIAS]
+
 
 def addMnemonic(number: int, name: str) -> None:
     """

@@ -77,11 +77,12 @@ class ImageBuilder:
     @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
     @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
     @ivar long: more records of keys whose C{nodes} have L{LONG} octets or more, to which each is not put by copying them all.
+    @ivar aliases: whether records of type 65401 are ALIAS records, which lead to a name whose addresses are those of their owner.
     @ivar rrClass: of all records; an image is built of class IN only.
     @ivar header: what the image says of itself, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "header")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "header")
 
     def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
         self.apexName = apexName
@@ -91,6 +92,7 @@ class ImageBuilder:
         self.marks: dict[bytes, int] = {}
         self.mixed: set[bytes] = set()
         self.long: dict[bytes, bytearray] = {}
+        self.aliases = False
         self.header: Header | None = None
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
@@ -229,6 +231,7 @@ class ImageBuilder:
         header = self.header = Header(
             nodes=len(keys), records=tallies[-1], slots=len(slots), salt=salt, chain=len(chain), hashed=len(hashed), names=len(names),
             area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
+            aliases=self.aliases,
         )  # fmt: skip
         return [header.packed(self.apexName, fingerprint), *body, bytes(header.padding)]
 

@@ -142,6 +142,7 @@ def builderOf(version: Version) -> ImageBuilder:
     image = version.image
     overlay = version.overlay
     builder = ImageBuilder(version.apexName)
+    builder.aliases = image.aliases
     nodes, counts, marks = builder.nodes, builder.counts, builder.marks
     if b"" not in overlay:
         builder.addSets(version.top.sets)

@@ -50,6 +50,9 @@ HEAVY_OCTETS: Final = 60_000
 #: Octets at a time when a file is summed up.
 _CHUNK: Final = 1 << 20
 
+#: Beside the number of octets of the salt, in the same field: records of type 65401 are ALIAS records.
+_ALIASES: Final = 256
+
 #: Octets of a file up to which it is read and not mapped.
 _SMALL: Final = 1 << 16
 
@@ -60,11 +63,12 @@ class Header:
 
     @ivar padding: octets of nothing at its end.
     @ivar salt: eight octets where keys are placed by BLAKE2b with them, none where it is done by CRC-32.
+    @ivar aliases: whether records of type 65401 are ALIAS records: the master file called them so.
     """
 
     __slots__ = (
         "size", "nodes", "records", "slots", "salt", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
-        "padding",
+        "padding", "aliases",
     )
 
     def __init__(
@@ -82,6 +86,7 @@ class Header:
         apex: int,
         fingerprint: int,
         summed: int = 0,
+        aliases: bool = False,
     ) -> None:
         self.nodes = nodes
         self.records = records
@@ -95,6 +100,7 @@ class Header:
         self.apex = apex
         self.fingerprint = fingerprint
         self.summed = summed
+        self.aliases = aliases
         *_, begin, self.size = self.places()
         self.padding = self.size - begin - area
 
@@ -121,7 +127,8 @@ class Header:
         @return: the header, apex and fingerprint, up to where the arrays begin.
         """
         head = _HEAD.pack(
-            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt), self.chain, self.hashed,
+            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt) | self.aliases * _ALIASES, self.chain,
+            self.hashed,
             self.names, self.area, self.serial, self.apex, self.fingerprint, self.summed, self.salt,
         )  # fmt: skip
         said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
@@ -151,12 +158,13 @@ class Image:
     @ivar nodes: how many there are, empty non-terminals counted. The apex is node 0.
     @ivar records: how many records there are.
     @ivar fingerprint: what its maker said of the sources.
+    @ivar aliases: whether records of type 65401 are ALIAS records.
     @ivar path: the file it is mapped from, or C{""}.
     @ivar start: where in it the image begins.
     """
 
     __slots__ = (
-        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes",
+        "apexName", "apex", "serial", "nodes", "records", "fingerprint", "path", "signed", "hashes", "aliases",
         "_buffer", "_words", "_mask", "_salt", "_summed", "_octets",
         "_order", "_records", "_counts", "_names", "_children", "_slots", "_chain", "_hashed", "_flags", "_keys", "_area",
         "_heavy", "start",
@@ -202,7 +210,8 @@ class Image:
         self._buffer = buffer
         self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
         self._mask = slots - 1
-        self._salt: bytes = salt if salted else b""
+        self._salt: bytes = salt if salted & ~_ALIASES else b""
+        self.aliases = bool(salted & _ALIASES)
         self._order = start + places[0]
         self._records = start + places[1] >> 2
         self._counts = start + places[2] >> 2

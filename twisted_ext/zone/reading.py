@@ -16,7 +16,7 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import ROOT, isBelow, nameToText
-from twisted_ext.wire.rrtypes import SOA, isMeta, typeName
+from twisted_ext.wire.rrtypes import ALIAS, SOA, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.building import LONG, SAYING, ImageBuilder
@@ -367,6 +367,8 @@ class Reader:
         if self.rrClass != IN and rrType in _INTERNET:
             raise badRecord(f"nobody here knows what {typeName(rrType)} records of class {className(self.rrClass)} hold", tokens.column)
         column = tokens.column
+        if rrType == ALIAS and text[column - 1 : column + 4].upper() == "ALIAS":
+            self.reading.builder.aliases = True
         rdata = rdataFrom(rrType, tokens)
         seconds = self._lifetime(ttl, rrType, rdata, column)
         remarks = tokens.remarks

@@ -19,7 +19,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.rdata.fields import MOST_RDATA
 from twisted_ext.wire.rdata.times import secondsFromDuration
-from twisted_ext.wire.rrtypes import isMeta
+from twisted_ext.wire.rrtypes import ALIAS, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.building import LONG, SAYING
@@ -484,4 +484,5 @@ def _understood(words: tuple[bytes, ...]) -> tuple[int | None, int] | None:
         rrClass, ttl, rrType = headFromTokens(tokens)
     except (CallerFault, ValueError):
         return None
-    return (ttl, rrType) if not tokens.more() and rrClass in (None, IN) and not isMeta(rrType) else None
+    # What an ALIAS record is called says more than its type does.
+    return (ttl, rrType) if not tokens.more() and rrClass in (None, IN) and not isMeta(rrType) and rrType != ALIAS else None

@@ -15,7 +15,7 @@ from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.kinds import Name
 from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA, typeName
+from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
 
 __all__ = ["canonicalFile", "ordered", "readableFile"]
 
@@ -44,21 +44,28 @@ def _order(record: tuple[RRSet, bytes]) -> tuple[tuple[bytes, ...], bool, int, b
     return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, octets
 
 
-def canonicalFile(sets: Iterable[RRSet]) -> Iterator[str]:
+def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]:
     """
     Write records so that equal zones give equal files: in order, one a line, names absolute, nothing left out.
+
+    @param aliases: write records of type 65401 as ALIAS records.
 
     @return: the lines.
     """
     for rrset, rdata in ordered(sets):
-        head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)} "
-        yield head + rdataToText(rrset.rrType, rdata)
+        head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} "
+        if aliases and rrset.rrType == ALIAS:
+            yield f"{head}ALIAS {nameToText(rdata)}"
+        else:
+            yield f"{head}{typeName(rrset.rrType)} {rdataToText(rrset.rrType, rdata)}"
 
 
-def readableFile(sets: Iterable[RRSet], origin: bytes) -> Iterator[str]:
+def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) -> Iterator[str]:
     """
     Write records for people: names relative to C{origin}, which is said once, as is the TTL that most of them have; columns; an
     owner's name once; the SOA record over several lines, its numbers explained.
+
+    @param aliases: write records of type 65401 as ALIAS records.
 
     @return: the lines.
     """
@@ -73,13 +80,15 @@ def readableFile(sets: Iterable[RRSet], origin: bytes) -> Iterator[str]:
     last = ""
     for (rrset, rdata), owner in zip(records, owners, strict=True):
         ttl = "" if rrset.ttl == usual else str(rrset.ttl)
-        words = [*([ttl.ljust(lifetimes)] if lifetimes else []), className(rrset.rrClass), typeName(rrset.rrType).ljust(5)]
+        alias = aliases and rrset.rrType == ALIAS
+        kind = "ALIAS" if alias else typeName(rrset.rrType)
+        words = [*([ttl.ljust(lifetimes)] if lifetimes else []), className(rrset.rrClass), kind.ljust(5)]
         head = f"{('' if owner == last else owner).ljust(width)} {' '.join(words)} "
         last = owner
         if rrset.rrType == SOA:
             yield from _startOfAuthority(head, rdata, origin)
         else:
-            yield head + _rdata(rrset.rrType, rdata, origin)
+            yield head + (_relative(rdata, origin) if alias else _rdata(rrset.rrType, rdata, origin))
 
 
 def _relative(name: bytes, origin: bytes) -> str:

@@ -35,7 +35,7 @@ _APART: Final = ("NXNAME", "SOA")
 _CLASSLESS: Final = ("SINK", "TYPE65280")
 
 #: Types that there is no method for.
-_METHODLESS: Final = (*_CLASSLESS, "EID", "NIMLOC", "NXT", "CLA", "IPN", "ALIAS", "DELEG", "DELEGPARAM")
+_METHODLESS: Final = (*_CLASSLESS, "EID", "NIMLOC", "NXT", "CLA", "IPN", "TYPE65401", "DELEG", "DELEGPARAM")
 
 #: What BIND does not take from a zone: obsolete types; keys that are empty; mnemonics newer than it.
 _NOT_BIND: Final = ("md-0", "mf-0", "key-2", "ipseckey-4", "nsec-2", "svcb-2")
@@ -184,7 +184,7 @@ async def test_results(servers: dict[str, tuple[LivePeer, list[Sample]]], progra
 
 #: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by octets where we have a form.
 _WRITTEN_OTHERWISE: Final = frozenset(
-    ["ALIAS", "CERT", "CLA", "DELEG", "DELEGPARAM", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280"]
+    ["CERT", "CLA", "DELEG", "DELEGPARAM", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280", "TYPE65401"]
 )
 
 #: Records that C{dig} writes so that nothing else reads them: types of a form of its own; no fingerprint; a time before 1970.

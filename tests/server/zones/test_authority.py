@@ -288,6 +288,25 @@ class SourceTests(SynchronousTestCase):
         held.release(Answer(Outcome.NODATA))
         self.assertEqual(self.successResultOf(waiting).outcome, Outcome.NODATA)
 
+    def test_privateType(self) -> None:
+        """
+        Records of type 65401, which is one for private use, are ALIAS records only where the master file or a setting says so, and where
+        they hold a name.
+        """
+        other = r"\# 17 03777777076578616d706c65036f726700"
+        self.zones.put(zoneOf("example.com", rf"@ TYPE65401 {other}" "\n" r"odd TYPE65401 \# 4 0a000001" "\n"))
+        for expanded in (False, True):
+            authority = AuthoritySource(self.zones, expandAlias=expanded)
+            answer = authority.answerNow(questionOf("example.com"), self.context)
+            assert answer is not None
+            self.assertEqual(len(answer.answer), expanded)
+            answer = authority.answerNow(questionOf("odd.example.com"), self.context)
+            assert answer is not None
+            self.assertEqual((answer.outcome, answer.answer), (Outcome.NODATA, ()))
+            answer = authority.answerNow(questionOf("odd.example.com", "TYPE65401"), self.context)
+            assert answer is not None
+            self.assertEqual(answer.answer[0].rdatas, (b"\x0a\x00\x00\x01",))
+
     def leading(self, answer: Answer | None = None) -> Leading:
         """
         @return: zones before somebody who has this answer to everything.

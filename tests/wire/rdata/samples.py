@@ -121,7 +121,7 @@ SAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "WALLET": ('"EXAMPLE" "01234567890abcdef"',),
     "CLA": ('"TCP-v4-v6"',),
     "IPN": ("18446744073709551615",),
-    "ALIAS": ("www.example.",),
+    "TYPE65401": ("\\# 4 0a000001",),
     "DELEG": (
         "mandatory=server-ipv4,key7 server-ipv4=192.0.2.1,192.0.2.2 server-ipv6=2001:db8::1 key7=\"a b\\255\"",
         "server-name=ns1.example.,a\\.b\\,c.example. include-delegparam=. key65535",

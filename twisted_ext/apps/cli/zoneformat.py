@@ -76,10 +76,10 @@ def written(version: Version, readable: bool = False) -> Iterator[str]:
     from twisted_ext.zone.writing import canonicalFile, readableFile
 
     if readable:
-        yield from readableFile([rrset for node in version.nodes() for rrset in node.sets], version.apexName)
+        yield from readableFile([rrset for node in version.nodes() for rrset in node.sets], version.apexName, version.image.aliases)
         return
     for node in orderedNodes(version):
-        yield from canonicalFile(node.sets)
+        yield from canonicalFile(node.sets, version.image.aliases)
 
 
 def replaceFile(path: str, octets: bytes) -> None:

@@ -186,6 +186,13 @@ def _settings() -> Iterable[Setting]:
         live=False,
     )
     yield Setting("weak-keys", kinds.FLAG, False, "Take keys for hmac-md5 and hmac-sha1 too", group=serving)
+    yield Setting(
+        "expand-alias",
+        kinds.FLAG,
+        False,
+        "Take records of type 65401 in all zones for ALIAS records; by default only where a master file calls them ALIAS",
+        group=serving,
+    )
     asking = "Whom to ask"
     yield Setting(
         "recursive", kinds.FLAG, True, "Ask others for what is not known here", short="r", group=asking
@@ -357,6 +364,7 @@ class Settings:
     transfersWaiting: int
     transfersIn: int
     weakKeys: bool
+    expandAlias: bool
     watch: bool
     recursive: bool
     upstream: tuple[str, ...]

@@ -10,12 +10,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import DNSFault, ServerFailed, Unknown
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.server.zones.zonetable import EXPIRED, FAILED, LOADING, SERVING, Place, Zones, countsOf, zoneFigures
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.kinds import plainName
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, A
 from twisted_ext.zone.answering import aliasTarget, answerAcross
@@ -61,15 +62,17 @@ class AuthoritySource:
 
     immediate = True
 
-    def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True) -> None:
+    def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True, expandAlias: bool = False) -> None:
         """
         @param minimal: leave out name servers and addresses that nobody needs to get on.
         @param minimalAny: answer questions for everything with one set (RFC 8482, section 4.1).
+        @param expandAlias: take records of type 65401 for ALIAS records in all zones, not only where a master file calls them so.
         """
         self.zones = zones
         self._version = zones.version
         self._minimal = minimal
         self._minimalAny = minimalAny
+        self._expandAlias = expandAlias
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk, minimal=self._minimal)
@@ -95,9 +98,11 @@ class AuthoritySource:
         @raise AliasLeads: that name is in none of our zones.
         """
         version = self._version(question.key[:-4])
-        node = None if version is None else version.find(question.key[: -len(version.apex) - 4])
+        if version is None or not (self._expandAlias or version.image.aliases):
+            return None
+        node = version.find(question.key[: -len(version.apex) - 4])
         alias = None if node is None else node.of(ALIAS)
-        if alias is None:
+        if alias is None or not _isName(alias.rdatas[0]):
             return None
         target = Question(alias.rdatas[0], question.rrType)
         found = answerAcross(self._version, target)
@@ -156,6 +161,13 @@ class AliasLeads(ServerFailed):
         )
         self.question = question
         self.ttl = ttl
+
+
+def _isName(rdata: bytes) -> bool:
+    try:
+        return plainName(rdata, 0)[1] == len(rdata)
+    except BadMessage:
+        return False
 
 
 def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:

@@ -195,6 +195,8 @@ class Storing:
     async def _reload(self, name: bytes) -> None:
         def load() -> Version:
             builder = ImageBuilder(name)
+            # There the type is text, and nobody writes ALIAS who means something else.
+            builder.aliases = True
             builder.addSets(self._store.load(name))
             return Version(Image(builder.finish()))
 

@@ -4,8 +4,11 @@ Types that point to other names.
 
 from __future__ import annotations
 
-from twisted_ext.wire.rdata.fields import Rdata
-from twisted_ext.wire.rdata.kinds import Name, Number
+from collections.abc import Sequence
+
+from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.kinds import Name, Number, nameFromToken
+from twisted_ext.wire.tokens import Tokens
 
 __all__ = [
     "AFSDB",
@@ -213,10 +216,29 @@ class LP(Rdata):
     target = Name()
 
 
+class _PrivateName(Field[bytes]):
+    """
+    A name in the text of a type for private use, of which others may use the number for something else: any octets on the wire.
+    """
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        return data[position:], len(data)
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        return value
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
+        return nameFromToken(tokens, tokens.take(f"{self.expected()}, a name,"))
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str | None:
+        return None
+
+
 class ALIAS(Rdata):
     """
-    A name whose addresses are those of the owner as well. No RFC has it; PowerDNS does, under this number.
+    A name whose addresses are those of the owner as well. No RFC has it; PowerDNS does, under this number, which is one for private use
+    (RFC 6895, section 3.1). So it is written as an unknown type (RFC 3597).
     """
 
     rrType = 65401
-    target = Name()
+    target = _PrivateName()
