@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -36,7 +36,8 @@ from twisted_ext.server.configuration.beginning import (
 from twisted_ext.server.configuration.helptext import usageOf
 from twisted_ext.server.configuration.reading import readSettings
 from twisted_ext.server.configuration.settings import SETTINGS, Setting, Settings
-from twisted_ext.server.operating.logs import isOfJournal, observerFor
+from twisted_ext.server.operating.logqueue import drainAll, queuedObserver, sinkFor
+from twisted_ext.server.operating.logs import formatterFor, isOfJournal
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -422,21 +423,26 @@ def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObse
     """
     if words is None or "nodaemon" not in words or words.get("logger") or words.get("syslog"):
         return None
+    from twisted.internet import reactor
+
     path = words.get("logfile")
     if path == "-" or (not path and words["nodaemon"]):
-        # Daemons cannot write to standard output, as twistd is about to say.
-        return observerFor(sys.stdout, settings.logFormat, isOfJournal(sys.stdout, os.environ)) if words["nodaemon"] else None
+        if not words["nodaemon"]:
+            # Daemons cannot write to standard output, as twistd is about to say.
+            return None
+        line = formatterFor(settings.logFormat, isOfJournal(sys.stdout, os.environ))
+        return queuedObserver(reactor, sinkFor(sys.stdout), line)[0]
     make: Callable[[str], LogFile] = LogFile.fromFullPath
     file = make(path or "twistd.log")
+    observer, queue = queuedObserver(reactor, file, formatterFor(settings.logFormat))
     if not signal.getsignal(signal.SIGUSR1):
 
         def rotate(number: int, frame: object) -> None:
-            from twisted.internet import reactor
-
-            IReactorFromThreads(reactor).callFromThread(file.rotate)
+            # Whoever rotates wants what was logged before in the old file.
+            queue.call(file.rotate)
 
         signal.signal(signal.SIGUSR1, rotate)
-    return observerFor(cast("IO[str]", file), settings.logFormat)
+    return observer
 
 
 def _zoneFromPython(path: str) -> Zone:
@@ -454,6 +460,7 @@ def _giveUp(said: str) -> None:
 
     def leave() -> None:
         # By now all is put away; what is left is the exit code, which twistd has no way to be told.
+        drainAll()
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

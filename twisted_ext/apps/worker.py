@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import FileLogObserver, Logger, globalLogBeginner
+from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.operating.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operating.logs import relayedLine
 from twisted_ext.server.processes.collecting import collectLess
 from twisted_ext.server.processes.workers import Lines
@@ -193,7 +194,9 @@ def main() -> None:
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 
-    globalLogBeginner.beginLoggingTo([FileLogObserver(sys.stderr, relayedLine)], redirectStandardIO=False)
+    # A parent that hangs, and reads nothing, is no reason for clients to get no answers.
+    observer, _ = queuedObserver(reactor, sinkFor(sys.stderr), relayedLine)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
     def stop() -> None:
         if reactor.running:

@@ -26,6 +26,7 @@ __all__ = [
     "BATCH_OCTETS", "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
     "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN",
+    "LOG_OCTETS", "LOG_FLUSH",
 ]
 
 # -- control and sight
@@ -336,3 +337,9 @@ DECLINED_LINES: Final = Limit(default=20, least=0, most=10_000)
 
 #: Seconds after which such lines are written again, the first of which says how many there were beyond.
 DECLINED_SECONDS: Final = Limit(default=60.0, least=1.0, most=86_400)
+
+#: Octets of lines that wait for a pipe that is not read, or for a disk that hangs; others are dropped and counted.
+LOG_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 30)
+
+#: Seconds that a process which ends gives its last lines to be written.
+LOG_FLUSH: Final = Limit(default=2.0, least=0.0, most=60.0)

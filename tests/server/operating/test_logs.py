@@ -9,11 +9,11 @@ import os
 import tempfile
 from io import StringIO
 
-from twisted.logger import LogEvent, Logger, LogPublisher
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import observing
-from twisted_ext.server.operating.logs import isOfJournal, observerFor, relayed, relayedLine
+from twisted_ext.server.operating.logs import formatterFor, isOfJournal, relayed, relayedLine
 
 
 class LogsTests(SynchronousTestCase):
@@ -30,7 +30,7 @@ class LogsTests(SynchronousTestCase):
         """
         Have events written to C{self.file} from now on.
         """
-        self.publisher.addObserver(observerFor(self.file, style, journal))
+        self.publisher.addObserver(FileLogObserver(self.file, formatterFor(style, journal)))
 
     @property
     def lines(self) -> list[str]:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel, eventAsText, formatTime
+from twisted.logger import LogEvent, Logger, LogLevel, eventAsText, formatTime
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["FORMATS", "formatterFor", "isNoise", "isOfJournal", "observerFor", "relayed", "relayedLine"]
+__all__ = ["FORMATS", "formatterFor", "isNoise", "isOfJournal", "relayed", "relayedLine"]
 
 #: What C{log-format} may be.
 FORMATS: Final = ("text", "json")
@@ -62,17 +62,10 @@ def formatterFor(style: str, journal: bool = False) -> _Formatter:
     @param style: one of L{FORMATS}.
     @param journal: the lines go to systemd's journal.
 
-    @return: what makes lines of events.
+    @return: what makes lines of events that are not noise.
     """
-    return _json if style == "json" else _prioritized if journal else _stamped
-
-
-def observerFor(file: IO[str], style: str, journal: bool = False) -> FileLogObserver:
-    """
-    @return: what writes events there; see L{formatterFor}.
-    """
-    line = formatterFor(style, journal)
-    return FileLogObserver(file, lambda event: None if isNoise(event) else line(event))
+    line = _json if style == "json" else _prioritized if journal else _stamped
+    return lambda event: None if isNoise(event) else line(event)
 
 
 def _textOf(event: LogEvent) -> str:
