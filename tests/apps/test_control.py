@@ -153,8 +153,18 @@ def test_loadPipe(server: Controlled, capfd: pytest.CaptureFixture[str], monkeyp
 
 def test_loadDamaged(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    A file that cannot be used is refused in a line that says which of its lines is wrong.
+    A file of another kind is refused in a line that says why. Of one of ours the lines that cannot be used are skipped, counted and named.
     """
+    good = tmp_path / "good"
+    assert control(server, capfd, "cache", "dump", str(good)).code == 0
+    first, *rest = good.read_text().splitlines(keepends=True)
+    (tmp_path / "damaged").write_text("".join([first, "{}\n", *rest, *["[]\n"] * 30]))
+    said = control(server, capfd, "cache", "load", str(tmp_path / "damaged"))
+    assert said.code == 0
+    lines = said.output.splitlines()
+    assert lines[0] == "2 answers taken in, 31 lines skipped:"
+    assert lines[1].startswith("  line 2: ") and lines[2] == f"  line {len(rest) + 3}: a JSON object is needed"
+    assert lines[-1] == "  and 11 more"
     (tmp_path / "junk").write_text("junk\n")
     said = control(server, capfd, "cache", "load", str(tmp_path / "junk"))
     assert said.code == 1

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, denied, question
-from twisted_ext.answers import Outcome, Security
+from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.cache.saving import dumpLines, loadLines
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import CallerFault
+from twisted_ext.limits import FILE_COMPLAINTS
+from twisted_ext.wire.records import RRSet
 
 SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1209600 600"
 
@@ -44,7 +46,7 @@ class SavingTests(SynchronousTestCase):
         store = filled()
         lines = list(dumpLines(store, 1050.0, 1050.0))
         other = Store()
-        self.assertEqual(loadLines(other, lines, 1060.0, 1060.0, "file"), 4)
+        self.assertEqual(loadLines(other, lines, 1060.0, 1060.0, "file").answers, 4)
         self.assertEqual(set(other.keys()), set(store.keys()))
         for key in store.keys():
             one, two = store.find(key, 1060.0), other.find(key, 1060.0)
@@ -69,7 +71,7 @@ class SavingTests(SynchronousTestCase):
         """
         self.assertEqual(len(list(dumpLines(filled(), 1600.0, 1600.0))), 1)
         lines = list(dumpLines(filled(), 1000.0, 1000.0))
-        self.assertEqual(loadLines(Store(), lines, 1600.0, 1600.0, "file"), 0)
+        self.assertEqual(loadLines(Store(), lines, 1600.0, 1600.0, "file").answers, 0)
 
     def test_otherClock(self) -> None:
         """
@@ -108,7 +110,7 @@ class SavingTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        A line that cannot be used is named, with what would be right, and nothing of the file is taken in.
+        A line that cannot be used is skipped and named, with what would be right; all others are taken in.
         """
         for line, said in (
             ("\n", "no JSON"),
@@ -132,11 +134,34 @@ class SavingTests(SynchronousTestCase):
             ("[" * 100_000 + "\n", "no JSON"),
         ):
             store = Store()
-            fault = self.assertRaises(CallerFault, loadLines, store, [HEADER, GOOD, line], 1000.0, 1000.0, "cache.txt")
-            self.assertIn("cache.txt, line 3: ", str(fault))
-            self.assertIn(said, str(fault))
-            self.assertNotIn("\n", str(fault))
-            self.assertEqual(len(store), 0)
+            other = GOOD.replace("www", "ftp")
+            loaded = loadLines(store, [HEADER, GOOD, line, other], 1000.0, 1000.0, "cache.txt")
+            self.assertEqual((loaded.answers, loaded.skipped, len(store)), (2, 1, 2))
+            (complaint,) = loaded.complaints
+            self.assertTrue(complaint.startswith("line 3: "), complaint)
+            self.assertIn(said, complaint)
+            self.assertNotIn("\n", complaint)
+
+    def test_manyBad(self) -> None:
+        """
+        Of very many lines that cannot be used some are named, and all are counted.
+        """
+        loaded = loadLines(Store(), [HEADER, *["{}\n"] * 1000, GOOD], 1000.0, 1000.0, "file")
+        self.assertEqual((loaded.answers, loaded.skipped, len(loaded.complaints)), (1, 1000, FILE_COMPLAINTS.default))
+        self.assertTrue(loaded.complaints[0].startswith("line 2: "))
+
+    def test_malformedRecord(self) -> None:
+        """
+        One record that a server sent malformed, and that is kept as it came, costs none of the others of our own dump.
+        """
+        store = filled()
+        answer = answered("bad.example.com. 300 IN A 192.0.2.9")
+        (rrset,) = answer.answer
+        broken = Answer(Outcome.DATA, (RRSet(rrset.name, rrset.rrType, 1, 300, (b"\xc0\x00\x02",)),))
+        store.keep(question("bad.example.com"), b"", broken, 1000.0)
+        loaded = loadLines(Store(), list(dumpLines(store, 1000.0, 1000.0)), 1000.0, 1000.0, "file")
+        self.assertEqual((loaded.answers, loaded.skipped), (4, 1))
+        self.assertIn("rdata c00002 is not of type 1", loaded.complaints[0])
 
     def test_otherFiles(self) -> None:
         """
@@ -152,17 +177,15 @@ class SavingTests(SynchronousTestCase):
         """
         lines = [HEADER] + [GOOD.replace("www", f"n{number}") for number in range(2000)]
         store = Store(64 * 1024)
-        self.assertLess(loadLines(store, lines, 1000.0, 1000.0, "file"), 2000)
+        self.assertLess(loadLines(store, lines, 1000.0, 1000.0, "file").answers, 2000)
         self.assertLessEqual(store.octets, 64 * 1024)
 
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
     def test_anything(self, value: object) -> None:
         """
-        Whatever stands in place of a value, one error comes out or none.
+        Whatever stands in place of a value, the line is skipped or not, and no error comes out.
         """
         for label in ("name", "type", "age", "outcome", "answer", "flags", "variant", "server", "ede"):
             line = json.dumps({**json.loads(GOOD), label: value}) + "\n"
-            try:
-                loadLines(Store(), [HEADER, line], 1000.0, 1000.0, "file")
-            except CallerFault as fault:
-                self.assertIn("file, line 2", str(fault))
+            loaded = loadLines(Store(), [HEADER, line], 1000.0, 1000.0, "file")
+            self.assertEqual([text[:7] for text in loaded.complaints], ["line 2:"] * loaded.skipped)

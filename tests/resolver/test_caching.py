@@ -459,7 +459,7 @@ class UpkeepTests(CachingCase):
         lines = list(self.cache.dump())
         self.clock.advance(100)
         other = Caching(self.inner, self.clock, today=self.clock.seconds)
-        self.assertEqual(other.load(lines), 1)
+        self.assertEqual(other.load(lines).answers, 1)
         kept = other.answerNow(WWW, wishes())
         assert kept is not None
         self.assertEqual([(rrset.ttl, rrset.rdatas) for rrset in kept.answer], [(200, (b"\xc0\x00\x02\x01",))])

@@ -1,8 +1,8 @@
 """
 Writing a cache down and taking it in again: a text of one JSON value to a line, the first one saying what it is.
 
-The file is believed no more than a reply would be: every line is read before anything is taken in, TTLs stay within the bounds, and
-nothing in it counts as proved.
+The file is believed no more than a reply would be: each line is checked, TTLs stay within the bounds, and nothing in it counts as proved.
+A line that cannot be used is skipped and reported: one malformed record, from a server that sent it, must not cost all the others.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.cache.entries import Entry, nameOfKey, pack, packedBytes, unpack
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.limits import CACHE_LINE
+from twisted_ext.limits import CACHE_LINE, FILE_COMPLAINTS
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["FORMAT", "VERSION", "dumpLines", "loadLines", "loading"]
+__all__ = ["FORMAT", "VERSION", "Loaded", "dumpLines", "loadLines", "loading"]
 
 #: What the first line calls it.
 FORMAT: Final = "twisted_ext cache"
@@ -87,32 +87,55 @@ class _Wrong(Exception):
     """
 
 
-def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> int:
+class Loaded:
     """
-    Take in what L{dumpLines} gave, or nothing.
+    What came of loading a file.
+
+    @ivar answers: how many were taken in; those past their end are not.
+    @ivar skipped: how many lines could not be used.
+    @ivar complaints: the number of each such line and what is wrong with it, as many as L{FILE_COMPLAINTS} allows.
+    """
+
+    __slots__ = ("answers", "skipped", "complaints")
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.skipped = 0
+        self.complaints: list[str] = []
+
+    def skip(self, number: int, reason: object) -> None:
+        """
+        Count a line that cannot be used.
+        """
+        self.skipped += 1
+        if self.skipped <= FILE_COMPLAINTS.default:
+            self.complaints.append(f"line {number}: {reason}")
+
+
+def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Loaded:
+    """
+    Take in what L{dumpLines} gave, except for lines that cannot be used.
 
     @param now: the clock's seconds.
     @param today: seconds since 1970.
     @param source: the file, for errors.
 
-    @return: how many answers were taken in.
-
-    @raise CallerFault: naming source and line, and what is wrong with it.
+    @raise CallerFault: the first line is not that of a cache file; names the source and what is wrong with it.
     """
     steps = loading(store, lines, now, today, source)
     while True:
         try:
             next(steps)
         except StopIteration as done:
-            count: int = done.value
-            return count
+            loaded: Loaded = done.value
+            return loaded
 
 
-def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, int]:
+def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, Loaded]:
     """
-    L{loadLines} in steps of a few milliseconds, for whoever has other things to do meanwhile. Nothing is taken in before every line has
-    been read.
+    L{loadLines} in steps of a few milliseconds, for a server that goes on serving.
     """
+    loaded = Loaded()
     taken: list[tuple[bytes, bytes]] = []
     octets = number = 0
     elapsed: float | None = None
@@ -129,7 +152,10 @@ def loading(store: Store, lines: Iterable[str], now: float, today: float, source
                 continue
             found = _read(store, value, elapsed, now)
         except _Wrong as wrong:
-            raise CallerFault(f"{source}, line {number}: {wrong}") from None
+            if elapsed is None:
+                raise CallerFault(f"{source}, line {number}: {wrong}") from None
+            loaded.skip(number, wrong)
+            found = None
         if found is not None:
             octets += packedBytes(*found)
             # What does not fit is read all the same, since it may be wrong.
@@ -144,7 +170,8 @@ def loading(store: Store, lines: Iterable[str], now: float, today: float, source
             store.restore(key, data)
         if not number % _STEP:
             yield
-    return len(taken)
+    loaded.answers = len(taken)
+    return loaded
 
 
 def _parsed(line: str) -> dict[str, object]:

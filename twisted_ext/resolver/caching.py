@@ -34,6 +34,8 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.cache.saving import Loaded
+
 __all__ = ["Caching"]
 
 _MOST_PREFETCHES: Final = int(PREFETCHES.default)
@@ -333,23 +335,21 @@ class Caching:
 
         return dumpLines(self.store, self._seconds(), self._today())
 
-    def load(self, lines: Iterable[str], source: str = "cache file") -> int:
+    def load(self, lines: Iterable[str], source: str = "cache file") -> Loaded:
         """
-        Take in what L{dump} gave, here or elsewhere, all of it or nothing.
+        Take in what L{dump} gave, here or elsewhere, except for lines that cannot be used.
 
         @param source: where the lines come from, for errors.
 
-        @return: how many answers were taken in; those past their end are left out.
-
-        @raise twisted_ext.errors.CallerFault: a line that cannot be used.
+        @raise twisted_ext.errors.CallerFault: the first line is not that of a cache file.
         """
         from twisted_ext.cache.saving import loadLines
 
         return loadLines(self.store, lines, self._seconds(), self._today(), source)
 
-    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, int]:
+    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, Loaded]:
         """
-        L{load} in steps of a few milliseconds, for a server that goes on serving. Nothing is taken in before every line has been read.
+        L{load} in steps of a few milliseconds, for a server that goes on serving.
         """
         from twisted_ext.cache.saving import loading
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import IO, Final
 
@@ -36,7 +36,8 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   cache show NAME           what the cache has for a name
   cache flush NAME          forget a name; --below NAME: and all below it; --all: everything
   cache dump [FILE]         write the cache down
-  cache load FILE           take in what was written down; - for the standard input
+  cache load FILE           take in what was written down; - for the standard input; lines that
+                            cannot be used are skipped and named
   explain NAME [TYPE]       have the server look a name up, and tell how the answer came about
   trace on [NAME]           follow live queries, of this name and below it, or all
   trace show | off          what was followed; follow no more
@@ -223,7 +224,7 @@ class _Control:
                 raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
             with file:
                 said = self._channel.ask("POST", "cache/load", body=file)
-        return self._show(said, lambda value: [f"{_counted(value.get('loaded'), 'answer')} taken in"])
+        return self._show(said, _loadedLines)
 
     def _explain(self, words: list[str]) -> int:
         if not 1 <= len(words) <= 2:
@@ -264,6 +265,20 @@ class _Control:
             raise Ending(NO_REPLY, f"the server says something that this txdns does not understand; see it with +json ({error})") from error
         print("\n".join(shown))
         return OK
+
+
+def _loadedLines(said: dict[str, JSON]) -> Iterator[str]:
+    taken = f"{_counted(said.get('loaded'), 'answer')} taken in"
+    skipped = said.get("skipped", 0)
+    if not skipped:
+        yield taken
+        return
+    yield f"{taken}, {_counted(skipped, 'line')} skipped:"
+    reasons = _list(said, "said")
+    for reason in reasons:
+        yield f"  {reason}"
+    if isinstance(skipped, int) and skipped > len(reasons):
+        yield f"  and {skipped - len(reasons)} more"
 
 
 def _write(pieces: Iterable[bytes], file: IO[bytes]) -> None:

@@ -243,7 +243,8 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
 
     def load(request: Request) -> Deferred[JSON]:
         assert request.content is not None
-        return operations.load(linesIn(request.content)).addCallback(lambda count: {"loaded": count})
+        loading = operations.load(linesIn(request.content))
+        return loading.addCallback(lambda loaded: {"loaded": loaded.answers, "skipped": loaded.skipped, "said": [*loaded.complaints]})
 
     def served(request: Request) -> Deferred[JSON]:
         name, begin = _text(request, "name"), _text(request, "begin")

@@ -28,6 +28,7 @@ from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operating.tracing import Followed, Tracing
 
 if TYPE_CHECKING:
+    from twisted_ext.cache.saving import Loaded
     from twisted_ext.resolver.caching import Caching
     from twisted_ext.resolver.explaining import Explanation
     from twisted_ext.server.zones.authority import Zones
@@ -92,11 +93,9 @@ class Operations(Protocol):
         @return: the lines of a cache file.
         """
 
-    def load(self, lines: Iterable[str]) -> Deferred[int]:
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
         """
-        Take in what L{dump} gave, all or nothing.
-
-        @return: how many answers.
+        Take in what L{dump} gave, except for lines that cannot be used.
         """
 
     def reload(self) -> Deferred[list[str]]:
@@ -322,16 +321,16 @@ class Sight(Service):
             raise CallerFault(_NO_CACHE)
         return self.caching.dump()
 
-    def load(self, lines: Iterable[str]) -> Deferred[int]:
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
         if self.caching is None:
             return _withoutCache()
         loading = self.caching.loading(lines, "the file")
-        counts: list[int] = []
+        done: list[Loaded] = []
 
         def steps() -> Iterator[None]:
-            counts.append((yield from loading))
+            done.append((yield from loading))
 
-        return self._cooperator.cooperate(steps()).whenDone().addCallback(lambda _: counts[0])
+        return self._cooperator.cooperate(steps()).whenDone().addCallback(lambda _: done[0])
 
     def reload(self) -> Deferred[list[str]]:
         if self.reloading is None:

@@ -37,6 +37,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from twisted_ext.cache.saving import Loaded
     from twisted_ext.server.configuration.settings import Settings
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
     from twisted_ext.server.operating.sight import WhichZones
@@ -441,7 +442,7 @@ class Workforce(Service):
     def dump(self) -> Iterator[str]:
         raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
 
-    def load(self, lines: Iterable[str]) -> Deferred[int]:
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
         return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
 
     def reload(self) -> Deferred[list[str]]:
