@@ -394,6 +394,7 @@ def makeService(options: Options) -> IService:
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
             server.useless = _giveUp
+        server.lost = _giveUp
         _watch(server, settings)
     except (DNSFault, OSError) as fault:
         end(str(fault), MISCONFIGURED)
@@ -404,7 +405,32 @@ def makeService(options: Options) -> IService:
     server.observer = _observerFor(options.parent, settings)
     _reloadAtHangUp(server.reloadNow)
     reactor.callWhenRunning(collectLess)
+    reactor.callWhenRunning(_watchTheEnd, server)
     return server
+
+
+def _watchTheEnd(server: Server) -> None:
+    """
+    Exit with an error if the reactor ends without having been told to, such as for want of memory: C{twistd} logs that, and exits with 0.
+    """
+    import atexit
+
+    def look() -> None:
+        if server.running:
+            _leave()
+
+    atexit.register(look)
+
+
+def _leave() -> None:
+    """
+    Exit with an error now, although C{twistd} thinks that all is well and has no way to be told otherwise.
+    """
+    drainAll()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(WRONG)
 
 
 def _logsToFile(words: usage.Options | None) -> bool:
@@ -452,24 +478,18 @@ def _zoneFromPython(path: str) -> Zone:
 
 def _giveUp(said: str) -> None:
     """
-    End the server because there is nothing that it could do, and say so to the shell.
+    End the server because there is nothing that it could do, or because it does not answer, and say so to the shell. The exit code has
+    systemd start it anew.
     """
     import atexit
 
     from twisted.internet import reactor
 
-    def leave() -> None:
-        # By now all is put away; what is left is the exit code, which twistd has no way to be told.
-        drainAll()
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(WRONG)
-
     with suppress(OSError, ValueError):
         print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
-    atexit.register(leave)
-    # It may not run yet: zones are loaded before that.
+    # By then all is put away.
+    atexit.register(_leave)
+    # It may not run yet.
     reactor.callWhenRunning(reactor.stop)
 
 

@@ -58,6 +58,8 @@ def _name(said: dict[str, JSON]) -> bytes:
 class Obeying(Protocol):
     """
     Does what the parent says, and ends when there is none.
+
+    @ivar code: the exit code of this process.
     """
 
     transport: ITransport
@@ -66,6 +68,7 @@ class Obeying(Protocol):
         """
         @param stop: ends this process.
         """
+        self.code = 0
         self.service: ForwardService | None = None
         self._reactor = reactor
         self._stop = stop
@@ -102,6 +105,10 @@ class Obeying(Protocol):
         if number:
             done.addCallbacks(value, error)
         done.addErrback(self._ebLost)
+
+    def _lost(self, reason: str) -> None:
+        self.code = 1
+        self._stop()
 
     def _ebLost(self, failure: Failure) -> None:
         _log.failure("while obeying", failure=failure)
@@ -183,6 +190,7 @@ class Obeying(Protocol):
         secret = bytes.fromhex(str(said["secret"]))
         passing = self._tell if zoned else None
         self.service = service = ForwardService(self._reactor, settings, bound, secret, zoned=zoned, passing=passing)
+        service.lost = self._lost
         if not zoned:
             self._begin(service)
 
@@ -212,6 +220,7 @@ def main() -> None:
     reactor.callWhenRunning(connect, obeying)
     reactor.addSystemEventTrigger("before", "shutdown", end)
     reactor.run()
+    sys.exit(obeying.code)
 
 
 if __name__ == "__main__":

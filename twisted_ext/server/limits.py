@@ -26,7 +26,7 @@ __all__ = [
     "BATCH_OCTETS", "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING", "TRANSFERS_IN",
     "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT", "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN",
-    "LOG_OCTETS", "LOG_FLUSH",
+    "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE", "WATCHDOG_FAILURES", "WATCHDOG_PORTS",
 ]
 
 # -- control and sight
@@ -343,3 +343,16 @@ LOG_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 30)
 
 #: Seconds that a process which ends gives its last lines to be written.
 LOG_FLUSH: Final = Limit(default=2.0, least=0.0, most=60.0)
+# -- the watchdog
+
+#: Seconds between two questions that the server asks itself.
+WATCHDOG_SECONDS: Final = Limit(default=5.0, least=0.5, most=3600.0)
+
+#: Seconds that it waits for its own answer.
+WATCHDOG_PATIENCE: Final = Limit(default=2.0, least=0.1, most=60.0)
+
+#: Times in a row that a listener gives no answer, and reads nothing, before the process ends to be started anew.
+WATCHDOG_FAILURES: Final = Limit(default=3, least=1, most=1000)
+
+#: Ports to ask from where several processes share an address: the chance that none of 24 leads to one of two is one in 16 million.
+WATCHDOG_PORTS: Final = Limit(default=24, least=1, most=256)

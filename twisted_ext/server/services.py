@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.configuration.settings import Setting, Settings
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
     from twisted_ext.server.operating.sight import Operations
+    from twisted_ext.server.operating.watchdog import Watchdog
     from twisted_ext.server.processes.mirrored import Mirrored
     from twisted_ext.server.processes.passing import Passing
     from twisted_ext.server.transfers.keys import Keys
@@ -57,6 +58,8 @@ class ForwardService(Service):
     @ivar stack: what it answers from.
     @ivar counters: what it counts.
     @ivar sight: what can be seen of it and done to it.
+    @ivar watchdog: asks whether it still answers, while it runs.
+    @ivar lost: called with a line when it does not, or a socket is lost: this process is to be replaced by another one.
     """
 
     log = Logger()
@@ -114,8 +117,10 @@ class ForwardService(Service):
             raise
         sight.responder = self._serving.responder
         sight.lane = KeptReplies(self._serving.lane)
-        self._looking = LoopingCall(self.stack.look)
+        self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
+        self.lost: Callable[[str], object] | None = None
+        self.watchdog: Watchdog | None = None
         self.passing: Passing | None = None
         if passing is not None and self.zoned.mirrored is not None:
             self._pass(passing, self.zoned.mirrored)
@@ -173,10 +178,26 @@ class ForwardService(Service):
         self.sight.startService()
         self.zoned.begin()
         self._see()
-        self._parts.listen(self._bound)
+        self._parts.listen(self._bound, self._ended)
+        self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
+        self.watchdog.start()
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
         self.log.info("answering at {listening}", listening=", ".join(self.sight.listening))
+
+    def _ended(self, reason: str) -> None:
+        if not self.running:
+            return
+        self.log.critical("{reason}", reason=reason)
+        if self.lost is not None:
+            self.lost(reason)
+
+    def _look(self) -> None:
+        try:
+            self.stack.look()
+        except Exception as error:
+            # The next look may go well.
+            self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
 
     def stopService(self) -> Deferred[None]:
         """
@@ -185,6 +206,8 @@ class ForwardService(Service):
         @return: fires when no socket, look-up or timer is left.
         """
         self.running = 0
+        if self.watchdog is not None:
+            self.watchdog.stop()
         if self.passing is not None:
             self.passing.close()
         if self._looking.running:
@@ -309,6 +332,7 @@ class Server(Service):
     @ivar operations: for control, status page and manhole.
     @ivar observer: what the application that this becomes a part of is to write its log with, or L{None}.
     @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
+    @ivar lost: called with a line when a listener is lost or does not answer, so that the process had better be started anew.
     """
 
     log = Logger()
@@ -326,9 +350,12 @@ class Server(Service):
             zoned.useless = self._end
         self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
+        self.lost: Callable[[str], object] | None = None
+        if isinstance(inner, ForwardService):
+            inner.lost = self._ended
         self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
         self._parts: list[Service] = [inner]
-        self._alive = LoopingCall(notify, "WATCHDOG=1")
+        self._alive = LoopingCall(self._tellAlive)
         self._alive.clock = reactor
         self._reactor = reactor
 
@@ -336,6 +363,18 @@ class Server(Service):
         self.log.critical("{said}", said=said)
         if self.useless is not None:
             self.useless(said)
+
+    def _ended(self, said: str) -> None:
+        if self.lost is not None:
+            self.lost(said)
+
+    def _tellAlive(self) -> None:
+        """
+        Tell systemd that this server answers, if it does.
+        """
+        watchdog = self._inner.watchdog if isinstance(self._inner, ForwardService) else None
+        if watchdog is None or watchdog.well:
+            notify("WATCHDOG=1")
 
     def setServiceParent(self, parent: object) -> None:
         """

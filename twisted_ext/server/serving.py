@@ -20,6 +20,7 @@ from twisted_ext.server.access import Access
 from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.operating.watchdog import Watchdog
 from twisted_ext.server.replies.cookies import Cookies
 from twisted_ext.server.replies.errands import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.replies.finishing import Finishing
@@ -29,8 +30,11 @@ from twisted_ext.server.replies.limiting import Limiting
 from twisted_ext.server.replies.querylog import QueryLog
 from twisted_ext.server.replies.rates import Rates
 from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.replies.selftest import SelfTest
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from twisted_ext.fastlane.epochs import Epoch
     from twisted_ext.server.configuration.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound
@@ -195,6 +199,7 @@ class Serving:
             counters=counters,
             limiting=self._limiting,
         )
+        self.responder.selfTest = SelfTest(secret)
         self._settings = settings
         self._errands: dict[int, Errand] = {}
         self._keys: Keys | None = None
@@ -253,22 +258,38 @@ class Serving:
         self.lane.clear()
         self.epoch.bump()
 
-    def listen(self, several: Sequence[Bound]) -> None:
+    def listen(self, several: Sequence[Bound], lost: Callable[[str], object] = lambda reason: None) -> None:
         """
         Begin to answer at these sockets.
+
+        @param lost: called with a line when there cannot be listened at one of them, or not any more.
         """
+
+        def failed(failure: Failure, where: str) -> None:
+            _log.failure("cannot listen", failure=failure)
+            lost(f"cannot listen at {where} by TCP: {failure.getErrorMessage()}")
+
         for bound in several:
             make = not bound.sockets
             if make or bound.datagram is not None:
-                listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram)
+                listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram, lost=lost)
                 listener.start()
                 self._datagrams.append(listener)
             if make or bound.stream is not None:
                 streams = StreamListener(
-                    self._reactor, self.responder, bound.address, bound.port, socket=bound.stream, servings=self._streams
+                    self._reactor, self.responder, bound.address, bound.port, socket=bound.stream, servings=self._streams, lost=lost
                 )
-                streams.start().addErrback(lambda failure: _log.failure("cannot listen", failure=failure))
+                streams.start().addErrback(failed, f"{bound.address} port {bound.port}")
                 self._listeners.append(streams)
+
+    def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
+        """
+        Make what asks all listeners whether they answer.
+
+        @param failed: called with a line when one does not.
+        @param shared: whether other processes listen at the same addresses and ports.
+        """
+        return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, shared=shared)
 
     def stop(self) -> Deferred[None]:
         """

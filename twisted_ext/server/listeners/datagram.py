@@ -154,6 +154,8 @@ class _Reader:
         self._most = int(LISTENER_MISSES.default)
         self._spend = LISTENER_TURN.default
         self._turn: IDelayedCall | None = None
+        # Turns in which something was read.
+        self.heard = 0
         _prepare(made)
 
     def fileno(self) -> int:
@@ -166,8 +168,11 @@ class _Reader:
         try:
             try:
                 for _ in range(_BATCHES):
-                    if self._drain(self._seconds()) < _BATCH:
+                    count = self._drain(self._seconds())
+                    if count < _BATCH:
                         break
+                if count:
+                    self.heard += 1
                 if self._missed or self._later:
                     self._answerMissed()
             finally:
@@ -259,6 +264,7 @@ class _Reader:
 
     def connectionLost(self, reason: Failure) -> None:
         self.close()
+        self._listener.lose(self, reason.getErrorMessage())
 
     def logPrefix(self) -> str:
         return "twisted_ext"
@@ -349,10 +355,16 @@ class _Protocol(DatagramProtocol):
 
     noisy = False
 
-    def __init__(self, responder: Responder) -> None:
-        self._responder = responder
+    def __init__(self, listener: DatagramListener) -> None:
+        self._listener = listener
+        self._responder = listener.responder
+        self.heard = 0
+
+    def stopProtocol(self) -> None:
+        self._listener.lose(self, "the port was closed")
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        self.heard += 1
         pending = [(datagram, addr)]
 
         def receive(size: int) -> tuple[bytes, tuple[str, int]]:
@@ -398,17 +410,21 @@ class DatagramListener:
         port: int = 53,
         *,
         socket: socket.socket | None = None,
+        lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """
         @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
         @param socket: one that is bound already, such as another process hands down. It becomes this listener's.
+        @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self.responder = responder
         self.address = address
         self.port = port
         self.reactor = reactor
         self._socket = socket
+        self._lost = lost
         self._reader: _Reader | None = None
+        self._protocol: _Protocol | None = None
         self._listening: IListeningPort | None = None
 
     def start(self) -> None:
@@ -424,10 +440,13 @@ class DatagramListener:
             self._socket = None
             self.address, self.port = made.getsockname()[:2]
             everywhere = ip_address(self.address.partition("%")[0]).is_unspecified
-            self._reader = (_EverywhereReader if everywhere else _Reader)(self, made)
-            reactor.addReader(self._reader)
+            reader = (_EverywhereReader if everywhere else _Reader)(self, made)
+            self._reader = reader
+            reactor.addReader(reader)
         elif IReactorUDP.providedBy(reactor):
-            self._listening = reactor.listenUDP(self.port, _Protocol(self.responder), self.address, _SIZE)
+            protocol = _Protocol(self)
+            self._listening = reactor.listenUDP(self.port, protocol, self.address, _SIZE)
+            self._protocol = protocol
             host = self._listening.getHost()
             assert isinstance(host, IPv4Address | IPv6Address)
             self.port = host.port
@@ -443,6 +462,7 @@ class DatagramListener:
         @return: fires when the socket is closed.
         """
         reader, self._reader = self._reader, None
+        self._protocol = None
         if reader is not None:
             IReactorFDSet(self.reactor).removeReader(reader)
             reader.close()
@@ -450,6 +470,24 @@ class DatagramListener:
         if listening is not None:
             return maybeDeferred(listening.stopListening).addCallback(lambda _: None)
         return succeed(None)
+
+    def lose(self, reader: object, reason: str) -> None:
+        """
+        The reactor has given up a socket.
+
+        @param reader: what reads from it.
+        """
+        if reader is self._reader or reader is self._protocol:
+            self._reader = self._protocol = None
+            self._lost(f"nothing listens at {_label(self.address, self.port)} by UDP any more: {reason}")
+
+    @property
+    def heard(self) -> int:
+        """
+        A number that grows whenever something was read.
+        """
+        reader = self._reader or self._protocol
+        return 0 if reader is None else reader.heard
 
     def fileno(self) -> int:
         """

@@ -213,11 +213,31 @@ class Responding:
         return self._responder.take(octets, (stream.host, stream.port), self._transport, send, stream.local, client, stream.flow)
 
 
+class _Port(ServerFactory):
+    """
+    One port of those that connections come by.
+    """
+
+    noisy = False
+
+    def __init__(self, listener: StreamListener) -> None:
+        self._listener = listener
+
+    def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
+        self._listener.heard += 1
+        return self._listener.servings.buildProtocol(addr)
+
+    def stopFactory(self) -> None:
+        self._listener.lose()
+
+
 class StreamListener:
     """
     Serves connections at one address.
 
     @ivar servings: all of them.
+    @ivar address: where it listens, as it was given.
+    @ivar heard: how many connections have come.
     """
 
     def __init__(
@@ -230,6 +250,7 @@ class StreamListener:
         socket: Socket | None = None,
         endpoint: str | None = None,
         servings: StreamServings | None = None,
+        lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """
         @param address: of this machine; C{""} for all of its IPv4 addresses, C{"::"} for all of both families.
@@ -237,15 +258,19 @@ class StreamListener:
         @param socket: one that listens already, instead; it stays its owner's to close.
         @param endpoint: a description as L{serverFromString<twisted.internet.endpoints.serverFromString>} takes it, instead.
         @param servings: connections of several listeners, to be counted together; whoever made it closes it.
+        @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self._reactor = reactor
-        self._address = address
+        self.address = address
         self._port = port
         self._socket = socket
         self._endpoint = endpoint
         self._shared = servings is not None
         self.servings = StreamServings(Responding(responder), reactor) if servings is None else servings
         self._listening: IListeningPort | None = None
+        self._lost = lost
+        self._factory = _Port(self)
+        self.heard = 0
 
     def start(self) -> Deferred[None]:
         """
@@ -258,18 +283,26 @@ class StreamListener:
 
             described = cast("Callable[[object, str], IStreamServerEndpoint]", endpoints.serverFromString)
             endpoint = described(self._reactor, self._endpoint)
-            return endpoint.listen(self.servings).addCallback(self._listens)
+            return endpoint.listen(self._factory).addCallback(self._listens)
         if self._socket is not None:
             adopting = IReactorSocket(self._reactor)
             return maybeDeferred(
-                adopting.adoptStreamPort, self._socket.fileno(), self._socket.family, self.servings
+                adopting.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
             ).addCallback(self._listens)
         return maybeDeferred(
-            IReactorTCP(self._reactor).listenTCP, self._port, self.servings, _BACKLOG, self._address
+            IReactorTCP(self._reactor).listenTCP, self._port, self._factory, _BACKLOG, self.address
         ).addCallback(self._listens)
 
     def _listens(self, port: IListeningPort) -> None:
         self._listening = port
+
+    def lose(self) -> None:
+        """
+        The reactor has given up the socket.
+        """
+        if self._listening is not None:
+            where, self._listening = self.port, None
+            self._lost(f"nothing listens at {self.address or 'any address'} port {where} by TCP any more")
 
     @property
     def port(self) -> int:

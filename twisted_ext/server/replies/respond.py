@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from os import urandom
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -30,8 +31,9 @@ from twisted_ext.server.replies.finishing import Finishing, withCookie
 from twisted_ext.server.replies.gates import Gate, standardGates
 from twisted_ext.server.replies.lanes import laneFor
 from twisted_ext.server.replies.requests import Refusal, Request, Send
+from twisted_ext.server.replies.selftest import SelfTest
 from twisted_ext.transport.faultlog import FaultLog
-from twisted_ext.wire.codes import CD, DO, RA, RD, Rcode
+from twisted_ext.wire.codes import CD, CH, DO, RA, RD, Rcode
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -98,6 +100,7 @@ class Responder:
     @ivar counters: what is counted.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
+    @ivar selfTest: the question that the server asks itself, which is answered whatever clients may ask.
     @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and L{lookUp} is to be called with
         each of them. A listener sets it while it goes through a batch, to answer first what is at hand.
     """
@@ -148,6 +151,7 @@ class Responder:
         self.errands = dict(errands or {})
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
+        self.selfTest = SelfTest(urandom(16))
         self.later: deque[Later] | None = None
         self._declining = Declining()
         self._limiting = limiting
@@ -225,6 +229,11 @@ class Responder:
         Answer a request.
         """
         now = request.arrived
+        if request.question.rrClass == CH and not request.opcode:
+            own = self.selfTest.answer(request.question)
+            if own:
+                self._refuse(request, Refusal(Rcode.NOERROR, answer=own), send)
+                return
         if self.queryLog is not None:
             send, flow = self.queryLog.guard(request, send, flow)
         if self._limiting is not None and request.record.accounts is not None:
