@@ -38,6 +38,31 @@ def enter(terminal: Terminal, line: str, expected: str) -> None:
     terminal.expect(expected + ".*>>> ")
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("import sys; sys.exit(3)", 3),
+        ("raise SystemExit(4)", 4),
+        ("exit(5)", 5),
+        ("quit()", 0),
+        ("import sys; sys.exit()", 0),
+        ("import sys; sys.exit(None)", 0),
+        ("import sys; sys.exit(True)", 1),
+        ("import sys; sys.exit(256 + 7)", 7),
+        ("import sys; sys.exit('the reason')", 1),
+        ("import sys; await address('www.example.org'); sys.exit(6)", 6),
+    ],
+)
+def test_exitCode(shell: Terminal, line: str, code: int) -> None:
+    """
+    C{sys.exit} ends the shell with the code, or the text, that it would end a program with; also behind C{await}.
+    """
+    shell.type(line + "\r")
+    assert shell.wait() == code
+    assert "Traceback" not in shell.output and "Unhandled" not in shell.output
+    assert ("the reason" in shell.output.replace(line, "")) == ("reason" in line)
+
+
 def test_session(shell: Terminal) -> None:
     """
     Deferreds are shown as themselves, with their result as soon as there is one; C{_} is what was shown last; Ctrl-D leaves, and leaves

@@ -48,8 +48,10 @@ class Leaving:
     def __call__(self, code: object = None) -> None:
         """
         Leave.
+
+        @param code: as L{sys.exit} takes it.
         """
-        self._console.handle_QUIT()
+        self._console.leave(code)
 
     def __repr__(self) -> str:
         return "Ctrl-D or exit() leaves"
@@ -64,6 +66,7 @@ class Interpreter(ManholeInterpreter):
 
     def __init__(self, console: Console, names: dict[str, object]) -> None:
         super().__init__(console, names)
+        self._console = console
         self.shown: deque[object] = deque(maxlen=_MOST_SHOWN)
         self._waiting: set[int] = set()
         self._hooks: MonkeyPatcher = vars(self)["monkeyPatcher"]
@@ -76,7 +79,10 @@ class Interpreter(ManholeInterpreter):
         Run what was typed. What waits goes on while the next line is typed, and shows what comes of it then.
         """
         if not code.co_flags & CO_COROUTINE:
-            super().runcode(code)
+            try:
+                super().runcode(code)
+            except SystemExit as leaving:
+                self._console.leave(leaving.code)
             return
         done = stepped(cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)()), self._step)
         done.addErrback(self._raised, done.called)
@@ -99,6 +105,9 @@ class Interpreter(ManholeInterpreter):
                     self.say(text, True)
 
     def _raised(self, failure: Failure, atOnce: bool) -> None:
+        if isinstance(failure.value, SystemExit):
+            self._console.leave(failure.value.code)
+            return
         self.shown.append(failure.value)
         self.say("".join(format_exception_only(failure.value)).rstrip("\n"), not atOnce)
 
@@ -143,10 +152,13 @@ class Interpreter(ManholeInterpreter):
 class Console(ColoredManhole):
     """
     One session at a terminal.
+
+    @ivar code: the exit code with which it was left.
     """
 
     def __init__(self, namespace: dict[str, object], banner: str) -> None:
         super().__init__()
+        self.code = 0
         #: The beginning of a character whose other octets are still to come.
         self._octets = b""
         self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
@@ -166,6 +178,17 @@ class Console(ColoredManhole):
             self.terminal.nextLine()
         self.terminal.write(self.ps[self.pn])
         self.setInsertMode()
+
+    def leave(self, code: object) -> None:
+        """
+        End the session as L{sys.exit} ends a program: with a number, with 0 for L{None}, or with 1 and a text to show.
+        """
+        if code is None or isinstance(code, int):
+            self.code = (code or 0) & 0xFF
+        else:
+            self.code = 1
+            self.interpreter.say(str(code))
+        self.handle_QUIT()
 
     def handle_QUIT(self) -> None:
         """
@@ -256,9 +279,11 @@ def _commonBeginning(texts: Iterable[str]) -> str:
     return commonprefix(list(texts))
 
 
-def runConsole(namespace: dict[str, object], banner: str) -> None:
+def runConsole(namespace: dict[str, object], banner: str) -> int:
     """
     Run the reactor until the session at this process's terminal is over.
+
+    @return: the exit code with which it was left.
     """
     from twisted.internet import reactor
 
@@ -276,3 +301,4 @@ def runConsole(namespace: dict[str, object], banner: str) -> None:
         termios.tcsetattr(fileno, termios.TCSADRAIN, before)
         sys.stdout.write("\n")
         sys.stdout.flush()
+    return console.code

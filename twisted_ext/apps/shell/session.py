@@ -72,9 +72,9 @@ def main(words: list[str]) -> int:
         resolver = client.resolverFromString(reactor, description)
     except CallerFault as fault:
         return _refuse(str(fault))
-    runConsole(namespaceFor(resolver), _banner(description))
+    code = runConsole(namespaceFor(resolver), _banner(description))
     number: object = getattr(reactor, "_exitSignal", None)
-    return 128 + number if isinstance(number, int) else 0
+    return 128 + number if isinstance(number, int) else code
 
 
 def _refuse(line: str) -> int:
