@@ -25,7 +25,7 @@ LONGEST: Final = 700
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_version errors limits opening",
+        "_version errors limits opening files",
         "wire extras",
         "answers",
         "outcomes",

@@ -4,6 +4,7 @@ Building the image of a zone.
 
 from __future__ import annotations
 
+import errno
 import os
 from array import array
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Final
 from zlib import crc32
 
 from twisted_ext.errors import BadZone
+from twisted_ext.files import newFileBeside
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
@@ -330,10 +332,17 @@ def _beside(path: str) -> tuple[int, str]:
 
     @raise OSError: it cannot be made.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     beside = f"{path}.new"
-    descriptor = os.open(beside, flags, 0o640)
     try:
+        # In a folder that all may write to this may be another user's link or file.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EACCES):
+            raise
+        return newFileBeside(path, 0o640)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise FileNotFoundError
         flock(descriptor, LOCK_EX | LOCK_NB)
         # Whoever had it may just have given it its name.
         if os.path.samestat(os.fstat(descriptor), os.stat(beside)):
@@ -342,8 +351,7 @@ def _beside(path: str) -> tuple[int, str]:
     except (BlockingIOError, FileNotFoundError):
         pass
     os.close(descriptor)
-    beside = f"{path}.{os.getpid()}.new"
-    return os.open(beside, flags | os.O_TRUNC, 0o640), beside
+    return newFileBeside(path, 0o640)
 
 
 def _isBelow(key: bytes, cuts: set[bytes]) -> bool:

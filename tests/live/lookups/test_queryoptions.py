@@ -18,7 +18,7 @@ import pytest
 from tests.live.lookups.test_txdns import body, txdns
 from tests.peers import LivePeer, bind, nsd, peer
 from twisted_ext.apps.cli.arguments import PLUS_WORDS
-from twisted_ext.apps.cli.exits import NO_REPLY, OK
+from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK
 
 ZONE = """\
 $ORIGIN example.org.
@@ -288,6 +288,15 @@ def test_key(strict: LivePeer, tmp_path: Path) -> None:
     path.write_text(f'key "k." {{ algorithm hmac-sha256; secret "{SECRET}"; }};\n')
     path.chmod(0o600)
     assert txdns("query", *where, "-k", str(path), "+short", "+tcp").stdout == "192.0.2.80\n"
+    path.chmod(0o644)
+    ended = txdns("query", *where, "-k", str(path), "+short")
+    assert (ended.stdout, ended.stderr) == (
+        "192.0.2.80\n",
+        f"warning: {path}: every user of this machine can read the secrets in it (mode 644): chmod 640 {path}\n",
+    )
+    path.chmod(0o646)
+    assert txdns("query", *where, "-k", str(path), "+short").returncode == BATCH
+    path.chmod(0o600)
     wrong = txdns("query", *where, "-y", "k:AAAA")
     assert wrong.returncode == NO_REPLY
     assert "the signature of the reply cannot be trusted: BADSIG" in wrong.stderr

@@ -4,6 +4,7 @@ Tests of keys, grants and servers as they are written.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -69,6 +70,25 @@ class KeysTests(SynchronousTestCase):
             self.assertNotIn("c2VjcmV0", str(caught.exception))
         self.assertEqual(len(Keys.fromFile(self.write("hmac-md5:one:c2VjcmV0"), weak=True)), 1)
         self.assertRaises(BadDescription, Keys.fromFile, "/nonexistent/keys")
+
+    def test_modes(self) -> None:
+        """
+        A file of secrets that every user can read is pointed out with what mends it; one that every user can write to is refused.
+        """
+        path = self.write("one:c2VjcmV0")
+        for mode in (0o600, 0o640, 0o660):
+            os.chmod(path, mode)
+            self.assertEqual(Keys.fromFile(path).exposed, "")
+        for mode in (0o644, 0o604):
+            os.chmod(path, mode)
+            self.assertEqual(
+                Keys.fromFile(path).exposed,
+                f"{path}: every user of this machine can read the secrets in it (mode {mode:o}): chmod 640 {path}",
+            )
+        for mode in (0o666, 0o602):
+            os.chmod(path, mode)
+            fault = self.assertRaises(BadDescription, Keys.fromFile, path)
+            self.assertIn(f"every user of this machine can write to it, and so choose the keys: chmod 640 {path}", str(fault))
 
     def test_servers(self) -> None:
         """

@@ -5,10 +5,8 @@ C{txdns control}: looks at a running server and tells it what to do.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import IO, Final
 
 from twisted_ext.apps.cli.controlling import Channel
@@ -22,6 +20,7 @@ from twisted_ext.apps.cli.reporting import (
     upstreamLines,
     zoneLines,
 )
+from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
 
@@ -201,17 +200,12 @@ class _Control:
             _write(pieces, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return OK
-        # Beside it first, so that a dump that breaks off leaves the last one alone; for its owner only, as names say where people go.
-        beside = f"{path}.part"
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            # For its owner only: names say where people go.
+            with replacingFile(path, 0o600) as file:
                 _write(pieces, file)
-            os.replace(beside, path)
         except OSError as error:
             raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
-        finally:
-            with suppress(OSError):
-                os.unlink(beside)
         return OK
 
     def _load(self, path: str) -> int:

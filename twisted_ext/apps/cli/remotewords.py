@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.apps.cli.exits import BATCH, USAGE, Ending
+from twisted_ext.apps.cli.exits import BATCH, USAGE, Ending, complain
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.transfers.keys import Keys, RemoteServer
 from twisted_ext.transport.servers import DNS_PORT, Server
@@ -28,6 +28,8 @@ def keyFromFile(path: str) -> Key:
         raise Ending(BATCH, str(fault)) from None
     if len(keys) != 1:
         raise Ending(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
+    if keys.exposed:
+        complain(f"warning: {keys.exposed}")
     return next(iter(keys.values()))
 
 

@@ -4,15 +4,16 @@ C{txdns transfer}: a zone from a server that has it, or what has changed in it.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.apps.cli.exits import BATCH, DECLINED, NO_REPLY, OK, Ending, complain
 from twisted_ext.apps.cli.remotewords import RemoteWords
 from twisted_ext.apps.cli.running import runUntilDone
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.files import replacingFile
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import ROOT, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -134,13 +135,12 @@ def _written(lines: Iterator[str], path: str) -> int:
     """
     if not path:
         return _write(lines, sys.stdout)
-    beside = f"{path}.{os.getpid()}.new"
     try:
-        with open(beside, "w", encoding="utf-8") as file:
-            count = _write(lines, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, path)
+        with replacingFile(path) as file:
+            text = TextIOWrapper(file, encoding="utf-8")
+            count = _write(lines, text)
+            # Writes what is left, and leaves closing to the other.
+            text.detach()
     except OSError as error:
         raise Ending(BATCH, f"-o {path}: {error.strerror or error}") from None
     return count

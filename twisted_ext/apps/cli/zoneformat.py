@@ -4,14 +4,13 @@ C{txdns zone format}: writes a zone in canonical order, or to be read.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.exits import BATCH, OK, USAGE, Ending
 from twisted_ext.apps.cli.zonewords import ZoneWord, wordsOf
+from twisted_ext.files import replacingFile
 
 if TYPE_CHECKING:
     from twisted_ext.zone.versions import Version
@@ -88,18 +87,8 @@ def replaceFile(path: str, octets: bytes) -> None:
 
     @raise Ending: that cannot be done.
     """
-    beside = f"{path}.{os.getpid()}.new"
     try:
-        mode = os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o644
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        with replacingFile(path) as file:
             file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, mode)
-        os.replace(beside, os.path.realpath(path))
     except OSError as error:
         raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
-    finally:
-        # Whoever interrupts this leaves nothing behind.
-        with suppress(FileNotFoundError):
-            os.unlink(beside)

@@ -4,7 +4,9 @@ Keys that are shared with other servers, and who may have what by them: TSIG key
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -34,6 +36,7 @@ class Keys(Mapping[bytes, Key]):
 
     @ivar terms: what L{twisted_ext.server.transfers.terms} has made with them of what is said of zones, which may be the same for
         thousands.
+    @ivar exposed: that every user of this machine can read the file that they come from, as a sentence; C{""} where it is not so.
     """
 
     def __init__(self, keys: Iterable[Key] = (), *, weak: bool = False) -> None:
@@ -43,6 +46,7 @@ class Keys(Mapping[bytes, Key]):
         @raise BadDescription: two of one name, or an algorithm that will not do.
         """
         self._keys: dict[bytes, Key] = {}
+        self.exposed = ""
         self.terms: dict[tuple[object, ...], object] = {}
         for key in keys:
             text = nameToText(key.name)
@@ -67,19 +71,25 @@ class Keys(Mapping[bytes, Key]):
         Read a file of keys, each on a line of its own as L{fromTexts} takes them, or as C{tsig-keygen} and C{ddns-confgen} write them:
         C{key "name" { algorithm hmac-sha256; secret "..."; };}
 
-        @raise BadDescription: it cannot be read, or something in it is no key.
+        @raise BadDescription: it cannot be read, every user can write to it, or something in it is not a key.
         """
         try:
             with open(path, "rb", opener=openNow) as file:
+                mode = os.fstat(file.fileno()).st_mode
                 text = (file.read(int(KEY_FILE_OCTETS.default) + 1) or b"").decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BadDescription(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         if len(text) > KEY_FILE_OCTETS.default:
             raise BadDescription(f"{path} is too large for a file of keys")
+        if mode & stat.S_IWOTH and stat.S_ISREG(mode):
+            raise BadDescription(f"{path}: every user of this machine can write to it, and so choose the keys: chmod 640 {path}")
         try:
-            return cls.fromTexts(_written(text), weak=weak)
+            keys = cls.fromTexts(_written(text), weak=weak)
         except BadDescription as fault:
             raise BadDescription(f"{path}: {fault}") from None
+        if mode & stat.S_IROTH and keys:
+            keys.exposed = f"{path}: every user of this machine can read the secrets in it (mode {mode & 0o777:o}): chmod 640 {path}"
+        return keys
 
     def joined(self, other: Keys) -> Keys:
         """

@@ -5,8 +5,6 @@ Zones from master files: made ready by other processes, found again at the next 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.limits import (
     BATCH_OCTETS,
     BATCH_ZONES,
@@ -117,8 +116,8 @@ class Loading:
         """
         self._reactor = reactor
         self._sink = sink
-        self._own = "" if folder else tempfile.mkdtemp(prefix="txdns-")
-        self.images = Images(f"{folder or self._own}/zones")
+        self._own = None if folder else TemporaryFolder()
+        self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, Wanted] = {}
         self._order: Iterator[Wanted] = iter(())
@@ -219,8 +218,8 @@ class Loading:
         if self._taking is not None:
             self._taking.cancel()
         self.images.close()
-        if self._own:
-            shutil.rmtree(self._own, ignore_errors=True)
+        if self._own is not None:
+            self._own.close()
 
     # -- making zones ready
 

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.configuration.checking import checking, checkZones, zonesIn
 from twisted_ext.server.ownership import refuseForeign
 from twisted_ext.server.updates.replaying import Replaying, journalName
@@ -106,6 +107,7 @@ class Zoned:
         with _uncollected():
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
+            self._warnOfKeys()
         self._fromPython = fromPython
         if settings.pyzone and fromPython is None and not worker:
             raise BadDescription("pyzone: this server runs no code of others")
@@ -123,7 +125,7 @@ class Zoned:
         self._replication: Replication | None = None
         self._updating: Updating | None = None
         self._stored: Stored | None = None
-        self._own = ""
+        self._own: TemporaryFolder | None = None
         self._telling: set[bytes] = set()
         self.mirrored: Mirrored | None = None
         if worker:
@@ -210,7 +212,8 @@ class Zoned:
 
         folder = stateFolder(self._settings)
         if not folder:
-            folder = self._own = tempfile.mkdtemp(prefix="txdns-")
+            self._own = TemporaryFolder()
+            folder = self._own.path
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
                 text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
@@ -231,6 +234,10 @@ class Zoned:
         loading.settled.addCallback(self._settled)
         return loading
 
+    def _warnOfKeys(self) -> None:
+        if self.keys is not None and self.keys.exposed:
+            _log.warn("key-file: {exposed}", exposed=self.keys.exposed)
+
     def _connect(self, folder: str) -> Replication:
         """
         Begin to see to what comes from other servers and from those who change zones.
@@ -246,6 +253,7 @@ class Zoned:
 
         if self.keys is None:
             self.keys = keysOf(self._settings)
+            self._warnOfKeys()
         try:
             bounds = TransferBounds.fromSettings(self._settings)
             replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, bounds=bounds)
@@ -370,7 +378,9 @@ class Zoned:
             if not zones:
                 return succeed([])
             loading = self._open([])
-        self.keys = keys or self.keys
+        if keys:
+            self.keys = keys
+            self._warnOfKeys()
         if self._replication is None and not all(zone.plain for zone in zones):
             self._connect(os.path.dirname(loading.images.folder)).start()
         loading.follow(settings.watch)
@@ -470,8 +480,8 @@ class Zoned:
         stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
 
         def over(_: object) -> None:
-            if self._own:
-                shutil.rmtree(self._own, ignore_errors=True)
+            if self._own is not None:
+                self._own.close()
 
         return gatherResults(stopping, consumeErrors=True).addCallback(over)
 

@@ -1,0 +1,86 @@
+"""
+Tests of what C{twistd txdns} and C{txdns} leave behind, and of what others have put where they write.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.live.lookups.test_txdns import txdns
+from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.peers import nsd
+
+ZONE = "$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed(tmp_path: Path, workers: str) -> None:
+    """
+    A server without a state folder keeps images of zones in a temporary one. What a killed one leaves is removed by the next one, which
+    leaves nothing when it ends.
+    """
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (tmp_path / "zone").write_text(ZONE)
+    (temporary / "txdns-another").mkdir()
+    environment = {"TMPDIR": str(temporary), "STATE_DIRECTORY": ""}
+    words = ["--zone", f"example.org={tmp_path}/zone", "--workers", workers]
+    with Twistd(tmp_path, *words, environment=environment) as killed:
+        wait(lambda: killed.gives("www.example.org", ["192.0.2.80"]), killed)
+        assert killed.process is not None
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.process.wait(PATIENCE)
+        (left,) = [path for path in temporary.iterdir() if path.name != "txdns-another"]
+    with Twistd(tmp_path, *words, environment=environment) as running:
+        wait(lambda: running.gives("www.example.org", ["192.0.2.80"]), running)
+        assert not left.exists()
+        running.stop()
+    assert [path.name for path in temporary.iterdir()] == ["txdns-another"]
+
+
+def test_exposedKeys(tmp_path: Path) -> None:
+    """
+    The log says which file of keys every user can read.
+    """
+    (tmp_path / "zone").write_text(ZONE)
+    keys = tmp_path / "keys"
+    keys.write_text("one:c2VjcmV0\n")
+    words = ["--zone", f"example.org={tmp_path}/zone", "--key-file", str(keys)]
+    for mode, said in ((0o644, 1), (0o640, 0)):
+        keys.chmod(mode)
+        with Twistd(tmp_path, *words) as running:
+            wait(partial(running.gives, "www.example.org", ["192.0.2.80"]), running)
+            assert running.text().count(f"key-file: {keys}: every user of this machine can read the secrets in it") == said
+
+
+def test_traps(tmp_path: Path) -> None:
+    """
+    In a folder that all may write to, links that others have put under the names that were written to once lead nowhere.
+    """
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    path, image = shared / "zone", shared / "image"
+    for trapped in (path, image):
+        for ending in (".new", ".part"):
+            (shared / f"{trapped.name}{ending}").symlink_to(victim)
+    (tmp_path / "example.org.zone").write_text(ZONE)
+    with nsd({"example.org": ZONE}) as server:
+        fetched = txdns("transfer", "example.org", f"@{server.address}:{server.port}", "-o", str(path))
+    assert fetched.returncode == 0
+    assert "www.example.org.\t300\tIN\tA\t192.0.2.80" in path.read_text()
+    for words in (
+        ["zone", "format", str(tmp_path / "example.org.zone"), "-o", str(path)],
+        ["zone", "compile", str(tmp_path / "example.org.zone"), "-o", str(image)],
+    ):
+        ended = txdns(*words)
+        assert (ended.returncode, ended.stderr) == (0, ""), words
+    assert victim.read_text() == "precious"
+    assert not image.is_symlink() and image.stat().st_size > 100

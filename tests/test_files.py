@@ -1,0 +1,165 @@
+"""
+Tests of L{twisted_ext.files}.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from twisted_ext.files import TemporaryFolder, newFileBeside, replacingFile
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """
+    The usual umask.
+    """
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def modeOf(path: Path) -> int:
+    """
+    @return: its permissions.
+    """
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("umask")
+def test_replaced(tmp_path: Path) -> None:
+    """
+    A file is replaced as a whole and keeps its permissions; a new one has those of new files, or those that were asked for.
+    """
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    path.chmod(0o640)
+    with replacingFile(str(path)) as file:
+        file.write(b"after")
+        file.flush()
+        assert path.read_bytes() == b"before"
+    assert (path.read_bytes(), modeOf(path)) == (b"after", 0o640)
+    for name, mode, expected in (("new", None, 0o644), ("private", 0o600, 0o600)):
+        with replacingFile(str(tmp_path / name), mode) as file:
+            file.write(b"x")
+        assert modeOf(tmp_path / name) == expected
+    assert sorted(os.listdir(tmp_path)) == ["file", "new", "private"]
+
+
+def test_failed(tmp_path: Path) -> None:
+    """
+    What goes wrong while it is written leaves the file as it was, and nothing beside it.
+    """
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    with pytest.raises(ZeroDivisionError), replacingFile(str(path)) as file:
+        file.write(b"after")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_links(tmp_path: Path) -> None:
+    """
+    A link to the file stays one. What another user has put in the way under a name that could be guessed is neither followed nor removed.
+    """
+    target, link, victim = tmp_path / "target", tmp_path / "link", tmp_path / "victim"
+    target.write_bytes(b"before")
+    victim.write_bytes(b"precious")
+    link.symlink_to(target)
+    traps = [tmp_path / f"target{ending}" for ending in (".new", ".part", f".{os.getpid()}.new")]
+    for trap in traps:
+        trap.symlink_to(victim)
+    with replacingFile(str(link)) as file:
+        file.write(b"after")
+    assert (link.is_symlink(), target.read_bytes(), victim.read_bytes()) == (True, b"after", b"precious")
+    assert all(trap.is_symlink() for trap in traps)
+
+
+def test_taken(tmp_path: Path) -> None:
+    """
+    A name that is taken, by a link to nowhere as well, is passed over.
+    """
+    (tmp_path / ".file.00.new").symlink_to(tmp_path / "nowhere")
+    names = iter(["00", "11"])
+    with patch("twisted_ext.files.token_hex", lambda count: next(names)):
+        descriptor, path = newFileBeside(str(tmp_path / "file"))
+    os.close(descriptor)
+    assert path == str(tmp_path / ".file.11.new")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_device(tmp_path: Path) -> None:
+    """
+    A pipe is written to, and not replaced by a file.
+    """
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with replacingFile(str(path)) as file:
+        file.write(b"octets")
+    assert os.read(reading, 100) == b"octets"
+    os.close(reading)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    with replacingFile("/dev/null") as file:
+        file.write(b"octets")
+
+
+PROGRAM = """
+import sys, time
+from twisted_ext.files import TemporaryFolder
+folder = TemporaryFolder(sys.argv[1])
+open(folder.path + "/file", "w").close()
+print(folder.path, flush=True)
+time.sleep(60)
+"""
+
+
+def test_abandoned(tmp_path: Path) -> None:
+    """
+    A folder is private, and gone when it is closed. One whose process was killed is removed by the next process; one that is in use is not,
+    nor is a link, a file or a folder that others can write to, whatever its name.
+    """
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        assert modeOf(left) == 0o700
+        outside, shared = tmp_path / "outside", tmp_path / "txdns-server-shared"
+        outside.mkdir()
+        (outside / "file").touch()
+        (tmp_path / "txdns-server-link").symlink_to(outside)
+        (tmp_path / "txdns-server-file").touch()
+        shared.mkdir()
+        shared.chmod(0o777)
+        with_it = TemporaryFolder(str(tmp_path))
+        assert (left / "file").exists()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert (left / "file").exists()
+        other = TemporaryFolder(str(tmp_path))
+    assert not left.exists()
+    assert Path(with_it.path).is_dir() and shared.is_dir() and (outside / "file").exists()
+    assert (tmp_path / "txdns-server-file").exists() and (tmp_path / "txdns-server-link").is_symlink()
+    for folder in (with_it, other, other):
+        folder.close()
+    assert not Path(with_it.path).exists() and not Path(other.path).exists()
+
+
+def test_foreign(tmp_path: Path) -> None:
+    """
+    Folders of other users are left alone.
+    """
+    theirs = tmp_path / "txdns-server-theirs"
+    theirs.mkdir(0o700)
+    with patch("os.geteuid", lambda: os.stat(theirs).st_uid + 1):
+        TemporaryFolder(str(tmp_path)).close()
+    assert theirs.exists()
