@@ -65,7 +65,7 @@ class PluggedTests(SynchronousTestCase):
         )
         self.assertEqual(len(complaints), 1)
         self.assertIn("the prefix 'udp' is taken", complaints[0])
-        self.assertIs(parserFor("udp"), BUILT_IN[3])
+        self.assertIs(parserFor("udp"), next(parser for parser in BUILT_IN if parser.prefix == "udp"))
 
     def test_broken(self) -> None:
         """

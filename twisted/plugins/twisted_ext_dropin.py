@@ -27,11 +27,13 @@ __all__ = [
     "threadedParser",
     "txdns",
     "udpParser",
+    "zoneParser",
 ]
 
 (
     systemParser,
     hostsParser,
+    zoneParser,
     specialParser,
     udpParser,
     tcpParser,

@@ -16,7 +16,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.local import closeAll, shown
 from twisted_ext.wire.message import Question
 
-__all__ = ["Chaining"]
+__all__ = ["Chaining", "chained"]
 
 
 @implementer(IAnswerSource)
@@ -109,6 +109,22 @@ class Chaining:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return self._sources
+
+
+def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:
+    """
+    @return: a L{Chaining}; where zones are among the sources, one whose aliases are followed into the others.
+    """
+    chain = Chaining(sources, clock)
+    if not any(_leadsOn(source) for source in sources):
+        return chain
+    from twisted_ext.resolver.zones import LeadingOn
+
+    return LeadingOn(chain)
+
+
+def _leadsOn(source: IAnswerSource) -> bool:
+    return bool(getattr(source, "leadsOn", False)) or any(_leadsOn(inner) for inner in source.sources())
 
 
 def _moreTelling(before: DNSFault | None, after: DNSFault) -> DNSFault:

@@ -63,6 +63,7 @@ BUILT_IN: Final = (
         "system", _PARSERS, "parseSystem", "what this machine is configured to use: hosts file, search list, servers"
     ),
     LazyParser("hosts", _PARSERS, "parseHosts", "a hosts file: hosts[:path]"),
+    LazyParser("zone", _PARSERS, "parseZone", "zones from master files: zone:name=path..."),
     LazyParser("special", _PARSERS, "parseSpecial", "special-use names and literal addresses"),
     LazyParser(
         "udp",

@@ -28,6 +28,7 @@ __all__ = [
     "parseTCP",
     "parseThreaded",
     "parseUDP",
+    "parseZone",
 ]
 
 
@@ -186,11 +187,22 @@ def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:
 
 def parseChain(site: Site, *sources: IAnswerSource) -> IAnswerSource:
     """
-    C{chain:(source):(source)...}. Time is shared among those that are left to ask.
+    C{chain:(source):(source)...}. Time is shared among those that are left to ask; aliases of zones are followed into the other sources.
     """
-    from twisted_ext.resolver.chaining import Chaining
+    from twisted_ext.resolver.chaining import chained
 
-    return Chaining(sources, site.reactor)
+    return chained(sources, site.reactor)
+
+
+def parseZone(site: Site, /, **files: str) -> IAnswerSource:
+    """
+    C{zone:name=path...}: zones from master files, which are read once.
+    """
+    from twisted_ext.resolver.zones import Zones, zoneFromFile
+
+    if not files:
+        raise CallerFault("a zone needs its name and its file, such as example.org=/etc/zones/example.org")
+    return Zones([zoneFromFile(nameFromText(name), path) for name, path in files.items()])
 
 
 def parseRace(site: Site, *sources: IAnswerSource, delay: float | None = None) -> IAnswerSource:
