@@ -19,6 +19,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.server.configuration import zonesettings
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.configuration.zonesettings import ZoneSettings, apexIn, gather, zonesOf
+from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
 from twisted_ext.server.zones import loading
 from twisted_ext.server.zones.authority import Zones
 from twisted_ext.server.zones.images import Images
@@ -72,6 +73,24 @@ class LoadingTests(LoadingCase):
             for n in (1, 2, 4, 8)])
         self.compilers.run()
         self.assertEqual((tries, self.serial("example.org"), self.serial("example.net")), ([2] * 4, 2, 2))
+
+    def test_neverSettled(self) -> None:
+        """
+        A file that changes from each look to the next is read after some seconds nevertheless, and again after as many; where it cannot be
+        read just then, what is served stays.
+        """
+        self.load(self.write("example.org"))
+        most = CHANGING_SECONDS.default
+        served: list[tuple[float, int | None]] = []
+        for number in range(2, int(2.5 * most / WATCH_SECONDS.default)):
+            self.write("example.org", "broken (" if number % 5 == 0 else "", serial=number)
+            self.clock.advance(WATCH_SECONDS.default)
+            self.compilers.run()
+            serial = self.serial("example.org")
+            if serial != (served[-1][1] if served else 1):
+                served.append((self.clock.seconds(), serial))
+        self.assertEqual(len(served), 2)
+        self.assertLessEqual(served[0][0], most + 2 * WATCH_SECONDS.default)
 
     def test_foundAgain(self) -> None:
         """

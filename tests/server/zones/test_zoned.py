@@ -4,6 +4,7 @@ Tests of L{twisted_ext.server.zones.zoned}: what becomes of zones when settings 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import pairwise
@@ -16,12 +17,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.updates.changed import SlowDisk
 from tests.server.zones.loaded import Inside
 from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.server.configuration.settings import Settings
+from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.replies.requests import Refusal, Request
 from twisted_ext.server.updates.updating import Updating
 from twisted_ext.server.zones import loading as loadingModule
@@ -56,6 +59,7 @@ class ZonedTests(SynchronousTestCase):
         self.file = self.folder / "example.org"
         self.file.write_text(f"$ORIGIN example.org.\n{ZONE}")
         self.clock = _reactor()
+        self.stamp = 2_000_000_000_000_000_000
         self.ended: list[Zoned] = []
         self.disk = SlowDisk()
         self.compilers: list[Inside] = []
@@ -71,6 +75,44 @@ class ZonedTests(SynchronousTestCase):
         loading = patch.object(loadingModule, "Loading", partial(Loading, compilers=make))
         loading.start()
         self.addCleanup(loading.stop)
+
+    def test_folder(self) -> None:
+        """
+        Files that come into a folder of zones and go from it are noticed; a folder that is empty all at once, as where a disk is not
+        mounted any more, or that is gone, changes nothing.
+        """
+        folder = self.folder / "zones"
+        folder.mkdir()
+        zoned = Zoned(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
+        self.addCleanup(zoned.close)
+
+        def served(*names: str) -> list[str]:
+            for name in names:
+                (folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
+            # A clock of files may be as coarse as this.
+            os.utime(folder, ns=(self.stamp, self.stamp))
+            self.stamp += 1_000_000_000
+            for _ in range(4):
+                self.clock.advance(WATCH_SECONDS.default)
+                for each in self.compilers:
+                    each.run()
+            return [place.text for place in zoned.zones if place.state == "serving"]
+
+        (folder / "one.example").write_text(f"$ORIGIN one.example.\n{ZONE}")
+        zoned.begin()
+        self.assertEqual(served(), ["one.example."])
+        self.assertEqual(served("two.example", ".hidden", "two.example~"), ["one.example.", "two.example."])
+        (folder / "one.example").unlink()
+        self.assertEqual(served("three.example"), ["two.example.", "three.example."])
+        with capturedLogs() as events:
+            for path in folder.iterdir():
+                path.unlink()
+            self.assertEqual(served(), ["two.example.", "three.example."])
+        self.assertIn("there is no file in this folder any more", formatEvent(events[0]))
+        folder.rename(self.folder / "aside")
+        for _ in range(4):
+            self.clock.advance(1)
+        self.assertEqual(len(zoned.zones), 2)
 
     def settings(self, **values: object) -> Settings:
         """

@@ -22,6 +22,7 @@ from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.limits import (
     BATCH_OCTETS,
     BATCH_ZONES,
+    CHANGING_SECONDS,
     COMPILER_PAUSE,
     LOADING_BROKEN,
     LOADING_COMPLAINTS,
@@ -31,7 +32,7 @@ from twisted_ext.server.limits import (
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.zones.images import Built, Images, Source, statusOf
 from twisted_ext.server.zones.pacing import paced
-from twisted_ext.server.zones.wanted import ABSENT, Reload, Wanted
+from twisted_ext.server.zones.wanted import ABSENT, GONE, Reload, Wanted
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["Loading", "Sink", "stateFolder"]
 
 _log: Final = Logger()
+
+#: Zones whose files are looked at in one step: a millisecond.
+_LOOKS: Final = 250
 
 #: Zones that are put in force before others may have their turn: 2 ms of work.
 _RESULTS: Final = 20
@@ -121,7 +125,9 @@ class Loading:
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, Wanted] = {}
         self._order: Iterator[Wanted] = iter(())
-        self._resting: dict[str, tuple[tuple[int, int], ...]] = {}
+        # Zones whose files have changed: how these were at the last look, and since when they change.
+        self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
+        self._sweeping: Deferred[None] | None = None
         self._watch = watch
         self._looking = LoopingCall(self.look)
         self._looking.clock = reactor
@@ -215,8 +221,9 @@ class Loading:
             if wanted.reloads:
                 wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
                 wanted.leave(f"{wanted.zone}: the server ends before it is ready")
-        if self._taking is not None:
-            self._taking.cancel()
+        for each in (self._taking, self._sweeping):
+            if each is not None:
+                each.cancel()
         self.images.close()
         if self._own is not None:
             self._own.close()
@@ -407,27 +414,43 @@ class Loading:
 
     def look(self) -> None:
         """
-        See whether files have changed. What has is made ready once it has stayed the same from one look to the next, for whoever writes
-        it may not be done.
+        See whether files have changed. A zone is made ready once its files have stayed the same from one look to the next, since they may
+        be half written; and nevertheless when they have been changing for C{CHANGING_SECONDS}.
         """
-        if not self._watch:
+        if not self._watch or self._sweeping is not None:
             return
-        ready: list[Wanted] = []
-        for zone, status in list(self._resting.items()):
+        sweeping = self._sweeping = paced(self._reactor, self._sweep())
+        sweeping.addErrback(_ended).addBoth(self._swept)
+
+    def _swept(self, _: object) -> None:
+        self._sweeping = None
+
+    def _sweep(self) -> Iterator[None]:
+        now = self._reactor.seconds()
+        ready: dict[str, Wanted] = {}
+        for zone, (before, since) in list(self._resting.items()):
             wanted = self._wanted.get(zone)
             del self._resting[zone]
             if wanted is None or wanted.pending:
                 continue
-            now = wanted.status
-            if now == status:
-                ready.append(wanted)
-            else:
-                self._resting[zone] = now
-        for wanted in self._some(int(WATCH_FILES.default)):
-            if not wanted.pending and wanted.zone not in self._resting and wanted not in ready and not wanted.current:
-                self._resting[wanted.zone] = wanted.status
-        # A file that is gone for a moment while it is replaced is not the end of its zone.
-        self._make([wanted for wanted in ready if not wanted.current])
+            status = wanted.status
+            # A file that is gone for a moment while it is replaced is not the end of its zone.
+            if (status == before or now - since >= CHANGING_SECONDS.default) and not wanted.current:
+                ready[zone] = wanted
+            elif status != before:
+                self._resting[zone] = status, since
+            if not len(ready) % _LOOKS:
+                yield
+        some = self._some(int(WATCH_FILES.default))
+        for begin in range(0, len(some), _LOOKS):
+            for wanted in some[begin : begin + _LOOKS]:
+                if not wanted.pending and not wanted.current and wanted.zone not in self._resting and wanted.zone not in ready:
+                    self._resting[wanted.zone] = wanted.status, now
+            yield
+        changed = [wanted for wanted in ready.values() if self._wanted.get(wanted.zone) is wanted]
+        for begin in range(0, len(changed), int(BATCH_ZONES.default)):
+            self._make(changed[begin : begin + int(BATCH_ZONES.default)])
+            yield
 
     def _some(self, count: int) -> list[Wanted]:
         """
@@ -480,7 +503,7 @@ class Loading:
                 yield
             for text in [text for text in self._wanted if text not in seen]:
                 self._drop(text)
-                reload.say(f"{text}: is served no more")
+                reload.say(f"{text}{GONE}")
                 yield
             size = int(BATCH_ZONES.default)
             for begin in range(0, len(changed), size):
@@ -540,7 +563,7 @@ class Loading:
 
 def _ended(failure: Failure) -> None:
     if not isinstance(failure.value, CancelledError):
-        _log.failure("zones that were made ready cannot be put in force", failure)
+        _log.failure("while zones are made ready, or their files are looked at", failure)
 
 
 def _logged(complaints: list[tuple[str, bool]]) -> int:

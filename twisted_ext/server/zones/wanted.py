@@ -14,10 +14,13 @@ from twisted_ext.server.zones.images import Source, statusOf
 if TYPE_CHECKING:
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
 
-__all__ = ["ABSENT", "Reload", "Wanted"]
+__all__ = ["ABSENT", "GONE", "Reload", "Wanted"]
 
 #: Size and time of a file that is not there.
 ABSENT: Final = (-1, -1)
+
+#: How a line ends that tells of a zone which went.
+GONE: Final = ": is served no more"
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
@@ -72,7 +75,10 @@ class Wanted:
         """
         Whether its files are as they were at the last attempt.
         """
-        return all((statusOf(path) or ABSENT) == (size, changed) for path, size, changed in self.sources)
+        for path, size, changed in self.sources:
+            if (statusOf(path) or ABSENT) != (size, changed):
+                return False
+        return True
 
 
 class Reload:

@@ -14,17 +14,23 @@ from glob import escape, glob
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.configuration.checking import checking, checkZones, zonesIn
+from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.ownership import refuseForeign
 from twisted_ext.server.updates.replaying import Replaying, journalName
 from twisted_ext.server.zones.authority import Place, Zones, countsOf, zoneFigures
+from twisted_ext.server.zones.folders import Folders
+from twisted_ext.server.zones.pacing import paced
 from twisted_ext.server.zones.placing import Placing
+from twisted_ext.server.zones.wanted import GONE
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -104,6 +110,12 @@ class Zoned:
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
+        # Those whose zones are served now, and what of them is looked at for files that come and go.
+        self._inForce = settings
+        self._folders = Folders(() if worker else settings.zones)
+        self._polling = LoopingCall(self._poll)
+        self._polling.clock = reactor
+        self._looking: Deferred[None] | None = None
         with _uncollected():
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
@@ -198,6 +210,7 @@ class Zoned:
         if self._worker:
             self._beginning = []
             return
+        self._follow()
         self._use(self._fromCode(self._settings))
         if self._beginning:
             beginning, self._beginning = self._beginning, []
@@ -326,7 +339,6 @@ class Zoned:
         if not (settings.zone or settings.zones):
             return succeed([])
         from twisted_ext.server.configuration.zonesettings import gather
-        from twisted_ext.server.zones.pacing import paced
 
         zones: list[ZoneSettings] = []
 
@@ -373,6 +385,13 @@ class Zoned:
         keys = self.check(settings, zones)
         self._checked = None, None
         self._use(self._fromCode(settings))
+        if settings.zones != self._folders.paths:
+            self._folders = Folders(settings.zones, read=True)
+            self._follow()
+        self._inForce = settings
+        return self._serve(settings, zones, keys)
+
+    def _serve(self, settings: Settings, zones: list[ZoneSettings], keys: Keys | None) -> Deferred[list[str]]:
         loading = self.loading
         if loading is None:
             if not zones:
@@ -385,6 +404,58 @@ class Zoned:
             self._connect(os.path.dirname(loading.images.folder)).start()
         loading.follow(settings.watch)
         return loading.reload(zones, () if self._replication is None else self._adopting(zones))
+
+    def _follow(self) -> None:
+        """
+        Look at folders from time to time, if there are any.
+        """
+        if self._folders.paths and not self._polling.running:
+            self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
+                lambda failure: _log.failure("while looking at folders of zones", failure)
+            )
+        elif not self._folders.paths and self._polling.running:
+            self._polling.stop()
+
+    def _poll(self) -> None:
+        """
+        Look whether folders of zones have other files than before.
+        """
+        if self._inForce.watch and self._looking is None:
+            found: list[str] = []
+            looking = self._looking = paced(self._reactor, self._folders.changed(self._reactor.seconds(), found))
+            looking.addCallback(lambda _: self._again(found)).addErrback(self._unread).addBoth(self._polled)
+
+    def _again(self, found: list[str]) -> Deferred[None] | None:
+        if not found or self._closed:
+            return None
+        settings = self._inForce
+
+        def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
+            if self._closed or settings is not self._inForce:
+                return None
+            keys = self.check(settings, zones)
+            self._checked = None, None
+            # What comes of each of them the log tells anyway.
+            return self._serve(settings, zones, keys).addCallback(self._tellGone)
+
+        _log.info("{path}: its zones are read again, since files have come or gone", path=", ".join(found))
+        return self.listed(settings).addCallback(take)
+
+    @staticmethod
+    def _tellGone(lines: list[str]) -> None:
+        for line in lines:
+            if line.endswith(GONE):
+                _log.info("{line}", line=line)
+
+    @staticmethod
+    def _unread(failure: Failure) -> None:
+        if isinstance(failure.value, DNSFault):
+            _log.error("zones that have come or gone are not looked at, all stays as it was: {fault}", fault=str(failure.value))
+        elif not isinstance(failure.value, CancelledError):
+            _log.failure("while looking at folders of zones", failure)
+
+    def _polled(self, _: object) -> None:
+        self._looking = None
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
@@ -467,6 +538,10 @@ class Zoned:
         @return: fires when nothing is left of it.
         """
         self._closed = True
+        if self._polling.running:
+            self._polling.stop()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._listing is not None:
             self._listing.cancel()
         if self.loading is not None:

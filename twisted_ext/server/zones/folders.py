@@ -1,0 +1,114 @@
+"""
+Folders and lists of zones, looked at for files that have come or gone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from twisted.logger import Logger
+
+from twisted_ext.server.limits import CHANGING_SECONDS
+
+__all__ = ["Folders"]
+
+#: Names that are read in one step: a millisecond.
+_ENTRIES: Final = 1000
+
+_log: Final = Logger()
+
+#: Octets and time of change in nanoseconds; L{None} of what cannot be seen.
+_Status = tuple[int, int] | None
+
+
+class _Folder:
+    """
+    One folder, or one list.
+    """
+
+    __slots__ = ("path", "status", "resting", "since", "names")
+
+    def __init__(self, path: str, status: _Status) -> None:
+        self.path = path
+        # As it was when its zones were read; as it was at the last look, where that is something else, and since when it changes.
+        self.status = status
+        self.resting: _Status = None
+        self.since = 0.0
+        # Those of its files, once they have been read.
+        self.names: frozenset[str] | None = None
+
+
+class Folders:
+    """
+    What C{zones} of the settings names. A look costs one C{stat} of each folder; the names in one are read where it has changed.
+    """
+
+    def __init__(self, paths: Iterable[str], *, read: bool = False) -> None:
+        """
+        @param paths: folders and lists.
+        @param read: whether their zones have been read already, so that something may have come since; otherwise they are read after this.
+        """
+        self._folders = [_Folder(path, None if read else _statusOf(path)) for path in paths]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """
+        What is looked at.
+        """
+        return tuple([folder.path for folder in self._folders])
+
+    def changed(self, now: float, found: list[str]) -> Iterator[None]:
+        """
+        Look, in short steps.
+
+        @param now: seconds.
+        @param found: here is put what has other files than before, once that has stayed the same from one look to the next, or has been
+            changing for C{CHANGING_SECONDS}.
+        """
+        for folder in self._folders:
+            status = _statusOf(folder.path)
+            if status == folder.status or status is None:
+                # What is gone for a moment, or not mounted, is not the end of its zones.
+                folder.resting = None
+                continue
+            if folder.resting is None:
+                folder.since = now
+            if status != folder.resting and now - folder.since < CHANGING_SECONDS.default:
+                folder.resting = status
+                continue
+            read: set[str] = set()
+            yield from _read(folder.path, read)
+            names = frozenset(read)
+            folder.status, folder.resting = status, None
+            if os.path.isdir(folder.path):
+                if not names:
+                    text = "{path}: there is no file in this folder any more; its zones stay until settings are read again"
+                    _log.warn(text, path=folder.path)
+                    continue
+                if names == folder.names:
+                    # A file has been replaced.
+                    continue
+                folder.names = names
+            found.append(folder.path)
+
+
+def _statusOf(path: str) -> _Status:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _read(path: str, names: set[str]) -> Iterator[None]:
+    try:
+        with os.scandir(path) as entries:
+            while some := list(islice(entries, _ENTRIES)):
+                names.update([entry.name for entry in some if entry.name[0] != "." and entry.name[-1] != "~"])
+                yield
+    except OSError:
+        # A list, or a folder that is gone by now.
+        return
