@@ -250,6 +250,7 @@ class OneMessageTests(SynchronousTestCase):
             self.assertRaises(BadMessage, TSIGRecord.fromRecord, RRSet(KEY.name, 250, 255, 0, (rdata[:length],)))
         self.assertRaises(BadMessage, TSIGRecord.fromRecord, RRSet(KEY.name, 250, 255, 0, (rdata + b"\x00",)))
         self.assertRaises(BadMessage, TSIGRecord.fromRecord, RRSet(KEY.name, 250, 1, 0, (rdata,)))
+        self.assertRaises(BadMessage, TSIGRecord.fromRecord, RRSet(KEY.name, 250, 255, 1, (rdata,)))
 
 
 class StreamTests(SynchronousTestCase):

@@ -186,10 +186,12 @@ class TSIGRecord:
     @classmethod
     def fromRecord(cls, record: RRSet) -> TSIGRecord:
         """
-        @raise BadMessage: its class is not ANY, or its rdata is not of the form.
+        @raise BadMessage: its class is not ANY or its TTL is not 0 (RFC 8945, section 4.2), or its rdata is not of the form.
         """
         if record.rrType != TSIG or record.rrClass != ANY_CLASS:
             raise BadMessage("a TSIG record whose class is not ANY")
+        if record.ttl:
+            raise BadMessage(f"a TSIG record with TTL {record.ttl}; it has to be 0")
         rdata = record.rdatas[0]
         algorithm, position = Reader(rdata).name(0)
         try:

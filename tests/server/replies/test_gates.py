@@ -250,7 +250,11 @@ class GatesTests(SynchronousTestCase):
         key = Key(nameFromText("key.example"), b"secret")
         query = queryOf()
         tsig = sign(query, key, 1_000_000)[0][len(query) :]
-        for trailer in (tsig + optOf(), tsig + tsig, tsig[:-4] + b"\x00\x00\x00\x01"):
+        # Its class is ANY and its TTL 0 (RFC 8945, section 4.2).
+        head = len(key.name) + 2
+        otherClass = tsig[:head] + b"\x00\x01" + tsig[head + 2 :]
+        otherTTL = tsig[: head + 2] + b"\x00\x00\x00\x01" + tsig[head + 6 :]
+        for trailer in (tsig + optOf(), tsig + tsig, tsig[:-4] + b"\x00\x00\x00\x01", otherClass, otherTTL):
             count = b"\x00\x01" if len(trailer) == len(tsig) else b"\x00\x02"
             self.assertEqual(self.ask(query[:10] + count + query[12:] + trailer).rcode, Rcode.FORMERR)
 

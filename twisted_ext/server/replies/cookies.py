@@ -4,6 +4,7 @@ Cookies, by which a client shows that its address is its own (RFC 7873; RFC 9018
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from ipaddress import ip_address
 from struct import Struct
 from typing import Final
@@ -144,7 +145,8 @@ class Cookies:
             age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             if -COOKIE_AHEAD.default <= age <= COOKIE_SECONDS.default:
                 for secret in self.secrets:
-                    if sipHash(secret, theirs + ours[:8] + packed) == ours[8:]:
+                    # In constant time: a client that measures how long this takes must not learn how much of a guess is right.
+                    if compare_digest(sipHash(secret, theirs + ours[:8] + packed), ours[8:]):
                         verified = True
                         break
             if verified and secret is self.secrets[0] and age < COOKIE_RENEWAL.default:
