@@ -18,7 +18,8 @@ __all__ = [
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
     "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH", "CACHE_BYTES",
-    "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
+    "CACHE_ENTRY_BYTES", "CACHE_LARGE_BYTES",
+    "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
     "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
     "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
@@ -272,6 +273,10 @@ CACHE_BYTES: Final = Limit(default=64 * 2**20, least=64 * 2**10, most=64 * 2**30
 #: Octets of memory of one answer; a larger one is passed on but not kept, so that no single answer displaces hundreds.
 CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)
 
+#: Octets of memory beyond which an answer counts as large: all large ones share an eighth of a cache, the oldest leaving first, so that
+#: names with thousands of records are fetched once and still displace little (CVE-2024-1737).
+CACHE_LARGE_BYTES: Final = Limit(default=4096, least=1024, most=2**20)
+
 #: Octets of a cache's memory for answers that are new or asked for often and are kept ready, an eighth of it all at most. The others are
 #: kept packed in a quarter of the room, where the collector of garbage does not have to go through them either.
 CACHE_READY_BYTES: Final = Limit(default=4 * 2**20, least=2**13, most=2**30)
@@ -288,7 +293,7 @@ NEGATIVE_SECONDS: Final = Limit(default=10800, least=0, most=10800)
 #: Seconds for which a referral is kept where an answer was expected: it denies nothing, but asking again at once would not help either.
 REFERRAL_SECONDS: Final = Limit(default=5, least=0, most=60)
 
-#: Records of one set beyond which the whole answer is not kept (CVE-2024-1737).
+#: Records of one set beyond which recursion does not keep it (CVE-2024-1737).
 RRSET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 
 #: Seconds to remember that a question could not be answered (RFC 9520, section 3.2); doubled each time that it happens again.

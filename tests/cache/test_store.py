@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, denied, question
 from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.cache import store as stores
 from twisted_ext.cache.denial import denialKey
-from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.message import Question
@@ -160,14 +160,36 @@ class StoreTests(SynchronousTestCase):
 
     def test_bomb(self) -> None:
         """
-        Answers with very many records take no memory at all; with the bound off they would.
+        Answers with very many records share an eighth of the memory, the oldest leaving first, and displace no others; with that bound off
+        they would take all of it.
         """
-        for most, kept in ((None, 0), (5000, 5)):
-            store = Store(4 * 2**20, lifetimes=Lifetimes(mostRecords=most), entryBytes=2**20)
-            for number in range(5):
+        for share, kept in ((8, 28), (1, 300)):
+            self.patch(stores, "_LARGE_SHARE", share)
+            store = Store(4 * 2**20)
+            self.fill(store, range(1000, 6000))
+            for number in range(300):
                 asked, answer = numbered(number, count=3000)
-                store.keep(asked, b"", answer, 0.0)
-            self.assertEqual(len(store), kept)
+                self.assertTrue(store.keep(asked, b"", answer, 0.0))
+            large = [number for number in range(300) if self.has(store, number)]
+            self.assertEqual(large[-1], 299)
+            self.assertLessEqual(len(large), kept)
+            self.assertLessEqual(store.octets, 4 * 2**20)
+            others = sum([self.has(store, number) for number in range(1000, 6000)])
+            self.assertEqual(others == 5000, share == 8, others)
+
+    def test_bombAccounts(self) -> None:
+        """
+        What large answers take is counted rightly while they are replaced, asked for and dropped.
+        """
+        store = Store(4 * 2**20)
+        for number in range(500):
+            asked, answer = numbered(number % 40, count=2000 + number)
+            store.keep(asked, b"", answer, 0.0)
+            self.has(store, number % 7)
+            self.assertEqual(sum(store._large.values()), store._largeBytes)
+            self.assertLessEqual(store._largeBytes, 2**19)
+        store.clear()
+        self.assertEqual((store.octets, store._largeBytes, store._large), (Store(4 * 2**20).octets, 0, {}))
 
     def test_large(self) -> None:
         """

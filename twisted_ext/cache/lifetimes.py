@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.cache.denial import denialSeconds
-from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS, RRSET_RECORDS
+from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
@@ -38,10 +38,9 @@ class Lifetimes:
     @ivar least: seconds for any unsigned record; 0 keeps to what owners say.
     @ivar mostDenial: seconds for a denial.
     @ivar referral: seconds for a referral that came where an answer was expected.
-    @ivar mostRecords: records of one set beyond which the answer is not kept.
     """
 
-    __slots__ = ("most", "least", "mostDenial", "referral", "mostRecords")
+    __slots__ = ("most", "least", "mostDenial", "referral")
 
     def __init__(
         self,
@@ -49,13 +48,11 @@ class Lifetimes:
         least: float | None = None,
         mostDenial: float | None = None,
         referral: float | None = None,
-        mostRecords: float | None = None,
     ) -> None:
         self.most = int(CACHE_SECONDS.pick(most))
         self.least = min(int(CACHE_LEAST_SECONDS.pick(least)), self.most)
         self.mostDenial = int(NEGATIVE_SECONDS.pick(mostDenial))
         self.referral = int(REFERRAL_SECONDS.pick(referral))
-        self.mostRecords = int(RRSET_RECORDS.pick(mostRecords))
 
     def keeping(self, question: Question, answer: Answer) -> tuple[int, Sections]:
         """
@@ -63,7 +60,7 @@ class Lifetimes:
         given again (RFC 2181, section 5.2, for the sets themselves).
 
         @return: seconds, and the three sections as they are kept, see L{clamped}; 0 seconds for an answer that may not be kept at all:
-            another class than IN, a set of too many records, a denial without the SOA record that would say for how long (RFC 2308,
+            another class than IN, a denial without the SOA record that would say for how long (RFC 2308,
             section 5).
         """
         answers, authority, additional = answer.answer, answer.authority, answer.additional
@@ -75,7 +72,6 @@ class Lifetimes:
             seconds = self._denied(question, answer)
             if not seconds:
                 return 0, _NOTHING
-        mostRecords = self.mostRecords
         least = self.least
         if least:
             plain = False
@@ -89,7 +85,7 @@ class Lifetimes:
                         seconds = ttl
                     elif ttl > most:
                         plain = False
-                    if len(rrset.rdatas) > mostRecords or rrset.rrClass != _IN:
+                    if rrset.rrClass != _IN:
                         return 0, _NOTHING
         if plain:
             return seconds, (answers, authority, additional)

@@ -3,8 +3,8 @@ Everything a cache has, within its memory.
 
 An answer is B{packed} into octets when it comes, and B{ready} while it is asked for often. What is ready leaves in the order of its
 coming unless it was asked for meanwhile. What is packed is B{fresh} if nobody has ever asked for it again, else B{proven}; room is made
-among the fresh first. So a flood of names that are asked for once passes through and takes nothing that is of use with it (attacks on
-caches by filling them).
+among the fresh first, and large answers share a part of it. So a flood of names that are asked for once passes through and takes nothing
+that is of use with it (attacks on caches by filling them).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from twisted_ext.cache.entries import (
 from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.packed import PARTS, PackedTable
-from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
+from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_LARGE_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
 
 __all__ = ["Statistics", "Store"]
@@ -46,6 +46,9 @@ _FRESH_SHARE: Final = 0.1
 
 #: Of so many octets, one may be for failures: whoever has many names fail must not push out what is known.
 _FAILURES_SHARE: Final = 8
+
+#: Of so many octets, one may be for large answers.
+_LARGE_SHARE: Final = 8
 
 #: What an empty store takes.
 _EMPTY: Final = 4096
@@ -120,6 +123,11 @@ class Store:
         self._soft = self.mostBytes - _EMPTY
         self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
         self._readyBytes = 0
+        # Octets of large answers by their keys, in the order of their coming.
+        self._large: dict[bytes, int] = {}
+        self._largeBytes = 0
+        self._largeFrom = int(CACHE_LARGE_BYTES.default)
+        self._largeMost = self.mostBytes // _LARGE_SHARE
         self._hits = self._stale = self._kept = self._evictions = 0
 
     def __len__(self) -> int:
@@ -177,8 +185,10 @@ class Store:
             self._drop(key)
         data = pack(key, answer, sections, now, seconds, self.servers)
         octets = packedBytes(key, data)
-        if octets > self._entryMost:
-            return 0
+        if octets > self._largeFrom:
+            if octets > self._entryMost:
+                return 0
+            self._makeLargeRoom(key, octets)
         self._kept += 1
         self._fresh.put(key, data, octets)
         if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
@@ -201,7 +211,10 @@ class Store:
         end = len(nameOfKey(key))
         self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
         self.variants |= {key[end + 4 :]}
-        self._fresh.put(key, data, packedBytes(key, data))
+        octets = packedBytes(key, data)
+        if octets > self._largeFrom:
+            self._makeLargeRoom(key, octets)
+        self._fresh.put(key, data, octets)
         if self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets > self._soft:
             self._makePackedRoom(learnedAt(data)[0])
 
@@ -299,6 +312,20 @@ class Store:
 
     # -- making room
 
+    def _makeLargeRoom(self, key: bytes, octets: int) -> None:
+        """
+        Drop the oldest of the large answers where this one is too much for what they share: a thousand names with thousands of records each
+        are not to displace what others ask for.
+        """
+        large = self._large
+        self._largeBytes += octets - large.pop(key, 0)
+        large[key] = octets
+        while self._largeBytes > self._largeMost:
+            # It may have left meanwhile for another reason.
+            oldest = next(iter(large))
+            self._largeBytes -= large.pop(oldest)
+            self._evictions += self._drop(oldest)
+
     def _drop(self, key: bytes) -> bool:
         entry = self.ready.pop(key, None)
         if entry is not None:
@@ -361,7 +388,8 @@ class Store:
         self.ready.clear()
         self._fresh.clear()
         self._proven.clear()
-        self._readyBytes = 0
+        self._readyBytes = self._largeBytes = 0
+        self._large.clear()
         self.failures.clear()
 
     def drop(self, key: bytes) -> bool:

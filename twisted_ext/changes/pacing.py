@@ -11,12 +11,10 @@ from twisted_ext.answers import Answer, Question
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.changes.limits import WATCH_JITTER, WATCH_MOST_SECONDS, WATCH_RETRY_SECONDS, WATCH_SECONDS
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import RRSET_RECORDS
 
 __all__ = ["Pace", "secondsOf"]
 
-#: How many records there are says nothing of how soon they change.
-_LIFETIMES: Final = Lifetimes(mostRecords=RRSET_RECORDS.most)
+_LIFETIMES: Final = Lifetimes()
 
 #: Seconds that a cache on the way may have left out: TTLs are whole ones.
 _ROUNDED: Final = 1

@@ -172,3 +172,16 @@ def test_resolvConfGone(tmp_path: Path) -> None:
                 path.write_text(f"nameserver {upstream.label}\n")
             assert lost == 0
             assert [upstream.asked["udp", f"{name}.", "A"] for name in names] == [1] * 20
+
+
+def test_manyRecords(tmp_path: Path) -> None:
+    """
+    A name with 4,000 addresses, asked for by TCP 50 times a second, is fetched from the upstream once.
+    """
+    records = [f"10.0.{number // 250}.{number % 250}" for number in range(4000)]
+    with Upstream(otherwise=records) as upstream, Twistd(tmp_path, "--upstream", upstream.label) as server:
+        for _ in range(150):
+            assert len(server.ask("big.example.org", stream=True) or []) == 4000
+            time.sleep(0.02)
+        fetched = {transport: count for (transport, name, _), count in upstream.asked.items() if name == "big.example.org."}
+        assert fetched == {"udp": 1, "tcp": 1}
