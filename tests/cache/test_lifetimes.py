@@ -116,4 +116,4 @@ class LifetimesTests(SynchronousTestCase):
             self.assertEqual(self.seconds(good, asked=asked), 0)
         good.flags |= TC
         self.assertEqual(self.seconds(good), 0)
-        self.assertEqual(self.seconds(answered("www.example.com. 300 CH A 192.0.2.1")), 0)
+        self.assertEqual(self.seconds(answered(r"www.example.com. 300 CH A \# 4 C0000201")), 0)
