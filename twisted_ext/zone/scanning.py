@@ -32,7 +32,8 @@ _BEYOND: Final = (
 JOINT: Final = b"\x0c"
 
 #: What goes over several lines in parentheses, the first of which is not the line's first character, without comments, quotes and escapes.
-_BRACED: Final = re.compile(rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$', re.MULTILINE)
+_IN_PARENTHESES: Final = rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$'
+_BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 
 _ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
 

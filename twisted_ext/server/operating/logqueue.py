@@ -271,7 +271,7 @@ def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str |
 @atexit.register
 def drainAll() -> None:
     """
-    Give the last lines time to be written. Who leaves by L{os._exit} has to call this.
+    Give the last lines time to be written. Code that ends the process by C{os._exit} has to call this.
     """
     for queue in _queues:
         queue.finish()
