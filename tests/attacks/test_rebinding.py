@@ -188,7 +188,10 @@ class RebindingTests(WholeServerTestCase):
         self.upstream.set("lost.evil.test", "A", servers)
         self.upstream.set("ns.evil.test", "A", ["127.0.0.1", US])
         self.upstream.set("us.evil.test", "A", US)
-        self.run_()
+        service = self.run_()
+        assert service.watchdog is not None
+        # It asks this server itself as well.
+        service.watchdog.stop()
         self.given("ns.evil.test")
         for number in range(3):
             self.given("lost.evil.test")

@@ -187,7 +187,8 @@ class UpdateTests(SynchronousTestCase):
             ):
                 server = UpdatedServer(("key dhcp.example.org zone",), self.mktemp())
                 self.addCleanup(server.updating.close)
-                self.assertRaises(ZeroDivisionError, server.send, wire, STRANGER)
+                server.send(wire, STRANGER)
+                self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         good, _ = sign(many, KEY, TODAY)
         (reply,) = self.sent(good)
         self.assertEqual((reply[3] & 15, self.server.zone.current.serial), (Rcode.NOERROR, 11))

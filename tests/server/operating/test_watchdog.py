@@ -63,6 +63,11 @@ class WatchdogTests(ServiceCase):
                 self.rounds(20)
                 self.assertEqual((watchdog.well, self.lost), (True, []))
                 self.assertEqual([(place.answered, place.failures) for place in watchdog._places], [(True, 0)] * 2)
+                counters = self.service.counters
+                # Operators count what clients ask.
+                # Messages of clients that are dropped are not read.
+                tcp = 19 if "drop" in values else 0
+                self.assertEqual((counters.udp, counters.tcp, counters.hits, sum(counters.replies)), (0, tcp, 0, 0))
                 self.stop(self.service)
 
     def test_deafToDatagrams(self) -> None:

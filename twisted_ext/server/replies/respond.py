@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.replies.errands import Errand, Flow
     from twisted_ext.server.replies.limiting import Limiting
     from twisted_ext.server.replies.querylog import QueryLog
+    from twisted_ext.wire.records import RRSet
 
 __all__ = ["Later", "Responder", "laneFor"]
 
@@ -232,7 +233,7 @@ class Responder:
         if request.question.rrClass == CH and not request.opcode:
             own = self.selfTest.answer(request.question)
             if own:
-                self._refuse(request, Refusal(Rcode.NOERROR, answer=own), send)
+                self._answerSelf(request, own, send)
                 return
         if self.queryLog is not None:
             send, flow = self.queryLog.guard(request, send, flow)
@@ -279,6 +280,18 @@ class Responder:
                 self.later.append((source, request, context, send))
         else:
             self._refuse(request, _NOT_RECURSED, send)
+
+    def _answerSelf(self, request: Request, own: tuple[RRSet, ...], send: Send) -> None:
+        # What operators count is what clients ask.
+        counters = self.counters
+        if request.transport == "udp":
+            counters.udp -= 1
+            counters.udpBeyond -= 1
+        else:
+            counters.tcp -= 1
+            counters.tcpBeyond -= 1
+        request.replied = True
+        send(self.finishing.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
 
     def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
         """
