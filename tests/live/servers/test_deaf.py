@@ -15,15 +15,16 @@ from tests.queries import queryOf
 from twisted_ext.wire.message import Message
 
 #: What Python runs at its start in each process of the server. A query for C{deaf.test} takes the socket away from the reactor without a
-#: word, one for C{broken.test} has an exception leave C{doRead}, and one for C{dead.test} has one end the reactor.
+#: word, one for C{broken.test} has an exception leave C{doRead}, and one for C{dead.test} has one end the reactor. With
+#: one for C{shut.test} the socket for connections is lost.
 _SABOTAGE = """
-from twisted.internet import base
+from twisted.internet import base, tcp
+from twisted.python import failure
 from twisted_ext.limits import Limit
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.operating import watchdog
 
 watchdog.WATCHDOG_SECONDS = watchdog.WATCHDOG_PATIENCE = Limit(default=0.5, least=0.1, most=10.0)
-doRead = datagram._Reader.doRead
 drain = datagram._Reader._drain
 
 
@@ -40,6 +41,11 @@ def sabotaged(reader, now):
             reader._listener.reactor.removeReader(reader)
         if b"\\x06broken" in octets:
             raise Broken
+        if b"\\x04shut" in octets:
+            for port in reader._listener.reactor.getReaders():
+                if isinstance(port, tcp.Port):
+                    reader._listener.reactor.removeReader(port)
+                    port.connectionLost(failure.Failure(OSError("no memory")))
         if b"\\x04dead" in octets:
             base._topHandler = None
             reader._listener.reactor.runUntilCurrent = lambda: 1 // 0
@@ -85,7 +91,7 @@ def _server(folder: Path, environment: dict[str, str], *words: str) -> Twistd:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("broken.test", "nothing listens at"), ("deaf.test", "has not answered for"), ("dead.test", "context manager protocol")],
+    [("shut.test", "by TCP any more"), ("broken.test", "nothing listens at"), ("deaf.test", "has not answered for"), ("dead.test", "context manager protocol")],
 )
 def test_alone(tmp_path: Path, sabotaged: dict[str, str], name: str, said: str) -> None:
     """

@@ -269,6 +269,7 @@ class StreamListener:
         self.servings = StreamServings(Responding(responder), reactor) if servings is None else servings
         self._listening: IListeningPort | None = None
         self._lost = lost
+        self._last = port
         self._factory = _Port(self)
         self.heard = 0
 
@@ -295,14 +296,16 @@ class StreamListener:
 
     def _listens(self, port: IListeningPort) -> None:
         self._listening = port
+        # A port that is lost knows it no more.
+        self._last = self.port
 
     def lose(self) -> None:
         """
         The reactor has given up the socket.
         """
         if self._listening is not None:
-            where, self._listening = self.port, None
-            self._lost(f"nothing listens at {self.address or 'any address'} port {where} by TCP any more")
+            self._listening = None
+            self._lost(f"nothing listens at {self.address or 'any address'} port {self._last} by TCP any more")
 
     @property
     def port(self) -> int:
