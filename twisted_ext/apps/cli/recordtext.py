@@ -9,11 +9,9 @@ from typing import Final
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rdata.dnssec import ALGORITHMS, DNSKEY
 from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DS, NS, PTR, RRSIG, SOA, formOf, typeName
-from twisted_ext.wire.rrtypes import DNSKEY as DNSKEY_TYPE
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DNSKEY, DS, NS, PTR, RRSIG, SOA, formOf, typeName
 
 __all__ = ["Flags", "classText", "dataText", "ttlText", "typeText"]
 
@@ -23,7 +21,7 @@ Flags = dict[str, bool | None]
 #: Types whose data is one name, which may be shown in its own script.
 _NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
 
-_KEYS: Final = frozenset((DNSKEY_TYPE, CDNSKEY))
+_KEYS: Final = frozenset((DNSKEY, CDNSKEY))
 _DIGESTS: Final = frozenset((DS, CDS))
 
 #: What leads a line of a record of several lines to the column of the data.
@@ -34,9 +32,6 @@ _DIGITS: Final = 44
 
 _SECURE_ENTRY_POINT: Final = 1
 _REVOKED: Final = 0x80
-
-#: An algorithm's first mnemonic is the usual one.
-_ALGORITHM_NAMES: Final = {number: mnemonic for mnemonic, number in reversed(ALGORITHMS.items())}
 
 _UNITS: Final = ((604800, "w", "week"), (86400, "d", "day"), (3600, "h", "hour"), (60, "m", "minute"), (1, "s", "second"))
 
@@ -140,13 +135,17 @@ def _key(rrType: int, rdata: bytes, text: str, flags: Flags) -> str:
     """
     @raise BadMessage: it is not a key.
     """
+    from twisted_ext.wire.rdata import dnssec
+
     key = rdataFromWire(rrType, rdata)
-    assert isinstance(key, DNSKEY)
+    assert isinstance(key, dnssec.DNSKEY)
     words = text.split()
     secret = "".join(words[3:]) if flags["crypto"] else f"[key id = {key.keyTag}]"
     comments = flags["multiline"] if flags["rrcomments"] is None else flags["rrcomments"]
     kind = ("revoked " if key.flags & _REVOKED else "") + ("KSK" if key.flags & _SECURE_ENTRY_POINT else "ZSK")
-    algorithm = _ALGORITHM_NAMES.get(key.algorithm, str(key.algorithm))
+    # Its first mnemonic is the usual one.
+    names = [name for name, number in dnssec.ALGORITHMS.items() if number == key.algorithm]
+    algorithm = names[0] if names else str(key.algorithm)
     comment = f" ; {kind}; alg = {algorithm} ; key id = {key.keyTag}" if comments else ""
     head = " ".join(words[:3])
     if not flags["multiline"]:
