@@ -40,8 +40,8 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   explain NAME [TYPE]       have the server look a name up, and tell how the answer came about
   trace on [NAME]           follow live queries, of this name and below it, or all
   trace show | off          what was followed; follow no more
-  zones [NAME]              the zones that it serves, those with something wrong first, at most 1,000;
-                            --broken: only those with something wrong; --all: however many there are
+  zones [NAME]              the zones that it serves, those with something wrong first, at most
+                            1,000; --broken: only those; --all: however many there are
   zone reload NAME          have a zone loaded from its master file, changed or not
   reload                    read the settings again, keeping cache and sockets, and zones whose
                             files have changed
