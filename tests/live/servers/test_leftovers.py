@@ -18,8 +18,17 @@ from tests.peers import nsd
 ZONE = "$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed(tmp_path: Path, workers: str) -> None:
+CODE = """
+zone = [
+    SOA("example.org", mname="ns.example.org", rname="a.example.org", serial=3, refresh=1, retry=1, expire=1, minimum=1),
+    NS("example.org", "ns.example.org"),
+    A("www.example.org", "192.0.2.80"),
+]
+"""
+
+
+@pytest.mark.parametrize(("kind", "workers"), [("zone", "1"), ("zone", "2"), ("pyzone", "2")])
+def test_killed(tmp_path: Path, kind: str, workers: str) -> None:
     """
     A server without a state folder keeps images of zones in a temporary one. What a killed one leaves is removed by the next one, which
     leaves nothing when it ends.
@@ -27,9 +36,11 @@ def test_killed(tmp_path: Path, workers: str) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     (tmp_path / "zone").write_text(ZONE)
+    (tmp_path / "code.py").write_text(CODE)
     (temporary / "txdns-another").mkdir()
     environment = {"TMPDIR": str(temporary), "STATE_DIRECTORY": ""}
-    words = ["--zone", f"example.org={tmp_path}/zone", "--workers", workers]
+    zone = ["--zone", f"example.org={tmp_path}/zone"] if kind == "zone" else ["--pyzone", f"{tmp_path}/code.py"]
+    words = [*zone, "--workers", workers]
     with Twistd(tmp_path, *words, environment=environment) as killed:
         wait(lambda: killed.gives("www.example.org", ["192.0.2.80"]), killed)
         assert killed.process is not None

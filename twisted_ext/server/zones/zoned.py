@@ -225,7 +225,7 @@ class Zoned:
 
         folder = stateFolder(self._settings)
         if not folder:
-            self._own = TemporaryFolder()
+            self._own = self._own or TemporaryFolder()
             folder = self._own.path
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
@@ -503,7 +503,12 @@ class Zoned:
 
         @raise OSError: there can be none.
         """
-        return tempfile.mkdtemp(prefix=_SHARED, dir=None if self.loading is None else os.path.dirname(self.loading.images.folder))
+        if self.loading is not None:
+            folder = os.path.dirname(self.loading.images.folder)
+        else:
+            self._own = self._own or TemporaryFolder()
+            folder = self._own.path
+        return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
 
     def damaged(self, apex: bytes) -> None:
         """
