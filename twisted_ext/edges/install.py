@@ -11,7 +11,6 @@ from twisted.internet._resolver import ComplexResolverSimplifier
 from twisted.internet.interfaces import (
     IHostnameResolver,
     IReactorPluggableNameResolver,
-    IReactorPluggableResolver,
     IReactorTime,
     IResolverSimple,
 )
@@ -70,7 +69,7 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
     """
     if reactor is None:
         reactor = cast(IReactorPluggableNameResolver, globalReactor())
-    if not (IReactorPluggableNameResolver.providedBy(reactor) and IReactorPluggableResolver.providedBy(reactor)):
+    if not IReactorPluggableNameResolver.providedBy(reactor):
         raise CallerFault(f"{reactor!r} takes no resolver: it does not provide IReactorPluggableNameResolver")
     pluggable = cast(_Pluggable, reactor)
     # Each of the reactor's two methods replaces both resolvers, the other one by a wrapper. This one serves both families.
@@ -81,17 +80,18 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
 _PLACE: Final = "_twisted_ext_resolvers"
 
 
-def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple, IHostnameResolver]]:
-    found: Slot[tuple[IResolverSimple, IHostnameResolver]] | None = vars(reactor).get(_PLACE)
+def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple | None, IHostnameResolver]]:
+    found: Slot[tuple[IResolverSimple | None, IHostnameResolver]] | None = vars(reactor).get(_PLACE)
     if found is None:
 
-        def restore(before: tuple[IResolverSimple, IHostnameResolver]) -> None:
+        def restore(before: tuple[IResolverSimple | None, IHostnameResolver]) -> None:
             simple, complete = before
-            if isinstance(simple, ComplexResolverSimplifier):
+            if simple is None or isinstance(simple, ComplexResolverSimplifier):
                 reactor.installNameResolver(complete)
             else:
                 reactor.installResolver(simple)
 
-        found = Slot(lambda: reactor.nameResolver, lambda: (reactor.resolver, reactor.nameResolver), restore)
+        # Reactors of tests, such as MemoryReactor, have but one.
+        found = Slot(lambda: reactor.nameResolver, lambda: (getattr(reactor, "resolver", None), reactor.nameResolver), restore)
         setattr(reactor, _PLACE, found)
     return found

@@ -260,20 +260,22 @@ class NamesSource:
 
     def _asked(self, name: bytes, question: Question, waits: Sequence[float]) -> Deferred[_Lists] | None:
         """
-        Ask by C{query}. A type that the resolvers of twisted.names do not know is asked for by their C{_lookup}, which takes every type;
-        what has no C{query} is asked by the method for the type.
+        Ask by C{query}; what has none, or cannot be queried for the type, by its method for the type. Types that the resolvers of
+        twisted.names do not know are asked for by their C{_lookup}, which takes every type.
         """
         resolver = self.resolver
         rrType = question.rrType
-        if rrType not in getattr(resolver, "typeToMethod", (rrType,)):
+        method: Callable[..., Deferred[_Lists]] | None = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
+        # What resolvers of twisted.names can be queried for; None where a class of theirs did not call their constructor.
+        known: object = getattr(resolver, "typeToMethod", self)
+        if known is None or (isinstance(known, dict) and rrType not in known):
             lookup: Callable[..., Deferred[_Lists]] | None = getattr(resolver, "_lookup", None)
-            if lookup is not None:
+            if method is None and lookup is not None:
                 return maybeDeferred(lookup, name, question.rrClass, rrType, waits)
-        if hasattr(resolver, "query"):
+        elif hasattr(resolver, "query"):
             query = dns.Query(b"", rrType, question.rrClass)
             query.name.name = name
             return maybeDeferred(cast(_Queries, resolver).query, query, waits)
-        method = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
         return None if method is None else maybeDeferred(method, name, waits)
 
     def _cbResult(self, result: _Lists, question: Question) -> Answer:

@@ -73,6 +73,10 @@ class NamesResolver(Lookups):
         @raise CallerFault: this is not a timeout.
         @raise WrongType: C{source} is neither a source nor a resolver.
         """
+        if not hasattr(reactor, "seconds"):
+            from twisted_ext.edges.clocks import withClock
+
+            reactor = withClock(reactor)
         if not hasattr(source, "answerNow"):
             from twisted_ext.edges.inward import sourceOf
 

@@ -15,6 +15,7 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.edges.clocks import withClock
 from twisted_ext.edges.codes import LookupFailed, argumentError, errorFor, errorFromFault
 from twisted_ext.edges.conversion.exactness import nameOf, wireFromName
 from twisted_ext.edges.conversion.results import Result
@@ -148,7 +149,7 @@ class Resolver(NamesResolver):
             raise BadDescription("no servers: give addresses and ports, or the path of a resolv.conf")
         if servers:
             serversFrom(servers)
-        clock = globalReactor() if reactor is None else reactor
+        clock = globalReactor() if reactor is None else withClock(reactor)
         self.resolv = _path(resolv)
         self._servers = list(servers or ())
         self._timeout = timeout

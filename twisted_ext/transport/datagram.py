@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReactorUDP
 from zope.interface import implementer
 
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
 from twisted_ext.transport.drawing import Draw
@@ -115,6 +115,25 @@ class DatagramExchange:
         return succeed(None)
 
 
+class _NoMaker:
+    """
+    Makes no sockets: the reactor has none.
+    """
+
+    def __init__(self, reactor: object) -> None:
+        self._reactor = reactor
+
+    def make(self, exchange: DatagramExchange) -> QuerySocket:
+        """
+        @raise Unreachable: always, and says why.
+        """
+        label = exchange.server.label
+        raise Unreachable(
+            f"{label} cannot be reached: {self._reactor!r:.80} cannot do UDP; give a reactor that provides IReactorFDSet or IReactorUDP",
+            server=label,
+        )
+
+
 class Maker(Protocol):
     """
     Makes sockets in the way that suits a reactor.
@@ -148,7 +167,8 @@ class Datagrams:
         nearMissesHeard: int | None = None,
     ) -> None:
         """
-        @raise CallerFault: the reactor has neither file descriptors nor C{listenUDP}.
+        @param reactor: one with neither file descriptors nor C{listenUDP}, such as a L{Clock<twisted.internet.task.Clock>} in a test,
+            reaches no server.
         """
         self.draw = draw or Draw()
         self.width = int(POOL_SOCKETS.pick(width))
@@ -167,4 +187,4 @@ class Datagrams:
             from twisted_ext.transport.ports import PortMaker
 
             return PortMaker(reactor, self.draw)
-        raise CallerFault(f"{reactor!r} cannot do UDP; it takes a reactor that provides IReactorFDSet or IReactorUDP")
+        return _NoMaker(reactor)

@@ -263,7 +263,7 @@ class HostTests(ReachingTestCase):
             self.assertTrue(said.startswith(f"bindAddress: {binding!r} is no address"), said)
         for reactor in (None, "a", 80):
             said = str(self.assertRaises(CallerFault, HostEndpoint, reactor, "a", 80))
-            self.assertEqual(said, f"{reactor!r} is no reactor; it comes first, before what to connect to")
+            self.assertEqual(said, f"{reactor!r} is not a reactor; give one such as twisted.internet.reactor, or a Clock in tests")
 
     def test_outOfRange(self) -> None:
         """

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.edges.addresses.simple import literalOf
+from twisted_ext.edges.clocks import withClock
 from twisted_ext.edges.codes import NoAddressError
 from twisted_ext.edges.connections.attempts import Attempt, failureOf
 from twisted_ext.edges.connections.dialing import BindAddress, Building, Secure, dial
@@ -50,12 +51,13 @@ class Way:
     """
     How to connect, whatever the targets are.
 
+    @ivar byName: hand the names of targets to the reactor's C{connectTCP}: a reactor of a test is looked at for them.
     @ivar bindAddress: address and port to connect from.
     @ivar families: those that can be connected to from there, L{None} for both.
     """
 
     __slots__ = (
-        "reactor", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative", "families",
+        "reactor", "byName", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative", "families",
     )  # fmt: skip
 
     def __init__(
@@ -75,9 +77,8 @@ class Way:
 
         @raise CallerFault: one of these is nothing of the kind.
         """
-        if not callable(getattr(reactor, "callLater", None)):
-            raise CallerFault(f"{reactor!r:.80} is no reactor; it comes first, before what to connect to")
-        self.reactor = reactor
+        self.reactor = withClock(reactor)
+        self.byName = False
         self.timeout = secondsOf("timeout", timeout, ATTEMPT_SECONDS)
         self.bindAddress = None if bindAddress is None else _pairOf(bindAddress)
         self.attemptDelay = secondsOf("attemptDelay", attemptDelay, ATTEMPT_DELAY)
@@ -157,6 +158,10 @@ class _Place:
         self.looking = True
         self.waiting = [text for text in target.addresses if families is None or (":" in text) == (families[0] is IPv6Address)]
         self._hinted = bool(self.waiting)
+        if way.byName:
+            self.waiting = [target.host]
+            self.looking = False
+            return
         self.resolution = HostResolution(resolver, way.reactor, self, host, target.port, families)
         self.resolution.begin(resolver.contextFor(way.lookupTimeout))
         if self._hinted:

@@ -42,12 +42,13 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from twisted_ext.aliases import isHostName
+from twisted_ext.edges.clocks import withClock
 from twisted_ext.edges.codes import DomainError
 from twisted_ext.edges.connections.attempts import Attempt, TargetsFailed
 from twisted_ext.edges.connections.connecting import Connecting, Way
 from twisted_ext.edges.connections.dialing import BindAddress, Secure
 from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.resolution.asking import resolverOf
+from twisted_ext.edges.resolution.asking import isAsked, resolverOf
 from twisted_ext.edges.resolution.deadlines import secondsOf
 from twisted_ext.edges.resolution.following import chanceOf, literalHost, nameOf
 from twisted_ext.edges.services import bindingTargets, serverTargets
@@ -102,7 +103,7 @@ class _Reaching:
         unknown = sorted(set(options) - set(Options.__annotations__))
         if unknown:
             raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
-        self._reactor = reactor
+        reactor = self._reactor = withClock(reactor)
         self._way = Way(
             reactor,
             timeout=options.get("timeout"),
@@ -118,6 +119,13 @@ class _Reaching:
         except BadDescription as fault:
             raise BadDescription(f"resolver: {fault}") from fault
 
+    def connectByName(self) -> None:
+        """
+        Leave the addresses of targets to the reactor, one of a test that takes no resolver. What was set as the resolver of the process is
+        asked for the records.
+        """
+        self._way.byName = True
+
     def resolver(self) -> NamesResolver:
         """
         @return: what to ask, as things are now.
@@ -127,6 +135,8 @@ class _Reaching:
             installed = getattr(reactor, "nameResolver", None)
             if isinstance(installed, NamesResolver):
                 return installed
+            if self._way.byName and isAsked():
+                return resolverOf(None)
             # Nobody's reactor but the process' own can be served by its resolver.
             if sys.modules.get("twisted.internet.reactor") is reactor:
                 return resolverOf(None)

@@ -12,7 +12,7 @@ from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 
-__all__ = ["expectResolver", "resolverOf"]
+__all__ = ["expectResolver", "isAsked", "resolverOf"]
 
 
 def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesResolver:
@@ -44,6 +44,15 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
     except WrongType as fault:
         raise WrongType(f"resolver: {fault}; None and a description such as 'udp:192.0.2.1' will do as well") from None
     return NamesResolver(source, clock)
+
+
+def isAsked() -> bool:
+    """
+    @return: whether C{client.theResolver} was set, or made.
+    """
+    from twisted_ext import client
+
+    return client.theResolver is not None
 
 
 def expectResolver(resolver: object) -> None:
