@@ -68,15 +68,15 @@ class NewTypesTests(SynchronousTestCase):
         """
         Every type that can be looked up has its number, its name in the tables, and its record.
         """
-        mnemonics = {number: name.replace("-", "_") for number, name in rrtypes.TYPE_NAMES.items()}
+        mnemonics = {number: name for name, number in rrtypes.TYPE_NUMBERS.items()}
         for name in vars(Lookups):
             mnemonic = name.removeprefix("lookup")
             number = rrtypes.typeNumber(mnemonic) or rrtypes.typeNumber(mnemonic.replace("NSAPPTR", "NSAP-PTR"))
             if not name.startswith("lookup") or number is None or rrtypes.isMeta(number):
                 continue
-            constant = mnemonics[number]
+            constant = mnemonics[number].replace("-", "_")
             self.assertEqual(getattr(dns, constant), number)
-            self.assertEqual(dns.REV_TYPES[dns.QUERY_TYPES[number]], number)
+            self.assertEqual(dns.REV_TYPES[mnemonics[number]], number)
             if declarationOf(number) is Unknown:
                 continue
             record = getattr(dns, f"Record_{constant}")

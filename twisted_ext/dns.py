@@ -178,6 +178,7 @@ from twisted_ext.wire.rrtypes import (
     TALINK,
     TLSA,
     TYPE_NAMES,
+    TYPE_NUMBERS,
     UID,
     UINFO,
     UNSPEC,
@@ -438,7 +439,10 @@ QUERY_TYPES: Final[dict[int, str]] = {
 }
 
 #: Mnemonic to number, C{AXFR} and its like included.
-REV_TYPES: Final[dict[str, int]] = {**_names.REV_TYPES, **{name: number for number, name in QUERY_TYPES.items()}}
+REV_TYPES: Final[dict[str, int]] = {
+    **_names.REV_TYPES,
+    **{name: number for name, number in TYPE_NUMBERS.items() if not isMeta(number)},
+}
 
 
 def textOf(record: object) -> str:

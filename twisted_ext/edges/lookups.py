@@ -75,11 +75,11 @@ def askable(number: int) -> bool:
     return number == rrtypes.ANY or not rrtypes.isMeta(number)
 
 
-def lookupName(number: int) -> str:
+def lookupName(mnemonic: str) -> str:
     """
-    @return: the name of the look-up after the type's mnemonic, such as C{lookupMX}.
+    @return: the name of the look-up after a type's mnemonic, such as C{lookupMX}.
     """
-    return "lookup" + rrtypes.typeName(number).replace("-", "")
+    return "lookup" + mnemonic.replace("-", "")
 
 
 def typeOfLookup(name: str) -> int | None:
@@ -90,15 +90,15 @@ def typeOfLookup(name: str) -> int | None:
     """
     if not name.startswith("lookup") or name == "lookup":
         return None
-    return next((number for number in rrtypes.TYPE_NAMES if askable(number) and lookupName(number) == name), None)
+    return next((number for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number) and lookupName(word) == name), None)
 
 
 #: Type to the look-up that subclasses override: of Twisted's name where it has one, else after the mnemonic.
-LOOKUP_NAMES: Final = {**{number: lookupName(number) for number in rrtypes.TYPE_NAMES if askable(number)}, **_TWISTED}
+LOOKUP_NAMES: Final = {**{number: lookupName(word) for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number)}, **_TWISTED}
 
 
 #: All names of look-ups: those after the mnemonics as well.
-LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(number) for number in _TWISTED]]
+LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(rrtypes.typeName(number)) for number in _TWISTED]]
 
 
 def _asking(rrType: int, method: str) -> Lookup:
@@ -119,7 +119,7 @@ def _renamed(rrType: int, primary: str) -> Lookup:
     def lookup(self: object, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         return cast(Lookup, getattr(self, primary))(name, timeout)
 
-    lookup.__name__ = lookup.__qualname__ = lookupName(rrType)
+    lookup.__name__ = lookup.__qualname__ = lookupName(rrtypes.typeName(rrType))
     lookup.__dict__["rrType"] = rrType
     return cast(Lookup, lookup)
 
@@ -286,4 +286,4 @@ class Lookups:
 for _number, _name in LOOKUP_NAMES.items():
     setattr(Lookups, _name, _asking(_number, _name))
 for _number, _name in _TWISTED.items():
-    setattr(Lookups, lookupName(_number), _renamed(_number, _name))
+    setattr(Lookups, lookupName(rrtypes.typeName(_number)), _renamed(_number, _name))

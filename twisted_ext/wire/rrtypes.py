@@ -113,6 +113,7 @@ __all__ = [
     "ALIAS",
     "DELEGPARAM",
     "TYPE_NAMES",
+    "TYPE_NUMBERS",
     "INTERNET_ONLY",
     "addMnemonic",
     "expectType",
@@ -233,6 +234,9 @@ TYPE_NAMES: Final[dict[int, str]] = {
 }
 
 _NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
+
+#: Mnemonic to number: what can be written, of which C{TYPE_NAMES} is what is shown.
+TYPE_NUMBERS: Final = _NUMBERS
 
 # Its number is one for private use, so that a record of it need not be what the mnemonic says.
 del TYPE_NAMES[ALIAS]
