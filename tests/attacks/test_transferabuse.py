@@ -5,6 +5,7 @@ CVE-2026-12490 and their like).
 
 from __future__ import annotations
 
+import os
 from struct import pack
 from unittest.mock import patch
 
@@ -18,16 +19,18 @@ from tests.server.transfers.test_transferring import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.test_receiving import reply
 from twisted_ext.errors import BadZone, BudgetSpent
+from twisted_ext.server.configuration.zonesettings import ZoneSettings
+from twisted_ext.server.transfers.holding import Spool
 from twisted_ext.server.transfers.keys import Grants, Keys
 from twisted_ext.server.transfers.secondary import Secondary
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.building import buildMessage
-from twisted_ext.wire.codes import AA, Opcode, Rcode
+from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AXFR, SOA, A
+from twisted_ext.wire.rrtypes import AXFR, NS, SOA, TXT, A
 from twisted_ext.zone.gathering import gathered
 
 STRANGER = "198.51.100.1"
@@ -57,6 +60,25 @@ class _Flooding(Protocol):
             many = [record(f'a{number} 300 TXT "{"x" * 250}"') for number in range(200)]
             for _ in range(20):
                 self.transport.write(frame(reply(many, id=id, rrType=rrType)))
+
+
+class _FloodingAll(Protocol):
+    """
+    A primary of zones of any name, none of which ends.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = StreamBuffer()
+
+    def dataReceived(self, data: bytes) -> None:
+        for query in self._buffer.feed(data):
+            question = Message.fromWire(query).questions[0]
+            id, zone = int.from_bytes(query[:2], "big"), question.name
+            assert self.transport is not None
+            first = (RRSet(zone, SOA, 1, 300, soaOf(11).rdatas), RRSet(zone, NS, 1, 300, (zone,)))
+            many = tuple([RRSet(b"\x04%04d%b" % (number, zone), TXT, 1, 300, (b"\xfa" + bytes(250),)) for number in range(200)])
+            for records in (first, *[many] * 8):
+                self.transport.write(frame(buildMessage(Message(id, QR | AA, (question,), records))))
 
 
 class _Dripping(Protocol):
@@ -217,6 +239,53 @@ class TransferAbuseTests(ReplicaTestCase):
         with patch("twisted_ext.zone.receiving.RECEIVED_OCTETS.default", 200_000):
             self.assertLess(self.flooded(), 200_000)
         self.assertGreater(self.flooded(), 900_000)
+
+    def test_endlessTogether(self) -> None:
+        """
+        Zones that do not end take no more room on disk together than there may be, whatever each of them may take; without that bound they
+        would. What was taken goes when the transfers are given up.
+        """
+        zones = [f"zone{number}.test" for number in range(6)]
+        folder = self.secondary.folder
+
+        def flood() -> tuple[int, list[str]]:
+            """
+            @return: the most octets of files that there were, and the files that are left.
+            """
+            factory = ServerFactory()
+            factory.noisy = False
+            factory.protocol = _FloodingAll
+            listener = self.stranger.listenTCP(53, factory)
+            tables = [ZoneSettings.fromTable({"name": name, "primaries": [STRANGER]}) for name in zones]
+            most = [0]
+            keep = Spool.keep
+
+            def watching(spool: Spool, message: bytes) -> None:
+                keep(spool, message)
+                spools = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".transfer")]
+                most.append(sum([os.path.getsize(path) for path in spools]))
+
+            with patch.object(Spool, "keep", watching):
+                self.secondary.replication.adopt(tables, Keys())
+                self.network.advance(2)
+            listener.stopListening()
+            self.secondary.replication.adopt([], Keys())
+            self.network.advance(1)
+            return max(most), [name for name in os.listdir(folder) if name.endswith(".transfer")]
+
+        room = 1 << 20
+        with patch("twisted_ext.server.transfers.holding.SPOOL_OCTETS.default", room):
+            self.secondary.end()
+            self.network.advance(1)
+            self.secondary.begin()
+            most, left = flood()
+        self.assertGreater(most, room // 2)
+        self.assertLessEqual(most, room)
+        self.assertEqual(left, [])
+        self.secondary.end()
+        self.network.advance(1)
+        self.secondary.begin()
+        self.assertGreater(flood()[0], 2 * room)
 
     def dripped(self, seconds: float, until: float) -> tuple[str, int]:
         """

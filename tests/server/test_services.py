@@ -371,7 +371,7 @@ class ReloadTests(ServiceCase):
             restarting,
             {"interface", "port", "tcp-idle", "workers", "role", "state", "cache-size", "cookies", "cookie-secret", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
-            | {"transfers-in", "log-format"},
+            | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())

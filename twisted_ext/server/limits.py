@@ -23,7 +23,7 @@ __all__ = [
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS",
     "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
-    "WATCHDOG_FAILURES", "WATCHDOG_PORTS",
+    "WATCHDOG_FAILURES", "WATCHDOG_PORTS", "SPOOL_OCTETS",
 ]
 
 # -- control and sight
@@ -294,6 +294,10 @@ TRANSFERS_WAITING: Final = Limit(default=32_768, least=0, most=1_000_000)
 
 #: Zones that are being fetched at a time, three quarters of them from one primary at most.
 TRANSFERS_IN: Final = Limit(default=16, least=1, most=1000)
+
+#: Octets of the messages of all transfers that are being fetched, three quarters of them from one primary; they are on disk until the
+#: zone's image is made.
+SPOOL_OCTETS: Final = Limit(default=2 << 30, least=1 << 20, most=1 << 40)
 
 #: Zones from elsewhere whose journals are open at a time: each takes a descriptor.
 JOURNALS_OPEN: Final = Limit(default=1000, least=1, most=100_000)

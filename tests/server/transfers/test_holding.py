@@ -6,15 +6,58 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 from unittest.mock import patch
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, textsOf, versionOf
 from tests.zone.journals import steps
-from twisted_ext.errors import StorageFault
-from twisted_ext.server.transfers.holding import Holding
+from twisted_ext.errors import BudgetSpent, StorageFault
+from twisted_ext.server.transfers.holding import Holding, Spool, SpoolRoom
+from twisted_ext.server.transfers.secondaries import Secondaries
 from twisted_ext.zone.differences import applied
+
+
+class SpoolTests(SynchronousTestCase):
+    """
+    Tests for L{Spool} and L{SpoolRoom}.
+    """
+
+    def test_room(self) -> None:
+        """
+        All transfers under way have room for so many octets, one primary's for three quarters of these; what is dropped makes room again.
+        """
+        room = SpoolRoom(1 << 20)
+        spools = [Spool(self.mktemp(), room=room, label=label) for label in ("one", "one", "two", "three")]
+        piece = bytes(1 << 15)
+        for number in range(24):
+            spools[number % 2].keep(piece)
+        fault = self.assertRaises(BudgetSpent, spools[0].keep, piece)
+        self.assertIn("786432 of them from one; transfers-max-size allows 1048576", str(fault))
+        for _ in range(8):
+            spools[2].keep(piece)
+        self.assertRaises(BudgetSpent, spools[3].keep, b"x")
+        spools[1].close()
+        spools[1].drop()
+        spools[1].drop()
+        self.assertEqual((room.octets, os.path.exists(spools[1].path)), (20 << 15, False))
+        spools[3].keep(piece)
+        for spool in spools:
+            spool.drop()
+        self.assertEqual(room.octets, 0)
+
+    def test_unfinished(self) -> None:
+        """
+        What a killed process left of transfers goes at the next start, whether the zone is still there or not; nothing else does.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for name in ("a.test.transfer", "b.test.image.next", "b.test.image", "b.test.changes", "catalogs"):
+            (folder / name).write_bytes(bytes(10))
+        Secondaries(Clock(), str(folder), lambda apex, version: None)
+        self.assertEqual(sorted(os.listdir(folder)), ["b.test.changes", "b.test.image", "catalogs"])
 
 
 class HoldingTests(SynchronousTestCase):

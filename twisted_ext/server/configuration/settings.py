@@ -17,12 +17,14 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_IDLE,
     RESPONSE_RATE,
     RESPONSE_SLIP,
+    SPOOL_OCTETS,
     TRANSFERS_IN,
     TRANSFERS_OUT,
     TRANSFERS_OUT_PER_PEER,
     TRANSFERS_WAITING,
     WORKERS,
 )
+from twisted_ext.zone.limits import RECEIVED_OCTETS
 
 if TYPE_CHECKING:
     from twisted_ext.server.configuration.kinds import Kind, Value
@@ -182,6 +184,22 @@ def _settings() -> Iterable[Setting]:
         kinds.Number(TRANSFERS_IN),
         int(TRANSFERS_IN.default),
         "Fetch so many zones from primaries at a time, three quarters of them from one primary",
+        group=serving,
+        live=False,
+    )
+    yield Setting(
+        "transfer-max-size",
+        kinds.Octets(RECEIVED_OCTETS),
+        int(RECEIVED_OCTETS.default),
+        "Fetch no zone whose transfer has more octets, or as 64M",
+        group=serving,
+        live=False,
+    )
+    yield Setting(
+        "transfers-max-size",
+        kinds.Octets(SPOOL_OCTETS),
+        int(SPOOL_OCTETS.default),
+        "Octets of all transfers that are being fetched, which are kept on disk meanwhile; three quarters of them from one primary",
         group=serving,
         live=False,
     )
@@ -363,6 +381,8 @@ class Settings:
     transfersOutPerClient: int
     transfersWaiting: int
     transfersIn: int
+    transferMaxSize: int
+    transfersMaxSize: int
     weakKeys: bool
     expandAlias: bool
     watch: bool

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Final
 
 from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
+from twisted_ext.server.limits import SPOOL_OCTETS
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference
 from twisted_ext.zone.gathering import gathered
@@ -20,10 +22,23 @@ from twisted_ext.zone.journal import Journal, NoJournal
 from twisted_ext.zone.limits import GATHERED_OCTETS
 from twisted_ext.zone.versions import Version
 
-__all__ = ["Held", "Holding", "Spool"]
+__all__ = ["Held", "Holding", "Spool", "SpoolRoom", "removeUnfinished"]
 
 #: Characters of a file's name.
 _MOST_NAME: Final = 200
+
+#: How files of what was not finished end.
+_UNFINISHED: Final = (".transfer", ".image.next")
+
+
+def removeUnfinished(folder: str) -> None:
+    """
+    Remove what transfers left that were under way when an earlier process was killed, also of zones that are not there any more.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for path in [entry.path for entry in entries if entry.name.endswith(_UNFINISHED)]:
+            with suppress(OSError):
+                os.unlink(path)
 
 
 class Held:
@@ -43,6 +58,44 @@ class Held:
         self.expiresAt = expiresAt
 
 
+class SpoolRoom:
+    """
+    Octets for the messages of all transfers under way together.
+
+    @ivar octets: how many are taken.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        """
+        @param most: how many there may be; three quarters of them from one primary.
+        """
+        self.octets = 0
+        self._most = int(SPOOL_OCTETS.pick(most))
+        self._taken: Counter[str] = Counter()
+
+    def take(self, label: str, octets: int) -> None:
+        """
+        @param label: of the primary.
+
+        @raise BudgetSpent: there is no room for so many more.
+        """
+        each = self._most - self._most // 4
+        if self.octets + octets > self._most or self._taken[label] + octets > each:
+            text = f"transfers under way have {self.octets} octets, {self._taken[label]} of them from {label}"
+            raise BudgetSpent(f"{text}; transfers-max-size allows {self._most}, and {each} from one primary")
+        self.octets += octets
+        self._taken[label] += octets
+
+    def giveBack(self, label: str, octets: int) -> None:
+        """
+        There is room for so many more.
+        """
+        self.octets -= octets
+        self._taken[label] -= octets
+        if not self._taken[label]:
+            del self._taken[label]
+
+
 class Spool:
     """
     The messages of a transfer: in memory while they are few, in a file else.
@@ -51,12 +104,16 @@ class Spool:
     @ivar messages: those in memory.
     """
 
-    def __init__(self, path: str, most: int | None = None) -> None:
+    def __init__(self, path: str, most: int | None = None, *, room: SpoolRoom | None = None, label: str = "") -> None:
         """
         @param path: where a file would be.
         @param most: octets that are kept in memory.
+        @param room: from which octets are taken; one of its own by default.
+        @param label: of the primary that sends them.
         """
         self.path = ""
+        self._room = SpoolRoom() if room is None else room
+        self._label = label
         self.messages: list[bytes] = []
         self._wanted = path
         self._most = GATHERED_OCTETS.pick(most)
@@ -66,7 +123,9 @@ class Spool:
     def keep(self, message: bytes) -> None:
         """
         @raise OSError: the disk does not take it.
+        @raise BudgetSpent: all transfers under way have as many octets as they may.
         """
+        self._room.take(self._label, len(message))
         self._octets += len(message)
         if self._file is None:
             self.messages.append(message)
@@ -95,6 +154,8 @@ class Spool:
         """
         self.close()
         self.messages.clear()
+        self._room.giveBack(self._label, self._octets)
+        self._octets = 0
         if self.path:
             with suppress(OSError):
                 os.unlink(self.path)

@@ -18,7 +18,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.processes.children import runModule
 from twisted_ext.server.transfers.bounds import TransferBounds
-from twisted_ext.server.transfers.holding import Holding
+from twisted_ext.server.transfers.holding import Holding, SpoolRoom, removeUnfinished
 from twisted_ext.server.transfers.keys import Grants, RemoteServer
 from twisted_ext.server.transfers.secondary import Secondary
 from twisted_ext.server.transfers.slots import Slots
@@ -44,6 +44,8 @@ class Secondaries:
     @ivar today: gives seconds since 1970.
     @ivar draw: gives a number from 0 to 1 at random.
     @ivar slots: for transfers under way.
+    @ivar room: for the octets of these.
+    @ivar most: octets of one of them, or L{None} for the default of the limit.
     @ivar probes: for looks at a primary's serial number under way.
     @ivar noticeWait: seconds between two looks that notices of a zone can cause.
     """
@@ -75,6 +77,9 @@ class Secondaries:
         self.today = today
         self.draw = draw
         bounds = bounds or TransferBounds()
+        removeUnfinished(folder)
+        self.room = SpoolRoom(bounds.incomingOctets)
+        self.most = bounds.octets
         self.slots = Slots(int(TRANSFERS_IN.pick(bounds.incoming)))
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)

@@ -376,9 +376,9 @@ class Secondary:
             self._complain("zone {zone}: {fault}", f"{label} has serial number {serial}, which is older than {self.refreshing.serial}")
 
     async def _fetch(self, step: Step, remote: RemoteServer) -> Step | None:
-        spool = Spool(self._holding.spoolPath)
-        slots = self._all.slots
         label = remote.server.label
+        spool = Spool(self._holding.spoolPath, room=self._all.room, label=label)
+        slots = self._all.slots
         version = self.version if step.serial is not None else None
         try:
             await slots.acquire(label)
@@ -386,7 +386,7 @@ class Secondary:
                 soa = None if version is None else version.soa
                 receiving = await fetchZone(
                     self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
-                    edns=label not in self._plain, today=self._today,
+                    edns=label not in self._plain, today=self._today, most=self._all.most,
                 )  # fmt: skip
                 spool.close()
                 return await self._received(receiving, spool, remote)
