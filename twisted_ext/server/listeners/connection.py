@@ -473,6 +473,18 @@ class StreamServing(StreamProtocol):
         if self._silent and not self.waiting and not self._held:
             self.end()
 
+    def giveWay(self) -> None:
+        """
+        Close the connection now, for a new one. A reply that has just been given to the kernel is still delivered: a reset would throw it
+        away at the client.
+        """
+        if self.waiting or self._held or self._pausedAt is not None or self._direct is None:
+            # There is something else that is lost, or something that would have to be waited for.
+            self.abort()
+            return
+        self.end()
+        self._servings.closed(self)
+
     def abort(self) -> None:
         """
         Close the connection now.

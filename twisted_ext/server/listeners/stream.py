@@ -343,5 +343,5 @@ def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: 
     share = max(share / len(networks), 1.0) if networks else share
     worths.sort(key=lambda each: (networks[each[0].network] <= share, *each[1]))
     for stream, _ in worths[:count]:
-        stream.abort()
+        stream.giveWay()
     return len(worths[:count])

@@ -1,0 +1,46 @@
+"""
+Live test of connections that end because there are too many: by sockets, since it is the kernel that resets them.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import pytest_twisted
+from twisted.internet.task import deferLater
+
+from tests.live.zones.replicating import ADDRESS, hosting
+from tests.zone.changing import APEX
+from twisted_ext.edges.install import globalReactor
+from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.framing import frame
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.rrtypes import SOA
+
+__all__: list[str] = []
+
+
+@pytest_twisted.ensureDeferred
+async def test_replyStays() -> None:
+    """
+    A client whose connection has to make room for a new one gets the reply that was just written, and then the end of the connection, no
+    reset: programs may take that for a reply that never came.
+    """
+    query = frame(b"\x00\x01" + buildQuery(0, Question(APEX, SOA).toWire(), b""))
+    async with hosting() as host:
+        host.servings.mostPerPeer = 2
+        clients: list[socket.socket] = []
+        try:
+            for _ in range(3):
+                client = socket.create_connection((ADDRESS, host.port))
+                clients.append(client)
+                client.sendall(query)
+                await deferLater(globalReactor(), 0.1, lambda: None)
+            for client in clients:
+                client.settimeout(1)
+            first = clients[0]
+            assert first.recv(4096)[2:4] == b"\x00\x01"
+            assert first.recv(4096) == b""
+        finally:
+            for client in clients:
+                client.close()
