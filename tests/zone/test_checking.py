@@ -5,6 +5,7 @@ Tests of semantic checks.
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.plain import versionOf
 from tests.zone.signing import BEGIN, END, signed
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.dnssec import DNSKEY
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
@@ -75,6 +77,11 @@ WRONG: Final = (
     ("x DS 1 13 2 " + 64 * "0", "ds-place", "x.example.org."),
     ("@ DS 1 13 2 " + 64 * "0", "ds-apex", "example.org."),
     ("x CDS 1 13 9 00", "cds-values", "x.example.org."),
+    ("sub DS 1 13 1 " + 40 * "0", "ds-values", "sub.example.org."),
+    ("@ NS ns9.sub", "glue-missing", "example.org."),
+    ("x TYPE0 \\# 0", "syntax", ""),
+    ("x NSEC3 1 0 0 - 2T7B4G4V A", "reading", ""),
+    ("x NSEC3 1 0 0 - 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR= A", "reading", ""),
     ("x SVCB 1 web dohpath=/q", "svcb-dns", "x.example.org."),
     ("x DNSKEY 257 3 13 AAAA", "dnskey-place", "x.example.org."),
     ("away.example.com. A 192.0.2.1", "outside", ""),
@@ -109,6 +116,7 @@ class CheckingTests(SynchronousTestCase):
         Each mistake is found once, under the name of its check and with its level, at its name, in the line where it was made.
         """
         start = SOUND.count("\n") + 1
+        self.assertEqual(vetted(SOUND + "ns9.sub A 192.0.2.9\n@ NS ns9.sub\n").report.counts, {})
         for lines, name, owner in WRONG:
             findings = [finding for finding in vetted(SOUND + lines + "\n").report.findings if finding.check == name]
             self.assertTrue(findings, lines)
@@ -158,13 +166,18 @@ class CheckingTests(SynchronousTestCase):
         for text in (key, other):
             rdata = rdataFromText(48, text)
             digest = hashlib.sha256(nameFromText("example.org.") + rdata).hexdigest()
-            digests[text] = f"1 13 2 {digest}"
+            digests[text] = f"{DNSKEY.fromWire(rdata).keyTag} 13 2 {digest}"
         good, bad = digests[key], digests[other]
+        tag, _, _, digest = good.split()
+        old = hashlib.sha1(nameFromText("example.org.") + rdataFromText(48, key)).hexdigest()
         for lines, count in (
             ((f"CDS {good}",), 0),
             ((f"CDNSKEY {key}",), 0),
             ((f"CDS {good}", f"CDNSKEY {key}"), 0),
-            ((f"CDS {good}", "CDS 1 13 9 00"), 0),
+            ((f"CDS {good}", f"CDS {tag} 13 9 00"), 0),
+            ((f"CDS {tag} 8 2 {digest}",), 1),
+            ((f"CDS {int(tag) + 1} 13 2 {digest}",), 1),
+            ((f"CDS {tag} 13 1 {old}",), 1),
             (("CDS 0 0 0 00", "CDNSKEY 0 3 0 AA=="), 0),
             (("CDS 0 0 0 00",), 0),
             (("CDS 0 0 0 00", f"CDNSKEY {key}"), 1),
@@ -179,6 +192,18 @@ class CheckingTests(SynchronousTestCase):
             text = SOUND + f"@ DNSKEY {key}\n" + "".join([f"@ {line}\n" for line in lines])
             self.assertEqual(vetted(text).report.counts.get("cds-values", 0), count, lines)
         self.assertEqual(vetted(SOUND + f"@ CDS {good}\n").report.counts.get("cds-values", 0), 1)
+
+    def test_equalTags(self) -> None:
+        """
+        Two keys of one algorithm with one tag are found: validators may try but one of them.
+        """
+        # Tags are sums of words, in whatever order.
+        octets = [bytes(64), b"\x00\x01" + bytes(62), bytes(2) + b"\x00\x01" + bytes(60)]
+        keys = [f"257 3 13 {b64encode(each).decode()}" for each in octets]
+        tags = [DNSKEY.fromWire(rdataFromText(48, key)).keyTag for key in keys]
+        text = SOUND + "".join([f"@ DNSKEY {key}\n" for key in keys])
+        self.assertEqual(vetted(text).report.counts.get("dnskey-values", 0), len(tags) - len(set(tags)))
+        self.assertLess(len(set(tags)), len(tags))
 
     def test_besideAlias(self) -> None:
         """
@@ -409,6 +434,11 @@ class ProvingTests(SynchronousTestCase):
         cut = RRSet(nameFromText("zz.example."), 2, 1, 300, (b"\x01x\x00",))
         self.assertIn("nsec-missing", self.report(lambda sets: [*sets, cut], nsec3=True).counts)
         self.assertEqual(self.report(lambda sets: [*sets, cut], nsec3=True, optOut=True).counts, {})
+
+        octets, place = first.rdatas[0], 5 + first.rdatas[0][4]
+        short = RRSet(first.name, 50, 1, first.ttl, (octets[:place] + b"\x04" + octets[place + 1 : place + 5] + octets[place + 21 :],))
+        shortened = [short if (each.name, each.rrType) == (first.name, 50) else each for each in whole]
+        self.assertIn("nsec3-values", self.report(lambda sets: shortened, nsec3=True).counts)
         gone = nameFromText("a.b.c.example.")
         self.assertIn("nsec-extra", self.report(lambda sets: [each for each in sets if each.name != gone], nsec3=True).counts)
 

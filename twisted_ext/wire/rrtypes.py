@@ -290,10 +290,10 @@ def formOf(rrType: int, rrClass: int) -> int:
 
 def isMeta(number: int) -> bool:
     """
-    @return: whether no zone has records of this type: it asks for something, or goes along with one message only (RFC 6895,
-        section 3.1).
+    @return: whether no zone has records of this type: it asks for something, goes along with one message only, or is never given
+        (RFC 6895, section 3.1).
     """
-    return number == OPT or 128 <= number <= 255
+    return not number or number == OPT or 128 <= number <= 255
 
 
 def expectType(rrType: object) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.wire.rdata.dnssec import DNSKEY
 from twisted_ext.wire.rdata.svcparams import SVCB
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.nodes import Node
@@ -74,6 +75,8 @@ def announcedKeys(top: Node, say: Say) -> None:
     wanted: list[set[bytes]] = []
     for rrset in named:
         found = set()
+        if rrset.rrType == _CDS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+            say("cds-values", rrset.name, "a digest by SHA-1, which is not to be used any more; make one by SHA-256", _CDS)
         for rdata in rrset.rdatas:
             matching = [key for key in held if _isOf(rrset, rdata, key)]
             if not matching:
@@ -88,10 +91,10 @@ def _isOf(rrset: RRSet, rdata: bytes, key: bytes) -> bool:
     if rrset.rrType == _CDNSKEY:
         return rdata == key
     digest = _DIGESTS.get(rdata[3])
-    if digest is None:
-        # Nobody can say.
-        return rdata[2] == key[3]
-    return rdata[_BEFORE_DIGEST:] == hashlib.new(digest, rrset.name.lower() + key, usedforsecurity=False).digest()
+    if rdata[2] != key[3] or int.from_bytes(rdata[:2], "big") != DNSKEY.fromWire(key).keyTag:
+        return False
+    # Of other digests only their makers can say.
+    return digest is None or rdata[_BEFORE_DIGEST:] == hashlib.new(digest, rrset.name.lower() + key, usedforsecurity=False).digest()
 
 
 def announcedAt(node: Node, rrset: RRSet, say: Say) -> None:

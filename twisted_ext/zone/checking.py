@@ -172,11 +172,8 @@ class _Checking:
         while rdata[position]:
             position += rdata[position] + 1
         responsible = labelsOf(rdata[position + 1 : -20])
-        name = soa.name
-
-        def say(text: str) -> None:
-            self.say("soa-values", name, text, _SOA)
-
+        texts: list[str] = []
+        say = texts.append
         if responsible and b"@" in responsible[0]:
             say(f"the mail address has an @, which is to be a dot: {nameToText(rdata[position + 1 : -20])}")
         if refresh < 60:
@@ -187,6 +184,9 @@ class _Checking:
             say(f"expire is {expire} s; secondaries give the zone up before they have tried again after {refresh} s and {retry} s")
         if minimum > _DAY:
             say(f"denials are kept for {minimum} s; a day at most is sensible (RFC 2308, section 5)")
+        if texts:
+            # One finding, for in a zone made to try something out all of them may be wrong.
+            self.say("soa-values", soa.name, "; ".join(texts), _SOA)
 
     def _look(self, node: Node) -> None:
         flags = node.flags
@@ -216,7 +216,10 @@ class _Checking:
                 self.say("cds-values", rrset.name, "keys are announced at the apex only; the zone above looks nowhere else", rrType)
             elif rrType == _DNSKEY and node.key:
                 self.say("dnskey-place", rrset.name, "keys below the apex are of no use", _DNSKEY)
-            elif rrType == _DS and node.key and not flags & CUT:
+            elif rrType == _DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+                text = "a digest by SHA-1, which is not to be used any more; have one by SHA-256"
+                self.say("ds-values", rrset.name, text, _DS)
+            if rrType == _DS and node.key and not flags & CUT:
                 self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", _DS)
 
     def _hidden(self, node: Node) -> None:
@@ -299,7 +302,12 @@ class _Checking:
                     self.say("glue-missing", rrset.name, text, rrType)
                 continue
             state, _ = self._reach(host)
-            if state == "missing":
+            if state == "delegated" and rrType == _NS and not node.key:
+                found = self.version.find(key)
+                if found is None or not _hasAddress(found):
+                    text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; nobody can reach it"
+                    self.say("glue-missing", rrset.name, text, rrType)
+            elif state == "missing":
                 self.say("target-missing", rrset.name, f"{nameToText(host)} does not exist", rrType)
             elif state == "bare":
                 self.say("target-missing", rrset.name, f"{nameToText(host)} has no address; give it an A or AAAA record", rrType)

@@ -44,6 +44,9 @@ _NSEC3PARAM: Final = 51
 _SIGNED_AT_CUTS: Final = frozenset((_DS, _NSEC))
 _PROVED_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, _NSEC))
 
+#: Octets of a hash by SHA-1.
+_HASH: Final = 20
+
 #: An RRSIG up to the signer's name: type covered, algorithm, labels, original TTL, end, beginning, key tag.
 _signature: Final = Struct(">HBBIIIH").unpack_from
 _SIGNER: Final = 18
@@ -115,6 +118,9 @@ class _Proving:
                 text = f"key {key.keyTag} is for nothing in zones: those have flags 256 or 257, and protocol 3"
                 self.say("dnskey-values", rrset.name, text, _DNSKEY)
                 continue
+            if (key.keyTag, key.algorithm) in self.keys:
+                text = f"two keys of algorithm {key.algorithm} have the tag {key.keyTag}; resolvers may refuse to try both"
+                self.say("dnskey-values", rrset.name, text, _DNSKEY)
             if key.algorithm in _OLD:
                 text = f"key {key.keyTag} is of algorithm {key.algorithm}, which is not to be used any more"
                 self.say("dnskey-values", rrset.name, text, _DNSKEY)
@@ -277,6 +283,10 @@ class _Proving:
         for index, label in enumerate(labels):
             following = labels[index + 1 if index + 1 < len(labels) else 0]
             record = records[label]
+            if record.octets != _HASH:
+                text = f"the NSEC3 record leads to a hash of {record.octets} octets; those by SHA-1 have {_HASH}"
+                self.say("nsec3-values", record.owner, text, _NSEC3)
+                continue
             if record.following != following:
                 text = f"the NSEC3 record leads to {record.following.decode()}; the next hash is {following.decode()}"
                 self.say("nsec-chain", record.owner, text, _NSEC3)
@@ -343,11 +353,11 @@ class _Hash:
     One NSEC3 record.
     """
 
-    __slots__ = ("owner", "following", "bitmap", "optOut", "used")
+    __slots__ = ("owner", "following", "octets", "bitmap", "optOut", "used")
 
     def __init__(self, owner: bytes, rdata: bytes, position: int) -> None:
         self.owner = owner
-        length = rdata[position] if position < len(rdata) else 0
+        length = self.octets = rdata[position] if position < len(rdata) else 0
         self.following = toBase32Hex(rdata[position + 1 : position + 1 + length]).encode().lower()
         self.bitmap = rdata[position + 1 + length :]
         self.optOut = bool(rdata[1] & 1)

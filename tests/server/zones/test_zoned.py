@@ -251,6 +251,15 @@ class ZonedTests(SynchronousTestCase):
         self.end(zoned)
         self.assertTrue(self.has(self.serve(moved), b"\x03new"))
 
+    def test_expire(self) -> None:
+        """
+        A server whose zones nothing is fetched for tells for how long they may be served as well (RFC 7314, section 3.1).
+        """
+        zoned = self.serve(Settings.of(zone=[{"name": "example.org", "file": str(self.file)}], state=str(self.folder / "state")))
+        assert zoned.expiring is not None
+        self.assertEqual(zoned.expiring(APEX), 86400)
+        self.assertIsNone(zoned.expiring(b"\x05other\x00"))
+
     def test_movedToPrimaries(self) -> None:
         """
         A zone that was in a file and is another server's after a reload is not taken for one that there is not.

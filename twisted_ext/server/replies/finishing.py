@@ -87,7 +87,8 @@ class Finishing:
         opt = b""
         if edns is not None:
             dnssecOk = bool(edns.flags & DO)
-            if answer.ede or (edns.options and (self._nsid or self.expiring or request.transport != "udp")):
+            expiring = self.expiring is not None and request.question.rrType == _SOA
+            if answer.ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
                 opt = self._opt(request, answer.rcode >> 4, answer.ede)
             else:
                 opt = self._dnssecOPT if dnssecOk else self._plainOPT

@@ -474,11 +474,16 @@ class Zoned:
     @property
     def expiring(self) -> Callable[[bytes], float | None] | None:
         """
-        Gives the seconds for which a zone may be served; L{None} where no other server has to do with any.
+        Gives the seconds for which a zone may be served (RFC 7314).
         """
-        if self.mirrored is not None:
-            return self.mirrored.expires if self.errands else None
-        return None if self._replication is None else self._replication.expires
+        if self.mirrored is not None and self.errands:
+            return self.mirrored.expires
+        return self._expires if self._replication is None else self._replication.expires
+
+    def _expires(self, apex: bytes) -> float | None:
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
 
     # -- for those who tell workers
 

@@ -5,6 +5,7 @@ What is not there: the chain of names and their types.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromBase32Hex, fromHex, toBase32Hex
@@ -15,6 +16,9 @@ from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["NSEC", "NSEC3", "NSEC3PARAM", "NXT"]
+
+#: Octets of a hash by SHA-1.
+_SHA1: Final = 20
 
 
 class NSEC(Rdata):
@@ -83,6 +87,10 @@ class _Hash(_Counted):
             value = fromBase32Hex(text)
         except ValueError:
             raise tokens.bad(text, expected) from None
+        if text[-1:] == "=":
+            tokens.remarks.append(badRecord("a hash is written without = at its end (RFC 5155, section 3.3)", tokens.column))
+        elif before[0] == 1 and len(value) != _SHA1:
+            tokens.remarks.append(badRecord(f"a hash of {len(value)} octets; those by SHA-1 have {_SHA1}", tokens.column))
         if not 1 <= len(value) <= 255:
             raise tokens.bad(text, expected)
         return value
