@@ -95,15 +95,30 @@ class RecordTests(SynchronousTestCase):
 
     def test_escapedNames(self) -> None:
         """
-        Names take dots, blanks, dollars and any other octet by escapes, and names beyond ASCII.
+        Names take dots, blanks, dollars and any other octet by escapes.
         """
         self.assertReads(
-            "$TTL 1\na\\.b\\032c\\000 A 192.0.2.1\n\\$TTL A 192.0.2.2\nbücher A 192.0.2.3\n\\@ A 192.0.2.4\n",
+            "$TTL 1\na\\.b\\032c\\000 A 192.0.2.1\n\\$TTL A 192.0.2.2\n\\@ A 192.0.2.4\n",
             "a\\.b\\032c\\000.example. 1 A 192.0.2.1",
             "\\$TTL.example. 1 A 192.0.2.2",
-            "xn--bcher-kva.example. 1 A 192.0.2.3",
             "\\@.example. 1 A 192.0.2.4",
         )
+
+    def test_unlikeOthers(self) -> None:
+        """
+        What other servers refuse or take otherwise is read with a warning: names beyond ASCII, and strings of more than 255 octets.
+        """
+        for quick in (True, False):
+            reading = readText(f'$TTL 1\nbücher A 192.0.2.3\nb TXT "{"x" * 256}"\n', quick=quick)
+            said = "xn--bcher-kva.example.", f"b.example. 1 TXT \"{'x' * 255}\" \"x\""
+            self.assertEqual(linesOf(reading), [f"{said[0]} 1 A 192.0.2.3", said[1]])
+            self.assertEqual(
+                [str(each) for each in reading.complaints],
+                [
+                    f"zone:2:1: warning: 'bücher' is taken as {said[0]} (RFC 5891); other servers may take its octets as they are",
+                    "zone:3:7: warning: a string of 256 octets is split, as one has 255 at most; other servers refuse it",
+                ],
+            )
 
     def test_foreignNames(self) -> None:
         """
@@ -230,12 +245,12 @@ class LifetimeTests(SynchronousTestCase):
 
     def test_rules(self) -> None:
         """
-        It is what $TTL said last (RFC 2308, section 4); without one, what a record said last (RFC 1035, section 5.1); before any, what
-        the SOA record's last number is.
+        It is what $TTL said last (RFC 2308, section 4); without one, what a record said last (RFC 1035, section 5.1). The last number of
+        an SOA record that says none counts like $TTL, as BIND has it.
         """
         self.assertEqual(self.ttls("$TTL 60\na A 192.0.2.1\nb 5 A 192.0.2.1\nc A 192.0.2.1\n$TTL 1h\nd A 192.0.2.1\n"), [60, 5, 60, 3600])
         self.assertEqual(self.ttls("a 7 A 192.0.2.1\nb A 192.0.2.1\nc IN 8 NS a\n  TXT x\nd TXT x\n"), [7, 7, 8, 8, 8])
-        self.assertEqual(self.ttls("@ SOA a b 1 2 3 4 5\na A 192.0.2.1\nb 9 A 192.0.2.1\nc A 192.0.2.1\n"), [5, 5, 9, 9])
+        self.assertEqual(self.ttls("@ SOA a b 1 2 3 4 5\na A 192.0.2.1\nb 9 A 192.0.2.1\nc A 192.0.2.1\n"), [5, 5, 9, 5])
         self.assertEqual(self.ttls("@ 6 SOA a b 1 2 3 4 5\na A 192.0.2.1\n"), [6, 6])
 
     def test_none(self) -> None:
@@ -247,10 +262,10 @@ class LifetimeTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """
-        A TTL of 2^31 or more stays as it is, with a warning (RFC 2181, section 8).
+        A TTL of 2^31 or more is set to 0, with a warning (RFC 2181, section 8).
         """
         reading = readText("www 4294967295 A 192.0.2.1\n")
-        self.assertEqual(linesOf(reading), ["www.example. 4294967295 A 192.0.2.1"])
+        self.assertEqual(linesOf(reading), ["www.example. 0 A 192.0.2.1"])
         self.assertEqual([each.fatal for each in reading.complaints], [False])
 
 

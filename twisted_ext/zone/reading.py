@@ -373,7 +373,8 @@ class Reader:
         seconds = self._lifetime(ttl, rrType, rdata, column)
         remarks = tokens.remarks
         if seconds > MOST_TTL:
-            remarks.append(badRecord(f"a TTL of {seconds}; more than {MOST_TTL} counts as 0 (RFC 2181, section 8)", column))
+            remarks.append(badRecord(f"a TTL of {seconds} is set to 0: {MOST_TTL} is the most (RFC 2181, section 8)", column))
+            seconds = 0
         if self.outside:
             remarks.append(badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1))
         for remark in remarks:
@@ -414,8 +415,9 @@ class Reader:
         if seconds is None:
             if rrType != SOA:
                 raise badRecord("no TTL; one was expected here, in a record before, or in $TTL", column)
-            # What the field meant before RFC 2308, section 4.
-            seconds = self.lastTTL = int.from_bytes(rdata[-4:], "big")
+            # What the field meant before RFC 2308, section 4; BIND takes it for the records behind it too, as if $TTL said so.
+            seconds = int.from_bytes(rdata[-4:], "big")
+            self.setTTL(seconds)
         return seconds
 
     def _directive(self, tokens: Tokens) -> None:

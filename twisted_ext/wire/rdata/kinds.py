@@ -36,6 +36,9 @@ _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ff
 #: Letters of base 64 that belong together.
 _QUARTET: Final = 4
 
+#: Octets of a character string (RFC 1035, section 3.3).
+_LONGEST: Final = 255
+
 #: What stands for octets that are no text.
 _FOREIGN: Final = re.compile(r"[\udc80-\udcff]")
 
@@ -179,9 +182,14 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
         octet = ord(foreign[0]) & 0xFF
         raise badRecord(f"octet {octet} in a name, which is no text in UTF-8; \\{octet:03d} was expected if it is meant", tokens.column)
     try:
-        return nameFromText(text, tokens.origin)
+        name = nameFromText(text, tokens.origin)
     except BadName as error:
         raise badRecord(error.text, tokens.column) from None
+    if not text.isascii():
+        # BIND and NSD take the octets of UTF-8, which no client asks for.
+        said = f"{text[:40]!r} is taken as {nameToText(name)[:80]} (RFC 5891); other servers may take its octets as they are"
+        tokens.remarks.append(badRecord(said, tokens.column))
+    return name
 
 
 class Text(Field[bytes]):
@@ -254,6 +262,9 @@ class Strings(Field[tuple[bytes, ...]]):
         while tokens.more() or len(strings) < self.least:
             octets = tokens.octets("a string")
             # What reads these types puts the strings together again, so that a long one may be written as one.
+            if len(octets) > _LONGEST:
+                text = f"a string of {len(octets)} octets is split, as one has {_LONGEST} at most; other servers refuse it"
+                tokens.remarks.append(badRecord(text, tokens.column))
             strings += [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
         return tuple(strings)
 
