@@ -10,6 +10,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.resolver import rationing
 from twisted_ext.server.replies import respond
 from twisted_ext.server.services import ForwardService
+from twisted_ext.wire.names import nameFromText
 
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
@@ -69,20 +70,21 @@ class TortureTests(WholeServerTestCase):
         self.assertLess(self.slowest(took), 0.1)
         self.assertLessEqual(waiting, 2001)
 
-    def neighbors(self) -> int:
+    def neighbors(self, dead: str = "evil.co.uk", others: str = "a.co.uk") -> int:
         """
-        Ask for 150 names of one domain while 500 random names a second are asked for below another one that has no reply, both directly
+        Ask for 150 names of one domain while 500 random names a second are asked for below another one that has no reply, such as beside it
         below a public suffix.
 
         @return: how many of the 150 are not answered.
         """
-        self.upstream.tamper = lambda octets, way: [] if b"\x04evil\x02co\x02uk" in octets else [octets]
+        silent = nameFromText(dead)
+        self.upstream.tamper = lambda octets, way: [] if silent in octets else [octets]
         service = self.run_(stale=0)
         numbers = iter(range(100_000))
         lost = 0
         for turn in range(150):
-            self.flood([f"x{next(numbers)}.evil.co.uk" for _ in range(25)], f"192.168.1.{turn % 20}")
-            took = self.took(f"www{turn}.a.co.uk", 0.05)
+            self.flood([f"x{next(numbers)}.{dead}" for _ in range(25)], f"192.168.1.{turn % 20}")
+            took = self.took(f"www{turn}.{others}", 0.05)
             lost += took is None
             self.network.advance(max(0.0, 0.05 - (took or 0.05)))
         self.stop(service)
@@ -94,11 +96,25 @@ class TortureTests(WholeServerTestCase):
         """
         self.assertEqual(self.neighbors(), 0)
 
+    def test_neighborsInDomain(self) -> None:
+        """
+        A dead zone that never replied costs the rest of its own domain nothing either.
+        """
+        self.assertEqual(self.neighbors("dead.example.test", "example.test"), 0)
+
+    def test_neighborsInDomainUncounted(self) -> None:
+        """
+        If the domain had one ration for all, it would.
+        """
+        self.patch(rationing, "_childOf", lambda name, zone: name)
+        self.assertGreater(self.neighbors("dead.example.test", "example.test"), 5)
+
     def test_neighborsByLabels(self) -> None:
         """
         With the last two labels taken for a domain, they fail with it.
         """
         self.patch(rationing, "registrableLabels", lambda labels: 2)
+        self.patch(rationing, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors(), 5)
 
     def test_undefended(self) -> None:

@@ -122,6 +122,20 @@ class RationingTests(SynchronousTestCase):
         self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
         self.assertTrue(self.begun(source, "www.a.co.uk"))
 
+    def test_unknownCuts(self) -> None:
+        """
+        A zone that never replies, so that its cut is not known, leaves the rest of its domain a ration, and others that do the same share
+        that one.
+        """
+        held = HeldSource()
+        source = Rationing(held, 4)
+        self.assertEqual([self.begun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
+        others = ["www.example.test", "mail.example.test", "a.b.example.test", "x.gone.example.test", "y.gone.example.test"]
+        self.assertEqual([self.begun(source, name) for name in others], [True] * 4 + [False])
+        held.release(ServerFailed("no", rcode=2))
+        self.assertEqual((source._live, source._children, source._largest), ({}, {}, {}))
+        self.assertEqual([self.begun(source, f"x{number}.example.test") for number in range(5)], [True] * 4 + [False])
+
     def test_manyCuts(self) -> None:
         """
         An attacker who divides a domain into many zones gets the room of a few; what is remembered of cuts has a bound, and the one
@@ -137,7 +151,7 @@ class RationingTests(SynchronousTestCase):
         self.assertEqual(begun.count(True), 5)
         self.assertTrue(self.begun(source, "www.other.test"))
         held.release(ServerFailed("no", rcode=2))
-        self.assertEqual((source._live, source._below), ({}, {}))
+        self.assertEqual((source._live, source._below, source._children, source._largest), ({}, {}, {}, {}))
 
     def test_transparent(self) -> None:
         """

@@ -70,9 +70,12 @@ class Rationing:
     registrable domain. A reply is believed only about zones that the name asked for is in and that lie below its registrable domain, so
     that a zone cannot join its neighbours' rations; and a registrable domain has a bound of its own, so that it gains little by
     dividing itself.
+
+    The cut of a zone that has never replied is not known. So where one name directly below a zone has half of its ration, with all names
+    below it, that name gets a ration of its own, and the others have theirs.
     """
 
-    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_cuts")
+    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts")
 
     def __init__(self, inner: IAnswerSource, most: float | None = None, mostInAll: float | None = None, cuts: float | None = None) -> None:
         """
@@ -88,6 +91,9 @@ class Rationing:
         # holds more than what is under way.
         self._live: dict[bytes, int] = {}
         self._below: dict[bytes, int] = {}
+        # By name directly below a zone, and which of those has most, or had it.
+        self._children: dict[bytes, int] = {}
+        self._largest: dict[bytes, bytes] = {}
         # In the order in which they were last seen.
         self._cuts: dict[bytes, None] = {}
         # The first query is not to wait for the file.
@@ -105,14 +111,23 @@ class Rationing:
         zone = self._cutOf(name, domain) if self._cuts else domain
         inZone = live.get(zone, 0)
         inAll = 0 if zone is domain else below.get(domain, 0)
-        if inZone >= self._most or inAll >= self._mostInAll:
-            count, full = (inZone, zone) if inZone >= self._most else (inAll, domain)
+        child = _childOf(name, zone)
+        largest = self._largest.get(zone, child)
+        inLargest = self._children.get(largest, 0)
+        counted = inZone
+        if 2 * inLargest >= self._most and inLargest > 1:
+            counted = inLargest if child == largest else inZone - inLargest
+        if counted >= self._most or inAll >= self._mostInAll:
+            count, full = (counted, zone) if counted >= self._most else (inAll, domain)
             text = f"{count} look-ups for names below {nameToText(full)} wait for answers, and more are not begun"
             return fail(BudgetSpent(text, rcode=2, ede=((_NO_AUTHORITY, "too many look-ups below this domain wait"),)))
         live[zone] = inZone + 1
+        inChild = self._children[child] = self._children.get(child, 0) + 1
+        if inChild > inLargest or child == largest:
+            self._largest[zone] = child
         if zone is not domain:
             below[domain] = inAll + 1
-        return self._inner.answer(question, context).addBoth(self._landed, name, domain, zone)
+        return self._inner.answer(question, context).addBoth(self._landed, name, domain, zone, child)
 
     def _cutOf(self, name: bytes, domain: bytes) -> bytes:
         """
@@ -126,8 +141,11 @@ class Rationing:
             position += name[position] + 1
         return domain
 
-    def _landed(self, outcome: Answer, name: bytes, domain: bytes, zone: bytes) -> Answer:
+    def _landed(self, outcome: Answer, name: bytes, domain: bytes, zone: bytes, child: bytes) -> Answer:
         _countDown(self._live, zone)
+        _countDown(self._children, child)
+        if zone not in self._live:
+            del self._largest[zone]
         if zone is not domain:
             _countDown(self._below, domain)
         # It may be a Failure, which names no zone.
@@ -153,6 +171,21 @@ class Rationing:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._inner,)
+
+
+def _childOf(name: bytes, zone: bytes) -> bytes:
+    """
+    @param name: in the zone.
+
+    @return: the name directly below the zone that this is or lies below; the zone's own name for that.
+    """
+    last = len(name) - len(zone)
+    start = last
+    position = 0
+    while position < last:
+        start = position
+        position += name[position] + 1
+    return name[start:]
 
 
 def _countDown(counts: dict[bytes, int], key: bytes) -> None:
