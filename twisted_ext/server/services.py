@@ -332,7 +332,8 @@ class Server(Service):
     @ivar operations: for control, status page and manhole.
     @ivar observer: what the application that this becomes a part of is to write its log with, or L{None}.
     @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
-    @ivar lost: called with a line when a listener is lost or does not answer, so that the process had better be started anew.
+    @ivar lost: called with a line when a listener is lost or does not answer, or an image that is in use was truncated, so that the process
+        had better be started anew.
     """
 
     log = Logger()
@@ -348,6 +349,7 @@ class Server(Service):
         zoned = inner.zoned
         if zoned is not None:
             zoned.useless = self._end
+            zoned.broken = self._break
         self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
         self.lost: Callable[[str], object] | None = None
@@ -375,6 +377,10 @@ class Server(Service):
         watchdog = self._inner.watchdog if isinstance(self._inner, ForwardService) else None
         if watchdog is None or watchdog.well:
             notify("WATCHDOG=1")
+
+    def _break(self, said: str) -> None:
+        self.log.critical("{said}", said=said)
+        self._ended(said)
 
     def setServiceParent(self, parent: object) -> None:
         """

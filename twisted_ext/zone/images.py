@@ -269,6 +269,14 @@ class Image:
         return self._sumFrom(self._order) == self._summed
 
     @property
+    def end(self) -> int:
+        """
+        Where the image ends in its file. A file that is shorter by now was truncated, and to read what is mapped of it ends the process
+        (SIGBUS).
+        """
+        return self._area + self._octets
+
+    @property
     def content(self) -> int:
         """
         A checksum of the records alone: the same for a master file that is read again, unless something in it has changed. All of them
@@ -280,7 +288,7 @@ class Image:
         buffer = self._buffer
         view = memoryview(buffer)
         summed = 0
-        end = self._area + self._octets
+        end = self.end
         while position < end:
             behind = min((position // _CHUNK + 1) * _CHUNK, end)
             summed = crc32(view[position:behind], summed)

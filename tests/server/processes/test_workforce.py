@@ -167,6 +167,21 @@ class ZonedTests(SynchronousTestCase):
         second.say(lacks=APEX.hex(), path=path)
         self.assertEqual(second.signals, [])
 
+    def test_truncated(self) -> None:
+        """
+        Where the file is shorter than the image in it, which this process has mapped as well, no worker is replaced for it: there is to be
+        another image, or, where none can be made, another server.
+        """
+        first, second = self.reactor.started
+        (told,) = [each for each in first.told if each["do"] == "zones"]
+        path = str(cast("list[list[JSON]]", told["said"])[0][3])
+        damaged: list[tuple[bytes, bool]] = []
+        with patch.object(self.zoned, "damaged", lambda apex, truncated: damaged.append((apex, truncated))):
+            Path(path).write_bytes(Path(path).read_bytes()[:100])
+            first.say(lacks=APEX.hex(), path=path)
+            second.say(lacks=APEX.hex(), path=path)
+        self.assertEqual((damaged, first.signals, second.signals), ([(APEX, True)] * 2, [], []))
+
     def test_passed(self) -> None:
         """
         What nobody is there for is answered all the same, to the worker that asked.

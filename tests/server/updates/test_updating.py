@@ -240,6 +240,29 @@ class UpdatingTests(SynchronousTestCase):
         with patch("tests.server.updates.changed.zoneOf", lambda: zoneOf(edited)):
             self.assertIn("serial 12 is not newer than 13", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
 
+    def test_distrusted(self) -> None:
+        """
+        Where the image in force is damaged, the file that is read again takes its place with all changes, unless one is under way.
+        """
+        server = UpdatedServer(path=self.mktemp())
+        self.addCleanup(server.updating.close)
+        server.update(NEW)
+        before = server.zone.current
+        server.updating.distrust(APEX)
+        added = record("two 60 A 192.0.2.1")
+        server.send(buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (added,))))
+        self.assertIs(server.updating.opened(zoneOf().current).image, before.image)
+        self.assertTrue(server.updating.isDistrusted(APEX))
+        server.disk.settle()
+        again = server.updating.opened(zoneOf().current)
+        self.assertIsNot(again.image, before.image)
+        self.assertEqual((again.serial, textsOf(again)), (12, textsOf(server.zone.current)))
+        server.zone.replace(again)
+        self.assertFalse(server.updating.isDistrusted(APEX))
+        server.update(record("three 60 A 192.0.2.1"))
+        self.assertEqual(server.zone.current.serial, 13)
+        self.assertIs(server.updating.opened(zoneOf().current), server.zone.current)
+
     def test_settings(self) -> None:
         """
         Zones are changed as their settings say; where nobody may change one any more, what was changed stays, after a restart as well.

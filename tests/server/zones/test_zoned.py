@@ -26,6 +26,7 @@ from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.server.configuration.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.replies.requests import Refusal, Request
+from twisted_ext.server.updates.changing import Changing
 from twisted_ext.server.updates.updating import Updating
 from twisted_ext.server.zones import loading as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
@@ -218,6 +219,43 @@ class ZonedTests(SynchronousTestCase):
         self.assertTrue(self.has(zoned, b"\x03new"))
         self.end(zoned)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
+
+    def test_truncated(self) -> None:
+        """
+        In the place of an image that was truncated there is a new one, with all that was acknowledged; it is tried again where the zone
+        was being changed at that moment.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        broken: list[str] = []
+        zoned.broken = broken.append
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        before = self.zone(zoned).current.image
+        zoned.damaged(APEX, True)
+        self.settle()
+        self.assertIsNot(self.zone(zoned).current.image, before)
+        self.assertTrue(self.has(zoned, b"\x03new"))
+        before = self.zone(zoned).current.image
+        with patch.object(Changing, "busy", True):
+            zoned.damaged(APEX, True)
+            self.settle()
+        self.assertIs(self.zone(zoned).current.image, before)
+        self.clock.advance(1)
+        self.settle()
+        self.assertIsNot(self.zone(zoned).current.image, before)
+        self.assertEqual(self.update(zoned, record("last 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertEqual(broken, [])
+
+    def test_truncatedElsewhere(self) -> None:
+        """
+        Where there is no master file, the process cannot go on, and says why.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        broken: list[str] = []
+        zoned.broken = broken.append
+        zoned.damaged(b"\x05other\x00", True)
+        self.settle()
+        (said,) = broken
+        self.assertIn("the file with the image of other. was truncated while it was in use: there is no zone other.", said)
 
     def test_ruledOnceMore(self) -> None:
         """

@@ -182,6 +182,18 @@ class Mirroring:
         shown = self._shown.get(apex)
         return shown is not None and shown.path == path
 
+    def isTruncated(self, apex: bytes) -> bool:
+        """
+        @return: whether the file with the image of this zone is shorter than the image, of which this process has a map too.
+        """
+        shown = self._shown.get(apex)
+        if shown is None or shown.image is None:
+            return False
+        try:
+            return os.stat(shown.path).st_size < shown.image.end
+        except OSError:
+            return False
+
     # -- words
 
     def _words(self, apex: bytes) -> Iterator[list[JSON]]:

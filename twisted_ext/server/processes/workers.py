@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -267,8 +268,9 @@ class Workforce(Service):
             return
         place = self.zoned.zones.at(apex)
         self.log.error("worker {number} cannot use {path}", number=worker.number, path=path)
-        if place is not None and place.source is not None and place.source[0] == path:
-            self.zoned.damaged(apex)
+        truncated = self._mirroring.isTruncated(apex)
+        if place is not None and (truncated or (place.source is not None and place.source[0] == path)):
+            self.zoned.damaged(apex, truncated)
         else:
             worker.kill("KILL")
 
@@ -309,7 +311,7 @@ class Workforce(Service):
         self.log.error(
             "worker {number} has ended: {reason}; the next one begins in {pause:.1f} s",
             number=number,
-            reason=reason.getErrorMessage(),
+            reason=_reasonOf(reason),
             pause=pause,
         )
         self._timers[number] = self.clock.callLater(pause, self._startAgain, number)
@@ -510,6 +512,14 @@ class Workforce(Service):
 
     def traces(self) -> Deferred[list[JSON]]:
         return self._all("traces").addCallback(_joined)
+
+
+def _reasonOf(ended: Failure) -> str:
+    """
+    @return: why a process is no more.
+    """
+    text = ended.getErrorMessage()
+    return f"{text} (SIGBUS: a file that it had mapped was truncated)" if getattr(ended.value, "signal", None) == SIGBUS else text
 
 
 def _forWorkers(settings: Settings) -> dict[str, object]:

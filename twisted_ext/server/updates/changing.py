@@ -401,10 +401,11 @@ class Ward:
     @ivar most: octets that the journal may have, or L{None}.
     @ivar journal: it, once the zone was read or is first changed.
     @ivar changing: its changes, from the first one on.
+    @ivar damaged: an image that is not to be served any more, or L{None}.
     @ivar keeper: what keeps them in place of a journal, and C{elsewhere} by whom it is asked to.
     """
 
-    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "keeper", "elsewhere")
+    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "damaged", "keeper", "elsewhere")
 
     def __init__(self, policy: Policy, serials: str, path: str, most: float | None) -> None:
         self.policy = policy
@@ -413,6 +414,7 @@ class Ward:
         self.most = most
         self.journal: Journal | None = None
         self.changing: Changing | None = None
+        self.damaged: Image | None = None
         self.keeper: Keeper | None = None
         self.elsewhere: Elsewhere | None = None
 

@@ -311,7 +311,7 @@ class Updating:
         zone = self._find(version.apex)
         # A file that was only touched, or read by another release, is the one that it was.
         known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
-        if known and zone is not None:
+        if known and zone is not None and (ward.damaged is not zone.current.image or (ward.changing is not None and ward.changing.busy)):
             return zone.current
         base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
@@ -332,6 +332,21 @@ class Updating:
         with suppress(OSError):
             os.unlink(ward.imagePath)
         return version
+
+    def distrust(self, apex: bytes) -> None:
+        """
+        The image of a zone is damaged that is in force: what is read next takes its place, with the changes of the journal.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        if ward is not None and zone is not None:
+            ward.damaged = zone.current.image
+
+    def isDistrusted(self, apex: bytes) -> bool:
+        """
+        @return: whether that image is still in force.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        return ward is not None and zone is not None and ward.damaged is zone.current.image
 
     def _grown(self, ward: Ward, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
         """

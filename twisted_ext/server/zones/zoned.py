@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -31,8 +31,11 @@ from twisted_ext.server.zones.folders import Folders
 from twisted_ext.server.zones.pacing import paced
 from twisted_ext.server.zones.placing import Placing
 from twisted_ext.server.zones.wanted import GONE
+from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.configuration.settings import Settings
     from twisted_ext.server.configuration.zonesettings import ZoneSettings
@@ -63,6 +66,9 @@ _TOLD: Final = frozenset(("notify", "allow-transfer"))
 #: Zones from which on they are kept out of the search for garbage.
 _MANY: Final = 10_000
 
+#: Seconds until a zone is made anew once more that was being changed when that was done.
+_AGAIN: Final = 1.0
+
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
@@ -88,6 +94,7 @@ class Zoned:
     @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
     @ivar keys: those that are shared with other servers.
     @ivar mirrored: in a worker, puts zones there as its parent says.
+    @ivar broken: called with a line where this process cannot go on safely.
     @ivar useless: called with a line where of all zones of the beginning not one can be served.
     """
 
@@ -134,6 +141,7 @@ class Zoned:
         self.loading: Loading | None = None
         self.errands: dict[int, Errand] = {}
         self.useless: Callable[[str], object] = lambda said: None
+        self.broken: Callable[[str], object] = lambda said: None
         self._replication: Replication | None = None
         self._updating: Updating | None = None
         self._stored: Stored | None = None
@@ -148,6 +156,7 @@ class Zoned:
         # What was looked at last, and the keys that go with it.
         self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
         self._closed = False
+        self._retry: IDelayedCall | None = None
 
     @property
     def any(self) -> bool:
@@ -200,6 +209,27 @@ class Zoned:
         """
         if self.loading is not None:
             self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
+    def _truncated(self, apex: bytes) -> None:
+        """
+        The file was truncated with the image of a zone that is in force. To read what is mapped of it would end this process: serve a new
+        image. Where there is no master file to make it from, this process has to begin anew.
+        """
+        updating, loading = self._updating, self.loading
+        if self._closed or loading is None:
+            return
+        if updating is not None:
+            updating.distrust(apex)
+
+        def over(_: object) -> None:
+            if not self._closed and updating is not None and updating.isDistrusted(apex):
+                # It is being changed at this very moment.
+                self._retry = self._reactor.callLater(_AGAIN, self._truncated, apex)
+
+        def failed(failure: Failure) -> None:
+            self.broken(f"the file with the image of {nameToText(apex)} was truncated while it was in use: {failure.value}")
+
+        loading.reloadZone(apex).addCallbacks(over, failed)
 
     def begin(self) -> None:
         """
@@ -515,11 +545,16 @@ class Zoned:
             folder = self._own.path
         return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
 
-    def damaged(self, apex: bytes) -> None:
+    def damaged(self, apex: bytes, truncated: bool = False) -> None:
         """
         A worker cannot use the image of a zone.
+
+        @param truncated: this process cannot use it either.
         """
-        self._damaged(apex)
+        if truncated:
+            self._truncated(apex)
+        else:
+            self._damaged(apex)
 
     def shown(self, which: WhichZones) -> dict[str, JSON]:
         """
@@ -552,6 +587,8 @@ class Zoned:
             self._polling.stop()
         if self._looking is not None:
             self._looking.cancel()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
         if self._listing is not None:
             self._listing.cancel()
         if self.loading is not None:
