@@ -91,7 +91,12 @@ def _server(folder: Path, environment: dict[str, str], *words: str) -> Twistd:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("shut.test", "by TCP any more"), ("broken.test", "nothing listens at"), ("deaf.test", "has not answered for"), ("dead.test", "context manager protocol")],
+    [
+        ("shut.test", "by TCP any more"),
+        ("broken.test", "nothing listens at"),
+        ("deaf.test", "has not answered for"),
+        ("dead.test", "context manager protocol"),
+    ],
 )
 def test_alone(tmp_path: Path, sabotaged: dict[str, str], name: str, said: str) -> None:
     """
