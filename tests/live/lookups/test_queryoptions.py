@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.live.lookups.test_txdns import body, txdns
-from tests.peers import LivePeer, bind, nsd, peer
+from tests.peers import LivePeer, bind, freePort, nsd, peer
 from twisted_ext.apps.cli.arguments import PLUS_WORDS
 from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK
 
@@ -314,3 +314,13 @@ def test_ixfr(server: list[str]) -> None:
     assert current.stdout.split() == "example.org. 300 IN SOA ns.example.org. mail.example.org. 7 3600 5400 604861 300".split()
     whole = txdns("query", *server, "-r", "example.org", "ixfr=1", "+nostats", "+nocmd").stdout
     assert whole == txdns("query", *server, "-r", "example.org", "axfr", "+nostats", "+nocmd").stdout
+
+
+def test_refused() -> None:
+    """
+    Where nothing listens the look-up ends at once and says so, also when it says itself what is in the query.
+    """
+    port = freePort("127.0.0.1")
+    ended = txdns("query", "-r", f"@127.0.0.1:{port}", "www.example.org", "+qid=7", "+time=60", "+tries=2")
+    assert (ended.returncode, ended.stdout) == (NO_REPLY, "")
+    assert ended.stderr == f"txdns query: www.example.org. A: 127.0.0.1:{port} cannot be reached: Connection refused\n"

@@ -330,7 +330,11 @@ class _Datagrams(DatagramProtocol):
         self._asking.take(datagram)
 
     def connectionRefused(self) -> None:
-        self._asking.fail("connection refused")
+        self._asking.fail("Connection refused")
+
+    def stopProtocol(self) -> None:
+        # Reactors that poll close a connected port when the kernel reports that nothing listens there.
+        self._asking.fail("Connection refused")
 
 
 class _Streams(ClientFactory):
