@@ -25,6 +25,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.differences import Difference, applied, fromRendered, rendered
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.pages import Entry, File, Pages, syncFolder
+from twisted_ext.zone.serials import isNewer
 
 if TYPE_CHECKING:
     from twisted_ext.zone.images import Image
@@ -50,6 +51,9 @@ _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 #: How many octets of a file are read at a time, and how many entries.
 _PIECE: Final = 2**20
 _READ_ENTRIES: Final = 1024
+
+#: Octets behind damaged ones at which a whole difference is looked for: half a second's work.
+_SCANNED: Final = 2**18
 
 
 def originOf(image: Image) -> bytes:
@@ -98,10 +102,19 @@ class Journal:
     @ivar octets: how many it has, the header counted.
     @ivar origin: what the zone was made from when the first difference was made, as L{originOf} tells.
     @ivar said: what was wrong with the file when it was opened, for people; empty where nothing was.
+    @ivar lost: the newest serial number that is known of the zone, where the file does not lead there any more; L{None} otherwise.
+    @ivar recovered: whole differences that were found behind what is damaged, in order.
     """
 
     def __init__(
-        self, path: str, apexName: bytes, *, most: float | None = None, readOnly: bool = False, unread: bool = False
+        self,
+        path: str,
+        apexName: bytes,
+        *,
+        most: float | None = None,
+        readOnly: bool = False,
+        unread: bool = False,
+        mend: bool = False,
     ) -> None:
         """
         Open a journal, or begin one.
@@ -110,13 +123,20 @@ class Journal:
         @param most: octets that it may have before the oldest differences go.
         @param readOnly: leave the file as it is, beside whoever has it open for writing.
         @param unread: do not look what is in it yet; L{reading} does, before anything else is asked of it.
+        @param mend: take a damaged file for a journal, set a copy of it aside, and find out what is sound in it and what is lost. The
+            newest serial number is kept beside the journal for that.
 
         @raise NoJournal: what is there is none of this zone.
         @raise StorageFault: it cannot be read or written, or somebody else has it open for writing.
         """
         self.path = path
         self.said = ""
+        self.lost: int | None = None
+        self.recovered: list[Difference] = []
         self.octets = 0
+        self._mends = mend
+        # An operator who removes a journal means to.
+        self._there = not mend or os.path.exists(path)
         self._apexName = apexName
         self.origin = bytes(ORIGIN_OCTETS)
         self._head = _MAGIC + bytes([len(apexName)]) + apexName.lower()
@@ -174,12 +194,16 @@ class Journal:
         size = os.fstat(self._pages.file.number).st_size
         head = self._head
         start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
+        if self._mends and self._isDamaged(start):
+            self._recover(size)
+            return
         if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
             if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
                 raise NoJournal(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
             # Nothing, or as much of a header as was written before everything ended: some disks keep how long it was to be, and zeros.
             if not self._readOnly:
                 self._begin()
+            self._compare()
             return
         self.origin = start[len(head) :]
         position = len(start)
@@ -198,8 +222,102 @@ class Journal:
             self._pages.note(entry)
             position += entry.length
         if position < size and not self._readOnly:
+            if self._mends:
+                self._find(position, size)
             self._cut(position, size, reason)
         self.octets = position
+        self._compare()
+
+    def _isDamaged(self, start: bytes) -> bool:
+        """
+        @param start: what the file begins with.
+
+        @return: whether it was emptied, or begins with something else than the header of a journal, of whatever zone, or a part of it.
+        """
+        if not start:
+            return self._there
+        return not start.startswith(_MAGIC) and not self._head.startswith(start)
+
+    def _recover(self, size: int) -> None:
+        """
+        Begin anew, and keep aside what there was.
+        """
+        if size:
+            kept = self._keepAside()
+            self._find(0, size)
+            self.said = f"{self.path}: the beginning is damaged; the file is kept as {kept}"
+        self._begin()
+        self._compare()
+        if not size and self.lost is not None:
+            self.said = f"{self.path}: there is nothing in it any more"
+
+    def _find(self, position: int, size: int) -> None:
+        """
+        Find whole differences behind damaged octets.
+        """
+        tries = _SCANNED
+        while position < size and tries:
+            entry = self._entryAt(position, size)[1]
+            if entry is None:
+                position += 1
+                tries -= 1
+                continue
+            position += entry.length
+            with suppress(StorageFault):
+                self.recovered += self._load(self._pages, [entry])
+
+    def _compare(self) -> None:
+        """
+        Find out whether the file leads to the newest serial number that is known.
+        """
+        if not self._mends:
+            return
+        known = self._serialKept()
+        if not self._there and known is not None:
+            self.said = f"{self.path}: it is gone; it led to serial {known}, and the zone goes back to what its master file says"
+            with suppress(OSError):
+                os.unlink(f"{self.path}.serial")
+            return
+        for difference in self.recovered:
+            if known is None or isNewer(difference.newSerial, known):
+                known = difference.newSerial
+        if known is not None and (self.newest is None or isNewer(known, self.newest)):
+            self.lost = known
+
+    def _serialKept(self) -> int | None:
+        """
+        @return: the newest serial number that was written down beside the journal.
+        """
+        try:
+            with open(f"{self.path}.serial", encoding="ascii", errors="replace") as file:
+                serial, checksum = file.read(100).split()
+        except (OSError, ValueError):
+            return None
+        return int(serial) if checksum == f"{crc32(serial.encode('ascii', 'replace')):08x}" else None
+
+    def _keepSerial(self, serial: int) -> None:
+        # Nothing waits for it: where the disk loses it, the journal itself says as much.
+        with suppress(OSError), open(f"{self.path}.serial", "w", encoding="ascii") as file:
+            file.write(f"{serial} {crc32(b'%d' % serial):08x}\n")
+
+    def mended(self) -> None:
+        """
+        What was lost has been made up for.
+        """
+        self.lost = None
+        self.recovered = []
+
+    def _keepAside(self) -> str:
+        """
+        @return: the path of a copy.
+        """
+        kept = self.path + ".damaged"
+        with open(kept, "wb") as copy:
+            at = 0
+            while piece := os.pread(self._pages.file.number, _PIECE, at):
+                copy.write(piece)
+                at += len(piece)
+        return kept
 
     def _begin(self) -> None:
         os.ftruncate(self._pages.file.number, 0)
@@ -239,12 +357,7 @@ class Journal:
         """
         self.said = f"{self.path}: {reason}; the last {size - position} octets are cut off"
         if self._isFollowed(position, size) or self._entryAt(position, size)[1] is not None:
-            kept = self.path + ".damaged"
-            with open(kept, "wb") as copy:
-                at = 0
-                while piece := os.pread(self._pages.file.number, _PIECE, at):
-                    copy.write(piece)
-                    at += len(piece)
+            kept = self._keepAside()
             self.said += f", and changes with them that had been acknowledged; all of it is kept in {kept}"
         os.ftruncate(self._pages.file.number, position)
         os.fsync(self._pages.file.number)
@@ -398,6 +511,8 @@ class Journal:
         for entry in entries:
             self._pages.note(entry)
         self.octets = position
+        if self._mends and newest is not None:
+            self._keepSerial(newest)
 
     def _write(self, octets: bytes) -> None:
         view = memoryview(octets)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadImage, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.errors import BadChange, BadImage, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.wire.names import ROOT, nameToText
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
     """
     from twisted_ext.zone.journal import Journal, originOf
 
-    journal = Journal(path, version.apexName, most=most)
+    journal = Journal(path, version.apexName, most=most, mend=True)
     try:
         if journal.newest is None:
             journal.clear(originOf(version.image))
@@ -107,6 +107,54 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
         journal.close()
         raise
     return journal
+
+
+def mended(journal: Journal, version: Version) -> Version:
+    """
+    Make up for what a damaged journal has lost, as far as that is possible: the changes that were found behind the damage are made, and the
+    zone gets a serial number that is newer than the one that it had, so that its secondaries go along.
+
+    @param version: where the sound part of the journal leads to, or an image or a master file where there is none.
+
+    @return: the version to be put in force.
+
+    @raise StorageFault: the journal cannot be written.
+    """
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.serials import isNewer, nextSerial, withSerial
+    from twisted_ext.zone.transactions import Transaction
+
+    lost, text = journal.lost, nameToText(version.apexName)
+    found = [difference for difference in journal.recovered if isNewer(difference.newSerial, version.serial)]
+    journal.mended()
+    if lost is None or not (found or isNewer(lost, version.serial)):
+        # The master file is newer, or the image has all of it.
+        return version
+    serial = nextSerial(lost if isNewer(lost, version.serial) else version.serial)
+    soa = version.soa
+    for differences in (found, []):
+        transaction = Transaction(version)
+        try:
+            for difference in differences:
+                for removed in difference.removed:
+                    transaction.remove(removed)
+                for added in difference.added:
+                    transaction.add(added)
+            transaction.replace(RRSet(soa.name, soa.rrType, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], serial),)))
+            done = transaction.commit()
+        except (BadChange, BudgetSpent) as fault:
+            _log.error("{zone}: changes behind the damage in its journal cannot be made: {fault}", zone=text, fault=fault)
+            continue
+        assert done is not None
+        after, change = done
+        journal.append([change])
+        said = (
+            "{zone}: its journal led to serial {lost} and is sound up to serial {sound}; {found} later changes were found in it and made,"
+            " others are lost. The zone goes on with serial {serial}"
+        )
+        _log.error(said, zone=text, lost=lost, sound=version.serial, found=len(differences), serial=serial)
+        return after
+    return version
 
 
 def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], Version]], Deferred[Version]]) -> Steps:

@@ -18,7 +18,7 @@ from twisted_ext.server.replies.errands import Errand, Outcome, errandKey
 from twisted_ext.server.replies.requests import Refusal, Request
 from twisted_ext.server.updates.changing import Changing, Elsewhere, Keeper, Ward, threadsOf
 from twisted_ext.server.updates.permitting import isProven, journalOctets, policyOf
-from twisted_ext.server.updates.replaying import Steps, begun, compacted, finished, journalName, replaying
+from twisted_ext.server.updates.replaying import Steps, begun, compacted, finished, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.journal import Journal, originOf
@@ -290,6 +290,15 @@ class Updating:
         """
         Do what L{opened} does, one step for each turn that others are given.
         """
+        came = yield from self._opening(version)
+        ward = self._wards.get(version.apex)
+        journal = None if ward is None else ward.journal
+        if ward is None or journal is None or journal.lost is None:
+            return came
+        base = came if journal.newest is not None else compacted(ward.imagePath, version, originOf(version.image))
+        return mended(journal, base if isNewer(base.serial, came.serial) else came)
+
+    def _opening(self, version: Version) -> Steps:
         ward = self._wards.get(version.apex)
         if ward is None and os.path.exists(path := self._pathOf(version.apex)):
             # It has been changed once, by somebody who could be sure that this lasts.
@@ -372,7 +381,7 @@ class Updating:
         """
         @return: with the zone's journal.
         """
-        journal = Journal(ward.path, version.apexName, most=ward.most, unread=True)
+        journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
         try:
             yield from journal.reading()
         except BaseException:
