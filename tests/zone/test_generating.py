@@ -113,6 +113,17 @@ class GenerateTests(SynchronousTestCase):
         (complaint,) = readText("$GENERATE 0-2147483647 $ A 192.0.2.1\n").complaints
         self.assertIn("1000000 are the most", complaint.text)
 
+    def test_octets(self) -> None:
+        """
+        Lines that are generated have so many octets together and no more.
+        """
+        text = f"$TTL 1\n$GENERATE 1-1000 a$ TXT {'x' * 200}\n"
+        self.assertTrue(readText(text).sound)
+        with patch.object(module, "GENERATED_OCTETS", Limit(100_000, 0, 100_000)):
+            reading = readText(text)
+        self.assertEqual([str(each) for each in reading.complaints], ["zone:2:11: more than 100000 octets of records are generated"])
+        self.assertLess(len(list(reading.records())), 500)
+
     def test_manyAtOneName(self) -> None:
         """
         Of many records at one name, generated or written out, not all are copied for each that comes; the zone is the same.

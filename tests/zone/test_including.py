@@ -176,6 +176,17 @@ class IncludeTests(SynchronousTestCase):
         self.assertTrue(found.startswith("zone:2:10: with "))
         self.assertTrue(found.endswith("5000 are the most"))
 
+    def test_bomb(self) -> None:
+        """
+        A few files that include each other many times are not read for more octets than there is memory: what is read again counts.
+        """
+        files = {"zone": "$INCLUDE a\n" * 50, "a": "$INCLUDE b\n" * 50, "b": ";" * 2000 + "\n"}
+        with patch.object(module, "REPEATED_OCTETS", Limit(100_000, 0, 100_000)):
+            reading = self.read(**files)
+        self.assertLess(sum(size for _, size, _ in reading.sources), 110_000)
+        self.assertIn("octets of files to be read again; 100000 are the most", reading.complaints[0].text)
+        self.assertTrue(self.read(zone="$INCLUDE a\n" * 3, a="; x\n").sound)
+
     def test_text(self) -> None:
         """
         Text that is in no file includes none.

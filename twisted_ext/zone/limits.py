@@ -15,8 +15,8 @@ __all__ = [
     "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
     "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS", "GATHERING_SECONDS", "REFRESHES", "RETRIES", "EXPIRES",
-    "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "RECORDS_GENERATED", "MASTER_COMPLAINTS",
-    "ENTRIES_UNCLOSED", "TELLING_OCTETS",
+    "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS", "RECORDS_GENERATED",
+    "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS",
     "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
@@ -132,8 +132,15 @@ INCLUDE_DEPTH: Final = Limit(default=10, least=0, most=50)
 #: Files that all $INCLUDE of a zone may read: two lines in each of a few files would otherwise read them without end.
 INCLUDED_FILES: Final = Limit(default=10_000, least=0, most=1_000_000)
 
+#: Octets of files that all $INCLUDE of a zone may read once more: what is included often is short, and a few files that include each other
+#: often would be more than any memory holds. Files that are read once are bounded by L{MASTER_OCTETS}.
+REPEATED_OCTETS: Final = Limit(default=2**25, least=0, most=2**34)
+
 #: Records that all $GENERATE of a zone may make.
 RECORDS_GENERATED: Final = Limit(default=1_000_000, least=0, most=16_777_216)
+
+#: Octets of the lines that they may make: one line may have L{ENTRY_OCTETS}.
+GENERATED_OCTETS: Final = Limit(default=2**28, least=4096, most=2**32)
 
 #: Complaints about one zone that are kept, fatal ones and others each; reading ends where there are more fatal ones.
 MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)

@@ -25,11 +25,13 @@ from twisted_ext.zone.fitness import rdataFrom
 from twisted_ext.zone.limits import (
     ENTRIES_UNCLOSED,
     ENTRY_OCTETS,
+    GENERATED_OCTETS,
     INCLUDE_DEPTH,
     INCLUDED_FILES,
     MASTER_COMPLAINTS,
     MASTER_OCTETS,
     RECORDS_GENERATED,
+    REPEATED_OCTETS,
 )
 from twisted_ext.zone.nodes import hasKind
 from twisted_ext.zone.scanning import JOINT, Unclosed, afterwards, entryEnd, goesOn, joined, normalized
@@ -95,8 +97,8 @@ class Reader:
 
     __slots__ = (
         "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
-        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_octets", "_generated", "_fatal",
-        "_warnings", "_unclosed", "_strangers", "_stranger",
+        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_known", "_octets",
+        "_repeated", "_made", "_generated", "_fatal", "_warnings", "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
 
     def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
@@ -117,7 +119,8 @@ class Reader:
         self._path = ""
         self._line = 0
         self._opened: list[tuple[int, int]] = []
-        self._octets = self._generated = self._fatal = self._warnings = self._unclosed = self._strangers = 0
+        self._known: set[tuple[int, int]] = set()
+        self._octets = self._repeated = self._made = self._generated = self._fatal = self._warnings = self._unclosed = self._strangers = 0
         # The owner of the first SOA outside of the zone.
         self._stranger = b""
         self.origin = b""
@@ -238,7 +241,14 @@ class Reader:
             self._octets += status.st_size
             if self._octets > MASTER_OCTETS.default:
                 raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
-            self._opened.append((status.st_dev, status.st_ino))
+            identity = (status.st_dev, status.st_ino)
+            if identity in self._known:
+                self._repeated += status.st_size
+                if self._repeated > REPEATED_OCTETS.default:
+                    most = int(REPEATED_OCTETS.default)
+                    raise badRecord(f"with {path} there are {self._repeated} octets of files to be read again; {most} are the most")
+            self._known.add(identity)
+            self._opened.append(identity)
             self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
             data = os.read(descriptor, status.st_size)
             if len(data) == status.st_size:
@@ -508,6 +518,9 @@ class Reader:
         rest = Template(" ".join(parts), begin)
         before = self.owner, self.outside
         for text in texts(numbers, owner, head, rest):
+            self._made += len(text)
+            if self._made > GENERATED_OCTETS.default:
+                raise badRecord(f"more than {int(GENERATED_OCTETS.default)} octets of records are generated", column)
             if skim(self, iter([text.encode("utf-8", "surrogateescape")])) is None:
                 continue
             try:
