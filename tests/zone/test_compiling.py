@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -45,11 +46,12 @@ class CompilingTests(SynchronousTestCase):
 
     def perform(self, *jobs: object) -> list[dict[str, object]]:
         """
-        @return: what each job gave; the last is what was said at the end.
+        @return: what each job gave; the last is what was said at the end. Before them the process reports that it runs.
         """
         results = io.BytesIO()
         main(io.BytesIO(b"".join([(job if isinstance(job, str) else json.dumps(job)).encode() + b"\n" for job in jobs])), results)
-        found: list[dict[str, object]] = [json.loads(line) for line in results.getvalue().splitlines()]
+        first, *found = [cast("dict[str, object]", json.loads(line)) for line in results.getvalue().splitlines()]
+        self.assertEqual(first, {"busy": True})
         return found
 
     def texts(self, result: dict[str, object]) -> list[str]:
@@ -215,5 +217,6 @@ class CompilingTests(SynchronousTestCase):
         for arguments in (["-m", "twisted_ext.zone.compiling"], ["-c", check]):
             done = subprocess.run([sys.executable, *arguments], input=job, capture_output=True, timeout=120)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
-            result, end = [json.loads(line) for line in done.stdout.splitlines()]
+            runs, result, end = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(runs, {"busy": True})
             self.assertEqual((result["serial"], end["done"]), (9, True))

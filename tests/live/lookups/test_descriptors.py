@@ -18,7 +18,7 @@ from zope.interface import implementer
 from tests.transport.waiting import Waiter
 from tests.typed import observing
 from twisted_ext.errors import Unreachable
-from twisted_ext.transport import polling
+from twisted_ext.transport import faultlog, polling
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchanges import Leg
 from twisted_ext.transport.servers import Server
@@ -168,10 +168,10 @@ def test_noDescriptorLeft(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Whoever makes a mistake with a reply takes nothing from the others, and the log has it.
+    An exception over one reply takes nothing from the others, and is logged.
     """
     events: list[LogEvent] = []
-    monkeypatch.setattr(polling, "_log", Logger(observer=observing(events.append)))
+    monkeypatch.setattr(faultlog, "_log", Logger(observer=observing(events.append)))
     asked = [fixture.ask() for _ in range(6)]
 
     def mistake(*_: object) -> bool:
