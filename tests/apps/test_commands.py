@@ -46,7 +46,8 @@ def run(*words: str, text: str = "", **environment: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        # Without the ~/.digrc of the user who runs the tests.
+        env={**os.environ, "HOME": "/nonexistent", "PYTHONIOENCODING": "utf-8", **environment},
     )
 
 

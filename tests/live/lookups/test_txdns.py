@@ -71,14 +71,14 @@ def server() -> Iterator[LivePeer]:
 
 def txdns(*words: str, text: str = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """
-    Run C{txdns} on its own.
+    Run C{txdns} on its own, without the user's C{~/.digrc}.
 
     @param environment: what differs from our own.
     """
     command = [sys.executable, "-m", "twisted_ext.apps.cli.main", *words]
     encoding = (environment or {}).get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
     ended = subprocess.run(
-        command, input=text.encode(), capture_output=True, timeout=120, env={**os.environ, **(environment or {})}
+        command, input=text.encode(), capture_output=True, timeout=120, env={**os.environ, "HOME": "/nonexistent", **(environment or {})}
     )
     return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(encoding), ended.stderr.decode(encoding))
 
