@@ -1,6 +1,5 @@
 """
-Files and folders that are made where others may have made something already: under names that cannot be known beforehand, and put into
-place as a whole.
+New files and folders in places that other users can write to: created under random names, files renamed into place when complete.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import IO, Final
 
 __all__ = ["TemporaryFolder", "newFileBeside", "replacingFile"]
 
-#: What is not opened, whatever stands there: links, which may lead anywhere.
+#: Never opens an existing file, nor a link, which may lead anywhere.
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 #: Folders of this kind: nothing else is removed.
@@ -125,8 +124,8 @@ def _isLocked(descriptor: int, path: str) -> bool:
 
 def removeAbandoned(parent: str) -> None:
     """
-    Remove folders of L{TemporaryFolder} whose process is no more: their lock went with it. Those of other users, links and whatever else
-    has such a name are left alone.
+    Remove folders of L{TemporaryFolder} whose process has ended: the kernel has released their lock. Leave alone folders of other users,
+    folders that others can write to, links and files.
     """
     for path in glob(f"{escape(parent)}/{_PREFIX}*"):
         try:

@@ -53,7 +53,7 @@ def main(words: list[str]) -> int:
     for word in remaining:
         option, given, value = word.partition("=")
         if option not in ("--socket", "--every", "--count"):
-            raise Ending(USAGE, f"{word!r} is no option; there are --socket PATH, --every SECONDS and --count N")
+            raise Ending(USAGE, f"{word!r} is not an option; there are --socket PATH, --every SECONDS and --count N")
         if not given:
             value = next(remaining, "")
         if option == "--socket":
