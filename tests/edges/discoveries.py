@@ -12,7 +12,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.edges.codes import LookupFailed
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.services.targets import Target
 from twisted_ext.testing.sources import CannedSource, Entry, rrsetOf
@@ -66,7 +65,7 @@ class ServiceTestCase(SynchronousTestCase):
         """
         return [str(target) for target in self.successResultOf(targets)]
 
-    def failed(self, looking: Deferred[_T], *kinds: type[LookupFailed]) -> str:
+    def failed(self, looking: Deferred[_T], *kinds: type[Exception]) -> str:
         """
         @return: the words of an exception that is one of these.
         """

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.changes.limits import ZONE_NAMES, ZONE_SERVERS
-from twisted_ext.edges.codes import DNSFormatError, DNSServerError, DomainError
+from twisted_ext.edges.codes import DNSServerError, DomainError
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.nameservers import zoneServers
 from twisted_ext.errors import ServerFailed
@@ -122,5 +122,5 @@ class ZoneServersTests(SynchronousTestCase):
         """
         What is no name, and nothing to ask, fails as every look-up does.
         """
-        self.failureResultOf(zoneServers("a..b", resolver=NamesResolver(CannedSource(), Clock())), DNSFormatError)
-        self.failureResultOf(client.zoneServers("example.org", resolver="nosuch:1"), DNSFormatError)
+        self.failureResultOf(zoneServers("a..b", resolver=NamesResolver(CannedSource(), Clock())), ValueError)
+        self.failureResultOf(client.zoneServers("example.org", resolver="nosuch:1"), ValueError)

@@ -15,7 +15,6 @@ from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.edges import services
 from twisted_ext.edges.codes import (
-    DNSFormatError,
     DNSNameError,
     DNSServerError,
     DomainError,
@@ -90,11 +89,14 @@ class ServerTargetsTests(ServiceTestCase):
         """
         self.failed(self.look(ServerFailed("no")), DNSServerError)
         self.failed(self.look(Answer(Outcome.NODATA, rcode=5)), LookupFailed)
-        self.failed(services.serverTargets("a..b", resolver=self.zone({})), DNSFormatError)
-        self.failed(services.serverTargets("a", timeout=-1.0, resolver=self.zone({})), DNSFormatError)
-        self.failed(unchecked(services.serverTargets)(None, resolver=self.zone({})), DNSFormatError)
-        self.failed(services.serverTargets("a", resolver=17), DNSFormatError)
-        self.failed(unchecked(services.serverTargets)("a", rng=17, resolver=self.zone({})), DNSFormatError)
+        self.failed(services.serverTargets("a..b", resolver=self.zone({})), ValueError)
+        self.failed(services.serverTargets("a", timeout=-1.0, resolver=self.zone({})), ValueError)
+        self.failed(unchecked(services.serverTargets)(None, resolver=self.zone({})), ValueError)
+        self.failed(services.serverTargets("a", resolver=17), TypeError)
+        for wrong in (services.serverTargets("a", timeout=-1.0, resolver=self.zone({})), services.tlsaOf("a", 0, resolver=self.zone({}))):
+            # Errors of the program are not failures of look-ups.
+            self.assertNotIsInstance(self.failureResultOf(wrong, ValueError).value, DNSLookupError)
+        self.failed(unchecked(services.serverTargets)("a", rng=17, resolver=self.zone({})), ValueError)
 
     def test_aliases(self) -> None:
         """
@@ -268,20 +270,20 @@ class BindingTargetsTests(ServiceTestCase):
         What cannot be asked is told.
         """
         for scheme, host in (("http", "example.org"), ("https", "a..b"), ("https", "a b"), ("foo", "192.0.2.1")):
-            self.failed(services.bindingTargets(scheme, host, resolver=self.zone({})), DNSFormatError)
-        self.failed(unchecked(services.bindingTargets)("https", "a", "443", resolver=self.zone({})), DNSFormatError)
-        self.failed(unchecked(services.bindingTargets)("https", b"a", resolver=self.zone({})), DNSFormatError)
+            self.failed(services.bindingTargets(scheme, host, resolver=self.zone({})), ValueError)
+        self.failed(unchecked(services.bindingTargets)("https", "a", "443", resolver=self.zone({})), ValueError)
+        self.failed(unchecked(services.bindingTargets)("https", b"a", resolver=self.zone({})), ValueError)
         for odd in (None, 5, b"https", "", "_https", "a b", "a" * 63):
-            self.failed(unchecked(services.bindingTargets)(odd, "a", 1, resolver=self.zone({})), DNSFormatError)
+            self.failed(unchecked(services.bindingTargets)(odd, "a", 1, resolver=self.zone({})), ValueError)
         for words in ("h2", 5, [b"h2"], [""], ["h\xb2"]):
             looking = unchecked(services.bindingTargets)("https", "a", protocols=words, resolver=self.zone({}))
-            self.assertIn("protocols: ", self.failed(looking, DNSFormatError))
+            self.assertIn("protocols: ", self.failed(looking, ValueError))
         for keys in ("x", 5, ["x"], [-1], [65536]):
             looking = unchecked(services.bindingTargets)("https", "a", understood=keys, resolver=self.zone({}))
-            self.assertIn("understood: ", self.failed(looking, DNSFormatError))
+            self.assertIn("understood: ", self.failed(looking, ValueError))
         for wrong in (-1, float("nan"), "1"):
             looking = unchecked(services.bindingTargets)("https", "a", recordDelay=wrong, resolver=self.zone({}))
-            self.assertIn("recordDelay: ", self.failed(looking, DNSFormatError))
+            self.assertIn("recordDelay: ", self.failed(looking, ValueError))
 
     def test_closed(self) -> None:
         """
@@ -347,7 +349,7 @@ class MailTargetsTests(ServiceTestCase):
         """
         for wrong in ("bob@example.org", "192.0.2.1", "[192.0.2.1]", ".", "", "a b", None):
             failed = unchecked(services.mailTargets)(wrong, resolver=self.zone({}))
-            self.failed(failed, DNSFormatError)
+            self.failed(failed, ValueError)
             self.assertEqual(self.asked(), [])
 
     def test_failures(self) -> None:
@@ -441,4 +443,4 @@ class CertificateTests(ServiceTestCase):
         What cannot be asked is told.
         """
         for port, transport in ((0, "tcp"), (65536, "tcp"), (443, "t.cp"), (443, "")):
-            self.failed(services.tlsaOf("a", port, transport, resolver=self.zone({})), DNSFormatError)
+            self.failed(services.tlsaOf("a", port, transport, resolver=self.zone({})), ValueError)

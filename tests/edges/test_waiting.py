@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.edges.watched import DENIED, NAME, WatchTestCase
-from twisted_ext.edges.codes import DNSFormatError, DNSQueryTimeoutError, ResolverError
+from twisted_ext.edges.codes import DNSQueryTimeoutError, ResolverError
 from twisted_ext.edges.conversion.results import Result
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.watching import waitFor
@@ -188,4 +188,4 @@ class WaitForTests(WatchTestCase):
             waitFor(NAME, resolver=self.resolver, timeout=-1),
             waitFor(NAME, resolver=self.resolver, interval=0),
         ):
-            self.failureResultOf(waiting, DNSFormatError)
+            self.failureResultOf(waiting, ValueError)

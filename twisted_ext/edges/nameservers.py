@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted_ext.answers import Question
 from twisted_ext.changes.limits import ZONE_NAMES, ZONE_SERVERS
 from twisted_ext.edges.addresses.routes import SourceFor, sourceFor
-from twisted_ext.edges.codes import errorFromFault
+from twisted_ext.edges.codes import argumentError, errorFromFault
 from twisted_ext.edges.resolution.deadlines import Timeout
 from twisted_ext.edges.resolution.following import Asking, nameOf
 from twisted_ext.errors import DNSFault, Unknown
@@ -43,7 +43,7 @@ async def _zoneServers(name: str | bytes, resolver: object, timeout: Timeout, so
         wire = nameOf(name)
         asking = Asking(resolver, timeout)
     except DNSFault as fault:
-        raise errorFromFault(fault) from fault
+        raise argumentError(fault) from fault
     try:
         hosts = await _hosts(asking, wire)
         addresses: dict[str, None] = {}

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Outcome, Question
-from twisted_ext.edges.codes import LookupFailed, errorFromAnswer, errorFromFault
+from twisted_ext.edges.codes import LookupFailed, argumentError, errorFromAnswer
 from twisted_ext.edges.resolution.deadlines import Timeout, secondsOf
 from twisted_ext.edges.resolution.following import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, TrustFault
@@ -63,7 +63,7 @@ def _firing(
             finally:
                 await asking.close()
         except DNSFault as fault:
-            raise errorFromFault(fault) from fault
+            raise argumentError(fault) from fault
 
     return Deferred.fromCoroutine(run())
 

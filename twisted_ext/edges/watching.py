@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.changes.limits import WATCH_ALIASES
 from twisted_ext.changes.pacing import Pace, secondsOf
 from twisted_ext.changes.states import Change, State, stateOf
-from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, errorFromAnswer, errorFromFault
+from twisted_ext.edges.codes import DNSQueryTimeoutError, LookupFailed, argumentError, errorFromAnswer, errorFromFault
 from twisted_ext.edges.conversion.results import Result, resultFromAnswer
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.edges.resolution.asking import resolverOf
@@ -270,7 +270,7 @@ def waitFor(
         for each in several:
             watches.append(Watch(name, rrType, resolver=each, interval=interval))
     except CallerFault as fault:
-        return maybeDeferred(_raise, errorFromFault(fault))
+        return maybeDeferred(_raise, argumentError(fault))
     wanted = predicate or bool
     pending = list(zip(several, watches, strict=True))
     last: list[Result] = []

@@ -78,12 +78,13 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
     from twisted_ext.apps.cli.upstream import describedSource, upstreamFor
     from twisted_ext.edges.codes import DNSFormatError, DNSNameError, LookupFailed, ServiceNotAvailable, UnusableService
     from twisted_ext.edges.names import NamesResolver
+    from twisted_ext.errors import CallerFault
 
     source = (await upstreamFor(reactor, target)).source if target else describedSource(reactor, "system")
     resolver = NamesResolver(source, reactor)
     try:
         found = await _find(resolver, service)
-    except DNSFormatError as error:
+    except (CallerFault, DNSFormatError) as error:
         # A server may say so of what was written well.
         raise Ending(NO_REPLY if error.server else USAGE, str(error)) from error
     except (ServiceNotAvailable, UnusableService, DNSNameError) as error:
