@@ -97,10 +97,10 @@ class CasesTests(SynchronousTestCase):
 
     def test_checks(self) -> None:
         """
-        Of a whole signed root zone nothing is complained about at its time.
+        Of a whole signed root zone nothing is complained about at its time but the digests by SHA-1 that it had then.
         """
         zone = corpus("zonemd-test-cases") / "zones" / "44-root-zone" / "root.zone.hashed"
         result = vet(str(zone), b"\x00", now=1_611_100_800)
-        self.assertEqual([str(finding) for finding in result.report.findings], [])
+        self.assertEqual([str(finding) for finding in result.report.findings if finding.check != "ds-values"], [])
         assert result.version is not None
         self.assertEqual(result.version.recordCount, 21_424)

@@ -57,7 +57,7 @@ class IncludeTests(SynchronousTestCase):
         """
         reading = self.read(
             zone="$INCLUDE soa\n$INCLUDE hosts\ny A 192.0.2.2\n",
-            soa="@ SOA a b 1 2 3 4 5\n",
+            soa="@ 5 SOA a b 1 2 3 4 6\n",
             hosts="x A 192.0.2.1\nz 7 A 192.0.2.1\n",
         )
         self.assertEqual([str(each) for each in reading.complaints if each.fatal], [])
