@@ -237,7 +237,7 @@ async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> Non
                 assert _seen(result, sample) == sample.wire, method
                 asked.add(method)
         everything = {name for name in dir(Lookups) if name.startswith("lookup")}
-        sampled = {sample.number for sample in samples}
+        sampled = {sample.number for sample in samples if sample.mnemonic not in _METHODLESS}
         assert {name for name in everything - asked if typeOfLookup(name) in sampled} == set()
         assert {"lookupAuthority", "lookupAllRecords", "lookupZone"} <= everything
 
