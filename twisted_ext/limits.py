@@ -24,10 +24,10 @@ __all__ = [
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
     "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
-    "SERVER_TRIES", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF", "DECLINES", "SILENT_TRIES",
-    "SILENT_SECONDS", "PROBE_AFTER",
-    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS", "TRANSFER_RATE",
-    "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
+    "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF",
+    "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
+    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
+    "TRANSFER_RATE", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
     "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT",
     "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
@@ -372,14 +372,22 @@ NEAR_MISSES: Final = Limit(default=1, least=1, most=16)
 #: Near misses after which a socket is not listened to any more: a forger has this many of 65,536 chances, no more.
 NEAR_MISSES_HEARD: Final = Limit(default=64, least=1, most=1024)
 
-#: Seconds to wait for a server that has not been measured yet (RFC 6298 would say 1; a second server is near as a rule).
-FIRST_WAIT: Final = Limit(default=0.6, least=0.05, most=10.0)
+#: Seconds to wait for a server that has not been measured yet (RFC 6298 would say 1; Unbound has the same number).
+FIRST_WAIT: Final = Limit(default=0.376, least=0.05, most=10.0)
 
-#: Seconds to wait for a measured server. The least leaves a forwarder time for a look-up of its own that it has to do first.
-SERVER_WAIT: Final = Limit(default=0.6, least=0.25, most=5.0)
+#: Seconds to wait for a measured server: the round trip time and four times its deviation within these bounds (the least is Unbound's).
+SERVER_WAIT: Final = Limit(default=0.376, least=0.05, most=5.0)
 
-#: Queries by UDP to one server in one look-up.
-SERVER_TRIES: Final = Limit(default=5, least=1, most=16)
+#: Queries by UDP to one server in one look-up. Where half of all datagrams get lost, one look-up in 4,000 is still unanswered after so
+#: many; a server that is silent gets no more than seven of them in five seconds, since the waits grow.
+SERVER_TRIES: Final = Limit(default=12, least=1, most=16)
+
+#: Times that SERVFAIL may come in one look-up until no server is asked for a second time (Unbound's C{outbound-msg-retry}).
+FAILURE_TRIES: Final = Limit(default=5, least=1, most=16)
+
+#: SERVFAILs in a row from which on a server is not asked a second time after one: a server that fails half of its queries has so many once
+#: in 65,000 times, and one that fails all for a domain is not asked five times as often for it.
+FAILURES_IN_A_ROW: Final = Limit(default=16, least=1, most=1000)
 
 #: Seconds for one try by TCP, connecting included, while there are other servers to turn to.
 STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
+from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.asking import Flight
+from twisted_ext.resolver.nextstep import Came
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.exchanges import Leg
 from twisted_ext.wire.building import buildMessage
@@ -122,12 +124,13 @@ class OddReplyTests(NetworkTestCase):
         # The reply to the first query, and not the one to the second, which comes later.
         self.assertEqual((found, round(elapsed, 2)), ([GENUINE], 0.11))
         self.assertLessEqual(len(self.canned.asked), 2)
-        begun = Flight._withoutEDNS
+        begun = Flight._setBack
 
-        def instead(flight: Flight, index: int, now: float, leg: Leg, key: bytes) -> None:
-            begun(flight, index, now, leg, key)
-            leg.release(key)
+        def instead(flight: Flight, came: Came, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+            begun(flight, came, fault, now, leg, key)
+            if came is Came.NO_EDNS:
+                leg.release(key)
 
         # With the first query given up for the second, a forger would have moved the window.
-        self.patch(Flight, "_withoutEDNS", instead)
+        self.patch(Flight, "_setBack", instead)
         self.assertEqual(round(self.meet(forged)[1], 2), 0.16)

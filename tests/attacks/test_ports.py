@@ -26,7 +26,7 @@ class PortTests(NetworkTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE})
-        self.network.shape(source="192.0.2.53", delay=0.5)
+        self.network.shape(source="192.0.2.53", delay=0.3)
         self.network.recording = False
         self.source = self.forward(self.server)
 

@@ -22,6 +22,7 @@ from twisted_ext.edges.resolvers import Resolver
 from twisted_ext.resolver.asking import Flight
 from twisted_ext.resolver.coalescing import Coalescing
 from twisted_ext.resolver.discovering import System
+from twisted_ext.resolver.nextstep import Came
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import rrsetOf
@@ -110,14 +111,14 @@ class DeadlineTests(SynchronousTestCase):
         """
         self.server.truncating = True
         self.server.silentTo = "tcp"
-        self.server.delay = 0.5
+        self.server.delay = 0.3
         self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), SECONDS)
         self.assertEqual([asked.transport for asked in self.server.asked], ["udp", "tcp"])
         asTold = Flight._byStream
 
-        def asBefore(flight: Flight, index: int, now: float) -> None:
+        def asBefore(flight: Flight, index: int, now: float, because: Came | None) -> None:
             flight.context = QueryContext(now + 10)
-            asTold(flight, index, now)
+            asTold(flight, index, now, because)
 
         self.patch(Flight, "_byStream", asBefore)
         # Nor must anybody else look at the time.

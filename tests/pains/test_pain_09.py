@@ -149,7 +149,7 @@ class HostilePacketTests(NetworkTestCase):
 
         def asTheirs(flight: Flight, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
             if octets[2] & 2 and not leg.exchange.reliable:
-                flight.query = flight.query[:9] + b"\x00" + octets[12:]
+                flight.wire = octets[12:]
                 flight._truncated(now, leg, key)
                 return True
             return asOurs(flight, octets, now, leg, key)

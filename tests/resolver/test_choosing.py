@@ -28,9 +28,34 @@ class StandingTests(SynchronousTestCase):
 
     def test_firstWait(self) -> None:
         """
-        A server that is not known yet is waited for as long as the limits say, twice as long each time.
+        A server that is not known yet is waited for as long as the limits say, and twice as long after each wait in vain.
         """
-        self.assertEqual([Standing().wait(tries) for tries in range(3)], [FIRST_WAIT.default * factor for factor in (1, 2, 4)])
+        standing = Standing()
+        waits: list[float] = []
+        for _ in range(4):
+            waits.append(standing.wait(len(waits)))
+            standing.silent(0.0, waited=waits[-1])
+        self.assertEqual(waits, [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
+
+    def test_shared(self) -> None:
+        """
+        Queries that were sent together and are all not answered double the time once; the next reply brings it back.
+        """
+        standing = measured(0.1)
+        before = standing.timeout
+        for _ in range(10):
+            standing.silent(0.0, waited=before)
+        self.assertEqual(standing.timeout, 2 * before)
+        standing.replied(0.1)
+        self.assertLessEqual(standing.timeout, before)
+
+    def test_ownPatience(self) -> None:
+        """
+        A look-up that has asked often waits longer each time, although the server replies to others.
+        """
+        standing = measured(0.001)
+        least = SERVER_WAIT.least
+        self.assertEqual([standing.wait(tries) for tries in range(8)], [least] * 5 + [least * factor for factor in (2, 4, 8)])
 
     def test_smoothed(self) -> None:
         """
@@ -74,13 +99,27 @@ class StandingTests(SynchronousTestCase):
         standing = Standing()
         pauses: list[float] = []
         for _ in range(10):
-            standing.silent(100.0)
+            standing.silent(100.0, waited=FIRST_WAIT.default)
             pauses.append(standing.downUntil - 100.0)
         self.assertEqual(pauses[:3], [BACK_OFF.default * factor for factor in (1, 2, 4)])
         self.assertEqual(pauses[-1], BACK_OFF.most)
         self.assertTrue(standing.down)
         standing.replied(None)
         self.assertFalse(standing.down)
+
+    def test_oneLost(self) -> None:
+        """
+        A short wait in vain is not the end of a server: a datagram may have been lost. Some in a row are, and so is a closed port.
+        """
+        standing = measured(0.001)
+        standing.silent(0.0, waited=standing.timeout)
+        self.assertFalse(standing.down)
+        standing.silent(0.0, waited=standing.timeout)
+        standing.silent(0.0, waited=standing.timeout)
+        self.assertTrue(standing.down)
+        standing = measured(0.001)
+        standing.silent(0.0)
+        self.assertTrue(standing.down)
 
     def test_declines(self) -> None:
         """

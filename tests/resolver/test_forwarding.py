@@ -11,10 +11,13 @@ from tests.networks import WWW, NetworkTestCase, textsOf
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, CallerFault, Closed, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import NO_EDNS_SECONDS, NO_EDNS_SIGNS
+from twisted_ext.limits import FAILURE_TRIES, FAILURES_IN_A_ROW, NO_EDNS_SECONDS, NO_EDNS_SIGNS
 from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.testing.servers import Asked
+from twisted_ext.testing.servers import Asked, CannedServer
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message
 
 
 def withEDNS(asked: list[Asked]) -> list[bool]:
@@ -175,7 +178,7 @@ class ForwardingTests(NetworkTestCase):
         fault = self.failed(asked)
         self.assertIsInstance(fault, TimedOut)
         self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 did not answer within 3.0 seconds")
-        self.assertEqual((fault.server, fault.attempts), ("192.0.2.53:53", 3))
+        self.assertEqual((fault.server, fault.attempts), ("192.0.2.53:53", 4))
 
     def test_deadlinePassed(self) -> None:
         """
@@ -269,12 +272,12 @@ class ForwardingTests(NetworkTestCase):
 
     def test_failure(self) -> None:
         """
-        What a server says that it cannot do is told with its words.
+        What a server says that it cannot do is told with its words, once, although it is asked again some times.
         """
         self.canned.rcode = 2
         fault = self.fault(self.source)
         self.assertIsInstance(fault, ServerFailed)
-        self.assertEqual((fault.rcode, fault.server, fault.attempts), (2, "192.0.2.53:53", 1))
+        self.assertEqual((fault.rcode, fault.server, fault.attempts), (2, "192.0.2.53:53", FAILURE_TRIES.default))
         self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 answered SERVFAIL")
 
     def test_cancel(self) -> None:
@@ -349,6 +352,156 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual(len(self.canned.asked), 2)
 
 
+class WaitsTests(NetworkTestCase):
+    """
+    Tests for the time of attempts, as C{options timeout:1 attempts:1} and Twisted's sequences give it.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+
+    def lasts(self, source: Forwarding, waits: tuple[float, ...], stray: str = "") -> float:
+        """
+        @param stray: an address from which a datagram comes that is not a reply.
+
+        @return: the seconds until a look-up has failed.
+        """
+        began = self.here.seconds()
+        asked = self.ask(source, seconds=60.0, waits=waits)
+        ended: list[float] = []
+        asked.addBoth(lambda _: ended.append(self.here.seconds()))
+        if stray:
+            self.stray(stray)
+        self.network.advance(60.0)
+        return round(ended[0] - began, 2)
+
+    def stray(self, address: str) -> None:
+        """
+        Have a datagram arrive that is not a reply.
+        """
+        self.network.advance(0.005)
+        for port in self.here.ports():
+            self.network.inject(b"\x00\x01" + bytes(20), (address, 53), ("192.0.2.7", port.port))
+
+    def test_nearMiss(self) -> None:
+        """
+        A stray datagram is not a reply: the attempt has no more time than before, whether TCP is silent or refused.
+        """
+        self.canned.silent = True
+        self.assertEqual(self.lasts(self.forward(self.server), (1.0,), "192.0.2.53"), 1.0)
+        self.assertIn("near miss", self.events())
+        deaf = CannedServer({})
+        deaf.silent = True
+        server = deaf.listen(self.network.reactor("192.0.2.55"), streams=False)
+        self.assertEqual(self.lasts(self.forward(server), (1.0,), "192.0.2.55"), 1.0)
+        self.assertIn("moving on", self.events())
+
+    def test_stream(self) -> None:
+        """
+        Attempts by TCP have the time that attempts by UDP would have.
+        """
+        self.canned.silent = True
+        self.assertEqual(self.lasts(self.forward(self.server, stream=True), (1.0,)), 1.0)
+        self.assertEqual(self.lasts(self.forward(self.server, stream=True), (1.0, 0.5)), 1.5)
+
+    def test_truncated(self) -> None:
+        """
+        A truncated reply is one: TCP has the attempt's time anew, and no more.
+        """
+        self.canned.truncating = True
+        self.canned.silentTo = "tcp"
+        self.assertEqual(self.lasts(self.forward(self.server), (1.0,)), 1.02)
+
+    def test_turns(self) -> None:
+        """
+        What is asked by TCP, or without EDNS, takes no attempt away from the next server.
+        """
+        _, good = self.serve("192.0.2.54")
+        self.canned.silent = True
+        asked = self.ask(self.forward(self.server, good), seconds=60.0, waits=(1.0, 1.0))
+        self.stray("192.0.2.53")
+        self.network.advance(1.1)
+        self.assertEqual(self.told(asked), ["192.0.2.80"])
+
+
+class FailureTests(NetworkTestCase):
+    """
+    Tests for servers that answer SERVFAIL now and then.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canned, self.server = self.serve()
+
+    def failing(self, times: int, rcode: int = 2) -> None:
+        """
+        Let the next replies be failures.
+        """
+        left = [rcode] * times
+
+        def tamper(reply: bytes, transport: str) -> list[bytes]:
+            return [reply[:3] + bytes([reply[3] & 0xF0 | left.pop()]) + reply[4:]] if left else [reply]
+
+        self.canned.tamper = tamper
+
+    def test_again(self) -> None:
+        """
+        SERVFAIL may be gone with the next query: one server is asked again at once, up to the limit.
+        """
+        for times in range(1, int(FAILURE_TRIES.default)):
+            self.failing(times)
+            self.assertEqual(self.find(self.forward(self.server)), ["192.0.2.80"])
+            self.assertEqual(self.events().count("sent"), times + 1)
+        self.failing(int(FAILURE_TRIES.default))
+        self.assertEqual(self.fault(self.forward(self.server)).rcode, 2)
+
+    def test_stream(self) -> None:
+        """
+        The same holds by TCP.
+        """
+        self.failing(2)
+        self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
+
+    def test_lasting(self) -> None:
+        """
+        Other rcodes would come again; so would SERVFAIL whose extended error says that the name is at fault.
+        """
+        self.failing(1, 5)
+        self.assertEqual(self.fault(self.forward(self.server)).attempts, 1)
+        question = questionOf("www.example.test")
+        edns = EDNS(options=((15, b"\x00\x06bogus"),))
+        bogus = buildMessage(Message(0, 0x8182, (question,), edns=edns))
+        self.canned.tamper = lambda reply, transport: [reply[:2] + bogus[2:]]
+        fault = self.fault(self.forward(self.server))
+        self.assertEqual((fault.attempts, fault.ede), (1, ((6, "bogus"),)))
+
+    def test_everything(self) -> None:
+        """
+        A server that fails name after name is asked once for each name, not five times; when it has answered one, it has its chances
+        back.
+        """
+        source = self.forward(self.server)
+        self.canned.rcode = 2
+        for number in range(int(FAILURES_IN_A_ROW.default)):
+            self.fault(source, f"www.d{number}.test")
+        self.assertEqual(self.fault(source).attempts, 1)
+        self.canned.rcode = None
+        self.find(source)
+        self.canned.rcode = 2
+        self.assertEqual(self.fault(source).attempts, FAILURE_TRIES.default)
+
+    def test_several(self) -> None:
+        """
+        Servers that have not been asked come first, all of them, however many fail.
+        """
+        bad = [self.serve(f"192.0.2.{60 + number}") for number in range(7)]
+        for canned, _ in bad:
+            canned.rcode = 2
+        self.assertEqual(self.find(self.forward(*[server for _, server in bad], self.server)), ["192.0.2.80"])
+        self.assertEqual(self.events().count("sent"), 8)
+
+
 class EDNSTests(NetworkTestCase):
     """
     Tests for servers that cannot do EDNS.
@@ -406,7 +559,7 @@ class EDNSTests(NetworkTestCase):
         self.canned.stumbles = 1
         self.canned.bare = True
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
-        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp", "udp"])
+        self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp", "tcp"])
 
     def test_alwaysFormatError(self) -> None:
         """

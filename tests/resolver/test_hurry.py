@@ -33,7 +33,7 @@ class HurryTests(NetworkTestCase):
         """
         fault = self.fault(self.source, seconds=1.0)
         self.assertIsInstance(fault, TimedOut)
-        self.assertEqual((fault.server, fault.attempts), ("192.0.2.54:53", 2))
+        self.assertEqual((fault.server, fault.attempts), ("192.0.2.54:53", 3))
         self.assertIn("192.0.2.53:53, 192.0.2.54:53 did not answer within 1.0 seconds", str(fault))
 
     def test_timeAboveAll(self) -> None:

@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.limits import STREAM_WAIT
+from twisted_ext.limits import FAILURE_TRIES, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
-from twisted_ext.resolver.choosing import bestOf, domainAsked, dueForProbe
+from twisted_ext.resolver.choosing import Standing, bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.failing import Abandoned, mostTelling, named
+from twisted_ext.resolver.nextstep import Came, Plain, Step, Stream, nextStep
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.sockets import SIZE
 from twisted_ext.transport.timing import ROUNDING
@@ -27,8 +28,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Flight"]
 
-#: More tries than anybody is allowed: not to be asked again in this look-up.
+#: Set in a count of queries: do not send another one to this server in this look-up.
 _DONE: Final = 1 << 16
+
+#: Timeouts of a query by UDP that one by TCP has after a near miss.
+_CONNECTING: Final = 3
+
+_FAILURES: Final = int(FAILURE_TRIES.default)
+
+_SERVFAIL: Final = 2
+
+#: Extended errors (RFC 8914) with which a SERVFAIL stays one however often it is asked for: the server has judged the name (unsupported
+#: algorithms, what DNSSEC found, filters), gives what it remembers of an earlier failure (13), or could not reach the name's servers (22).
+_LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 25, 26, 27))
 
 #: Rcodes with which servers say that they do not understand EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
 _NO_EDNS: Final = frozenset((1, 4, 16))
@@ -48,27 +60,45 @@ _PLAIN: Final = frozenset(
 _Open = tuple["Leg", bytes, int, float, bool]
 
 
+class _Tried:
+    """
+    What was tried with one server in a look-up.
+
+    @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
+    @ivar stream: whether it was asked by TCP.
+    @ivar plain: whether it was asked without EDNS against the caller's wish.
+    """
+
+    __slots__ = ("nearMiss", "stream", "plain")
+
+    def __init__(self) -> None:
+        self.nearMiss = False
+        self.stream = Stream.NO
+        self.plain = Plain.NO
+
+
 class _Troubles:
     """
-    What a flight has to keep in mind once something did not go as it mostly does.
+    What a flight keeps in mind once something did not go as it mostly does.
 
-    @ivar tries: queries by UDP to each server; L{_DONE} where there shall be no more.
+    @ivar tries: queries sent to each server in its turn, with L{_DONE} set where no more are to be sent.
+    @ivar tried: what was tried with each.
     @ivar others: earlier queries and probes that are still open.
     @ivar faults: what has come to nothing.
-    @ivar plainAt: the server that is asked without EDNS because it stumbled over it, or -1.
-    @ivar streamed: servers that have been asked by TCP, as bits.
-    @ivar plain: whether the query that is waited for is one without EDNS because of that.
+    @ivar plain: whether the query that is waited for is one without EDNS against the caller's wish.
+    @ivar turns: how many of the context's waits have begun.
+    @ivar failures: how often SERVFAIL came.
     """
 
-    __slots__ = ("tries", "others", "faults", "plainAt", "streamed", "plain")
+    __slots__ = ("tries", "tried", "others", "faults", "plain", "turns", "failures")
 
     def __init__(self, tries: list[int]) -> None:
         self.tries = tries
+        self.tried = [_Tried() for _ in tries]
         self.others: list[_Open] = []
         self.faults: list[DNSFault] = []
-        self.plainAt = -1
-        self.streamed = 0
         self.plain = False
+        self.turns = self.failures = 0
 
 
 class Flight:
@@ -160,7 +190,8 @@ class Flight:
         else:
             _, _, index, sentAt, plain = self._open(leg, key)
             standing = source.standings[index]
-            standing.replied(now - sentAt if self._troubles.tries[index] == 1 else None)
+            # Each query has an id of its own, so that it is known which of them this is the reply to.
+            standing.replied(None if exchange.reliable else now - sentAt)
             if plain:
                 standing.neededPlain(now)
         if standing.declines:
@@ -178,12 +209,16 @@ class Flight:
 
     def doubted(self, now: float, leg: Leg, key: bytes) -> None:
         self._note(now, "near miss", leg.exchange)
-        self._byStream(self._open(leg, key)[2], now)
+        index = self._open(leg, key)[2]
+        step = self._stepAfter(Came.NEAR_MISS, index, False)
+        self._trouble().tried[index].nearMiss = True
+        if step is Step.STREAM:
+            self._byStream(index, now, Came.NEAR_MISS)
 
     def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
         index = self._open(leg, key)[2]
         self._source.standings[index].silent(now, str(fault))
-        self._setBack(index, fault, now, leg, key)
+        self._setBack(Came.BROKEN, fault, now, leg, key)
 
     # -- what the timetable calls
 
@@ -191,12 +226,19 @@ class Flight:
         """
         Nothing of use has come in time.
         """
-        leg = self._leg
-        if leg is None or now >= self.context.deadline - ROUNDING:
+        if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
             return
-        self._source.standings[self._index].silent(now)
-        self._note(now, "timed out", leg.exchange)
+        leg = self._leg
+        if leg is not None:
+            index = self._index
+            stream = leg.exchange.reliable
+            if not stream:
+                self._source.standings[index].silent(now, waited=now - self._sentAt)
+            self._note(now, "timed out", leg.exchange)
+            troubles = self._trouble()
+            if stream and self._stepAfter(Came.SILENT, index, True) is Step.AGAIN:
+                troubles.tries[index] &= ~_DONE
         self._next(now)
 
     # -- what the source calls
@@ -212,33 +254,42 @@ class Flight:
 
     # -- sending
 
-    def _send(self, index: int, now: float) -> None:
+    def _send(self, index: int, now: float, anew: bool = False) -> None:
+        """
+        @param anew: ask a server once more in the turn that it has already, because it wants the query in another form.
+        """
         source = self._source
         context = self.context
+        if source.stream or context.stream:
+            if not anew and self._troubles is not None:
+                self._troubles.tries[index] += 1
+            self._byStream(index, now, None)
+            return
         standing = source.standings[index]
         plainHead, head, opt = source.partsOf(context) if context.variant else source.parts
         troubles = self._troubles
-        plain = troubles is not None and troubles.plainAt == index
+        plain = troubles is not None and troubles.tried[index].plain is not Plain.NO
         if plain or now < standing.plainUntil or not opt:
             self.query = plainHead + self.wire
         else:
             self.query = head + self.wire + opt
-        if source.stream or context.stream:
-            self._byStream(index, now)
-            return
         if context.budget is not None and not self._afford():
             return
         exchange = source.upstreams[index].datagram
         try:
-            leg, key = exchange.ask(self, now)
+            if troubles is None:
+                leg, key = exchange.ask(self, now)
+            else:
+                leg, key = exchange.askAgain(self, now, self._legs(troubles))
         except Unreachable as fault:
-            self._unsent(index, fault, now)
+            self._unsent(index, fault, now, False)
             return
         if troubles is None:
             tries = 0
         else:
             tries = troubles.tries[index]
-            troubles.tries[index] = tries + 1
+            if not anew:
+                troubles.tries[index] = tries + 1
             self._keepOpen(troubles)
             troubles.plain = plain
         self._leg = leg
@@ -246,13 +297,10 @@ class Flight:
         self._index = index
         self._sentAt = now
         standing.queries += 1
-        waits = context.waits
-        if waits is None:
-            due = now + standing.wait(tries)
-        elif self.attempts < len(waits):
-            due = now + waits[self.attempts]
+        if context.waits is None:
+            due = now + (standing.wait(tries) if tries else standing.timeout)
         else:
-            due = context.deadline
+            due = now + self._turn(context.waits, anew)
         self.attempts += 1
         self.due = due = due if due < context.deadline else context.deadline
         if context.trace is not None:
@@ -260,32 +308,73 @@ class Flight:
         if due < source.timetable.wakesAt:
             source.timetable.wakeAt(due)
 
-    def _byStream(self, index: int, now: float) -> None:
+    def _byStream(self, index: int, now: float, because: Came | None) -> None:
+        """
+        @param because: what led to it; L{None} where TCP was asked for.
+        """
         source = self._source
+        context = self.context
         troubles = self._trouble()
-        if troubles.streamed >> index & 1 or (self.context.budget is not None and not self._afford()):
+        if context.budget is not None and not self._afford():
             return
-        troubles.streamed |= 1 << index
+        tried = troubles.tried[index]
+        tried.stream = Stream.OPEN
         # What can get lost by this way is reported; there is no use in asking twice.
-        troubles.tries[index] = _DONE
+        troubles.tries[index] |= _DONE
+        standing = source.standings[index]
+        plain = tried.plain is not Plain.NO
+        if plain:
+            tried.plain = Plain.TCP
+        self.query = self._queryFor(standing, plain, now)
         exchange = source.upstreams[index].stream
         try:
             leg, key = exchange.ask(self, now)
         except Unreachable as fault:
-            self._unsent(index, fault, now)
+            self._unsent(index, fault, now, True)
             return
         self._keepOpen(troubles)
-        troubles.plain = troubles.plainAt == index
+        troubles.plain = plain
         self._leg = leg
         self._key = key
         self._index = index
         self._sentAt = now
-        source.standings[index].queries += 1
+        standing.queries += 1
         self.attempts += 1
-        deadline = self.context.deadline
-        self.due = deadline if source.alone else min(deadline, now + STREAM_WAIT.default)
+        waits = context.waits
+        if waits is None:
+            if because is Came.NEAR_MISS:
+                # Where TCP does not work, UDP still may. It takes a round trip to connect and another one to ask.
+                due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
+            elif source.alone:
+                due = context.deadline
+            else:
+                due = now + STREAM_WAIT.default
+        elif because is Came.NEAR_MISS:
+            # Nothing was answered: the time that this attempt has goes on.
+            due = self.due
+        else:
+            due = now + self._turn(waits, because is not None)
+        self.due = min(due, context.deadline)
         self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
         source.timetable.add(self)
+
+    def _queryFor(self, standing: Standing, plain: bool, now: float) -> bytes:
+        plainHead, head, opt = self._source.partsOf(self.context)
+        return plainHead + self.wire if plain or now < standing.plainUntil or not opt else head + self.wire + opt
+
+    def _turn(self, waits: tuple[float, ...], anew: bool) -> float:
+        """
+        Begin the next of the waits that the caller gave.
+
+        @param anew: begin the last one once more instead.
+        """
+        troubles = self._troubles
+        turns = 0 if troubles is None else troubles.turns
+        if anew and turns:
+            return waits[turns - 1]
+        if troubles is not None:
+            troubles.turns = turns + 1
+        return waits[turns] if turns < len(waits) else 0.0
 
     def _probe(self, chosen: int, now: float) -> None:
         source = self._source
@@ -295,8 +384,7 @@ class Flight:
             return
         standing = source.standings[index]
         standing.lookedAt = now
-        plainHead, head, opt = source.partsOf(self.context)
-        self.query = plainHead + self.wire if now < standing.plainUntil else head + self.wire + opt
+        self.query = self._queryFor(standing, False, now)
         exchange = source.upstreams[index].datagram
         try:
             leg, key = exchange.ask(self, now)
@@ -338,30 +426,20 @@ class Flight:
         index = self._open(leg, key)[2]
         self._note(now, "truncated", exchange)
         if exchange.reliable:
-            leg.release(key)
-            self._setBack(index, ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label), now, leg, key)
-            return
-        self._source.standings[index].replied(None)
-        troubles = self._trouble()
-        if troubles.streamed >> index & 1:
-            return
-        cut = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
-        troubles.faults.append(cut)
-        # The question that goes out again is ours, whatever the reply has.
-        self._byStream(index, now)
+            fault = ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label)
+        else:
+            self._source.standings[index].replied(None)
+            fault = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
+        self._setBack(Came.CUT, fault, now, leg, key)
 
     def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Leg, key: bytes) -> None:
         exchange = leg.exchange
         self._note(now, "malformed", exchange, why=str(fault))
-        index = self._open(leg, key)[2]
-        self._source.standings[index].trouble("malformed")
-        if exchange.reliable:
-            leg.release(key)
-            worse = ServerFailed(f"{exchange.label} sent what is no message: {fault}", server=exchange.label)
-            self._setBack(index, worse, now, leg, key)
-        elif len(octets) >= SIZE:
-            # Longer than we asked for, and cut by us.
-            self._byStream(index, now)
+        self._source.standings[self._open(leg, key)[2]].trouble("malformed")
+        worse = ServerFailed(f"{exchange.label} sent what is no message: {fault}", server=exchange.label)
+        # Longer than we asked for, it was cut by us.
+        cut = not exchange.reliable and len(octets) >= SIZE
+        self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)
 
     def _declined(self, octets: bytes, now: float, leg: Leg, key: bytes) -> None:
         exchange = leg.exchange
@@ -375,87 +453,122 @@ class Flight:
             self._malformed(octets, problem, now, leg, key)
             return
         fault.reply = message
-        _, _, index, _, plain = self._open(leg, key)
+        _, _, index, sentAt, plain = self._open(leg, key)
         standing = self._source.standings[index]
-        standing.replied(None)
+        standing.replied(None if exchange.reliable else now - sentAt)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
         if fault.rcode in _NO_EDNS and self.context.edns and not plain and standing.withEDNS(now):
-            self._withoutEDNS(index, now, leg, key)
+            self._setBack(Came.NO_EDNS, fault, now, leg, key)
             return
         standing.trouble(rcodeName(fault.rcode))
         standing.declined(now, domainAsked(self.question.key))
-        leg.release(key)
-        self._setBack(index, fault, now, leg, key)
+        lasting = fault.rcode != _SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
+        if not lasting:
+            self._trouble().failures += 1
+        self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, leg, key)
 
-    def _withoutEDNS(self, index: int, now: float, leg: Leg, key: bytes) -> None:
+    def _stepAfter(self, came: Came, index: int, stream: bool) -> Step:
+        tried = self._trouble().tried[index]
+        return nextStep(stream, tried.nearMiss, came, tried.stream, tried.plain)
+
+    def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+        """
+        One query has brought no answer.
+        """
         troubles = self._trouble()
-        if troubles.plainAt == index:
+        index = self._open(leg, key)[2]
+        stream = leg.exchange.reliable
+        tried = troubles.tried[index]
+        step = self._stepAfter(came, index, stream)
+        if step is Step.WAIT:
             return
-        # By UDP the query with EDNS stays open: this refusal may be forged.
-        troubles.plainAt = index
-        troubles.streamed &= ~(1 << index)
-        troubles.tries[index] = min(troubles.tries[index], 1)
-        if leg is self._leg and key == self._key:
-            if leg.exchange.reliable:
-                leg.release(key)
+        if step is Step.STREAM:
+            troubles.faults.append(fault)
+            # The question that goes out again is ours, whatever the reply has.
+            self._byStream(index, now, came)
+            return
+        waitedFor = leg is self._leg and key == self._key
+        if stream or step is not Step.PLAIN:
+            # It has ended. Otherwise it stays open: a refusal by UDP may be forged.
+            leg.release(key)
+            if waitedFor:
                 self._leg = None
+            else:
+                troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
+        if step is Step.PLAIN:
             self._note(now, "asking without EDNS", leg.exchange)
-            self._send(index, now)
-
-    def _setBack(self, index: int, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
-        """
-        One query has come to nothing.
-        """
-        troubles = self._trouble()
-        troubles.tries[index] = _DONE
+            tried.plain = Plain.TCP if stream else Plain.UDP
+            if stream:
+                self._byStream(index, now, came)
+            else:
+                self._send(index, now, True)
+            return
+        if stream and step is not Step.DROP:
+            tried.stream = Stream.ENDED
         troubles.faults.append(fault)
-        if leg is self._leg and key == self._key:
-            self._leg = None
-            self._note(now, "moving on", leg.exchange, why=str(fault))
+        if step is Step.NEXT:
+            troubles.tries[index] |= _DONE
+        elif step is Step.AGAIN and stream:
+            troubles.tries[index] &= ~_DONE
+        if waitedFor:
+            if step is not Step.DROP:
+                self._note(now, "moving on", leg.exchange, why=str(fault))
             self._next(now)
-        else:
-            troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
 
-    def _unsent(self, index: int, fault: Unreachable, now: float) -> None:
+    def _unsent(self, index: int, fault: Unreachable, now: float, stream: bool) -> None:
         if self not in self._source.waiting:
             # Others learned of it before us, and one of them has ended this look-up.
             return
         troubles = self._trouble()
-        troubles.tries[index] = _DONE
+        step = self._stepAfter(Came.BROKEN, index, stream)
+        if stream:
+            troubles.tried[index].stream = Stream.ENDED
+        if step is Step.AGAIN:
+            troubles.tries[index] &= ~_DONE
+        else:
+            troubles.tries[index] |= _DONE
         troubles.faults.append(Unreachable(fault.text, server=fault.server))  # What was raised holds on to those who called: us.
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
-        self._next(now)
+        if step is Step.NEXT or self._leg is None or not stream:
+            self._next(now)
 
     # -- what then
 
     def _next(self, now: float) -> None:
         """
-        Ask somebody else, or wait for those who have been asked.
+        Ask another server, or wait for those that have been asked.
         """
         source = self._source
         troubles = self._trouble()
         waits = self.context.waits
         index = None
-        if waits is None or self.attempts < len(waits):
-            index = bestOf(source.standings, troubles.tries, now, source.tries if waits is None else _DONE)
+        if waits is None or troubles.turns < len(waits):
+            # After so many failures, only servers that have not been asked yet.
+            most = 1 if troubles.failures >= _FAILURES else source.tries if waits is None else _DONE
+            index = bestOf(source.standings, troubles.tries, now, most)
         if index is not None:
             self._send(index, now)
         elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self.end(self._soFar(now))
-        elif waits is None or any(leg is not None and leg.exchange.reliable for leg in (self._leg, *[each[0] for each in troubles.others])):
+        elif waits is None:
             self.due = self.context.deadline
             source.timetable.add(self)
         elif now >= self.due - ROUNDING:
-            # That was all the time that somebody has given to attempts.
-            self.end(self._soFar(now))
+            if troubles.turns >= len(waits):
+                # That was all the time that the caller has given to attempts.
+                self.end(self._soFar(now))
+            else:
+                self.due = min(now + self._turn(waits, False), self.context.deadline)
+                source.timetable.add(self)
 
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
         legs = [self._leg, *[leg for leg, _, _, _, _ in troubles.others]]
-        return mostTelling(self.question, troubles.faults, labels, self.attempts, now - self._began, legs)
+        faults = list({(type(fault), str(fault)): fault for fault in troubles.faults}.values())
+        return mostTelling(self.question, faults, labels, self.attempts, now - self._began, legs)
 
     # -- bookkeeping
 
@@ -464,8 +577,14 @@ class Flight:
         if troubles is None:
             troubles = self._troubles = _Troubles(list(self._source.untried))
             if self._leg is not None:
-                troubles.tries[self._index] = 1
+                troubles.tries[self._index] = troubles.turns = 1
         return troubles
+
+    def _legs(self, troubles: _Troubles) -> list[Leg]:
+        legs = [leg for leg, _, _, _, _ in troubles.others]
+        if self._leg is not None:
+            legs.append(self._leg)
+        return legs
 
     def _keepOpen(self, troubles: _Troubles) -> None:
         if self._leg is not None:

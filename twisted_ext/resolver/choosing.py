@@ -11,6 +11,7 @@ from typing import Final
 from twisted_ext.limits import (
     BACK_OFF,
     DECLINES,
+    FAILURES_IN_A_ROW,
     FIRST_WAIT,
     NO_CASE_SECONDS,
     NO_EDNS_SECONDS,
@@ -32,6 +33,16 @@ _MOST_DOMAINS: Final = int(DECLINES.default) + 16
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
 
+#: Tries of one look-up after which it waits twice as long each time, whatever other look-ups find out.
+_STEADY_TRIES: Final = 4
+
+#: A server that has not replied for so many seconds, or to so many queries in a row, is down. Before that, a datagram may have been lost.
+_DOWN_SECONDS: Final = 0.25
+_DOWN_FAILURES: Final = 3
+
+#: Seconds up to which silence makes the waits longer: a server that comes back is noticed within a look-up.
+_SILENT_WAIT: Final = 2.0
+
 
 class Standing:
     """
@@ -39,10 +50,13 @@ class Standing:
 
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
     @ivar deviation: its mean deviation.
+    @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}, twice as long after each wait in vain until the next reply.
+        All look-ups share it, so that they keep trying where datagrams get lost, and back off where the server is silent.
     @ivar failures: tries in a row without any reply.
     @ivar silentSince: when the first of these was given up.
     @ivar why: why the last of these failed, in words; C{""} where no reply came in time.
     @ivar declines: domains in a row for which it refused or failed a look-up. One that is broken itself does not make a server a bad one.
+    @ivar failed: SERVFAILs in a row.
     @ivar downUntil: when the back-off ends; 0 for one that answers.
     @ivar lookedAt: when it was last asked or probed.
     @ivar plainUntil: until when it is spared EDNS.
@@ -57,11 +71,13 @@ class Standing:
     __slots__ = (
         "rtt",
         "deviation",
+        "timeout",
         "failures",
         "silentSince",
         "why",
         "declines",
         "declinedFor",
+        "failed",
         "downUntil",
         "lookedAt",
         "plainUntil",
@@ -76,11 +92,13 @@ class Standing:
     def __init__(self) -> None:
         self.rtt: float | None = None
         self.deviation = 0.0
+        self.timeout = FIRST_WAIT.default
         self.failures = 0
         self.silentSince = 0.0
         self.why = ""
         self.declines = 0
         self.declinedFor: set[bytes] = set()
+        self.failed = 0
         self.downUntil = 0.0
         self.lookedAt = -inf
         self.plainUntil = 0.0
@@ -95,7 +113,7 @@ class Standing:
         """
         It has said something, be it a refusal.
 
-        @param seconds: how long it took; L{None} where that cannot be told, because more than one query was under way.
+        @param seconds: how long it took; L{None} where that says nothing, as by TCP, where a connection had to be made.
         """
         if self.failures:
             self.failures = 0
@@ -106,34 +124,48 @@ class Standing:
         self.replySeconds += seconds
         rtt = self.rtt
         if rtt is None:
-            self.rtt = seconds
-            self.deviation = seconds / 2
+            self.rtt = rtt = seconds
+            self.deviation = deviation = seconds / 2
         else:
             difference = seconds - rtt
-            self.rtt = rtt + difference / 8
-            self.deviation += ((difference if difference > 0 else -difference) - self.deviation) / 4
+            self.rtt = rtt = rtt + difference / 8
+            self.deviation = deviation = self.deviation + ((difference if difference > 0 else -difference) - self.deviation) / 4
+        timeout = rtt + 4 * deviation
+        if timeout < _LEAST_WAIT:
+            self.timeout = _LEAST_WAIT
+        else:
+            self.timeout = timeout if timeout < _MOST_WAIT else _MOST_WAIT
 
     def answered(self) -> None:
         """
         What it said was of use.
         """
         if self.declines:
-            self.declines = 0
+            self.declines = self.failed = 0
             self.declinedFor.clear()
             self.downUntil = 0.0
 
-    def silent(self, now: float, why: str = "") -> None:
+    def silent(self, now: float, why: str = "", waited: float = 0.0) -> None:
         """
         It has not replied in time, or cannot be reached.
 
         @param why: the reason in words, where it could not be reached.
+        @param waited: seconds for which it was waited for; 0 where it is known that it cannot be reached.
         """
         if not self.failures:
             self.silentSince = now
         self.failures += 1
         self.why = why
         self.trouble("unreachable" if why else "timeout")
-        self._backOff(now, self.failures)
+        if not waited:
+            self._backOff(now, self.failures)
+            return
+        # Many queries that were sent together count as one (RFC 6298, section 5.5).
+        timeout = min(2 * waited, _SILENT_WAIT)
+        if self.timeout < timeout:
+            self.timeout = timeout
+        if waited >= _DOWN_SECONDS or self.failures >= _DOWN_FAILURES:
+            self._backOff(now, self.failures)
 
     def declined(self, now: float, domain: bytes) -> None:
         """
@@ -149,6 +181,15 @@ class Standing:
         self.declines += 1
         if self.declines >= DECLINES.default:
             self._backOff(now, self.declines - int(DECLINES.default) + 1)
+
+    def mayRecover(self) -> bool:
+        """
+        Count a SERVFAIL.
+
+        @return: whether the next query may be answered: not after many in a row, which may be all for one broken domain.
+        """
+        self.failed += 1
+        return self.failed < FAILURES_IN_A_ROW.default
 
     def _backOff(self, now: float, times: int) -> None:
         self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
@@ -186,17 +227,11 @@ class Standing:
         """
         @param tries: how often it was asked in this look-up before.
 
-        @return: seconds to wait for it (RFC 6298, section 2 and 5.5).
+        @return: seconds to wait for it.
         """
-        rtt = self.rtt
-        if rtt is None:
-            return FIRST_WAIT.default * (1 << min(tries, 16))
-        wait = rtt + 4 * self.deviation
-        if wait < _LEAST_WAIT:
-            wait = _LEAST_WAIT
-        elif wait > _MOST_WAIT:
-            wait = _MOST_WAIT
-        return wait * (1 << min(tries, 16)) if tries else wait
+        if tries <= _STEADY_TRIES:
+            return self.timeout
+        return max(self.timeout, min(self.timeout * (1 << min(tries - _STEADY_TRIES, 16)), _SILENT_WAIT))
 
     def withEDNS(self, now: float) -> bool:
         """

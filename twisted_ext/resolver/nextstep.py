@@ -1,0 +1,140 @@
+"""
+What a look-up does next when a query to one server did not bring an answer: one table. No I/O, no clock.
+
+A cell is chosen by the transport that the query went out on, by whether a near miss was seen from that server before, by what came of the
+query, and by what was tried with that server before in the same look-up.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from itertools import product
+from typing import Final
+
+__all__ = ["TABLE", "Came", "Cell", "Plain", "Step", "Stream", "nextStep"]
+
+
+class Came(IntEnum):
+    """
+    What came of a query in place of an answer.
+    """
+
+    #: A datagram from the server's address and port that is not a reply to any query of this socket.
+    NEAR_MISS = 0
+    #: FORMERR, NOTIMP or BADVERS to a query with an OPT record (RFC 6891, section 7).
+    NO_EDNS = 1
+    #: A failure that may be gone with the next query: SERVFAIL without an extended error that says otherwise.
+    FAILED = 2
+    #: Any other rcode that is not an answer: the server would say it again.
+    DECLINED = 3
+    #: The reply was truncated, or longer than we read by UDP.
+    CUT = 4
+    #: The reply cannot be parsed.
+    MALFORMED = 5
+    #: The port is closed, or the connection was lost: no reply can come.
+    BROKEN = 6
+    #: No reply in the time that this query had.
+    SILENT = 7
+
+
+class Stream(IntEnum):
+    """
+    Whether the server was asked by TCP.
+    """
+
+    NO = 0
+    #: It was, and the query is under way.
+    OPEN = 1
+    #: It was, and nothing came of it.
+    ENDED = 2
+
+
+class Plain(IntEnum):
+    """
+    Whether the server was asked without an OPT record although the caller wants one.
+    """
+
+    NO = 0
+    UDP = 1
+    #: By TCP, or by both.
+    TCP = 2
+
+
+class Step(IntEnum):
+    """
+    What to do.
+    """
+
+    #: Leave the query open: a better reply to it may come, or another query to this server is under way.
+    WAIT = 0
+    #: The query has ended; another one to this server, which is under way, decides.
+    DROP = 1
+    #: Ask this server by TCP as well; the query stays open.
+    STREAM = 2
+    #: Ask this server without an OPT record, by the same transport. A query by UDP stays open: the refusal may be forged.
+    PLAIN = 3
+    #: The query has ended; ask the next server, which may be this one.
+    AGAIN = 4
+    #: The query has ended; do not ask this server again in this look-up.
+    NEXT = 5
+
+
+#: Transport (true for TCP), near miss, what came, and what was tried.
+Cell = tuple[bool, bool, Came, Stream, Plain]
+
+_W, _D, _S, _P, _A, _N = Step.WAIT, Step.DROP, Step.STREAM, Step.PLAIN, Step.AGAIN, Step.NEXT
+
+#: For each transport, near miss and outcome: a row for each state of TCP, and in it a column for each state of EDNS: asked with it only,
+#: without it by UDP, without it by TCP.
+_ROWS: Final[dict[tuple[bool, bool, Came], tuple[tuple[Step, Step, Step], ...]]] = {
+    # By UDP, nothing suspicious so far.      TCP: not asked  under way     ended
+    (False, False, Came.NEAR_MISS):           ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
+    (False, False, Came.NO_EDNS):             ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
+    (False, False, Came.FAILED):              ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
+    (False, False, Came.DECLINED):            ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    (False, False, Came.CUT):                 ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
+    (False, False, Came.MALFORMED):           ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    (False, False, Came.BROKEN):              ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    (False, False, Came.SILENT):              ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    # By UDP after a near miss: the same, since a reply that matches still counts.
+    (False, True, Came.NEAR_MISS):            ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
+    (False, True, Came.NO_EDNS):              ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
+    (False, True, Came.FAILED):               ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
+    (False, True, Came.DECLINED):             ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    (False, True, Came.CUT):                  ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
+    (False, True, Came.MALFORMED):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    (False, True, Came.BROKEN):               ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    (False, True, Came.SILENT):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    # By TCP because the reply by UDP was cut, or because the caller wants TCP: UDP would bring nothing else.
+    (True, False, Came.NEAR_MISS):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    (True, False, Came.NO_EDNS):              ((_P, _P, _D), (_P, _P, _D), (_P, _P, _D)),
+    (True, False, Came.FAILED):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    (True, False, Came.DECLINED):             ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, False, Came.CUT):                  ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, False, Came.MALFORMED):            ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, False, Came.BROKEN):               ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, False, Came.SILENT):               ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    # By TCP after a near miss: where TCP does not work, UDP may.
+    (True, True, Came.NEAR_MISS):             ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    (True, True, Came.NO_EDNS):               ((_P, _P, _D), (_P, _P, _D), (_P, _P, _D)),
+    (True, True, Came.FAILED):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    (True, True, Came.DECLINED):              ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, True, Came.CUT):                   ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
+    (True, True, Came.MALFORMED):             ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    (True, True, Came.BROKEN):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+    (True, True, Came.SILENT):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+}  # fmt: skip
+
+#: The whole table, cell by cell.
+TABLE: Final[dict[Cell, Step]] = {
+    (stream, nearMiss, came, tried, plain): _ROWS[stream, nearMiss, came][tried][plain]
+    for stream, nearMiss, came, tried, plain in product((False, True), (False, True), Came, Stream, Plain)
+}
+
+
+def nextStep(stream: bool, nearMiss: bool, came: Came, tried: Stream, plain: Plain) -> Step:
+    """
+    @param stream: whether the query went out by TCP.
+    @param nearMiss: whether a near miss was seen from this server in this look-up, before what came now.
+    """
+    return TABLE[stream, nearMiss, came, tried, plain]
