@@ -24,6 +24,7 @@ from twisted_ext.edges.lookups import Lookups
 from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.special import Special
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import declarationOf
@@ -321,6 +322,27 @@ class TimeoutTests(NamesTestCase):
             self.assertNotIsInstance(failure.value, DNSFormatError)
         with self.assertRaises(CallerFault):
             NamesResolver(self.source, self.clock, timeout=-1)
+
+    def test_wrongAtHand(self) -> None:
+        """
+        It is the same error where the answer is at hand.
+        """
+        resolver = NamesResolver(Special(), self.clock)
+        for timeout in ("5s", -1, (1, -1), float("nan")):
+            told: list[tuple[type[BaseException], str]] = []
+            for each, name in ((resolver, "localhost"), (self.resolver, "a.example")):
+                for looking in (
+                    unchecked(each.lookupAddress)(name, timeout),
+                    unchecked(each.query)(dns.Query(name, dns.A), timeout),
+                    unchecked(each.getHostByName)(name, timeout),
+                    unchecked(each.getaddrinfo)(name, 80, timeout=timeout),
+                ):
+                    error = self.failureResultOf(looking).value
+                    told.append((type(error), str(error)))
+            self.assertEqual(told[:4], told[4:])
+            self.failureResultOf(unchecked(resolver.getHostByName)("192.0.2.1", timeout), told[0][0])
+            self.assertTrue(all("timeout" in text for _, text in told))
+        self.successResultOf(resolver.lookupAddress("localhost", 1))
 
 
 class QueryTests(NamesTestCase):

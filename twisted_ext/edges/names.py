@@ -84,6 +84,8 @@ class NamesResolver(Lookups):
         self._reactor = reactor
         self._now: Callable[[], float] = reactor.seconds
         self._seconds, self._waits = secondsAndWaits(timeout)
+        # Whole zones take longer: where no timeout was given, they have one of their own.
+        self._zoneTimeout = timeout
         self._use(cast(IAnswerSource, source))
         self.closed = False
         # What is at hand is at hand, whenever the deadline would be.
@@ -149,6 +151,9 @@ class NamesResolver(Lookups):
             if known is None:
                 known = self._learn(name, rrType)
             question, context = known
+            if timeout is not None:
+                # Whether it can be used does not depend on what a cache has.
+                secondsAndWaits(timeout)
             ready = self._answerNow(question, context)
         except DNSFault as fault:
             return fail(argumentError(fault))
@@ -206,6 +211,8 @@ class NamesResolver(Lookups):
             return self.lookupZone(query.name.name, timeout)
         try:
             question = Question(wireFromName(query.name), query.type, query.cls)
+            if timeout is not None:
+                secondsAndWaits(timeout)
             ready = self._answerNow(question, self._absolute)
         except DNSFault as fault:
             return fail(argumentError(fault))
@@ -215,15 +222,17 @@ class NamesResolver(Lookups):
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))
 
-    def lookupZone(self, name: str | bytes, timeout: Timeout = 10) -> Deferred[Result]:
+    def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
         Transfer a whole zone (RFC 5936), by TCP from the first server behind this resolver that gives it.
+
+        @param timeout: for all of it; L{None} for the resolver's own timeout, and for ten seconds where it was not given one.
 
         @return: fires with all records in the first list, the SOA record first and last.
         """
         from twisted_ext.edges.resolution.transfers import lookupZone
 
-        return lookupZone(self, self._reactor, name, timeout)
+        return lookupZone(self, self._reactor, name, self._zoneTimeout if timeout is None else timeout)
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
         """
@@ -237,12 +246,14 @@ class NamesResolver(Lookups):
         """
         from twisted_ext.edges.addresses.simple import REACTORS_TIMEOUT, addressIn, hostByName, literalOf, numericHosts
 
-        text = literalOf(name)
-        if text is not None:
-            return succeed(text)
-        if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
-            return succeed(numeric[0])
         try:
+            if timeout is not None:
+                secondsAndWaits(timeout)
+            text = literalOf(name)
+            if text is not None:
+                return succeed(text)
+            if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
+                return succeed(numeric[0])
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
             ready = self._answerNow(question, context)
             if ready is not None and ready.outcome is _DATA:

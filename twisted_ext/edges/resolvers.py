@@ -178,7 +178,7 @@ class Resolver(NamesResolver):
     @timeout.setter
     def timeout(self, timeout: Timeout) -> None:
         self._seconds, self._waits = secondsAndWaits(timeout)
-        self._timeout = timeout
+        self._timeout = self._zoneTimeout = timeout
 
     def _useInstead(self, source: IAnswerSource) -> None:
         before = self.source

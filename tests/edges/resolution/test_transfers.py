@@ -78,6 +78,23 @@ class LookupZoneTests(SynchronousTestCase):
         self.network.advance(10)
         self.assertEqual(self.here.pending(), [])
 
+    def test_resolversTimeout(self) -> None:
+        """
+        A resolver's own timeout holds for zones as well; without one they have ten seconds, and a look-up's own goes first.
+        """
+        self.server.silent = True
+        for given, own, seconds in ((2.0, None, 2.0), ((1, 2), None, 3.0), (None, None, 10.0), ((), None, 10.0), (2.0, 4.0, 4.0)):
+            resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here, timeout=given)
+            later = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
+            later.timeout = given
+            for each in (resolver, later):
+                looking = each.lookupZone("example", own)
+                self.network.advance(seconds - 0.1)
+                self.assertNoResult(looking)
+                self.network.advance(0.2)
+                self.failureResultOf(looking, error.DNSQueryTimeoutError)
+        self.network.advance(1)
+
     def test_cancelled(self) -> None:
         """
         A transfer can be cancelled.

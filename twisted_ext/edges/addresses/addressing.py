@@ -22,7 +22,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
 from twisted_ext.edges.addresses.hints import AddressInfo, Hints, Port, hintsFor
 from twisted_ext.edges.addresses.ports import Ports
 from twisted_ext.edges.codes import addressError, errorFromAnswer
-from twisted_ext.edges.resolution.deadlines import Timeout
+from twisted_ext.edges.resolution.deadlines import Timeout, secondsAndWaits
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
 from twisted_ext.resolver.aliases import askedOn
@@ -119,6 +119,9 @@ class Addressing:
         See L{NamesResolver.getaddrinfo<twisted_ext.edges.names.NamesResolver.getaddrinfo>}.
         """
         try:
+            if timeout is not None:
+                # Whether it can be used does not depend on what is at hand.
+                secondsAndWaits(timeout)
             now = self._seconds()
             if not 0.0 < self._until - now <= _PAUSE:
                 # Addresses of this machine, its files and its routes may be others by now.

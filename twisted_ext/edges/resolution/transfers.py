@@ -4,6 +4,7 @@ Whole zones, from the servers behind a resolver.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail
@@ -52,7 +53,8 @@ def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes
     try:
         zone = nameFromText(name) if name else ROOT
         question = Question(zone, AXFR)
-        seconds, _ = secondsAndWaits(_SECONDS if timeout is None else timeout)
+        empty = timeout is None or (isinstance(timeout, Sequence) and not timeout)
+        seconds, _ = secondsAndWaits(_SECONDS if empty else timeout)
         if resolver.closed:
             raise Closed("the resolver was closed")
         servers = serversBehind(resolver.source)
