@@ -18,6 +18,15 @@ ROUNDING: Final = 1e-5
 _SPARING: Final = 2e-6
 
 
+#: Seconds by which the delayed call may be late. When it is later, this process did something else meanwhile, and replies that came in time
+#: may still lie unread.
+_LATE: Final = 0.02
+
+#: Sockets that are read in one turn of the reactor, and turns that are waited at most for all of them to be read.
+_READ_PER_TURN: Final = 32
+_MOST_TURNS: Final = 16
+
+
 class Waiting(Protocol):
     """
     What can stand in a timetable.
@@ -42,13 +51,14 @@ class Timetable:
     @ivar wakesAt: when the delayed call comes.
     """
 
-    __slots__ = ("waiting", "wakesAt", "_clock", "_call")
+    __slots__ = ("waiting", "wakesAt", "_clock", "_call", "_turns")
 
     def __init__(self, clock: IReactorTime) -> None:
         self.waiting: set[Waiting] = set()
         self.wakesAt = inf
         self._clock = clock
         self._call: IDelayedCall | None = None
+        self._turns = 0
 
     def add(self, item: Waiting) -> None:
         """
@@ -71,19 +81,26 @@ class Timetable:
 
     def settle(self) -> None:
         """
-        Take the delayed call back. Nobody waits any more.
+        Take the delayed call back: nothing waits any more.
         """
         self.wakesAt = inf
+        self._turns = 0
         if self._call is not None:
             self._call.cancel()
             self._call = None
 
     def _wake(self) -> None:
         self._call = None
-        # What is moved meanwhile must not arm another call: one is armed below.
-        self.wakesAt = -inf
         waiting = self.waiting
         now = self._clock.seconds()
+        if now - self.wakesAt > _LATE and self._turns < min(1 + len(waiting) // _READ_PER_TURN, _MOST_TURNS):
+            # Timers come before sockets in a turn of the reactor.
+            self._turns += 1
+            self._call = self._clock.callLater(0, self._wake)
+            return
+        self._turns = 0
+        # What is moved meanwhile must not arm another call: one is armed below.
+        self.wakesAt = -inf
         latest = now + ROUNDING
         try:
             for item in [item for item in waiting if item.due <= latest]:
