@@ -268,6 +268,8 @@ class QueryContext:
         <twisted_ext.resolver.searching.Searching>} stands outside whatever shares answers, and asks inward with this off.
     @ivar single: addresses of the other family are of no interest: that a host has some ends no search and keeps nobody from being asked.
     @ivar client: on whose behalf, as an address, or L{None} for ourselves.
+    @ivar served: whether it began on behalf of a server's client: a server has bounds of its own for what waits, so that such a look-up is
+        sent at once, however many others are.
     @ivar budget: work left, or L{None} where it is not counted.
     @ivar trace: where to note what happens, or L{None}.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{Coalescing
@@ -289,6 +291,7 @@ class QueryContext:
         "relative",
         "single",
         "client",
+        "served",
         "budget",
         "trace",
         "flight",
@@ -326,6 +329,7 @@ class QueryContext:
         self.relative = relative
         self.single = single
         self.client = client
+        self.served = client is not None
         self.budget = budget
         self.trace = trace
         self.flight: object = None
@@ -362,6 +366,7 @@ class QueryContext:
         changed.relative = self.relative if relative is None else relative
         changed.single = self.single
         changed.client = self.client
+        changed.served = self.served
         changed.budget = self.budget
         changed.trace = self.trace
         changed.flight = self.flight
@@ -386,6 +391,7 @@ class QueryContext:
         other.relative = self.relative
         other.single = self.single
         other.client = other.budget = other.missed = None
+        other.served = self.served
         other.trace = self.trace
         other.flight = self.flight
         other.variant = self.variant

@@ -27,6 +27,7 @@ __all__ = [
     "PolicyFault",
     "Refused",
     "BudgetSpent",
+    "QueueFull",
     "TrustFault",
     "Unknown",
     "Closed",
@@ -207,6 +208,12 @@ class BadUpdate(Refused):
 class BudgetSpent(PolicyFault):
     """
     The work allowed for one look-up is used up.
+    """
+
+
+class QueueFull(PolicyFault):
+    """
+    More look-ups wait to be sent than are allowed to.
     """
 
 

@@ -22,7 +22,7 @@ __all__ = [
     "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
     "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
-    "FLIGHT_VARIANTS", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
+    "FLIGHT_VARIANTS", "LOOKUPS_BURST", "LOOKUPS_WAITING", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF",
     "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
@@ -342,6 +342,13 @@ FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 #: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
+
+#: Look-ups that may begin at once at one set of servers, on top of those under way; more wait until others are over. A receive buffer of
+#: the usual size has room for 277 datagrams. While look-ups wait, at least so many are under way, and more as long as nothing gets lost.
+LOOKUPS_BURST: Final = Limit(default=128, least=16, most=20_000)
+
+#: Look-ups that wait for that, some 2 KB each; more are refused at once.
+LOOKUPS_WAITING: Final = Limit(default=100_000, least=1, most=10_000_000)
 
 #: Look-ups under way for names of one zone; more are refused at once. A zone whose servers do not answer must not take what others need
 #: (random subdomain attacks): this is a tenth of all requests that may wait, and twice what one client may have waiting.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, maybeDeferred
 from twisted.internet.interfaces import IHostnameResolver, IResolver, IResolverSimple
 from twisted.internet.task import Clock
 from twisted.names import common, dns, error
@@ -332,15 +332,15 @@ class TimeoutTests(NamesTestCase):
             told: list[tuple[type[BaseException], str]] = []
             for each, name in ((resolver, "localhost"), (self.resolver, "a.example")):
                 for looking in (
-                    unchecked(each.lookupAddress)(name, timeout),
-                    unchecked(each.query)(dns.Query(name, dns.A), timeout),
-                    unchecked(each.getHostByName)(name, timeout),
-                    unchecked(each.getaddrinfo)(name, 80, timeout=timeout),
+                    maybeDeferred(unchecked(each.lookupAddress), name, timeout),
+                    maybeDeferred(unchecked(each.query), dns.Query(name, dns.A), timeout),
+                    maybeDeferred(unchecked(each.getHostByName), name, timeout),
+                    maybeDeferred(unchecked(each.getaddrinfo), name, 80, timeout=timeout),
                 ):
                     error = self.failureResultOf(looking).value
                     told.append((type(error), str(error)))
             self.assertEqual(told[:4], told[4:])
-            self.failureResultOf(unchecked(resolver.getHostByName)("192.0.2.1", timeout), told[0][0])
+            self.failureResultOf(maybeDeferred(unchecked(resolver.getHostByName), "192.0.2.1", timeout), told[0][0])
             self.assertTrue(all("timeout" in text for _, text in told))
         self.successResultOf(resolver.lookupAddress("localhost", 1))
 

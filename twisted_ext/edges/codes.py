@@ -25,6 +25,7 @@ from twisted_ext.errors import (
     Closed,
     DNSFault,
     NotOffered,
+    QueueFull,
     Refused,
     ServerFailed,
     TimedOut,
@@ -38,6 +39,7 @@ from twisted_ext.wire.names import nameToText
 
 __all__ = [
     "LookupFailed",
+    "LookupQueueFullError",
     "DNSFormatError",
     "DNSServerError",
     "DNSNameError",
@@ -130,6 +132,12 @@ class DNSServerError(LookupFailed, error.DNSServerError):
     """
 
 
+class LookupQueueFullError(DNSServerError):
+    """
+    More look-ups wait to be sent than are allowed to (C{LOOKUPS_WAITING} in L{twisted_ext.limits}): nothing was asked.
+    """
+
+
 class ServiceNotAvailable(DomainError):
     """
     The domain says itself that it does not offer the service: its only target is the root (RFC 2782; RFC 7505; RFC 9460, section 2.5.1).
@@ -202,6 +210,7 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
     (Unreachable, DNSServerError),
     (BadMessage, DNSServerError),
     (BudgetSpent, DNSServerError),
+    (QueueFull, LookupQueueFullError),
     (TrustFault, DNSServerError),
     (DNSFault, DNSServerError),
 )

@@ -88,16 +88,17 @@ class _Troubles:
     @ivar plain: whether the query that is waited for is one without EDNS against the caller's wish.
     @ivar turns: how many of the context's waits have begun.
     @ivar failures: how often SERVFAIL came.
+    @ivar late: whether a query was not answered in time.
     """
 
-    __slots__ = ("tries", "tried", "others", "faults", "plain", "turns", "failures")
+    __slots__ = ("tries", "tried", "others", "faults", "plain", "turns", "failures", "late")
 
     def __init__(self, tries: list[int]) -> None:
         self.tries = tries
         self.tried = [_Tried() for _ in tries]
         self.others: list[_Open] = []
         self.faults: list[DNSFault] = []
-        self.plain = False
+        self.plain = self.late = False
         self.turns = self.failures = 0
 
 
@@ -137,6 +138,7 @@ class Flight:
         self.deferred: Deferred[Answer] = Deferred(self._cancelled)
         self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
         self.attempts = 0
+        self._began = -1.0
         self._leg: Leg | None = None
         self._troubles: _Troubles | None = None
 
@@ -237,11 +239,27 @@ class Flight:
                 self._source.standings[index].silent(now, waited=now - self._sentAt)
             self._note(now, "timed out", leg.exchange)
             troubles = self._trouble()
+            admission = self._source.admission
+            if not troubles.late:
+                troubles.late = True
+                admission.late += 1
+                if admission.queue:
+                    admission.lost(now)
+            elif admission.queue:
+                admission.admit(now)
             if stream and self._stepAfter(Came.SILENT, index, True) is Step.AGAIN:
                 troubles.tries[index] &= ~_DONE
         self._next(now)
 
     # -- what the source calls
+
+    def refuse(self, fault: DNSFault) -> None:
+        """
+        Be over before anything was sent.
+        """
+        deferred = self.deferred
+        del self.deferred
+        deferred.errback(fault)
 
     def end(self, fault: DNSFault) -> None:
         """
@@ -606,9 +624,14 @@ class Flight:
             for other, key, _, _, _ in troubles.others:
                 other.release(key)
             troubles.others = []
+            if troubles.late:
+                self._source.admission.late -= 1
         source = self._source
         waiting = source.waiting
         waiting.discard(self)
+        admission = source.admission
+        if admission.queue:
+            admission.left(self)
         if not waiting:
             source.settle()
 

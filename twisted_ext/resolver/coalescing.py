@@ -126,8 +126,18 @@ class _Flight:
 
     def late(self, waiter: Deferred[Answer]) -> None:
         """
-        C{waiter} has no more time.
+        C{waiter} has no more time, unless the question waited to be sent.
         """
+        flight: _Flight = self
+        while waiter not in flight.waiters and flight.successor is not None:
+            flight = flight.successor
+        source = flight.source
+        if source.holds and waiter in flight.waiters:
+            now = source.now()
+            deadline = flight.waiters[waiter].deadline + source.heldFor(flight, now)
+            if deadline > now + _SLACK:
+                source.deadlines.add(deadline, waiter, flight.late)
+                return
         self.leave(waiter)
         fault = self.soFar
         if fault is None:
@@ -141,6 +151,22 @@ class _Flight:
             # While others wait, it has not failed yet; and it fails once, not once for each.
             self.tell(fault)
         waiter.errback(fault)
+
+    def hold(self, now: float) -> None:
+        """
+        The question waits to be sent: its time does not count.
+        """
+        holds = self.source.holds
+        held, _ = holds.get(self, (0.0, None))
+        holds[self] = (held, now)
+
+    def proceed(self, now: float) -> None:
+        """
+        It is sent now.
+        """
+        source = self.source
+        if self in source.holds:
+            source.holds[self] = (source.heldFor(self, now), None)
 
     def tell(self, outcome: Answer | DNSFault) -> None:
         """
@@ -268,13 +294,15 @@ class Coalescing:
         """
         self._inner = inner
         self._clock = clock
-        self._now = clock.seconds
+        self.now = clock.seconds
         self._lasts = FLIGHT_SECONDS.pick(seconds)
         self._budget = budget
         self._flights: dict[bytes, _Flight] = {}
         self._older: set[_Flight] = set()
         self._variants: dict[bytes, int] = {}
         self.deadlines = Deadlines(clock)
+        #: Flights whose questions have waited to be sent: for how many seconds until now, or until when it began to wait again.
+        self.holds: dict[_Flight, tuple[float, float | None]] = {}
         self._closed = False
         #: What to call as soon as nothing is under way.
         self.idle: Callable[[], object] | None = None
@@ -303,7 +331,7 @@ class Coalescing:
         return waiter
 
     def _make(self, key: bytes, question: Question, context: QueryContext) -> _Flight:
-        now = self._now()
+        now = self.now()
         lasts = self._lasts
         if context.waits is not None:
             # Somebody who says how long each attempt takes gets all of them in one flight.
@@ -312,7 +340,7 @@ class Coalescing:
 
     def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
-            context.trace.note(self._now(), "coalesce", "joined", waiters=len(flight.waiters))
+            context.trace.note(self.now(), "coalesce", "joined", waiters=len(flight.waiters))
         if len(flight.waiters) >= _MOST_WAITERS:
             return fail(Refused(f"more than {_MOST_WAITERS} wait for {flight.question}"))
         if context.flight is not None and flight.leadsTo(context.flight):
@@ -353,14 +381,23 @@ class Coalescing:
         """
         @return: whether it was the flight's time that was up, and not that of who came with these wishes.
         """
-        now = self._now()
+        now = self.now()
         return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
+
+    def heldFor(self, flight: _Flight, now: float) -> float:
+        """
+        @return: seconds for which its question has waited to be sent.
+        """
+        held, since = self.holds.get(flight, (0.0, None))
+        return held if since is None else held + now - since
 
     def land(self, flight: _Flight) -> None:
         """
         From now on nobody joins this flight.
         """
         flight.done = True
+        if self.holds:
+            self.holds.pop(flight, None)
         if self._flights.get(flight.key) is flight and not self._variants:
             # Nearly always.
             del self._flights[flight.key]

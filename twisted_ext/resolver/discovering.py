@@ -164,6 +164,7 @@ def _withAD(context: QueryContext) -> QueryContext:
         budget=context.budget,
         trace=context.trace,
     )
+    wishes.served = context.served
     wishes.flight = context.flight
     return wishes
 

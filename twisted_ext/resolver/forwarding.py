@@ -15,6 +15,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
+from twisted_ext.resolver.admission import Admission
 from twisted_ext.resolver.asking import Flight
 from twisted_ext.resolver.choosing import Standing, bestOf, nextOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -82,12 +83,14 @@ class Forwarding:
     @param mixCase: send names in mixed case, and take replies only that have them in the same (0x20; forgers have to guess a bit for
         each letter). Servers that do not keep it are found out and remembered.
     @param tries: queries by UDP to one server in one look-up.
+    @param mostWaiting: look-ups that may wait until the servers can take them.
     @param rotate: begin each look-up with the next server that answers, to spread them, and not with the quickest.
     @ivar upstreams: the servers.
     @ivar standings: what is known of each of them, in the same order.
     @ivar alone: whether there is but one.
     @ivar untried: a zero for each.
     @ivar waiting: look-ups under way.
+    @ivar admission: look-ups that wait to be begun.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Forwarding:
         tries: int | None = None,
         rotate: bool = False,
         datagrams: Datagrams | None = None,
+        mostWaiting: int | None = None,
     ) -> None:
         """
         @raise CallerFault: there is no server among C{servers}.
@@ -124,6 +128,7 @@ class Forwarding:
         self._turn = -1
         self.timetable = Timetable(reactor)
         self.waiting: set[Waiting] = self.timetable.waiting
+        self.admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
         self.parts: _Parts = _partsFor(QueryContext(0.0))
         self._parts: dict[bytes, _Parts] = {}
         self._closed = False
@@ -136,7 +141,11 @@ class Forwarding:
             return fail(Closed("the resolver is closed"))
         flight = Flight(self, question, context)
         deferred = flight.deferred
-        flight.begin(self.seconds())
+        admission = self.admission
+        if admission.queue or len(self.waiting) >= admission.free:
+            admission.enter(flight, self.seconds())
+        else:
+            flight.begin(self.seconds())
         return deferred
 
     def sources(self) -> tuple[IAnswerSource, ...]:
@@ -144,6 +153,9 @@ class Forwarding:
 
     def close(self) -> Deferred[None]:
         self._closed = True
+        for queued in self.admission.close():
+            if queued in self.admission.queue:
+                queued.end(Closed("the resolver was closed while the look-up waited"))
         # What comes of the end of one may be the end of another.
         while self.waiting:
             flight = next(iter(self.waiting))
