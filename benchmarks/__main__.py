@@ -16,8 +16,9 @@ import sys
 from importlib import import_module
 
 ALL = (
-    "parsing", "edges", "cached", "cachememory", "uncached", "addresses", "fastlane", "bulk", "transfers", "zoneloads", "floods", "served",
-)  # fmt: skip
+    *("parsing", "edges", "cached", "cachememory", "uncached", "unreliable", "addresses"),
+    *("fastlane", "bulk", "transfers", "zoneloads", "floods", "served"),
+)
 
 #: Seconds that a benchmark gets to clean up.
 _ENDING = 30

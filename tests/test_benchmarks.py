@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
 from benchmarks.served import RECORD, installed, replaced
 from benchmarks.servers import KINDS, OURS, UNBOUND, processorTime, residentMegabytes, versionIn
+from benchmarks.unreliable import Came, Trouble, replyTo, row
 from benchmarks.verdicts import ALONE, BOTH, BUDGETS, WORKERS, Report, block, table, verdicts
 from tests.test_architecture import ROOT
 
@@ -228,3 +229,32 @@ class VerdictTests(SynchronousTestCase):
         altered.figures["udp"][OURS]["cpu"] = [random.uniform(1000, 2000)]
         self.assertNotEqual(replaced(readme, block(altered)), readme)
         self.assertRaises(ValueError, replaced, "nothing", "")
+
+
+class UnreliableTests(SynchronousTestCase):
+    """
+    Tests of the upstream that loses or fails queries, and of what is counted in front of it.
+    """
+
+    def test_replies(self) -> None:
+        """
+        The share of queries that is lost or failed is about the one that was asked for; all others get the address of their name.
+        """
+        asked = query(7, "h77.example.test")
+        for kind, share in (("none", 0.5), ("loss", 0.5), ("servfail", 0.25)):
+            trouble = Trouble(kind, share)
+            replies = [replyTo(asked, trouble) for _ in range(2000)]
+            good = [reply for reply in replies if reply is not None and right(asked, reply, addressOf(77))]
+            failed = [reply for reply in replies if reply is not None and reply[3] & 15 == 2]
+            struck = 0.0 if kind == "none" else share
+            self.assertLess(abs(len(good) / 2000 - (1 - struck)), 0.05)
+            self.assertEqual(len(good) + len(failed) + replies.count(None), 2000)
+            self.assertEqual((bool(failed), None in replies), (kind == "servfail", kind == "loss"))
+
+    def test_row(self) -> None:
+        """
+        A row has the counts, the times in milliseconds, and the queries for each name.
+        """
+        came = Came(times=[0.001] * 98 + [0.4, 0.5], failed=3, lost=4, queries=214)
+        self.assertEqual(row("Unbound", "loss", 107, came).split(), ["loss", "Unbound", "100", "3", "4", "0", "1.0", "500.0", "2.00"])
+        self.assertIn("nan", row("Unbound", "loss", 1, Came()))

@@ -386,11 +386,11 @@ FIRST_WAIT: Final = Limit(default=0.376, least=0.05, most=10.0)
 SERVER_WAIT: Final = Limit(default=0.376, least=0.05, most=5.0)
 
 #: Queries by UDP to one server in one look-up. Where half of all datagrams get lost, one look-up in 4,000 is still unanswered after so
-#: many; a server that is silent gets no more than seven of them in five seconds, since the waits grow.
+#: many; a server that is silent gets all of them at first and then two or three in five seconds, since the waits grow.
 SERVER_TRIES: Final = Limit(default=12, least=1, most=16)
 
-#: Times that SERVFAIL may come in one look-up until no server is asked for a second time (Unbound's C{outbound-msg-retry}).
-FAILURE_TRIES: Final = Limit(default=5, least=1, most=16)
+#: Times that SERVFAIL may come in one look-up until no server is asked for a second time: as many as Unbound takes.
+FAILURE_TRIES: Final = Limit(default=6, least=1, most=16)
 
 #: SERVFAILs in a row from which on a server is not asked a second time after one: a server that fails half of its queries has so many once
 #: in 65,000 times, and one that fails all for a domain is not asked five times as often for it.

@@ -28,26 +28,28 @@ class StandingTests(SynchronousTestCase):
 
     def test_firstWait(self) -> None:
         """
-        A server that is not known yet is waited for as long as the limits say, and twice as long after each wait in vain.
+        A server that is not known yet is waited for as long as the limits say, and twice as long each time.
         """
-        standing = Standing()
-        waits: list[float] = []
-        for _ in range(4):
-            waits.append(standing.wait(len(waits)))
-            standing.silent(0.0, waited=waits[-1])
-        self.assertEqual(waits, [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
+        self.assertEqual([Standing().wait(tries) for tries in range(4)], [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
 
-    def test_shared(self) -> None:
+    def test_silence(self) -> None:
         """
-        Queries that were sent together and are all not answered double the time once; the next reply brings it back.
+        A server that does not reply at all is waited for longer by all look-ups, twice as long for all queries that were sent together; the
+        next reply ends that, whatever it is.
         """
         standing = measured(0.1)
         before = standing.timeout
-        for _ in range(10):
+        for _ in range(50):
             standing.silent(0.0, waited=before)
+        self.assertEqual(standing.timeout, before)
+        for _ in range(50):
+            standing.silent(1.0, waited=before)
         self.assertEqual(standing.timeout, 2 * before)
-        standing.replied(0.1)
-        self.assertLessEqual(standing.timeout, before)
+        for _ in range(10):
+            standing.silent(2.0, waited=standing.timeout)
+        self.assertEqual(standing.timeout, 2.0)
+        standing.replied(None)
+        self.assertEqual(standing.timeout, before)
 
     def test_ownPatience(self) -> None:
         """
@@ -55,7 +57,7 @@ class StandingTests(SynchronousTestCase):
         """
         standing = measured(0.001)
         least = SERVER_WAIT.least
-        self.assertEqual([standing.wait(tries) for tries in range(8)], [least] * 5 + [least * factor for factor in (2, 4, 8)])
+        self.assertEqual([standing.wait(tries) for tries in range(8)], [least] * 7 + [least * 2])
 
     def test_smoothed(self) -> None:
         """

@@ -206,7 +206,7 @@ class ForwardServiceTests(ServiceCase):
         self.run_(queryLog=True)
         self.asked("broken.example.test")
         (line,) = self.logged()
-        self.assertIn("SERVFAIL, 37 octets, 20.0 ms, failure, EDE ", line)
+        self.assertIn("SERVFAIL, 37 octets, 120.0 ms, failure, EDE ", line)
         self.upstream.delay = 3.0
         self.asked("slow.example.test")
         self.network.advance(6)

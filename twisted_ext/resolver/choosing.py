@@ -34,11 +34,15 @@ _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
 
 #: Tries of one look-up after which it waits twice as long each time, whatever other look-ups find out.
-_STEADY_TRIES: Final = 4
+_STEADY_TRIES: Final = 6
 
 #: A server that has not replied for so many seconds, or to so many queries in a row, is down. Before that, a datagram may have been lost.
 _DOWN_SECONDS: Final = 0.25
 _DOWN_FAILURES: Final = 3
+
+#: Tries in a row without a reply from which on all look-ups wait longer: where half of all datagrams get lost, there are so many once in
+#: 1,000 times.
+_BACKING_OFF: Final = 10
 
 #: Seconds up to which silence makes the waits longer: a server that comes back is noticed within a look-up.
 _SILENT_WAIT: Final = 2.0
@@ -50,8 +54,8 @@ class Standing:
 
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
     @ivar deviation: its mean deviation.
-    @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}, twice as long after each wait in vain until the next reply.
-        All look-ups share it, so that they keep trying where datagrams get lost, and back off where the server is silent.
+    @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; once the server is silent twice as long after each wait in
+        vain, until the next reply.
     @ivar failures: tries in a row without any reply.
     @ivar silentSince: when the first of these was given up.
     @ivar why: why the last of these failed, in words; C{""} where no reply came in time.
@@ -116,6 +120,8 @@ class Standing:
         @param seconds: how long it took; L{None} where that says nothing, as by TCP, where a connection had to be made.
         """
         if self.failures:
+            if self.failures >= _BACKING_OFF:
+                self._setTimeout()
             self.failures = 0
             self.downUntil = 0.0
         if seconds is None or not 0 <= seconds < _CREDIBLE:
@@ -135,6 +141,10 @@ class Standing:
             self.timeout = _LEAST_WAIT
         else:
             self.timeout = timeout if timeout < _MOST_WAIT else _MOST_WAIT
+
+    def _setTimeout(self) -> None:
+        rtt = self.rtt
+        self.timeout = FIRST_WAIT.default if rtt is None else min(max(rtt + 4 * self.deviation, _LEAST_WAIT), _MOST_WAIT)
 
     def answered(self) -> None:
         """
@@ -160,10 +170,11 @@ class Standing:
         if not waited:
             self._backOff(now, self.failures)
             return
-        # Many queries that were sent together count as one (RFC 6298, section 5.5).
-        timeout = min(2 * waited, _SILENT_WAIT)
-        if self.timeout < timeout:
-            self.timeout = timeout
+        if self.failures >= _BACKING_OFF and now - self.silentSince >= _DOWN_SECONDS:
+            # Many queries that were sent together count as one (RFC 6298, section 5.5).
+            timeout = min(2 * waited, _SILENT_WAIT)
+            if self.timeout < timeout:
+                self.timeout = timeout
         if waited >= _DOWN_SECONDS or self.failures >= _DOWN_FAILURES:
             self._backOff(now, self.failures)
 
@@ -229,9 +240,11 @@ class Standing:
 
         @return: seconds to wait for it.
         """
-        if tries <= _STEADY_TRIES:
+        # One that is not known yet may be slow.
+        steps = tries if self.rtt is None else tries - _STEADY_TRIES
+        if steps <= 0:
             return self.timeout
-        return max(self.timeout, min(self.timeout * (1 << min(tries - _STEADY_TRIES, 16)), _SILENT_WAIT))
+        return max(self.timeout, min(self.timeout * (1 << min(steps, 16)), _SILENT_WAIT))
 
     def withEDNS(self, now: float) -> bool:
         """
