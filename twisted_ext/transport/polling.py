@@ -35,6 +35,11 @@ class Drained(Protocol):
         Take a datagram that was read before.
         """
 
+    def close(self) -> None:
+        """
+        Let go of the system's socket.
+        """
+
 
 class Poller(Protocol):
     """
@@ -194,8 +199,10 @@ class EpollPoller:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor gives up reading, as when it is torn down. What waits will time out.
+        The reactor gives up reading, as when it stops: nothing is read any more, so that no socket is left open.
         """
+        for socket in list(self._sockets.values()):
+            socket.close()
 
     def logPrefix(self) -> str:
         return "twisted_ext"
@@ -220,7 +227,7 @@ class _Single:
             _pass(socket, octets, now, self._faults)
 
     def connectionLost(self, reason: Failure) -> None:
-        pass
+        self._socket.close()
 
     def logPrefix(self) -> str:
         return "twisted_ext"

@@ -5,6 +5,7 @@ Whatever load there is, queries go out from many ports, and from each only a few
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -135,3 +136,31 @@ async def test_oneByOne() -> None:
         counted = server.end()
     assert (counted["queries"], counted["distinct"], counted["mostOutstanding"]) == (200, 200, 1)
     assert counted["ports"] > 190
+
+
+#: A program that stops its reactor while look-ups are under way.
+STOPPING: Final = """
+from twisted.internet import reactor
+from twisted_ext.client import Resolver
+
+resolver = Resolver(servers=[("127.0.0.1", {port})])
+for number in range(40):
+    resolver.lookupAddress(f"n{{number}}.example").addErrback(lambda failure: None)
+reactor.callLater(0.02, reactor.stop)
+reactor.run()
+"""
+
+
+@pytest.mark.parametrize("poller", ["", "Each"])
+def test_reactorStops(poller: str) -> None:
+    """
+    A program that stops its reactor with look-ups under way is not warned of sockets that it left open, with or without epoll.
+    """
+    before = "from twisted_ext.transport import polling; polling._HAS_EPOLL = False" if poller else ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        program = f"{before}\n{STOPPING.format(port=silent.getsockname()[1])}"
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", program], capture_output=True, text=True, timeout=30, cwd=ROOT
+        )
+    assert (done.returncode, done.stderr) == (0, "")
