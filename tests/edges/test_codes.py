@@ -45,6 +45,13 @@ class OutwardTests(SynchronousTestCase):
     Tests of what callers of twisted.names get to catch.
     """
 
+    def test_noRcode(self) -> None:
+        """
+        Where no reply came there is no rcode; where one came, there is its own.
+        """
+        self.assertIsNone(errorFromFault(TimedOut("late")).rcode)
+        self.assertEqual(errorFromFault(ServerFailed("x", rcode=2)).rcode, 2)
+
     def test_faults(self) -> None:
         """
         Each fault is the exception that Twisted has for it, and a DNSLookupError; and tells who was asked, how often, and what for.
@@ -72,9 +79,8 @@ class OutwardTests(SynchronousTestCase):
             self.assertIsInstance(raised, kind)
             self.assertIsInstance(raised, DNSLookupError)
             self.assertIs(raised.__cause__, fault)
-            self.assertEqual(
-                (raised.server, raised.attempts, raised.ede, raised.rcode), (SERVER, 3, ((22, ""),), fault.rcode)
-            )
+            rcode = None if isinstance(fault, TimedOut) else fault.rcode
+            self.assertEqual((raised.server, raised.attempts, raised.ede, raised.rcode), (SERVER, 3, ((22, ""),), rcode))
             self.assertEqual(str(raised), f"a.example: {fault}")
 
     def test_denied(self) -> None:

@@ -72,7 +72,7 @@ class LookupFailed(DNSLookupError):
     @ivar text: one line for people: what, why, who said so.
     @ivar server: who was asked last, as C{"192.0.2.1:53"}, or C{""} where nobody was.
     @ivar attempts: queries sent.
-    @ivar rcode: the reply's rcode, or the one that fits best where there was no reply.
+    @ivar rcode: the reply's rcode, or the one that fits best where something else failed; L{None} where no reply came in time.
     @ivar ede: extended errors as C{(info code, extra text)} (RFC 8914).
     @ivar security: what was proved of the answer.
     @ivar answer: the denial with its SOA record, where there was one.
@@ -84,7 +84,7 @@ class LookupFailed(DNSLookupError):
         *,
         server: str = "",
         attempts: int = 0,
-        rcode: int = int(Rcode.SERVFAIL),
+        rcode: int | None = int(Rcode.SERVFAIL),
         ede: tuple[tuple[int, str], ...] = (),
         security: Security = Security.INDETERMINATE,
         answer: Answer | None = None,
@@ -176,7 +176,7 @@ class DNSUnknownError(LookupFailed, error.DNSUnknownError):
 
 class DNSQueryTimeoutError(LookupFailed, error.DNSQueryTimeoutError):
     """
-    Nobody answered in time.
+    No reply came in time.
 
     @ivar id: always 0: a look-up is more than one message.
     """
@@ -292,7 +292,7 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
         text,
         server=fault.server,
         attempts=fault.attempts,
-        rcode=fault.rcode,
+        rcode=None if isinstance(fault, TimedOut) else fault.rcode,
         ede=fault.ede,
         security=Security.BOGUS if isinstance(fault, TrustFault) else Security.INDETERMINATE,
     )

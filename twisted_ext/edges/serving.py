@@ -270,7 +270,7 @@ class MessageServing:
         if denial is not None:
             rcode = denial.rcode
         elif isinstance(raised, LookupFailed):
-            rcode = dns.EREFUSED if isinstance(raised.__cause__, Unknown) else raised.rcode
+            rcode = dns.EREFUSED if isinstance(raised.__cause__, Unknown) else dns.ESERVER if raised.rcode is None else raised.rcode
         else:
             fault = faultFromError(cast(BaseException, raised))
             rcode = dns.EREFUSED if isinstance(fault, Unknown) else fault.rcode

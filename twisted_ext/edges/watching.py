@@ -334,6 +334,7 @@ def tooLate(pending: Sequence[tuple[object, Watch]], seconds: float) -> DNSQuery
         f"after {seconds:g} s still {'; '.join(said)}",
         answer=None if state is None else state.answer,
         server=error.server if isinstance(error, LookupFailed) else "",
+        rcode=None,
     )
 
 

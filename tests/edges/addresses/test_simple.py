@@ -10,9 +10,14 @@ from twisted.names import dns, error
 from tests.edges.fakes import data, denied, nodata, question, rrset
 from tests.edges.test_names import NamesTestCase
 from tests.typed import unchecked
+from twisted_ext.answers import Outcome
 from twisted_ext.edges.addresses.simple import REACTORS_TIMEOUT
 from twisted_ext.edges.codes import DNSNameError, DNSServerError, DomainError, LookupFailed, NoAddressError
+from twisted_ext.edges.names import NamesResolver
 from twisted_ext.errors import ServerFailed
+from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
 
 
 class HostByNameTests(NamesTestCase):
@@ -86,6 +91,21 @@ class HostByNameTests(NamesTestCase):
         self.source.knows("no.example.", "A", denied())
         self.failureResultOf(self.resolver.getHostByName("no.example"), error.DNSNameError)
         self.assertEqual(self.asked()[-1], dns.A)
+
+    def test_noneWhoSaysSo(self) -> None:
+        """
+        That there is no address is said by the server that said it, with its answer.
+        """
+        network = MemoryNetwork()
+        here = network.reactor()
+        where = CannedServer({("none.example", "TXT"): '"x"'}).listen(network.reactor("192.0.2.53"))
+        resolver = NamesResolver(Forwarding(here, [where]), here)
+        looking = resolver.getHostByName("none.example")
+        network.advance(1)
+        raised = self.failureResultOf(looking, NoAddressError).value
+        self.assertEqual((raised.server, raised.attempts, raised.rcode), ("192.0.2.53:53", 1, 0))
+        assert raised.answer is not None
+        self.assertEqual(raised.answer.outcome, Outcome.NODATA)
 
     def test_failure(self) -> None:
         """

@@ -91,6 +91,13 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
 
     @raise twisted_ext.edges.codes.LookupFailed: there is no such name, or we do not know.
     """
+    return (await _addresses(ask, question, context, effort))[0]
+
+
+async def _addresses(ask: Ask, question: Question, context: QueryContext, effort: int) -> tuple[list[str], Answer]:
+    """
+    @return: the addresses, and the answer that they are from.
+    """
     asked = question
     try:
         answer = await ask(asked, context)
@@ -103,9 +110,23 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
     if answer.rcode or answer.outcome is Outcome.NXDOMAIN:
         raise errorFromAnswer(question, answer)
     if left is not None:
-        raise NoAddressError(f"{nameToText(question.name, final=False)}: its aliases lead nowhere", answer=answer)
+        raise _noAddress(question, "its aliases lead nowhere", answer)
     family = _FAMILIES[question.rrType]
-    return [socket.inet_ntop(family, rdata) for rdata in rdatas]
+    return [socket.inet_ntop(family, rdata) for rdata in rdatas], answer
+
+
+def _noAddress(question: Question, why: str, answer: Answer | None) -> NoAddressError:
+    """
+    @param answer: the server's word, which is named.
+    """
+    origin = None if answer is None else answer.origin
+    return NoAddressError(
+        f"{nameToText(question.name, final=False)}: {why}",
+        server="" if origin is None else origin.server,
+        attempts=0 if origin is None else origin.attempts,
+        rcode=0,
+        answer=answer,
+    )
 
 
 def hostByName(
@@ -120,8 +141,9 @@ def hostByName(
 
 
 async def _hostByName(ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int]) -> str:
+    answer = None
     for rrType in families:
-        addresses = await addressesOf(ask, Question(question.name, rrType), context, effort)
+        addresses, answer = await _addresses(ask, Question(question.name, rrType), context, effort)
         if addresses:
             return addresses[0]
     which = (
@@ -129,4 +151,4 @@ async def _hostByName(ask: Ask, question: Question, context: QueryContext, effor
         if AAAA in families
         else "no address of IPv4, and connectTCP() with a name takes no other; endpoints do"
     )
-    raise NoAddressError(f"{nameToText(question.name, final=False)}: the name has {which}", rcode=0)
+    raise _noAddress(question, f"the name has {which}", answer)
