@@ -4,6 +4,7 @@ For how long what was learned may be kept (RFC 1035, section 3.2.1; RFC 2181, se
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome
@@ -91,6 +92,27 @@ class Lifetimes:
             return seconds, (answers, authority, additional)
         return seconds, (self.clamped(answer, answers), self.clamped(answer, authority), self.clamped(answer, additional))
 
+    def given(self, answer: Answer) -> Answer | None:
+        """
+        @return: a copy of an answer with the TTLs that it is kept with; L{None} where it has them already.
+        """
+        if answer.outcome is _DATA:
+            most, least = self.most, self.least
+            for rrset in answer.answer:
+                if rrset.ttl > most or rrset.ttl < least:
+                    break
+            else:
+                return None
+        sections = answer.answer, answer.authority, answer.additional
+        clamped = tuple([self.clamped(answer, sets) for sets in sections])
+        if all(one is other for one, other in zip(sections, clamped, strict=True)):
+            return None
+        other = copy(answer)
+        other.answer, other.authority, other.additional = clamped
+        # It is not what the octets say any more.
+        other.message = None
+        return other
+
     def _denied(self, question: Question, answer: Answer) -> int:
         """
         @return: seconds for a denial or a referral, of its own sets apart.
@@ -138,9 +160,12 @@ class Lifetimes:
         else:
             return sets
         changed: list[RRSet] = []
+        different = False
         for rrset in sets:
             ttl = min(rrset.ttl, most)
             if rrset.rrType == _SOA and answer.outcome is not Outcome.DATA:
                 ttl = min(ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"), self.mostDenial)
+            if ttl != rrset.ttl:
+                different = True
             changed.append(rrset if ttl == rrset.ttl else rrset.withTTL(ttl))
-        return tuple(changed)
+        return tuple(changed) if different else sets

@@ -208,9 +208,9 @@ class Caching:
 
     # -- learning
 
-    def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
         if context.options:
-            return
+            return None
         store = self.store
         now = self._seconds()
         seconds = store.keep(question, context.variant, answer, now)
@@ -220,6 +220,7 @@ class Caching:
             store.failures.forget(question.key + context.variant)
         if context.trace is not None:
             context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
+        return store.lifetimes.given(answer) if seconds else None
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
         if not (context.options or self._closed):

@@ -168,21 +168,24 @@ class _Flight:
         if self in source.holds:
             source.holds[self] = (source.heldFor(self, now), None)
 
-    def tell(self, outcome: Answer | DNSFault) -> None:
+    def tell(self, outcome: Answer | DNSFault) -> Answer | None:
         """
         Have what came remembered, unless it is about something that was to be forgotten meanwhile.
+
+        @return: what to give in its place, if anything.
         """
         learning = self.source.learning
         if learning is None or self.older:
-            return
+            return None
         try:
             if isinstance(outcome, DNSFault):
                 learning.learnFault(self.question, self.context, outcome, self.began)
             else:
-                learning.learn(self.question, self.context, outcome)
+                return learning.learn(self.question, self.context, outcome)
         except Exception:
             # Those who wait for it get it all the same.
             _log.failure("An answer could not be remembered.")
+        return None
 
     def inAll(self, fault: DNSFault) -> DNSFault:
         """
@@ -209,7 +212,7 @@ class _Flight:
             if source.idle is not None:
                 source.rest()
             return
-        self.tell(outcome)
+        outcome = self.tell(outcome) or outcome
         if len(self.waiters) == 1 and not source.deadlines.waiting:
             waiter, context = self.waiters.popitem()
             if context.flight is not None and isinstance(context.flight, _Flight):
@@ -259,9 +262,11 @@ class Learning(Protocol):
     What remembers what look-ups brought. It is told before those who wait are, and once for all of them.
     """
 
-    def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
         """
         @param context: the wishes of who asked first.
+
+        @return: what to give in the answer's place: the same with the TTLs that it is kept with; L{None} for the answer itself.
         """
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
