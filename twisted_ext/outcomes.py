@@ -10,13 +10,19 @@ from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
+from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply
 
-__all__ = ["answerFromMessage", "answerFromReply"]
+__all__ = ["answerFromMessage", "answerFromReply", "relevant"]
 
 _CNAME: Final = 5
+_DNAME: Final = 39
+_RRSIG: Final = 46
 _ANY: Final = 255
+
+#: Octets of a name.
+_LONGEST: Final = 255
 
 #: Info code of an extended error (RFC 8914).
 _EDE: Final = 15
@@ -32,6 +38,11 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
     @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
     """
     answer = message.answer
+    wire = message.wire
+    if answer:
+        answer = relevant(question, answer)
+        if answer is not message.answer:
+            wire = b""
     edns = message.edns
     flags = message.flags
     rcode = flags & 15 if edns is None else edns.extendedRcode << 4 | flags & 15
@@ -63,8 +74,8 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
     self.security = Security.INDETERMINATE
     self.ede = ede
     self.origin = origin
-    self.wire = message.wire
-    self._message = message
+    self.wire = wire
+    self._message = message if wire else None
     return self
 
 
@@ -83,6 +94,13 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     if sections is None or (rcode and rcode != 3):
         return answerFromMessage(question, Message.fromWire(octets), origin)
     answer, authority, additional, opt = sections
+    wire = octets
+    if answer and (len(answer) > 1 or answer[0].name is not name):
+        kept = relevant(question, answer)
+        if kept is not answer:
+            # It is not what the octets say any more.
+            answer = kept
+            wire = b""
     if opt is not None and (opt[2] or opt[1] >> 16):
         # Options, an extended rcode or another version.
         return answerFromMessage(question, Message.fromWire(octets), origin)
@@ -104,9 +122,60 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     self.security = Security.INDETERMINATE
     self.ede = ()
     self.origin = origin
-    self.wire = octets
+    self.wire = wire
     self._message = None
     return self
+
+
+def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+    """
+    Leave out what was not asked for: sets whose owner is neither the question's name nor on the chain of aliases that begins there, and
+    sets of other types than the question's that are neither aliases nor signatures of what is kept. A server that forwards to others must
+    not pass on what one of them adds for names of somebody else's (RFC 2181, section 5.4.1).
+
+    @param answer: the answer section.
+
+    @return: what is left, in the same order; C{answer} itself where that is all of it.
+    """
+    name = question.name
+    rrType = question.rrType
+    for rrset in answer:
+        if rrset.name is not name or (rrset.rrType != rrType and rrset.rrType != _RRSIG):
+            break
+    else:
+        return answer
+    name = name.lower()
+    aliases: dict[bytes, bytes] = {}
+    redirected: dict[bytes, bytes] = {}
+    for rrset in answer:
+        if rrset.rrType == _CNAME:
+            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
+        elif rrset.rrType == _DNAME:
+            redirected.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
+    chain = {name}
+    above: set[bytes] = set()
+    while True:
+        target = aliases.pop(name, None)
+        for owner, new in redirected.items():
+            if name != owner and isBelow(name, owner):
+                above.add(owner)
+                if target is None and rrType != _CNAME:
+                    # The CNAME that goes with it may be left to us (RFC 6672, section 3.1).
+                    target = name[: -len(owner)] + new
+        if target is None or target in chain or len(target) > _LONGEST:
+            break
+        name = target
+        chain.add(name)
+    wanted = (rrType, _CNAME, _RRSIG, _DNAME)
+    kept = []
+    for rrset in answer:
+        owner = rrset.name.lower()
+        if owner in chain:
+            if rrset.rrType in wanted or rrType == _ANY:
+                kept.append(rrset)
+        elif owner in above and rrset.rrType in (_DNAME, _RRSIG):
+            kept.append(rrset)
+    return answer if len(kept) == len(answer) else tuple(kept)
 
 
 def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:

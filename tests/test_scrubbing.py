@@ -1,0 +1,128 @@
+"""
+Tests of records in replies that were not asked for, and of TTLs that are too long.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.networks import NetworkTestCase
+from twisted_ext.answers import Outcome
+from twisted_ext.limits import CACHE_SECONDS
+from twisted_ext.outcomes import relevant
+from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+
+
+def sets(*texts: str) -> tuple[RRSet, ...]:
+    """
+    @return: sets of one record each, written C{"owner TYPE rdata"}.
+    """
+    made: list[RRSet] = []
+    for text in texts:
+        owner, rrType, rdata = text.split(" ", 2)
+        made.append(rrsetOf(nameFromText(owner), questionOf(owner, rrType).rrType, rdata, 300))
+    return tuple(made)
+
+
+class RelevantTests(SynchronousTestCase):
+    """
+    Tests for L{relevant}.
+    """
+
+    def kept(self, question: str, rrType: str, *texts: str) -> list[int]:
+        """
+        @return: the positions of those that are kept.
+        """
+        answer = sets(*texts)
+        kept = relevant(questionOf(question, rrType), answer)
+        if len(kept) == len(answer):
+            self.assertIs(kept, answer)
+        return [answer.index(each) for each in kept]
+
+    def test_owners(self) -> None:
+        """
+        The name that was asked for and those on its chain of aliases are kept, in whatever case and order; others are not.
+        """
+        self.assertEqual(self.kept("www.a.test", "A", "www.a.test A 192.0.2.1"), [0])
+        self.assertEqual(self.kept("www.a.test", "A", "WWW.a.test A 192.0.2.1", "bank.test A 192.0.2.66"), [0])
+        self.assertEqual(self.kept("www.a.test", "A", "bank.test A 192.0.2.66"), [])
+        chain = ("b.test A 192.0.2.1", "a.test CNAME B.test.", "www.test CNAME a.test.", "c.test A 192.0.2.66")
+        self.assertEqual(self.kept("www.test", "A", *chain), [0, 1, 2])
+        self.assertEqual(self.kept("b.test", "A", *chain), [0])
+
+    def test_types(self) -> None:
+        """
+        Of these names records of other types are not, but aliases are.
+        """
+        self.assertEqual(self.kept("www.test", "A", "www.test A 192.0.2.1", "www.test AAAA 2001:db8::1", "www.test NS ns.test."), [0])
+        self.assertEqual(self.kept("www.test", "ANY", "www.test A 192.0.2.1", "www.test AAAA 2001:db8::1", "x.test NS ns.test."), [0, 1])
+        self.assertEqual(self.kept("www.test", "CNAME", "www.test CNAME a.test.", "a.test A 192.0.2.1"), [0])
+
+    def test_loop(self) -> None:
+        """
+        Aliases in a circle end.
+        """
+        self.assertEqual(self.kept("a.test", "A", "a.test CNAME b.test.", "b.test CNAME a.test.", "c.test A 192.0.2.1"), [0, 1])
+
+    def test_redirected(self) -> None:
+        """
+        A DNAME above a name on the chain is kept, with the CNAME that goes with it or without, and leads on; any other one is not.
+        """
+        redirected = ("old.test DNAME new.test.", "www.old.test CNAME www.new.test.", "www.new.test A 192.0.2.1", "x.test DNAME y.test.")
+        self.assertEqual(self.kept("www.old.test", "A", *redirected), [0, 1, 2])
+        self.assertEqual(self.kept("www.old.test", "A", redirected[0], redirected[2]), [0, 1])
+        self.assertEqual(self.kept("old.test", "A", "old.test DNAME new.test.", "old.test A 192.0.2.1"), [0, 1])
+
+
+class RepliesTests(NetworkTestCase):
+    """
+    Whole replies, as callers and caches get them.
+    """
+
+    def bring(self, canned: CannedServer, message: bytes) -> None:
+        """
+        Let a server reply with this message.
+        """
+        canned.tamper = lambda reply, transport: [reply[:2] + message[2:]]
+
+    def test_scrubbed(self) -> None:
+        """
+        What was not asked for does not get to callers, by the quick way of reading replies or the careful one, nor does it make an answer.
+        """
+        canned, server = self.serve()
+        question = questionOf("www.example.test")
+        for answer, found in (
+            (sets("www.example.test A 192.0.2.80", "bank.test A 192.0.2.66"), ["192.0.2.80"]),
+            (sets("bank.test A 192.0.2.66"), []),
+            (sets("www.example.test CNAME www.example.net.", "www.example.net A 192.0.2.80", "bank.test A 192.0.2.66"), None),
+        ):
+            self.bring(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
+            texts = self.find(self.forward(server))
+            self.assertEqual(texts, ["www.example.net.", "192.0.2.80"] if found is None else found)
+
+    def test_clamped(self) -> None:
+        """
+        The first answer has the TTLs that the cache keeps, and so have those from the cache.
+        """
+        canned, server = self.serve(records={})
+        source = Caching(Coalescing(self.forward(server), self.here), self.here)
+        canned.set("long.test", "A", [rrsetOf(nameFromText("long.test"), 1, "192.0.2.80", 2**31 - 1)])
+        for _ in range(2):
+            asked = self.ask(source, "long.test")
+            self.network.advance(0.5)
+            answer = self.successResultOf(asked)
+            self.assertLessEqual(answer.answer[0].ttl, CACHE_SECONDS.default)
+            self.assertGreater(answer.answer[0].ttl, CACHE_SECONDS.default - 10)
+            self.assertEqual(answer.message, None)
+        asked = self.ask(source, "no.test")
+        self.network.advance(0.5)
+        denial = self.successResultOf(asked)
+        self.assertIs(denial.outcome, Outcome.NXDOMAIN)
+        self.assertEqual([rrset.ttl for rrset in denial.authority if rrset.rrType == 6], [60])
