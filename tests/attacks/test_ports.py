@@ -10,6 +10,7 @@ from tests.attacks.test_fragments import Unwatched
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.testing.datagrams import MemoryPort
+from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -115,6 +116,48 @@ class PortTests(NetworkTestCase):
             assert answer.origin is not None
             self.assertEqual((answer.origin.source, answer.answer[0].rdatas), (transport, (bytes([192, 0, 2, 80]),)))
             self.assertIn("near miss", self.events())
+
+    def outstanding(self) -> tuple[int, int]:
+        """
+        Let a look-up try as often as it will.
+
+        @return: ports that its queries have come from, and the most ids that one of these ports waits for.
+        """
+        self.canned.silent = True
+        ports: list[int] = []
+
+        def note(datagram: Datagram) -> bool:
+            if datagram.destination[1] == 53:
+                ports.append(datagram.source[1])
+            return True
+
+        self.network.shape("192.0.2.53", admit=note)
+        asked = self.ask(self.source, VICTIM)
+        most = 0
+        for _ in range(50):
+            self.network.advance(0.1)
+            most = max([most, *[socketOf(port).live for port in self.here.ports()]])
+        self.network.advance(1)
+        self.failed(asked)
+        self.assertGreaterEqual(len(ports), 4)
+        return len(set(ports)), most
+
+    def test_retries(self) -> None:
+        """
+        Each try of a look-up leaves from a port of its own, so that whoever has found one out has one id to guess.
+        """
+        ports, most = self.outstanding()
+        self.assertGreaterEqual(ports, 4)
+        self.assertEqual(most, 1)
+
+    def test_retriesUndefended(self) -> None:
+        """
+        From one port all of them would be open at a time.
+        """
+        self.patch(DatagramExchange, "askAgain", lambda exchange, asking, now, legs: exchange.ask(asking, now))
+        ports, most = self.outstanding()
+        self.assertEqual(ports, 1)
+        self.assertGreaterEqual(most, 4)
 
     def test_nearMissTold(self) -> None:
         """
