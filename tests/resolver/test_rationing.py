@@ -122,6 +122,18 @@ class RationingTests(SynchronousTestCase):
         self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
         self.assertTrue(self.begun(source, "www.a.co.uk"))
 
+    def test_remembered(self) -> None:
+        """
+        Domains that were found are remembered by what is above a name, in a bounded space, and are the same again.
+        """
+        source = Rationing(HeldSource(), 1)
+        for name in ("x.evil.co.uk", "x.a.b.city.kobe.jp", "9.2.0.192.in-addr.arpa"):
+            begun = [self.begun(source, text) for text in (name, f"y{name[1:]}", f"z{name[1:]}")]
+            self.assertEqual(begun, [True, False, False], name)
+        for number in range(5000):
+            self.begun(source, f"www.n{number}.test")
+        self.assertLessEqual(len(source._domains), 4096)
+
     def test_unknownCuts(self) -> None:
         """
         A zone that never replies, so that its cut is not known, leaves the rest of its domain a ration, and others that do the same share

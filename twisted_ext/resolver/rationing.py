@@ -30,6 +30,9 @@ _NO_AUTHORITY: Final = 22
 #: Types whose owner in an authority section is the apex of a zone: NS and SOA.
 _AT_APEX: Final = frozenset((2, 6))
 
+#: Names whose registrable domain is remembered.
+_MOST_DOMAINS: Final = 4096
+
 #: Labels from the right that are given to the public suffix list; its longest suffix has five.
 _LABELS: Final = 7
 
@@ -75,7 +78,7 @@ class Rationing:
     below it, that name gets a ration of its own, and the others have theirs.
     """
 
-    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts")
+    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts", "_domains")
 
     def __init__(self, inner: IAnswerSource, most: float | None = None, mostInAll: float | None = None, cuts: float | None = None) -> None:
         """
@@ -96,6 +99,8 @@ class Rationing:
         self._largest: dict[bytes, bytes] = {}
         # In the order in which they were last seen.
         self._cuts: dict[bytes, None] = {}
+        # Octets of the registrable domain of names directly below these.
+        self._domains: dict[bytes, int] = {}
         # The first query is not to wait for the file.
         loadSuffixes()
 
@@ -104,7 +109,8 @@ class Rationing:
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         name = question.key[:-4]
-        domain = domainOf(name)
+        octets = self._domains.get(name[name[0] + 1 :])
+        domain = self._domainOf(name) if octets is None else name[-octets:]
         if domain is None:
             return self._inner.answer(question, context)
         live, below = self._live, self._below
@@ -128,6 +134,16 @@ class Rationing:
         if zone is not domain:
             below[domain] = inAll + 1
         return self._inner.answer(question, context).addBoth(self._landed, name, domain, zone, child)
+
+    def _domainOf(self, name: bytes) -> bytes | None:
+        domain = domainOf(name)
+        if domain is not None:
+            # Asking the list takes longer than all else here. A sibling that is a public suffix itself is counted below its parent then,
+            # which does no harm.
+            if len(self._domains) >= _MOST_DOMAINS:
+                self._domains.clear()
+            self._domains[name[name[0] + 1 :]] = len(domain)
+        return domain
 
     def _cutOf(self, name: bytes, domain: bytes) -> bytes:
         """
