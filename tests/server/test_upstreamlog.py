@@ -276,4 +276,4 @@ class CauseTests(ServiceCase):
         assert told is not None
         took, reply = told
         self.assertTrue(3.9 < took < 4.2, took)
-        self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, "192.0.2.53:53 answered REFUSED, 3 attempts")]))
+        self.assertEqual((reply.rcode, self.errors(reply)), (5, [(0, "192.0.2.53:53 answered REFUSED")]))
