@@ -459,6 +459,9 @@ class StreamServing(StreamProtocol):
         """
         if not self._ending:
             self._ending = True
+            if self._direct is not None and self._pausedAt is None:
+                # Nothing waits to be read by the client: it is gone in the next turn, and makes room at once.
+                self._servings.closed(self)
             self._direct = None
             # Whoever does not even read what is left gets as long as others who do not read.
             if self._pausedAt is None:
@@ -483,7 +486,6 @@ class StreamServing(StreamProtocol):
             self.abort()
             return
         self.end()
-        self._servings.closed(self)
 
     def abort(self) -> None:
         """
