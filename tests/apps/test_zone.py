@@ -114,6 +114,24 @@ def test_check(zone: Path, capsys: Captured) -> None:
     assert "cannot be served: serial 1, 18 records, 2 fatal, no warnings" in output
 
 
+def test_checkHabits(zone: Path, capsys: Captured) -> None:
+    """
+    The words of kzonecheck and named-checkzone do, with their exit codes: 0 for a zone that can be served.
+    """
+    zone = zone.rename("zone")
+    for words in (["-o", "example.org", "zone"], ["example.org", "zone"], ["-v", "-t", "20300101000000", "example.org=zone"]):
+        assert main(["zone", "check", *words]) == OK
+        output = capsys.readouterr().out
+        assert "example.org. can be served" in output
+        assert ("glue-missing    none" in output) == ("-v" in words)
+    assert main(["zone", "check", "-q", "example.org", "zone"]) == OK
+    zone.write_text(SOUND + "x A 192.0.2\n")
+    assert main(["zone", "check", "-q", "example.org", "zone"]) == BAD_ZONE
+    assert capsys.readouterr().out == ""
+    assert main(["zone", "check", "zone", "-o"]) == USAGE
+    assert "-o needs the name of the zone" in capsys.readouterr().err
+
+
 def test_checkAtTerminal(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     People at a terminal see columns with colors, and nothing in them that a name could steer the terminal with.

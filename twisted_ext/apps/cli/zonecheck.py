@@ -4,6 +4,7 @@ C{txdns zone check}: finds what is wrong with a zone.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from json import dumps
@@ -24,6 +25,7 @@ __all__ = ["main"]
 
 HELP: Final = """\
 Usage: txdns zone check [NAME=]FILE [--json] [--strict] [--time WHEN] [--no-time] [--checks]
+                        [--verbose | --quiet]
 
 Reads a master file, or an image of one, and finds everything that is wrong with it: lines that
 cannot be read, and what records say together. The server that serves the zone does the same
@@ -39,6 +41,11 @@ checks; it serves no zone with anything fatal in it, and tells of the rest in it
   --time      judge signatures at this time: seconds since 1970, or 20261231235959
   --no-time   do not ask whether signatures have ended
   --checks    list all checks, and what each of them holds to be right
+  --verbose   list for each check how many findings it has, none included
+  --quiet     print nothing: the exit code says it
+
+As for kzonecheck, -o NAME says the zone, -t WHEN the time and -v is --verbose; as for
+named-checkzone, NAME and FILE may be two words, and -q is --quiet.
 
 Signatures are not computed anew: who wants that has delv or ldns-verify-zone.
 
@@ -58,7 +65,8 @@ def main(words: list[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return OK
-    given = wordsOf(words, ("json", "strict", "no-time", "checks"), {"time": "a time such as 20261231235959"}, _USAGE)
+    flags = ("json", "strict", "no-time", "checks", "verbose", "quiet")
+    given = wordsOf(_translated(words), flags, {"time": "a time such as 20261231235959"}, _USAGE)
     if given.has("checks"):
         _list(given.has("json"))
         return OK
@@ -71,13 +79,49 @@ def main(words: list[str]) -> int:
     progress.end()
     if given.has("json"):
         print(dumps(_data(zone, report, version)))
-    else:
+    elif not given.has("quiet"):
         palette = paletteFor(sys.stdout)
         for line in _table(report, palette) if palette.on else [printable(str(finding)) for finding in report.findings]:
             print(line)
+        if given.has("verbose"):
+            for check in _checks():
+                print(f"{check:<15} {report.counts.get(check, 0) or 'none'}")
         print(_summary(zone, report, version, palette))
     sys.stdout.flush()
     return BAD_ZONE if report.fatal or (given.has("strict") and report.warnings) else OK
+
+
+def _translated(words: list[str]) -> list[str]:
+    """
+    @return: the words as this command has them, where they are those of C{kzonecheck} or C{named-checkzone}.
+    """
+    said: list[str] = []
+    bare: list[str] = []
+    name = ""
+    remaining = iter(words)
+    for word in remaining:
+        if word in ("-o", "-t"):
+            value = next(remaining, "")
+            if not value:
+                raise Ending(USAGE, f"{word} needs {'the name of the zone' if word == '-o' else 'a time'} behind it")
+            name, said = (value, said) if word == "-o" else (name, [*said, f"--time={value}"])
+        elif word == "--time":
+            said += [word, *[value for value in [next(remaining, "")] if value]]
+        elif word in ("-v", "-q"):
+            said.append("--verbose" if word == "-v" else "--quiet")
+        elif word.startswith("-") and word != "-":
+            said.append(word)
+        else:
+            bare.append(word)
+    if not name and len(bare) == 2 and "=" not in bare[0] and not os.path.exists(bare[0]):
+        name = bare.pop(0)
+    return [*said, *([f"{name}={bare[0]}", *bare[1:]] if name and bare else bare)]
+
+
+def _checks() -> Iterator[str]:
+    from twisted_ext.zone.findings import CHECKS
+
+    return iter(CHECKS)
 
 
 def _report(zone: ZoneWord, now: float | None, progress: Progress) -> tuple[Report, Version | None]:
