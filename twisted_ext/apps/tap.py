@@ -464,7 +464,7 @@ def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObse
     if not signal.getsignal(signal.SIGUSR1):
 
         def rotate(number: int, frame: object) -> None:
-            # Whoever rotates wants what was logged before in the old file.
+            # Behind the lines that wait, which belong into the old file.
             queue.call(file.rotate)
 
         signal.signal(signal.SIGUSR1, rotate)

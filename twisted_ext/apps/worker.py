@@ -202,7 +202,7 @@ def main() -> None:
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 
-    # A parent that hangs, and reads nothing, is no reason for clients to get no answers.
+    # Answer clients also while the parent hangs and reads nothing.
     observer, _ = queuedObserver(reactor, sinkFor(sys.stderr), relayedLine)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 

@@ -1,5 +1,5 @@
 """
-Tests of processes that the server starts while its working directory belongs to another user, who has put modules there.
+Tests of processes that the server starts while its working directory has modules that another user put there.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Pipe:
     A sink that takes nothing while it is shut.
 
     @ivar taken: what it took.
-    @ivar began: set while somebody writes.
+    @ivar began: set once a write has begun.
     @ivar fault: raised by each write.
     """
 

@@ -359,7 +359,7 @@ class SharedTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        It is made once for all who ask while it is being made and for a second after that.
+        It is made once for all requests while it is being made and for a second after that.
         """
         asked = [self.shared.get() for _ in range(3)]
         self.making[0].callback(b"one")
@@ -384,7 +384,7 @@ class SharedTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """
-        A failure is for those who wait, and the next one who asks begins anew.
+        A failure is given to those that wait, and the next request begins anew.
         """
         first, second = self.shared.get(), self.shared.get()
         self.making[0].errback(ZeroDivisionError())

@@ -22,7 +22,8 @@ from twisted_ext.server.limits import LOG_FLUSH, LOG_OCTETS
 
 __all__ = ["Descriptor", "LogQueue", "Sink", "drainAll", "queuedObserver", "sinkFor"]
 
-#: Seconds in which lines gather before they are written, so that a line for each query costs no switch between threads for each.
+#: Seconds after a write in which lines gather before the next one, so that a line for each query does not cost a switch between threads
+#: for each.
 _GATHER: Final = 0.005
 
 #: Those to be drained when the process exits.
@@ -184,6 +185,8 @@ class LogQueue:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        # The first line after a while is written at once.
+        written = -_GATHER
         while True:
             with self._changed:
                 self._busy = False
@@ -191,16 +194,17 @@ class LogQueue:
                     # There may be no further line for long.
                     self._add(self._reported())
                 if not self._waiting:
-                    # Whoever waits for the end of it hears of it.
+                    # Wake up drain().
                     self._changed.notify_all()
                     self._asleep = True
                     self._changed.wait_for(lambda: self._waiting)
                 self._asleep = False
-                if not self._hurry:
+                if not self._hurry and monotonic() - written < _GATHER:
                     self._changed.wait(_GATHER)
                 some, self._waiting = self._waiting, deque()
                 self._busy = True
             self._write(some)
+            written = monotonic()
 
     def _write(self, some: deque[str | Callable[[], object]]) -> None:
         """
@@ -271,7 +275,7 @@ def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str |
 @atexit.register
 def drainAll() -> None:
     """
-    Give the last lines time to be written. Code that ends the process by C{os._exit} has to call this.
+    Give the last lines time to be written. Call this before L{os._exit}, which calls no exit handlers.
     """
     for queue in _queues:
         queue.finish()

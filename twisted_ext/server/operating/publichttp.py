@@ -414,7 +414,7 @@ class _Channel(HTTPChannel):
 
 class SharedBytes:
     """
-    Something that is made for the first one to ask, and given to all who ask within some seconds.
+    Octets that are made for the first request, and given to all requests within some seconds.
     """
 
     def __init__(self, make: Callable[[], Deferred[bytes]], clock: IReactorTime, seconds: float) -> None:
