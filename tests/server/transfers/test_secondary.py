@@ -11,6 +11,7 @@ from unittest.mock import patch
 from weakref import ref
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from tests.queries import optOf, queryOf
 from tests.server.transfers.askers import Datagrams
@@ -156,6 +157,34 @@ class SecondaryTests(StepTestCase):
             self.secondary.adopt(primaries=[PRIMARY])
             self.network.advance(1)
             self.assertEqual(self.secondary.serial(), 10, name)
+            self.same()
+
+    def test_damagedChanges(self) -> None:
+        """
+        Where what is kept of a zone's changes is damaged, the log says so, and what is missing is fetched.
+        """
+        self.begin()
+        for number in range(3):
+            self.primary.change(f"new{number} 300 A 192.0.2.9")
+            self.network.advance(3)
+        self.assertEqual(self.secondary.serial(), 13)
+        path = os.path.join(self.folder, "state", "example.org.changes")
+        damages: list[Callable[[bytes], bytes]] = [
+            lambda octets: octets[:-5] + b"\xff" + octets[-4:],
+            lambda octets: bytes(64) + octets[64:],
+        ]
+        for damage in damages:
+            self.secondary.end()
+            with open(path, "rb") as file:
+                octets = file.read()
+            with open(path, "wb") as file:
+                file.write(damage(octets))
+            with capturedLogs() as events:
+                self.secondary.begin()
+                self.secondary.adopt(primaries=[PRIMARY])
+                self.network.advance(15)
+            self.assertEqual(len([event for event in events if "what is missing is fetched" in event["log_format"]]), 1)
+            self.assertEqual(self.secondary.serial(), 13)
             self.same()
 
     def test_fewOpen(self) -> None:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Final
 
+from twisted.logger import Logger
+
 from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
 from twisted_ext.server.limits import SPOOL_OCTETS
 from twisted_ext.wire.names import nameToText
@@ -23,6 +25,8 @@ from twisted_ext.zone.limits import GATHERED_OCTETS
 from twisted_ext.zone.versions import Version
 
 __all__ = ["Held", "Holding", "Spool", "SpoolRoom", "removeUnfinished"]
+
+_log: Final = Logger()
 
 #: Characters of a file's name.
 _MOST_NAME: Final = 200
@@ -247,11 +251,15 @@ class Holding:
 
     def _openJournal(self) -> Journal:
         try:
-            return Journal(self._journalPath, self._apexName)
-        except NoJournal:
+            journal = Journal(self._journalPath, self._apexName)
+        except NoJournal as fault:
             # One that only cannot be opened, such as for want of descriptors, can be another time.
+            _log.error("{fault}; it is removed, and what is missing is fetched", fault=fault)
             os.unlink(self._journalPath)
             return Journal(self._journalPath, self._apexName)
+        if journal.said:
+            _log.error("{said}; what is missing is fetched", said=journal.said)
+        return journal
 
     def _forget(self) -> None:
         journal = self.journal
