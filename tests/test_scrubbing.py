@@ -4,11 +4,14 @@ Tests of records in replies that were not asked for, and of TTLs that are too lo
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import NetworkTestCase
+from twisted_ext import outcomes
 from twisted_ext.answers import Outcome
-from twisted_ext.limits import CACHE_SECONDS
+from twisted_ext.limits import CACHE_SECONDS, REPLY_ALIASES
 from twisted_ext.outcomes import relevant
 from twisted_ext.resolver.caching import Caching
 from twisted_ext.resolver.coalescing import Coalescing
@@ -16,7 +19,7 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.building import buildMessage
 from twisted_ext.wire.message import Message
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 
 
@@ -70,6 +73,16 @@ class RelevantTests(SynchronousTestCase):
         Aliases in a circle end.
         """
         self.assertEqual(self.kept("a.test", "A", "a.test CNAME b.test.", "b.test CNAME a.test.", "c.test A 192.0.2.1"), [0, 1])
+
+    def test_bounded(self) -> None:
+        """
+        A chain is followed for a bounded number of steps, each of which looks at a bounded number of DNAMEs.
+        """
+        chain = [f"a{number}.test CNAME a{number + 1}.test." for number in range(1000)]
+        others = [f"d{number}.test DNAME e.test." for number in range(1000)]
+        with patch.object(outcomes, "isBelow", wraps=isBelow) as compared:
+            self.assertEqual(len(self.kept("a0.test", "A", *chain, *others)), int(REPLY_ALIASES.default) + 1)
+        self.assertLessEqual(compared.call_count, int(REPLY_ALIASES.default) ** 2)
 
     def test_redirected(self) -> None:
         """

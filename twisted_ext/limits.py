@@ -13,6 +13,7 @@ __all__ = [
     "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
     "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "CALL_ROWS",
     "SYSTEM_SECONDS", "QUERY_TRIES",
+    "REPLY_ALIASES",
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS",
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
@@ -92,6 +93,10 @@ TSIG_FUDGE: Final = Limit(default=300, least=1, most=3600)
 TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
 
 # -- look-ups
+
+#: CNAME records, and DNAME records, of one reply that are followed within it; what is behind more of them is left out. Resolvers follow 11
+#: to 16.
+REPLY_ALIASES: Final = Limit(default=64, least=1, most=1000)
 
 #: Seconds from the call to the answer, everything included: search list, aliases, retries, TCP.
 LOOKUP_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)

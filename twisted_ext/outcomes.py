@@ -8,6 +8,7 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.errors import ServerFailed
+from twisted_ext.limits import REPLY_ALIASES
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
 from twisted_ext.wire.names import isBelow
@@ -23,6 +24,8 @@ _ANY: Final = 255
 
 #: Octets of a name.
 _LONGEST: Final = 255
+
+_MOST_ALIASES: Final = int(REPLY_ALIASES.default)
 
 #: Info code of an extended error (RFC 8914).
 _EDE: Final = 15
@@ -150,11 +153,12 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     for rrset in answer:
         if rrset.rrType == _CNAME:
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
-        elif rrset.rrType == _DNAME:
+        elif rrset.rrType == _DNAME and len(redirected) < _MOST_ALIASES:
             redirected.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
     chain = {name}
     above: set[bytes] = set()
-    while True:
+    # Each step looks at every DNAME, and a message has room for thousands of either.
+    while len(chain) <= _MOST_ALIASES:
         target = aliases.pop(name, None)
         for owner, new in redirected.items():
             if name != owner and isBelow(name, owner):

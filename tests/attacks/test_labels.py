@@ -150,6 +150,8 @@ class LookupTests(NetworkTestCase):
             return Outcome.DATA if asText(alias.rdatas[0]) == asText(address.name) else Outcome.NODATA
 
         self.patch(outcomes, "_outcomeOf", textual)
+        # Records that the alias does not lead to are left out before that.
+        self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.assertGreaterEqual(self.aliased().count("data"), 12)
 
     def aliased(self) -> list[str]:

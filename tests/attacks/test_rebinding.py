@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import optOf, queryOf
+from twisted_ext import outcomes
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.resolver.filtering import RebindingLog, StopRebinding
 from twisted_ext.server.services import ForwardService
@@ -98,14 +99,15 @@ class RebindingTests(WholeServerTestCase):
 
     def test_unguarded(self) -> None:
         """
-        With the guard off, which is how a server is that nobody has told otherwise, all of them do.
+        With the guard off, which is the default, all of them do, even records beside the answer where those are not left out.
         """
+        self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.run_()
         self.assertEqual(self.inside(), [label for label, _ in INSIDE])
 
     def test_everyRecord(self) -> None:
         """
-        If what is no answer to the question was not looked at, it would get through.
+        Records beside the answer would get through if only the answer was examined; such records of upstreams are left out besides.
         """
         passed = StopRebinding._passed
 
@@ -113,6 +115,7 @@ class RebindingTests(WholeServerTestCase):
             return answer if answer.outcome.value != "data" else passed(source, answer, question, context)
 
         self.patch(StopRebinding, "_passed", answersAlone)
+        self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.run_(stopRebinding=True)
         self.assertEqual(self.inside(), ["beside"])
 
