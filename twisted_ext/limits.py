@@ -30,7 +30,8 @@ __all__ = [
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
-    "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT",
+    "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS",
+    "MEMORY_PAUSE", "DESCRIPTIONS_KEPT",
     "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
 ]
 
@@ -500,6 +501,9 @@ LISTENER_TURN: Final = Limit(default=0.002, least=0.0001, most=1.0)
 
 #: Kinds of unexpected exceptions that are logged with their traceback, each of them once.
 FAULT_KINDS: Final = Limit(default=50, least=1, most=10_000)
+
+#: Seconds between two times that a server gives up its caches because there is no memory.
+MEMORY_PAUSE: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
 #: Seconds between two lines of the log about unexpected exceptions that have been logged before.
 FAULT_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)

@@ -28,7 +28,7 @@ class FaultLogTests(SynchronousTestCase):
         self.counted = 0
         self.log = FaultLog(self.count)
 
-    def count(self) -> None:
+    def count(self, error: BaseException) -> None:
         """
         Count an exception.
         """

@@ -481,16 +481,20 @@ def _giveUp(said: str) -> None:
     End the server because there is nothing that it could do, or because it does not answer, and say so to the shell. The exit code has
     systemd start it anew.
     """
-    import atexit
+    try:
+        import atexit
 
-    from twisted.internet import reactor
+        from twisted.internet import reactor
 
-    with suppress(OSError, ValueError):
-        print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
-    # By then all is put away.
-    atexit.register(_leave)
-    # It may not run yet.
-    reactor.callWhenRunning(reactor.stop)
+        with suppress(OSError, ValueError):
+            print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
+        # By then all is put away.
+        atexit.register(_leave)
+        # It may not run yet.
+        reactor.callWhenRunning(reactor.stop)
+    except MemoryError:
+        # There is none to put anything away with.
+        os._exit(WRONG)
 
 
 class _Willing(Service):

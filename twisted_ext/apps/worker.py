@@ -108,7 +108,11 @@ class Obeying(Protocol):
 
     def _lost(self, reason: str) -> None:
         self.code = 1
-        self._stop()
+        try:
+            self._stop()
+        except MemoryError:
+            # The parent needs no word of it.
+            os._exit(1)
 
     def _ebLost(self, failure: Failure) -> None:
         _log.failure("while obeying", failure=failure)

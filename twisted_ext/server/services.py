@@ -116,6 +116,7 @@ class ForwardService(Service):
             self.stack.close()
             raise
         sight.responder = self._serving.responder
+        self._serving.responder.relieve = self._relieve
         sight.lane = KeptReplies(self._serving.lane)
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
@@ -191,6 +192,15 @@ class ForwardService(Service):
         self.log.critical("{reason}", reason=reason)
         if self.lost is not None:
             self.lost(reason)
+
+    def _relieve(self) -> None:
+        """
+        There is no memory: give up what can be found out anew.
+        """
+        self._parts.lane.clear()
+        if self.stack.caching is not None:
+            self.stack.caching.flush()
+        self.log.error("out of memory; all that was cached is forgotten")
 
     def _look(self) -> None:
         try:

@@ -289,7 +289,10 @@ class Serving:
         @param failed: called with a line when one does not.
         @param shared: whether other processes listen at the same addresses and ports.
         """
-        return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, shared=shared)
+        return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, self._faults, shared=shared)
+
+    def _faults(self) -> int:
+        return self.responder.counters.faults
 
     def stop(self) -> Deferred[None]:
         """

@@ -26,9 +26,9 @@ class FaultLog:
     Two exceptions are of one kind if they have the same type and were raised at the same place.
     """
 
-    def __init__(self, counted: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, counted: Callable[[BaseException], object] = lambda error: None) -> None:
         """
-        @param counted: called for each exception.
+        @param counted: called with each exception.
         """
         self._counted = counted
         self._known: set[tuple[type[BaseException], str, int]] = set()
@@ -43,7 +43,7 @@ class FaultLog:
         @param now: the clock's seconds.
         """
         try:
-            self._counted()
+            self._counted(error)
             kind = (type(error), *_placeOf(error))
             if kind not in self._known and len(self._known) < FAULT_KINDS.default:
                 self._known.add(kind)

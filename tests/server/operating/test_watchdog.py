@@ -128,6 +128,49 @@ class WatchdogTests(ServiceCase):
             self.rounds(20)
         self.assertEqual((watchdog.well, self.lost), (True, []))
 
+    def test_failing(self) -> None:
+        """
+        One that reads and fails each time is given up, and so is one that has no memory to ask itself with.
+        """
+
+        def failing(protocol: _Protocol, datagram: bytes, addr: tuple[str, int]) -> None:
+            protocol.heard += 1
+            protocol._responder.faults.note("testing", KeyError(), 0.0)
+
+        self.start()
+        self.rounds(2)
+        with mock.patch.object(_Protocol, "datagramReceived", failing):
+            self.rounds(10)
+        self.assertEqual(len(self.lost), 1)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.stop(self.service)
+        self.start()
+        with mock.patch.object(self.here, "listenUDP", side_effect=MemoryError):
+            self.rounds(10)
+        self.assertEqual(self.lost, ["out of memory"])
+
+    def test_memory(self) -> None:
+        """
+        Without memory all that was cached is forgotten, once in ten seconds at most; then answers are found anew.
+        """
+        self.start()
+        for _ in range(4):
+            self.asked()
+        before = len(self.upstream.asked)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.assertEqual((len(self.service._parts.lane.clients), self.service._parts.lane.octets), (0, 0))
+        for _ in range(4):
+            self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual(len(self.upstream.asked), before + 1)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.addressOf()
+        self.assertEqual(len(self.upstream.asked), before + 1)
+        self.network.advance(10)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.addressOf()
+        self.assertEqual(len(self.upstream.asked), before + 2)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
     def test_unreachable(self) -> None:
         """
         Where it has never been able to reach itself, as behind a firewall, that is said once, and no reason to end.

@@ -105,7 +105,7 @@ class StreamServings(ServerFactory):
     def __len__(self) -> int:
         return len(self._streams)
 
-    def _faulty(self) -> None:
+    def _faulty(self, error: BaseException) -> None:
         self.answering.counters.faults += 1
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:

@@ -68,6 +68,7 @@ class _Place:
         self.answered = False
         self.failures = 0
         self.before = 0
+        self.faults = 0
 
 
 class Watchdog:
@@ -87,12 +88,14 @@ class Watchdog:
         datagrams: Sequence[Watched],
         streams: Sequence[Watched],
         failed: Callable[[str], object],
+        faults: Callable[[], int] = lambda: 0,
         *,
         shared: bool = False,
         seconds: float | None = None,
     ) -> None:
         """
         @param failed: called with a line when a listener has given no answer several times in a row.
+        @param faults: gives how many unexpected exceptions there have been: a listener that reads but fails is not busy.
         @param shared: whether other processes listen at the same addresses and ports. The system chooses one of them by the client's port:
             many are tried at once.
         @param seconds: between two questions.
@@ -108,6 +111,9 @@ class Watchdog:
             if "%" not in listener.address
         ]
         self._failed = failed
+        self._faults = faults
+        # Times in a row that there was no memory to ask with.
+        self._short = 0
         self._ports = int(WATCHDOG_PORTS.default) if shared else 1
         self._seconds = WATCHDOG_SECONDS.pick(seconds)
         self._asking: list[_Asking] = []
@@ -131,15 +137,24 @@ class Watchdog:
             asking.end(False)
 
     def _look(self) -> None:
+        short = False
         for place in self._places:
             try:
                 self._ask(place)
+            except MemoryError:
+                short = True
             except Exception as error:
                 # Such as a lack of descriptors or memory. It says nothing about the listener.
                 self._log.warn("the watchdog cannot ask {label}: {error}", label=place.label, error=error)
 
+        self._short = self._short + 1 if short else 0
+        if self._short >= WATCHDOG_FAILURES.default and self._looping.running:
+            self._looping.stop()
+            self._failed("out of memory")
+
     def _ask(self, place: _Place) -> None:
         place.before = place.listener.heard
+        place.faults = self._faults()
         asking = _Asking(self._reactor, place, self._test, lambda answered: self._told(place, asking, answered))
         self._asking.append(asking)
         asking.begin(self._ports)
@@ -170,9 +185,9 @@ class Watchdog:
 
     def _isDeaf(self, place: _Place) -> bool:
         """
-        @return: whether there is no sign that the listener reads: one that reads other things has lost the question among them.
+        @return: whether there is no sign that the listener reads and answers: one that does has lost the question among other things.
         """
-        return place.listener.heard == place.before
+        return place.listener.heard == place.before or self._faults() > place.faults
 
 
 class _Asking:

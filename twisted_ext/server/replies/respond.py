@@ -23,7 +23,14 @@ from twisted_ext.fastlane.classes import Client
 from twisted_ext.fastlane.lane import Address, Lane
 from twisted_ext.fastlane.table import Reply
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUEST_YIELDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
+from twisted_ext.limits import (
+    MEMORY_PAUSE,
+    REQUEST_LATE,
+    REQUEST_SECONDS,
+    REQUEST_YIELDS,
+    REQUESTS_PER_CLIENT,
+    REQUESTS_WAITING,
+)
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.replies.composing import Composed
 from twisted_ext.server.replies.declining import Declining
@@ -101,6 +108,7 @@ class Responder:
     @ivar counters: what is counted.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
+    @ivar relieve: called when there is no memory, to give some back.
     @ivar selfTest: the question that the server asks itself, which is answered whatever clients may ask.
     @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and L{lookUp} is to be called with
         each of them. A listener sets it while it goes through a batch, to answer first what is at hand.
@@ -153,6 +161,8 @@ class Responder:
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
+        self.relieve: Callable[[], object] = self.lane.clear
+        self._relieved = float("-inf")
         self.later: deque[Later] | None = None
         self._declining = Declining()
         self._limiting = limiting
@@ -205,8 +215,13 @@ class Responder:
             self._broken(error, request, send)
         return True
 
-    def _faulty(self) -> None:
+    def _faulty(self, error: BaseException) -> None:
         self.counters.faults += 1
+        if isinstance(error, MemoryError):
+            now = self.seconds()
+            if now >= self._relieved + MEMORY_PAUSE.default:
+                self._relieved = now
+                self.relieve()
 
     def _broken(self, error: BaseException, request: Request, send: Send) -> None:
         """
