@@ -98,23 +98,23 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
         return answerFromMessage(question, Message.fromWire(octets), origin)
     answer, authority, additional, opt = sections
     wire = octets
-    if answer and (len(answer) > 1 or answer[0].name is not name):
+    if opt is not None and (opt[2] or opt[1] >> 16):
+        # Options, an extended rcode or another version.
+        return answerFromMessage(question, Message.fromWire(octets), origin)
+    if not answer:
+        outcome = Outcome.NXDOMAIN if rcode else Outcome.NODATA
+    elif len(answer) == 1 and answer[0].name is name and answer[0].rrType == question.rrType:
+        outcome = Outcome.NXDOMAIN if rcode else Outcome.DATA
+    else:
         kept = relevant(question, answer)
         if kept is not answer:
             # It is not what the octets say any more.
             answer = kept
             wire = b""
-    if opt is not None and (opt[2] or opt[1] >> 16):
-        # Options, an extended rcode or another version.
-        return answerFromMessage(question, Message.fromWire(octets), origin)
-    if rcode:
-        outcome = Outcome.NXDOMAIN
-    elif not answer:
-        outcome = Outcome.NODATA
-    elif answer[0].rrType == question.rrType and answer[0].name is name:
-        outcome = Outcome.DATA
-    else:
-        outcome = _outcomeOf(question, answer)
+        if rcode:
+            outcome = Outcome.NXDOMAIN
+        else:
+            outcome = _outcomeOf(question, answer) if answer else Outcome.NODATA
     self = Answer.__new__(Answer)
     self.outcome = outcome
     self.rcode = rcode

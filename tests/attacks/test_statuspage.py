@@ -186,10 +186,11 @@ def test_statusPage(way: str, count: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("way", "count"), [("pipeline", "16"), ("dribble", "200")])
 def test_statusPage_undefended(way: str, count: str, tmp_path: Path) -> None:
     """
-    Without the bounds the page cannot be had, and with pipelined requests the server grows.
+    Without the bounds the page cannot be had while headers come in drops, and pipelined requests make the server grow or answer late.
     """
     with patch.object(twistds, "twistd", lambda *words: [sys.executable, "-c", _UNDEFENDED, *words]):
         outcome = _Outcome(tmp_path, way, count)
-    assert outcome.page == float("inf"), outcome
     if way == "pipeline":
-        assert outcome.growth > _GROWTH, outcome
+        assert outcome.late or outcome.growth > _GROWTH, outcome
+    else:
+        assert outcome.page == float("inf"), outcome

@@ -188,7 +188,12 @@ class Flight:
             return True
         if self._troubles is None:
             standing = source.standings[self._index]
-            standing.replied(now - self._sentAt)
+            if now < standing.measuredUntil and not standing.failures:
+                standing.replies += 1
+                standing.replySeconds += now - self._sentAt
+            else:
+                standing.replied(now - self._sentAt)
+                standing.measuredUntil = now + (standing.rtt or 0.0)
         else:
             _, _, index, sentAt, plain = self._open(leg, key)
             standing = source.standings[index]
@@ -287,7 +292,7 @@ class Flight:
         plainHead, head, opt = source.partsOf(context) if context.variant else source.parts
         troubles = self._troubles
         plain = troubles is not None and troubles.tried[index].plain is not Plain.NO
-        if plain or now < standing.plainUntil or not opt:
+        if not opt or plain or now < standing.plainUntil:
             self.query = plainHead + self.wire
         else:
             self.query = head + self.wire + opt
@@ -629,9 +634,8 @@ class Flight:
         source = self._source
         waiting = source.waiting
         waiting.discard(self)
-        admission = source.admission
-        if admission.queue:
-            admission.left(self)
+        if source.queued:
+            source.admission.left(self)
         if not waiting:
             source.settle()
 

@@ -54,6 +54,8 @@ class Standing:
 
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
     @ivar deviation: its mean deviation.
+    @ivar measuredUntil: until when replies are counted and not measured: one measurement in each round trip is enough (RFC 6298,
+        section 3), and more would shorten the memory of C{rtt}.
     @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; once the server is silent twice as long after each wait in
         vain, until the next reply.
     @ivar failures: tries in a row without any reply.
@@ -75,6 +77,7 @@ class Standing:
     __slots__ = (
         "rtt",
         "deviation",
+        "measuredUntil",
         "timeout",
         "failures",
         "silentSince",
@@ -96,6 +99,7 @@ class Standing:
     def __init__(self) -> None:
         self.rtt: float | None = None
         self.deviation = 0.0
+        self.measuredUntil = -inf
         self.timeout = FIRST_WAIT.default
         self.failures = 0
         self.silentSince = 0.0

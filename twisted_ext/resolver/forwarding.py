@@ -91,6 +91,7 @@ class Forwarding:
     @ivar untried: a zero for each.
     @ivar waiting: look-ups under way.
     @ivar admission: look-ups that wait to be begun.
+    @ivar queued: these, as L{Admission} has them.
     """
 
     def __init__(
@@ -128,7 +129,9 @@ class Forwarding:
         self._turn = -1
         self.timetable = Timetable(reactor)
         self.waiting: set[Waiting] = self.timetable.waiting
-        self.admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
+        self.admission = admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
+        self.queued = admission.queue
+        self._free = admission.free
         self.parts: _Parts = _partsFor(QueryContext(0.0))
         self._parts: dict[bytes, _Parts] = {}
         self._closed = False
@@ -141,9 +144,8 @@ class Forwarding:
             return fail(Closed("the resolver is closed"))
         flight = Flight(self, question, context)
         deferred = flight.deferred
-        admission = self.admission
-        if admission.queue or len(self.waiting) >= admission.free:
-            admission.enter(flight, self.seconds())
+        if self.queued or len(self.waiting) >= self._free:
+            self.admission.enter(flight, self.seconds())
         else:
             flight.begin(self.seconds())
         return deferred
@@ -154,7 +156,7 @@ class Forwarding:
     def close(self) -> Deferred[None]:
         self._closed = True
         for queued in self.admission.close():
-            if queued in self.admission.queue:
+            if queued in self.queued:
                 queued.end(Closed("the resolver was closed while the look-up waited"))
         # What comes of the end of one may be the end of another.
         while self.waiting:
