@@ -20,7 +20,14 @@ from twisted.names.error import (
     ResolverError,
 )
 
-from twisted_ext.edges.codes import LookupFailed, NoAddressError, QueryFormatError, ServiceNotAvailable, UnusableService
+from twisted_ext.edges.codes import (
+    LookupFailed,
+    LookupQueueFullError,
+    NoAddressError,
+    QueryFormatError,
+    ServiceNotAvailable,
+    UnusableService,
+)
 
 __all__ = [
     "AuthoritativeDomainError",
@@ -33,6 +40,7 @@ __all__ = [
     "DNSUnknownError",
     "DomainError",
     "LookupFailed",
+    "LookupQueueFullError",
     "NoAddressError",
     "QueryFormatError",
     "ResolverError",

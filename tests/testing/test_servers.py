@@ -25,7 +25,7 @@ class CannedServerTests(NetworkTestCase):
                 ("loop.example.test", "CNAME"): "loop.example.test.",
                 ("broken.example.test", "A"): 2,
                 ("own.example.test", "A"): lambda question: "192.0.2.9",
-                ("sets.example.test", "A"): [rrsetOf(nameFromText("other.example.test"), 1, "192.0.2.5")],
+                ("sets.example.test", "A"): [rrsetOf(nameFromText("SETS.example.test"), 1, "192.0.2.5")],
             }
         )
         self.source = self.forward(self.server)

@@ -6,6 +6,7 @@ reactor.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Final, cast
 
 import pytest
@@ -163,6 +164,19 @@ class _Connecting(ClientFactory):
         self.outcome.callback(reason.type)
 
 
+@pytest.fixture
+def asTwistedHasIt() -> Iterator[None]:
+    """
+    The reactor has the resolver that it starts with. Programs that were run before may have put it back by C{installResolver}, which wraps
+    it in one that takes no C{bytes}.
+    """
+    pluggable = cast(IReactorPluggableNameResolver, _reactor())
+    before = pluggable.installNameResolver(_theirs())
+    yield
+    pluggable.installNameResolver(before)
+
+
+@pytest.mark.usefixtures("asTwistedHasIt")
 @pytest.mark.parametrize("host", HOSTS, ids=repr)
 @pytest_twisted.ensureDeferred
 async def test_connectTCP(host: str | bytes, ours: NamesResolver) -> None:

@@ -73,5 +73,5 @@ def test_refused(tmp_path: Path) -> None:
             assert report.warnings
             others.add(name)
     # None of these keeps anybody from the rest of the zone: servers of the zone itself without an address, a resolver that cannot be asked,
-    # and what a wildcard delegates.
-    assert others == {"target-missing", "svcb-dns", "ns-wildcard"}
+    # what a wildcard delegates, and hashes that no name has.
+    assert others == {"target-missing", "svcb-dns", "ns-wildcard", "reading"}

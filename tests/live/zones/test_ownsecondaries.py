@@ -150,7 +150,7 @@ def test_ownerOfACatalogsZone(tmp_path: Path) -> None:
             wait(lambda: secondary.ask("www.victim.test") is not None and "victim.test. of catalog" in secondary.text(), secondary)
             wait(lambda: serialOf(secondary, "cat-a.test") == 1 and serialOf(secondary, "cat-b.test") == 2, secondary)
             assert secondary.ask("www.victim.test") == ["192.0.2.1"]
-            assert "add victim.test. of catalog cat-a.test." in secondary.text()
+            wait(lambda: "add victim.test. of catalog cat-a.test." in secondary.text(), secondary)
             put(folders[0], listing(2, "one.zones PTR victim.test.", "coo.one.zones PTR cat-b.test."), "cat-a.test")
             wait(lambda: secondary.ask("www.victim.test") == ["192.0.2.2"], secondary)
             put(folders[0], listing(3, "one.zones PTR victim.test."), "cat-a.test")
