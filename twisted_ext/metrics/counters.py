@@ -141,7 +141,10 @@ class Counters:
         @param name: as asked, uncompressed wire form, any case.
         """
         self.names.add(name.lower())
-        self._count(rrType, 1)
+        try:
+            self.types[rrType] += 1
+        except KeyError:
+            self._count(rrType, 1)
 
     def _count(self, rrType: int, weight: int) -> None:
         if rrType > _LAST_TYPE and not _HIGH_TYPES[0] <= rrType <= _HIGH_TYPES[1]:
