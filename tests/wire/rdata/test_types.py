@@ -25,7 +25,7 @@ from twisted_ext.wire.rdata.registry import (
 )
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import readRecords
-from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import TYPE_NAMES, TYPE_NUMBERS, isMeta, typeName, typeNumber
 
 #: Types that only ever stand in a question.
 ASKED: Final = {"IXFR", "AXFR", "MAILB", "MAILA", "ANY"}
@@ -279,6 +279,7 @@ class LazyTests(SynchronousTestCase):
 
         self.addCleanup(declared.pop, 65281)
         self.addCleanup(TYPE_NAMES.pop, 65281)
+        self.addCleanup(TYPE_NUMBERS.pop, "TYPE65281")
         self.assertEqual(rdataFromText(65281, "7 host.example."), b"\x07\x04host\x07example\x00")
         value = TYPE65281(7, nameFromText("host.example."))
         self.assertEqual((value.level, value.target, value.toText()), (7, nameFromText("host.example."), "7 host.example."))
