@@ -1,5 +1,5 @@
 """
-Queries that get lost while somebody floods the server: our server in one process beside others, each on one core.
+Queries that get lost during a flood: our server in one process beside others, each on one core.
 
     python -m benchmarks.floods [--seconds S] [--only NAME,NAME] [--stages STAGE,STAGE]
 
@@ -314,7 +314,7 @@ def main() -> int:
         print("ready", flush=True)
         print(flood(port, stage.rate, seconds, made))
         return 0
-    parser = argparse.ArgumentParser(prog="python -m benchmarks floods", description="Queries that get lost while somebody floods.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks floods", description="Count the queries that get lost during a flood.")
     parser.add_argument("--seconds", type=float, default=3.5, help="of each measurement (3.5)")
     parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the servers")
     parser.add_argument("--stages", type=_words, default=list(stages), metavar="STAGE,STAGE", help=", ".join(stages))

@@ -298,14 +298,14 @@ class _Checking:
             if delegated and isBelow(host, node.key + apex):
                 found = self.version.find(key)
                 if found is None or not _hasAddress(found):
-                    text = f"{nameToText(host)} is inside of what is delegated to it, and has no address here; nobody can reach it"
+                    text = f"{nameToText(host)} is inside of what is delegated to it, and has no address here; resolvers cannot reach it"
                     self.say("glue-missing", rrset.name, text, rrType)
                 continue
             state, _ = self._reach(host)
             if state == "delegated" and rrType == _NS and not node.key:
                 found = self.version.find(key)
                 if found is None or not _hasAddress(found):
-                    text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; nobody can reach it"
+                    text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; resolvers cannot reach it"
                     self.say("glue-missing", rrset.name, text, rrType)
             elif state == "missing":
                 self.say("target-missing", rrset.name, f"{nameToText(host)} does not exist", rrType)
