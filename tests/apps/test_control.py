@@ -196,7 +196,7 @@ def test_reloadZone(failed: bool, code: int, monkeypatch: pytest.MonkeyPatch, ca
     A script sees whether a zone could be loaded, and a person sees why not.
     """
     monkeypatch.setattr(Channel, "ask", lambda *words: {"said": ["example.org:5: nonsense"], "failed": failed})
-    assert main(["control", "zone", "reload", "example.org"]) == code
+    assert main(["control", "--socket", "control.sock", "zone", "reload", "example.org"]) == code
     assert capsys.readouterr().out == "example.org:5: nonsense\n"
 
 

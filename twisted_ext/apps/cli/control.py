@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import IO, Final
 
 from twisted_ext.apps.cli.controlling import Channel
@@ -97,8 +98,13 @@ class _Control:
                 self._json = True
             else:
                 rest.append(word)
-        self._channel = Channel(path)
+        self._path = path
         self._words = rest
+
+    @cached_property
+    def _channel(self) -> Channel:
+        # A mistake in the command is reported before a server is looked for.
+        return Channel(self._path)
 
     def run(self) -> int:
         """
