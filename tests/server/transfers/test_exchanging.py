@@ -10,7 +10,7 @@ from tests.networks import NetworkTestCase
 from tests.server.transfers.replicas import KEYS
 from tests.zone.changing import APEX
 from twisted_ext.errors import ServerFailed, TimedOut
-from twisted_ext.server.transfers.exchanging import exchange
+from twisted_ext.server.transfers.exchanging import MessageSender, exchange
 from twisted_ext.server.transfers.keys import RemoteServer
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.building import buildMessage
@@ -36,7 +36,7 @@ class ExchangeTests(NetworkTestCase):
         @return: what will come of it, what was asked, and where from.
         """
         remote = RemoteServer(Server(*THERE), KEY if signed else None)
-        asked = exchange(self.here, remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0)
+        asked = exchange(MessageSender(self.here), remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0)
         self.network.advance(0.1)
         sent = self.network.datagrams[-1]
         return asked, Message.fromWire(sent.octets).check(), sent.source
@@ -112,7 +112,7 @@ class ExchangeTests(NetworkTestCase):
         Where the caller has another way to ask, a refusal without a signature is told at once; anything else without one is not.
         """
         remote = RemoteServer(Server(*THERE), KEY)
-        asked = exchange(self.here, remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0, unsignedRefusals=True)
+        asked = exchange(MessageSender(self.here), remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0, unsignedRefusals=True)
         self.network.advance(0.1)
         sent = self.network.datagrams[-1]
         query = Message.fromWire(sent.octets).check()
@@ -129,5 +129,27 @@ class ExchangeTests(NetworkTestCase):
         asked, _, _ = self.begin()
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
+        self.network.advance(0.1)
+        self.assertEqual(self.here.pending(), [])
+
+    def test_sharedPort(self) -> None:
+        """
+        Messages of one sender leave from one port, each gets its own reply, and the port is closed with the last of them.
+        """
+        sender = MessageSender(self.here)
+        remotes = [RemoteServer(Server(address)) for address in ("192.0.2.53", "192.0.2.54")]
+        asked = [exchange(sender, remote, Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0) for remote in remotes]
+        self.network.advance(0.1)
+        sent = self.network.datagrams[-2:]
+        self.assertEqual(sent[0].source, sent[1].source)
+        queries = [Message.fromWire(each.octets).check() for each in sent]
+        self.answer(queries[1], sent[1].source, ("192.0.2.53", 53))
+        self.assertNoResult(asked[1])
+        self.answer(queries[0], sent[0].source, ("192.0.2.53", 53))
+        self.assertEqual(self.successResultOf(asked[0]).id, queries[0].id)
+        self.answer(queries[1], sent[1].source, ("192.0.2.54", 53))
+        self.assertEqual(self.successResultOf(asked[1]).id, queries[1].id)
+        self.assertEqual(self.here.pending(), [])
+        exchange(sender, remotes[0], Question(APEX, SOA), wait=1, tries=3, today=lambda: 0.0).addErrback(lambda _: None).cancel()
         self.network.advance(0.1)
         self.assertEqual(self.here.pending(), [])

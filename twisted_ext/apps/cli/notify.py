@@ -59,11 +59,13 @@ def main(words: list[str]) -> int:
     soa = None if serial < 0 else RRSet(said.zone, SOA, 1, 0, (ROOT + ROOT + serial.to_bytes(4, "big") + bytes(16),))
 
     async def begin(reactor: IReactorTime) -> int:
+        from twisted_ext.server.transfers.exchanging import MessageSender
         from twisted_ext.server.transfers.notifying import notify
 
         code = OK
+        sender = MessageSender(reactor)
         telling = [
-            notify(reactor, remote, said.zone, soa, wait=seconds / (2**_TRIES - 1), tries=_TRIES, today=time) for remote in said.remotes
+            notify(sender, remote, said.zone, soa, wait=seconds / (2**_TRIES - 1), tries=_TRIES, today=time) for remote in said.remotes
         ]
         for remote, told in zip(said.remotes, telling, strict=True):
             try:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT
 from twisted_ext.server.replies.requests import Refusal, Request
-from twisted_ext.server.transfers.exchanging import exchange
+from twisted_ext.server.transfers.exchanging import MessageSender, exchange
 from twisted_ext.server.transfers.keys import RemoteServer
 from twisted_ext.wire.codes import AA, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -40,7 +40,7 @@ _Notice = tuple[bytes, str]
 
 
 def notify(
-    reactor: IReactorTime,
+    sender: MessageSender,
     remote: RemoteServer,
     zone: bytes,
     soa: RRSet | None,
@@ -57,7 +57,7 @@ def notify(
     @return: its confirmation. Fails as L{exchange} does.
     """
     return exchange(
-        reactor,
+        sender,
         remote,
         Question(zone, SOA),
         opcode=Opcode.NOTIFY,
@@ -99,6 +99,7 @@ class Notifying:
         self.confirmed = 0
         self.givenUp = 0
         self._reactor = reactor
+        self._sender = MessageSender(reactor)
         self._today = today or time
         self._delay = NOTIFY_DELAY.pick(delay)
         self._wait = NOTIFY_WAIT.pick(wait)
@@ -159,7 +160,7 @@ class Notifying:
                 before.cancel()
             self._told[label] += 1
             told = notify(
-                self._reactor, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today
+                self._sender, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today
             )
             flight = told.addCallback(self._cbConfirmed)
             self._flights[notice] = flight

@@ -18,7 +18,7 @@ from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, Serv
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.processes.children import inThread
 from twisted_ext.server.transfers.digesting import prove
-from twisted_ext.server.transfers.exchanging import exchange
+from twisted_ext.server.transfers.exchanging import MessageSender, exchange
 from twisted_ext.server.transfers.holding import Holding, Spool
 from twisted_ext.server.transfers.keys import Grants, RemoteServer
 from twisted_ext.transport.transfer import fetchZone
@@ -330,8 +330,8 @@ class Secondary:
             await self._all.probes.acquire(label)
             try:
                 reply = await exchange(
-                    self._all.reactor, remote, question, options=options, wait=PROBE_WAIT.default, tries=int(PROBE_TRIES.default),
-                    today=self._today, unsignedRefusals=True,
+                    MessageSender(self._all.reactor), remote, question, options=options, wait=PROBE_WAIT.default,
+                    tries=int(PROBE_TRIES.default), today=self._today, unsignedRefusals=True,
                 )  # fmt: skip
             finally:
                 self._all.probes.release(label)
