@@ -161,6 +161,7 @@ class FloodTests(SynchronousTestCase):
 
         def beyond(reader: _Reader, datagram: bytes, address: Address, client: Client, now: float) -> None:
             way = _Way(reader._outbox, reader._sendTo, address, address)
+            reader._responder.later = None
             reader._responder.take(datagram, address, "udp", way, None, client)
             reader._outbox.flush(now)
 

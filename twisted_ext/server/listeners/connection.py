@@ -160,8 +160,27 @@ class StreamServing(StreamProtocol):
     # -- what comes
 
     def dataReceived(self, data: bytes) -> None:
+        if self._ending:
+            return
         try:
-            self._received(data)
+            try:
+                messages = self._feed(data)
+            except BadMessage:
+                self.end()
+                return
+            now = self._seconds()
+            partial = self._buffer.partial
+            if messages:
+                self.heard = True
+                self.since = now
+                self._answering.counters.tcp += len(messages)
+                self._began = now if partial else None
+                if self._held:
+                    self._held += messages
+                else:
+                    self._process(messages, now)
+            elif partial and self._began is None:
+                self._began = now
         except Exception as error:
             self._broken(error)
 
@@ -171,28 +190,6 @@ class StreamServing(StreamProtocol):
         """
         self._servings.faults.note("serving a connection", error, self._seconds())
         self.abort()
-
-    def _received(self, data: bytes) -> None:
-        if self._ending:
-            return
-        try:
-            messages = self._feed(data)
-        except BadMessage:
-            self.end()
-            return
-        now = self._seconds()
-        partial = self._buffer.partial
-        if messages:
-            self.heard = True
-            self.since = now
-            self._answering.counters.tcp += len(messages)
-            self._began = now if partial else None
-            if self._held:
-                self._held += messages
-            else:
-                self._process(messages, now)
-        elif partial and self._began is None:
-            self._began = now
 
     def _process(self, messages: list[bytes], now: float) -> None:
         """

@@ -154,6 +154,9 @@ class _Reader:
         self._most = int(LISTENER_MISSES.default)
         self._spend = LISTENER_TURN.default
         self._turn: IDelayedCall | None = None
+        self._take = responder.take
+        # Whether they wait: the turn has spent its time, or there are some of earlier turns.
+        self._deferring = False
         # Turns in which something was read.
         self.heard = 0
         _prepare(made)
@@ -167,15 +170,27 @@ class _Reader:
         outbox.open = True
         try:
             try:
+                behind = self._deferring = bool(self._missed)
+                now = self._seconds()
+                until = now + self._spend
+                self._responder.later = self._later
                 for _ in range(_BATCHES):
-                    count = self._drain(self._seconds())
+                    count = self._drain(now)
                     if count < _BATCH:
                         break
+                    now = self._seconds()
+                    if now >= until:
+                        self._deferring = True
+                    if len(outbox.waiting) >= KEPT_BACK:
+                        outbox.flush(now)
                 if count:
                     self.heard += 1
-                if self._missed or self._later:
+                if behind:
                     self._answerMissed()
+                if self._missed or self._later:
+                    self._leave()
             finally:
+                self._responder.later = None
                 outbox.open = False
                 if outbox.waiting:
                     outbox.flush(self._seconds())
@@ -184,31 +199,35 @@ class _Reader:
 
     def _answerMissed(self) -> None:
         """
-        Answer datagrams without a remembered reply, for as long as a turn of the reactor allows: first those whose answer is at hand, then
-        those that take a look-up. What can be answered faster never waits for what cannot.
+        Answer datagrams of earlier turns whose answer is at hand, for as long as a turn of the reactor allows.
+        """
+        missed = self._missed
+        take = self._take
+        outbox = self._outbox
+        now = self._seconds()
+        until = now + self._spend
+        while missed and now < until:
+            try:
+                for _ in range(min(_LOOK, len(missed))):
+                    datagram, way, client = missed.popleft()
+                    take(datagram, way.address, "udp", way, None, client)
+                if len(outbox.waiting) >= KEPT_BACK:
+                    outbox.flush(now)
+            except Exception as error:
+                self._failed(error)
+            now = self._seconds()
+
+    def _leave(self) -> None:
+        """
+        End a turn of the reactor: begin look-ups, for as long as it allows, and come back for what is left. What can be answered faster
+        never waits for what cannot.
         """
         missed, later = self._missed, self._later
         responder = self._responder
-        take = responder.take
         outbox = self._outbox
         self._shed(missed)
-        now = self._seconds()
-        until = now + self._spend
-        responder.later = later
-        try:
-            while missed and now < until:
-                try:
-                    for _ in range(min(_LOOK, len(missed))):
-                        datagram, way, client = missed.popleft()
-                        take(datagram, way.address, "udp", way, None, client)
-                    if len(outbox.waiting) >= KEPT_BACK:
-                        outbox.flush(now)
-                except Exception as error:
-                    self._failed(error)
-                now = self._seconds()
-        finally:
-            responder.later = None
         self._shed(later)
+        now = self._seconds()
         until = now + self._spend
         while later and now < until:
             for _ in range(min(_LOOK, len(later))):
@@ -242,7 +261,14 @@ class _Reader:
         return self._lane.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters, self._failed)
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
-        self._missed.append((datagram, _Way(self._outbox, self._sendTo, address, address), client))
+        """
+        Answer a datagram without a remembered reply, or keep it for the next turn where this one has no more time for such.
+        """
+        way = _Way(self._outbox, self._sendTo, address, address)
+        if self._deferring:
+            self._missed.append((datagram, way, client))
+        else:
+            self._take(datagram, address, "udp", way, None, client)
 
     def _sendTo(self, octets: bytes, address: Address) -> None:
         try:
@@ -321,7 +347,11 @@ class _EverywhereReader(_Reader):
         self.socket.sendmsg((octets,), place[2], 0, place[1])
 
     def _beyondFrom(self, datagram: bytes, place: _Place, client: Client, now: float) -> None:
-        self._missed.append((datagram, _Way(self._outbox, self._replyFrom, place, place[1]), client))
+        way = _Way(self._outbox, self._replyFrom, place, place[1])
+        if self._deferring:
+            self._missed.append((datagram, way, client))
+        else:
+            self._take(datagram, place[1], "udp", way, None, client)
 
     def _replyFrom(self, octets: bytes, place: _Place) -> None:
         try:
