@@ -16,8 +16,8 @@ import sys
 from importlib import import_module
 
 ALL = (
-    *("parsing", "edges", "cached", "cachememory", "uncached", "unreliable", "addresses"),
-    *("fastlane", "bulk", "transfers", "zoneloads", "floods", "served"),
+    *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "addresses"),
+    *("packetcache", "bulk", "transfers", "zoneloads", "floods", "served"),
 )
 
 #: Seconds that a benchmark gets to clean up.

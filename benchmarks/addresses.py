@@ -121,7 +121,7 @@ def _looker(way: str, host: str, port: int) -> Look:
     if way == "loop":
         loop = asyncio.get_running_loop()
         return lambda name: loop.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
-    from twisted_ext.edges import looping
+    from twisted_ext import asyncio as looping
 
     description = _description(way, host, port)
     return lambda name: looping.getaddrinfo(name, 443, type=socket.SOCK_STREAM, resolver=description)

@@ -32,9 +32,9 @@ from tests.peers import LivePeer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import bulk
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.pacing import Window
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.streaming import Run
+from twisted_ext.ratecontrol import Window
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.lookup.stream import Run
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -113,9 +113,9 @@ def share(path: Path) -> float:
     """
     @return: microseconds for each line of C{path} that become a line of output, look-ups not counted.
     """
-    from twisted_ext.apps.cli.feeding import Lines, namesOf
-    from twisted_ext.apps.cli.jsonlines import lineOf
-    from twisted_ext.apps.cli.writing import LineWriter
+    from twisted_ext.apps.cli.bulk.input import Lines, namesOf
+    from twisted_ext.apps.cli.bulk.jsonlines import lineOf
+    from twisted_ext.apps.cli.bulk.output import LineWriter
 
     source = Free()
     number = 0

@@ -22,9 +22,9 @@ from twisted.names import cache, dns
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

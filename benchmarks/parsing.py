@@ -17,7 +17,7 @@ from collections.abc import Callable
 import dns.message
 from twisted.names.dns import Message as TheirMessage
 
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

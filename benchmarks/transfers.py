@@ -18,11 +18,11 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.tsig import Key, signatureSize
 from twisted_ext.wire.tsigstream import StreamSigning
-from twisted_ext.zone.building import ImageBuilder
-from twisted_ext.zone.gathering import gathered
-from twisted_ext.zone.images import Image
-from twisted_ext.zone.sending import messages, recordsOf
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.transfer.ingest import gathered
+from twisted_ext.zone.transfer.sender import messages, recordsOf
 
 _APEX = nameFromText("bench.example")
 _QUESTION = _APEX + b"\x00\xfc\x00\x01"

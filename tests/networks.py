@@ -12,14 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.ports import PortSocket
 from twisted_ext.transport.servers import Server
+from twisted_ext.transport.udpports import PortSocket
 from twisted_ext.wire.rdata.registry import rdataToText
 
 __all__ = ["NetworkTestCase", "WWW", "socketOf", "textsOf"]

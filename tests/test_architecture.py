@@ -25,16 +25,21 @@ LONGEST: Final = 700
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_version errors limits opening files",
+        "_version errors files lazy limits",
         "wire extras",
         "answers",
         "outcomes",
-        "aliases cache dnssec recursion fastlane metrics pacing ranges services",
-        "zone changes",
+        "addressranges aliases cache discovery dnssec metrics packetcache ratecontrol recursion",
+        "zone watch",
         "interfaces",
         "transport",
         "resolver",
-        "server edges",
+        "server conversion",
+        "addrinfo",
+        "compat",
+        "endpoints",
+        "asyncio",
+        "integrations",
         "serving",
         "testing",
         "apps",
@@ -44,7 +49,9 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
 #: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
 #: answers with what meets other people's resolvers.
 FACES: Final = {
-    **dict.fromkeys(["bulk", "client", "dns", "endpoints", "error", "network"], "edges"),
+    **dict.fromkeys(["bulk", "client", "dns", "error"], "compat"),
+    # Records, names, messages and errors of Twisted and ours, each made of the other: what meets people's interfaces stands on these.
+    "compat.conversion": "conversion",
     "server.factory": "serving",
     "__main__": "apps.cli",
 }
@@ -71,6 +78,9 @@ CONVERTING: Final = ("socket.AF_INET", "socket.AF_INET6", "socket.inet_pton")
 
 #: Other people's interfaces, met at the edge only.
 FOREIGN: Final = ("asyncio", "twisted.names")
+
+#: Where they are met.
+EDGES: Final = (None, "addrinfo", "asyncio", "compat", "conversion", "endpoints", "integrations")
 
 #: What only tests may use: an oracle is no oracle if the code asks it too.
 ORACLES: Final = ("dns", "hypothesis", "prometheus_client", "pytest", "pytest_twisted", "tests")
@@ -148,7 +158,8 @@ def layerOf(room: str) -> int | None:
 def objectToLayers(module: str, source: str) -> Iterator[str]:
     """
     A room imports only itself and what is below it. Interfaces may name the
-    values of any room, as long as they do not load it.
+    values of any room as types, and look-ups of addresses the resolver that
+    they are methods of.
     """
     room = roomOf(module)
     if room is None:
@@ -159,7 +170,7 @@ def objectToLayers(module: str, source: str) -> Iterator[str]:
         return
     for importing in importsOf(source):
         other = roomOf(importing.name)
-        if other is None or other == room or (room == "interfaces" and importing.forTypes):
+        if other is None or other == room or (importing.forTypes and room in ("interfaces", "addrinfo")):
             continue
         below = layerOf(other)
         if below is None or below >= height:
@@ -180,10 +191,10 @@ def objectToForeign(module: str, source: str) -> Iterator[str]:
     """
     twisted.names and asyncio are met at the edge.
     """
-    if roomOf(module) not in (None, "edges"):
+    if roomOf(module) not in EDGES:
         for importing in importsOf(source):
             if importing.within(FOREIGN):
-                yield f"{module}:{importing.line}: only edges may import {importing.name}"
+                yield f"{module}:{importing.line}: only the outermost rooms may import {importing.name}"
 
 
 def objectToOracle(module: str, source: str) -> Iterator[str]:
@@ -200,7 +211,7 @@ def objectToReactor(module: str, source: str) -> Iterator[str]:
     The reactor is a parameter. Only the outermost code fetches the global one,
     and only when called.
     """
-    outermost = ("twisted_ext.apps", "twisted_ext.bulk", "twisted_ext.client", "twisted_ext.dns", "twisted_ext.edges.install")
+    outermost = ("twisted_ext.apps", "twisted_ext.bulk", "twisted_ext.client", "twisted_ext.dns", "twisted_ext.compat.install")
     mayFetch = Importing(module, 0, False).within(outermost)
     for importing in importsOf(source):
         if importing.within(("twisted.internet.reactor",)) and not (importing.inFunction and mayFetch):
@@ -312,12 +323,12 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToLayers, "wire.names", "from twisted_ext.answers import Answer"),
         (objectToLayers, "wire.names", "def late():\n    import twisted_ext.cache.store"),
         (objectToLayers, "wire.names", "from twisted_ext import client"),
-        (objectToLayers, "cache.store", "from twisted_ext.zone.images import Image"),
-        (objectToLayers, "server.replies.respond", "from twisted_ext.edges.names import asTuple"),
+        (objectToLayers, "cache.store", "from twisted_ext.zone.store.image import Image"),
+        (objectToLayers, "server.replies.respond", "from twisted_ext.compat.names import asTuple"),
         (objectToLayers, "server.replies.respond", "from twisted_ext.server.factory import DNSServerFactory"),
         (objectToForeign, "server.factory", "from twisted.names import dns"),
         (objectToLayers, "resolver.asking", "from twisted_ext.client import getResolver"),
-        (objectToLayers, "apps.shell.manhole", "from twisted_ext.apps.cli.lookup import show"),
+        (objectToLayers, "apps.shell.manhole", "from twisted_ext.apps.cli.query.command import show"),
         (objectToLayers, "attic.things", ""),
         (objectToLayers, "interfaces", "from twisted_ext.transport.pending import Reply"),
         (objectToLayers, "wire.names", "if TYPE_CHECKING:\n    from twisted_ext.cache.store import Store"),
@@ -328,7 +339,7 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToActing, "dnssec.chains", "from twisted import internet"),
         (objectToForeign, "resolver.asking", "from twisted.names import dns"),
         (objectToForeign, "apps.tap", "import asyncio"),
-        (objectToOracle, "edges.names", "import dns.message"),
+        (objectToOracle, "compat.names", "import dns.message"),
         (objectToOracle, "testing", "from tests.corpora import corpus"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
         (objectToReactor, "apps.tap", "class Options:\n    import twisted.internet.reactor"),
@@ -353,13 +364,13 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
     ("module", "source"),
     [
         ("cache.store", "from twisted_ext.answers import Answer\nfrom twisted_ext.cache import entries"),
-        ("edges.install", "def install():\n    from twisted.internet import reactor\n    import twisted.names"),
-        ("client", "import asyncio\nfrom twisted_ext.edges.names import asTuple"),
-        ("testing", "from twisted_ext.edges.names import asTuple\nfrom twisted.internet.task import Clock"),
-        ("apps.cli.main", "from twisted_ext.apps.cli.lookup import show\nfrom twisted_ext.client import getResolver"),
+        ("compat.install", "def install():\n    from twisted.internet import reactor\n    import twisted.names"),
+        ("client", "import asyncio\nfrom twisted_ext.compat.names import asTuple"),
+        ("testing", "from twisted_ext.compat.names import asTuple\nfrom twisted.internet.task import Clock"),
+        ("apps.cli.main", "from twisted_ext.apps.cli.query.command import show\nfrom twisted_ext.client import getResolver"),
         ("interfaces", "if TYPE_CHECKING:\n    from twisted_ext.transport.pending import Reply"),
-        ("bulk", "from twisted_ext.edges.inward import NamesSource"),
-        ("server.factory", "from twisted_ext.edges.serving import MessageServing\nimport twisted_ext.server.replies.respond"),
+        ("bulk", "from twisted_ext.compat.foreign import NamesSource"),
+        ("server.factory", "from twisted_ext.compat.server import MessageServing\nimport twisted_ext.server.reply.respond"),
         ("wire.names", "\n" * LONGEST),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],

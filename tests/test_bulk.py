@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.bulk} and of what it stands on, L{twisted_ext.resolver.streaming}.
+Tests of L{twisted_ext.bulk} and of what it stands on, L{twisted_ext.resolver.lookup.stream}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import Asked, aliasesOf, bulk, dataOf, reverse
 from twisted_ext.errors import BadName, CallerFault, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.pacing import Window
+from twisted_ext.ratecontrol import Window
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText

@@ -19,9 +19,9 @@ from twisted.names import dns, error
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.edges.fakes import Fake, data, rrset
+from tests.compat.fakes import Fake, data, rrset
 from twisted_ext import client
-from twisted_ext.edges.names import NamesResolver
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -235,7 +235,7 @@ class ImportTests(SynchronousTestCase):
             "assert 'twisted.internet.reactor' not in sys.modules\n"
             "assert twisted_ext.client.theResolver is None\n"
             "assert threading.active_count() == 1\n"
-            "heavy = {'idna', 'twisted.names.client', 'twisted_ext.resolver.forwarding'}\n"
+            "heavy = {'idna', 'twisted.names.client', 'twisted_ext.resolver.forward.forwarder'}\n"
             "print(*sorted(heavy & set(sys.modules)))\n"
             "from twisted.internet.interfaces import IResolver\n"
             "from twisted_ext.testing.sources import CannedSource\n"

@@ -11,7 +11,7 @@ from twisted.names import dns as theirs
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext import dns
-from twisted_ext.edges.lookups import Lookups
+from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.unknown import Unknown

@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.names import error as theirs
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.edges.fakes import Fake, denied
+from tests.compat.fakes import Fake, denied
 from twisted_ext import client, dns, error
-from twisted_ext.edges import codes
+from twisted_ext.compat.conversion import errors as codes
 from twisted_ext.errors import TimedOut
 
 

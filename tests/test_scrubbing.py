@@ -13,11 +13,11 @@ from twisted_ext import outcomes
 from twisted_ext.answers import Outcome
 from twisted_ext.limits import CACHE_SECONDS, REPLY_ALIASES
 from twisted_ext.outcomes import relevant
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet

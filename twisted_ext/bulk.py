@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from twisted_ext.addressranges import AddressRange, reverseNameOf
 from twisted_ext.answers import Answer
 from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_KEPT_BACK
-from twisted_ext.pacing import Rate, Window
-from twisted_ext.ranges import AddressRange, reverseNameOf
-from twisted_ext.resolver.streaming import InOrder, Run
+from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.resolver.lookup.stream import InOrder, Run
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import expectType
@@ -66,7 +66,7 @@ def reverse(text: str) -> Iterable[Question]:
 
     @param text: C{"192.0.2.0/24"}, C{"2001:db8::/120"}, C{"192.0.2.3-192.0.2.9"} or one address.
 
-    @raise twisted_ext.ranges.BadAddress: this is no range, or one that has too many addresses.
+    @raise twisted_ext.addressranges.BadAddress: this is no range, or one that has too many addresses.
     """
     addresses = AddressRange.fromText(text)
     return (Question(name, _PTR) for _, name in addresses)
@@ -110,9 +110,9 @@ def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
 
     @raise WrongType: it is none of these.
     """
-    from twisted_ext.edges import inward
+    from twisted_ext.compat import foreign
 
-    return inward.sourceOf(resolver, clock)
+    return foreign.sourceOf(resolver, clock)
 
 
 class _Feed:
@@ -141,7 +141,7 @@ class _Feed:
 
     def pull(self) -> tuple[Asked, Question | Exception] | None:
         """
-        @see: L{Run<twisted_ext.resolver.streaming.Run.__init__>}
+        @see: L{Run<twisted_ext.resolver.lookup.stream.Run.__init__>}
         """
         while len(self.results) < self._most:
             if self._names is not None:
@@ -171,7 +171,7 @@ class _Feed:
 
     def done(self, asked: Asked, result: Answer | Exception) -> None:
         """
-        @see: L{Run<twisted_ext.resolver.streaming.Run.__init__>}
+        @see: L{Run<twisted_ext.resolver.lookup.stream.Run.__init__>}
         """
         self.results.append((asked, result))
         if self._waking is None and self._waiter is not None:

@@ -3,12 +3,12 @@ Looking names up: the functions and classes of L{twisted.names.client}, under th
 it lacks.
 
 C{lookupAddress(name)} and its like ask the resolver of this process: the one that L{getResolver} makes, when it is first needed, of
-what the machine is configured to use. They fire with a L{Result<twisted_ext.edges.conversion.results.Result>} or fail with an exception of
-L{twisted_ext.edges.codes}; all of them can be cancelled. A C{timeout} is a number, the seconds until the answer, or a sequence,
-the seconds to wait for each attempt, their sum being the seconds until the answer.
+what the machine is configured to use. They fire with a L{Result<twisted_ext.compat.conversion.results.Result>} or fail with an exception of
+L{twisted_ext.compat.conversion.errors}; all of them can be cancelled. A C{timeout} is a number, the seconds until the answer, or a
+sequence, the seconds to wait for each attempt, their sum being the seconds until the answer.
 
 Where a service is, C{serverTargets}, C{bindingTargets}, C{mailTargets} and their siblings find out; they are those of
-L{twisted_ext.edges.services}. What a name stands for is followed by C{watch} and C{waitFor}: L{twisted_ext.edges.watching}.
+L{twisted_ext.compat.lookups.services}. What a name stands for is followed by C{watch} and C{waitFor}: L{twisted_ext.compat.lookups.watch}.
 
 Importing this starts nothing and reads nothing.
 """
@@ -22,22 +22,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IResolver, IResolverSimple
 from zope.interface import moduleProvides
 
-from twisted_ext.edges.adapting import resolverFromSource, sourceFromResolver
-from twisted_ext.edges.addresses.reversing import reverseName
-from twisted_ext.edges.conversion.results import Result
-from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.lookups import LOOKUP_METHODS, Lookup, typeOfLookup
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.resolution.deadlines import Timeout
-from twisted_ext.edges.resolvers import Resolver, ThreadedResolver
+from twisted_ext.addrinfo.reverse import reverseName
+from twisted_ext.compat.adapters import resolverFromSource, sourceFromResolver
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.conversion.timeouts import Timeout
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.lookupmethods import LOOKUP_METHODS, Lookup, typeOfLookup
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.resolvers import Resolver, ThreadedResolver
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver
     from twisted.names.dns import Query
 
-    from twisted_ext.edges.addresses.addressing import Host
-    from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
-    from twisted_ext.edges.resolution.explaining import Explanation
+    from twisted_ext.addrinfo.getaddrinfo import Host
+    from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.compat.explain import Explanation
 
 __all__ = [
     "NamesResolver",
@@ -90,7 +90,7 @@ def resolverFromString(reactor: IReactorTime, description: str, timeout: Timeout
 
     @raise twisted_ext.errors.BadDescription: what is wrong with it, where, and what would be right.
     """
-    from twisted_ext.resolver.descriptions import sourceFromString
+    from twisted_ext.resolver.strings.descriptions import sourceFromString
 
     return NamesResolver(sourceFromString(reactor, description), reactor, timeout=timeout)
 
@@ -109,7 +109,7 @@ def createResolver(
 
     @raise twisted_ext.errors.BadDescription: a server that is no address.
     """
-    from twisted_ext.edges.resolvers import sourceFor
+    from twisted_ext.compat.resolvers import sourceFor
 
     reactor = globalReactor()
     return NamesResolver(sourceFor(reactor, servers, resolvconf, hosts), reactor)
@@ -118,7 +118,7 @@ def createResolver(
 def getResolver() -> NamesResolver:
     """
     @return: the resolver of this process, made when it is first asked for, and anew when it was closed. Where C{theResolver} was set to
-        a resolver of another package, this is one of ours that asks it: see L{twisted_ext.edges.inward.sourceOf}.
+        a resolver of another package, this is one of ours that asks it: see L{twisted_ext.compat.foreign.sourceOf}.
 
     @raise WrongType: C{theResolver} was set to something that is not a resolver.
     """
@@ -127,7 +127,7 @@ def getResolver() -> NamesResolver:
         _adapted = None
     elif not isinstance(theResolver, NamesResolver):
         if _adapted is None or _adapted[0] is not theResolver or _adapted[1].closed:
-            from twisted_ext.edges.resolution.asking import resolverOf
+            from twisted_ext.compat.lookups.ask import resolverOf
 
             _adapted = theResolver, resolverOf(theResolver)
         return _adapted[1]
@@ -182,7 +182,7 @@ def getaddrinfo(
 
     @param host: L{None} for this machine.
     @param port: L{None} for none.
-    @param resolver: see L{twisted_ext.edges.resolution.asking.resolverOf}.
+    @param resolver: see L{twisted_ext.compat.lookups.ask.resolverOf}.
 
     @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
         C{socket.gaierror}.
@@ -198,7 +198,7 @@ def getnameinfo(
     Find the names of a host and of a service, as C{socket.getnameinfo} does.
 
     @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
-    @param resolver: see L{twisted_ext.edges.resolution.asking.resolverOf}.
+    @param resolver: see L{twisted_ext.compat.lookups.ask.resolverOf}.
 
     @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
     """
@@ -206,7 +206,7 @@ def getnameinfo(
 
 
 def _resolverOf(resolver: object) -> NamesResolver:
-    from twisted_ext.edges.resolution.asking import resolverOf
+    from twisted_ext.compat.lookups.ask import resolverOf
 
     return resolverOf(resolver)
 
@@ -372,8 +372,8 @@ else:
 
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.nameservers import zoneServers
-    from twisted_ext.edges.services import (
+    from twisted_ext.compat.lookups.nameservers import zoneServers
+    from twisted_ext.compat.lookups.services import (
         bindingTargets,
         mailTargets,
         numberURIs,
@@ -383,21 +383,21 @@ if TYPE_CHECKING:
         tlsaOf,
         urisOf,
     )
-    from twisted_ext.edges.watching import waitFor, watch
+    from twisted_ext.compat.lookups.watch import waitFor, watch
 else:
 
-    def _finding(function, module="services"):
+    def _finding(function, module="lookups.services"):
         """
-        @return: the function of L{twisted_ext.edges.services}, or of another module there, imported when it is first called.
+        @return: the function of L{twisted_ext.compat.lookups.services}, or of another module there, imported when it is first called.
         """
 
         def find(*args, **kwargs):
             from importlib import import_module
 
-            return getattr(import_module(f"twisted_ext.edges.{module}"), function)(*args, **kwargs)
+            return getattr(import_module(f"twisted_ext.compat.{module}"), function)(*args, **kwargs)
 
         find.__name__ = find.__qualname__ = function
-        find.__doc__ = f"See twisted_ext.edges.{module}.{function}."
+        find.__doc__ = f"See twisted_ext.compat.{module}.{function}."
         return find
 
     bindingTargets = _finding("bindingTargets")
@@ -408,9 +408,9 @@ else:
     serverTargets = _finding("serverTargets")
     tlsaOf = _finding("tlsaOf")
     urisOf = _finding("urisOf")
-    waitFor = _finding("waitFor", "watching")
-    watch = _finding("watch", "watching")
-    zoneServers = _finding("zoneServers", "nameservers")
+    waitFor = _finding("waitFor", "lookups.watch")
+    watch = _finding("watch", "lookups.watch")
+    zoneServers = _finding("zoneServers", "lookups.nameservers")
 
 
 def __getattr__(name: str) -> object:

@@ -3,7 +3,7 @@ What L{twisted.names.dns} has, with records for all types, messages that are rea
 replies.
 
 Names that are Twisted's own classes and constants here are the very same objects. C{Record_TLSA} and the like are made when they
-are first asked for: see L{twisted_ext.edges.records}. C{QUERY_TYPES} and C{REV_TYPES} know the new types as well.
+are first asked for: see L{twisted_ext.compat.conversion.records}. C{QUERY_TYPES} and C{REV_TYPES} know the new types as well.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ from twisted.names.dns import (
     str2time,
 )
 
-from twisted_ext.edges.conversion.messages import Message
-from twisted_ext.edges.protocols import DNSDatagramProtocol, DNSMixin, DNSProtocol
+from twisted_ext.compat.conversion.messages import Message
+from twisted_ext.compat.protocols import DNSDatagramProtocol, DNSMixin, DNSProtocol
 from twisted_ext.wire.rrtypes import (
     ALIAS,
     AMTRELAY,
@@ -191,7 +191,7 @@ from twisted_ext.wire.rrtypes import (
 )
 
 if TYPE_CHECKING:
-    from twisted_ext.edges.records import Record
+    from twisted_ext.compat.conversion.records import Record
 
     Record_X25: type[Record]
     Record_ISDN: type[Record]
@@ -449,12 +449,12 @@ def textOf(record: object) -> str:
     """
     @param record: an L{RRHeader}, or its payload.
 
-    @return: the record's data as a master file has it: C{10 mail.example.com.}; see L{twisted_ext.edges.records.textOf}.
+    @return: the record's data as a master file has it: C{10 mail.example.com.}; see L{twisted_ext.compat.conversion.records.textOf}.
 
     @raise TypeError: this is not a record.
     @raise ValueError: it has values that its type cannot have.
     """
-    from twisted_ext.edges import records
+    from twisted_ext.compat.conversion import records
 
     return records.textOf(record)
 
@@ -463,7 +463,7 @@ def __getattr__(name: str) -> object:
     """
     Find C{Record_TLSA} and its like, and numbers of types that were added to the registry since.
     """
-    from twisted_ext.edges.records import recordNamed
+    from twisted_ext.compat.conversion.records import recordNamed
 
     found = recordNamed(name) or (typeNumber(name.replace("_", "-")) if name.isupper() else None)
     if found is None:

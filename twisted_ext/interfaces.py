@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
-    from twisted_ext.transport.exchanges import Asking, Leg
+    from twisted_ext.transport.exchange import Asking, Leg
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
-    from twisted_ext.zone.differences import Difference
-    from twisted_ext.zone.stores import News
+    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.zone.store.events import News
 
 __all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore"]
 
@@ -70,7 +70,7 @@ class IExchange(Interface):
     One server, asked by one way: UDP, TCP, TLS, HTTPS, QUIC.
 
     It sends queries and finds out whose a reply is, by address, port and id. What the reply is worth is for the
-    L{Asking<twisted_ext.transport.exchanges.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket
+    L{Asking<twisted_ext.transport.exchange.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket
     and no timer while nobody waits, unless it was told to keep its connection alive; how long to wait is the asking one's affair.
     """
 
@@ -111,7 +111,8 @@ class IResolverParser(Interface):
     """
     A prefix of resolver descriptions, found by Twisted's plugin system.
 
-    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.descriptions.LazyParser} does all of it from four strings.
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.strings.descriptions.LazyParser} does all of it from four
+    strings.
     """
 
     prefix: str = Attribute("The word before the first colon of a description.")
@@ -122,10 +123,10 @@ class IResolverParser(Interface):
         """
         Import what builds the source.
 
-        @return: a function called with a L{twisted_ext.resolver.descriptions.Site}, then the description's positional arguments, and
-            its C{key=value} ones as keywords. Its signature is the schema: what it does not take is an error of the description's
-            writer. Annotations say what the texts are turned into beforehand: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource}
-            for a description within the description, or any class with a C{fromText} that takes the text and raises
+        @return: a function called with a L{twisted_ext.resolver.strings.descriptions.Site}, then the description's positional arguments,
+            and its C{key=value} ones as keywords. Its signature is the schema: what it does not take is an error of the description's
+            writer. Annotations say what the texts are turned into beforehand: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource} for a
+            description within the description, or any class with a C{fromText} that takes the text and raises
             L{twisted_ext.errors.CallerFault}.
         """
 

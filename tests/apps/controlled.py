@@ -83,14 +83,14 @@ def _serve(folder: Path) -> None:
     from twisted.python.failure import Failure
 
     from tests.metrics.samples import busy
-    from tests.server.operating.seeing import Answering
+    from tests.server.operations.seeing import Answering
     from twisted_ext.answers import QueryContext, Trace
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.figures import Figures
-    from twisted_ext.resolver.caching import Caching
-    from twisted_ext.server.operating.control import ControlService
-    from twisted_ext.server.operating.sight import Sight
+    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.server.operations.control import ControlService
+    from twisted_ext.server.operations.operations import Sight
     from twisted_ext.testing.sources import CannedSource, questionOf
 
     clock = cast(IReactorTime, reactor)

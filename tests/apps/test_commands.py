@@ -20,8 +20,8 @@ import pytest
 from tests.apps.terminals import Terminal
 from tests.docs.listings import serving
 from twisted_ext.apps.cli import main as mainModule
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, NO_REPLY, OK, USAGE
 from twisted_ext.apps.cli.main import COMMANDS, main
+from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERNAL, NO_REPLY, OK, USAGE
 
 COMMAND = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
 
@@ -229,7 +229,7 @@ def test_explainTimes(tmp_path: Path) -> None:
     program = """if True:
         import sys
         from twisted_ext.apps.cli import main
-        from twisted_ext.edges.resolution import explaining
+        from twisted_ext.compat.lookups import explaining
 
         def explained(*words):
             before = set(sys.modules)

@@ -30,7 +30,7 @@ from twisted.conch.ssh.transport import SSHClientTransport
 from twisted.conch.ssh.userauth import SSHUserAuthClient
 from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 
-from tests.server.operating.seeing import sightOf
+from tests.server.operations.seeing import sightOf
 from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, manholeFactory, namespaceFor
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.limits import MANHOLE_SECONDS

@@ -14,9 +14,9 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
 from twisted_ext.apps.tap import Options, _giveUp
-from twisted_ext.server.configuration.checking import zonesIn
-from twisted_ext.server.configuration.settings import SETTINGS, Settings
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
+from twisted_ext.server.config.settings import SETTINGS, Settings
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.zones.validate import zonesIn
 
 
 def settingsOf(*words: str) -> Settings:

@@ -26,7 +26,7 @@ from zope.interface import implementer
 from tests.apps.browsing import Browsing
 from tests.apps.controlled import Controlled, controlled
 from tests.requirements import missing
-from tests.server.operating.seeing import Peer, Response, objectIn, sightOf, talk
+from tests.server.operations.seeing import Peer, Response, objectIn, sightOf, talk
 from tests.typed import newCannotListen, newMemoryReactor
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault

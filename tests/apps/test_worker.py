@@ -11,15 +11,15 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.processes.mirrors import Parent
+from tests.server.process.mirrors import Parent
 from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import Obeying
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.replies.errands import errandKey
-from twisted_ext.server.replies.respond import Responder
-from twisted_ext.server.services import ForwardService
-from twisted_ext.server.zones.authority import Zones
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.reply.operations import errandKey
+from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.service import ForwardService
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText

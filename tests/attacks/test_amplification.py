@@ -9,14 +9,14 @@ from typing import Final
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fastlane.lanes import SECRET, Server
+from tests.packetcache.lanes import SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.server.access import Access
 from twisted_ext.server.limits import RESPONSE_WINDOW
-from twisted_ext.server.replies.cookies import Cookies
-from twisted_ext.server.replies.gates import standardGates
-from twisted_ext.server.replies.limiting import Limiting
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.rrl import Limiting
 from twisted_ext.testing.sources import CannedSource, rrsetOf
 from twisted_ext.wire.message import Message, Question
 

@@ -12,8 +12,8 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -112,7 +112,7 @@ class RebirthDayTests(SynchronousTestCase):
         """
         With the bound off there would be a thousand.
         """
-        from twisted_ext.resolver import coalescing
+        from twisted_ext.resolver.caching import coalescing
 
         self.patch(coalescing, "_MOST_VARIANTS", CLIENTS)
         waiters = self.flood(Coalescing(self.upstream, self.clock))

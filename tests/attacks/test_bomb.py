@@ -12,14 +12,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import US, WholeServerTestCase
-from tests.fastlane.lanes import NEAR, Server
+from tests.packetcache.lanes import NEAR, Server
 from tests.queries import queryOf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.server.replies import lanes, requests, respond
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.server.reply import packetcaches, requests, respond
 from twisted_ext.server.upstreams import Listening, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode
@@ -147,7 +147,7 @@ class PendingTests(SynchronousTestCase):
         """
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 1000)
         self.assertEqual(len(self.gather(0.5, clients="fd00:0:0:{:x}::1").sent), 2000)
-        self.patch(lanes, "siteOf", lambda client: client)
+        self.patch(packetcaches, "siteOf", lambda client: client)
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 2000)
 
     def test_all(self) -> None:

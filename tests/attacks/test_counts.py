@@ -15,10 +15,10 @@ from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
 from twisted_ext.outcomes import answerFromReply
-from twisted_ext.resolver import asking
+from twisted_ext.resolver.forward import lookup
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire import edns
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 
@@ -139,7 +139,7 @@ class LookupTests(NetworkTestCase):
         def lenient(question: Question, octets: bytes, origin: Origin) -> Answer:
             return answerFromReply(question, b"\x12\x34" + header(1, 1, 0, 0) + QUESTION + RECORD, origin)
 
-        self.patch(asking, "answerFromReply", lenient)
+        self.patch(lookup, "answerFromReply", lenient)
         for what in ("65,535 answers", "a record that is not counted", "two OPT records", "sixteen thousand options"):
             with self.subTest(what):
                 self.assertEqual(self.meet(LIARS[what]), ["192.0.2.66"])

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.server.transfers.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase
+from tests.server.transfer.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase
 from tests.zone.changing import APEX, ZONE, records
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.zone.digests import withDigests
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.zone.check.zonemd import withDigests
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 
 class DigestTests(ReplicaTestCase):

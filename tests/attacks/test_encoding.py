@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.wire.counting import CountingDict
 from twisted_ext.limits import NAMES_COMPRESSED
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire import building
-from twisted_ext.wire.building import Writer, buildMessage
+from twisted_ext.wire import builder
+from twisted_ext.wire.builder import Writer, buildMessage
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -42,7 +42,7 @@ class EncodingTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.patch(building, "Writer", Counting)
+        self.patch(builder, "Writer", Counting)
         names = longNames()
         hosts = RRSet(nameFromText("victim.test"), 2, 1, 60, tuple(names))
         glue = tuple([RRSet(name, 1, 1, 60, (bytes(4),)) for name in names])
@@ -68,7 +68,7 @@ class EncodingTests(SynchronousTestCase):
         most = int(NAMES_COMPRESSED.default)
         for defended in (True, False):
             if not defended:
-                self.patch(building, "_MOST_NAMES", 1 << 30)
+                self.patch(builder, "_MOST_NAMES", 1 << 30)
             for answer, additional in self.sections:
                 for size in (1232, 65535):
                     cost = self.cost(answer, additional, size)

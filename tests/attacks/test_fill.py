@@ -11,13 +11,13 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import WholeServerTestCase, storeOf
-from tests.fastlane.test_table import replyOf
+from tests.packetcache.test_table import replyOf
 from tests.queries import queryOf
 from twisted_ext.cache.store import Store
-from twisted_ext.fastlane import table
-from twisted_ext.fastlane.epochs import Epoch
-from twisted_ext.fastlane.table import Entry, Table
 from twisted_ext.limits import Limit
+from twisted_ext.packetcache import table
+from twisted_ext.packetcache.epochs import Epoch
+from twisted_ext.packetcache.table import Entry, Table
 
 #: Octets that cache and fast lane may take here, a small part of what they have otherwise, and names for ten times as much.
 ROOM = 1 << 16

@@ -13,12 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.queries import queryOf
 from tests.server.listeners.test_datagram import Readers
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.fastlane.classes import Client
-from twisted_ext.fastlane.lane import Address
 from twisted_ext.limits import LISTENER_MISSES, LISTENER_TURN
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.packetcache import Address
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader, _Way
-from twisted_ext.server.replies.respond import Responder
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText

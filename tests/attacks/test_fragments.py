@@ -9,14 +9,14 @@ import sys
 import unittest
 
 from tests.networks import NetworkTestCase, textsOf
-from twisted_ext.resolver import asking, forwarding
+from twisted_ext.resolver.forward import forwarder, lookup
 from twisted_ext.testing.sources import questionOf, rrsetOf
-from twisted_ext.transport import sockets
+from twisted_ext.transport import udpsockets
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.drawing import Draw
-from twisted_ext.transport.polling import Drained
+from twisted_ext.transport.pollers import Drained
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
@@ -49,7 +49,7 @@ class FragmentTests(NetworkTestCase):
         """
         self.find(self.source, "long.test", "TXT")
         self.assertLess(max([len(datagram.octets) for datagram in self.network.datagrams]), 1233)
-        self.patch(forwarding, "_SIZE", 4096)
+        self.patch(forwarder, "_SIZE", 4096)
         self.find(self.forward(self.server), "long.test", "TXT")
         self.assertGreater(max([len(datagram.octets) for datagram in self.network.datagrams]), 1232)
 
@@ -92,9 +92,9 @@ class FragmentTests(NetworkTestCase):
         """
         Without the bound it would be taken.
         """
-        from twisted_ext.transport import ports
+        from twisted_ext.transport import udpports
 
-        for module in (sockets, ports, asking):
+        for module in (udpsockets, udpports, lookup):
             self.patch(module, "SIZE", 65535)
         self.enlarge()
         asked = self.ask(self.source, "long.test", "TXT")
@@ -128,8 +128,8 @@ class PathTests(NetworkTestCase):
         """
         for address, level, option in (("127.0.0.1", socket.IPPROTO_IP, 10), ("::1", socket.IPPROTO_IPV6, 23)):
             exchange = DatagramExchange(Datagrams(self.here), Server(address))
-            made = sockets.RawMaker(Unwatched(), Draw()).make(exchange)
-            assert isinstance(made, sockets.RawSocket)
+            made = udpsockets.RawMaker(Unwatched(), Draw()).make(exchange)
+            assert isinstance(made, udpsockets.RawSocket)
             try:
                 self.assertEqual(made._socket.getsockopt(level, option), 5)
                 with socket.socket(exchange.server.family, socket.SOCK_DGRAM) as plain:

@@ -14,12 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import NetworkTestCase
 from twisted_ext import outcomes
 from twisted_ext.answers import Outcome, QueryContext
-from twisted_ext.edges.conversion.exactness import wireFromName
-from twisted_ext.edges.conversion.results import Result
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.compat.conversion.names import wireFromName
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.testing.sources import CannedSource, questionOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, labelsOf, nameFromLabels, nameFromText, nameToText
 from twisted_ext.wire.records import RRSet

@@ -9,13 +9,13 @@ from struct import pack
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fastlane.lanes import NEAR, SECRET, Server
+from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.limits import Limit
-from twisted_ext.server.access import Access
 from twisted_ext.server.limits import COOKIE_HASHES
-from twisted_ext.server.replies import cookies as module
-from twisted_ext.server.replies.cookies import Cookies
+from twisted_ext.server.reply import cookies as module
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.wire.message import Message
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.asking import Flight
-from twisted_ext.resolver.nextstep import Came
+from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.nextstep import Came
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchanges import Leg
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.transport.exchange import Leg
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
 
 OURS = questionOf(VICTIM)

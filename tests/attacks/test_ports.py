@@ -14,9 +14,9 @@ from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.sockets import RawMaker, RawSocket
+from twisted_ext.transport.udpsockets import RawMaker, RawSocket
 
 
 class PortTests(NetworkTestCase):

@@ -11,8 +11,8 @@ from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import optOf, queryOf
 from twisted_ext import outcomes
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.resolver.filtering import RebindingLog, StopRebinding
-from twisted_ext.server.services import ForwardService
+from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
+from twisted_ext.server.service import ForwardService
 from twisted_ext.testing.servers import Reply
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.codes import Rcode

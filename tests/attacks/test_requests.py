@@ -11,14 +11,14 @@ from typing import Final
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fastlane.lanes import SECRET, Server
+from tests.packetcache.lanes import SECRET, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.limits import EDNS_OPTIONS, Limit
-from twisted_ext.server.replies.cookies import Cookies
-from twisted_ext.server.replies.finishing import Finishing
-from twisted_ext.server.replies.gates import ClassGate, FormGate, OpcodeGate, TypeGate
-from twisted_ext.server.replies.identity import Identity
-from twisted_ext.server.replies.requests import Request
+from twisted_ext.server.reply.chaos import Identity
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, TypeGate
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire import edns
 from twisted_ext.wire.codes import Rcode

@@ -10,7 +10,7 @@ from tests.queries import optOf, queryOf
 from twisted_ext import outcomes
 from twisted_ext.cache import store
 from twisted_ext.limits import Limit
-from twisted_ext.server.services import ForwardService
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText

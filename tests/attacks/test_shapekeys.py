@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from tests.attacks.whole import EVIL, WholeServerTestCase
 from tests.queries import optOf, queryOf
-from tests.server.test_services import US
-from twisted_ext.fastlane.shape import shapeOf
-from twisted_ext.server.services import ForwardService
+from tests.server.test_service import US
+from twisted_ext.packetcache.shape import shapeOf
+from twisted_ext.server.service import ForwardService
 
 
 class ShapeKeyTests(WholeServerTestCase):

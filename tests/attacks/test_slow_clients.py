@@ -11,7 +11,7 @@ from tests.typed import clientOf
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
 from twisted_ext.server.listeners.connection import StreamServing
-from twisted_ext.server.services import ForwardService
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.framing import StreamBuffer, frame
 
 

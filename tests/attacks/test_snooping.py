@@ -9,15 +9,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import US, WholeServerTestCase
-from tests.fastlane.lanes import NEAR, Server
+from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Origin, QueryContext
-from twisted_ext.resolver import special
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.reversing import PrivateReverse
-from twisted_ext.server.replies import respond
-from twisted_ext.server.replies.requests import Request, Send
-from twisted_ext.server.replies.respond import Responder
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.policy import specialnames
+from twisted_ext.resolver.policy.privatereverse import PrivateReverse
+from twisted_ext.server.reply import respond
+from twisted_ext.server.reply.requests import Request, Send
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.codes import RD, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -191,10 +191,10 @@ class LeakingTests(WholeServerTestCase):
         self.patch(PrivateReverse, "answerNow", lambda source, question, context: None)
         self.assertEqual(len(self.leaked(OURS)), 8)
 
-        def nothing(source: special.Special, question: Question, context: QueryContext) -> Answer | None:
+        def nothing(source: specialnames.Special, question: Question, context: QueryContext) -> Answer | None:
             return None
 
-        self.patch(special.Special, "answerNow", nothing)
+        self.patch(specialnames.Special, "answerNow", nothing)
         self.assertEqual(len(self.leaked(OURS)), len(OURS))
 
     def test_inside(self) -> None:

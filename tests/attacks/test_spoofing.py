@@ -11,15 +11,15 @@ from unittest.mock import patch
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
-from twisted_ext.resolver import asking
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.forward import lookup
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport import datagram
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.drawing import Draw
 from twisted_ext.transport.matching import isReplyTo
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.transport.random import Draw
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 
@@ -85,7 +85,7 @@ class KaminskyTests(NetworkTestCase):
         """
         Without comparing the question, such a reply is taken.
         """
-        self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: True)
+        self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
         source = Forwarding(self.here, [self.server], datagrams=Datagrams(self.here, nearMissesHeard=1024))
         asked = self.ask(source, VICTIM)
         port = self.here.ports()[0].port
@@ -157,11 +157,11 @@ class KaminskyTests(NetworkTestCase):
         source = self.forward(self.server, mixCase=True)
         for defended in (True, False):
             if not defended:
-                self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: isReplyTo(octets, wire, False))
+                self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: isReplyTo(octets, wire, False))
             asked = self.ask(source, VICTIM)
             port = self.here.ports()[0]
             key, flight = next(iter(socketOf(port).keys.items()))
-            assert isinstance(flight, asking.Flight)
+            assert isinstance(flight, lookup.Flight)
             wrong = bytes([octet ^ 0x20 if 65 <= octet <= 122 else octet for octet in flight.wire[:-4]])
             self.network.inject(key + forge(Question(wrong, 1)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
             self.network.advance(6)

@@ -25,7 +25,7 @@ from tests.live.twistds import Twistd
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
 
 #: Queries by DNS while the page is attacked, the seconds between two, and those in which a reply is not late.
@@ -43,7 +43,7 @@ _GROWTH: Final = 40.0
 #: A server without the bounds: as Twisted's own with a limit on connections and on idle ones.
 _UNDEFENDED: Final = """
 from twisted_ext.apps.web import service
-from twisted_ext.server.operating.http import BoundedSite, Crowd
+from twisted_ext.server.operations.http import BoundedSite, Crowd
 class Undefended(Crowd):
     def __init__(self, root, clock, request, timer):
         super().__init__(BoundedSite(root, clock, 20, request), 64)

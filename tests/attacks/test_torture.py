@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
-from twisted_ext.resolver import rationing
-from twisted_ext.server.replies import respond
-from twisted_ext.server.services import ForwardService
+from twisted_ext.resolver.policy import domainlimit
+from twisted_ext.server.reply import respond
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.names import nameFromText
 
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
@@ -106,22 +106,22 @@ class TortureTests(WholeServerTestCase):
         """
         If the domain had one ration for all, it would.
         """
-        self.patch(rationing, "_childOf", lambda name, zone: name)
+        self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors("dead.example.test", "example.test"), 5)
 
     def test_neighborsByLabels(self) -> None:
         """
         With the last two labels taken for a domain, they fail with it.
         """
-        self.patch(rationing, "registrableLabels", lambda labels: 2)
-        self.patch(rationing, "_childOf", lambda name, zone: name)
+        self.patch(domainlimit, "registrableLabels", lambda labels: 2)
+        self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors(), 5)
 
     def test_undefended(self) -> None:
         """
         With no bound for a zone and nobody giving way, the dead zone takes all that there is, and nobody else gets an answer.
         """
-        self.patch(rationing, "ZONE_LOOKUPS", ENDLESS)
+        self.patch(domainlimit, "ZONE_LOOKUPS", ENDLESS)
         self.patch(respond, "REQUEST_YIELDS", ENDLESS)
         took, waiting, sockets = self.torture(self.run_(route=NOWHERE, stale=0))
         self.assertEqual(waiting, 5000)
@@ -132,7 +132,7 @@ class TortureTests(WholeServerTestCase):
         """
         With that bound off alone, others get through all the same: what has waited for long gives way to them.
         """
-        self.patch(rationing, "ZONE_LOOKUPS", ENDLESS)
+        self.patch(domainlimit, "ZONE_LOOKUPS", ENDLESS)
         took, _, _ = self.torture(self.run_(route=NOWHERE, stale=0))
         self.assertLess(self.slowest(took), 0.1)
 

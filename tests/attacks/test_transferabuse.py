@@ -13,25 +13,25 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from tests.server.transfers.askers import Asker, Datagrams, transferOf
-from tests.server.transfers.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
-from tests.server.transfers.test_transferring import LARGE
+from tests.server.transfer.askers import Asker, Datagrams, transferOf
+from tests.server.transfer.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
+from tests.server.transfer.test_xfrout import LARGE
 from tests.zone.changing import APEX, ZONE, record
-from tests.zone.test_receiving import reply
+from tests.zone.transfer.test_receiver import reply
 from twisted_ext.errors import BadZone, BudgetSpent
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.server.transfers.holding import Spool
-from twisted_ext.server.transfers.keys import Grants, Keys
-from twisted_ext.server.transfers.secondary import Secondary
+from twisted_ext.server.config.keys import Grants, Keys
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.transfer.secondarystore import Spool
+from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.testing.network import MemoryNetwork
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, NS, SOA, TXT, A
-from twisted_ext.zone.gathering import gathered
+from twisted_ext.zone.transfer.ingest import gathered
 
 STRANGER = "198.51.100.1"
 
@@ -220,7 +220,7 @@ class TransferAbuseTests(ReplicaTestCase):
         @return: how much is taken of a zone that does not end, in octets.
         """
         taken: list[int] = []
-        with patch("twisted_ext.server.transfers.holding.Spool.keep", lambda spool, message: taken.append(len(message))):
+        with patch("twisted_ext.server.transfer.secondarystore.Spool.keep", lambda spool, message: taken.append(len(message))):
             factory = ServerFactory()
             factory.noisy = False
             factory.protocol = _Flooding
@@ -236,7 +236,7 @@ class TransferAbuseTests(ReplicaTestCase):
         """
         A zone that does not end is taken up to the bound, and the old one, or none, stays.
         """
-        with patch("twisted_ext.zone.receiving.RECEIVED_OCTETS.default", 200_000):
+        with patch("twisted_ext.zone.transfer.receiver.RECEIVED_OCTETS.default", 200_000):
             self.assertLess(self.flooded(), 200_000)
         self.assertGreater(self.flooded(), 900_000)
 
@@ -274,7 +274,7 @@ class TransferAbuseTests(ReplicaTestCase):
             return max(most), [name for name in os.listdir(folder) if name.endswith(".transfer")]
 
         room = 1 << 20
-        with patch("twisted_ext.server.transfers.holding.SPOOL_OCTETS.default", room):
+        with patch("twisted_ext.server.transfer.secondarystore.SPOOL_OCTETS.default", room):
             self.secondary.end()
             self.network.advance(1)
             self.secondary.begin()
@@ -341,7 +341,7 @@ class TransferAbuseTests(ReplicaTestCase):
             one += bytes([len(label)]) + label + long + pack(">HHIHHH", 15, 1, 300, 4, number, int.from_bytes(long, "big"))
         one[6:8] = (4003).to_bytes(2, "big")
         with self.assertRaisesRegex(BudgetSpent, "take more than 1048576 octets of memory"), patch(
-            "twisted_ext.zone.gathering.HELD_OCTETS.default", 1 << 20
+            "twisted_ext.zone.transfer.ingest.HELD_OCTETS.default", 1 << 20
         ):
             gathered(APEX, [bytes(one), reply([soaOf(11)])])
         self.assertEqual(len(gathered(APEX, [bytes(one), reply([soaOf(11)])]).nodes), 4002)
@@ -350,15 +350,15 @@ class TransferAbuseTests(ReplicaTestCase):
             other += long + pack(">HHIHHH", 15, 1, 300, 4, number, int.from_bytes(long, "big"))
         other[6:8] = (4003).to_bytes(2, "big")
         with self.assertRaisesRegex(BudgetSpent, "has more than 65536 octets of records"), patch(
-            "twisted_ext.zone.gathering.NAME_OCTETS.default", 65536
+            "twisted_ext.zone.transfer.ingest.NAME_OCTETS.default", 65536
         ):
             gathered(APEX, [bytes(other), reply([soaOf(11)])])
         self.assertEqual(max(gathered(APEX, [bytes(other), reply([soaOf(11)])]).counts.values()), 4001)
         self.assertEqual(self.secondary.serial(), 10)
         self.primary.change("new 300 A 192.0.2.9")
-        with patch("twisted_ext.server.transfers.holding.GATHERED_OCTETS.default", 16), patch(
-            "twisted_ext.zone.gathering.HELD_OCTETS.default", 1000
-        ), patch("twisted_ext.server.transfers.transferring.recordsSince", lambda *_: None):
+        with patch("twisted_ext.server.transfer.secondarystore.GATHERED_OCTETS.default", 16), patch(
+            "twisted_ext.zone.transfer.ingest.HELD_OCTETS.default", 1000
+        ), patch("twisted_ext.server.transfer.xfrout.recordsSince", lambda *_: None):
             self.network.advance(8000)
             place = self.secondary.zones.at(APEX)
             assert place is not None
@@ -374,7 +374,7 @@ class TransferAbuseTests(ReplicaTestCase):
         bogus = RRSet(nameFromText("www.bank.example."), A, 1, 300, (bytes(4),))
         octets = [reply([soaOf(11), record("@ 300 NS ns1"), bogus, soaOf(11)])]
         self.assertRaises(BadZone, gathered, APEX, octets)
-        with patch("twisted_ext.zone.gathering.keyBelow", lambda name, apex: name[:4] if name.startswith(b"\x03www") else b""):
+        with patch("twisted_ext.zone.transfer.ingest.keyBelow", lambda name, apex: name[:4] if name.startswith(b"\x03www") else b""):
             self.assertIn(b"\x03www", gathered(APEX, octets).nodes)
 
     def test_rollback(self) -> None:
@@ -388,9 +388,9 @@ class TransferAbuseTests(ReplicaTestCase):
         def different(serial: int, other: int) -> bool:
             return serial != other
 
-        with patch("twisted_ext.zone.refreshing.isNewer", different), patch(
-            "twisted_ext.server.transfers.secondary.isNewer", different
-        ), patch("twisted_ext.zone.receiving.isNewer", different), patch("twisted_ext.zone.sending.isNewer", different):
+        with patch("twisted_ext.zone.transfer.refresh.isNewer", different), patch(
+            "twisted_ext.server.transfer.xfrin.isNewer", different
+        ), patch("twisted_ext.zone.transfer.receiver.isNewer", different), patch("twisted_ext.zone.transfer.sender.isNewer", different):
             self.network.advance(8000)
             self.assertEqual(self.secondary.serial(), 9)
 

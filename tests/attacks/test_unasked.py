@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
 from twisted_ext.testing.sources import questionOf, rrsetOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 

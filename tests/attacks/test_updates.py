@@ -10,20 +10,20 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.updates.changed import KEY, TODAY, UpdatedServer
+from tests.server.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
-from twisted_ext.server.replies.gates import SignatureGate
-from twisted_ext.server.replies.requests import Request
-from twisted_ext.server.updates.updating import Updating
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.server.reply.gates import SignatureGate
+from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.update.updates import Updating
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.wire.tsig import BADSIG, Key, TSIGRecord, Verdict, sign
-from twisted_ext.zone.policies import Policy
-from twisted_ext.zone.updates import Update
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.updates import Update
 
 NEW = record("new 60 A 192.0.2.9")
 STRANGER = "198.51.100.1"
@@ -125,7 +125,7 @@ class UpdateTests(SynchronousTestCase):
 
         wire, _ = sign(self.updating(record("b.dyn 60 A 192.0.2.1")), KEY, TODAY)
         with (
-            patch("twisted_ext.server.updates.changing.UPDATES_WAITING", Limit(10, 10, 10)),
+            patch("twisted_ext.server.update.commit.UPDATES_WAITING", Limit(10, 10, 10)),
             patch.object(Policy, "admits", lambda self, keyName, client: True),
             patch.object(Policy, "allows", lambda self, keyName, client, name, rrType: True),
         ):
@@ -233,7 +233,7 @@ class UpdateTests(SynchronousTestCase):
         bomb = [record(f"bomb.dyn 60 A 192.0.{count >> 8}.{count & 255}") for count in range(101)]
         (reply,) = self.server.update(*bomb, key=KEY)
         self.assertEqual((reply.rcode, self.server.zone.current.serial), (Rcode.REFUSED, 10))
-        with patch("twisted_ext.zone.transactions.SET_RECORDS", Limit(1000, 1000, 1000)):
+        with patch("twisted_ext.zone.update.transactions.SET_RECORDS", Limit(1000, 1000, 1000)):
             (reply,) = self.server.update(*bomb, key=KEY)
         self.assertEqual((reply.rcode, self.server.zone.current.serial), (Rcode.NOERROR, 11))
 

@@ -5,11 +5,11 @@ A whole server on a memory network, and somebody who attacks it.
 from __future__ import annotations
 
 from tests.queries import queryOf
-from tests.server.test_services import SECRET, US, ServiceCase
+from tests.server.test_service import SECRET, US, ServiceCase
 from twisted_ext.cache.store import Store
-from twisted_ext.server.configuration.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.services import ForwardService
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.message import Message
 
 __all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]

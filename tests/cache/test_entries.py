@@ -22,7 +22,7 @@ from twisted_ext.cache.entries import (
     unpack,
 )
 from twisted_ext.outcomes import answerFromReply
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, nameFromLabels

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.cache.dump import dumpLines, loadLines
 from twisted_ext.cache.entries import packEntry
 from twisted_ext.cache.lifetimes import Lifetimes
-from twisted_ext.cache.saving import dumpLines, loadLines
 from twisted_ext.cache.store import Store
 from twisted_ext.outcomes import answerFromReply
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

@@ -245,7 +245,7 @@ class StoreTests(SynchronousTestCase):
         """
         Flushing a name takes with it the answers whose aliases lead over it, ready or packed.
         """
-        from twisted_ext.cache.flushing import flush
+        from twisted_ext.cache.flush import flush
 
         for packed in (False, True):
             store = Store(256 * 1024)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import MESSAGE_SIZE, POINTER_HOPS
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.reader import Reader

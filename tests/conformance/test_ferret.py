@@ -18,8 +18,8 @@ from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.answering import answer
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.query.answers import answer
+from twisted_ext.zone.zone import Zone
 
 #: How many cases there are in the copy that this was written with: fewer would mean that some were not read.
 CASES = 6310

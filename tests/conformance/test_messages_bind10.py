@@ -10,7 +10,7 @@ from tests.conformance.examining import examine
 from tests.conformance.vectors import vector
 from tests.corpora import corpus
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.building import Writer, buildMessage
+from twisted_ext.wire.builder import Writer, buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

@@ -17,9 +17,9 @@ from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.answering import answer, answerAcross
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.query.answers import answer, answerAcross
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 #: Owner, type, TTL and rdata, octet by octet.
 Record = tuple[bytes, int, int, bytes]

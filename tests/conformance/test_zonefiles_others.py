@@ -17,10 +17,10 @@ from tests.zone.masters import linesOf
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.zone.complaints import Reading
-from twisted_ext.zone.findings import WARNING
-from twisted_ext.zone.reading import readMaster
-from twisted_ext.zone.vetting import vet
+from twisted_ext.zone.check.checkfile import vet
+from twisted_ext.zone.check.findings import WARNING
+from twisted_ext.zone.zonefile.complaints import Reading
+from twisted_ext.zone.zonefile.reader import readMaster
 
 Record = tuple[bytes, int, int, bytes]
 

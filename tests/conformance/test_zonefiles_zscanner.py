@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
-from twisted_ext.zone.reading import Reader, readMaster
+from twisted_ext.zone.zonefile.reader import Reader, readMaster
 
 
 class Record(NamedTuple):

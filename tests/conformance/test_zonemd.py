@@ -12,12 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.complaints import Reading
-from twisted_ext.zone.digests import Verdict, digests, verify
-from twisted_ext.zone.images import Image
-from twisted_ext.zone.reading import readMaster
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.vetting import vet
+from twisted_ext.zone.check.checkfile import vet
+from twisted_ext.zone.check.zonemd import Verdict, digests, verify
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zonefile.complaints import Reading
+from twisted_ext.zone.zonefile.reader import readMaster
 
 #: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, within sets of 999 s; by RFC 1035,
 #: section 5.1, they have the TTL that was stated last, as BIND reads them, and by RFC 2181, section 5.2, a set has one TTL.

@@ -63,7 +63,7 @@ def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
     # Some machines have no services file.
     services = Path(hosts).with_name("services")
     services.write_text("http 80/tcp\nhttps 443/tcp\n")
-    ports = import_module("twisted_ext.edges.addresses.ports")
+    ports = import_module("twisted_ext.addrinfo.services")
     vars(ports)["systemServicesPath"] = lambda: str(services)
     wrong: list[str] = []
 

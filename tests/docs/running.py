@@ -14,7 +14,7 @@ import sys
 from unittest.mock import patch
 
 from twisted_ext import client
-from twisted_ext.edges.addresses import ports
+from twisted_ext.addrinfo import services as ports
 
 __all__ = ["run"]
 

@@ -23,7 +23,7 @@ from twisted_ext.client import reverseName
 from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import rrsetOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message

@@ -22,8 +22,8 @@ from tests.docs.test_listings import PAGES
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.tap import Options
-from twisted_ext.resolver.descriptions import sourceFromString
-from twisted_ext.server.configuration.reading import valuesFromTOML
+from twisted_ext.resolver.strings.descriptions import sourceFromString
+from twisted_ext.server.config.tomlfile import valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork
 
 __all__ = ["BLOCKS", "Block", "blocksOf"]
@@ -139,7 +139,7 @@ def test_noticed(tmp_path: Path) -> None:
     for name in ("resolv.conf", "hosts"):
         (tmp_path / name).write_text("")
     assert "NameError" in played(["from twisted_ext import client", "looping.install(None)"], tmp_path)
-    assert "AttributeError" in played(["import twisted_ext.edges", "twisted_ext.edges.looping.install(None)"], tmp_path)
+    assert "AttributeError" in played(["import twisted_ext.compat", "twisted_ext.asyncio.install(None)"], tmp_path)
     assert played(["import asyncio", "await asyncio.get_running_loop().create_future() if False else None"], tmp_path) == ""
 
 
@@ -148,7 +148,7 @@ def test_paths() -> None:
     Classes that settings of other programs name are there.
     """
     paths = [found for block in BLOCKS for found in re.findall(r"\btwisted_ext(?:\.\w+)+", block.text)]
-    assert "twisted_ext.edges.crawling.CrawlerResolver" in paths
+    assert "twisted_ext.integrations.scrapy.CrawlerResolver" in paths
     for path in paths:
         module, _, last = path.rpartition(".")
         found = __import__(module, fromlist=[last])

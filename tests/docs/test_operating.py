@@ -19,7 +19,7 @@ from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
 from tests.live.twistds import PATIENCE, exchange, twistd, wait
 from tests.peers import freePort
 from tests.test_architecture import ROOT
-from twisted_ext.server.configuration.settings import SETTINGS, Settings
+from twisted_ext.server.config.settings import SETTINGS, Settings
 
 __all__ = ["FOLDER"]
 

@@ -15,18 +15,18 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
-from twisted_ext.apps.cli import exits
-from twisted_ext.apps.cli.zone import SUBCOMMANDS
-from twisted_ext.edges import codes
-from twisted_ext.edges.codes import errorFromFault
+from twisted_ext.apps.cli.terminal import exits
+from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
+from twisted_ext.compat.conversion import errors as codes
+from twisted_ext.compat.conversion.errors import errorFromFault
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.metrics import limits as metricsLimits
-from twisted_ext.resolver import configuration
-from twisted_ext.resolver.descriptions import BUILT_IN
-from twisted_ext.resolver.schemas import Schema
+from twisted_ext.resolver.strings.descriptions import BUILT_IN
+from twisted_ext.resolver.strings.schema import Schema
+from twisted_ext.resolver.system import resolvconf
 from twisted_ext.server import limits as serverLimits
-from twisted_ext.server.configuration.settings import SETTINGS
-from twisted_ext.server.configuration.zonesettings import ZONE_SETTINGS
+from twisted_ext.server.config.settings import SETTINGS
+from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
 
 __all__ = ["DOCS"]
 
@@ -93,8 +93,8 @@ def test_resolvConf() -> None:
     Every line and option of C{resolv.conf} that is read is on its page, and no other.
     """
     told = {word.removesuffix(":N") for row in rowsOf("resolvconf.rst") if len(row) == 2 for word in words(row[0])}
-    keywords = set(configuration._Reading(configuration.SystemConfiguration(), "")._keywords)
-    assert told == {*keywords, *configuration.FLAGS, "ndots", "timeout", "attempts"}
+    keywords = set(resolvconf._Reading(resolvconf.SystemConfiguration(), "")._keywords)
+    assert told == {*keywords, *resolvconf.FLAGS, "ndots", "timeout", "attempts"}
 
 
 @pytest.mark.parametrize("option", ["ndots", "timeout", "attempts"])
@@ -103,7 +103,7 @@ def test_resolvConfRanges(option: str) -> None:
     The ranges on that page are those of the code.
     """
     row = next(row for row in rowsOf("resolvconf.rst") if f"``{option}:N``" in row[0])
-    limit = configuration._NUMBERS[option]
+    limit = resolvconf._NUMBERS[option]
     assert f"{limit.least:.0f} to {limit.most:.0f}" in row[1]
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from tests.docs.test_pages import rowsOf
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext import dns
-from twisted_ext.edges.conversion.results import headersFrom
-from twisted_ext.edges.records import Record
+from twisted_ext.compat.conversion.records import Record
+from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
 from twisted_ext.wire.rdata.unknown import Unknown

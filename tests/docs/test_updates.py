@@ -10,9 +10,9 @@ import tomllib
 from typing import Final
 
 from tests.test_architecture import ROOT
-from twisted_ext.apps.cli.updatewords import Batch
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.server.updates.permitting import policyOf
+from twisted_ext.apps.cli.remote.statements import Batch
+from twisted_ext.server.config.updatepolicy import policyOf
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 
 PAGE: Final = (ROOT / "docs" / "howto" / "updates.rst").read_text("utf-8")

@@ -16,11 +16,11 @@ from tests.corpora import corpus
 from tests.zone.masters import readText
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import ROOT
-from twisted_ext.zone.complaints import Reading
-from twisted_ext.zone.images import Image
 from twisted_ext.zone.limits import MASTER_COMPLAINTS
-from twisted_ext.zone.reading import readMaster
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zonefile.complaints import Reading
+from twisted_ext.zone.zonefile.reader import readMaster
 
 #: How often each file is damaged in each way.
 _TIMES: Final = 50

@@ -16,7 +16,7 @@ from twisted.names import dns
 from tests.peers import LivePeer
 from twisted_ext.answers import Answer
 from twisted_ext.client import NamesResolver, Resolver, Result, resolverFromString
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText

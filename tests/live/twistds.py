@@ -20,7 +20,7 @@ from typing import Final, Self
 from tests.peers import freePort, living
 from twisted_ext.errors import BadMessage
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message

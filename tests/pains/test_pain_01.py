@@ -19,12 +19,12 @@ from twisted.internet.threads import deferToThread
 
 from tests.cache.canned import question
 from tests.resolver.told import addresses
+from twisted_ext import asyncio as looping
 from twisted_ext import client
+from twisted_ext.addrinfo.hints import AddressInfo
 from twisted_ext.answers import QueryContext
-from twisted_ext.edges import looping
-from twisted_ext.edges.addresses.hints import AddressInfo
 from twisted_ext.errors import TimedOut
-from twisted_ext.resolver.threaded import Pool, Threaded
+from twisted_ext.resolver.system.threaded import Pool, Threaded
 from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []

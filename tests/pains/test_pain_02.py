@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question, wishes
 from tests.resolver.told import addresses, asked
 from twisted_ext.answers import Outcome, QueryContext
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.discovering import System
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.hosts import Hosts
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.system.configured import System
+from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Question

@@ -12,8 +12,8 @@ from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import ResolverBase, hostByName
-from twisted_ext.edges.conversion.results import Result
-from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.rrtypes import ANY, A

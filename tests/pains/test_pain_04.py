@@ -17,16 +17,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
 from twisted_ext.answers import QueryContext
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.resolvers import Resolver
-from twisted_ext.resolver.asking import Flight
-from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.resolver.discovering import System
-from twisted_ext.resolver.nextstep import Came
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.resolvers import Resolver
+from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.nextstep import Came
+from twisted_ext.resolver.system.configured import System
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import rrsetOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet

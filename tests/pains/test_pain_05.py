@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import denied
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.store import Store
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.message import Question
 

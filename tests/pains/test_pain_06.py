@@ -10,9 +10,9 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.edges.addresses.routes import reachFrom
-from twisted_ext.edges.crawling import CrawlerResolver
-from twisted_ext.edges.resolvers import Resolver
+from tests.addrinfo.routes import reachFrom
+from twisted_ext.compat.resolvers import Resolver
+from twisted_ext.integrations.scrapy import CrawlerResolver
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 

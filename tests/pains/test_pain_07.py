@@ -8,9 +8,9 @@ from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
-from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.asking import Flight
+from twisted_ext.resolver.forward.lookup import Flight
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
-from twisted_ext.edges.codes import LookupFailed
-from twisted_ext.edges.resolvers import Resolver
-from twisted_ext.resolver.configuration import SystemConfiguration
+from twisted_ext.compat.conversion.errors import LookupFailed
+from twisted_ext.compat.resolvers import Resolver
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport.servers import Server

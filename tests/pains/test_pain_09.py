@@ -13,12 +13,12 @@ from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import PeerFault
 from twisted_ext.outcomes import answerFromReply
-from twisted_ext.resolver import asking
-from twisted_ext.resolver.asking import Flight
+from twisted_ext.resolver.forward import lookup
+from twisted_ext.resolver.forward.lookup import Flight
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchanges import Leg
+from twisted_ext.transport.exchange import Leg
 from twisted_ext.wire import reader
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import labelsOf, nameFromText
 from twisted_ext.wire.records import RRSet
@@ -106,7 +106,7 @@ class HostilePacketTests(NetworkTestCase):
         def asFarAsItGoes(question: Question, octets: bytes, origin: Origin) -> Answer:
             return answerFromReply(question, octets[:7] + b"\x01" + octets[8:] if len(octets) < len(whole) else octets, origin)
 
-        self.patch(asking, "answerFromReply", asFarAsItGoes)
+        self.patch(lookup, "answerFromReply", asFarAsItGoes)
         self.assertEqual(self.meet(whole[2:-16]), ["192.0.2.66"])
 
     def test_pain09_dottedLabels(self) -> None:
@@ -124,7 +124,7 @@ class HostilePacketTests(NetworkTestCase):
         self.assertEqual(self.successResultOf(asked).outcome.value, "nodata")
         # As names are in Twisted, one would be the other.
         self.assertEqual(dns.Name(b".".join(labelsOf(DOTTED.name))), dns.Name(b"www.example.test"))
-        self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: b".".join(labelsOf(DOTTED.name)) == b".".join(labelsOf(wire[:-4])))
+        self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: b".".join(labelsOf(DOTTED.name)) == b".".join(labelsOf(wire[:-4])))
         body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertNotEqual(self.meet(body), ["192.0.2.80"])
 
@@ -167,7 +167,7 @@ class HostilePacketTests(NetworkTestCase):
         """
         With the id alone compared, the forged address is what the caller gets.
         """
-        self.patch(asking, "isReplyTo", lambda octets, wire, sameCase: True)
+        self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
         question = questionOf("mail.example.test")
         body = buildMessage(Message(0, 0x8180, (question,), (RRSet(question.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertNotEqual(self.meet(body), ["192.0.2.80"])

@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pains.stock import stockResolver
 from tests.typed import observing
-from twisted_ext.edges.resolvers import Resolver
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.compat.resolvers import Resolver
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.transport import ports
+from twisted_ext.transport import udpports
 from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.servers import Server
 
@@ -82,7 +82,7 @@ class SocketTests(SynchronousTestCase):
         """
         Were our ports to speak of themselves, there would be lines, as there are from Twisted's.
         """
-        self.patch(ports._Receiver, "noisy", True)
+        self.patch(udpports._Receiver, "noisy", True)
         self.look(TOGETHER)
         self.assertNotEqual(self.lines, [])
         self.lines.clear()

@@ -12,11 +12,12 @@ from twisted.names import error
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.edges import codes, inward
-from twisted_ext.edges.codes import LookupFailed
-from twisted_ext.edges.inward import NamesSource
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.compat import foreign
+from twisted_ext.compat.conversion import errors as codes
+from twisted_ext.compat.conversion.errors import LookupFailed
+from twisted_ext.compat.foreign import NamesSource
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.errors import ServerFailed
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -120,7 +121,7 @@ class ErrorTests(SynchronousTestCase):
         def asTwisted(raised: BaseException) -> Answer | None:
             return Answer(Outcome.NXDOMAIN, rcode=3) if isinstance(raised, error.DomainError) else None
 
-        with patch.object(inward, "denialFrom", asTwisted):
+        with patch.object(foreign, "denialFrom", asTwisted):
             denied = self.asSource()
         assert isinstance(denied, Answer)
         self.assertIs(denied.outcome, Outcome.NXDOMAIN)

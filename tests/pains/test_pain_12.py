@@ -13,10 +13,10 @@ from zope.interface import implementer
 
 from tests.networks import NetworkTestCase
 from twisted_ext.client import bindingTargets, rewrittenTargets, serverTargets
-from twisted_ext.edges.mailing import MailResolver
-from twisted_ext.edges.names import NamesResolver
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint
-from twisted_ext.resolver.asking import Flight
+from twisted_ext.integrations.mail import MailResolver
+from twisted_ext.resolver.forward.lookup import Flight
 
 _T = TypeVar("_T")
 

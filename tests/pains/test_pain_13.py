@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 
 from tests.networks import NetworkTestCase
 from twisted_ext.client import serverTargets
-from twisted_ext.edges.crawling import CrawlerResolver
 from twisted_ext.errors import Closed
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.integrations.scrapy import CrawlerResolver
+from twisted_ext.resolver.forward.forwarder import Forwarding
 
 
 class CleanTests(NetworkTestCase):

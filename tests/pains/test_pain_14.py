@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext import dns
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.edges.conversion.results import Result
-from twisted_ext.edges.records import Record
-from twisted_ext.edges.resolvers import Resolver
+from twisted_ext.compat.conversion.records import Record
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Question

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from tests.queries import queryOf
-from tests.server.transfers.askers import Datagrams
-from tests.server.transfers.replicas import PRIMARY, Host
+from tests.server.transfer.askers import Datagrams
+from tests.server.transfer.replicas import PRIMARY, Host
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.zone import Zone
 
 ZONE = """\
 $TTL 300

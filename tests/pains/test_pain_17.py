@@ -16,9 +16,9 @@ from twisted_ext.answers import Answer
 from twisted_ext.bulk import Asked, bulk, dataOf
 from twisted_ext.errors import BadName, TimedOut
 from twisted_ext.limits import Limit
-from twisted_ext.pacing import Window
-from twisted_ext.resolver import admission
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.ratecontrol import Window
+from twisted_ext.resolver.forward import admission
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.links import Datagram, Link
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 
 from tests.networks import NetworkTestCase
 from tests.pains.stock import stockResolver
-from twisted_ext.edges.codes import ServiceNotAvailable, UnusableService
-from twisted_ext.edges.names import NamesResolver
-from twisted_ext.edges.services import serverTargets
-from twisted_ext.services.targets import Target
+from twisted_ext.compat.conversion.errors import ServiceNotAvailable, UnusableService
+from twisted_ext.compat.lookups.services import serverTargets
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.discovery.targets import Target
 
 __all__: list[str] = []
 

@@ -14,12 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question
 from tests.resolver.told import addresses
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.edges.names import NamesResolver
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.configuration import SystemConfiguration
-from twisted_ext.resolver.descriptions import sourceFromString
-from twisted_ext.resolver.discovering import System
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.strings.descriptions import sourceFromString
+from twisted_ext.resolver.system.configured import System
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 

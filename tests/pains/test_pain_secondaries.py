@@ -5,9 +5,9 @@ nothing, and is told of nothing.
 
 from __future__ import annotations
 
-from tests.server.transfers.replicas import PRIMARY, SECONDARY, ReplicaTestCase
-from twisted_ext.server.replies.errands import Outcome
-from twisted_ext.server.replies.requests import Request
+from tests.server.transfer.replicas import PRIMARY, SECONDARY, ReplicaTestCase
+from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question, wishes
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, parentOf

@@ -12,8 +12,8 @@ from tests.resolver.told import Told, addresses
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.configuration import SystemConfiguration
-from twisted_ext.resolver.discovering import Configured
+from twisted_ext.resolver.system.configured import Configured
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 
 
 class ConfiguredTests(SynchronousTestCase):

@@ -8,8 +8,8 @@ from twisted.internet.defer import CancelledError
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import ServerFailed, TimedOut
-from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.resolver.failing import Abandoned
+from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.forward.failures import Abandoned
 
 __all__ = ["HurryTests"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import ServerFailed, TimedOut
-from twisted_ext.resolver.forwarding import Forwarding
+from twisted_ext.resolver.forward.forwarder import Forwarding
 
 
 class SeveralServersTests(NetworkTestCase):

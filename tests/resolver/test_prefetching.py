@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, question, wishes
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example.com")

@@ -15,9 +15,9 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.coalescing import Coalescing
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.racing import Racing
+from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.combine.race import Racing
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.lifecycles import newCannotListen
 from twisted_ext.testing.sources import HeldSource, questionOf
 from twisted_ext.transport.datagram import Datagrams

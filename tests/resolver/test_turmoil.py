@@ -15,14 +15,14 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import _SLACK, Coalescing
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.racing import Racing
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import _SLACK, Coalescing
+from twisted_ext.resolver.combine.race import Racing
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import Datagrams
-from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 
 #: Seconds for which a test goes on.

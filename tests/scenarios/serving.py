@@ -11,19 +11,19 @@ from types import TracebackType
 from typing import Final
 
 from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
-from tests.server.transfers.askers import Asker, Datagrams
-from twisted_ext.server.access import Access
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
+from tests.server.transfer.askers import Asker, Datagrams
+from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
-from twisted_ext.server.replies.cookies import Cookies
-from twisted_ext.server.replies.errands import opcodesOf, transfersIn
-from twisted_ext.server.replies.finishing import Finishing
-from twisted_ext.server.replies.gates import standardGates
-from twisted_ext.server.replies.respond import Responder, laneFor
-from twisted_ext.server.transfers.keys import Keys
-from twisted_ext.server.transfers.replication import Replication
-from twisted_ext.server.zones.authority import Alone, Zones
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.operations import opcodesOf, transfersIn
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.wire import codes
@@ -33,7 +33,7 @@ from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsig import replySigned, verify
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.zone import Zone
 
 __all__ = ["Asked", "Mismatch", "Served", "check"]
 

@@ -9,10 +9,10 @@ from typing import Final
 from tests.corpora import corpus
 from tests.scenarios.reading import Entry, readScenario
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.server.zones.authority import AuthoritySource, Zones
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.zone import Zone
 
 #: Where an entry has several packets one of which is to match, and in it records that another program does not write as master files do.
 _OTHERWISE: Final = "EXTRA_PACKET"

@@ -13,8 +13,8 @@ from tests.corpora import corpus
 from tests.scenarios.reading import readScenario
 from tests.scenarios.running import Mismatch, NotForUs, Player
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
 
 #: Every file of the corpus, so that none goes missing unseen, with the reason where it is not played.
 SCENARIOS: Final[dict[str, str]] = {

@@ -20,7 +20,7 @@ from twisted_ext.client import NamesResolver
 from twisted_ext.errors import CallerFault, ServerFailed
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message

@@ -14,7 +14,7 @@ from twisted.names import error
 
 from tests.server.factories import OnlyQuery, Server, Zone, record
 from tests.typed import unchecked
-from twisted_ext.edges.serving import Peer
+from twisted_ext.compat.server import Peer
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.codes import AA, Rcode

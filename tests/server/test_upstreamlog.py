@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 
 from tests.queries import optOf, queryOf
-from tests.server.test_services import US, ServiceCase
+from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.operating.upstreamlog import SharedUpstreamLog, UpstreamLog
-from twisted_ext.server.services import ForwardService
+from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog, UpstreamLog
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.message import Message
 
 __all__: list[str] = []

@@ -12,9 +12,9 @@ from tests.transport.waiting import Waiter
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.sockets import QuerySocket
+from twisted_ext.transport.udpsockets import QuerySocket
 
 
 class DatagramExchangeTests(NetworkTestCase):

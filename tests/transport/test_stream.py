@@ -10,7 +10,7 @@ from tests.networks import NetworkTestCase
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.stream import StreamExchange
 
 

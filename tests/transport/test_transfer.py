@@ -12,17 +12,17 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import BadMessage, BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.resolver.transferring import ZoneRecords, transferZone
+from twisted_ext.resolver.lookup.transfer import ZoneRecords, transferZone
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.transfer import fetchZone
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.receiving import Receiving
+from twisted_ext.zone.transfer.receiver import Receiving
 
 ZONE = nameFromText("example.test")
 SOA = rrsetOf(ZONE, 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")

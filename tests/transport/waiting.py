@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchanges import Leg
+from twisted_ext.transport.exchange import Leg
 from twisted_ext.transport.matching import isReplyTo
 
 __all__ = ["Waiter"]

@@ -14,7 +14,7 @@ from tests.conformance.examining import examine
 from tests.wire.strategies import messages
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, NONE, QR, Opcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

@@ -9,9 +9,9 @@ import struct
 import pytest
 from twisted.names import dns
 
-from twisted_ext.edges.conversion.results import headersFrom
-from twisted_ext.edges.inward import setsFrom
-from twisted_ext.resolver.explaining import recordLines
+from twisted_ext.compat.conversion.results import headersFrom
+from twisted_ext.compat.foreign import setsFrom
+from twisted_ext.resolver.lookup.explain import recordLines
 from twisted_ext.wire.codes import CH, IN
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.records import RRSet

@@ -13,7 +13,7 @@ from tests.corpora import corpus
 from twisted_ext.answers import Origin, Outcome
 from twisted_ext.errors import BadMessage, ServerFailed
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText

@@ -12,7 +12,7 @@ import dns.tsig
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, BadMessage
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question

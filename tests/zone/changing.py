@@ -9,8 +9,8 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 __all__ = ["APEX", "ZONE", "record", "records", "textsOf", "versionOf", "zoneOf"]
 

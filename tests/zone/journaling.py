@@ -1,5 +1,5 @@
 """
-A process that writes a journal until it is killed, for L{tests.zone.test_journal}: it says each serial number once the disk has it.
+A process that writes a journal until it is killed, for L{tests.zone.store.test_journal}: it says each serial number once the disk has it.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 import sys
 
 from tests.zone.changing import APEX, ZONE, record, versionOf
-from twisted_ext.zone.journal import Journal
-from twisted_ext.zone.transactions import Transaction
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.update.transactions import Transaction
 
 __all__: list[str] = []
 

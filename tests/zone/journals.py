@@ -9,10 +9,10 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, record, versionOf
-from twisted_ext.zone.differences import Difference
-from twisted_ext.zone.journal import Journal
-from twisted_ext.zone.transactions import Transaction
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 
 __all__ = ["JournalTestCase", "steps"]
 

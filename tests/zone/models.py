@@ -13,8 +13,8 @@ from twisted_ext.wire.names import canonicalKey, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, TXT, A, typeNumber
-from twisted_ext.zone import nodes
-from twisted_ext.zone.nodes import Node, gathered
+from twisted_ext.zone.store import nodes
+from twisted_ext.zone.store.nodes import Node, gathered
 
 __all__ = ["APEX", "KEYS", "SOA_SET", "Change", "Contents", "Model", "changed", "contents", "edits", "record"]
 
@@ -161,7 +161,7 @@ class Model:
 
     def find(self, key: bytes) -> Node | None:
         """
-        @return: what L{Version.find<twisted_ext.zone.versions.Version.find>} gives.
+        @return: what L{Version.find<twisted_ext.zone.store.version.Version.find>} gives.
         """
         if key not in self.keys:
             return None

@@ -10,8 +10,8 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 __all__ = ["HEAD", "setsOf", "versionOf"]
 

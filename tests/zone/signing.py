@@ -12,12 +12,12 @@ from tests.zone.plain import setsOf
 from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.names import labelCount, labelsOf, nameFromText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
-from twisted_ext.wire.rdata.dnssec import DNSKEY
+from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.nodes import CUT, OCCLUDED, Node
-from twisted_ext.zone.ordering import orderedNodes
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.store.nodes import CUT, OCCLUDED, Node
+from twisted_ext.zone.store.order import orderedNodes
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 __all__ = ["BEGIN", "END", "signed"]
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.plain import HEAD, setsOf, versionOf
-from tests.zone.test_answering import question, textsOf
+from tests.zone.query.test_answers import question, textsOf
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.answering import aliasTarget, answerAcross
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.query.answers import aliasTarget, answerAcross
+from twisted_ext.zone.store.version import Version
 
 
 class AcrossTests(SynchronousTestCase):

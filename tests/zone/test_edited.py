@@ -12,9 +12,9 @@ from tests.live.zones.authorities import ORIGIN, ZONE, questions
 from twisted_ext.answers import Answer, Question
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.answering import answer
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.query.answers import answer
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
 
 #: Labels that new names begin with.
 _LABELS = [b"\x01*", b"\x01a", b"\x03new", b"\x03sub", b"\x04deep", b""]

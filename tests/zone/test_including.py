@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.masters import linesOf, readText
 from twisted_ext.limits import Limit
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone import reading as module
-from twisted_ext.zone.complaints import Reading
-from twisted_ext.zone.reading import readMaster
+from twisted_ext.zone.zonefile import reader as module
+from twisted_ext.zone.zonefile.complaints import Reading
+from twisted_ext.zone.zonefile.reader import readMaster
 
 
 class IncludeTests(SynchronousTestCase):

@@ -14,8 +14,8 @@ from unittest.mock import patch
 from tests.zone.changing import APEX, textsOf, versionOf
 from tests.zone.journals import JournalTestCase, steps
 from twisted_ext.errors import StorageFault
-from twisted_ext.zone import journal as module
-from twisted_ext.zone.journal import ORIGIN_OCTETS, Journal
+from twisted_ext.zone.store import journal as module
+from twisted_ext.zone.store.journal import ORIGIN_OCTETS, Journal
 
 
 class TrimmingTests(JournalTestCase):

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.updates} against RFC 2136, written down as plainly as its pseudocode is.
+Tests of L{twisted_ext.zone.update.updates} against RFC 2136, written down as plainly as its pseudocode is.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, versionOf
 from twisted_ext.errors import BadUpdate
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, AXFR, CNAME, NS, SOA, TXT, A
-from twisted_ext.zone.policies import Policy
-from twisted_ext.zone.serials import isNewer, serialIn, withSerial
-from twisted_ext.zone.updates import Update, updated
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.store.serials import isNewer, serialIn, withSerial
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.updates import Update, updated
 
 EVERYTHING = Policy.fromTexts(["address 127.0.0.0/8 zone ANY"])
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.application.service import ServiceMaker
 
-from twisted_ext.edges.connections.prefixes import ENDPOINTS
-from twisted_ext.resolver.descriptions import BUILT_IN
+from twisted_ext.endpoints.prefixes import ENDPOINTS
+from twisted_ext.resolver.strings.descriptions import BUILT_IN
 
 __all__ = [
     "cacheParser",

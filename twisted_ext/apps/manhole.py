@@ -35,9 +35,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.opening import openNow
+from twisted_ext.files import openNow
 from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
-from twisted_ext.server.operating.http import Crowd
+from twisted_ext.server.operations.http import Crowd
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
@@ -330,7 +330,7 @@ def hostKey(path: str) -> Key:
 
 def namespaceFor(operations: object, **more: object) -> dict[str, object]:
     """
-    @param operations: what controls the server: L{Operations<twisted_ext.server.operating.sight.Operations>}.
+    @param operations: what controls the server: L{Operations<twisted_ext.server.operations.operations.Operations>}.
     @param more: other things to have at hand.
 
     @return: the live objects of a server, by short names.

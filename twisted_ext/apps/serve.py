@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.server.processes.children import pythonCommand
+from twisted_ext.server.jobs.subprocess import pythonCommand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
@@ -119,7 +119,7 @@ def main(words: Sequence[str] = ()) -> int:
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
 
-    from twisted_ext.resolver.discovering import System
+    from twisted_ext.resolver.system.configured import System
 
     found: list[bool] = []
 

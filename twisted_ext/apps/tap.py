@@ -24,7 +24,9 @@ from twisted.python.logfile import LogFile
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.extras import importWithExtra
-from twisted_ext.server.configuration.beginning import (
+from twisted_ext.server.config.helptext import usageOf
+from twisted_ext.server.config.settings import SETTINGS, Setting, Settings
+from twisted_ext.server.config.startup import (
     BROKEN_PIPE,
     INTERRUPTED,
     MISCONFIGURED,
@@ -33,18 +35,16 @@ from twisted_ext.server.configuration.beginning import (
     end,
     wantSomething,
 )
-from twisted_ext.server.configuration.helptext import usageOf
-from twisted_ext.server.configuration.reading import readSettings
-from twisted_ext.server.configuration.settings import SETTINGS, Setting, Settings
-from twisted_ext.server.operating.logqueue import drainAll, queuedObserver, sinkFor
-from twisted_ext.server.operating.logs import formatterFor, isOfJournal
+from twisted_ext.server.config.tomlfile import readSettings
+from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
+from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
 
-    from twisted_ext.server.configuration.kinds import Value
-    from twisted_ext.server.services import Server
-    from twisted_ext.zone.zones import Zone
+    from twisted_ext.server.config.types import Value
+    from twisted_ext.server.service import Server
+    from twisted_ext.zone.zone import Zone
 
 __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
 
@@ -56,7 +56,7 @@ _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 
 
 #: The module that runs code which makes zones.
-_PYTHON_ZONES: Final = "twisted_ext.edges.conversion.zones"
+_PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
 #: What the server can be told to do, as the first word.
 _ROLES: Final = ("forward", "serve")
@@ -141,7 +141,7 @@ class _Words(usage.Options):
         """
         Serve the zone of this master file, whose name or C{$ORIGIN} says which that is; as C{twistd dns} has it.
         """
-        from twisted_ext.server.configuration.zonesettings import ZoneSettings, apexIn
+        from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn
 
         try:
             self.several.setdefault("zone", []).append(ZoneSettings.of(apexIn(path), os.path.abspath(path)).toText())
@@ -152,7 +152,7 @@ class _Words(usage.Options):
         """
         Fetch a zone from a server, and serve it: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}; as C{twistd dns} has it.
         """
-        from twisted_ext.server.configuration.zonesettings import ZoneSettings
+        from twisted_ext.server.config.zonesettings import ZoneSettings
 
         server, slash, name = text.partition("/")
         try:
@@ -250,7 +250,7 @@ def _addOptions() -> None:
 
 
 def _optionsFor(setting: Setting, name: str) -> dict[str, Callable[..., None]]:
-    from twisted_ext.server.configuration.kinds import COUNT, FLAG
+    from twisted_ext.server.config.types import COUNT, FLAG
 
     made: dict[str, Callable[..., None]] = {}
     if setting.kind is COUNT:
@@ -361,7 +361,7 @@ class Options(_Words):
 
 
 def _checkZones(settings: Settings) -> None:
-    from twisted_ext.server.configuration.checking import checkZones, zonesIn
+    from twisted_ext.server.zones.validate import checkZones, zonesIn
 
     checkZones(settings, zonesIn(settings))
 
@@ -369,7 +369,7 @@ def _checkZones(settings: Settings) -> None:
 def _showPath(settings: Settings) -> None:
     from twisted.internet import reactor
 
-    from twisted_ext.server.services import pathOf
+    from twisted_ext.server.service import pathOf
 
     print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
 
@@ -382,8 +382,8 @@ def makeService(options: Options) -> IService:
     complainPlainly(partial(_logsToFile, options.parent))
     from twisted.internet import reactor
 
-    from twisted_ext.server.processes.collecting import collectLess
-    from twisted_ext.server.services import makeServer
+    from twisted_ext.server.jobs.gctuning import collectLess
+    from twisted_ext.server.service import makeServer
 
     try:
         settings = options.first()
@@ -547,8 +547,8 @@ def _watch(server: Server, settings: Settings) -> None:
         names = module.namespaceFor(operations)
         server.add(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
-        from twisted_ext.server.operating.control import ControlService
-        from twisted_ext.server.operating.places import controlPaths
+        from twisted_ext.server.operations.control import ControlService
+        from twisted_ext.server.operations.controlpath import controlPaths
 
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPaths(), operations)

@@ -1,5 +1,5 @@
 """
-One of several processes that share a port: C{python -m twisted_ext.apps.worker}, started by L{twisted_ext.server.processes.workers}.
+One of several processes that share a port: C{python -m twisted_ext.apps.worker}, started by L{twisted_ext.server.process.workers}.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.configuration.settings import Settings
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.jobs.gctuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.operating.logqueue import queuedObserver, sinkFor
-from twisted_ext.server.operating.logs import relayedLine
-from twisted_ext.server.processes.collecting import collectLess
-from twisted_ext.server.processes.workers import Lines
-from twisted_ext.server.services import ForwardService
+from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
+from twisted_ext.server.operations.logs import relayedLine
+from twisted_ext.server.process.workers import Lines
+from twisted_ext.server.service import ForwardService
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
-    from twisted_ext.server.operating.sight import Sight
+    from twisted_ext.server.operations.operations import Sight
 
 __all__ = ["Obeying", "main"]
 
@@ -138,7 +138,7 @@ class Obeying(Protocol):
             service.passing.take(said)
             return None
         if do == "errands":
-            from twisted_ext.server.processes.passing import keysFrom
+            from twisted_ext.server.process.relay import keysFrom
 
             service.passOn([int(str(key)) for key in cast("list[JSON]", said["errands"])], keysFrom(said["keys"]))
             return None

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from twisted_ext.edges.protocols import DNSProtocol
-from twisted_ext.edges.serving import MessageServing, peerOf
-from twisted_ext.fastlane.table import Reply, Table
+from twisted_ext.compat.protocols import DNSProtocol
+from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.access import Access
+from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import StreamServings
-from twisted_ext.server.replies.finishing import Finishing
-from twisted_ext.server.replies.gates import standardGates
-from twisted_ext.server.replies.respond import Responder, laneFor
-from twisted_ext.server.zones.authority import AuthoritySource, Zones
-from twisted_ext.zone.zones import Zone
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted_ext.edges.serving import Peer
+    from twisted_ext.compat.server import Peer
     from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.server.listeners.connection import Send
 
@@ -93,7 +93,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         reactor.listenTCP(10053, factory)
 
     Authorities are asked first, then caches, then clients; each of them is an L{IResolver<twisted.internet.interfaces.IResolver>},
-    something that has its C{query}, or an L{IAnswerSource}; authorities may be L{Zone<twisted_ext.zone.zones.Zone>}s. The next one is
+    something that has its C{query}, or an L{IAnswerSource}; authorities may be L{Zone<twisted_ext.zone.zone.Zone>}s. The next one is
     asked where one fails with L{DomainError<twisted.names.error.DomainError>}. What C{twisted.names.server.DNSServerFactory} lets a
     subclass override can be overridden here.
 

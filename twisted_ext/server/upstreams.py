@@ -9,22 +9,23 @@ from collections.abc import Callable, Iterator
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.errors import DNSFault, Refused, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
-from twisted_ext.resolver.configuration import SystemConfiguration
-from twisted_ext.resolver.discovering import SYSTEM_RESOLV_CONF, Configured
-from twisted_ext.resolver.filtering import isPrivate
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.local import decided
-from twisted_ext.resolver.resolvconf import ResolvConf
-from twisted_ext.resolver.switching import Switching
+from twisted_ext.resolver.combine.failing import FailingSource
+from twisted_ext.resolver.combine.replaceable import Switching
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.policy.localanswers import decided
+from twisted_ext.resolver.policy.rebinding import isPrivate
+from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, Configured
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
 from twisted_ext.wire.message import Question
@@ -33,7 +34,7 @@ from twisted_ext.wire.names import nameFromText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Listening", "LoopWatch", "Nobody", "SystemServers", "Upstream", "isNear", "serversOf"]
+__all__ = ["Listening", "LoopWatch", "SystemServers", "Upstream", "isNear", "serversOf"]
 
 _log = Logger()
 
@@ -47,8 +48,8 @@ _MISSES: Final = 3
 #: Seconds after which a look-up that nobody waits for any more was one that the upstream did not answer.
 _SLOW: Final = 0.2
 
-#: Below which names are asked that tell whether an upstream leads back here. Nobody has it (RFC 6761, section 6.2), and forwarders pass
-#: it on.
+#: Names below this are asked to find out whether an upstream leads back here. It is not delegated (RFC 6761, section 6.2), and forwarders
+#: pass it on.
 _LOOPS: Final = nameFromText("txdns-loop.test")
 
 #: Seconds for such a name to come back.
@@ -101,31 +102,6 @@ def isNear(server: Server) -> bool:
 
 
 @implementer(IAnswerSource)
-class Nobody:
-    """
-    Stands where there is nobody to ask, and says why.
-    """
-
-    def __init__(self, fault: Callable[[], DNSFault]) -> None:
-        """
-        @param fault: makes what each look-up fails with.
-        """
-        self._fault = fault
-
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return fail(self._fault())
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
-
-
-@implementer(IAnswerSource)
 class SystemServers:
     """
     Asks the servers of C{resolv.conf}, without search list or cache. The file is looked at when somebody asks, once a second at most.
@@ -166,7 +142,7 @@ class SystemServers:
         servers = [server for server in configuration.servers if not self._listening.has(server)]
         if not servers:
             _log.warn("{path} names nobody to ask but this server itself", path=self.path)
-            return Nobody(lambda: Unreachable(f"{self.path} names nobody to ask but this server itself", ede=((22, "no upstream"),)))
+            return FailingSource(lambda: Unreachable(f"{self.path} names nobody to ask but this server itself", ede=((22, "no upstream"),)))
         flags = configuration.flags
         forwarding = Forwarding(
             self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags

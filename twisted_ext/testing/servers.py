@@ -24,7 +24,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport.servers import DNS_PORT, Server
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame

@@ -14,11 +14,11 @@ from zope.interface import implementer
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
-from twisted_ext.transport.drawing import Draw
-from twisted_ext.transport.exchanges import Asking, Leg
-from twisted_ext.transport.polling import outboxOf, pollerFor
+from twisted_ext.transport.exchange import Asking, Leg
+from twisted_ext.transport.pollers import outboxOf, pollerFor
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.sockets import QuerySocket, unreachable
+from twisted_ext.transport.udpsockets import QuerySocket, unreachable
 
 __all__ = ["DatagramExchange", "Datagrams", "Maker"]
 
@@ -180,11 +180,11 @@ class Datagrams:
 
     def _maker(self, reactor: IReactorTime) -> Maker:
         if IReactorFDSet.providedBy(reactor):
-            from twisted_ext.transport.sockets import RawMaker
+            from twisted_ext.transport.udpsockets import RawMaker
 
             return RawMaker(pollerFor(reactor, reactor.seconds, self.outbox), self.draw)
         if IReactorUDP.providedBy(reactor):
-            from twisted_ext.transport.ports import PortMaker
+            from twisted_ext.transport.udpports import PortMaker
 
             return PortMaker(reactor, self.draw)
         return _NoMaker(reactor)

@@ -17,9 +17,9 @@ from zope.interface import implementer
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
-from twisted_ext.transport.drawing import Draw
-from twisted_ext.transport.exchanges import Asking
-from twisted_ext.transport.keeping import secondsAllowed, wishing
+from twisted_ext.transport.exchange import Asking
+from twisted_ext.transport.keepalive import secondsAllowed, wishing
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.framing import StreamBuffer, frame
 

@@ -2,7 +2,7 @@
 One zone, or what has changed in it, from one server: over a connection of its own, with its time bounded and its signatures checked (AXFR,
 RFC 5936; IXFR, RFC 1995).
 
-Whoever wants a zone asks here: resolvers, commands and servers. What comes is read by L{twisted_ext.zone.receiving}.
+Whoever wants a zone asks here: resolvers, commands and servers. What comes is read by L{twisted_ext.zone.transfer.receiver}.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault, TimedOut, Unreachable
 from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_RATE, TRANSFER_SECONDS, TRANSFER_WAIT
-from twisted_ext.transport.drawing import Draw
+from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.receiving import Receiving
-from twisted_ext.zone.serials import serialIn
+from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.transfer.receiver import Receiving
 
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key

@@ -80,7 +80,7 @@ class Question:
 
 class Message:
     """
-    A message that was read, or that is to be built by L{twisted_ext.wire.building}.
+    A message that was read, or that is to be built by L{twisted_ext.wire.builder}.
 
     Read ones parse their records when a section is first looked at; C{check} does it at once.
 

@@ -61,7 +61,7 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
 
     @raise BadRecord: with the column, and what was expected there.
     """
-    from twisted_ext.wire.rdata.kinds import nameFromToken
+    from twisted_ext.wire.rdata.fieldtypes import nameFromToken
 
     tokens = Tokens(text, origin)
     name = nameFromToken(tokens, tokens.take("the owner's name"))

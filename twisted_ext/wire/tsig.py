@@ -364,7 +364,7 @@ def sign(
     """
     Sign a message.
 
-    @param message: whole and without a signature, as L{buildMessage<twisted_ext.wire.building.buildMessage>} gives it.
+    @param message: whole and without a signature, as L{buildMessage<twisted_ext.wire.builder.buildMessage>} gives it.
     @param now: seconds since 1970.
     @param requestMac: for a reply, the MAC of its request; inside a stream, that of the signed message before.
     @param timersOnly: inside a stream, behind the first message (RFC 8945, section 5.3.1).

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 
-from twisted_ext.edges import looping
+from twisted_ext import asyncio as looping
 
 SERVER = "udp:127.0.0.1:5301"
 

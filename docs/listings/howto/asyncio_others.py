@@ -1,7 +1,7 @@
 import asyncio
 
+from twisted_ext import asyncio as looping
 from twisted_ext import client
-from twisted_ext.edges import looping
 
 
 async def main():

@@ -2,7 +2,7 @@ import asyncio
 
 import aiohttp
 
-from twisted_ext.edges import looping
+from twisted_ext import asyncio as looping
 
 
 async def main():

@@ -8,7 +8,7 @@ import asyncio
 import runpy
 import sys
 
-from twisted_ext.edges import looping
+from twisted_ext import asyncio as looping
 
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)

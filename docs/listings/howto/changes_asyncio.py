@@ -4,7 +4,7 @@ Watch a name from a program on asyncio, until it has an address.
 
 import asyncio
 
-from twisted_ext.edges import looping
+from twisted_ext import asyncio as looping
 
 
 async def main():

@@ -9,7 +9,7 @@ import sys
 from twisted.internet import defer, task
 
 from twisted_ext import client
-from twisted_ext.edges.codes import DNSQueryTimeoutError
+from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError
 
 
 async def main(reactor, name, address, *servers):

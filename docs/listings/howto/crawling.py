@@ -26,7 +26,7 @@ class Pages(scrapy.Spider):
 
 process = CrawlerProcess(
     {
-        "TWISTED_DNS_RESOLVER": "twisted_ext.edges.crawling.CrawlerResolver",
+        "TWISTED_DNS_RESOLVER": "twisted_ext.integrations.scrapy.CrawlerResolver",
         "TXDNS_RESOLVER": "chain:(hosts):(special):(cache:udp:127.0.0.1:5301)",
         "RETRY_ENABLED": False,
         "LOG_LEVEL": "CRITICAL",

@@ -10,7 +10,7 @@ from twisted.internet import defer, task
 from twisted.internet.error import DNSLookupError
 from twisted.mail.relaymanager import MXCalculator
 
-from twisted_ext.edges.mailing import MailResolver
+from twisted_ext.integrations.mail import MailResolver
 
 
 async def main(reactor, *domains):

@@ -10,7 +10,7 @@ import sys
 from twisted.internet import defer, task
 
 from twisted_ext import client
-from twisted_ext.edges.codes import DNSServerError, ServiceNotAvailable
+from twisted_ext.compat.conversion.errors import DNSServerError, ServiceNotAvailable
 
 # A seed, so that this prints the same each time. Programs leave it out.
 rng = random.Random(1)

@@ -5,7 +5,7 @@ Print what other records say about services.
 from twisted.internet import defer, task
 
 from twisted_ext import client
-from twisted_ext.edges.codes import ServiceNotAvailable
+from twisted_ext.compat.conversion.errors import ServiceNotAvailable
 
 
 async def main(reactor):

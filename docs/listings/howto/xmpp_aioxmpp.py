@@ -3,7 +3,7 @@ import asyncio
 import aioxmpp
 import aioxmpp.network
 
-from twisted_ext.edges.network import BlockingResolver
+from twisted_ext.integrations.aioxmpp.asyncio import BlockingResolver
 
 
 async def main():

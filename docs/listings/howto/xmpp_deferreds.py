@@ -1,20 +1,20 @@
 from twisted.internet import defer, task
 
-from twisted_ext import network
+from twisted_ext.integrations import aioxmpp
 
 SERVER = "udp:127.0.0.1:5301"
 
 
 async def main(reactor):
-    records = await network.lookupSrv(b"example.com", "xmpp-client", resolver=SERVER)
+    records = await aioxmpp.lookupSrv(b"example.com", "xmpp-client", resolver=SERVER)
     for priority, weight, (host, port) in sorted(records):
         print(priority, weight, host.decode(), port)
     try:
-        await network.lookupTlsa(b"chat1.example.com", 5222, resolver=SERVER)
+        await aioxmpp.lookupTlsa(b"chat1.example.com", 5222, resolver=SERVER)
     except ValueError as error:
         print(error)
     try:
-        await network.repeatedQuery(b"broken.example.com", "A", resolver=SERVER)
+        await aioxmpp.repeatedQuery(b"broken.example.com", "A", resolver=SERVER)
     except Exception as error:
         print(f"{type(error).__name__}: {error}")
 

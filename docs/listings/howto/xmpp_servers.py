@@ -1,7 +1,7 @@
 import asyncio
 import random
 
-from twisted_ext.edges import network
+from twisted_ext.integrations.aioxmpp import asyncio as network
 
 # So that this prints the same each time. Programs leave it out.
 rng = random.Random(2)

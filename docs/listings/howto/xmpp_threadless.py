@@ -4,7 +4,8 @@ import threading
 import aioxmpp
 import aioxmpp.network
 
-from twisted_ext.edges import looping, network
+from twisted_ext import asyncio as looping
+from twisted_ext.integrations.aioxmpp import asyncio as network
 
 
 async def main():

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from tests.certificates import certificateFor
 from twisted_ext.client import Resolver
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.servers import CannedServer, Reply
 

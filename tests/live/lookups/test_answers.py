@@ -15,7 +15,7 @@ from twisted.names import dns, error
 from tests.live.asking import addressesOf, ask, described, resolving, textsOf, zoneOf
 from tests.peers import LivePeer, bind, nsd
 from twisted_ext.answers import Outcome
-from twisted_ext.edges.codes import DNSNameError, DNSQueryRefusedError
+from twisted_ext.compat.conversion.errors import DNSNameError, DNSQueryRefusedError
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, CNAME, SOA
 

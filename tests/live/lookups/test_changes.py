@@ -19,7 +19,7 @@ from tests.live.zones.test_updates import txdns as update
 from tests.peers import unbound
 from tests.test_architecture import ROOT
 from tests.tour.machine import usable
-from twisted_ext.apps.cli.exits import BROKEN_PIPE, OK
+from twisted_ext.apps.cli.terminal.exits import BROKEN_PIPE, OK
 
 __all__ = ["ours", "run"]
 
@@ -48,7 +48,7 @@ task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
 #: The same on a bare loop of asyncio.
 _LOOPING = """
 import asyncio, sys
-from twisted_ext.edges import looping
+from twisted_ext.compat import looping
 
 async def main():
     async for change in looping.watch(sys.argv[1], resolver=sys.argv[2], interval=0.2):

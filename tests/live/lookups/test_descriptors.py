@@ -18,9 +18,9 @@ from zope.interface import implementer
 from tests.transport.waiting import Waiter
 from tests.typed import observing
 from twisted_ext.errors import Unreachable
-from twisted_ext.transport import faultlog, polling
+from twisted_ext.transport import faultlog, pollers
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.exchanges import Leg
+from twisted_ext.transport.exchange import Leg
 from twisted_ext.transport.servers import Server
 
 __all__: list[str] = []
@@ -106,7 +106,7 @@ def fixture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     With all sockets behind one reader, and each by itself.
     """
     if request.param == "each":
-        monkeypatch.setattr(polling, "_HAS_EPOLL", False)
+        monkeypatch.setattr(pollers, "_HAS_EPOLL", False)
     made = Fixture()
     before = descriptors()
     yield made

@@ -22,8 +22,8 @@ from twisted.internet.task import deferLater
 from tests.certificates import authority
 from tests.live.lookups.reachable import FOUR, SIX, Caller, Here, Line, needsIPv6
 from tests.typed import clientEndpoint, trusting
-from twisted_ext.edges.codes import NoAddressError
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.conversion.errors import NoAddressError
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, Target, TargetsEndpoint, TargetsFailed
 
 __all__: list[str] = []

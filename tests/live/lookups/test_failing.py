@@ -23,8 +23,8 @@ from twisted.names import error
 from tests.live.asking import addressesOf, ask, described, moment, resolving, textsOf, zoneOf
 from tests.peers import LivePeer, freePort, nsd, unbound
 from twisted_ext.answers import Answer
-from twisted_ext.edges.codes import DNSNameError, DNSQueryTimeoutError, DNSServerError
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.conversion.errors import DNSNameError, DNSQueryTimeoutError, DNSServerError
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.codes import QR, TC
 
 __all__: list[str] = []

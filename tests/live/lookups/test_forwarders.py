@@ -16,8 +16,8 @@ from tests.live.asking import addressesOf, ask, described, moment, questionOf, r
 from tests.peers import LivePeer, bind, nsd, unbound
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.client import Resolver
-from twisted_ext.edges.codes import DNSNameError, DNSServerError
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.conversion.errors import DNSNameError, DNSServerError
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import AA, DO, RA
 from twisted_ext.wire.rrtypes import CNAME, A

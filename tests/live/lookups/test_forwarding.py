@@ -16,13 +16,13 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from tests.peers import LivePeer, nsd
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Unreachable
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.resolver.transferring import transferZone
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.lookup.transfer import transferZone
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport import datagram
 from twisted_ext.transport.datagram import Datagrams
-from twisted_ext.transport.polling import EachPoller
+from twisted_ext.transport.pollers import EachPoller
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText
 

@@ -17,8 +17,8 @@ import pytest
 
 from tests.live.lookups.test_txdns import body, txdns
 from tests.peers import LivePeer, bind, freePort, nsd, peer
-from twisted_ext.apps.cli.arguments import PLUS_WORDS
-from twisted_ext.apps.cli.exits import BATCH, NO_REPLY, OK
+from twisted_ext.apps.cli.query.args import PLUS_WORDS
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK
 
 ZONE = """\
 $ORIGIN example.org.

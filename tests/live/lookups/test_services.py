@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from tests.peers import LivePeer, nsd
 from twisted_ext import client
-from twisted_ext.edges.codes import ServiceNotAvailable, UnusableService
-from twisted_ext.services.targets import Target
+from twisted_ext.compat.conversion.errors import ServiceNotAvailable, UnusableService
+from twisted_ext.discovery.targets import Target
 
 __all__: list[str] = []
 

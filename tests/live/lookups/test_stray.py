@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 
 from tests.live.asking import ask, resolving, textsOf
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []

@@ -20,7 +20,7 @@ from twisted.names import dns, error
 
 from tests.live.asking import described, resolving, zoneOf
 from tests.peers import LivePeer, bind, nsd, peer
-from twisted_ext.edges.codes import DNSQueryRefusedError, DNSQueryTimeoutError, DNSServerError
+from twisted_ext.compat.conversion.errors import DNSQueryRefusedError, DNSQueryTimeoutError, DNSServerError
 from twisted_ext.wire.names import nameFromText
 
 __all__: list[str] = []

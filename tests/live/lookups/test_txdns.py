@@ -17,7 +17,7 @@ import pytest
 
 from tests.apps.terminals import Terminal, plain
 from tests.peers import LivePeer, bind, freePort, nsd, peer
-from twisted_ext.apps.cli.exits import NO_REPLY, OK
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK
 
 ZONE = """\
 $ORIGIN example.org.

@@ -21,7 +21,7 @@ from tests.live.asking import HEAD, ask, resolving
 from tests.peers import LivePeer, bind, nsd, peer, unbound
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.client import Result
-from twisted_ext.edges.lookups import Lookups, lookupName, typeOfLookup
+from twisted_ext.compat.lookupmethods import Lookups, lookupName, typeOfLookup
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rrtypes import isMeta, typeNumber

@@ -18,10 +18,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import Final, Protocol, cast
 
-from tests.edges.discoveries import DENIED
-from tests.edges.xmpp.faces import FAILED, LATE, AtOnce, Scripted, proved
-from twisted_ext.edges import network
-from twisted_ext.edges.xmpp import perthread
+from tests.compat.discoveries import DENIED
+from tests.integrations.aioxmpp.faces import FAILED, LATE, AtOnce, Scripted, proved
+from twisted_ext.integrations.aioxmpp import asyncio as network
+from twisted_ext.integrations.aioxmpp import perthread
 from twisted_ext.testing.sources import Entry, answerOf, questionOf
 from twisted_ext.wire.codes import AD, CD
 

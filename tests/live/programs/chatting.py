@@ -19,8 +19,9 @@ from random import Random
 from traceback import format_exception
 from typing import Final, Protocol, cast
 
+from twisted_ext import asyncio as looping
 from twisted_ext.client import resolverFromString
-from twisted_ext.edges import looping, network
+from twisted_ext.integrations.aioxmpp import asyncio as network
 
 __all__ = ["BROKEN", "DOMAIN", "NAMES", "SIGNED", "WAYS"]
 

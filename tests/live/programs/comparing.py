@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 
 from tests.live.programs.households import RECORDS
+from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
 from twisted_ext.client import NamesResolver, createResolver
-from twisted_ext.edges.addresses.hints import AddressInfo, Port, SocketAddress
 
 __all__ = ["Call", "addressCall", "nameCall"]
 

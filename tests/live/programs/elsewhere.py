@@ -11,7 +11,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from twisted_ext.resolver import discovering
+from twisted_ext.resolver.system import configured
 
 __all__ = ["run"]
 
@@ -20,7 +20,7 @@ def run(resolvConf: str, script: str, words: list[str]) -> None:
     """
     @param words: what the script finds behind its own name in C{sys.argv}.
     """
-    vars(discovering)["SYSTEM_RESOLV_CONF"] = resolvConf
+    vars(configured)["SYSTEM_RESOLV_CONF"] = resolvConf
     sys.argv = [script, *words]
     runpy.run_path(script, run_name="__main__")
 

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorT
 from twisted.internet.task import react
 
 from twisted_ext.client import NamesResolver, resolverFromString
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 
 __all__ = ["CASES", "DOMAIN", "SERVICE"]
 
@@ -210,7 +210,7 @@ async def asModule(peers: _Peers) -> object:
     """
     By the module that Synapse's configuration names, without a word in Synapse's code.
     """
-    name = "twisted_ext.edges.federating.FederationResolver"
+    name = "twisted_ext.integrations.synapse.FederationResolver"
     load = cast("Callable[..., tuple[Callable[..., object], object]]", _of("util.module_loader.load_module"))
     kind, config = load({"module": name, "config": {"resolver": peers.description}}, ("modules",))
     made = kind(config, object())

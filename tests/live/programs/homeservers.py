@@ -132,7 +132,7 @@ def homeserver(folder: Path, resolver: str) -> Iterator[Path]:
         "trusted_key_servers": [],
         "ip_range_whitelist": ["127.0.0.1"],
         "federation_custom_ca_list": [str(written(folder))],
-        "modules": [{"module": "twisted_ext.edges.federating.FederationResolver", "config": {"resolver": resolver}}],
+        "modules": [{"module": "twisted_ext.integrations.synapse.FederationResolver", "config": {"resolver": resolver}}],
     }
     logging = {
         "version": 1,

@@ -32,8 +32,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.client import createResolver
-from twisted_ext.edges.install import globalReactor
-from twisted_ext.edges.names import NamesResolver
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.testing.lifecycles import whereOf
 
 __all__: list[str] = []

@@ -24,7 +24,7 @@ from twisted.web.server import Request
 
 from tests.pages import Page, siteOf
 from twisted_ext.client import createResolver
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.testing.lifecycles import whereOf
 
 __all__: list[str] = []

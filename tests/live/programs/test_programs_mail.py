@@ -18,8 +18,8 @@ from tests.live.asking import HEAD
 from tests.live.programs.web import Rig, rig
 from tests.peers import LivePeer, nsd
 from twisted_ext.client import createResolver
-from twisted_ext.edges.codes import ServiceNotAvailable
-from twisted_ext.edges.mailing import MailResolver
+from twisted_ext.compat.conversion.errors import ServiceNotAvailable
+from twisted_ext.integrations.mail import MailResolver
 
 __all__: list[str] = []
 

@@ -26,8 +26,8 @@ from tests.live.programs.chatting import DOMAIN, NAMES, SIGNED, WAYS
 from tests.live.programs.signed import signed
 from tests.peers import LivePeer, freePort, nsd, unbound
 from tests.test_architecture import ROOT
-from twisted_ext import network
-from twisted_ext.edges.xmpp import perthread
+from twisted_ext.integrations import aioxmpp
+from twisted_ext.integrations.aioxmpp import perthread
 from twisted_ext.wire.codes import AD
 
 __all__: list[str] = []
@@ -255,15 +255,15 @@ async def test_deferreds(ports: tuple[LivePeer, LivePeer, int]) -> None:
     """
     server, validating, _ = ports
 
-    network.setResolver(_described(server))
+    aioxmpp.setResolver(_described(server))
     host = f"host4.{DOMAIN}".encode()
-    assert await network.findXmppHostAddr(None, f"one.{DOMAIN}") == [(0, 0, (host, 5222))]
-    assert await network.lookupTlsa(host, 5222, requireAd=False) == [(3, 1, 1, b"\xab" * 32)]
+    assert await aioxmpp.findXmppHostAddr(None, f"one.{DOMAIN}") == [(0, 0, (host, 5222))]
+    assert await aioxmpp.lookupTlsa(host, 5222, requireAd=False) == [(3, 1, 1, b"\xab" * 32)]
     with pytest.raises(ValueError, match="not validated"):
-        await network.lookupTlsa(host, 5222, resolver=_described(server))
-    with pytest.raises(network.ValidationError):
-        await network.lookupSrv(f"one.{DOMAIN}".encode(), "xmpp-client", resolver=_described(validating))
-    network.setResolver("udp:192.0.2.1")
+        await aioxmpp.lookupTlsa(host, 5222, resolver=_described(server))
+    with pytest.raises(aioxmpp.ValidationError):
+        await aioxmpp.lookupSrv(f"one.{DOMAIN}".encode(), "xmpp-client", resolver=_described(validating))
+    aioxmpp.setResolver("udp:192.0.2.1")
 
 
 @pytest.mark.usefixtures("thread")
@@ -274,18 +274,18 @@ async def test_deferredsProved(proving: LivePeer) -> None:
     """
     resolver = _described(proving)
     host, plain, forged = [name.encode() for name in (f"www.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}")]
-    found = await network.repeatedQuery(host, "A", None, resolver, True)
+    found = await aioxmpp.repeatedQuery(host, "A", None, resolver, True)
     assert found is not None and [str(each) for each in found] == ["127.0.0.1"]
-    assert await network.repeatedQuery(b"nothing." + host, "A", None, resolver, True) is None
-    assert await network.lookupTlsa(host, 5222, resolver=resolver) == [(3, 1, 1, b"\xab" * 32)]
+    assert await aioxmpp.repeatedQuery(b"nothing." + host, "A", None, resolver, True) is None
+    assert await aioxmpp.lookupTlsa(host, 5222, resolver=resolver) == [(3, 1, 1, b"\xab" * 32)]
     with pytest.raises(ValueError, match="not validated"):
-        await network.lookupTlsa(plain, 5222, resolver=resolver)
+        await aioxmpp.lookupTlsa(plain, 5222, resolver=resolver)
     for look in (
-        network.repeatedQuery(forged, "A", None, resolver, True),
-        network.lookupTlsa(forged, 5222, resolver=resolver),
-        network.lookupSrv(forged, "xmpp-client", resolver=resolver),
+        aioxmpp.repeatedQuery(forged, "A", None, resolver, True),
+        aioxmpp.lookupTlsa(forged, 5222, resolver=resolver),
+        aioxmpp.lookupSrv(forged, "xmpp-client", resolver=resolver),
     ):
-        with pytest.raises(network.ValidationError):
+        with pytest.raises(aioxmpp.ValidationError):
             await cast("Deferred[object]", look)
 
 
@@ -322,7 +322,7 @@ async def test_provedBeside(proving: LivePeer, prefix: str) -> None:
     async with described(prefix + _described(proving)) as resolver:
         for _ in range(2):
             assert len((await resolver.lookupAddress(name))[0]) == 1
-            found = await network.repeatedQuery(name.encode(), "A", None, resolver, True)
+            found = await aioxmpp.repeatedQuery(name.encode(), "A", None, resolver, True)
             assert found is not None and found.response.flags & AD
 
 
@@ -337,7 +337,7 @@ async def test_threads(kind: type[object] | None) -> None:
 
     async def look(executor: Executor | ThreadPool | None) -> None:
         with pytest.raises(TimeoutError):
-            await network.repeatedQuery(b"a.example", "A", None, resolver, False, executor)
+            await aioxmpp.repeatedQuery(b"a.example", "A", None, resolver, False, executor)
 
     if kind is Executor:
         with ThreadPoolExecutor(thread_name_prefix="mine") as executor:

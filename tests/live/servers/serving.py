@@ -28,13 +28,13 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.server import DNSServerFactory
-from twisted_ext.server.access import Access
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import StreamListener
-from twisted_ext.server.replies.cookies import Cookies
-from twisted_ext.server.replies.finishing import Finishing
-from twisted_ext.server.replies.gates import standardGates
-from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question

@@ -26,7 +26,7 @@ from tests.live.servers.clients import Background, Checker, SlowClients
 from tests.live.servers.enduring import OUTSTANDING, ZONE, Perf, dropped, expected, kilobytes, started, warmUp, workload
 from tests.live.twistds import PATIENCE, Twistd, wait
 from tests.peers import LivePeer, freePort, living, nsd
-from twisted_ext.apps.cli.controlling import Channel
+from twisted_ext.apps.cli.server.client import Channel
 from twisted_ext.metrics.figures import Figures
 
 #: Seconds for which dnsperf asks.

@@ -11,8 +11,8 @@ from twisted.internet.task import deferLater
 
 from tests.live.zones.replicating import ADDRESS, hosting
 from tests.zone.changing import APEX
-from twisted_ext.edges.install import globalReactor
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.rrtypes import SOA

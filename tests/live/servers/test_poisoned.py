@@ -15,7 +15,7 @@ import pytest
 
 from tests.live.twistds import PATIENCE, Twistd, wait, workersOf
 from tests.test_architecture import ROOT
-from twisted_ext.server.processes.children import pythonCommand
+from twisted_ext.server.jobs.subprocess import pythonCommand
 
 #: Modules that a child would import first if it looked in the working directory.
 _MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", "gc.py", "zope/__init__.py")
@@ -24,13 +24,13 @@ _MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", 
 _CHILDREN: Final = """
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted_ext.server.processes.children import runModule
+from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.server.zones.compilers import Compilers, Job
 
 async def run():
-    print((await runModule(reactor, "twisted_ext.zone.gathering", ["00", "/nonexistent", "/nonexistent"])).decode())
+    print((await runModule(reactor, "twisted_ext.zone.transfer.ingest", ["00", "/nonexistent", "/nonexistent"])).decode())
     try:
-        await runModule(reactor, "twisted_ext.zone.compacting", ["/nonexistent"] * 4)
+        await runModule(reactor, "twisted_ext.zone.build.compaction", ["/nonexistent"] * 4)
     except OSError as error:
         print(error)
     built = Deferred()
@@ -108,7 +108,7 @@ def test_importable(tmp_path: Path) -> None:
     """
     code = (
         "import sys; sys.path = ['', *[path for path in sys.path if path not in ('', %r)]]\n"
-        "from twisted_ext.server.processes import children\n"
+        "from twisted_ext.server.process import children\n"
         "print(children._environment()['PYTHONPATH'])"
     )
     done = subprocess.run(

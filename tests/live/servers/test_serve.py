@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.live.twistds import PATIENCE, REPLY, Load, Twistd, exchange, twistd, wait, workersOf
 from tests.test_architecture import ROOT
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AA, RA, RD
 
 __all__ = ["text"]

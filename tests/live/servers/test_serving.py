@@ -18,7 +18,7 @@ from tests.corpora import corpus
 from tests.live.servers.serving import ADDRESSES, KINDS, Served, served
 from tests.peers import peer
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import RD
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message

@@ -21,7 +21,7 @@ from tests.test_architecture import ROOT
 _ASK: Final = """
 import socket, sys, time
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 query = buildQuery(0x0100, questionOf("router.lan", "A").toWire(), b"")
 end, lost, count = time.monotonic() + float(sys.argv[1]), 0, 0
 with socket.socket(type=socket.SOCK_DGRAM) as asking:

@@ -21,7 +21,7 @@ import pytest
 from tests.live.twistds import PATIENCE, Twistd, exchange, twistd, wait, workersOf
 from tests.peers import freePort
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
 
 #: Queries: their lines are more than a pipe takes, and more than may wait.

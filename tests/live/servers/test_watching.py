@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.apps.terminals import plain
 from tests.live.twistds import Twistd, wait
 from tests.peers import freePort, peer
-from twisted_ext.apps.cli.controlling import Channel
+from twisted_ext.apps.cli.server.client import Channel
 from twisted_ext.metrics.figures import Figures
 
 

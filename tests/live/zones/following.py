@@ -22,7 +22,7 @@ from tests.live.twistds import twistd
 from tests.pdns import hasPowerDNS
 from tests.peers import LivePeer, freePort, living, peer
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire.building import buildQuery
+from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.rrtypes import SOA
 
 __all__ = ["FOLLOWERS", "PRIMARIES", "Took", "hasFollower", "measure"]
@@ -110,7 +110,7 @@ def _current(address: str, port: int, zones: Sequence[str], serial: int) -> set[
 
 def _serialIn(reply: bytes) -> int:
     from twisted_ext.wire.message import Message
-    from twisted_ext.zone.serials import serialIn
+    from twisted_ext.zone.store.serials import serialIn
 
     return serialIn(next(rrset for rrset in Message.fromWire(reply).answer if rrset.rrType == SOA).rdatas[0])
 

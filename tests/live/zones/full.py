@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.errors import StorageFault
-from twisted_ext.zone.journal import Journal
-from twisted_ext.zone.transactions import Transaction
-from twisted_ext.zone.versions import Version
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 
 __all__ = ["main"]
 

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 from twisted.internet.task import deferLater
 
 from tests.peers import LivePeer, freePort, peer
-from tests.server.transfers.replicas import KEYS, Host
+from tests.server.transfer.replicas import KEYS, Host
 from tests.typed import outputAndValue
-from twisted_ext.edges.install import globalReactor
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
 __all__ = ["ADDRESS", "Beside", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]

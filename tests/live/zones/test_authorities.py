@@ -29,8 +29,8 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.limits import CHAIN_LINKS
-from twisted_ext.zone.nodes import keyBelow
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.zone import Zone
 
 #: How many questions there are for all zones together: few where every change is tested, many before a release.
 QUESTIONS: Final = int(os.environ.get("TXDNS_AUTHORITY_QUESTIONS", "2000"))

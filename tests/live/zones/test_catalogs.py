@@ -11,12 +11,12 @@ import pytest_twisted
 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, hosting, run, until
 from tests.peers import LivePeer
-from tests.server.transfers.replicas import KEYS, Host
+from tests.server.transfer.replicas import KEYS, Host
 from tests.zone.plain import HEAD, setsOf
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.server.zones.authority import SERVING
+from twisted_ext.server.authority.source import SERVING
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
 

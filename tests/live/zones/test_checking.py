@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.peers import peer
-from tests.zone.test_checking import SOUND, WRONG
+from tests.zone.check.test_semantics import SOUND, WRONG
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.vetting import Vetted, vet
+from twisted_ext.zone.check.checkfile import Vetted, vet
 
 __all__: list[str] = []
 

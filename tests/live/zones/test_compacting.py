@@ -17,13 +17,13 @@ from twisted.internet.task import deferLater
 
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
-from twisted_ext.server.updates.changing import Changing, Made, threadsOf
-from twisted_ext.server.updates.compacting import Compacting
-from twisted_ext.zone.images import Image
-from twisted_ext.zone.journal import Journal
-from twisted_ext.zone.transactions import Transaction
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.server.update.commit import Changing, Made, threadsOf
+from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.zone import Zone
 
 
 @pytest_twisted.ensureDeferred

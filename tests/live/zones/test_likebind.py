@@ -10,7 +10,7 @@ import socket
 from tests.live.zones.test_updates import APEX, PATIENCE, ZONE, exchange
 from tests.peers import LivePeer, bind
 from twisted_ext.errors import BadUpdate
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message, Question
@@ -18,11 +18,11 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, AXFR, CNAME, DNAME, MX, NS, SOA, TXT, A, typeName
-from twisted_ext.zone.policies import Policy
-from twisted_ext.zone.serials import serialIn
-from twisted_ext.zone.updates import Update, updated
-from twisted_ext.zone.versions import Version
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.updates import Update, updated
+from twisted_ext.zone.zone import Zone
 
 #: In one case: where only that of an owner differs, BIND takes it for a change.
 NAMES = ("@", "ns1", "ns2", "mail", "www", "a.b", "new", "sub", "x.sub", "d", "y.d")

@@ -11,10 +11,10 @@ import pytest_twisted
 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, bindBeside, hosting, knotBeside, nsdBeside, run, until
 from tests.peers import LivePeer
-from tests.server.transfers.replicas import Host
+from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
-from twisted_ext.server.transfers.secondary import Secondary
-from twisted_ext.zone.zones import Zone
+from twisted_ext.server.transfer.xfrin import Secondary
+from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
 

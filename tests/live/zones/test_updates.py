@@ -19,7 +19,7 @@ import pytest
 from tests.knots import knot
 from tests.live.twistds import Twistd, wait
 from tests.peers import LivePeer, bind, freePort, peer
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message, Question
@@ -27,7 +27,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import MX, SOA, TXT, A
-from twisted_ext.zone.serials import serialIn
+from twisted_ext.zone.store.serials import serialIn
 
 ROOT = Path(__file__).parents[3]
 APEX = nameFromText("example.org")

@@ -20,14 +20,14 @@ from tests.live.twistds import Twistd, wait, workersOf
 from tests.live.zones.replicating import KEY, SECRET, Beside, bindBeside, knotBeside, nsdBeside
 from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, Served, ask, exchange, found, run, serialOf
 from tests.peers import LivePeer, peer
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
-from twisted_ext.zone.serials import serialIn
+from twisted_ext.zone.store.serials import serialIn
 
 __all__: list[str] = []
 

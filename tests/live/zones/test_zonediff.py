@@ -12,8 +12,8 @@ import pytest_twisted
 from tests.live.zones.replicating import hosting
 from tests.typed import outputAndValue
 from tests.zone.changing import ZONE
-from twisted_ext.apps.cli.exits import NO_REPLY, OK
-from twisted_ext.apps.cli.zonewords import DIFFERENT
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK
+from twisted_ext.apps.cli.zone.args import DIFFERENT
 
 __all__: list[str] = []
 

@@ -14,9 +14,9 @@ import pytest
 from tests.peers import peer
 from tests.zone.masters import setsOf
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.complaints import Reading
-from twisted_ext.zone.reading import readMaster
-from twisted_ext.zone.writing import canonicalFile, readableFile
+from twisted_ext.zone.zonefile.complaints import Reading
+from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
 __all__: list[str] = []
 

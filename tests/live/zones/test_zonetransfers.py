@@ -25,12 +25,12 @@ from tests.live.zones.replicating import (
 )
 from tests.live.zones.test_secondaries import ZONE
 from tests.peers import LivePeer
-from tests.server.transfers.replicas import Host
+from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
-from twisted_ext.server.replies.errands import Outcome
-from twisted_ext.server.replies.requests import Request
+from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.zones import Zone
+from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
 

@@ -24,21 +24,21 @@ def main(words: list[str]) -> None:
     """
     from twisted.internet import reactor as installed
 
-    from twisted_ext.server.access import Access
-    from twisted_ext.server.configuration.zonesettings import ZoneSettings
+    from twisted_ext.server.authority.source import Alone, Zones
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.datagram import DatagramListener
     from twisted_ext.server.listeners.stream import StreamListener
-    from twisted_ext.server.replies.errands import opcodesOf
-    from twisted_ext.server.replies.gates import standardGates
-    from twisted_ext.server.replies.lanes import laneFor
-    from twisted_ext.server.replies.respond import Responder
-    from twisted_ext.server.transfers.keys import Keys
-    from twisted_ext.server.updates.updating import Updating
-    from twisted_ext.server.zones.authority import Alone, Zones
-    from twisted_ext.zone.images import Image
-    from twisted_ext.zone.reading import readMaster
-    from twisted_ext.zone.versions import Version
-    from twisted_ext.zone.zones import Zone
+    from twisted_ext.server.reply.acl import Access
+    from twisted_ext.server.reply.gates import standardGates
+    from twisted_ext.server.reply.operations import opcodesOf
+    from twisted_ext.server.reply.packetcaches import laneFor
+    from twisted_ext.server.reply.respond import Responder
+    from twisted_ext.server.update.updates import Updating
+    from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zone import Zone
+    from twisted_ext.zone.zonefile.reader import readMaster
 
     port, folder, name, file, *rules = words
     reactor = cast("IReactorTime", installed)

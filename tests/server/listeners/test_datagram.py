@@ -14,16 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.fastlane.lanes import RECORDS, denial
 from tests.networks import NetworkTestCase
+from tests.packetcache.lanes import RECORDS, denial
 from tests.queries import optOf, queryOf
 from twisted_ext.errors import CallerFault, Unreachable
-from twisted_ext.resolver.caching import Caching
-from twisted_ext.resolver.forwarding import Forwarding
-from twisted_ext.server.access import Access
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.forward.forwarder import Forwarding
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
-from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Message

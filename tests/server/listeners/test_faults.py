@@ -12,18 +12,18 @@ from typing import NoReturn
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fastlane.lanes import RECORDS, denial
 from tests.networks import NetworkTestCase
+from tests.packetcache.lanes import RECORDS, denial
 from tests.queries import queryOf
 from tests.server.listeners.streams import StreamTestCase, request
 from tests.server.listeners.test_datagram import Readers
-from twisted_ext.fastlane.classes import Client, Clients
-from twisted_ext.resolver.caching import Caching
+from twisted_ext.packetcache.clients import Client, Clients
+from twisted_ext.resolver.caching.cached import Caching
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader
 from twisted_ext.server.listeners.stream import StreamServings
-from twisted_ext.server.replies.requests import Refusal, Request
-from twisted_ext.server.replies.respond import Responder
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import Rcode

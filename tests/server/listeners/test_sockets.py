@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.listeners.sockets} and L{twisted_ext.server.operating.readiness}, with real sockets on loopback.
+Tests of L{twisted_ext.server.listeners.sockets} and L{twisted_ext.server.operations.systemd}, with real sockets on loopback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.peers import freePort
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.listeners import sockets
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
-from twisted_ext.server.operating.readiness import notify, watchdogSeconds
+from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 
 
 @pytest.fixture

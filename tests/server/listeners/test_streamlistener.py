@@ -15,14 +15,14 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import clientOf
-from twisted_ext.edges.install import globalReactor
-from twisted_ext.server.access import Access
+from twisted_ext.compat.install import globalReactor
 from twisted_ext.server.listeners.stream import StreamListener
-from twisted_ext.server.replies.respond import Responder, laneFor
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
-from twisted_ext.wire.building import buildMessage
+from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import RD, Rcode
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message

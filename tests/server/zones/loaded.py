@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.server.zones.authority import Zones
+from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.compilers import Compilers, Job, Result
-from twisted_ext.server.zones.loading import Loading
-from twisted_ext.server.zones.placing import Placing
+from twisted_ext.server.zones.loader import Loading
+from twisted_ext.server.zones.publish import Placing
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.compiling import Compiling
+from twisted_ext.zone.build.compiler import Compiling
 
 __all__ = ["Inside", "LoadingCase"]
 

@@ -9,7 +9,7 @@ from typing import cast
 from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.processes.test_workers import Process, Processes
+from tests.server.process.test_workers import Process, Processes
 from twisted_ext.server.limits import COMPILER_SILENCE
 from twisted_ext.server.zones.compilers import Compilers, Job, Result
 

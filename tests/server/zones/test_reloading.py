@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.loading} when zones are made ready anew: at the same time, in vain, or for nobody any more.
+Tests of L{twisted_ext.server.zones.loader} when zones are made ready anew: at the same time, in vain, or for nobody any more.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from unittest.mock import patch
 
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadZone
-from twisted_ext.server.configuration.zonesettings import ZoneSettings
-from twisted_ext.server.zones import zonetable
-from twisted_ext.server.zones.authority import Zones
+from twisted_ext.server.authority import zonetable
+from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.compilers import Job
-from twisted_ext.server.zones.images import Built, Images, statusOf
+from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
 from twisted_ext.wire.names import nameFromText
 
 
 class ReloadingTests(LoadingCase):
     """
-    Tests for L{Loading<twisted_ext.server.zones.loading.Loading>}.
+    Tests for L{Loading<twisted_ext.server.zones.loader.Loading>}.
     """
 
     def test_triedAgain(self) -> None:
@@ -176,7 +176,7 @@ class ReloadingTests(LoadingCase):
         self.close(loading)
         index = self.folder / "state" / "zones" / "index"
         before = len(index.read_text().splitlines())
-        with patch("twisted_ext.server.zones.images.os.rename", side_effect=OSError(ENOSPC, "No space left on device")):
+        with patch("twisted_ext.server.zones.imagefiles.os.rename", side_effect=OSError(ENOSPC, "No space left on device")):
             Images(str(index.parent)).close()
         self.assertEqual([path.name for path in index.parent.glob("index*")], ["index"])
         Images(str(index.parent)).close()

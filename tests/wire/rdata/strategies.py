@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.wire.strategies import labels, plainNames
 from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
 from twisted_ext.wire.names import nameFromLabels
-from twisted_ext.wire.rdata.address import Address4, Address6
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.kinds import Name, Number, Octets, Strings, Text, TypeNumber
-from twisted_ext.wire.rdata.prefixes import Prefix
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, Octets, Strings, Text, TypeNumber
 from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rdata.types.address import Address4, Address6
+from twisted_ext.wire.rdata.types.prefixes import Prefix
 from twisted_ext.wire.rrtypes import TYPE_NAMES, typeNumber
 
 __all__ = ["names", "rdatas"]

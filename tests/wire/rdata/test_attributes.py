@@ -13,19 +13,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rdata.address import AAAA, A
-from twisted_ext.wire.rdata.authority import SOA
-from twisted_ext.wire.rdata.denial import NSEC, NSEC3
-from twisted_ext.wire.rdata.dnssec import DNSKEY, KEY, RRSIG
-from twisted_ext.wire.rdata.gateways import AMTRELAY, HIP, IPSECKEY
-from twisted_ext.wire.rdata.location import LOC
-from twisted_ext.wire.rdata.pointing import MX
-from twisted_ext.wire.rdata.prefixes import APL, Prefix
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataFromWire
-from twisted_ext.wire.rdata.service import CAA
-from twisted_ext.wire.rdata.svcparams import SVCB
-from twisted_ext.wire.rdata.text import ISDN, TXT
 from twisted_ext.wire.rdata.times import dateFromSeconds, secondsFromDate, secondsFromDuration
+from twisted_ext.wire.rdata.types.address import AAAA, A
+from twisted_ext.wire.rdata.types.authority import SOA
+from twisted_ext.wire.rdata.types.denial import NSEC, NSEC3
+from twisted_ext.wire.rdata.types.dnssec import DNSKEY, KEY, RRSIG
+from twisted_ext.wire.rdata.types.gateways import AMTRELAY, HIP, IPSECKEY
+from twisted_ext.wire.rdata.types.location import LOC
+from twisted_ext.wire.rdata.types.names import MX
+from twisted_ext.wire.rdata.types.prefixes import APL, Prefix
+from twisted_ext.wire.rdata.types.service import CAA
+from twisted_ext.wire.rdata.types.svcb import SVCB
+from twisted_ext.wire.rdata.types.text import ISDN, TXT
 from twisted_ext.wire.rrtypes import typeNumber
 
 MAIL: Final = nameFromText("mail.example.")

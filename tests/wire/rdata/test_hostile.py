@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import Limit
-from twisted_ext.wire.rdata import keyed, meta
+from twisted_ext.wire.rdata import keyed
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.registry import (
     canonicalRdata,
@@ -23,6 +23,7 @@ from twisted_ext.wire.rdata.registry import (
     rdataFromWire,
     rdataToText,
 )
+from twisted_ext.wire.rdata.types import meta
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import readRecords
 from twisted_ext.wire.rrtypes import HTTPS, SVCB, TYPE_NAMES, typeNumber

@@ -14,7 +14,7 @@ from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fields import Rdata, declared
-from twisted_ext.wire.rdata.kinds import Name, Number
+from twisted_ext.wire.rdata.fieldtypes import Name, Number
 from twisted_ext.wire.rdata.registry import (
     canonicalRdata,
     declarationOf,

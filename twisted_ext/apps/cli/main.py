@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending, complain
 
 __all__ = ["COMMANDS", "Command", "main", "versions"]
 
@@ -25,38 +25,40 @@ class Command:
     @ivar summary: one line for C{txdns --help}.
     """
 
-    __slots__ = ("word", "summary", "_module", "_function")
+    __slots__ = ("word", "summary", "_module")
 
-    def __init__(self, word: str, module: str, function: str, summary: str) -> None:
+    def __init__(self, word: str, module: str, summary: str) -> None:
+        """
+        @param module: below C{twisted_ext.apps}; it has a function C{main}.
+        """
         self.word = word
         self.summary = summary
         self._module = module
-        self._function = function
 
     def load(self) -> Callable[[list[str]], int]:
         """
         Import what does the work: a function of the words behind the command's own that gives the exit code.
         """
-        found: Callable[[list[str]], int] = getattr(import_module(self._module), self._function)
+        found: Callable[[list[str]], int] = import_module(f"twisted_ext.apps.{self._module}").main
         return found
 
 
 #: All commands, in the order in which help lists them.
 COMMANDS: Final = (
-    Command("query", "twisted_ext.apps.cli.lookup", "main", "ask for a name, and show the reply as dig does"),
-    Command("explain", "twisted_ext.apps.cli.explain", "main", "look a name up and tell how the answer came about"),
-    Command("services", "twisted_ext.apps.cli.services", "main", "show where a service is, by SRV, HTTPS, MX and other records"),
-    Command("watch", "twisted_ext.apps.cli.watch", "main", "show each change of what a name stands for, or wait for one"),
-    Command("getaddrinfo", "twisted_ext.apps.cli.getaddrinfo", "main", "show the addresses that programs get, and what the system gives"),
-    Command("bulk", "twisted_ext.apps.cli.bulk", "main", "look up any number of names, or ranges of addresses in reverse"),
-    Command("transfer", "twisted_ext.apps.cli.transfer", "main", "fetch a zone, or what has changed in it, from a server that has it"),
-    Command("notify", "twisted_ext.apps.cli.notify", "main", "tell servers that a zone has changed"),
-    Command("update", "twisted_ext.apps.cli.update", "main", "change zones on the servers that have them, as nsupdate does"),
-    Command("zone", "twisted_ext.apps.cli.zone", "main", "check, format, compare and change zones in files"),
-    Command("shell", "twisted_ext.apps.shell.session", "main", "type Python with a reactor running and a resolver at hand"),
-    Command("control", "twisted_ext.apps.cli.control", "main", "look at a running server, and tell it what to do"),
-    Command("top", "twisted_ext.apps.cli.top", "main", "watch a running server live"),
-    Command("plugins", "twisted_ext.apps.cli.plugins", "main", "list what resolver descriptions may begin with"),
+    Command("query", "cli.query.command", "ask for a name, and show the reply as dig does"),
+    Command("explain", "cli.names.explain", "look a name up and tell how the answer came about"),
+    Command("services", "cli.names.services", "show where a service is, by SRV, HTTPS, MX and other records"),
+    Command("watch", "cli.names.watch", "show each change of what a name stands for, or wait for one"),
+    Command("getaddrinfo", "cli.names.getaddrinfo", "show the addresses that programs get, and what the system gives"),
+    Command("bulk", "cli.bulk.command", "look up any number of names, or ranges of addresses in reverse"),
+    Command("transfer", "cli.remote.transfer", "fetch a zone, or what has changed in it, from a server that has it"),
+    Command("notify", "cli.remote.notify", "tell servers that a zone has changed"),
+    Command("update", "cli.remote.update", "change zones on the servers that have them, as nsupdate does"),
+    Command("zone", "cli.zone.command", "check, format, compare and change zones in files"),
+    Command("shell", "shell.session", "type Python with a reactor running and a resolver at hand"),
+    Command("control", "cli.server.control", "look at a running server, and tell it what to do"),
+    Command("top", "cli.server.top", "watch a running server live"),
+    Command("plugins", "cli.plugins", "list what resolver descriptions may begin with"),
 )
 
 _HELP: Final = """\

@@ -8,7 +8,7 @@ import sys
 from json import dumps
 from typing import Final
 
-from twisted_ext.apps.cli.exits import OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending, complain
 
 __all__ = ["main"]
 
@@ -36,8 +36,8 @@ def main(words: list[str]) -> int:
         return OK
     if words not in ([], ["+json"], ["--json"]):
         raise Ending(USAGE, f"{' '.join(words)!r}: only +json may stand here")
-    from twisted_ext.apps.cli.running import hush
-    from twisted_ext.resolver.descriptions import BUILT_IN, foundParsers
+    from twisted_ext.apps.cli.terminal.run import hush
+    from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers
 
     hush()
     parsers, complaints = foundParsers()

@@ -27,8 +27,8 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.monkey import MonkeyPatcher
 
-from twisted_ext.apps.shell.helping import Told
-from twisted_ext.apps.shell.stepping import stepped
+from twisted_ext.apps.shell.coroutines import stepped
+from twisted_ext.apps.shell.namespace import Told
 
 __all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted_ext.edges.names import NamesResolver
+    from twisted_ext.compat.names import NamesResolver
 
 __all__ = ["main"]
 
@@ -100,9 +100,9 @@ def namespaceFor(resolver: NamesResolver) -> dict[str, object]:
     from twisted.internet import reactor
 
     from twisted_ext import client, dns
-    from twisted_ext.apps.shell import helping
+    from twisted_ext.apps.shell import namespace
 
-    helpers = helping.Helpers(resolver)
+    helpers = namespace.Helpers(resolver)
     functions: tuple[Callable[..., object], ...] = (helpers.lookup, helpers.address, helpers.reverse, helpers.explain)
     return {
         "__name__": "__console__",

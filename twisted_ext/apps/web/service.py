@@ -26,9 +26,9 @@ from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import WEB_FRESH
 from twisted_ext.server.listeners.sockets import boundStream
-from twisted_ext.server.operating.http import BoundedRequest, finishWith
-from twisted_ext.server.operating.publichttp import PublicSite, SharedBytes
-from twisted_ext.server.operating.sight import Operations
+from twisted_ext.server.operations.http import BoundedRequest, finishWith
+from twisted_ext.server.operations.operations import Operations
+from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
 from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, DNSFault
 from twisted_ext.server.limits import CLIENT_STREAM_YIELDS
-from twisted_ext.server.replies.rates import networkOf
+from twisted_ext.server.reply.ratelimit import networkOf
 from twisted_ext.wire.framing import StreamBuffer
 
 if TYPE_CHECKING:

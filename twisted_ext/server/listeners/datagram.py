@@ -28,13 +28,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault, Unreachable
-from twisted_ext.fastlane.lane import Address
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
-from twisted_ext.transport.polling import KEPT_BACK, Outbox, outboxOf
+from twisted_ext.packetcache.packetcache import Address
+from twisted_ext.transport.pollers import KEPT_BACK, Outbox, outboxOf
 
 if TYPE_CHECKING:
-    from twisted_ext.fastlane.classes import Client
-    from twisted_ext.server.replies.respond import Later, Responder
+    from twisted_ext.packetcache.clients import Client
+    from twisted_ext.server.reply.respond import Later, Responder
 
 __all__ = ["DatagramListener", "datagramSocket"]
 

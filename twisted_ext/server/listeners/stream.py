@@ -35,13 +35,13 @@ from twisted_ext.server.limits import (
     CLIENT_STREAMS_PER_PEER,
 )
 from twisted_ext.server.listeners.connection import Answering, Send, StreamServing
-from twisted_ext.server.replies.rates import siteOf
+from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
-    from twisted_ext.server.replies.respond import Responder
+    from twisted_ext.server.reply.respond import Responder
 
 __all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamServings"]
 

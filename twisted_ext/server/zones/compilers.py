@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReacto
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
+from twisted_ext.server.jobs.subprocess import spawnModule
 from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE, COMPILERS
-from twisted_ext.server.processes.children import spawnModule
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Compilers", "Job", "complaintsOf", "numberIn", "sourcesOf"]
 
 #: The module that such a process runs.
-_MODULE: Final = "twisted_ext.zone.compiling"
+_MODULE: Final = "twisted_ext.zone.build.compiler"
 
 _log: Final = Logger()
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.fields import Field
-from twisted_ext.wire.rdata.kinds import takeOctets
+from twisted_ext.wire.rdata.fieldtypes import takeOctets
 from twisted_ext.wire.rrtypes import typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 

@@ -9,7 +9,7 @@ A type is a class with one attribute for each field, in the order of the wire::
         exchange = Name(expanded=True, folded=True)
 
 C{MX(10, name).wire}, C{MX.fromWire(rdata).exchange}, C{MX.fromText("10 mail", origin)} and the rest follow from that. Kinds of
-fields are in L{twisted_ext.wire.rdata.kinds}, or beside the types that need them.
+fields are in L{twisted_ext.wire.rdata.fieldtypes}, or beside the types that need them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.fields import Field
-from twisted_ext.wire.rdata.kinds import takeOctets
+from twisted_ext.wire.rdata.fieldtypes import takeOctets
 from twisted_ext.wire.tokens import badRecord
 
 __all__ = ["Keyed", "KeyedValues"]

@@ -18,13 +18,13 @@ _ROOMS: Final = {
     "address": (1, 28),
     "prefixes": (38, 42),
     "wks": (11,),
-    "pointing": (2, 3, 4, 5, 7, 8, 9, 12, 14, 15, 17, 18, 21, 23, 26, 36, 39, 58, 107, 65401),
+    "names": (2, 3, 4, 5, 7, 8, 9, 12, 14, 15, 17, 18, 21, 23, 26, 36, 39, 58, 107, 65401),
     "text": (13, 16, 19, 20, 56, 99, 258, 261, 262, 263),
     "authority": (6, 62, 63, 66),
     "dnssec": (24, 25, 43, 46, 48, 57, 59, 60, 32768, 32769),
     "denial": (30, 47, 50, 51),
     "service": (33, 35, 256, 257),
-    "svcparams": (64, 65),
+    "svcb": (64, 65),
     "security": (37, 44, 49, 52, 53, 61, 67, 68),
     "gateways": (45, 55, 259, 260),
     "location": (27, 29),
@@ -49,7 +49,7 @@ def declarationOf(rrType: int) -> type[Rdata]:
             from twisted_ext.wire.rdata.unknown import Unknown
 
             return Unknown
-        import_module(f"twisted_ext.wire.rdata.{module}")
+        import_module(f"twisted_ext.wire.rdata.types.{module}")
         found = declared[rrType]
     return found
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from twisted_ext.wire.rdata.kinds import Number
+from twisted_ext.wire.rdata.fieldtypes import Number
 from twisted_ext.wire.tokens import Tokens
 
 __all__ = ["Duration", "Time", "secondsFromDate", "dateFromSeconds", "secondsFromDuration"]

@@ -10,7 +10,7 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.escapes import fromHex
 from twisted_ext.wire.rdata.fields import Rdata
-from twisted_ext.wire.rdata.kinds import Octets
+from twisted_ext.wire.rdata.fieldtypes import Octets
 from twisted_ext.wire.tokens import Tokens
 
 __all__ = ["Unknown"]

@@ -1,0 +1,38 @@
+"""
+Tests of L{twisted_ext.addrinfo.routes}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.addrinfo.routes import Cases
+from tests.corpora import corpus
+from twisted_ext.addrinfo.routes import packed, scopeOf, sourceFor
+
+_SCOPES = {0x2: "link-local", 0x4: "admin-local", 0x5: "site-local", 0xE: "global"}
+
+
+class RoutesTests(SynchronousTestCase):
+    """
+    Tests of L{scopeOf} and L{sourceFor}.
+    """
+
+    def test_corpus(self) -> None:
+        """
+        Scopes are those of RFC 6724, section 3.1 and 3.2, as others have written them down.
+        """
+        cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
+        for address, scope in cases["scope"]:
+            self.assertEqual(_SCOPES[scopeOf(packed(address))], scope, address)
+
+    def test_sourceOfLoopback(self) -> None:
+        """
+        Asking the system where packets would come from sends none, and answers for addresses of this machine.
+        """
+        self.assertEqual(sourceFor("127.0.0.1"), "127.0.0.1")
+        self.assertIsNone(sourceFor("fe80::1%nosuchinterface"))
+        self.assertIsNone(sourceFor("255.255.255.255%x"))

@@ -1,0 +1,262 @@
+"""
+Tests of L{twisted_ext.apps.cli.query.args}.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from twisted_ext.apps.cli.query.args import PLUS_WORDS, Wishes, parseQueries, parseQuery
+from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+
+def summary(text: str) -> str:
+    """
+    @return: what is asked for.
+    """
+    wishes = parseQuery(text.split())
+    return f"{nameToText(wishes.name)} {wishes.rrClass} {typeName(wishes.rrType)} {wishes.target}".strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("www.example.org", "www.example.org. 1 A"),
+        ("www.example.org MX", "www.example.org. 1 MX"),
+        ("mx www.example.org", "www.example.org. 1 MX"),
+        ("www.example.org TYPE65280", "www.example.org. 1 TYPE65280"),
+        ("version.bind CH TXT @192.0.2.1", "version.bind. 3 TXT 192.0.2.1"),
+        ("@192.0.2.1 www.example.org", "www.example.org. 1 A 192.0.2.1"),
+        ("@ 192.0.2.1 www.example.org", "www.example.org. 1 A 192.0.2.1"),
+        ("-q mx -t a", "mx. 1 A"),
+        ("-tMX www.example.org -cCH", "www.example.org. 3 MX"),
+        ("-x 192.0.2.1", "1.2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x192.0.2.1 ANY", "1.2.0.192.in-addr.arpa. 1 ANY"),
+        ("-x 2001:db8::1", "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa. 1 PTR"),
+        ("-x 192.0.2", "2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x 192.0.2.", "2.0.192.in-addr.arpa. 1 PTR"),
+        ("-x 10 NS", "10.in-addr.arpa. 1 NS"),
+        ("www.example.org ixfr=7", "www.example.org. 1 IXFR"),
+        ("-t IXFR=7 www.example.org", "www.example.org. 1 IXFR"),
+        ("-r -m www.example.org", "www.example.org. 1 A"),
+        ("bücher.example", "xn--bcher-kva.example. 1 A"),
+        ("", ". 1 NS"),
+        (".", ". 1 A"),
+        ("NS", ". 1 NS"),
+    ],
+)
+def test_question(text: str, expected: str) -> None:
+    """
+    What C{dig} takes for name, type, class and server is taken for them.
+    """
+    assert summary(text) == expected
+
+
+def flags(text: str) -> Wishes:
+    """
+    @return: what the words after a name say.
+    """
+    return parseQuery(["www.example.org", *text.split()])
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "value"),
+    [
+        ("+tcp", "tcp", True),
+        ("+notcp", "tcp", False),
+        ("+vc", "tcp", True),
+        ("+short", "short", True),
+        ("+dnssec", "dnssec", True),
+        ("+do", "dnssec", True),
+        ("+noedns", "edns", False),
+        ("+edns=0", "edns", True),
+        ("+norecurse", "recurse", False),
+        ("+norec", "recurse", False),
+        ("+nordflag", "recurse", False),
+        ("+cd", "cdflag", True),
+        ("+cdflag", "cdflag", True),
+        ("+ad", "adflag", True),
+        ("+noall", "stats", False),
+        ("+noall +answer", "answer", True),
+        ("+noall +answer", "question", False),
+        ("+nocomm", "comments", False),
+        ("+JSON", "json", True),
+        ("+noidnout", "idnout", False),
+        ("+color", "color", True),
+    ],
+)
+def test_flags(text: str, flag: str, value: bool) -> None:
+    """
+    Words after a plus sign turn things on and off, also shortened and by C{dig}'s other names for them.
+    """
+    assert flags(text).flags[flag] is value
+
+
+def test_numbers() -> None:
+    """
+    Times and tries have numbers; C{retry} counts those after the first.
+    """
+    wishes = flags("+time=2.5 +tries=4")
+    assert (wishes.seconds, wishes.tries) == (2.5, 4)
+    assert flags("+timeout=2").seconds == 2
+    assert flags("+retry=1").tries == 2
+    assert flags("+retries=0").tries == 1
+
+
+def test_options() -> None:
+    """
+    EDNS options are sent as they are asked for; C{no} takes one back.
+    """
+    assert flags("+nsid").options == [(3, b"")]
+    assert flags("+subnet=192.0.2.0/24").options == [(8, b"\x00\x01\x18\x00\xc0\x00\x02")]
+    assert flags("+subnet=0").options == [(8, b"\x00\x01\x00\x00")]
+    assert flags("+cookie=0011223344556677").options == [(10, bytes.fromhex("0011223344556677"))]
+    assert [(code, len(octets)) for code, octets in flags("+cookie").options] == [(10, 8)]
+    assert flags("+padding=16").options == [(12, bytes(16))]
+    assert flags("+ednsopt=65001:c0ffee").options == [(65001, b"\xc0\xff\xee")]
+    assert flags("+nsid +expire +nonsid").options == [(9, b"")]
+
+
+VALUES = ["", "=", "=0", "=1", "=0x40", "=xy", "=a..b", "=192.0.2.0/24", "=65536", "=65001:c0ffee", "=\udcff", "=ü"]
+
+
+@pytest.mark.parametrize("word", PLUS_WORDS)
+def test_everyWord(word: str) -> None:
+    """
+    A word behind a plus is understood, or refused with one line; nothing else comes of it, on or off, whatever value it has.
+    """
+    for spelt in [f"+{off}{word}{value}" for off in ("", "no", "NO") for value in VALUES]:
+        try:
+            wishes = parseQuery(["www.example.org", "+nsid", spelt])
+        except Ending as ending:
+            assert ending.code == USAGE
+            assert ending.line.count("\n") == 0 and spelt.partition("=")[0].lower() in ending.line.lower()
+        else:
+            assert nameToText(wishes.name) == "www.example.org."
+
+
+@pytest.mark.parametrize("word", sorted(set(PLUS_WORDS) - {"time", "tries", "retry"}))
+def test_everyWordOff(word: str) -> None:
+    """
+    Each word can be taken back, as long as it is not one that needs a number; then nothing is left of it.
+    """
+    off = parseQuery(["www.example.org", f"+no{word}"])
+    if word in off.flags:
+        assert off.flags[word] is False
+    values = {"padding": "=16", "chain": "=example.org", "ednsopt": "=65001", "bufsize": "=512", "ednsflags": "=1", "ndots": "=1",
+              "opcode": "=NOTIFY", "qid": "=1", "domain": "=example.org", "subnet": "=192.0.2.0/24"}  # fmt: skip
+    on = parseQuery(["www.example.org", f"+{word}{values.get(word, '')}", f"+no{word}"])
+    for slot in ("options", "payloadSize", "ednsFlags", "ndots", "opcode", "queryId", "domain", "flags"):
+        assert getattr(on, slot) == getattr(off, slot)
+
+
+def test_several() -> None:
+    """
+    Several look-ups stand in one line. What stands before the first name holds for all, what stands behind a name for that one.
+    """
+    words = "@192.0.2.1 +qr TXT a.example any +noqr -x 192.0.2.9 b.example ns +short @192.0.2.2 -q mx c.example"
+    every = parseQueries(words.split())
+    assert [f"{nameToText(each.name)} {typeName(each.rrType)} {each.target}" for each in every] == [
+        "a.example. ANY 192.0.2.1",
+        "9.2.0.192.in-addr.arpa. TXT 192.0.2.1",
+        "b.example. NS 192.0.2.2",
+        "mx. TXT 192.0.2.1",
+        "c.example. TXT 192.0.2.1",
+    ]
+    assert [each.flags["qr"] for each in every] == [False, True, True, True, True]
+    assert [each.flags["short"] for each in every] == [False, False, True, False, False]
+    assert [each.first for each in every] == [True, False, False, False, False]
+    assert len({id(each.options) for each in every}) == len(every)
+
+
+def test_usual() -> None:
+    """
+    Words that stand before all others may be overridden, and hold no name.
+    """
+    assert [each.flags["short"] for each in parseQueries(["a.example", "b.example", "+noshort"], ["+short"])] == [True, False]
+    with pytest.raises(Ending, match="'a.example' is not an option"):
+        parseQueries(["b.example"], ["+short", "a.example"])
+
+
+def test_settings() -> None:
+    """
+    Fields of the header and of the OPT record have numbers, also hexadecimal ones and mnemonics.
+    """
+    wishes = flags("+bufsize=512 +ednsflags=0x40 +qid=7 +opcode=notify +edns=3 +ndots=2 +domain=corp.example -b 127.0.0.1#5300")
+    assert (wishes.payloadSize, wishes.ednsFlags, wishes.queryId, wishes.opcode) == (512, 0x40, 7, 4)
+    assert (wishes.ednsVersion, wishes.ndots, wishes.flags["search"]) == (3, 2, True)
+    assert wishes.domain is not None and nameToText(wishes.domain) == "corp.example."
+    assert (wishes.local, wishes.localPort) == ("127.0.0.1", 5300)
+    assert flags("-y hmac-sha512:k:c2VjcmV0").needsServer == "-y"
+    assert flags("+opcode=2").needsServer == "+opcode"
+    assert flags("+aaonly").needsServer == "+aaflag"
+    assert flags("+tcp +nsid +short +search").needsServer == ""
+
+
+def test_where() -> None:
+    """
+    Port, family and file stand behind dashes.
+    """
+    wishes = flags("-p 5300 -6 -f names.txt")
+    assert (wishes.port, wishes.family, wishes.batch) == (5300, 6, "names.txt")
+    assert flags("-p5300").port == 5300
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("www.example.org FOO", "'FOO' is not a record type"),
+        ("www.example.org AAAAA", "did you mean AAAA"),
+        ("www.example.org TYPE-1", "(txdns query --help says more)"),
+        ("www.example.org A XX", "'XX' is not a class; write IN"),
+        ("www.example.org +shrot", "+shrot is not an option (did you mean +short?)"),
+        ("www.example.org +mystery=1", "+mystery=1 is not an option (txdns query --help says more)"),
+        ("www.example.org -t FOO", "there is no such record type"),
+        ("www.example.org -c FOO", "write IN, CH"),
+        ("www.example.org -p abc", "a number from 1 to 65535"),
+        ("www.example.org -p 65536", "a number from 1 to 65535"),
+        ("www.example.org -p", "needs a port"),
+        ("www.example.org -z", "'-z' is not an option"),
+        ("www.example.org +foo", "is not an option"),
+        ("www.example.org +shrt", "did you mean +short"),
+        ("www.example.org +c", "is not an option"),
+        ("www.example.org +no", "is not an option"),
+        ("www.example.org +expi=1", "hexadecimal"),
+        ("www.example.org +t", "+t"),
+        ("www.example.org +time=x", "write seconds, from 0.05"),
+        ("www.example.org +tries=0", "a number from 1"),
+        ("www.example.org +short=1", "takes no value"),
+        ("www.example.org +edns=256", "a number from 0 to 255"),
+        ("www.example.org +bufsize=65536", "a number from 0 to 65535"),
+        ("www.example.org +ednsflags=x", "write 16 bits"),
+        ("www.example.org +qid=-1", "a number from 0 to 65535"),
+        ("www.example.org +opcode=FOO", "write QUERY, IQUERY"),
+        ("www.example.org +opcode=16", "write QUERY, IQUERY"),
+        ("www.example.org +ndots=x", "a number from 0 to"),
+        ("www.example.org +domain=a..b", "a label is empty"),
+        ("www.example.org -b 300.1.1.1", "write ADDRESS or ADDRESS#PORT"),
+        ("www.example.org -b 192.0.2.1#x", "the port: write a number"),
+        ("www.example.org -y foo", "a TSIG key is written as"),
+        ("www.example.org ixfr=x", "write a number from 0 to 4294967295"),
+        ("-x 192.0.256", "write 192.0.2.1 or 2001:db8::1"),
+        ("www.example.org +subnet=300.1.1.1", "write 192.0.2.0/24"),
+        ("www.example.org +cookie=xy", "hexadecimal"),
+        ("www.example.org @192.0.2.1 @192.0.2.2", "two servers"),
+        ("www.example.org @", "needs a server"),
+        ("a..b", "a label is empty"),
+        ("-x 300.1.1.1", "write 192.0.2.1 or 2001:db8::1"),
+        ("-x", "needs an address"),
+        ("a" * 64, "63 octets"),
+    ],
+)
+def test_wrong(text: str, hint: str) -> None:
+    """
+    A word that cannot be used ends the command with one line that says which it is and what would be right.
+    """
+    with pytest.raises(Ending) as caught:
+        parseQuery(text.split())
+    assert caught.value.code == USAGE
+    assert hint in caught.value.line
+    assert "\n" not in caught.value.line

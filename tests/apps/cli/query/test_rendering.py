@@ -1,0 +1,280 @@
+"""
+Tests of L{twisted_ext.apps.cli.query.rendering}; that the text is C{dig}'s own is tested against C{dig} in L{tests.live}.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from io import StringIO
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.apps.cli.query.args import parseQuery
+from twisted_ext.apps.cli.query.rendering import Reply, renderFault, renderJSON, renderShort, renderText
+from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
+from twisted_ext.errors import TimedOut
+from twisted_ext.testing.sources import questionOf, rrsetOf
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import AA, DO, QR, RA, RD
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import CNAME, MX, TXT, A
+
+WHEN = datetime(2026, 11, 20, 12, 0, 5, tzinfo=UTC)
+
+PLAIN = Palette(False)
+
+
+def replyOf(message: Message, name: str = "www.example.org", rrType: str = "A") -> Reply:
+    """
+    @return: this message as if it had come from a server.
+    """
+    read = Message.fromWire(buildMessage(message))
+    return Reply(questionOf(name, rrType), read, source="udp", server="192.0.2.53:53", seconds=0.0123, when=WHEN)
+
+
+def usual(edns: EDNS | None = None) -> Message:
+    """
+    @return: a reply with an alias and two addresses.
+    """
+    www = nameFromText("www.example.org")
+    target = nameFromText("xn--bcher-kva.example.org")
+    return Message(
+        4711,
+        QR | RD | RA | AA,
+        (questionOf("www.example.org"),),
+        (rrsetOf(www, CNAME, "xn--bcher-kva.example.org."), rrsetOf(target, A, ["192.0.2.1", "192.0.2.2"], 60)),
+        edns=edns,
+    )
+
+
+class TextTests(SynchronousTestCase):
+    """
+    Tests for L{renderText}.
+    """
+
+    def text(self, message: Message, *words: str) -> str:
+        """
+        @return: what is shown with these words.
+        """
+        wishes = parseQuery(["www.example.org", *words])
+        return renderText(replyOf(message), wishes.flags, PLAIN, "www.example.org")
+
+    def test_whole(self) -> None:
+        """
+        All parts stand in the order, the columns and the words of C{dig}.
+        """
+        self.assertEqual(
+            self.text(usual(EDNS(1232, DO, ((3, b"ns1"), (15, b"\x00\x16why"), (65001, b"\x01"))))),
+            """
+; <<>> txdns <<>> www.example.org
+;; global options: +cmd
+;; Got answer:
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 4711
+;; flags: qr aa rd ra; QUERY: 1, ANSWER: 3, AUTHORITY: 0, ADDITIONAL: 1
+
+;; OPT PSEUDOSECTION:
+; EDNS: version: 0, flags: do; udp: 1232
+; NSID: 6e 73 31 ("ns1")
+; EDE: 22 (No Reachable Authority): (why)
+; OPT=65001: 01 (".")
+;; QUESTION SECTION:
+;www.example.org.		IN	A
+
+;; ANSWER SECTION:
+www.example.org.	300	IN	CNAME	xn--bcher-kva.example.org.
+xn--bcher-kva.example.org. 60	IN	A	192.0.2.1
+xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
+
+;; Query time: 12 msec
+;; SERVER: 192.0.2.53#53(192.0.2.53) (UDP)
+;; WHEN: Fri Nov 20 12:00:05 UTC 2026
+;; MSG SIZE  rcvd: 125
+
+""",
+        )
+
+    def test_only(self) -> None:
+        """
+        C{+noall +answer} leaves nothing but the records.
+        """
+        self.assertEqual(
+            self.text(usual(), "+noall", "+answer", "+nottlid", "+noclass").splitlines()[1],
+            "xn--bcher-kva.example.org. A	192.0.2.1",
+        )
+
+    def test_ownScript(self) -> None:
+        """
+        Names are shown in their own script where that is wanted.
+        """
+        self.assertIn("bücher.example.org.	60	IN	A	192.0.2.1", self.text(usual(), "+idnout"))
+        self.assertIn("CNAME	bücher.example.org.", self.text(usual(), "+idnout"))
+
+    def test_recursionRefused(self) -> None:
+        """
+        A server that does not look names up for us is pointed out.
+        """
+        message = Message(1, QR | RD, (questionOf("www.example.org"),))
+        self.assertIn("WARNING: recursion requested but not available", self.text(message))
+
+    def test_badOption(self) -> None:
+        """
+        An option that is not of its form is shown as it is, and spoils nothing.
+        """
+        self.assertIn("; OPT=8: 00 09 (bad: ", self.text(usual(EDNS(1232, 0, ((8, b"\x00\x09"),)))))
+
+    def test_notFromWire(self) -> None:
+        """
+        An answer that no message brought says what it is from.
+        """
+        reply = Reply(
+            questionOf("a.example"), Message(0, QR), source="hosts", server="/etc/hosts", seconds=0, when=WHEN
+        )
+        text = renderText(reply, parseQuery(["a.example"]).flags, PLAIN)
+        self.assertIn(";; SOURCE: hosts /etc/hosts\n", text)
+        self.assertNotIn("MSG SIZE", text)
+
+    def test_hostile(self) -> None:
+        """
+        Nothing that a server sends reaches the terminal as a control character, whatever it is in.
+        """
+        name = nameFromText("\\027[31m.example")
+        message = Message(
+            1,
+            QR,
+            (questionOf("a.example", "TXT"),),
+            (rrsetOf(name, TXT, '"\\027[2J"'),),
+            edns=EDNS(1232, 0, ((15, b"\x00\x00\xc2\x9b2J\x1b[2J\x07"), (3, b"\x1b"), (65001, b"\x1b[2J"))),
+        )
+        reply = replyOf(message)
+        for text in (
+            renderText(reply, parseQuery(["a.example", "+idnout"]).flags, PLAIN),
+            renderShort(reply, parseQuery(["a.example", "+idnout"]).flags),
+            renderJSON(reply),
+        ):
+            obeyed = [each for each in text if (ord(each) < 32 or 126 < ord(each) < 160) and each not in "\n\t"]
+            self.assertEqual(obeyed, [], text)
+
+
+class ShortTests(SynchronousTestCase):
+    """
+    Tests for L{renderShort}.
+    """
+
+    def test_data(self) -> None:
+        """
+        Only the data, one record a line, aliases included.
+        """
+        self.assertEqual(renderShort(replyOf(usual()), parseQuery([]).flags), "xn--bcher-kva.example.org.\n192.0.2.1\n192.0.2.2\n")
+
+    def test_identify(self) -> None:
+        """
+        Each line can say who said so.
+        """
+        message = Message(1, QR, (), (rrsetOf(nameFromText("example.org"), MX, "10 mail.example.org."),))
+        self.assertEqual(
+            renderShort(replyOf(message), parseQuery(["+identify"]).flags), "10 mail.example.org. from server 192.0.2.53:53 in 12 ms.\n"
+        )
+
+
+class JSONTests(SynchronousTestCase):
+    """
+    Tests for L{renderJSON}.
+    """
+
+    def test_shape(self) -> None:
+        """
+        One line with one object of the documented shape.
+        """
+        text = renderJSON(replyOf(usual(EDNS(1232, 0, ((15, b"\x00\x16why"),)))))
+        self.assertEqual(text.count("\n"), 1)
+        self.assertEqual(
+            json.loads(text),
+            {
+                "question": {"name": "www.example.org.", "type": "A", "class": "IN"},
+                "id": 4711,
+                "opcode": "QUERY",
+                "rcode": "NOERROR",
+                "flags": ["qr", "aa", "rd", "ra"],
+                "answer": [
+                    {"name": "www.example.org.", "ttl": 300, "class": "IN", "type": "CNAME", "data": "xn--bcher-kva.example.org."},
+                    {"name": "xn--bcher-kva.example.org.", "ttl": 60, "class": "IN", "type": "A", "data": "192.0.2.1"},
+                    {"name": "xn--bcher-kva.example.org.", "ttl": 60, "class": "IN", "type": "A", "data": "192.0.2.2"},
+                ],
+                "authority": [],
+                "additional": [],
+                "edns": {
+                    "version": 0,
+                    "flags": [],
+                    "payloadSize": 1232,
+                    "options": [{"code": 15, "name": "EDE", "value": "22 (No Reachable Authority): (why)"}],
+                },
+                "errors": [{"code": 22, "name": "No Reachable Authority", "text": "why"}],
+                "source": "udp",
+                "server": "192.0.2.53:53",
+                "milliseconds": 12.3,
+                "size": 113,
+                "when": "2026-11-20T12:00:05+00:00",
+            },
+        )
+
+    def test_fault(self) -> None:
+        """
+        Where nobody answered, an object says why.
+        """
+        text = renderFault(questionOf("www.example.org"), TimedOut("too slow", server="192.0.2.53:53", attempts=3))
+        self.assertEqual(
+            json.loads(text),
+            {
+                "question": {"name": "www.example.org.", "type": "A", "class": "IN"},
+                "error": "too slow",
+                "kind": "TimedOut",
+                "server": "192.0.2.53:53",
+                "attempts": 3,
+            },
+        )
+
+
+class Screen(StringIO):
+    """
+    Something that says that it is a terminal.
+    """
+
+    def isatty(self) -> bool:
+        """
+        It is.
+        """
+        return True
+
+
+class ColorTests(SynchronousTestCase):
+    """
+    Tests for L{paletteFor}.
+    """
+
+    def test_terminalOnly(self) -> None:
+        """
+        There are colors on a terminal, none in a file or a pipe, none where C{NO_COLOR} is set or the terminal can do nothing, and
+        always what was asked for.
+        """
+        screen, file = Screen(), StringIO()
+        self.assertTrue(paletteFor(screen, None, {}).on)
+        self.assertFalse(paletteFor(file, None, {}).on)
+        self.assertFalse(paletteFor(screen, None, {"NO_COLOR": "1"}).on)
+        self.assertFalse(paletteFor(screen, None, {"TERM": "dumb"}).on)
+        self.assertTrue(paletteFor(screen, True, {"NO_COLOR": "1"}).on)
+        self.assertTrue(paletteFor(file, True, {}).on)
+
+    def test_textStays(self) -> None:
+        """
+        Without colors nothing is added; with them only what is around the text.
+        """
+        wishes = parseQuery(["www.example.org"])
+        colored = renderText(replyOf(usual()), wishes.flags, Palette(True))
+        plain = renderText(replyOf(usual()), wishes.flags, PLAIN)
+        import re
+
+        self.assertNotIn("\x1b", plain)
+        self.assertEqual(re.sub("\x1b\\[[0-9;]*m", "", colored), plain)

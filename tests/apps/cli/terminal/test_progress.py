@@ -1,0 +1,80 @@
+"""
+Tests of L{twisted_ext.apps.cli.terminal.progress}.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from unittest import mock
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.apps.cli.terminal.progress import PlainDrawing, Progress, RichDrawing, drawingFor, progressLine
+
+
+class Screen(StringIO):
+    """
+    Something that says that it is a terminal.
+    """
+
+    def isatty(self) -> bool:
+        """
+        It is.
+        """
+        return True
+
+
+class ProgressTests(SynchronousTestCase):
+    """
+    Tests for L{Progress} and what draws it.
+    """
+
+    def test_line(self) -> None:
+        """
+        How far, how many, how fast, how many at once, and how many came to nothing.
+        """
+        self.assertEqual(
+            progressLine(12_345, 41_000.4, 0.5, 256, 7),
+            "[############............]  50%  12,345 names  41,000/s  window 256  7 without answer",
+        )
+        self.assertEqual(progressLine(1, 1, None, 8, 0), "1 names  1/s  window 8")
+
+    def test_speed(self) -> None:
+        """
+        The speed is that of the last moments.
+        """
+        clock, screen = Clock(), StringIO()
+        progress = Progress(clock, PlainDrawing(screen), part=lambda: None, window=lambda: 32)
+        for _ in range(40):
+            progress.done += 250
+            clock.advance(0.25)
+        self.assertIn("10,000 names  1,000/s", screen.getvalue().split("\r")[-1])
+
+    def test_close(self) -> None:
+        """
+        At the end the line is gone, and no timer is left; closing again does nothing.
+        """
+        clock, screen = Clock(), StringIO()
+        progress = Progress(clock, PlainDrawing(screen), part=lambda: 0.5, window=lambda: 32)
+        clock.advance(0.25)
+        progress.close()
+        progress.close()
+        self.assertTrue(screen.getvalue().endswith("\r\x1b[K"))
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_rich(self) -> None:
+        """
+        On a terminal, rich draws the line where it is installed; without it, and elsewhere, plain characters do.
+        """
+        screen = Screen()
+        drawing = drawingFor(screen)
+        self.assertIsInstance(drawing, RichDrawing)
+        drawing.draw(5, 1.0, 0.5, 32, 0)
+        drawing.draw(5, 1.0, None, 32, 0)
+        drawing.close()
+        self.assertIn("5 names", screen.getvalue())
+        self.assertIsInstance(drawingFor(StringIO()), PlainDrawing)
+        with mock.patch.dict(sys.modules, {"rich.console": None, "rich.progress": None}):
+            self.assertIsInstance(drawingFor(screen), PlainDrawing)

@@ -1,0 +1,191 @@
+"""
+Tests of L{twisted_ext.apps.cli.terminal.upstream}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.apps.cli.terminal.upstream import Upstream, looksDescribed, upstreamFor
+from twisted_ext.compat.transfers import serversBehind
+from twisted_ext.resolver.system import configured
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.names import nameToText
+
+
+class UpstreamTests(SynchronousTestCase):
+    """
+    Tests for L{upstreamFor}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a configuration of our own, with two servers of which one answers.
+        """
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("192.0.2.7")
+        path = Path(self.mktemp())
+        path.write_text("nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch corp.example\noptions ndots:2\n")
+        self.patch(configured, "SYSTEM_RESOLV_CONF", str(path))
+        self.server = CannedServer(
+            {
+                ("ns.example.org", "A"): "192.0.2.99",
+                ("ns.example.org", "AAAA"): "2001:db8::99",
+                ("dns.corp.example", "A"): "192.0.2.98",
+                ("none.example.org", "TXT"): '"x"',
+            }
+        )
+        self.server.listen(self.network.reactor("192.0.2.53"))
+
+    def ask(self, target: str, port: int | None = None, family: int = 0) -> Deferred[Upstream]:
+        """
+        @return: has fired with whom to ask.
+        """
+        done = Deferred.fromCoroutine(upstreamFor(self.here, target, port, family))
+        for _ in range(2000):
+            if done.called:
+                break
+            self.network.advance(0.05)
+        return done
+
+    def find(self, target: str, port: int | None = None, family: int = 0) -> Upstream:
+        """
+        @return: whom to ask.
+        """
+        upstream = self.successResultOf(self.ask(target, port, family))
+        self.addCleanup(upstream.source.close)
+        return upstream
+
+    def servers(self, target: str, port: int | None = None, family: int = 0) -> list[str]:
+        """
+        @return: the servers that are asked then.
+        """
+        return [server.label for server in serversBehind(self.find(target, port, family).source)]
+
+    def refused(self, target: str, port: int | None = None, family: int = 0) -> tuple[int, str]:
+        """
+        @return: the exit code, and what is said.
+        """
+        ending = self.failureResultOf(self.ask(target, port, family), Ending).value
+        return ending.code, ending.line
+
+    def test_system(self) -> None:
+        """
+        Without a target the servers that are configured are asked, at another port or of one family only if that is wanted.
+        """
+        self.assertEqual(self.servers(""), ["192.0.2.53:53", "[2001:db8::53]:53"])
+        self.assertEqual(self.servers("", 5300, 6), ["[2001:db8::53]:5300"])
+        upstream = self.find("")
+        self.assertEqual((upstream.servers, upstream.ndots), (2, 2))
+        self.assertEqual([nameToText(domain) for domain in upstream.domains], ["corp.example."])
+
+    def test_nobodysChoice(self) -> None:
+        """
+        A server that is asked since none is configured comes with a word on why; one that somebody has chosen does not.
+        """
+        self.assertEqual(self.find("").hint, "")
+        self.patch(configured, "SYSTEM_RESOLV_CONF", self.mktemp())
+        hint = self.find("").hint
+        self.assertTrue(hint.startswith("; it was asked since ") and hint.endswith(" cannot be read: No such file or directory"), hint)
+        self.assertEqual(self.find("192.0.2.1").hint, "")
+
+    def test_address(self) -> None:
+        """
+        An address may be written with a port or without one, in brackets or not.
+        """
+        self.assertEqual(self.servers("192.0.2.1"), ["192.0.2.1:53"])
+        self.assertEqual(self.servers("192.0.2.1", 5300), ["192.0.2.1:5300"])
+        self.assertEqual(self.servers("192.0.2.1:5301", 5300), ["192.0.2.1:5301"])
+        self.assertEqual(self.servers("2001:DB8:0::1"), ["[2001:db8::1]:53"])
+        self.assertEqual(self.servers("[2001:db8::1]:5300"), ["[2001:db8::1]:5300"])
+
+    def test_name(self) -> None:
+        """
+        The name of a server is looked up as the system would, search list included, and all of its addresses are asked.
+        """
+        self.assertEqual(self.servers("ns.example.org"), ["192.0.2.99:53", "[2001:db8::99]:53"])
+        self.assertEqual(self.servers("ns.example.org", 5300, 6), ["[2001:db8::99]:5300"])
+        self.assertEqual(self.servers("dns"), ["192.0.2.98:53"])
+
+    def test_spellings(self) -> None:
+        """
+        A port stands behind a colon or, as kdig and others write it, behind C{#}; behind addresses in brackets or not, and behind names.
+        """
+        self.assertEqual(self.servers("192.0.2.1#5300"), ["192.0.2.1:5300"])
+        self.assertEqual(self.servers("2001:db8::1#5300"), ["[2001:db8::1]:5300"])
+        self.assertEqual(self.servers("[2001:db8::1]#5300"), ["[2001:db8::1]:5300"])
+        self.assertEqual(self.servers("[2001:db8::1]"), ["[2001:db8::1]:53"])
+        self.assertEqual(self.servers("fe80::1%lo#5300"), ["[fe80::1%lo]:5300"])
+        self.assertEqual(self.servers("localhost:5300", None, 4), ["127.0.0.1:5300"])
+        self.assertEqual(self.servers("localhost#5300", None, 4), ["127.0.0.1:5300"])
+        self.assertEqual(self.servers("ns.example.org:5300", 99, 4), ["192.0.2.99:5300"])
+        self.assertEqual(self.servers("ns.example.org#5300", None, 4), ["192.0.2.99:5300"])
+        self.assertEqual(self.servers("dns:5300"), ["192.0.2.98:5300"])
+
+    def test_noName(self) -> None:
+        """
+        Where that name has no address, or nobody knows, one line says so.
+        """
+        code, line = self.refused("none.example.org")
+        self.assertEqual(code, USAGE)
+        self.assertIn("@none.example.org is no server whose name has an address", line)
+        self.server.rcode = 2
+        code, line = self.refused("ns.example.net")
+        self.assertEqual(code, NO_REPLY)
+        self.assertIn("could not be found", line)
+
+    def test_description(self) -> None:
+        """
+        What is written as a description is one.
+        """
+        self.assertEqual(self.servers("udp:192.0.2.1:5301"), ["192.0.2.1:5301"])
+        self.assertEqual(self.servers("cache:tcp:192.0.2.1"), ["192.0.2.1:53"])
+        self.assertEqual(self.servers("hosts"), [])
+        for target in ("hosts", "udp:192.0.2.1", "chain:(hosts):(special)", "foo:bar", "https://dns.example/dns-query"):
+            self.assertTrue(looksDescribed(target), target)
+        for target in ("localhost", "ns.example.org"):
+            self.assertFalse(looksDescribed(target), target)
+
+    def test_nearlyServer(self) -> None:
+        """
+        What begins with an address is taken for a server, and the complaint is about what is wrong with that.
+        """
+        for target, hint in (
+            ("192.0.2.1:0", "0 is no port; it takes a number from 1 to 65535"),
+            ("192.0.2.1:65536", "65536 is no port"),
+            ("192.0.2.1:", "the port is missing"),
+            ("192.0.2.1#", "the port is missing"),
+            ("192.0.2.1#x", "'x' is no port"),
+            ("192.0.2.1#70000", "70000 is no port"),
+            ("2001:db8::1#x", "'x' is no port"),
+            ("ns.example.org#x", "'x' is not a port; write a number from 1 to 65535"),
+            ("ns.example.org:70000", "'70000' is not a port"),
+            ("ns.example.org#", "'' is not a port"),
+            ("192.0.2.1:x", "'x' is no port"),
+            ("[2001:db8::1]:x", "'x' is no port"),
+            ("[2001:db8::1", "after [address] comes nothing, or :port"),
+            ("192.0.2.1,192.0.2.2", "@udp:192.0.2.1,192.0.2.2"),
+        ):
+            code, line = self.refused(target)
+            self.assertEqual(code, USAGE)
+            self.assertIn(hint, line)
+            self.assertIn(target, line)
+
+    def test_long(self) -> None:
+        """
+        A complaint about something long is still one that can be read.
+        """
+        code, line = self.refused("a" * 100_000)
+        self.assertEqual(code, USAGE)
+        self.assertLess(len(line), 400)
+
+    def test_family(self) -> None:
+        """
+        A family that the target does not have is an error.
+        """
+        self.assertEqual(self.refused("192.0.2.1", None, 6), (USAGE, "-6: @192.0.2.1 names no server of IPv6"))

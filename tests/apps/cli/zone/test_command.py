@@ -1,0 +1,374 @@
+"""
+Tests of C{txdns zone}.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.apps.terminals import plain
+from tests.zone.check.test_semantics import SOUND
+from twisted_ext.apps.cli.main import main
+from twisted_ext.apps.cli.terminal.colors import Palette
+from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, OK, USAGE
+from twisted_ext.apps.cli.zone import check, serial
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, DIFFERENT
+from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
+from twisted_ext.apps.cli.zone.serial import raised
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    @return: a master file, in the folder that is worked in.
+    """
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "example.org.zone"
+    path.write_text(SOUND)
+    return path
+
+
+def test_help(capsys: Captured) -> None:
+    """
+    The help lists what can be done; without a word it is an error, and a word that is nearly one is named.
+    """
+    assert main(["zone", "--help"]) == OK
+    output = capsys.readouterr().out
+    assert all(f"  {command.word} " in output for command in SUBCOMMANDS)
+    assert main(["zone"]) == USAGE
+    assert "Usage: txdns zone" in capsys.readouterr().err
+    assert main(["zone", "chek"]) == USAGE
+    assert "did you mean check?" in capsys.readouterr().err
+    assert main(["zone", "frobnicate"]) == USAGE
+    assert "there are check, format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [command.word for command in SUBCOMMANDS])
+def test_helpOfCommands(command: str, capsys: Captured) -> None:
+    """
+    Each command's help names it, shows how it is used, and fits on a screen's width that people have.
+    """
+    assert main(["zone", command, "--help"]) == OK
+    output = capsys.readouterr().out
+    assert output.startswith(f"Usage: txdns zone {command}")
+    assert output.count(f"txdns zone {command}") >= 2
+    assert max(len(line) for line in output.splitlines()) <= 97
+
+
+@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
+def test_wrongWords(command: str, zone: Path, capsys: Captured) -> None:
+    """
+    What cannot be used is told in one line, with what would be right.
+    """
+    for words, said in (
+        (["--frobnicate"], "'--frobnicate' is no option"),
+        ([], "no zone"),
+        (["example.org.zone", "example.org.zone"], "two zones"),
+        (["nothing"], "which zone is this? Write NAME=nothing"),
+        (["a..b=example.org.zone"], "a label is empty"),
+    ):
+        more = ["--output", "x"] if command == "compile" else []
+        assert main(["zone", command, *words, *more]) == USAGE
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
+def test_noFile(command: str, zone: Path, capsys: Captured) -> None:
+    """
+    A file that is not there is told, and no traceback.
+    """
+    more = ["--output", "x"] if command == "compile" else []
+    assert main(["zone", command, "no.example.zone", *more]) == BATCH
+    assert capsys.readouterr().err == f"txdns zone: no.example.zone: {os.strerror(2)}\n"
+
+
+def test_check(zone: Path, capsys: Captured) -> None:
+    """
+    A zone with nothing wrong can be served, which the exit code says; what is wrong is told with its line, and fatal or not decides.
+    """
+    assert main(["zone", "check", "example.org.zone"]) == OK
+    assert capsys.readouterr().out == "example.org. can be served: serial 1, 17 records, no warnings\n"
+    zone.write_text(SOUND + "x CNAME nobody\n")
+    assert main(["zone", "check", "example.org.zone"]) == OK
+    output = capsys.readouterr().out
+    assert output.startswith(f"example.org.zone:{SOUND.count(chr(10)) + 1}: warning [cname-dangling]: x.example.org. CNAME: ")
+    assert "1 warning\n" in output
+    assert main(["zone", "check", "--strict", "example.org.zone"]) == BAD_ZONE
+    zone.write_text(SOUND + "www A 192.0.2.1\nx A nonsense\n")
+    capsys.readouterr()
+    assert main(["zone", "check", "example.org=example.org.zone"]) == BAD_ZONE
+    output = capsys.readouterr().out
+    assert "fatal [syntax]" in output
+    assert "fatal [cname-others]" in output
+    assert "cannot be served: serial 1, 18 records, 2 fatal, no warnings" in output
+
+
+def test_checkHabits(zone: Path, capsys: Captured) -> None:
+    """
+    The words of kzonecheck and named-checkzone do, with their exit codes: 0 for a zone that can be served.
+    """
+    zone = zone.rename("zone")
+    for words in (["-o", "example.org", "zone"], ["example.org", "zone"], ["-v", "-t", "20300101000000", "example.org=zone"]):
+        assert main(["zone", "check", *words]) == OK
+        output = capsys.readouterr().out
+        assert "example.org. can be served" in output
+        assert ("glue-missing    none" in output) == ("-v" in words)
+    assert main(["zone", "check", "-q", "example.org", "zone"]) == OK
+    zone.write_text(SOUND + "x A 192.0.2\n")
+    assert main(["zone", "check", "-q", "example.org", "zone"]) == BAD_ZONE
+    assert capsys.readouterr().out == ""
+    assert main(["zone", "check", "zone", "-o"]) == USAGE
+    assert "-o needs the name of the zone" in capsys.readouterr().err
+
+
+def test_checkAtTerminal(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    People at a terminal see columns with colors, and nothing in them that a name could steer the terminal with.
+    """
+    monkeypatch.setattr(check, "paletteFor", lambda stream: Palette(True))
+    zone.write_text(SOUND + "x\\027[2J CNAME nobody\nwww A 192.0.2.1\n")
+    assert main(["zone", "check", "example.org.zone"]) == BAD_ZONE
+    output = capsys.readouterr().out
+    first, _, third, last = [plain(line) for line in output.splitlines()]
+    assert first.startswith("example.org.zone:9   fatal    cname-others    www.example.org. CNAME  an alias")
+    assert third.startswith("example.org.zone:20  warning  cname-dangling  x\\027[2J.example.org. CNAME  the alias")
+    assert last == "example.org. cannot be served: serial 1, 19 records, 1 fatal, 2 warnings"
+    assert "\x1b[2J" not in output
+
+
+def test_checkJSON(zone: Path, capsys: Captured) -> None:
+    """
+    Programs get one object with all that was found.
+    """
+    zone.write_text(SOUND + "x CNAME nobody\n")
+    assert main(["zone", "check", "--json", "example.org.zone"]) == OK
+    said = json.loads(capsys.readouterr().out)
+    assert (said["zone"], said["serial"], said["records"], said["fatal"], said["warnings"]) == ("example.org.", 1, 18, 0, 1)
+    (finding,) = said["findings"]
+    assert (finding["check"], finding["name"], finding["type"]) == ("cname-dangling", "x.example.org.", "CNAME")
+    assert (finding["path"], finding["line"]) == (zone.name, SOUND.count("\n") + 1)
+    assert main(["zone", "check", "--checks", "--json"]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert {json.loads(line)["check"] for line in lines} >= {"soa", "rrsig-expired"}
+
+
+def test_checkTime(zone: Path, capsys: Captured) -> None:
+    """
+    Signatures are judged at a time that can be chosen, or not at all.
+    """
+    signature = "web RRSIG A 13 3 3600 20300101000000 20200101000000 1 example.org. AAAA\n"
+    zone.write_text(SOUND + signature + "@ DNSKEY 257 3 13 AAAA\n")
+    for words, ended in ((["--time", "20310101000000"], True), (["--time", "1893456001"], True), (["--time=20250101000000"], False)):
+        main(["zone", "check", "example.org.zone", *words])
+        assert ("rrsig-expired" in capsys.readouterr().out) is ended
+    main(["zone", "check", "example.org.zone", "--no-time"])
+    assert "rrsig-expired" not in capsys.readouterr().out
+    assert main(["zone", "check", "example.org.zone", "--time", "noon"]) == USAGE
+
+
+def test_checkImage(zone: Path, capsys: Captured) -> None:
+    """
+    Images are checked, counted and written as master files are; a damaged one is told.
+    """
+    assert main(["zone", "compile", "example.org.zone", "--output", "a.image"]) == OK
+    assert re.fullmatch(r"example\.org\. serial 1: 17 records, \d+ octets\n", capsys.readouterr().out)
+    assert main(["zone", "check", "example.org=a.image"]) == OK
+    assert main(["zone", "diff", "example.org.zone", "example.org=a.image"]) == OK
+    capsys.readouterr()
+    octets = bytearray(Path("a.image").read_bytes())
+    octets[20] ^= 255
+    Path("b.image").write_bytes(octets)
+    assert main(["zone", "check", "example.org=b.image"]) == BAD_ZONE
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_standardInput(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A zone can come by standard input.
+    """
+
+    class Input:
+        buffer = io.BytesIO(SOUND.encode())
+
+    monkeypatch.setattr(sys, "stdin", Input)
+    assert main(["zone", "check", "example.org=-"]) == OK
+    assert "can be served" in capsys.readouterr().out
+
+
+def test_format(zone: Path, capsys: Captured) -> None:
+    """
+    The same zone, written as it may be, gives the same canonical file; and what is written to be read is the same zone.
+    """
+    assert main(["zone", "format", "example.org.zone"]) == OK
+    canonical = capsys.readouterr().out
+    lines = canonical.splitlines()
+    assert lines[0].startswith("example.org. 3600 IN SOA ")
+    assert len(lines) == 17
+    assert main(["zone", "format", "example.org.zone", "--readable", "--output", "other.zone"]) == OK
+    assert Path("other.zone").read_text().startswith("$ORIGIN example.org.\n$TTL 3600\n@ ")
+    assert main(["zone", "diff", "example.org.zone", "example.org=other.zone"]) == OK
+    assert capsys.readouterr().out == ""
+    assert main(["zone", "format", "example.org=other.zone"]) == OK
+    assert capsys.readouterr().out == canonical
+
+
+def test_formatZONEMD(zone: Path, capsys: Captured) -> None:
+    """
+    A digest can be put in, which the check then finds to be right.
+    """
+    assert main(["zone", "format", "example.org.zone", "--zonemd", "--output", "example.org.zone"]) == OK
+    assert "ZONEMD 1 1 1 " in zone.read_text()
+    assert main(["zone", "check", "--strict", "example.org.zone"]) == OK
+    zone.write_text(zone.read_text().replace("192.0.2.80", "192.0.2.90"))
+    assert main(["zone", "check", "--strict", "example.org.zone"]) == BAD_ZONE
+    assert "[zonemd]" in capsys.readouterr().out
+
+
+def test_outputNotWritable(zone: Path, capsys: Captured) -> None:
+    """
+    Where nothing can be written, that is told, and nothing is left behind.
+    """
+    for words in (["format", "example.org.zone"], ["compile", "example.org.zone"]):
+        assert main(["zone", *words, "--output", "no/such/folder"]) == BATCH
+        assert "no/such/folder" in capsys.readouterr().err
+    assert [path.name for path in zone.parent.iterdir()] == ["example.org.zone"]
+
+
+def test_diff(zone: Path, capsys: Captured) -> None:
+    """
+    What has gone and what has come is shown, and the exit code says whether there is anything.
+    """
+    Path("other").write_text(SOUND.replace("192.0.2.80", "192.0.2.90"))
+    assert main(["zone", "diff", "example.org.zone", "example.org=other"]) == DIFFERENT
+    assert capsys.readouterr().out == "- web.example.org. 3600 IN A 192.0.2.80\n+ web.example.org. 3600 IN A 192.0.2.90\n"
+    assert main(["zone", "diff", "--quiet", "example.org.zone", "example.org=other"]) == DIFFERENT
+    assert capsys.readouterr().out == ""
+    assert main(["zone", "diff", "--json", "example.org.zone", "example.org=other"]) == DIFFERENT
+    assert [json.loads(line)["change"] for line in capsys.readouterr().out.splitlines()] == ["removed", "added"]
+    for words in (["example.org.zone"], ["@192.0.2.1", "@192.0.2.2"]):
+        assert main(["zone", "diff", *words]) == USAGE
+    Path("elsewhere").write_text("@ 60 SOA a. b. 1 7200 3600 1209600 60\n")
+    assert main(["zone", "diff", "example.org.zone", "example.net=elsewhere"]) == USAGE
+    assert "two zones" in capsys.readouterr().err
+    Path("broken").write_text("@ 60 SOA nonsense\n")
+    assert main(["zone", "diff", "example.org.zone", "example.org=broken"]) == BAD_ZONE
+
+
+def test_stats(zone: Path, capsys: Captured) -> None:
+    """
+    What a zone consists of is counted.
+    """
+    assert main(["zone", "stats", "example.org.zone"]) == OK
+    output = capsys.readouterr().out
+    assert "17 in " in output
+    assert main(["zone", "stats", "example.org.zone", "--json"]) == OK
+    said = json.loads(capsys.readouterr().out)
+    assert (said["records"], said["types"]["NS"], said["wildcards"], said["dnames"]) == (17, 4, 1, 1)
+    assert said["delegations"] == {"all": 1, "secure": 1}
+    assert said["deepest"] == {"labels": 4, "name": "*.wild.example.org."}
+    assert said["ttl"] == {"least": 3600, "most": 3600, "usual": 3600, "different": 1}
+
+
+def test_serial(zone: Path, capsys: Captured) -> None:
+    """
+    The serial number is shown; and raised where it stands, nothing else being changed.
+    """
+    assert main(["zone", "serial", "example.org.zone"]) == OK
+    assert capsys.readouterr().out == "1\n"
+    text = SOUND.replace("@ SOA ns1 mail 1 7200", "@ SOA ns1 mail ( ; SOA 7 8 9 10\n  2026112001   ; serial\n  7200")
+    text = text.replace("3600 1209600 3600\n", "3600 1209600 3600 )\n")
+    zone.write_text(text)
+    zone.chmod(0o640)
+    assert main(["zone", "serial", "example.org.zone", "--set", "2026112099"]) == OK
+    assert capsys.readouterr().out == "2026112001 -> 2026112099\n"
+    assert zone.read_text() == text.replace("2026112001", "2026112099")
+    assert zone.stat().st_mode & 0o777 == 0o640
+    assert main(["zone", "serial", "example.org.zone", "--set", "7", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out) == {"zone": "example.org.", "serial": 7, "before": 2026112099}
+    assert "  7            ; serial\n" in zone.read_text()
+    assert main(["zone", "serial", "example.org.zone", "--bump", "auto"]) == OK
+    assert "  8            ; serial\n" in zone.read_text()
+    assert [path.name for path in zone.parent.iterdir()] == ["example.org.zone"]
+
+
+def test_serialIncluded(zone: Path, capsys: Captured) -> None:
+    """
+    It is changed in the file that has it.
+    """
+    lines = SOUND.splitlines(True)
+    Path("head").write_text("".join(lines[:3]))
+    zone.write_text("$INCLUDE head\n" + "".join(lines[3:]).replace("@ NS ns1", "@ 3600 NS ns1", 1))
+    assert main(["zone", "serial", "example.org.zone", "--set", "5"]) == OK
+    assert " mail 5 7200" in Path("head").read_text()
+
+
+def test_serialWords(zone: Path, capsys: Captured) -> None:
+    """
+    Numbers and ways that cannot be are told.
+    """
+    for words in (["--set", "x"], ["--set", str(2**32)], ["--bump", "sideways"], ["--bump", "auto", "--set", "3"], ["--set"]):
+        assert main(["zone", "serial", "example.org.zone", *words]) == USAGE
+    assert zone.read_text() == SOUND
+    assert main(["zone", "serial", "example.org=-", "--bump", "auto"]) == USAGE
+    zone.write_text("$TTL 60\n@ NS ns1\n")
+    assert main(["zone", "serial", "example.org.zone", "--bump", "auto"]) == BAD_ZONE
+    zone.write_text("@ 60 TYPE6 \\# 22 0000" + 40 * "0" + "\n")
+    assert main(["zone", "serial", "example.org.zone", "--bump", "auto"]) == BAD_ZONE
+    capsys.readouterr()
+
+
+def test_serialDates() -> None:
+    """
+    A number that looks like a day becomes today's, or one more where that would not be later.
+    """
+    now = 1795176255.0
+    assert raised(2020010100, "auto", now) == 2026112000
+    assert raised(2026112000, "auto", now) == 2026112001
+    assert raised(2026112099, "auto", now) == 2026112100
+    assert raised(17, "auto", now) == 18
+    assert raised(1, "unixtime", now) == 1795176255
+    assert serial.raised(2**32 - 1, "increment", now) == 1
+
+
+def test_shortOutput(zone: Path) -> None:
+    """
+    The option of C{named-compilezone} for the file to write is understood.
+    """
+    assert main(["zone", "format", "example.org.zone", "-o", "other.zone"]) == OK
+    assert main(["zone", "compile", "example.org.zone", "-o", "a.image"]) == OK
+    assert (zone.parent / "other.zone").exists() and (zone.parent / "a.image").exists()
+
+
+def test_bumpWithoutWay(zone: Path, capsys: Captured) -> None:
+    """
+    Who forgets how to raise a serial number, so that the file is taken for that, is told what may stand there.
+    """
+    assert main(["zone", "serial", "--bump", "example.org.zone"]) == USAGE
+    assert capsys.readouterr().err.startswith("txdns zone: --bump example.org.zone: write one of auto, ")
+
+
+def test_interruptedWriting(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who presses Ctrl-C while a file is written finds the old one, and nothing beside it.
+    """
+
+    def interrupt(number: int) -> None:
+        raise KeyboardInterrupt
+
+    before = zone.read_bytes()
+    names = sorted(zone.parent.iterdir())
+    monkeypatch.setattr("os.fsync", interrupt)
+    assert main(["zone", "format", "example.org.zone", "--output", "example.org.zone"]) == INTERRUPTED
+    assert zone.read_bytes() == before
+    assert sorted(zone.parent.iterdir()) == names

@@ -1,0 +1,323 @@
+"""
+Tests of what programs on asyncio use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import Callable
+from typing import Self, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from tests.asyncio.looped import ADDRESS, FOUND, HOST, LoopTests, known
+from tests.test_architecture import ROOT
+from twisted_ext import asyncio as looping
+from twisted_ext import client
+from twisted_ext.asyncio.loops import onLoop
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.errors import BadDescription, CallerFault, TimedOut
+from twisted_ext.testing.sources import HeldSource
+
+__all__: list[str] = []
+
+
+class GetaddrinfoTests(LoopTests):
+    """
+    Tests of the two coroutines.
+    """
+
+    def test_addresses(self) -> None:
+        """
+        The coroutine gives what C{loop.getaddrinfo} does, be it at hand or not.
+        """
+        for source in (known(), known(now=False)):
+            main = looping.getaddrinfo(HOST, 443, type=socket.SOCK_STREAM, resolver=source)
+            self.assertEqual(self.run_(main), FOUND)
+
+    def test_names(self) -> None:
+        """
+        So does the other one, in the other direction.
+        """
+        for source in (known(), known(now=False)):
+            main = looping.getnameinfo((ADDRESS, 443), socket.NI_NUMERICSERV, resolver=source)
+            self.assertEqual(self.run_(main), ("www.example", "443"))
+
+    def test_atOnce(self) -> None:
+        """
+        What is at hand does not wait for the loop's next turn.
+        """
+
+        async def main() -> object:
+            asked = looping.getaddrinfo(HOST, 443, type=socket.SOCK_STREAM, resolver=known())
+            try:
+                asked.send(None)
+            except StopIteration as ended:
+                return ended.value
+            return None
+
+        self.assertEqual(self.run_(main()), FOUND)
+
+    def test_errors(self) -> None:
+        """
+        What cannot be found is said as C{socket} says it, by its number; what is no resolver, at once.
+        """
+        source = known(now=False)
+        for mnemonic in ("A", "AAAA"):
+            source.knows("slow.example.", mnemonic, TimedOut("too late"))
+        for name, code in (("gone.example.", socket.EAI_NONAME), ("slow.example.", socket.EAI_AGAIN)):
+            with self.assertRaises(socket.gaierror) as caught:
+                self.run_(looping.getaddrinfo(name, 443, resolver=source))
+            self.assertEqual(caught.exception.errno, code)
+        with self.assertRaises(CallerFault):
+            self.run_(looping.getaddrinfo(HOST, 443, resolver=42))
+        with self.assertRaises(BadDescription):
+            self.run_(looping.getnameinfo((ADDRESS, 443), resolver="quipu:"))
+
+    def test_cancelled(self) -> None:
+        """
+        Whoever cancels the coroutine cancels the look-up, at once.
+        """
+        source = known(now=False, held=True)
+
+        async def main() -> None:
+            asking = asyncio.ensure_future(looping.getaddrinfo(HOST, 443, resolver=source))
+            await asyncio.sleep(0)
+            self.assertEqual(len(source.asked), 2)
+            asking.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await asking
+            self.assertEqual(len(source.cancelled), 2)
+
+        self.run_(main())
+
+    def test_timeout(self) -> None:
+        """
+        C{asyncio.timeout} ends a look-up, too.
+        """
+        source = known(now=False, held=True)
+
+        async def main() -> None:
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(looping.getaddrinfo(HOST, 443, resolver=source), 0.01)
+
+        self.run_(main())
+        self.assertEqual(len(source.cancelled), 2)
+
+    def test_otherReactor(self) -> None:
+        """
+        A resolver of another loop is refused with a line that says why, where it would never answer.
+        """
+        other = asyncio.new_event_loop()
+        self.addCleanup(other.close)
+        theirs = NamesResolver(known(), onLoop(other).reactor)
+
+
+        async def main() -> None:
+            with self.assertRaisesRegex(CallerFault, "another reactor"):
+                await looping.getaddrinfo(HOST, 443, resolver=theirs)
+            with self.assertRaisesRegex(CallerFault, "another reactor"):
+                await looping.waitFor(HOST, resolver=[known(), theirs])
+            for refusing in (looping.watch, looping.install, looping.getResolver):
+                with self.assertRaisesRegex(CallerFault, "another reactor"):
+                    cast("Callable[..., object]", refusing)(*([HOST] if refusing is looping.watch else []), resolver=theirs)
+
+        self.run_(main())
+
+
+class Ticking:
+    """
+    Numbers that come by Deferreds.
+    """
+
+    def __init__(self, *results: Deferred[int]) -> None:
+        self.results = list(results)
+        self.closed = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> int:
+        if not self.results:
+            raise StopAsyncIteration
+        return await self.results.pop(0)
+
+    async def aclose(self) -> None:
+        """
+        Count how often this is done.
+        """
+        self.closed += 1
+
+
+class WaitingTests(LoopTests):
+    """
+    Tests of the ways from Deferreds to what can be awaited.
+    """
+
+    def test_asFuture(self) -> None:
+        """
+        A result is a result, an error an error, and cancelling goes through.
+        """
+
+        async def main() -> None:
+            self.assertEqual(await looping.asFuture(succeed(1)), 1)
+            with self.assertRaises(ZeroDivisionError):
+                await looping.asFuture(cast("Deferred[int]", fail(ZeroDivisionError())))
+            cancelled: list[object] = []
+            future = looping.asFuture(cast("Deferred[int]", Deferred(cancelled.append)))
+            future.cancel()
+            await asyncio.sleep(0)
+            self.assertEqual(len(cancelled), 1)
+
+        self.run_(main())
+
+    def test_awaited(self) -> None:
+        """
+        The page about asyncio names the very words in which asyncio complains of a Deferred that is awaited as it is. Of one that
+        has fired it does not.
+        """
+
+        async def main() -> None:
+            resolver = looping.getResolver("special")
+            self.assertEqual(len(await client.getaddrinfo("192.0.2.1", 443, type=socket.SOCK_STREAM, resolver=resolver)), 1)
+            waiting = NamesResolver(HeldSource(), looping.reactorFor())
+            asked = client.getaddrinfo(HOST, 443, resolver=waiting)
+            with self.assertRaises(RuntimeError) as raised:
+                await asked
+            said, _, _ = str(raised.exception).partition(" at 0x")
+            page = (ROOT / "docs" / "howto" / "asyncio.rst").read_text("utf-8")
+            self.assertIn(f"``RuntimeError: {said} at 0x...>``", page)
+            asked.addErrback(lambda failure: None)
+            asked.cancel()
+            await waiting.close()
+
+        self.run_(main())
+
+    def test_closed(self) -> None:
+        """
+        Closing a loop on which somebody still waits ends what they wait for, and nobody complains of errors that nobody could see.
+        """
+        loop = asyncio.new_event_loop()
+        told: list[object] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        mine = onLoop(loop)
+        mine.own = resolver = NamesResolver(HeldSource(), mine.reactor)
+        future = looping.asFuture(resolver.lookupAddress(HOST), loop)
+        loop.close()
+        self.assertTrue(future.cancelled())
+        del future
+        gc.collect()
+        self.assertEqual(told, [])
+
+    def test_resolver(self) -> None:
+        """
+        All other look-ups are to be had by the resolver of the loop.
+        """
+
+        async def main() -> object:
+            resolver = looping.getResolver(known(now=False))
+            return await looping.asFuture(resolver.getHostByName(HOST))
+
+        self.assertEqual(self.run_(main()), ADDRESS)
+
+    def test_iterated(self) -> None:
+        """
+        What comes by Deferreds is gone through until it ends, and closed.
+        """
+        ticking = Ticking(succeed(1), succeed(2))
+
+        async def main() -> list[int]:
+            return [number async for number in looping.iterated(ticking)]
+
+        self.assertEqual(self.run_(main()), [1, 2])
+        self.assertEqual(ticking.closed, 1)
+
+    def test_iteratedError(self) -> None:
+        """
+        An error ends it, and so does whoever has had enough.
+        """
+        failing = Ticking(succeed(1), cast("Deferred[int]", fail(ZeroDivisionError())))
+        enough = Ticking(succeed(1), succeed(2))
+
+        async def main() -> None:
+            with self.assertRaises(ZeroDivisionError):
+                async for _ in looping.iterated(failing):
+                    pass
+            items = looping.iterated(enough)
+            self.assertEqual(await anext(items), 1)
+            await items.aclose()
+
+        self.run_(main())
+        self.assertEqual((failing.closed, enough.closed, len(enough.results)), (1, 1, 1))
+
+    def test_iteratedCancelled(self) -> None:
+        """
+        Cancelling goes through to what is waited for.
+        """
+        cancelled: list[object] = []
+        ticking = Ticking(cast("Deferred[int]", Deferred(cancelled.append)))
+
+        async def consume() -> None:
+            async for _ in looping.iterated(ticking):
+                pass
+
+        async def main() -> None:
+            consuming = asyncio.ensure_future(consume())
+            await asyncio.sleep(0)
+            consuming.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await consuming
+
+        self.run_(main())
+        self.assertEqual((len(cancelled), ticking.closed), (1, 1))
+
+
+class ResolverTests(LoopTests):
+    """
+    Tests of the resolver for aiohttp.
+    """
+
+    def test_resolve(self) -> None:
+        """
+        Addresses come in the form that aiohttp takes, for any port, and with both families if these are wanted.
+        """
+        source = known()
+        source.addresses("both.example.", ADDRESS, "2001:db8::1")
+
+        async def main() -> None:
+            resolver = looping.Resolver(source)
+            (found,) = await resolver.resolve(HOST, 443)
+            flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            self.assertEqual(
+                found,
+                {
+                    "hostname": HOST,
+                    "host": ADDRESS,
+                    "port": 443,
+                    "family": socket.AF_INET,
+                    "proto": 6,
+                    "flags": flags,
+                },
+            )
+            await resolver.close()
+            for family in (socket.AF_INET, socket.AF_UNSPEC):
+                hosts = [each["host"] for each in await resolver.resolve("both.example.", 443, family)]
+                self.assertIn(ADDRESS, hosts)
+
+        self.run_(main())
+
+    def test_scope(self) -> None:
+        """
+        An address of a link keeps its scope, without which it leads nowhere.
+        """
+        (found,) = self.run_(looping.Resolver(known()).resolve("fe80::1%1", 443, socket.AF_INET6))
+        self.assertEqual(found["host"], "fe80::1%1")
+
+    def test_fails(self) -> None:
+        """
+        What fails is an L{OSError}, for which aiohttp looks.
+        """
+        with self.assertRaises(OSError):
+            self.run_(looping.Resolver(known()).resolve("gone.example.", 443))

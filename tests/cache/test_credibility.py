@@ -1,0 +1,100 @@
+"""
+Tests of how far sets are believed (RFC 2181, section 5.4.1; attacks 6, 7 and 19).
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cache.canned import answered, records
+from twisted_ext.cache.credibility import ADDITIONAL, ANSWER, AUTHORITATIVE, AUTHORITY, GLUE, Ranked, rankedSets
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.names import nameFromText
+
+NS = nameFromText("ns.example.com")
+ZONE = nameFromText("example.com")
+
+
+class RankedTests(SynchronousTestCase):
+    """
+    Tests for L{Ranked}.
+    """
+
+    def setUp(self) -> None:
+        self.ranked = Ranked(2**20)
+
+    def learn(self, text: str, rank: int, now: float = 0.0, renewed: bool = False) -> bool:
+        return self.ranked.learn(records(text)[0], rank, now, renewed=renewed)
+
+    def test_neverOverwritten(self) -> None:
+        """
+        What came along never takes the place of what was an answer, while that holds.
+        """
+        self.assertTrue(self.learn("ns.example.com. 300 IN A 192.0.2.1", AUTHORITATIVE))
+        for rank in (ADDITIONAL, ANSWER, GLUE, AUTHORITY):
+            self.assertFalse(self.learn("ns.example.com. 900 IN A 203.0.113.66", rank, 1.0))
+        found = self.ranked.find(NS, 1, 100.0)
+        assert found is not None
+        self.assertEqual((found.rdatas, found.ttl), ((b"\xc0\x00\x02\x01",), 200))
+        self.assertTrue(self.learn("ns.example.com. 900 IN A 203.0.113.66", ADDITIONAL, 300.0))
+
+    def test_better(self) -> None:
+        """
+        What is better known takes the place of what came along.
+        """
+        self.learn("ns.example.com. 300 IN A 203.0.113.66", ADDITIONAL)
+        self.assertTrue(self.learn("ns.example.com. 300 IN A 192.0.2.1", AUTHORITATIVE))
+
+    def test_notAnAnswer(self) -> None:
+        """
+        What came along serves for finding servers and is not given as an answer.
+        """
+        self.learn("ns.example.com. 300 IN A 192.0.2.1", GLUE)
+        self.learn("www.example.com. 300 IN A 192.0.2.2", ADDITIONAL)
+        self.assertIsNotNone(self.ranked.find(nameFromText("www.example.com"), 1, 1.0))
+        self.assertIsNone(self.ranked.find(nameFromText("www.example.com"), 1, 1.0, least=ANSWER))
+
+    def test_ghost(self) -> None:
+        """
+        A child that goes on naming its own servers cannot stay alive after its parent has dropped it; only the parent renews.
+        """
+        self.learn("example.com. 3600 IN NS ns.example.com.", GLUE, renewed=True)
+        self.assertTrue(self.learn("example.com. 86400 IN NS ns.example.com.", AUTHORITATIVE, 3000.0))
+        self.assertIsNotNone(self.ranked.find(ZONE, 2, 3599.0))
+        self.assertIsNone(self.ranked.find(ZONE, 2, 3600.0))
+
+    def test_ghostDefenceOff(self) -> None:
+        """
+        If the child could, it would live on.
+        """
+        self.learn("example.com. 3600 IN NS ns.example.com.", GLUE, renewed=True)
+        self.learn("example.com. 86400 IN NS ns.example.com.", AUTHORITATIVE, 3000.0, renewed=True)
+        self.assertIsNotNone(self.ranked.find(ZONE, 2, 3600.0))
+
+    def test_bounded(self) -> None:
+        """
+        It stays within its memory, and what is in use stays in it.
+        """
+        ranked = Ranked(64 * 1024)
+        for number in range(2000):
+            ranked.learn(records(f"n{number}.example.com. 300 IN A 192.0.2.1")[0], GLUE, 0.0)
+            ranked.find(nameFromText("n0.example.com"), 1, 0.0)
+            self.assertLessEqual(ranked.octets, 64 * 1024)
+        self.assertIsNotNone(ranked.find(nameFromText("n0.example.com"), 1, 0.0))
+        ranked.drop(ZONE)
+        self.assertEqual((len(ranked), ranked.octets), (0, 0))
+
+    def test_scrubbed(self) -> None:
+        """
+        Of a reply only what lies in the zone that the server was asked about is taken, each with the rank of its section.
+        """
+        answer = answered(
+            "www.example.com. 300 IN A 192.0.2.1",
+            authority=("example.com. 300 IN NS ns.example.com.", "com. 300 IN NS ns.evil.example."),
+        )
+        answer.additional = records("ns.example.com. 300 IN A 192.0.2.3", "ns.evil.example. 300 IN A 203.0.113.66")
+        taken = [(rrset.name, rank) for rrset, rank in rankedSets(answer, ZONE)]
+        www = nameFromText("www.example.com")
+        self.assertEqual(taken, [(www, ANSWER), (ZONE, ADDITIONAL), (NS, ADDITIONAL)])
+        answer.flags |= AA
+        self.assertEqual([rank for _, rank in rankedSets(answer, ZONE)], [AUTHORITATIVE, AUTHORITY, ADDITIONAL])

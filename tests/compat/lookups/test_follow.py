@@ -1,0 +1,263 @@
+"""
+Tests of L{twisted_ext.compat.lookups.follow}: from rule to rule, by way of L{twisted_ext.compat.lookups.services}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Final
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+
+from tests.compat.discoveries import DENIED, ServiceTestCase
+from tests.typed import unchecked
+from twisted_ext.answers import Answer, Question
+from twisted_ext.compat.conversion.errors import DNSServerError, ServiceNotAvailable, UnusableService
+from twisted_ext.compat.lookups import follow, services
+from twisted_ext.discovery.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_TARGETS
+from twisted_ext.discovery.targets import Target
+from twisted_ext.errors import ServerFailed
+from twisted_ext.limits import Limit
+from twisted_ext.testing.sources import Entry, answerOf
+from twisted_ext.wire.names import nameToText
+
+__all__: list[str] = []
+
+
+class RewrittenTargetsTests(ServiceTestCase):
+    """
+    Tests of L{rewrittenTargets<services.rewrittenTargets>}.
+    """
+
+    def look(
+        self, records: Mapping[tuple[str, str], Entry], *protocols: str, port: int | None = None
+    ) -> Deferred[list[Target]]:
+        """
+        Look up the service EM of example.org.
+        """
+        return services.rewrittenTargets(
+            "example.org", "EM", protocols, port, resolver=self.zone(records), rng=Random(1)
+        )
+
+    def test_servers(self) -> None:
+        """
+        Rules lead to more rules, to SRV records and to hosts; those for other services and protocols are passed over.
+        """
+        records: dict[tuple[str, str], Entry] = {
+            ("example.org", "NAPTR"): [
+                '100 10 "" "WP:whois" "" nowhere.example.',
+                '100 20 "" "EM:ProtA:ProtB" "" em.example.',
+                '200 1 "a" "EM:ProtB" "" last.example.',
+                '150 1 "s" "EM:ProtC" "" nowhere.example.',
+            ],
+            ("em.example", "NAPTR"): [
+                '10 1 "s" "EM:ProtB" "" _b._tcp.em.example.',
+                '20 1 "s" "EM:ProtA" "" _a._tcp.em.example.',
+            ],
+            ("_b._tcp.em.example", "SRV"): ["0 0 11 b1.example.", "5 0 12 b2.example."],
+            ("_a._tcp.em.example", "SRV"): "7 0 13 a.example.",
+        }
+        found = self.successResultOf(self.look(records, "ProtA", "protb", port=99))
+        self.assertEqual(
+            [str(target) for target in found], ["b1.example:11", "b2.example:12", "a.example:13", "last.example:99"]
+        )
+        self.assertEqual([target.protocol for target in found], ["protb", "protb", "ProtA", "protb"])
+        self.assertEqual([target.priority for target in found], [0, 1, 2, 3])
+        self.assertNotIn("nowhere.example", self.asked())
+
+    def test_portless(self) -> None:
+        """
+        Rules that lead to a host are of use only to those who know the port.
+        """
+        records: dict[tuple[str, str], Entry] = {("example.org", "NAPTR"): '1 1 "a" "EM:P" "" a.example.'}
+        self.assertEqual(self.found(self.look(records)), [])
+        self.assertEqual(self.found(self.look(records, port=7)), ["a.example:7"])
+
+    def test_passedOver(self) -> None:
+        """
+        A rule that leads nowhere is passed over as long as another one does not; if none does, it is told what went wrong first.
+        """
+        rules = ['1 1 "s" "EM:P" "" a.example.', '2 1 "s" "EM:P" "" b.example.']
+        records: dict[tuple[str, str], Entry] = {
+            ("example.org", "NAPTR"): rules,
+            ("a.example", "SRV"): ServerFailed("no"),
+            ("b.example", "SRV"): "0 0 1 c.example.",
+        }
+        self.assertEqual(self.found(self.look(records)), ["c.example:1"])
+        records["b.example", "SRV"] = "0 0 0 ."
+        self.failed(self.look(records), DNSServerError)
+        records["a.example", "SRV"] = "0 0 0 ."
+        self.failed(self.look(records), ServiceNotAvailable)
+        records["a.example", "SRV"] = records["b.example", "SRV"] = DENIED
+        self.assertEqual(self.found(self.look(records)), [])
+
+    def test_nothing(self) -> None:
+        """
+        Where there are no rules for the service there are no targets; that nothing is known is told.
+        """
+        self.assertEqual(self.found(self.look({})), [])
+        self.assertEqual(self.found(self.look({("example.org", "NAPTR"): '1 1 "s" "WP:P" "" a.example.'})), [])
+        self.failed(self.look({("example.org", "NAPTR"): ServerFailed("no")}), DNSServerError)
+
+    def test_expressions(self) -> None:
+        """
+        Rules with expressions are not for this (RFC 3958, section 6.4).
+        """
+        self.assertEqual(self.found(self.look({("example.org", "NAPTR"): '1 1 "s" "EM:P" "!.*!a.example!" .'})), [])
+        self.assertEqual(self.asked(), ["example.org"])
+
+    def test_loops(self) -> None:
+        """
+        Rules that lead round in circles end, and say so.
+        """
+        records: dict[tuple[str, str], Entry] = {
+            ("example.org", "NAPTR"): '1 1 "" "EM:P" "" a.example.',
+            ("a.example", "NAPTR"): '1 1 "" "EM:P" "" EXAMPLE.org.',
+        }
+        self.failed(self.look(records), UnusableService)
+        self.assertEqual(len(self.asked()), 2)
+
+    def test_bounded(self) -> None:
+        """
+        Neither rules that lead deeper and deeper nor such as lead to ever more cause more than a few look-ups, or targets.
+        """
+
+        def deeper(question: Question) -> Answer:
+            return answerOf(question, f'1 1 "" "EM:P" "" a{nameToText(question.name)}')
+
+        def wider(question: Question) -> Answer:
+            return answerOf(
+                question, [f'1 {number} "" "EM:P" "" a{number}{nameToText(question.name)}' for number in range(200)]
+            )
+
+        def servers(question: Question) -> Answer:
+            if question.rrType == 33:
+                return answerOf(question, [f"0 0 1 h{number}.example." for number in range(20)])
+            return answerOf(
+                question, [f'1 {number} "s" "EM:P" "" a{number}{nameToText(question.name)}' for number in range(200)]
+            )
+
+        cases: tuple[tuple[Callable[[Question], Answer], float], ...] = (
+            (deeper, REWRITE_STEPS.default),
+            (wider, REWRITE_LOOKUPS.default),
+            (servers, REWRITE_LOOKUPS.default),
+        )
+        for entry, most in cases:
+            resolver = self.zone({}, entry)
+            looking = services.rewrittenTargets("example.org", "EM", resolver=resolver)
+            if entry is servers:
+                self.assertEqual(len(self.successResultOf(looking)), SERVICE_TARGETS.default)
+            else:
+                self.failed(looking, UnusableService)
+            self.assertLessEqual(len(self.asked()), most)
+        with patch.object(follow, "REWRITE_LOOKUPS", Limit(100, 1, 100)):
+            self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, wider)), UnusableService)
+            self.assertEqual(len(self.asked()), 100)
+        with patch.object(follow, "REWRITE_STEPS", Limit(20, 1, 20)):
+            self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, deeper)), UnusableService)
+            self.assertEqual(len(self.asked()), 20)
+
+    def test_wrong(self) -> None:
+        """
+        One text where several are meant is told, rather than taken for a protocol a letter; so is what is no text, and no port.
+        """
+        resolver = self.zone({})
+        for protocols in ("ProtA", 5, [5], [b"ProtA"]):
+            looking = unchecked(services.rewrittenTargets)("example.org", "EM", protocols, resolver=resolver)
+            self.failed(looking, ValueError)
+        for service in (None, 5, b"EM"):
+            self.failed(unchecked(services.rewrittenTargets)("example.org", service, resolver=resolver), ValueError)
+            self.failed(unchecked(services.rewrittenURIs)("example.org", service, resolver=resolver), ValueError)
+        self.failed(unchecked(services.rewrittenURIs)("example.org", "EM", 5, resolver=resolver), ValueError)
+        self.failed(services.rewrittenTargets("example.org", "EM", port=0, resolver=resolver), ValueError)
+        self.assertEqual(self.asked(), [])
+
+
+class RewrittenURIsTests(ServiceTestCase):
+    """
+    Tests of L{rewrittenURIs<services.rewrittenURIs>} and L{numberURIs<services.numberURIs>}.
+    """
+
+    NUMBER: Final = "8.4.1.0.6.4.9.7.0.2.4.4.e164.arpa"
+
+    def look(
+        self, *texts: str, service: str = "E2U+sip", more: Mapping[tuple[str, str], Entry] | None = None
+    ) -> Deferred[list[str]]:
+        """
+        Look up a phone number with these rules.
+        """
+        resolver = self.zone({(self.NUMBER, "NAPTR"): texts, **(more or {})})
+        return services.numberURIs("+44 20 7946 0148", service, resolver=resolver)
+
+    def test_number(self) -> None:
+        """
+        The URIs of a phone number are what its rules make of it.
+        """
+        found = self.look(
+            r'1 2 "u" "E2U+sip" "!^\\+44(.*)$!sip:0\\1@example.com!" .',
+            '1 1 "u" "E2U+sip" "!^.*$!sip:info@example.com!" .',
+        )
+        self.assertEqual(self.successResultOf(found), ["sip:info@example.com", "sip:02079460148@example.com"])
+
+    def test_otherServices(self) -> None:
+        """
+        Rules for other services are passed over, and so are those that do not match.
+        """
+        found = self.look(
+            '1 1 "u" "E2U+mailto" "!^.*$!mailto:a@b.example!" .', '2 1 "u" "E2U+sip" "!^x$!sip:x@b.example!" .'
+        )
+        self.assertEqual(self.successResultOf(found), [])
+
+    def test_orders(self) -> None:
+        """
+        Where a rule of one order applies, those of later orders do not (RFC 3403, section 4.1).
+        """
+        rules = (
+            '1 1 "u" "E2U+sip" "!^x$!sip:x@b.example!" .',
+            '2 1 "u" "E2U+sip" "!^.*$!sip:a@b.example!" .',
+            '3 1 "u" "E2U+sip" "!^.*$!sip:c@b.example!" .',
+        )
+        self.assertEqual(self.successResultOf(self.look(*rules)), ["sip:a@b.example"])
+
+    def test_further(self) -> None:
+        """
+        A rule may lead to the rules of another name, which are applied to the same number.
+        """
+        more: dict[tuple[str, str], Entry] = {
+            ("a.example", "NAPTR"): '1 1 "u" "E2U+sip" "!^.*(....)$!sip:\\\\1@b.example!" .'
+        }
+        self.assertEqual(self.successResultOf(self.look('1 1 "" "" "" a.example.', more=more)), ["sip:0148@b.example"])
+        found = self.look(r'1 1 "" "E2U+sip" "!^.*$!a.example.!" .', more=more)
+        self.assertEqual(self.successResultOf(found), ["sip:0148@b.example"])
+
+    def test_wrong(self) -> None:
+        """
+        Rules that are wrong, too costly, or give no URI are passed over; if there are no others it is told.
+        """
+        good = '1 9 "u" "E2U+sip" "!^.*$!sip:a@b.example!" .'
+        for bad in ("!(!x!", "!^.*$!no uri!", "!" + "(a?){99}" * 9 + "b!sip:x!", "!.*!!"):
+            rule = f'1 1 "u" "E2U+sip" "{bad}" .'
+            self.assertEqual(self.successResultOf(self.look(rule, good)), ["sip:a@b.example"], bad)
+            self.failed(self.look(rule), DNSServerError)
+        self.failed(services.numberURIs("44", resolver=self.zone({})), ValueError)
+
+    def test_costly(self) -> None:
+        """
+        A thousand costly rules cost no more than one may: what comes behind them is not found, where a cheap one before them is.
+        """
+        costly = [f'1 {number} "u" "E2U+sip" "!^(.?.?.?.?){{99}}x$!sip:{number}!" .' for number in range(2, 1000)]
+        good = '1 %d "u" "E2U+sip" "!^.*$!sip:a@b.example!" .'
+        self.assertEqual(self.successResultOf(self.look(good % 1, *costly)), ["sip:a@b.example"])
+        self.failed(self.look(*costly, good % 2000), DNSServerError)
+
+    def test_text(self) -> None:
+        """
+        What the rules are applied to is the owner, unless something else is given.
+        """
+        rule = r'1 1 "u" "LoST:https" "!^(.*)$!https://\\1/lost!" .'
+        resolver = self.zone({("example.org", "NAPTR"): rule})
+        for text, uri in ((None, "https://example.org/lost"), ("x", "https://x/lost")):
+            found = services.rewrittenURIs("example.org", "LoST:https", text, resolver=resolver)
+            self.assertEqual(self.successResultOf(found), [uri])

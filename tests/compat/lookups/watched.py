@@ -1,0 +1,84 @@
+"""
+What tests of watched names have in common.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.compat.lookups.watch import Watch
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
+from twisted_ext.watch.states import Change
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import SOA
+
+__all__ = ["DENIED", "NAME", "WatchTestCase", "lasting"]
+
+NAME = "www.example.org"
+DENIED = Answer(
+    Outcome.NXDOMAIN, (), (rrsetOf(nameFromText("example.org"), SOA, "ns. mail. 1 2 3 4 29", 900),), rcode=3
+)
+
+
+def lasting(ttl: int, *texts: str) -> Entry:
+    """
+    @return: records with this TTL.
+    """
+    return lambda question: answerOf(question, texts, ttl)
+
+
+class WatchTestCase(SynchronousTestCase):
+    """
+    A zone that changes, and what was told of it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin with one record.
+        """
+        self.clock = Clock()
+        self.source = CannedSource({(NAME, "A"): lasting(59, "192.0.2.1")})
+        self.resolver = NamesResolver(self.source, self.clock)
+        self.told: list[str] = []
+
+    def set(self, entry: Entry) -> None:
+        """
+        Change the record.
+        """
+        self.source.set(NAME, "A", entry)
+
+    def pass_(self, seconds: float) -> None:
+        """
+        Let time pass, a second at a time.
+        """
+        for _ in range(int(seconds)):
+            self.clock.advance(1)
+
+    def watched(self, resolver: object = None, interval: float | None = None, raising: bool = False) -> Watch:
+        """
+        @return: a watch without chance.
+        """
+        return Watch(
+            NAME, resolver=resolver or self.resolver, interval=interval, raising=raising, draw=lambda: 0.0
+        )
+
+    def tell(self, watch: Watch) -> Deferred[None]:
+        """
+        Write down all changes.
+        """
+
+        async def all_() -> None:
+            async for change in watch:
+                self.told.append(str(change))
+
+        return Deferred.fromCoroutine(all_())
+
+    def next(self, watch: Watch) -> Deferred[Change]:
+        """
+        Wait for the next change.
+        """
+        return Deferred.fromCoroutine(watch.__anext__())

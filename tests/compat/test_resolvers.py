@@ -1,0 +1,324 @@
+"""
+Tests of L{twisted_ext.compat.resolvers} and of the small things beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.names import dns, error
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.typed import unchecked
+from twisted_ext.addrinfo.reverse import reverseName
+from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError, DNSServerError
+from twisted_ext.compat.conversion.timeouts import secondsAndWaits
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.resolvers import Resolver, ThreadedResolver, serversFrom, sourceFor
+from twisted_ext.compat.transfers import serversBehind
+from twisted_ext.errors import BadDescription, BadName, CallerFault
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+
+FIRST, SECOND = "192.0.2.53", "192.0.2.54"
+QUERY = dns.Query(b"www.example", dns.A)
+
+
+class ResolverTestCase(SynchronousTestCase):
+    """
+    A machine and two servers.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.here = self.network.reactor("192.0.2.7")
+        self.servers = [CannedServer({("www.example", "A"): f"198.51.100.{number}"}) for number in (1, 2)]
+        for server, address in zip(self.servers, (FIRST, SECOND), strict=True):
+            server.listen(self.network.reactor(address))
+
+    def file(self, text: str) -> str:
+        """
+        @return: the path of a file that holds this.
+        """
+        path = Path(self.mktemp())
+        path.write_text(text)
+        return str(path)
+
+    def address(self, resolver: NamesResolver, name: str = "www.example") -> str:
+        """
+        @return: what is found.
+        """
+        looking = resolver.getHostByName(name)
+        self.network.advance(6)
+        return self.successResultOf(looking)
+
+
+class TwistedsResolverTests(ResolverTestCase):
+    """
+    Tests of L{Resolver}.
+    """
+
+    def test_servers(self) -> None:
+        """
+        Servers that are given are asked, and no others, C{resolv.conf} or not.
+        """
+        resolver = Resolver(self.file(f"nameserver {FIRST}\n"), [(SECOND, 53)], reactor=self.here)
+        self.assertEqual(self.address(resolver), "198.51.100.2")
+        self.assertEqual(self.servers[0].asked, [])
+        self.assertEqual(resolver.pickServer(), (SECOND, 53))
+
+    def test_resolvConf(self) -> None:
+        """
+        Without servers those of C{resolv.conf} are asked; its name may be octets as in Twisted.
+        """
+        path = self.file(f"nameserver {FIRST}\n")
+        for resolv in (path, path.encode()):
+            resolver = Resolver(resolv, reactor=self.here)
+            self.assertEqual(self.address(resolver), "198.51.100.1")
+            self.assertEqual(resolver.pickServer(), (FIRST, 53))
+
+    def test_followed(self) -> None:
+        """
+        A changed C{resolv.conf} counts, at once after C{maybeParseConfig}.
+        """
+        path = self.file(f"nameserver {FIRST}\n")
+        resolver = Resolver(path, reactor=self.here)
+        self.assertEqual(self.address(resolver), "198.51.100.1")
+        Path(path).write_text(f"nameserver {SECOND}\n# changed\n")
+        resolver.maybeParseConfig()
+        self.assertEqual(self.address(resolver), "198.51.100.2")
+
+    def test_parseConfig(self) -> None:
+        """
+        Lines of a C{resolv.conf} can be given.
+        """
+        resolver = Resolver("/nonexistent", reactor=self.here)
+        self.assertEqual(resolver.pickServer(), ("127.0.0.1", 53))
+        resolver.parseConfig([f"nameserver {SECOND}\n".encode(), b"junk\n"])
+        self.assertEqual(self.address(resolver), "198.51.100.2")
+        resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
+        resolver.parseConfig([f"nameserver {SECOND}\n".encode()])
+        self.assertEqual(self.address(resolver), "198.51.100.1")
+
+    def test_nothing(self) -> None:
+        """
+        Neither servers nor C{resolv.conf} is a ValueError as in Twisted, in one line.
+        """
+        neither: list[list[tuple[str, int]] | None] = [None, []]
+        for servers in neither:
+            with self.assertRaises(ValueError):
+                Resolver(servers=servers, reactor=self.here)
+
+    def test_badServers(self) -> None:
+        """
+        A server that cannot be asked is one line that names it.
+        """
+        for wrong in (
+            ["192.0.2.1"],
+            [("ns.example", 53)],
+            [("192.0.2.1", 0)],
+            [(1, 2, 3)],
+            [None],
+            [("192.0.2.1", "53")],
+            [("192.0.2.1", 53.5)],
+            "192.0.2.1",
+            53,
+        ):
+            with self.assertRaises(BadDescription) as raised:
+                unchecked(Resolver)(servers=wrong, reactor=self.here)
+            self.assertNotIn("\n", str(raised.exception))
+        for wrong in ("192.0.2.1", 53):
+            with self.assertRaises(BadDescription) as raised:
+                unchecked(serversFrom)(wrong)
+            self.assertIn(f"{wrong!r} is no list of addresses and ports", str(raised.exception))
+        with self.assertRaises(BadDescription):
+            serversFrom([])
+
+    def test_queryUDP(self) -> None:
+        """
+        C{queryUDP} fires with the message, whatever its rcode.
+        """
+        resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
+        asking = resolver.queryUDP([QUERY])
+        self.network.advance(1)
+        message = self.successResultOf(asking)
+        self.assertEqual(
+            ([str(header.payload) for header in message.answers], message.rCode),
+            (["<A address=198.51.100.1 ttl=300>"], 0),
+        )
+        self.assertEqual(message.queries, [QUERY])
+        for rcode in (3, 2, 5):
+            self.servers[0].rcode = rcode
+            asking = resolver.queryUDP([dns.Query(f"x{rcode}.example")], (1, 1))
+            self.network.advance(6)
+            self.assertEqual(self.successResultOf(asking).rCode, rcode)
+
+    def test_queryTCP(self) -> None:
+        """
+        C{queryTCP} asks by TCP.
+        """
+        resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
+        asking = resolver.queryTCP([QUERY])
+        self.network.advance(1)
+        self.assertEqual(len(self.successResultOf(asking).answers), 1)
+        self.assertEqual([asked.transport for asked in self.servers[0].asked], ["tcp"])
+
+    def test_queryFails(self) -> None:
+        """
+        Silence is a time-out; several questions, or none, are not asked.
+        """
+        resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
+        self.failureResultOf(resolver.queryUDP([QUERY, QUERY]), ValueError)
+        self.failureResultOf(resolver.queryUDP([]), ValueError)
+        self.servers[0].silent = True
+        asking = resolver.queryUDP([QUERY], 1)
+        self.network.advance(2)
+        self.failureResultOf(asking, DNSQueryTimeoutError)
+
+    def test_filterAnswers(self) -> None:
+        """
+        A message's lists are taken out, its error is a failure, and one that is cut off is asked for again by TCP.
+        """
+        resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
+        asking = resolver.queryUDP([QUERY])
+        self.network.advance(1)
+        message = self.successResultOf(asking)
+        self.assertEqual(resolver.filterAnswers(message), (message.answers, [], []))
+        failure = resolver.filterAnswers(dns.Message(rCode=2))
+        assert isinstance(failure, Failure)
+        self.assertIsInstance(failure.value, error.DNSServerError)
+        self.assertIs(resolver.exceptionForCode(2), DNSServerError)
+        message.trunc = 1
+        again = resolver.filterAnswers(message)
+        self.network.advance(1)
+        assert isinstance(again, Deferred)
+        found = self.successResultOf(again)
+        assert not isinstance(found, Failure)
+        answers, _, _ = found
+        self.assertEqual(len(answers), 1)
+
+    def test_timeout(self) -> None:
+        """
+        The resolver's timeout is that of its look-ups.
+        """
+        self.servers[0].silent = True
+        resolver = Resolver(servers=[(FIRST, 53)], timeout=(1, 2), reactor=self.here)
+        looking = resolver.lookupAddress("www.example")
+        self.network.advance(2.9)
+        self.assertNoResult(looking)
+        self.network.advance(0.2)
+        self.failureResultOf(looking, DNSQueryTimeoutError)
+        self.assertEqual(resolver.timeout, (1, 2))
+        self.assertEqual(self.here.pending(), [])
+
+
+class SourceTests(ResolverTestCase):
+    """
+    Tests of L{sourceFor}, of which C{createResolver} makes its resolvers.
+    """
+
+    def test_hostsFirst(self) -> None:
+        """
+        The hosts file is asked before the servers, special names are answered here.
+        """
+        hosts = self.file("203.0.113.9 www.example\n")
+        for source in (
+            sourceFor(self.here, [(FIRST, 53)], None, hosts.encode()),
+            sourceFor(self.here, None, self.file(f"nameserver {FIRST}\n").encode(), hosts),
+        ):
+            resolver = NamesResolver(source, self.here)
+            self.assertEqual(self.address(resolver), "203.0.113.9")
+            self.assertEqual(self.address(resolver, "localhost"), "127.0.0.1")
+            self.failureResultOf(resolver.lookupAddress("x.onion"), error.DNSNameError)
+            self.assertEqual(self.servers[0].asked, [])
+
+    def test_cached(self) -> None:
+        """
+        What was asked once is not asked again.
+        """
+        resolver = NamesResolver(sourceFor(self.here, [(FIRST, 53)], None, "/nonexistent"), self.here)
+        self.assertEqual(self.address(resolver), "198.51.100.1")
+        self.assertEqual(self.address(resolver), "198.51.100.1")
+        self.assertEqual(len(self.servers[0].asked), 1)
+        self.assertEqual(self.here.pending(), [])
+
+    def test_countedDown(self) -> None:
+        """
+        The TTL of a record that was kept for a while has counted down, in header and payload.
+        """
+        resolver = NamesResolver(sourceFor(self.here, [(FIRST, 53)], None, "/nonexistent"), self.here)
+        self.address(resolver)
+        before = self.successResultOf(resolver.lookupAddress("www.example"))[0][0]
+        self.network.advance(100)
+        after = self.successResultOf(resolver.lookupAddress("www.example"))[0][0]
+        self.assertEqual(before.ttl - after.ttl, 100)
+        self.assertEqual(str(after.payload), f"<A address=198.51.100.1 ttl={after.ttl}>")
+
+    def test_serversBehind(self) -> None:
+        """
+        The servers behind a source are found through all that is wrapped around them.
+        """
+        source = sourceFor(self.here, [(FIRST, 53), (SECOND, 5353)], None, "/nonexistent")
+        self.assertEqual([server.label for server in serversBehind(source)], [f"{FIRST}:53", f"{SECOND}:5353"])
+        source = sourceFor(self.here, None, self.file(f"nameserver {FIRST}\n"), "/nonexistent")
+        self.assertEqual([server.label for server in serversBehind(source)], [f"{FIRST}:53"])
+
+
+class ThreadedTests(SynchronousTestCase):
+    """
+    Tests of L{ThreadedResolver}.
+    """
+
+    def test_made(self) -> None:
+        """
+        It is made with a reactor, or with the global one, and starts no thread before it is asked.
+        """
+        for resolver in (ThreadedResolver(globalReactor()), ThreadedResolver()):
+            self.assertIn("Threaded", repr(resolver))
+            self.successResultOf(resolver.close())
+
+
+class ReverseNameTests(SynchronousTestCase):
+    """
+    Tests of L{reverseName}.
+    """
+
+    def test_families(self) -> None:
+        """
+        Addresses of both families become the names of their PTR records.
+        """
+        self.assertEqual(reverseName("127.0.0.1"), "1.0.0.127.in-addr.arpa")
+        self.assertEqual(reverseName("2001:db8::1"), "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa")
+        self.assertEqual(reverseName("fe80::1%eth0"), reverseName("fe80::1"))
+
+    def test_wrong(self) -> None:
+        """
+        What is no address is one line.
+        """
+        for wrong in ("", "localhost", "192.0.2", "::g", "192.0.2.1%x", "1.2.3.4\x00"):
+            with self.assertRaises(BadName):
+                reverseName(wrong)
+
+
+class DeadlineTests(SynchronousTestCase):
+    """
+    Tests of L{secondsAndWaits}.
+    """
+
+    def test_text(self) -> None:
+        """
+        A text is no sequence of waits, though its characters may be digits.
+        """
+        for text in ("10", b"10", "5", ""):
+            with self.assertRaises(CallerFault):
+                unchecked(secondsAndWaits)(text)
+
+    def test_least(self) -> None:
+        """
+        No time at all is the least there is, so that a look-up can answer from the cache at any rate.
+        """
+        self.assertEqual(secondsAndWaits(0), (0.05, None))
+        self.assertEqual(secondsAndWaits((0, 0)), (0.05, (0.0, 0.0)))

@@ -1,0 +1,296 @@
+"""
+Tests of L{twisted_ext.discovery.weights}.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby, permutations
+from math import factorial
+from random import Random
+from typing import Final, TypeVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.discovery.limits import SERVICE_TARGETS
+from twisted_ext.discovery.weights import drawn, grouped, inOrder, targetsOf
+from twisted_ext.errors import NotOffered, UnusableRecords
+from twisted_ext.wire.rdata.types.service import SRV
+
+__all__: list[str] = []
+
+_T = TypeVar("_T")
+
+#: How often it is drawn where shares are counted.
+DRAWS: Final = 100_000
+
+records = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1, 2, 10, 65535])), max_size=12)
+
+
+def sharesOf(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
+    """
+    Work out by the words of RFC 2782 how often each order comes up, in fractions: independently of the code, which draws.
+
+    @param weights: those of weight 0 first.
+
+    @return: the shares, by the places that the weights had.
+    """
+    if not weights:
+        return {(): Fraction(1)}
+    total = sum(weights)
+    shares: dict[tuple[int, ...], Fraction] = {}
+    for number in range(total + 1):
+        place = 0
+        running = weights[0]
+        while running < number:
+            place += 1
+            running += weights[place]
+        rest = [index for index in range(len(weights)) if index != place]
+        for order, share in sharesOf([weights[index] for index in rest]).items():
+            key = (place, *[rest[index] for index in order])
+            shares[key] = shares.get(key, Fraction(0)) + share / (total + 1)
+    return shares
+
+
+def shuffledShares(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
+    """
+    @return: the same, where each order to begin with that the RFC allows is as likely as any other.
+    """
+    zeros = [index for index, weight in enumerate(weights) if not weight]
+    others = [index for index, weight in enumerate(weights) if weight]
+    ways = factorial(len(zeros)) * factorial(len(others))
+    shares: dict[tuple[int, ...], Fraction] = {}
+    for before in permutations(zeros):
+        for behind in permutations(others):
+            begun = (*before, *behind)
+            for order, share in sharesOf([weights[index] for index in begun]).items():
+                key = tuple([begun[index] for index in order])
+                shares[key] = shares.get(key, Fraction(0)) + share / ways
+    return shares
+
+
+class Numbers:
+    """
+    Gives set numbers, and writes down what it was asked.
+    """
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = list(numbers)
+        self.asked: list[tuple[int, int]] = []
+
+    def randint(self, a: int, b: int, /) -> int:
+        self.asked.append((a, b))
+        return self._numbers.pop(0)
+
+
+class DrawingTests(SynchronousTestCase):
+    """
+    Tests of L{drawn} and L{grouped}.
+    """
+
+    def test_inclusive(self) -> None:
+        """
+        A number from 0 to the sum, both included, takes the first whose running sum reaches it.
+        """
+        firsts = [next(drawn([(0, "a"), (1, "b"), (2, "c")], Numbers(number))) for number in range(4)]
+        self.assertEqual(firsts, ["a", "b", "c", "c"])
+
+    def test_asked(self) -> None:
+        """
+        The generator is asked once for each but the last, for the sum of those that are left.
+        """
+        numbers = Numbers(5, 1)
+        self.assertEqual(list(drawn([(0, "a"), (1, "b"), (4, "c")], numbers)), ["c", "b", "a"])
+        self.assertEqual(numbers.asked, [(0, 5), (0, 1)])
+
+    def test_grouped(self) -> None:
+        """
+        The lowest priority comes first, and of each group the lightest stand first when it is drawn; the last of a group is not drawn.
+        """
+        numbers = Numbers(0)
+        found = list(grouped([(20, 0, "d"), (10, 5, "b"), (30, 7, "e"), (10, 0, "a")], numbers))
+        self.assertEqual(found, ["a", "b", "d", "e"])
+        self.assertEqual(numbers.asked, [(0, 5)])
+
+    def test_shares(self) -> None:
+        """
+        Over 100,000 draws each order comes up as often as RFC 2782 lets it, within one percent of all draws.
+        """
+        for weights in ([0, 1, 3], [10, 30], [1, 1, 1], [0, 0, 5, 5]):
+            rng = Random(2782)
+            pairs = [(weight, place) for place, weight in enumerate(weights)]
+            seen = Counter(tuple(drawn(pairs, rng)) for _ in range(DRAWS))
+            expected = sharesOf(weights)
+            self.assertLessEqual(set(seen), set(expected))
+            for order, share in expected.items():
+                self.assertLess(abs(seen[order] / DRAWS - share), 0.01, (weights, order))
+
+    def test_exclusive(self) -> None:
+        """
+        That test would see a draw that leaves out the 0: what has weight 0 would then never come first.
+        """
+
+        class Exclusive(Random):
+            def randint(self, a: int, b: int) -> int:
+                return super().randint(min(a + 1, b), b)
+
+        seen = Counter(next(drawn([(0, "a"), (1, "b"), (3, "c")], Exclusive(2782))) for _ in range(1000))
+        self.assertEqual(seen["a"], 0)
+
+
+class OrderTests(SynchronousTestCase):
+    """
+    Tests of L{inOrder}.
+    """
+
+    def test_shares(self) -> None:
+        """
+        Over 100,000 draws each comes first as often as RFC 2782 lets it, taken over all orders that it allows to begin with, and behind
+        that each order does, within one percent of all draws.
+        """
+        for weights in ([0, 1, 3], [1, 1], [0, 0], [10, 60, 30]):
+            rng = Random(2782)
+            given_ = [(7, weight, place) for place, weight in enumerate(weights)]
+            seen = Counter(tuple(inOrder(given_, rng)) for _ in range(DRAWS))
+            expected = shuffledShares(weights)
+            self.assertLessEqual(set(seen), set(expected))
+            for order, share in expected.items():
+                self.assertLess(abs(seen[order] / DRAWS - share), 0.01, (weights, order))
+            for place in range(len(weights)):
+                first = sum(share for order, share in expected.items() if order[0] == place)
+                drawnFirst = sum(count for order, count in seen.items() if order[0] == place) / DRAWS
+                self.assertLess(abs(drawnFirst - first), 0.01, (weights, place))
+
+    def test_large(self) -> None:
+        """
+        With weights as large as they get, shares are those of the weights, within one percent of all draws.
+        """
+        weights = {"a": 6000, "b": 3000, "c": 1000}
+        rng = Random(7)
+        seen = Counter(
+            inOrder([(0, weight, name) for name, weight in weights.items()], rng, 1)[0] for _ in range(DRAWS)
+        )
+        for name, weight in weights.items():
+            self.assertLess(abs(seen[name] / DRAWS - weight / 10_000), 0.01)
+
+    def test_equal(self) -> None:
+        """
+        Two of weight 1 have a half each. Drawn in a fixed order, as RFC 2782 allows as well, the first would have two thirds.
+        """
+        rng = Random(1)
+        shuffled = Counter(inOrder([(0, 1, "a"), (0, 1, "b")], rng)[0] for _ in range(DRAWS))
+        self.assertLess(abs(shuffled["a"] / DRAWS - 1 / 2), 0.01)
+        fixed = Counter(next(grouped([(0, 1, "a"), (0, 1, "b")], rng)) for _ in range(DRAWS))
+        self.assertLess(abs(fixed["a"] / DRAWS - 2 / 3), 0.01)
+
+    @given(records, st.integers(0, 1000))
+    def test_complete(self, pairs: list[tuple[int, int]], seed: int) -> None:
+        """
+        Whatever is drawn, each comes out once, and none before one of a lower priority.
+        """
+        named = [(priority, weight, place) for place, (priority, weight) in enumerate(pairs)]
+        for found in (inOrder(named, Random(seed)), list(grouped(named, Random(seed)))):
+            self.assertEqual(sorted(found), list(range(len(pairs))))
+            order = [pairs[place][0] for place in found]
+            self.assertEqual(order, sorted(order))
+
+    def test_same(self) -> None:
+        """
+        The same seed gives the same order.
+        """
+        named = [(place % 2, place, place) for place in range(10)]
+        self.assertEqual(inOrder(named, Random(3)), inOrder(named, Random(3)))
+
+    def test_bounded(self) -> None:
+        """
+        Of thousands of records no more are drawn than may be, so that the steps do not grow with their square.
+        """
+
+        class Counting(Random):
+            draws = 0
+
+            def randint(self, a: int, b: int) -> int:
+                self.draws += 1
+                return super().randint(a, b)
+
+        many = [(0, 1, place) for place in range(3000)]
+        rng = Counting(1)
+        self.assertEqual(len(inOrder(many, rng)), SERVICE_TARGETS.default)
+        self.assertEqual(rng.draws, SERVICE_TARGETS.default)
+        self.assertEqual(len(inOrder(many, rng, 10_000)), SERVICE_TARGETS.most)
+
+
+class ServerTests(SynchronousTestCase):
+    """
+    Tests of L{targetsOf}.
+    """
+
+    def find(self, *texts: str) -> list[str]:
+        """
+        @return: the targets that these records give.
+        """
+        return [str(target) for target in targetsOf([SRV.fromText(text) for text in texts], Random(1))]
+
+    def test_priorities(self) -> None:
+        """
+        Lower priorities come first.
+        """
+        self.assertEqual(
+            self.find("20 0 3 c.example.", "1 9 1 a.example.", "10 0 2 b.example."),
+            ["a.example:1", "b.example:2", "c.example:3"],
+        )
+
+    def test_none(self) -> None:
+        """
+        No records are no targets.
+        """
+        self.assertEqual(self.find(), [])
+
+    def test_notOffered(self) -> None:
+        """
+        A root as target says that there is no such service.
+        """
+        self.assertRaises(NotOffered, self.find, "0 0 0 .")
+        self.assertRaises(NotOffered, self.find, "0 0 0 .", "1 0 443 .")
+
+    def test_unusable(self) -> None:
+        """
+        Records without a port, or with something else than a host, are passed over; if there are no others, that is told.
+        """
+        self.assertEqual(
+            self.find("0 0 0 a.example.", "0 0 443 127.0.0.1.", r"0 0 1 a\032b.", "0 0 443 .", "9 0 443 z.example."),
+            ["z.example:443"],
+        )
+        for text in ("0 0 0 a.example.", "0 0 443 127.0.0.1.", r"0 0 443 a\000b."):
+            self.assertRaises(UnusableRecords, self.find, text)
+            self.assertRaises(UnusableRecords, self.find, text, "0 0 0 .")
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(0, 65535),
+                st.integers(0, 65535),
+                st.integers(0, 65535),
+                st.sampled_from([".", "a.example.", "1.2."]),
+            )
+        )
+    )
+    def test_anything(self, fields: list[tuple[int, int, int, str]]) -> None:
+        """
+        Whatever the records, the targets have a host and a port, or it is told why there are none.
+        """
+        try:
+            found = targetsOf([SRV.fromText(" ".join(map(str, each))) for each in fields], Random(0))
+        except (NotOffered, UnusableRecords):
+            self.assertTrue(fields)
+            return
+        self.assertEqual([target.priority for target in found], sorted(target.priority for target in found))
+        self.assertTrue(all(target.host == "a.example" and target.port for target in found))
+        self.assertEqual(
+            [key for key, _ in groupby(found, lambda target: target.priority)],
+            sorted({target.priority for target in found}),
+        )

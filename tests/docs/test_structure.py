@@ -1,0 +1,69 @@
+"""
+Tests of the picture of the package's structure.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+
+from tests.test_architecture import MODULES, ROOT
+
+__all__: list[str] = []
+
+_SCRIPT: Final = runpy.run_path(str(ROOT / "docs" / "structure.py"))
+
+#: Modules of one folder: more want sub-folders.
+_MOST: Final = 20
+
+
+def test_pictureIsCurrent() -> None:
+    """
+    The picture in the documentation shows the imports as they are: C{python docs/structure.py} draws it.
+    """
+    drawn = _SCRIPT["svg"](_SCRIPT["floors"](_SCRIPT["places"]()))
+    assert (ROOT / "docs" / "structure.svg").read_text("utf-8") == drawn
+
+
+def test_packagesHaveNoCircles() -> None:
+    """
+    No two packages import each other, not even by way of others.
+    """
+    assert _SCRIPT["circles"](_SCRIPT["places"]()) == []
+
+
+def test_importsPointDown() -> None:
+    """
+    Each package stands above all that it uses.
+    """
+    floorOf = {place.name: number for number, floor in enumerate(_SCRIPT["floors"](_SCRIPT["places"]())) for place in floor}
+    assert len(floorOf) > 40
+    assert all(floorOf[used] < floorOf[place.name] for place in _SCRIPT["places"]().values() for used in place.uses)
+
+
+def test_circleIsAnError(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Two packages that import each other are named, and nothing is drawn.
+    """
+    place = _SCRIPT["Place"]
+    found = {"a": place("a", 1, {"b"}), "b": place("b", 1, {"c"}), "c": place("c", 1, {"a"}), "d": place("d", 1, {"a"})}
+    main = cast("Callable[[], int]", _SCRIPT["main"])
+    monkeypatch.setitem(main.__globals__, "places", lambda: found)
+    monkeypatch.setattr(sys, "argv", ["structure.py", "/nowhere/structure.svg"])
+    assert main() == 1
+    assert capsys.readouterr().err == "structure: packages import each other: a, b, c\n"
+
+
+def test_foldersAreSmall() -> None:
+    """
+    No folder of the package has more modules than one takes in at a glance.
+    """
+    folders: dict[Path, int] = {}
+    for path in MODULES.values():
+        folders[path.parent] = folders.get(path.parent, 0) + (path.name != "__init__.py")
+    assert {str(folder): count for folder, count in folders.items() if count > _MOST} == {}

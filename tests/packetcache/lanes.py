@@ -1,0 +1,184 @@
+"""
+A server without sockets: what comes to its fast lane, and what goes past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twisted.internet.task import Clock
+
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+__all__ = ["Forgetful", "NEAR", "RECORDS", "SECRET", "Server", "denial"]
+
+#: Somebody who may ask.
+NEAR = "127.0.0.1"
+
+SECRET = bytes(range(16))
+
+#: The zone of which denials speak.
+_ZONE = nameFromText("Example.Test")
+
+
+def denial(question: Question, outcome: Outcome = Outcome.NXDOMAIN, ttl: int = 30) -> Answer:
+    """
+    @return: that there is nothing, with the SOA record that says so.
+    """
+    soa = rrsetOf(_ZONE, 6, "ns.Example.test. mail.example.TEST. 1 3600 600 86400 60", ttl)
+    return Answer(outcome, authority=(soa,), rcode=3 if outcome is Outcome.NXDOMAIN else 0)
+
+
+def _aliased(question: Question) -> Answer:
+    target = nameFromText("Target.Example.test")
+    return Answer(Outcome.DATA, (rrsetOf(question.name, 5, "Target.Example.test.", 20), rrsetOf(target, 1, "192.0.2.7", 45)))
+
+
+def _mail(question: Question) -> Answer:
+    return answerOf(question, ("10 mail.example.test.", "20 MAIL.other.test."), 33)
+
+
+def _explained(question: Question) -> Answer:
+    return Answer(Outcome.DATA, (rrsetOf(question.name, 1, "192.0.2.9", 60),), ede=((0, ""),))
+
+
+#: What the canned source of these tests knows.
+RECORDS: Mapping[tuple[str, str], Entry] = {
+    ("www.example.test", "A"): lambda question: answerOf(question, "192.0.2.80", 60),
+    ("www.example.test", "AAAA"): lambda question: denial(question, Outcome.NODATA),
+    ("alias.example.test", "A"): _aliased,
+    ("example.test", "MX"): _mail,
+    ("many.example.test", "A"): lambda question: answerOf(question, [f"192.0.2.{n}" for n in range(60)], 300),
+    ("text.example.test", "TXT"): lambda question: answerOf(question, [f'"{number}{190 * "y"}"' for number in range(9)], 90),
+    ("short.example.test", "A"): lambda question: answerOf(question, "192.0.2.1", 2),
+    ("told.example.test", "A"): _explained,
+    # Types whose octets are letters.
+    ("www.example.test", "TYPE16705"): lambda question: answerOf(question, "\\# 2 4142", 60),
+    ("www.example.test", "TYPE24929"): lambda question: answerOf(question, "\\# 2 4344", 60),
+}
+
+
+class Forgetful(Table):
+    """
+    A table that takes nothing.
+    """
+
+    __slots__ = ()
+
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
+        pass
+
+
+class Server:
+    """
+    A responder over a cache, and what it sends.
+
+    @ivar sent: replies in order, each with the address that it goes to.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        source: IAnswerSource | None = None,
+        *,
+        rates: Rates | None = None,
+        limiting: Limiting | None = None,
+        access: Access | None = None,
+        cookies: Cookies | None = None,
+        required: Sequence[str] = (),
+        remembers: bool = True,
+        eager: bool = False,
+        prefetch: bool = False,
+        perClient: int | None = None,
+        waiting: int | None = None,
+        late: float | None = None,
+    ) -> None:
+        """
+        @param remembers: whether the fast lane gets anything.
+        @param eager: whether it takes it at the first sight.
+        """
+        self.clock = clock
+        self.inner = CannedSource(RECORDS, denial)
+        self.source = Caching(self.inner, clock, prefetch=prefetch) if source is None else source
+        self.cookies = cookies
+        self.lane = laneFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
+        for group in self.lane.groups:
+            if not remembers:
+                group.datagrams = group.messages = Forgetful()
+            elif eager:
+                group.datagrams = Table(1 << 20, sights=0, shown=group.shown)
+                group.messages = Table(1 << 20, sights=0, stream=True)
+        gates = standardGates(rates=rates, cookies=cookies, today=clock.seconds)
+        self.responder = Responder(
+            self.source,
+            clock,
+            gates=gates,
+            lane=self.lane,
+            limiting=limiting,
+            perClient=perClient,
+            waiting=waiting,
+            late=late,
+        )
+        self.sent: list[tuple[bytes, str]] = []
+        self.beyond = 0
+
+    def ask(self, query: bytes, client: str = NEAR) -> bytes | None:
+        """
+        Have a datagram arrive.
+
+        @return: the reply, if it came at once.
+        """
+        replies = self.askAll([query], client)
+        return replies[0] if replies else None
+
+    def askAll(self, queries: Sequence[bytes], client: str = NEAR) -> list[bytes]:
+        """
+        Have datagrams arrive all at once.
+
+        @return: the replies.
+        """
+        arriving = list(reversed(queries))
+        before = len(self.sent)
+
+        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
+            if not arriving:
+                raise BlockingIOError
+            return arriving.pop()[:size], (client, 4000)
+
+        def send(octets: bytes, address: tuple[str, int]) -> None:
+            self.sent.append((octets, address[0]))
+
+        def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
+            self.beyond += 1
+            self.responder.take(datagram, address, "udp", lambda octets: send(octets, address), None, known)
+
+        while self.lane.drain(receive, send, 4096, self.clock.seconds(), beyond, self.responder.counters):
+            pass
+        return [octets for octets, _ in self.sent[before:]]
+
+    def stream(self, query: bytes, client: str = NEAR) -> bytes | None:
+        """
+        Have a message arrive by a stream.
+
+        @return: the reply, if it came at once.
+        """
+        reply = self.lane.find(query, client, self.clock.seconds())
+        if reply is not None:
+            return query[:2] + reply
+        self.beyond += 1
+        replies: list[bytes] = []
+        self.responder.take(query, (client, 4000), "tcp", replies.append)
+        return replies[0] if replies else None

@@ -1,0 +1,352 @@
+"""
+Tests of the memory of replies.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from unittest.mock import patch
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.packetcache.lanes import NEAR, SECRET, Server
+from tests.queries import COOKIE, mixedCase, optOf, queryOf
+from twisted_ext.packetcache import table as module
+from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.epochs import Epoch
+from twisted_ext.packetcache.shape import shapeOf
+from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.wire.message import Message
+
+
+def replyOf(query: bytes, epoch: Epoch, ttl: int = 60, learned: float = 0.0, said: int = 0, *, padding: int = 0) -> Reply:
+    """
+    @return: a reply with one address.
+    """
+    record = b"\xc0\x0c" + pack(">HHIH", 1, 1, ttl, 4 + padding) + b"\xc0\x00\x02\x01" + bytes(padding)
+    octets = query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + query[12:] + record
+    return Reply(octets, ((len(query) + 6, ttl),), learned, said, learned + said + ttl, epoch, len(query), whole=True)
+
+
+def ttlOf(reply: bytes | None) -> int | None:
+    """
+    @return: the TTL of the one record of a reply without its id.
+    """
+    return None if reply is None else Message.fromWire(b"\x00\x00" + reply).check().answer[0].ttl
+
+
+class TableTests(SynchronousTestCase):
+    """
+    Tests for L{Table}.
+    """
+
+    def setUp(self) -> None:
+        self.epoch = Epoch()
+        self.table = Table(sights=0)
+
+    def test_secondSight(self) -> None:
+        """
+        What is seen once is not kept, what is seen twice is.
+        """
+        table = Table()
+        query = queryOf()
+        for kept in (False, True):
+            self.assertEqual(table.again(query, 1.0) is not None, False)
+            table.offer(query, replyOf(query, self.epoch))
+            self.assertEqual(table.again(query, 1.0) is not None, kept)
+
+    def test_ttls(self) -> None:
+        """
+        TTLs go down with each full second since the records were learned, to the second, and at the end there is nothing.
+        """
+        query = queryOf()
+        self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.75))
+        for now, ttl in ((100.75, 10), (101.7, 10), (101.75, 9), (103.0, 8), (105.74, 6), (110.7, 1), (110.75, None), (111.0, None)):
+            self.assertEqual(ttlOf(self.table.again(query, now)), ttl)
+
+    def test_ttlsOfOldOnes(self) -> None:
+        """
+        The same for what had been learned long before.
+        """
+        query = queryOf()
+        self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0, said=50))
+        for now, ttl in ((150.5, 10), (151.0, 9), (159.9, 1), (160.0, None)):
+            self.assertEqual(ttlOf(self.table.again(query, now)), ttl)
+
+    def test_clockGoesBack(self) -> None:
+        """
+        A clock that goes back lets nothing live longer than TTLs have said.
+        """
+        query = queryOf()
+        self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0))
+        self.assertEqual(ttlOf(self.table.again(query, 105.0)), 5)
+        self.assertEqual(ttlOf(self.table.again(query, 50.0)), 5)
+        self.assertEqual(ttlOf(self.table.again(query, 106.0)), 4)
+
+    def test_epoch(self) -> None:
+        """
+        A change of what it came from voids a reply at once, whichever way it is found; and of nothing else.
+        """
+        query, other = queryOf(), queryOf("other.example.test")
+        elsewhere = Epoch()
+        self.table.offer(query, replyOf(query, self.epoch))
+        self.table.offer(query, replyOf(query, self.epoch), varies=True)
+        self.table.offer(other, replyOf(other, elsewhere))
+        mixed = mixedCase(query, 0x5555555555)
+        self.assertIsNotNone(self.table.again(mixed, 1.0))
+        self.epoch.bump()
+        entry = self.table.find(query[2:])
+        self.assertFalse(entry is not None and entry.epoch.value == entry.value)
+        self.assertIsNone(self.table.again(query, 1.0))
+        self.assertIsNone(self.table.again(mixed, 1.0))
+        self.assertIsNotNone(self.table.again(other, 1.0))
+
+    def test_bounded(self) -> None:
+        """
+        The table takes no more octets than it may, whatever is put in, and what is too large by itself is not.
+        """
+        table = Table(1 << 18, sights=0, echo=False)
+        for number in range(3000):
+            query = queryOf(f"n{number}.example.test")
+            table.offer(query, replyOf(query, self.epoch, padding=number % 300))
+            self.assertLessEqual(table.octets, 1 << 18)
+        self.assertGreater(len(table), 100)
+        query = queryOf()
+        table.offer(query, replyOf(query, self.epoch, padding=40_000))
+        self.assertIsNone(table.again(query, 1.0))
+        held = [table.find(queryOf(f"n{number}.example.test")[2:]) for number in range(3000)]
+        self.assertEqual(table.octets, sum([entry.octets for entry in {*held, *table._old.values()} if entry is not None]))
+        table.clear()
+        self.assertEqual((len(table), table.octets), (0, 0))
+
+    def test_shapesApart(self) -> None:
+        """
+        What is kept by shape is never found by octets, whatever they are, nor the other way around; and it counts as much.
+        """
+        query = queryOf(opt=optOf(options=[(65001, b"")]))
+        shape = shapeOf(query)
+        assert shape is not None
+        self.table.offer(query, replyOf(query, self.epoch), varies=True)
+        self.assertEqual((len(self.table), self.table.find(shape.key)), (1, None))
+        self.assertIsNone(self.table.again(b"id" + shape.key, 1.0))
+        self.assertIsNotNone(self.table.again(query, 1.0))
+        octets = self.table.octets
+        other = b"id" + shape.key
+        self.table.offer(other, replyOf(queryOf("other.example.test"), self.epoch))
+        self.assertEqual((len(self.table), self.table.octets > octets), (2, True))
+        self.table.drop(shape.key)
+        self.assertEqual((len(self.table), self.table.octets), (1, octets))
+        self.table.clear()
+        self.assertEqual((len(self.table), self.table.octets, self.table.again(query, 1.0)), (0, 0, None))
+
+    def test_shapesBounded(self) -> None:
+        """
+        Replies by shape and by octets share the room that there is, and those by shape that are asked for stay too.
+        """
+        table = Table(1 << 17, sights=0)
+        hot = queryOf(opt=optOf(options=[(65001, b"")]))
+        table.offer(hot, replyOf(hot, self.epoch), varies=True)
+        for number in range(3000):
+            query = queryOf(f"n{number}.example.test", opt=optOf(options=[(65001, b"")]) if number & 1 else b"")
+            table.offer(query, replyOf(query, self.epoch), varies=bool(number & 1))
+            self.assertLessEqual(table.octets, 1 << 17)
+            if number % 20 == 0:
+                self.assertIsNotNone(table.again(hot, 1.0), number)
+        self.assertGreater(len(table), 50)
+
+    def test_dropped(self) -> None:
+        """
+        One reply can be forgotten by itself.
+        """
+        query = queryOf()
+        self.table.offer(query, replyOf(query, self.epoch))
+        self.table.drop(query[2:])
+        self.assertIsNone(self.table.find(query[2:]))
+
+    def test_letGo(self) -> None:
+        """
+        Very many replies are not let go of at once, which would take a quarter of a second, but with those that are kept from then on: when
+        everything is forgotten, and when the older half is. If they were at once, nothing would be left of them.
+        """
+        count = 3000
+        queries = [queryOf(b"\x05n%04d\x00" % number) for number in range(count)]
+
+        def fill() -> None:
+            for query in queries:
+                self.table.offer(query, replyOf(query, self.epoch))
+
+        for atOnce in (False, True):
+            with patch.object(module, "_AT_ONCE", 10**9 if atOnce else 1000):
+                fill()
+                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.table.clear()
+                self.assertEqual((len(self.table), self.table.octets, self.table.again(queries[0], 1.0)), (0, 0, None))
+                self.assertEqual(self.table.spent, 0 if atOnce else count)
+                fill()
+                self.assertIsNotNone(self.table.again(queries[0], 1.0))
+                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.table.clear()
+                fill()
+        self.table = Table(2 * self.table.octets // 2, sights=0)
+        most = 0
+        for number in range(4 * count):
+            query = queryOf(b"\x05m%04d\x00" % number)
+            self.table.offer(query, replyOf(query, self.epoch))
+            most = max(most, len(self.table) + self.table.spent)
+        self.assertGreater(most, 0)
+        self.assertLessEqual(most, count + 10)
+
+
+class ShapeTests(SynchronousTestCase):
+    """
+    Tests for L{shapeOf}.
+    """
+
+    def test_folded(self) -> None:
+        """
+        The case of the name is nothing, that of the type everything: 65 is an A, and 97 an a.
+        """
+
+        def key(query: bytes) -> bytes:
+            shape = shapeOf(query)
+            assert shape is not None
+            return shape.key
+
+        self.assertEqual(key(queryOf("WWW.example.TEST", id=1)), key(queryOf("www.EXAMPLE.test", id=2)))
+        self.assertNotEqual(key(queryOf(rrType=0x4141)), key(queryOf(rrType=0x6161)))
+        self.assertNotEqual(key(queryOf()), key(queryOf(rrClass=3)))
+        self.assertNotEqual(key(queryOf()), key(queryOf(flags=0x0110)))
+        self.assertNotEqual(key(queryOf()), key(queryOf(opt=optOf())))
+        self.assertNotEqual(key(queryOf(opt=optOf(flags=0x8000))), key(queryOf(opt=optOf())))
+        self.assertEqual(key(queryOf(opt=optOf(options=[(12, b"\x00\x00")]))), key(queryOf(opt=optOf(4096))))
+
+    def test_notPlain(self) -> None:
+        """
+        What is not plain is left to those who read it in full.
+        """
+        for query in (
+            b"",
+            queryOf()[:-1],
+            queryOf() + b"\x00",
+            queryOf(opt=optOf() + b"\x00"),
+            queryOf(opt=optOf()[:-1]),
+            queryOf(opt=optOf(version=1)),
+            queryOf(opt=optOf(extendedRcode=1)),
+            queryOf(opt=optOf(options=[(3, b"")])),
+            queryOf(opt=optOf(options=[(9, b"")])),
+            queryOf(opt=optOf(options=[(COOKIE, bytes(8))] * 2)),
+            queryOf(opt=optOf(options=[(65001, b"")] * 9)),
+            queryOf(b"\xc0\x0c"),
+            queryOf()[:5] + b"\x02" + queryOf()[6:],
+        ):
+            self.assertIsNone(shapeOf(query), query)
+
+
+class ClientsTests(SynchronousTestCase):
+    """
+    Tests for L{Clients}.
+    """
+
+    def test_bounded(self) -> None:
+        """
+        Made-up addresses take no more room than there is, and somebody who keeps asking stays known.
+        """
+        group = Group("all")
+        looked: list[str] = []
+
+        def classify(address: str, now: float) -> Client:
+            looked.append(address)
+            return Client(address, group)
+
+        clients = Clients(classify, 100)
+        for number in range(1000):
+            clients.find(f"192.0.2.{number}", 0.0)
+            clients.find(NEAR, 0.0)
+            self.assertLessEqual(len(clients), 101)
+        self.assertEqual(looked.count(NEAR), 1)
+        self.assertEqual(clients.known(NEAR), clients.find(NEAR, 0.0))
+        clients.clear()
+        self.assertIsNone(clients.known(NEAR))
+
+
+class LaneTests(SynchronousTestCase):
+    """
+    Tests for L{Lane<twisted_ext.packetcache.packetcache.Lane>}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.server = Server(self.clock, cookies=Cookies(SECRET))
+
+    def test_counted(self) -> None:
+        """
+        What is answered is counted by its rcode, what goes further apart, and names are sampled.
+        """
+        queries = [queryOf(id=number) for number in range(100)] + [queryOf("no.example.test", id=number) for number in range(50)]
+        for query in queries:
+            self.server.ask(query)
+        counters = self.server.responder.counters
+        self.assertEqual((counters.udp, counters.udpBeyond), (150, self.server.beyond))
+        self.assertEqual((counters.replies[0], counters.replies[3]), (100, 50))
+        self.assertEqual(counters.hits, 150 - self.server.beyond)
+        self.assertLess(self.server.beyond, 10)
+        self.assertEqual(len(counters.names.most(5)), 2)
+
+    def test_unsent(self) -> None:
+        """
+        A reply that the system does not take is lost, and those behind it are not.
+        """
+        for _ in range(4):
+            self.server.ask(queryOf())
+        lane = self.server.lane
+        arriving = [(queryOf(id=number), (NEAR, number)) for number in range(3)]
+        sent: list[int] = []
+
+        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
+            if not arriving:
+                raise BlockingIOError
+            return arriving.pop()
+
+        def send(octets: bytes, address: tuple[str, int]) -> None:
+            if address[1] == 1:
+                raise BlockingIOError
+            sent.append(address[1])
+
+        counters = self.server.responder.counters
+        lane.drain(receive, send, 512, self.clock.seconds(), lambda *everything: self.fail(), counters)
+        self.assertEqual((sent, counters.unsent), ([2, 0], 1))
+
+    def test_flushed(self) -> None:
+        """
+        After a change nobody gets what was known before, and nothing is kept of clients either.
+        """
+        for _ in range(4):
+            self.server.ask(queryOf())
+            self.server.stream(queryOf())
+        before = self.server.beyond
+        self.server.ask(queryOf())
+        self.server.stream(queryOf())
+        self.assertEqual(self.server.beyond, before)
+        self.assertGreater(self.server.lane.octets, 0)
+        self.server.lane.epoch.bump()
+        self.server.ask(queryOf())
+        self.server.stream(queryOf())
+        self.assertEqual(self.server.beyond, before + 2)
+        self.server.lane.clear()
+        self.assertEqual((self.server.lane.octets, len(self.server.lane.clients)), (0, 0))
+
+    def test_prefetch(self) -> None:
+        """
+        Before an answer's end the cache is asked again, so that it can fetch it anew: a name that is asked for all the time never has to
+        be waited for.
+        """
+        self.server = Server(self.clock, prefetch=True)
+        for _ in range(600):
+            self.assertIsNotNone(self.server.ask(queryOf()))
+            self.clock.advance(0.5)
+        self.assertGreaterEqual(self.server.inner.asked, 5)
+        self.assertEqual(self.server.responder.counters.latency.count, 1)
+        self.assertLess(self.server.beyond, 30)

@@ -1,0 +1,465 @@
+"""
+Tests of answering from what was learned before.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import answered, denied, question, wishes
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
+from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.testing.sources import CannedSource, HeldSource
+from twisted_ext.wire.names import nameFromText
+
+WWW = question("www.example.com")
+ANSWER = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x8580)
+SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1209600 600"
+
+
+class CachingCase(SynchronousTestCase):
+    """
+    A cache before canned answers.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.inner = CannedSource({("www.example.com", "A"): ANSWER})
+        self.cache = Caching(self.inner, self.clock, today=self.clock.seconds)
+
+    def ask(self, text: str = "www.example.com", rrType: str = "A", context: QueryContext | None = None) -> Answer:
+        """
+        Ask in both ways, which must agree.
+        """
+        asked = question(text, rrType)
+        context = wishes() if context is None else context
+        now = self.cache.answerNow(asked, context)
+        answer = self.successResultOf(self.cache.answer(asked, context))
+        if now is not None:
+            self.assertEqual((now.outcome, now.answer), (answer.outcome, answer.answer))
+            self.assertEqual((now.authority, now.additional), (answer.authority, answer.additional))
+        return answer
+
+
+class PositiveTests(CachingCase):
+    """
+    Tests for answers with data.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It can stand wherever something answers questions.
+        """
+        verifyObject(IAnswerSource, self.cache)
+        (sharing,) = self.cache.sources()
+        self.assertEqual(sharing.sources(), (self.inner,))
+
+    def test_hit(self) -> None:
+        """
+        What was asked once is not asked again while it holds.
+        """
+        self.assertIs(self.ask(), ANSWER)
+        for _ in range(3):
+            self.assertEqual(self.ask().answer, ANSWER.answer)
+        self.assertEqual(self.inner.asked, 1)
+
+    def test_countsDown(self) -> None:
+        """
+        TTLs shrink by the second, and what was learned is given up when they end.
+        """
+        self.ask()
+        for passed, left in ((0, 300), (0.5, 300), (0.5, 299), (10, 289), (288.5, 1)):
+            self.clock.advance(passed)
+            self.assertEqual([rrset.ttl for rrset in self.ask().answer], [left])
+        self.assertEqual(self.inner.asked, 1)
+        self.clock.advance(0.5)
+        self.assertEqual([rrset.ttl for rrset in self.ask().answer], [300])
+        self.assertEqual(self.inner.asked, 2)
+
+    def test_shared(self) -> None:
+        """
+        Of what is asked for often, within a second everybody gets the same object: nothing is made for a hit.
+        """
+        self.ask()
+        self.ask()
+        self.assertIs(self.ask(), self.ask())
+
+    def test_header(self) -> None:
+        """
+        A kept answer says where it comes from and how old it is, keeps what was said of it, and claims no authority.
+        """
+        answer = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x85A0)
+        answer.ede = ((4, "forged by policy"),)
+        self.inner.set("www.example.com", "A", answer)
+        self.ask()
+        self.clock.advance(7)
+        kept = self.ask()
+        self.assertEqual((kept.authoritative, kept.authenticated, kept.security), (False, True, Security.INDETERMINATE))
+        self.assertEqual((kept.ede, kept.outcome, kept.rcode), (((4, "forged by policy"),), Outcome.DATA, 0))
+        assert kept.origin is not None
+        self.assertEqual((kept.origin.source, kept.origin.server, kept.origin.age), ("cache", "192.0.2.1:53", 7.0))
+
+    def test_zeroTTL(self) -> None:
+        """
+        What holds for no time is not kept.
+        """
+        self.inner.set("www.example.com", "A", answered("www.example.com. 0 IN A 192.0.2.1"))
+        self.ask()
+        self.ask()
+        self.assertEqual(self.inner.asked, 2)
+
+    def test_wishesApart(self) -> None:
+        """
+        An answer for one who switched checking off is not given to those who did not, nor the plain one to who wants signatures.
+        """
+        for context in (wishes(), wishes(checkingDisabled=True), wishes(dnssecOk=True)):
+            self.ask(context=context)
+        self.assertEqual(self.inner.asked, 3)
+
+    def test_options(self) -> None:
+        """
+        Who sends options wants to know what the server makes of them, and what it made of them is for nobody else.
+        """
+        for _ in range(2):
+            self.ask(context=QueryContext(1e9, options=((3, b""),)))
+        self.ask()
+        self.assertEqual(self.inner.asked, 3)
+
+    def test_classes(self) -> None:
+        """
+        Other classes than IN are passed through.
+        """
+        from twisted_ext.wire.message import Question
+
+        chaos = Question(WWW.name, 16, 3)
+        inner = CannedSource(otherwise=answered('www.example.com. 300 CH TXT "a"'))
+        cache = Caching(inner, self.clock)
+        for _ in range(2):
+            self.successResultOf(cache.answer(chaos, wishes()))
+        self.assertEqual(inner.asked, 2)
+
+    def test_backwards(self) -> None:
+        """
+        A clock that is set back makes nothing live longer.
+        """
+        self.ask()
+        self.clock.rightNow -= 500
+        self.ask()
+        self.assertEqual(self.inner.asked, 2)
+
+    def test_innerAtHand(self) -> None:
+        """
+        What the inner source has at hand is given at once by this one, too.
+        """
+        outer = Caching(self.cache, self.clock)
+        self.ask()
+        self.assertIsNotNone(outer.answerNow(WWW, wishes()))
+
+    def test_trace(self) -> None:
+        """
+        A look-up can tell whether the cache had it, and for how long it will.
+        """
+        notes = []
+        for _ in range(2):
+            trace = Trace()
+            self.ask(context=QueryContext(1e9, trace=trace))
+            notes.append([note.event for note in trace.notes])
+        self.assertEqual(notes, [["miss", "kept"], ["hit", "hit"]])
+
+    def test_statistics(self) -> None:
+        """
+        It counts what it does.
+        """
+        self.ask()
+        for _ in range(3):
+            self.ask()
+        stats = self.cache.stats
+        self.assertEqual((stats.hits, stats.misses, stats.kept, stats.entries), (6, 1, 1, 1))
+        self.assertIn("hits=6", repr(stats))
+        self.assertEqual(self.cache.stats.hits, 6)
+
+
+class DenialTests(CachingCase):
+    """
+    Tests for answers without data (RFC 2308).
+    """
+
+    def deny(self, outcome: Outcome, *soa: str, name: str = "www.example.com", rrType: str = "A") -> None:
+        self.inner.set(name, rrType, denied(outcome, *soa))
+
+    def test_noSuchName(self) -> None:
+        """
+        That a name does not exist is known for all its types.
+        """
+        self.deny(Outcome.NXDOMAIN, SOA)
+        self.ask()
+        for rrType in ("A", "AAAA", "MX"):
+            self.assertEqual(self.ask(rrType=rrType).outcome, Outcome.NXDOMAIN)
+        self.assertEqual(self.inner.asked, 1)
+
+    def test_noSuchData(self) -> None:
+        """
+        That it has no such data is known for that type.
+        """
+        self.deny(Outcome.NODATA, SOA)
+        self.inner.set("www.example.com", "AAAA", answered("www.example.com. 300 IN AAAA 2001:db8::1"))
+        self.ask()
+        self.assertEqual(self.ask().outcome, Outcome.NODATA)
+        self.assertEqual(self.ask(rrType="AAAA").outcome, Outcome.DATA)
+        self.assertEqual(self.inner.asked, 2)
+
+    def test_time(self) -> None:
+        """
+        A denial is kept for the lesser of the SOA record's TTL and its last number, and shows it.
+        """
+        self.deny(Outcome.NODATA, SOA)
+        self.ask()
+        self.clock.advance(599)
+        self.assertEqual([rrset.ttl for rrset in self.ask().authority], [1])
+        self.clock.advance(1)
+        self.ask()
+        self.assertEqual(self.inner.asked, 2)
+
+    def test_appears(self) -> None:
+        """
+        A name that turns out to be there after all is no longer denied.
+        """
+        self.deny(Outcome.NXDOMAIN, SOA)
+        self.ask()
+        self.cache.store.keep(WWW, b"", ANSWER, self.clock.seconds())
+        self.assertEqual(self.ask().outcome, Outcome.DATA)
+        self.assertIsNone(self.cache.answerNow(question("www.example.com", "AAAA"), wishes()))
+
+    def test_nothingBelow(self) -> None:
+        """
+        Below a name that is proved not to exist nothing exists either (RFC 8020); of one that is only said not to, this does not follow.
+        """
+        for security, expected in ((Security.SECURE, 1), (Security.INDETERMINATE, 3)):
+            answer = denied(Outcome.NXDOMAIN, SOA)
+            answer.security = security
+            inner = CannedSource(otherwise=answer)
+            cache = Caching(inner, self.clock)
+            for name in ("gone.example.com", "a.gone.example.com", "b.a.gone.example.com"):
+                given = self.successResultOf(cache.answer(question(name), wishes()))
+                self.assertIs(given.outcome, Outcome.NXDOMAIN)
+            self.assertEqual(inner.asked, expected)
+            self.assertIsNone(cache.answerNow(question("notgone.example.com"), wishes()))
+            self.assertIsNone(cache.answerNow(question("a.gone.example.com"), wishes(dnssecOk=True)))
+
+    def test_aliasToNothing(self) -> None:
+        """
+        Where an alias leads to a name that is not there, the alias is still there for other types (RFC 6604).
+        """
+        alias = "www.example.com. 300 IN CNAME gone.example.com."
+        self.inner.set("www.example.com", "A", denied(Outcome.NXDOMAIN, SOA, answer=(alias,)))
+        self.ask()
+        self.assertEqual(self.ask().outcome, Outcome.NXDOMAIN)
+        self.assertIsNone(self.cache.answerNow(question("www.example.com", "CNAME"), wishes()))
+
+
+class FailureTests(CachingCase):
+    """
+    Tests for what could not be answered (RFC 9520; attack 11).
+    """
+
+    def askOften(self, times: int) -> int:
+        """
+        @return: how many of so many look-ups in a row went out.
+        """
+        before = self.inner.asked
+        for _ in range(times):
+            self.failureResultOf(self.cache.answer(WWW, wishes()))
+        return self.inner.asked - before
+
+    def test_remembered(self) -> None:
+        """
+        A question that servers failed on is not sent again at once, and whoever asks is told why.
+        """
+        self.inner.set("www.example.com", "A", ServerFailed("192.0.2.1:53 answered REFUSED", server="192.0.2.1:53", rcode=5))
+        self.assertEqual(self.askOften(5), 1)
+        fault = self.failureResultOf(self.cache.answer(WWW, wishes()), ServerFailed).value
+        self.assertEqual((fault.rcode, fault.server, fault.ede), (5, "192.0.2.1:53", ((0, "192.0.2.1:53 answered REFUSED"), (13, ""))))
+        self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
+        self.clock.advance(5)
+        self.assertEqual(self.askOften(5), 1)
+        self.assertGreater(self.cache.stats.failures, 0)
+
+    def test_defenceOff(self) -> None:
+        """
+        Without that every look-up goes out.
+        """
+        self.cache.store.failures.first = 0.0
+        self.inner.set("www.example.com", "A", ServerFailed("no"))
+        self.assertEqual(self.askOften(5), 5)
+
+    def test_backOff(self) -> None:
+        """
+        The longer it goes on, the less often it is tried, but at least twice a minute.
+        """
+        self.inner.set("www.example.com", "A", ServerFailed("no"))
+        tried = []
+        for second in range(120):
+            if self.askOften(1):
+                tried.append(second)
+            self.clock.advance(1)
+        self.assertEqual(tried, [0, 5, 15, 35, 65, 95])
+
+    def test_over(self) -> None:
+        """
+        After an answer everything is forgiven.
+        """
+        self.inner.set("www.example.com", "A", ServerFailed("no"))
+        self.askOften(1)
+        self.clock.advance(5)
+        self.inner.set("www.example.com", "A", answered("www.example.com. 1 IN A 192.0.2.1"))
+        self.ask()
+        self.clock.advance(1)
+        self.inner.set("www.example.com", "A", ServerFailed("no"))
+        self.askOften(1)
+        self.clock.advance(5)
+        self.assertEqual(self.askOften(1), 1)
+
+    def test_ownImpatience(self) -> None:
+        """
+        A look-up that had no time to begin with says nothing of the servers; the next one is sent.
+        """
+        self.inner.set("www.example.com", "A", TimedOut("no time"))
+        self.assertEqual(self.askOften(3), 3)
+
+    def test_silence(self) -> None:
+        """
+        Servers that were silent for long enough are not asked again at once.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        first = cache.answer(WWW, wishes())
+        self.clock.advance(2)
+        held.release(TimedOut("silence"))
+        self.failureResultOf(first, TimedOut)
+        self.failureResultOf(cache.answer(WWW, wishes()), TimedOut)
+        self.assertEqual(held.asked, 1)
+
+    def test_silenceOnce(self) -> None:
+        """
+        However many have run out of time while others went on waiting, one look-up fails once, when it ends; until then others join it.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        hurried = [cache.answer(WWW, wishes(1002.5 + number / 2)) for number in range(3)]
+        patient = cache.answer(WWW, wishes(1005.0))
+        self.clock.pump([2.5, 0.5, 0.5])
+        for waiter in hurried:
+            self.failureResultOf(waiter, TimedOut)
+        joined = cache.answer(WWW, wishes(1005.0))
+        self.assertNoResult(joined)
+        self.clock.advance(1.5)
+        held.release(TimedOut("silence"))
+        for waiter in (patient, joined, cache.answer(WWW, wishes())):
+            self.failureResultOf(waiter, TimedOut)
+        self.clock.advance(5)
+        self.assertNoResult(cache.answer(WWW, wishes()))
+        self.assertEqual(held.asked, 2)
+
+    def test_cutOff(self) -> None:
+        """
+        Having been cut off from the network is forgotten after a second.
+        """
+        self.inner.set("www.example.com", "A", Unreachable("no route"))
+        self.assertEqual(self.askOften(3), 1)
+        self.clock.advance(1)
+        self.assertEqual(self.askOften(3), 1)
+
+    def test_callersFault(self) -> None:
+        """
+        What our own caller did wrong is not remembered.
+        """
+        self.inner.set("www.example.com", "A", BadRecord("no"))
+        self.assertEqual(self.askOften(3), 3)
+
+    def test_freshException(self) -> None:
+        """
+        Everybody gets an exception of their own.
+        """
+        self.inner.set("www.example.com", "A", ServerFailed("no"))
+        faults = [self.failureResultOf(self.cache.answer(WWW, wishes())).value for _ in range(3)]
+        self.assertEqual(len({id(fault) for fault in faults}), 3)
+
+
+class UpkeepTests(CachingCase):
+    """
+    Tests for emptying, writing down and taking in.
+    """
+
+    def test_flush(self) -> None:
+        """
+        What is flushed is asked for again.
+        """
+        self.ask()
+        self.assertEqual(self.cache.flush(nameFromText("example.com")), 0)
+        self.assertEqual(self.cache.flush(nameFromText("Example.com"), subtree=True), 1)
+        self.ask()
+        self.assertEqual(self.cache.flush(), 1)
+        self.ask()
+        self.assertEqual(self.inner.asked, 3)
+
+    def test_flushInFlight(self) -> None:
+        """
+        An answer that was on its way when everything was flushed is given to who waits for it, and not kept.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        waiter = cache.answer(WWW, wishes())
+        cache.flush()
+        held.release(ANSWER)
+        self.assertIs(self.successResultOf(waiter), ANSWER)
+        self.assertIsNone(cache.answerNow(WWW, wishes()))
+
+    def test_flushAndShare(self) -> None:
+        """
+        Who asks after a flush gets nothing that was asked for before it, though others still wait for that. By joining them it would.
+        """
+        held = HeldSource()
+        cache = Caching(Coalescing(held, self.clock), self.clock)
+        for defended in (True, False):
+            if not defended:
+                self.patch(Coalescing, "startAnew", lambda source: None)
+            before = cache.answer(WWW, wishes())
+            cache.flush()
+            after = cache.answer(WWW, wishes())
+            self.assertEqual(len(held.held), 2 if defended else 1)
+            held.release(ANSWER)
+            self.successResultOf(before)
+            self.successResultOf(after)
+            cache.flush()
+
+    def test_flushBeforeFailure(self) -> None:
+        """
+        Nor is a failure of what was asked before held against what is asked afterwards, of other servers perhaps.
+        """
+        held = HeldSource()
+        cache = Caching(held, self.clock)
+        waiter = cache.answer(WWW, wishes())
+        cache.flush()
+        held.release(ServerFailed("no"))
+        self.failureResultOf(waiter, ServerFailed)
+        cache.answer(WWW, wishes())
+        self.assertEqual(held.asked, 2)
+
+    def test_saved(self) -> None:
+        """
+        A cache that was written down and taken in somewhere else answers from there as if no time had been lost.
+        """
+        self.ask()
+        lines = list(self.cache.dump())
+        self.clock.advance(100)
+        other = Caching(self.inner, self.clock, today=self.clock.seconds)
+        self.assertEqual(other.load(lines).answers, 1)
+        kept = other.answerNow(WWW, wishes())
+        assert kept is not None
+        self.assertEqual([(rrset.ttl, rrset.rdatas) for rrset in kept.answer], [(200, (b"\xc0\x00\x02\x01",))])

@@ -1,0 +1,60 @@
+"""
+Tests of L{twisted_ext.resolver.combine.replaceable}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.networks import textsOf
+from twisted_ext.answers import QueryContext
+from twisted_ext.errors import Closed
+from twisted_ext.resolver.combine.replaceable import Switching
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+
+QUESTION = questionOf("www.example.org")
+CONTEXT = QueryContext(5.0)
+
+
+class SwitchingTests(SynchronousTestCase):
+    """
+    Tests for L{Switching}.
+    """
+
+    def test_replaced(self) -> None:
+        """
+        What runs is finished by the source that it began with, which is closed after that; what begins later asks the new one.
+        """
+        before, after = HeldSource(), CannedSource(otherwise="192.0.2.2")
+        source = Switching(before)
+        running = source.answer(QUESTION, CONTEXT)
+        source.replace(after)
+        self.assertIs(source.source, after)
+        self.assertFalse(before.closed)
+        self.assertEqual(textsOf(self.successResultOf(source.answer(QUESTION, CONTEXT))), ["192.0.2.2"])
+        before.release(answerOf(QUESTION, "192.0.2.1"))
+        self.assertEqual(textsOf(self.successResultOf(running)), ["192.0.2.1"])
+        self.assertTrue(before.closed)
+        self.assertFalse(after.closed)
+
+    def test_idle(self) -> None:
+        """
+        A source with nothing to finish is closed at once.
+        """
+        before = CannedSource()
+        source = Switching(before)
+        source.replace(HeldSource())
+        self.assertTrue(before.closed)
+
+    def test_close(self) -> None:
+        """
+        Closing ends the former sources as well.
+        """
+        before, after = HeldSource(), HeldSource()
+        source = Switching(before)
+        running = source.answer(QUESTION, CONTEXT)
+        source.replace(after)
+        self.successResultOf(source.close())
+        self.failureResultOf(running, Closed)
+        self.assertTrue(before.closed and after.closed)
+        self.failureResultOf(source.answer(QUESTION, CONTEXT), Closed)

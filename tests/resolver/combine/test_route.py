@@ -1,0 +1,114 @@
+"""
+Tests of choosing a source by the end of the name.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import question, wishes
+from tests.resolver.told import Told
+from twisted_ext.errors import ServerFailed, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.combine.route import Routing
+from twisted_ext.resolver.policy.specialnames import Special
+from twisted_ext.testing.sources import HeldSource
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+
+class RoutingTests(SynchronousTestCase):
+    """
+    Tests for L{Routing}.
+    """
+
+    def setUp(self) -> None:
+        self.corp, self.lab, self.others = Told(), Told(), Told()
+        self.routing = Routing(
+            {nameFromText("Corp.example"): self.corp, nameFromText("lab.corp.example"): self.lab}, self.others
+        )
+
+    def test_interface(self) -> None:
+        """
+        It can stand wherever something answers questions, and says what is in it.
+        """
+        verifyObject(IAnswerSource, self.routing)
+        self.assertEqual(self.routing.sources(), (self.corp, self.lab, self.others))
+
+    def test_longest(self) -> None:
+        """
+        The longest suffix decides, by whole labels, in any case.
+        """
+        for name, expected in (
+            ("corp.example", self.corp),
+            ("www.CORP.example", self.corp),
+            ("lab.corp.example", self.lab),
+            ("a.b.LAB.corp.example", self.lab),
+            ("xlab.corp.example", self.corp),
+            ("xcorp.example", self.others),
+            ("example", self.others),
+            (".", self.others),
+        ):
+            self.assertIs(self.routing.sourceFor(question(name)), expected, name)
+        label = Question(b"\x10www.corp.example\x00", 1)
+        self.assertIs(self.routing.sourceFor(label), self.others)
+
+    def test_private(self) -> None:
+        """
+        What is meant for one network is not asked in another when it fails.
+        """
+        self.corp.otherwise = ServerFailed("down")
+        self.failureResultOf(self.routing.answer(question("www.corp.example"), wishes()), ServerFailed)
+        self.assertEqual(self.others.asked, [])
+
+    def test_noRoute(self) -> None:
+        """
+        Without a source for everything else nothing is known of it.
+        """
+        routing = Routing({nameFromText("corp.example"): self.corp})
+        self.assertIsNone(routing.answerNow(question("www.example"), wishes()))
+        self.failureResultOf(routing.answer(question("www.example"), wishes()), Unknown)
+
+    def test_root(self) -> None:
+        """
+        The root among the routes stands for everything.
+        """
+        routing = Routing({b"\x00": self.corp})
+        self.successResultOf(routing.answer(question("www.example"), wishes()))
+        self.assertEqual(self.corp.asked, ["www.example A"])
+
+    def test_now(self) -> None:
+        """
+        What the chosen source has at hand is at hand.
+        """
+        self.corp.ready = True
+        self.assertIsNotNone(self.routing.answerNow(question("www.corp.example"), wishes()))
+        self.assertIsNone(self.routing.answerNow(question("www.example"), wishes()))
+
+    def test_immediate(self) -> None:
+        """
+        It never waits if none of its sources does.
+        """
+        self.assertFalse(self.routing.immediate)
+        self.assertTrue(Routing({b"\x00": Special()}).immediate)
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling reaches the source.
+        """
+        held = HeldSource()
+        asking = Routing({b"\x00": held}).answer(question("www.example"), wishes())
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+        self.assertEqual(len(held.cancelled), 1)
+
+    def test_close(self) -> None:
+        """
+        Every source is closed once, however many suffixes it serves.
+        """
+        routing = Routing({nameFromText("a"): self.corp, nameFromText("b"): self.corp}, self.others)
+        self.successResultOf(routing.close())
+        self.assertEqual((self.corp.closed, self.others.closed), (1, 1))
+        self.successResultOf(routing.close())

@@ -1,0 +1,177 @@
+"""
+Tests of L{twisted_ext.resolver.policy.domainlimit}. What it is good for is among the attacks.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import BudgetSpent, ServerFailed
+from twisted_ext.resolver.policy.domainlimit import Rationing, domainOf
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
+from twisted_ext.wire.names import nameFromText, nameToText
+
+ANSWER: Answer = answerOf(questionOf("x.example.test"), "192.0.2.1")
+
+
+class RationingTests(SynchronousTestCase):
+    """
+    Tests for L{Rationing}.
+    """
+
+    def test_domains(self) -> None:
+        """
+        A name is counted under its registrable domain by the public suffix list, an address under its network; a registrable domain
+        and a public suffix are counted under none.
+        """
+        for name, domain in (
+            ("x1.dead.test", "dead.test"),
+            ("a.b.c.dead.test", "dead.test"),
+            ("dead.test", None),
+            ("test", None),
+            (".", None),
+            ("9.2.0.192.in-addr.arpa", "0.192.in-addr.arpa"),
+            ("2.0.192.in-addr.arpa", "0.192.in-addr.arpa"),
+            ("192.in-addr.arpa", None),
+            ("9." * 24 + "8.b.d.0.1.0.0.2.ip6.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"),
+            ("x.y.z.home.arpa", "z.home.arpa"),
+            ("x1.evil.co.uk", "evil.co.uk"),
+            ("evil.co.uk", None),
+            ("co.uk", None),
+            ("a.b.city.kobe.jp", "city.kobe.jp"),
+            ("a.b.c.kobe.jp", "b.c.kobe.jp"),
+            ("x.evil.github.io", "github.io"),
+            ("l." * 100 + "evil.com.au", "evil.com.au"),
+            (r"a\.b.evil\255.com.au", r"evil\255.com.au"),
+        ):
+            self.assertEqual(domainOf(nameFromText(name)), None if domain is None else nameFromText(domain), name)
+
+    def test_counted(self) -> None:
+        """
+        What is over makes room, whether it was answered, failed or was given up; what is at hand needs none, nor does another domain.
+        """
+        held = HeldSource()
+        source = Rationing(held, 2)
+        first, second = [source.answer(questionOf(f"x{number}.example.test"), QueryContext(5)) for number in range(2)]
+        fault = self.failureResultOf(source.answer(questionOf("x2.example.test"), QueryContext(5)), BudgetSpent).value
+        self.assertEqual((fault.rcode, fault.ede[0][0]), (2, 22))
+        self.assertIn("below example.test.", str(fault))
+        other = source.answer(questionOf("x.other.test"), QueryContext(5))
+        short = source.answer(questionOf("example.test"), QueryContext(5))
+        held.release(ANSWER, questionOf("x0.example.test"))
+        self.successResultOf(first)
+        third = source.answer(questionOf("x3.example.test"), QueryContext(5))
+        self.assertNoResult(third)
+        second.cancel()
+        self.failureResultOf(second)
+        self.assertNoResult(source.answer(questionOf("x4.example.test"), QueryContext(5)).addErrback(lambda failure: None))
+        held.release(ServerFailed("no", rcode=2))
+        for each in (third, other, short):
+            self.failureResultOf(each, ServerFailed)
+        self.assertEqual(source._live, {})
+
+    def answered(self, source: Rationing, held: HeldSource, name: str, apex: str, rrType: str = "SOA") -> None:
+        """
+        Have a look-up end with a denial that names a zone.
+        """
+        question = questionOf(name)
+        rdata = "ns.invalid. mail.invalid. 1 3600 600 86400 60" if rrType == "SOA" else "ns.invalid."
+        authority = (rrsetOf(questionOf(apex).name, questionOf(apex, rrType).rrType, [rdata]),)
+        asked = source.answer(question, QueryContext(5))
+        held.release(Answer(Outcome.NXDOMAIN, (), authority, rcode=3), question)
+        self.successResultOf(asked)
+
+    def begun(self, source: Rationing, name: str) -> bool:
+        """
+        @return: whether a look-up is begun; it stays under way.
+        """
+        asked = source.answer(questionOf(name), QueryContext(5))
+        refused: list[object] = []
+        asked.addErrback(refused.append)
+        return not refused
+
+    def test_publicSuffix(self) -> None:
+        """
+        A dead zone below a public suffix has a ration of its own.
+        """
+        source = Rationing(HeldSource(), 2)
+        self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
+        self.assertTrue(self.begun(source, "www.a.co.uk"))
+
+    def test_cuts(self) -> None:
+        """
+        A zone that replies have shown, by SOA or NS, has a ration of its own below its registrable domain, in any case of letters.
+        """
+        for rrType in ("SOA", "NS"):
+            held = HeldSource()
+            source = Rationing(held, 2)
+            self.answered(source, held, "x.dead.example.test", "DEAD.example.test", rrType)
+            self.assertEqual([self.begun(source, f"x{number}.y.dead.example.test") for number in range(3)], [True, True, False])
+            self.assertTrue(self.begun(source, "www.example.test"))
+
+    def test_unbelievedCuts(self) -> None:
+        """
+        A zone says nothing about others: neither a public suffix, nor a domain that the name is not in, becomes a zone by its replies.
+        """
+        held = HeldSource()
+        source = Rationing(held, 2)
+        for apex in ("co.uk", "uk", ".", "a.co.uk", "www.a.co.uk", "evil.co.uk"):
+            self.answered(source, held, "x.evil.co.uk", apex)
+        self.assertEqual(list(source._cuts), [])
+        self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
+        self.assertTrue(self.begun(source, "www.a.co.uk"))
+
+    def test_remembered(self) -> None:
+        """
+        Domains that were found are remembered by what is above a name, in a bounded space, and are the same again.
+        """
+        source = Rationing(HeldSource(), 1)
+        for name in ("x.evil.co.uk", "x.a.b.city.kobe.jp", "9.2.0.192.in-addr.arpa"):
+            begun = [self.begun(source, text) for text in (name, f"y{name[1:]}", f"z{name[1:]}")]
+            self.assertEqual(begun, [True, False, False], name)
+        for number in range(5000):
+            self.begun(source, f"www.n{number}.test")
+        self.assertLessEqual(len(source._domains), 4096)
+
+    def test_unknownCuts(self) -> None:
+        """
+        A zone that never replies, so that its cut is not known, leaves the rest of its domain a ration, and others that do the same share
+        that one.
+        """
+        held = HeldSource()
+        source = Rationing(held, 4)
+        self.assertEqual([self.begun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
+        others = ["www.example.test", "mail.example.test", "a.b.example.test", "x.gone.example.test", "y.gone.example.test"]
+        self.assertEqual([self.begun(source, name) for name in others], [True] * 4 + [False])
+        held.release(ServerFailed("no", rcode=2))
+        self.assertEqual((source._live, source._children, source._largest), ({}, {}, {}))
+        self.assertEqual([self.begun(source, f"x{number}.example.test") for number in range(5)], [True] * 4 + [False])
+
+    def test_manyCuts(self) -> None:
+        """
+        An attacker who divides a domain into many zones gets the room of a few; what is remembered of cuts has a bound, and the one
+        seen longest ago is forgotten first.
+        """
+        held = HeldSource()
+        source = Rationing(held, 2, 5, 16)
+        for number in range(20):
+            self.answered(source, held, f"x.z{number}.example.test", f"z{number}.example.test")
+        self.assertEqual(len(source._cuts), 16)
+        self.assertEqual(nameToText(next(iter(source._cuts))), "z4.example.test.")
+        begun = [self.begun(source, f"y{each}.z{10 + number}.example.test") for number in range(4) for each in range(2)]
+        self.assertEqual(begun.count(True), 5)
+        self.assertTrue(self.begun(source, "www.other.test"))
+        held.release(ServerFailed("no", rcode=2))
+        self.assertEqual((source._live, source._below, source._children, source._largest), ({}, {}, {}, {}))
+
+    def test_transparent(self) -> None:
+        """
+        All else is the inner source's.
+        """
+        inner = CannedSource({("x.example.test", "A"): ANSWER}, now=True)
+        source = Rationing(inner)
+        self.assertIs(source.answerNow(questionOf("x.example.test"), QueryContext(5)), ANSWER)
+        self.assertEqual(source.sources(), (inner,))
+        self.successResultOf(source.close())
+        self.assertTrue(inner.closed)

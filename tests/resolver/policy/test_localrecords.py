@@ -1,0 +1,126 @@
+"""
+Tests of L{twisted_ext.resolver.policy.localrecords}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.networks import textsOf
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
+from twisted_ext.errors import BadDescription, BadRecord, TimedOut
+from twisted_ext.resolver.policy.localrecords import Overriding, localRecord, localRecords, readLocalFile
+from twisted_ext.testing.sources import CannedSource, questionOf
+from twisted_ext.wire.codes import AA, AD, RA
+
+LOCAL = [
+    "router.lan A 192.168.1.1",
+    "router.lan 60 A 192.168.1.2",
+    "Printer.lan. 60 IN AAAA fd00::9",
+    "www.lan CNAME web.lan",
+    "web.lan CNAME router.lan",
+    "out.lan CNAME www.example.org",
+    "round.lan CNAME round.lan",
+    "*.dev.lan A 192.168.1.80",
+    "fixed.dev.lan A 192.168.1.81",
+]
+
+
+class OverridingTests(SynchronousTestCase):
+    """
+    Tests for L{Overriding}.
+    """
+
+    def setUp(self) -> None:
+        known: dict[tuple[str, str], TimedOut | str] = {
+            ("www.example.org", "A"): "192.0.2.80",
+            ("gone.example.org", "A"): TimedOut("nobody"),
+        }
+        self.inner = CannedSource(known, otherwise="192.0.2.1")
+        self.source = Overriding(self.inner, localRecords([localRecord(text) for text in LOCAL]))
+
+    def ask(self, name: str, rrType: str = "A") -> Answer:
+        """
+        @return: the answer, which is the same at hand and waited for, where it is at hand.
+        """
+        question, context = questionOf(name, rrType), QueryContext(5.0)
+        ready = self.source.answerNow(question, context)
+        answer = self.successResultOf(self.source.answer(question, context))
+        if ready is not None:
+            self.assertEqual((ready.outcome, textsOf(ready)), (answer.outcome, textsOf(answer)))
+        return answer
+
+    def test_local(self) -> None:
+        """
+        Records given for a name are the answer, in any case of the name, and nobody else is asked.
+        """
+        self.assertEqual(textsOf(self.ask("router.lan")), ["192.168.1.1", "192.168.1.2"])
+        self.assertEqual(textsOf(self.ask("PRINTER.LAN", "AAAA")), ["fd00::9"])
+        self.assertEqual(self.ask("printer.lan", "A").outcome, Outcome.NODATA)
+        self.assertEqual(len(self.ask("router.lan", "ANY").answer), 1)
+        self.assertEqual(self.inner.asked, 0)
+
+    def test_others(self) -> None:
+        """
+        All other names are asked of the inner source.
+        """
+        self.assertEqual(textsOf(self.ask("other.lan")), ["192.0.2.1"])
+        self.assertEqual(textsOf(self.ask("sub.router.lan")), ["192.0.2.1"])
+
+    def test_aliases(self) -> None:
+        """
+        Local aliases are followed to local names and to others; a round of them ends.
+        """
+        self.assertEqual(textsOf(self.ask("www.lan")), ["web.lan.", "router.lan.", "192.168.1.1", "192.168.1.2"])
+        answer = self.ask("out.lan")
+        self.assertEqual(textsOf(answer), ["www.example.org.", "192.0.2.80"])
+        self.assertEqual(answer.answer[0].name, questionOf("out.lan").name)
+        self.assertEqual(self.ask("round.lan").outcome, Outcome.NODATA)
+
+    def test_aliasProvesNothing(self) -> None:
+        """
+        That the end of a local alias is proved, or had from the zone itself, says nothing of the alias.
+        """
+        proved = Answer(Outcome.DATA, flags=AA | RA | AD, security=Security.SECURE)
+        source = Overriding(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
+        answer = self.successResultOf(source.answer(questionOf("out.lan"), QueryContext(5.0)))
+        self.assertEqual((answer.flags, answer.security), (RA, Security.INDETERMINATE))
+        self.assertEqual(textsOf(answer), ["www.example.org."])
+
+    def test_aliasNobodyKnows(self) -> None:
+        """
+        Where the end of an alias is known to nobody, the alias alone is the answer; where it cannot be had, that is said.
+        """
+        source = Overriding(CannedSource(), localRecords([localRecord("out.lan CNAME gone.example.org")]))
+        context = QueryContext(5.0)
+        self.assertEqual(textsOf(self.successResultOf(source.answer(questionOf("out.lan"), context))), ["gone.example.org."])
+        source = Overriding(self.inner, localRecords([localRecord("out.lan CNAME gone.example.org")]))
+        self.failureResultOf(source.answer(questionOf("out.lan"), context), TimedOut)
+
+    def test_stars(self) -> None:
+        """
+        A star stands for all names below that have no records of their own, at any depth.
+        """
+        self.assertEqual(textsOf(self.ask("any.dev.lan")), ["192.168.1.80"])
+        answer = self.ask("a.b.DEV.lan")
+        self.assertEqual(textsOf(answer), ["192.168.1.80"])
+        self.assertEqual(answer.answer[0].name, questionOf("a.b.DEV.lan").name)
+        self.assertEqual(textsOf(self.ask("fixed.dev.lan")), ["192.168.1.81"])
+        self.assertEqual(textsOf(self.ask("below.fixed.dev.lan")), ["192.0.2.1"])
+        self.assertEqual(textsOf(self.ask("dev.lan")), ["192.0.2.1"])
+
+    def test_file(self) -> None:
+        """
+        A file has one record on each line, with remarks; what is wrong in it is told with its line.
+        """
+        path = Path(self.mktemp())
+        path.write_text("; mine\n# too\n\nrouter.lan A 192.168.1.1\n")
+        self.assertEqual([rrset.ttl for rrset in readLocalFile(str(path))], [3600])
+        path.write_text("router.lan A 192.168.1.1\nrouter.lan A 192.168.1.300\n")
+        error = self.assertRaises(BadDescription, readLocalFile, str(path))
+        self.assertIn(f"{path}:2: column 14", str(error))
+        error = self.assertRaises(BadDescription, readLocalFile, str(path) + ".none")
+        self.assertIn("cannot be read: No such file", str(error))
+        self.assertRaises(BadRecord, localRecord, "version.bind CH TXT me")

@@ -1,0 +1,193 @@
+"""
+Tests of reading C{resolv.conf}.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.limits import CONFIGURED_SERVERS, SEARCH_DOMAINS
+from twisted_ext.resolver.system.resolvconf import FLAGS, SystemConfiguration
+from twisted_ext.wire.names import nameToText
+
+
+def parse(text: str, environment: dict[str, str] | None = None, hostName: str = "") -> SystemConfiguration:
+    """
+    @return: what this file says.
+    """
+    return SystemConfiguration.parse(text.encode(), environment, hostName)
+
+
+def servers(configuration: SystemConfiguration) -> list[str]:
+    """
+    @return: them, as text.
+    """
+    return [server.label for server in configuration.servers]
+
+
+def search(configuration: SystemConfiguration) -> list[str]:
+    """
+    @return: the search list, as text.
+    """
+    return [nameToText(domain) for domain in configuration.search]
+
+
+class SystemConfigurationTests(SynchronousTestCase):
+    """
+    Tests for L{SystemConfiguration}.
+    """
+
+    def test_servers(self) -> None:
+        """
+        Servers are asked in the order of the file; both families, scopes included, in any spelling, each once.
+        """
+        configuration = parse(
+            "nameserver 192.0.2.1\n"
+            "nameserver\t2001:DB8:0:0:0::1   \n"
+            "nameserver fe80::1%eth0\n"
+            "nameserver 2001:db8::1\n"
+            "nameserver [2001:db8::2]:5353\n"
+            "nameserver 192.0.2.2 # the other one\n"
+        )
+        self.assertEqual(
+            servers(configuration),
+            ["192.0.2.1:53", "[2001:db8::1]:53", "[fe80::1%eth0]:53", "[2001:db8::2]:5353", "192.0.2.2:53"],
+        )
+        self.assertFalse(configuration.defaulted)
+        self.assertEqual(str(configuration.complaints), "")
+
+    def test_noServers(self) -> None:
+        """
+        Where none is named, this machine is asked, as Twisted always did, and one can tell.
+        """
+        for text in ("", "# nothing\n", "nameserver\n", "nameserver ns.example\n"):
+            configuration = parse(text)
+            self.assertEqual(servers(configuration), ["127.0.0.1:53"])
+            self.assertTrue(configuration.defaulted)
+            self.assertTrue(configuration.describe()["defaulted"])
+
+    def test_mostServers(self) -> None:
+        """
+        More servers than can be asked in good time are left out, not silently.
+        """
+        configuration = parse("".join([f"nameserver 192.0.2.{number}\n" for number in range(1, 100)]))
+        self.assertEqual(len(configuration.servers), CONFIGURED_SERVERS.default)
+        self.assertEqual(configuration.complaints.count, 99 - CONFIGURED_SERVERS.default)
+
+    def test_search(self) -> None:
+        """
+        The last of search and domain counts.
+        """
+        self.assertEqual(search(parse("domain a.example\nsearch b.example C.example.\n")), ["b.example.", "c.example."])
+        self.assertEqual(search(parse("search b.example c.example\ndomain a.example x\n")), ["a.example."])
+        self.assertEqual(search(parse("search .\n")), ["."])
+
+    def test_hostDomain(self) -> None:
+        """
+        Where the file says nothing of it, names are searched where this machine is.
+        """
+        self.assertEqual(search(parse("", hostName="here.lab.example")), ["lab.example."])
+        self.assertEqual(search(parse("", hostName="here")), [])
+        self.assertEqual(search(parse("search b.example", hostName="here.lab.example")), ["b.example."])
+
+    def test_mostDomains(self) -> None:
+        """
+        The search list has a bound, and doubles do not count.
+        """
+        configuration = parse("search " + " ".join([f"d{number}.example d0.example" for number in range(100)]))
+        self.assertEqual(len(configuration.search), SEARCH_DOMAINS.default)
+        self.assertEqual(configuration.complaints.count, 100 - SEARCH_DOMAINS.default)
+
+    def test_numbers(self) -> None:
+        """
+        Options with a number are kept inside the C library's ranges.
+        """
+        configuration = parse("options ndots:3 timeout:7\noptions attempts:4\n")
+        self.assertEqual((configuration.ndots, configuration.timeout, configuration.attempts), (3, 7, 4))
+        configuration = parse("options ndots:99 timeout:0 attempts:99999999999999999999\n")
+        self.assertEqual((configuration.ndots, configuration.timeout, configuration.attempts), (15, 1, 5))
+        configuration = parse("")
+        self.assertEqual((configuration.ndots, configuration.timeout, configuration.attempts), (1, None, None))
+
+    def test_flags(self) -> None:
+        """
+        Every option of the C library is understood.
+        """
+        configuration = parse(f"options {' '.join(FLAGS)}\n")
+        self.assertEqual(configuration.flags, set(FLAGS))
+        self.assertEqual(configuration.complaints.count, 0)
+        for flag in (
+            "rotate no-check-names inet6 edns0 single-request single-request-reopen no-tld-query use-vc no-reload trust-ad no-aaaa"
+        ).split():
+            self.assertIn(flag, FLAGS)
+
+    def test_environment(self) -> None:
+        """
+        The environment has the last word: LOCALDOMAIN on the search list, RES_OPTIONS on the options.
+        """
+        text = "search b.example\noptions ndots:2 rotate\n"
+        configuration = parse(text, {"LOCALDOMAIN": "x.example y.example", "RES_OPTIONS": "ndots:4 use-vc -rotate"})
+        self.assertEqual(search(configuration), ["x.example.", "y.example."])
+        self.assertEqual((configuration.ndots, configuration.flags), (4, {"use-vc"}))
+        self.assertEqual(search(parse(text, {"LOCALDOMAIN": ""})), [])
+
+    def test_sortlist(self) -> None:
+        """
+        A sortlist is understood, with masks in every form, and at most ten of them.
+        """
+        configuration = parse(
+            "sortlist 130.155.160.0/255.255.240.0 130.155.0.0 10.0.0.1 192.0.2.0/28 300.1.2.3 1.2.3.4/x 1.2.3.4/33\n"
+        )
+        self.assertEqual(
+            [(address.hex("."), mask.hex(".")) for address, mask in configuration.sortlist],
+            [
+                ("82.9b.a0.00", "ff.ff.f0.00"),
+                ("82.9b.00.00", "ff.ff.00.00"),
+                ("0a.00.00.01", "ff.00.00.00"),
+                ("c0.00.02.00", "ff.ff.ff.f0"),
+            ],
+        )
+        self.assertEqual(configuration.complaints.count, 3)
+        self.assertEqual(len(parse("sortlist " + "10.0.0.0 " * 20).sortlist), 10)
+
+    def test_complaints(self) -> None:
+        """
+        What cannot be understood is left out, and explaining tells of each line.
+        """
+        configuration = parse(
+            "; comment\n"
+            "nameserver ns.example\n"
+            "nameserver 192.0.2.1 192.0.2.2\n"
+            "servers 192.0.2.3\n"
+            "options ndots ndots:x colour timeout:\n"
+            "domain\n"
+            "search a..example ok.example\n"
+        )
+        self.assertEqual(servers(configuration), ["192.0.2.1:53"])
+        self.assertEqual(search(configuration), ["ok.example."])
+        self.assertEqual(
+            [text.partition(":")[0] for text in configuration.complaints.texts],
+            ["line 2", "line 3", "line 4", "line 5", "line 5", "line 5", "line 5", "line 6", "line 7"],
+        )
+        self.assertIn("'ns.example' is no IP address", str(configuration.describe()["complaints"]))
+
+    @given(
+        st.one_of(
+            st.binary(max_size=400),
+            st.lists(
+                st.sampled_from(
+                    "nameserver search domain options sortlist ndots:3 192.0.2.1 ::1 % / . # \n \t \xff [".split(" ")
+                ),
+                max_size=40,
+            ).map(lambda words: " ".join(words).encode("latin-1")),
+        )
+    )
+    def test_anything(self, data: bytes) -> None:
+        """
+        Whatever is in the file, there is somebody to ask.
+        """
+        configuration = SystemConfiguration.parse(data, {"RES_OPTIONS": data.decode("latin-1")}, "here.example")
+        self.assertTrue(configuration.servers)
+        configuration.describe()

@@ -1,0 +1,513 @@
+"""
+Tests of L{twisted_ext.server.authority.source}: zones found by names, and what a server with zones says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+from unittest import mock
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.queries import optOf, queryOf
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.authority.source import EXPIRED, FAILED, Alone, AuthoritySource, Leading, Zones, countsOf
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.frontend import Serving
+from twisted_ext.server.reply import respond
+from twisted_ext.server.sources import stackFor
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+from twisted_ext.wire.codes import AA, QR, RA, RD, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
+
+__all__ = ["EXAMPLE", "zoneOf"]
+
+EXAMPLE = """
+$TTL 300
+@       SOA     ns1 hostmaster 1 3600 600 86400 60
+        NS      ns1
+        TXT     "a"
+        MX      10 www
+ns1     A       192.0.2.1
+www     A       192.0.2.80
+alias   CNAME   www
+far     CNAME   www.example.net.
+across  CNAME   www.example.com.
+*.wild  A       192.0.2.4
+sub     NS      ns.sub
+ns.sub  A       192.0.2.53
+"""
+
+
+def zoneOf(name: str, more: str = "", *, serial: int = 1) -> Zone:
+    """
+    @return: a zone with these records besides what each has.
+    """
+    return Zone.fromText(f"$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}", name)
+
+
+class _Always(CannedSource):
+    """
+    Has one answer, or nothing.
+    """
+
+    def __init__(self, answer: Answer | None) -> None:
+        super().__init__({})
+        self._always = answer
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return self._always
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return fail(Unknown("nothing")) if self._always is None else succeed(self._always)
+
+
+class ZonesTests(SynchronousTestCase):
+    """
+    Tests for L{Zones}.
+    """
+
+    def setUp(self) -> None:
+        self.changes: list[None] = []
+        self.zones = Zones(lambda: self.changes.append(None))
+
+    def found(self, name: str) -> str | None:
+        """
+        @return: the zone that a name is in.
+        """
+        place = self.zones.find(nameFromText(name))
+        return None if place is None else place.text
+
+    def test_longest(self) -> None:
+        """
+        A name is in the zone with the longest name that it ends with, by whole labels; what is in none is nobody's.
+        """
+        for name in ("example.org", "sub.example.org", "org"):
+            self.zones.put(zoneOf(name))
+        self.assertEqual(self.found("www.example.org"), "example.org.")
+        self.assertEqual(self.found("example.org"), "example.org.")
+        self.assertEqual(self.found("a.b.sub.example.org"), "sub.example.org.")
+        self.assertEqual(self.found("myexample.org"), "org.")
+        self.assertIsNone(self.found("example.net"))
+        self.zones.put(zoneOf("."))
+        self.assertEqual(self.found("example.net"), ".")
+        self.assertEqual(self.found("."), ".")
+
+    def test_voided(self) -> None:
+        """
+        What was answered from a zone is void when it changes or goes, and when a zone below it comes or goes.
+        """
+        above = zoneOf("example.org")
+        self.zones.put(above)
+        before = above.epoch.value
+        self.zones.put(zoneOf("sub.example.org"))
+        self.assertGreater(above.epoch.value, before)
+        before = above.epoch.value
+        below = self.zones.at(nameFromText("sub.example.org"))
+        assert below is not None and below.zone is not None
+        was = below.zone.epoch.value
+        self.zones.remove(below.apex)
+        self.assertGreater(above.epoch.value, before)
+        self.assertGreater(below.zone.epoch.value, was)
+        before = above.epoch.value
+        self.zones.put(zoneOf("example.org", serial=2))
+        self.assertGreater(above.epoch.value, before)
+
+    def test_later(self) -> None:
+        """
+        A zone that nobody asks for is not opened; a newer version of one that is served is in force at once, and what cannot be opened
+        leaves it as it was.
+        """
+        apex = nameFromText("example.org")
+        opened: list[int] = []
+
+        def opening(serial: int) -> Callable[[], Version]:
+            def give() -> Version:
+                opened.append(serial)
+                return zoneOf("example.org", serial=serial).current
+
+            return give
+
+        self.zones.putLater(apex, opening(1), 1, 3)
+        self.assertEqual(opened, [])
+        version = self.zones.version(nameFromText("www.example.org"))
+        assert version is not None
+        self.assertEqual((opened, version.serial), ([1], 1))
+        self.zones.putLater(apex, opening(2), 2, 3)
+        self.assertEqual(opened, [1, 2])
+
+        def broken() -> NoReturn:
+            raise BadImage("damaged")
+
+        with self.assertRaises(BadImage):
+            self.zones.putLater(apex, broken, 3, 3)
+        version = self.zones.version(apex)
+        assert version is not None
+        self.assertEqual(version.serial, 2)
+        other = nameFromText("example.net")
+        self.zones.putLater(other, broken, 1, 3)
+        with self.assertRaises(ServerFailed):
+            self.zones.version(other)
+        self.assertEqual(countsOf(self.zones), {"all": 2, "serving": 1, "failed": 1, "wrong": 1})
+
+    def test_wrong(self) -> None:
+        """
+        A zone that cannot be loaded anew is served as it was, and both can be seen; one that has expired is served no more.
+        """
+        self.zones.put(zoneOf("example.org"), "/zones/example.org", 1000.0)
+        apex = nameFromText("example.org")
+        self.zones.fail(apex, "file:1:1: no record")
+        place = self.zones.at(apex)
+        assert place is not None
+        self.assertEqual(
+            place.toJSON(),
+            {
+                "zone": "example.org.", "state": "serving", "serial": 1, "records": 3, "since": 1000.0, "file": "/zones/example.org",
+                "said": "file:1:1: no record",
+            },
+        )  # fmt: skip
+        self.assertIsNotNone(self.zones.version(apex))
+        self.zones.fail(apex, "no primary has been reached for a week", EXPIRED)
+        with self.assertRaises(ServerFailed):
+            self.zones.version(apex)
+
+
+class SourceTests(SynchronousTestCase):
+    """
+    Tests for L{AuthoritySource}, L{Alone} and L{Leading}.
+    """
+
+    def setUp(self) -> None:
+        self.zones = Zones()
+        self.zones.put(Zone.fromText(EXAMPLE, "example.org"))
+        self.context = QueryContext(1e9)
+        self.plainly = QueryContext(1e9, recursionDesired=False)
+
+    def test_foreign(self) -> None:
+        """
+        Names of no zone are not this source's affair, and refused where there is no other.
+        """
+        authority = AuthoritySource(self.zones)
+        self.assertIsNone(authority.answerNow(questionOf("www.example.net"), self.context))
+        self.failureResultOf(authority.answer(questionOf("www.example.net"), self.context), Unknown)
+        with self.assertRaises(Unknown):
+            Alone(self.zones).answerNow(questionOf("www.example.net"), self.context)
+
+    def test_states(self) -> None:
+        """
+        For a zone that is not there yet nothing is said but that, and why; a zone above it does not answer in its place.
+        """
+        authority = AuthoritySource(self.zones)
+        self.zones.expect(nameFromText("new.example.org"))
+        for state, code in (("loading", 14), (FAILED, 0), (EXPIRED, 24)):
+            if state != "loading":
+                self.zones.fail(nameFromText("new.example.org"), "why", state)
+            with self.assertRaises(ServerFailed) as caught:
+                authority.answerNow(questionOf("www.new.example.org"), self.context)
+            self.assertEqual([each for each, _ in caught.exception.ede], [code])
+
+    def test_delegationSigner(self) -> None:
+        """
+        The DS records of a zone are its parent's to give, where both are here.
+        """
+        self.zones.put(zoneOf("sub.example.org"))
+        answer = AuthoritySource(self.zones).answerNow(questionOf("sub.example.org", "DS"), self.context)
+        assert answer is not None
+        self.assertEqual(answer.authority[0].name, nameFromText("example.org"))
+
+    def test_everything(self) -> None:
+        """
+        A question for everything gets one set, unless somebody wants it otherwise; names that are not there are denied all the same.
+        """
+        question = questionOf("example.org", "ANY")
+        answer = AuthoritySource(self.zones).answerNow(question, self.context)
+        assert answer is not None
+        self.assertEqual(len(answer.answer), 1)
+        answer = AuthoritySource(self.zones, minimalAny=False).answerNow(question, self.context)
+        assert answer is not None
+        self.assertEqual(len(answer.answer), 4)
+        answer = AuthoritySource(self.zones).answerNow(questionOf("no.example.org", "ANY"), self.context)
+        assert answer is not None
+        self.assertEqual(answer.outcome, Outcome.NXDOMAIN)
+
+    def test_across(self) -> None:
+        """
+        Aliases are followed from one zone to another. Until when such an answer holds no single zone says; for aliases within one, it does.
+        """
+        self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
+        authority = AuthoritySource(self.zones)
+        answer = authority.answerNow(questionOf("across.example.org"), self.context)
+        assert answer is not None and answer.origin is not None
+        self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
+        self.assertIsNone(answer.origin.epoch)
+        answer = authority.answerNow(questionOf("alias.example.org"), self.context)
+        assert answer is not None and answer.origin is not None
+        place = self.zones.find(nameFromText("example.org"))
+        assert place is not None and place.zone is not None
+        self.assertIs(answer.origin.epoch, place.zone.epoch)
+
+    def test_alias(self) -> None:
+        """
+        An ALIAS record stands for the addresses of its target: those in zones of ours at once, others for who wants recursion. Without
+        either it is said that they are not known, rather than that there are none.
+        """
+        self.zones.put(zoneOf("example.com", "@ ALIAS www.example.org.\nout 60 ALIAS www.example.net.\nmail ALIAS ns1\n"))
+        authority = AuthoritySource(self.zones)
+        answer = authority.answerNow(questionOf("example.com"), self.context)
+        assert answer is not None
+        (rrset,) = answer.answer
+        self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (nameFromText("example.com"), 300, (bytes([192, 0, 2, 80]),)))
+        self.assertEqual((answer.flags & AA, answer.origin.epoch if answer.origin else 1), (AA, None))
+        answer = authority.answerNow(questionOf("mail.example.com", "AAAA"), self.context)
+        assert answer is not None
+        self.assertEqual((answer.outcome, answer.authority[0].rrType), (Outcome.NODATA, 6))
+        out = questionOf("out.example.com")
+        with self.assertRaises(ServerFailed):
+            authority.answerNow(out, self.context)
+        other = answerOf(questionOf("www.example.net"), "198.51.100.1")
+        leading = self.leading(other)
+        for known in (leading.answerNow(out, self.context), self.successResultOf(leading.answer(out, self.context))):
+            assert known is not None
+            (rrset,) = known.answer
+            self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (out.name, 60, (bytes([198, 51, 100, 1]),)))
+        with self.assertRaises(ServerFailed):
+            leading.answerNow(out, self.plainly)
+        held = HeldSource()
+        leading = Leading(authority, held)
+        self.assertIsNone(leading.answerNow(out, self.context))
+        waiting = leading.answer(out, self.context)
+        held.release(Answer(Outcome.NODATA))
+        self.assertEqual(self.successResultOf(waiting).outcome, Outcome.NODATA)
+
+    def test_privateType(self) -> None:
+        """
+        Records of type 65401, which is one for private use, are ALIAS records only where the master file or a setting says so, and where
+        they hold a name.
+        """
+        other = r"\# 17 03777777076578616d706c65036f726700"
+        self.zones.put(zoneOf("example.com", rf"@ TYPE65401 {other}" "\n" r"odd TYPE65401 \# 4 0a000001" "\n"))
+        for expanded in (False, True):
+            authority = AuthoritySource(self.zones, expandAlias=expanded)
+            answer = authority.answerNow(questionOf("example.com"), self.context)
+            assert answer is not None
+            self.assertEqual(len(answer.answer), expanded)
+            answer = authority.answerNow(questionOf("odd.example.com"), self.context)
+            assert answer is not None
+            self.assertEqual((answer.outcome, answer.answer), (Outcome.NODATA, ()))
+            answer = authority.answerNow(questionOf("odd.example.com", "TYPE65401"), self.context)
+            assert answer is not None
+            self.assertEqual(answer.answer[0].rdatas, (b"\x0a\x00\x00\x01",))
+
+    def leading(self, answer: Answer | None = None) -> Leading:
+        """
+        @return: zones before somebody who has this answer to everything.
+        """
+        return Leading(AuthoritySource(self.zones), _Always(answer))
+
+    def test_leading(self) -> None:
+        """
+        Others are asked for names of no zone, and below delegations by who wants recursion; who does not is sent there.
+        """
+        other = answerOf(questionOf("www.example.net"), "198.51.100.1")
+        leading = self.leading(other)
+        for name in ("www.example.net", "www.sub.example.org"):
+            self.assertIs(leading.answerNow(questionOf(name), self.context), other)
+            self.assertIs(self.successResultOf(leading.answer(questionOf(name), self.context)), other)
+        referral = leading.answerNow(questionOf("www.sub.example.org"), self.plainly)
+        assert referral is not None
+        self.assertEqual((referral.flags & AA, referral.authority[0].rrType, len(referral.additional)), (0, 2, 1))
+        own = leading.answerNow(questionOf("www.example.org"), self.context)
+        assert own is not None
+        self.assertEqual(own.answer[0].rdatas, (bytes([192, 0, 2, 80]),))
+
+    def test_aliasesLeadOn(self) -> None:
+        """
+        An alias that leads out of the zones is followed by asking others, for who wants recursion. Where they fail, what is known is given.
+        """
+        question = questionOf("far.example.org")
+        other = answerOf(questionOf("www.example.net"), "198.51.100.1")
+        answer = self.leading(other).answerNow(question, self.context)
+        assert answer is not None and answer.origin is not None
+        self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
+        self.assertEqual((answer.outcome, answer.flags & AA, answer.origin.source, answer.origin.epoch), (Outcome.DATA, AA, "zone", None))
+        plain = self.leading(other).answerNow(question, self.plainly)
+        assert plain is not None
+        self.assertEqual([rrset.rrType for rrset in plain.answer], [5])
+        held = HeldSource()
+        leading = Leading(AuthoritySource(self.zones), held)
+        self.assertIsNone(leading.answerNow(question, self.context))
+        waiting = leading.answer(question, self.context)
+        self.assertNoResult(waiting)
+        held.release(TimedOut("nobody is there"))
+        self.assertEqual([rrset.rrType for rrset in self.successResultOf(waiting).answer], [5])
+
+
+class ServingTests(SynchronousTestCase):
+    """
+    Tests of zones behind gates and fast lane.
+    """
+
+    def serve(self, **values: object) -> None:
+        """
+        Put a server together.
+        """
+        self.network = MemoryNetwork(seed=1)
+        self.clock = self.network.reactor("192.0.2.7")
+        self.network.advance(1000)
+        self.zones = Zones()
+        self.zone = Zone.fromText(EXAMPLE, "example.org")
+        self.zones.put(self.zone)
+        settings = Settings.of(**{"hostsFile": "", "upstream": ["192.0.2.99"], **values})
+        self.stack = stackFor(self.clock, settings, self.zones)
+        self.addCleanup(self.stack.close)
+        self.serving = Serving(self.clock, settings, self.stack, Counters(), bytes(16), zones=self.zones, large=True)
+
+    def ask(self, name: str, rrType: str = "A", *, client: str = "127.0.0.1", flags: int = RD, opt: bytes = b"") -> Message | None:
+        """
+        @return: the reply, by the fast lane if that has it.
+        """
+        query = queryOf(name, rrType, flags=flags, opt=opt)
+        self.byLane = False
+        lane = self.serving.lane
+        known = lane.clients.find(client, self.clock.seconds())
+        entry = known.table.find(query[2:])
+        if entry is not None and self.clock.seconds() < entry.until and entry.epoch.value == entry.value:
+            self.byLane = True
+            return Message.fromWire(query[:2] + entry.reply).check()
+        again = known.table.again(query, self.clock.seconds())
+        if again is not None:
+            self.byLane = True
+            return Message.fromWire(query[:2] + again).check()
+        sent: list[bytes] = []
+        self.serving.responder.take(query, (client, 4000), "udp", sent.append)
+        return Message.fromWire(sent[0]).check() if sent else None
+
+    def test_alone(self) -> None:
+        """
+        A server of zones alone answers for them with AA and without RA, whoever asks, and refuses the rest.
+        """
+        self.serve(role="serve")
+        reply = self.ask("www.example.org", client="203.0.113.9")
+        assert reply is not None
+        self.assertEqual((reply.flags, len(reply.answer)), (QR | AA | RD, 1))
+        reply = self.ask("www.example.org", flags=0)
+        assert reply is not None
+        self.assertEqual(reply.flags, QR | AA)
+        for rrType in ("A", "ANY"):
+            reply = self.ask("www.example.net", rrType, opt=optOf())
+            assert reply is not None and reply.edns is not None
+            self.assertEqual((reply.flags & 15, reply.flags & RA), (Rcode.REFUSED, 0))
+            self.assertEqual([each.infoCode for each in optionsOf(reply.edns) if isinstance(each, ExtendedError)], [20])
+        reply = self.ask("no.example.org")
+        assert reply is not None
+        self.assertEqual((reply.flags & 15, reply.flags & AA, reply.authority[0].rrType), (Rcode.NXDOMAIN, AA, 6))
+
+    def test_glue(self) -> None:
+        """
+        A referral comes with the addresses without which nobody could follow it.
+        """
+        self.serve(role="serve")
+        reply = self.ask("www.sub.example.org")
+        assert reply is not None
+        self.assertEqual((reply.flags & AA, len(reply.authority), len(reply.additional)), (0, 1, 1))
+
+    def test_again(self) -> None:
+        """
+        What a zone has is given again from the fast lane at once and for as long as the zone stays as it is, with the same TTL, and is
+        void in the moment in which it changes.
+        """
+        self.serve(role="serve")
+        for name in ("www.example.org", "alias.example.org"):
+            self.ask(name)
+            self.network.advance(100_000)
+            reply = self.ask(name)
+            assert reply is not None
+            self.assertTrue(self.byLane)
+            self.assertEqual(reply.answer[0].ttl, 300)
+        self.zone.replace(Zone.fromText(EXAMPLE.replace("192.0.2.80", "192.0.2.81"), "example.org").current)
+        reply = self.ask("www.example.org")
+        assert reply is not None
+        self.assertFalse(self.byLane)
+        self.assertEqual(reply.answer[0].rdatas, (bytes([192, 0, 2, 81]),))
+
+    def test_generations(self) -> None:
+        """
+        What has become old in the fast lane and is asked for again stays for as long as before.
+        """
+        self.serve(role="serve")
+        self.ask("www.example.org")
+        table = self.serving.lane.clients.find("127.0.0.1", 0).table
+        table._old, table._young = table._young, {}
+        table.find = table._young.get
+        self.ask("www.example.org")
+        self.assertTrue(self.byLane)
+        self.network.advance(10)
+        self.assertEqual([entry.until for entry in table._young.values()], [float("inf")])
+
+    def test_denials(self) -> None:
+        """
+        Denials, referrals and what wildcards make are given again too, but must be asked for twice first: there is no end of such names.
+        """
+        self.serve(role="serve")
+        for name in ("no.example.org", "a.wild.example.org", "www.sub.example.org"):
+            for expected in (False, False, True):
+                self.ask(name)
+                self.assertEqual(self.byLane, expected, name)
+        kept = len(self.serving.lane.clients.find("127.0.0.1", 0).table)
+        for number in range(100):
+            self.ask(f"n{number}.wild.example.org")
+        self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), kept)
+
+    def test_floodsWithoutDefense(self) -> None:
+        """
+        Without that, names that nobody asks for again would fill the fast lane.
+        """
+        self.serve(role="serve")
+        with mock.patch.object(respond, "_isKnown", lambda answer, name: True):
+            for number in range(100):
+                self.ask(f"n{number}.wild.example.org")
+        self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), 100)
+
+    def test_before(self) -> None:
+        """
+        A server that forwards as well answers strangers for its zones and for nothing else, and keeps out who is to be kept out.
+        """
+        self.serve(refuse=["203.0.113.66"])
+        reply = self.ask("www.example.org", client="203.0.113.9")
+        assert reply is not None
+        self.assertEqual((reply.flags & 15, reply.flags & (AA | RA)), (0, AA))
+        reply = self.ask("www.example.org")
+        assert reply is not None
+        self.assertEqual(reply.flags & (AA | RA), AA | RA)
+        for name in ("www.example.net", "www.sub.example.org"):
+            reply = self.ask(name, client="203.0.113.9")
+            assert reply is not None
+            self.assertEqual((reply.flags & 15, len(reply.answer)), (Rcode.REFUSED if "net" in name else 0, 0))
+        reply = self.ask("www.example.org", client="203.0.113.66")
+        assert reply is not None
+        self.assertEqual(reply.flags & 15, Rcode.REFUSED)
+        self.assertIsNone(self.ask("www.example.net"))
+
+    def test_loading(self) -> None:
+        """
+        Who asks for a zone that is being loaded is told to come back, and is answered as soon as it is there.
+        """
+        self.serve(role="serve")
+        self.zones.expect(nameFromText("example.com"))
+        reply = self.ask("www.example.com", opt=optOf())
+        assert reply is not None and reply.edns is not None
+        self.assertEqual(reply.flags & 15, Rcode.SERVFAIL)
+        self.assertEqual([each.infoCode for each in optionsOf(reply.edns) if isinstance(each, ExtendedError)], [14])
+        self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
+        reply = self.ask("www.example.com", opt=optOf())
+        assert reply is not None
+        self.assertEqual(len(reply.answer), 1)

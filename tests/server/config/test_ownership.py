@@ -1,0 +1,156 @@
+"""
+Tests of L{twisted_ext.server.config.ownership}, and of when code that makes zones is run.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import zoneOf
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.ownership import refuseForeign
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.zone.zone import Zone
+
+
+class OwnershipTestCase(SynchronousTestCase):
+    """
+    A file of code in a folder of its own.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        self.file = self.folder / "zone.py"
+        self.file.write_text("zone = []\n")
+        self.file.chmod(0o644)
+
+    def said(self, *, owners: bool = True, path: Path | None = None) -> str:
+        """
+        @return: why the file is refused.
+        """
+        with self.assertRaises(BadDescription) as raised:
+            refuseForeign("pyzone", str(path or self.file), owners=owners)
+        text = str(raised.exception)
+        self.assertEqual(text.count("\n"), 0)
+        return text
+
+
+class RefuseTests(OwnershipTestCase):
+    """
+    Tests for L{refuseForeign}.
+    """
+
+    def test_fine(self) -> None:
+        """
+        A file of the server's user, in folders of that user or of root, or in one with the sticky bit.
+        """
+        refuseForeign("pyzone", str(self.file))
+        self.folder.chmod(0o1777)
+        refuseForeign("pyzone", str(self.file))
+
+    def test_writable(self) -> None:
+        """
+        A file that its group or others can write to is refused, and so is one in such a folder, with what to do.
+        """
+        for place, mode in ((self.file, 0o664), (self.file, 0o646), (self.folder, 0o775), (self.folder, 0o757)):
+            before = place.stat().st_mode
+            place.chmod(mode)
+            for owners in (True, False):
+                text = f"pyzone: {self.file} is not run: other users can write to {place}; chmod go-w {place}"
+                self.assertEqual(self.said(owners=owners), text)
+            place.chmod(before)
+
+    def test_above(self) -> None:
+        """
+        So is one below such a folder, however deep.
+        """
+        deep = self.folder / "a" / "b"
+        deep.mkdir(parents=True)
+        moved = self.file.rename(deep / "zone.py")
+        self.folder.chmod(0o777)
+        self.assertIn(f"write to {self.folder};", self.said(path=moved))
+
+    def test_link(self) -> None:
+        """
+        Of a link both its own place and that which it leads to count.
+        """
+        other = self.folder / "open"
+        other.mkdir()
+        other.chmod(0o777)
+        link = other / "zone.py"
+        link.symlink_to(self.file)
+        self.assertIn(f"write to {other};", self.said(path=link))
+        moved = self.file.rename(other / "real.py")
+        back = self.folder / "back.py"
+        back.symlink_to(moved)
+        self.assertIn(f"write to {other};", self.said(path=back))
+
+    def test_owner(self) -> None:
+        """
+        Of two users neither root nor the server's can change it; before privileges are shed that is left open.
+        """
+        self.patch(os, "geteuid", lambda: 54321)
+        if self.folder.stat().st_uid == 0:
+            os.chown(self.file, 12345, -1)
+        self.assertIn("belongs to neither root nor the user of the server", self.said())
+        refuseForeign("pyzone", str(self.file), owners=False)
+
+    def test_absent(self) -> None:
+        """
+        A file that is not there is an error in one line.
+        """
+        self.assertIn("No such file", self.said(path=self.folder / "none.py"))
+
+
+class RunTests(OwnershipTestCase):
+    """
+    When the code of C{pyzone} is run.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.ran: list[str] = []
+
+    def make(self, path: str) -> Zone:
+        """
+        @return: a zone.
+        """
+        self.ran.append(path)
+        return zoneOf()
+
+    def zoned(self) -> Zoned:
+        """
+        @return: the zones of a server with such code.
+        """
+        return Zoned(Clock(), Settings.of(role="serve", pyzone=(str(self.file),)), fromPython=self.make)
+
+    def test_later(self) -> None:
+        """
+        It is run when the service begins, which is after privileges are shed, and not when it is made.
+        """
+        zoned = self.zoned()
+        self.assertEqual((self.ran, zoned.any), ([], True))
+        zoned.begin()
+        self.assertEqual(self.ran, [str(self.file)])
+        self.assertEqual(len(list(zoned.zones)), 1)
+
+    def test_refused(self) -> None:
+        """
+        Code that others can change is not run: neither at the beginning, nor where that is so later only.
+        """
+        self.file.chmod(0o666)
+        with self.assertRaisesRegex(BadDescription, "is not run"):
+            self.zoned()
+        self.file.chmod(0o644)
+        zoned = self.zoned()
+        self.file.chmod(0o666)
+        with self.assertRaisesRegex(BadDescription, "is not run"):
+            zoned.begin()
+        self.assertEqual(self.ran, [])

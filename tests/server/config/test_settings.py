@@ -1,0 +1,234 @@
+"""
+Tests of L{twisted_ext.server.config.settings}, L{twisted_ext.server.config.types} and
+L{twisted_ext.server.config.tomlfile}.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import typing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import SETTINGS, Settings, settingNamed
+from twisted_ext.server.config.tomlfile import readSettings, valuesFromTOML
+
+
+def wrong(text: str) -> list[str]:
+    """
+    @return: the lines that are said of a file with this text.
+    """
+    with pytest.raises(BadDescription) as caught:
+        valuesFromTOML(text, "txdns.toml")
+    return str(caught.value).splitlines()
+
+
+def test_table() -> None:
+    """
+    Every setting has a default that is allowed, a sentence of help, and an attribute of its own type.
+    """
+    hints = typing.get_type_hints(Settings)
+    hints.pop("given", None)
+    assert set(hints) == {setting.attribute for setting in SETTINGS}
+    for setting in SETTINGS:
+        assert setting.help and not setting.help.endswith("."), setting.name
+        assert setting.group, setting.name
+        assert setting.allowed, setting.name
+        default = setting.default
+        value = list(default) if isinstance(default, tuple) else default
+        assert setting.fromTOML(value) == default, setting.name
+        origin = typing.get_origin(hints[setting.attribute]) or hints[setting.attribute]
+        assert type(default) is origin, setting.name
+
+
+def test_shortOptions() -> None:
+    """
+    The letters that people know from C{twistd dns} mean the same, and none means two things.
+    """
+    letters = {setting.short: setting.name for setting in SETTINGS if setting.short}
+    assert letters == {"i": "interface", "p": "port", "c": "cache", "r": "recursive", "v": "verbose"}
+
+
+def test_showConfigReadsBack() -> None:
+    """
+    What is printed is a file that says the same.
+    """
+    settings = Settings.of(
+        port=5300,
+        upstream=["192.0.2.1", "[2001:db8::1]:5353"],
+        local=['text.lan TXT "a \\"quoted\\" text"'],
+        route={"corp.example": "udp:192.0.2.53"},
+        cacheSize="64M",
+        stale=0,
+    )
+    text = settings.toTOML()
+    assert tomllib.loads(text)["port"] == 5300
+    again = Settings(valuesFromTOML(text, "shown"))
+    assert again.differing(settings) == []
+    assert again.upstream == ("udp:192.0.2.1:53", "udp:[2001:db8::1]:5353")
+    assert again.route == ("corp.example.=udp:192.0.2.53",)
+    assert again.cacheSize == 64 << 20
+
+
+def test_json() -> None:
+    """
+    Workers get the settings that their parent has.
+    """
+    settings = Settings.of(port=5300, upstream=["192.0.2.1"], cache=False)
+    assert Settings.fromJSON(settings.toJSON()).differing(settings) == []
+
+
+def test_allWrongTold() -> None:
+    """
+    A file is checked as a whole: each thing that is wrong has a line with file, line, key and what is allowed.
+    """
+    lines = wrong(
+        '# a remark\nport = 70000\nupstraem = ["192.0.2.1"]\n\nlocal = ["nonsense"]\ncache = 1\nlocal-file = "/nonexistent/local"\n'
+        '[route]\n"corp.example" = "udq:192.0.2.53"\n'
+    )
+    assert lines[0] == "txdns.toml:2: port takes a number from 0 to 65535, not 70000"
+    assert lines[1] == "txdns.toml:3: upstraem: there is no such setting; did you mean upstream?"
+    assert lines[2].startswith("txdns.toml:5: local takes a record, such as")
+    assert lines[3] == "txdns.toml:6: cache takes true or false, not 1"
+    assert lines[4] == "txdns.toml:7: local-file takes the path of a file that can be read; /nonexistent/local: No such file or directory"
+    assert lines[5].startswith("txdns.toml:8: route takes a domain and what to ask below it")
+    assert "did you mean 'udp'?" in lines[5]
+    assert len(lines) == 6
+
+
+def test_allWrongZonesTold() -> None:
+    """
+    The same holds for tables of zones: each fault in each of them is told, with the line where its table begins, and what was meant.
+    """
+    lines = wrong(
+        'role = "serve"\n[[zone]]\nname = "a.example"\nfille = "a"\nallow-transfer = ["anybody"]\n\n'
+        '[[zone]]\nname = "b.example"\nfile = "b"\n[[ zone ]]\nfile = "c"\n'
+    )
+    assert lines[0] == "txdns.toml:2: zone a.example: fille: there is no such key; did you mean file?"
+    assert lines[1].startswith("txdns.toml:2: zone a.example: allow-transfer takes who may: 192.0.2.0/24")
+    assert lines[2] == 'txdns.toml:10: a zone has no name; write name = "example.org"'
+    assert len(lines) == 3
+    (line,) = wrong('[[zones]]\nname = "a.example"\n')
+    assert line.startswith("txdns.toml:1: zones takes ") and line.endswith("; tables of zones are headed [[zone]]")
+    (line,) = wrong('[zone]\n"example.org" = "file"\n')
+    assert line == 'txdns.toml:1: a zone has no name; write name = "example.org"'
+    (line,) = wrong('zone = ["a.example=a", "nonsense", 3]\n')[:1]
+    assert line.startswith("txdns.toml:1: zone 'nonsense' is no zone")
+
+
+def test_manyWrongZones() -> None:
+    """
+    Of ten thousand zones that are all wrong in the same way not all are told of.
+    """
+    lines = wrong("[[zone]]\nname = 'a.example'\nfille = 'a'\n" * 10_000)
+    assert len(lines) < 1_000
+    assert lines[1].startswith("txdns.toml:4: ") and lines[-1].endswith(" more of zones")
+
+
+def test_linesWithinTexts() -> None:
+    """
+    What looks like a key inside of a text is not taken for the key.
+    """
+    text = 'nsid = """\nport = 1\n"""\nport = "x"\n'
+    assert wrong(text) == [
+        "txdns.toml:1: nsid takes a text; 'port = 1\\n' holds characters that cannot be printed",
+        "txdns.toml:4: port takes a number from 0 to 65535, not 'x'",
+    ]
+
+
+def test_brokenTOML() -> None:
+    """
+    A file that is no TOML is told with line and column.
+    """
+    (line,) = wrong("port = 53\ncache = yes\n")
+    assert line.startswith("txdns.toml:2:9: this is no TOML: ")
+    (line,) = wrong('port = 53\nupstream = ["a"')
+    assert line.startswith("txdns.toml:2: this is no TOML: ")
+
+
+def test_unreadableFile(tmp_path: Path) -> None:
+    """
+    A file that cannot be read is an error with its path, a pipe in its place too.
+    """
+    with pytest.raises(BadDescription, match="absent.toml: cannot be read: No such file"):
+        readSettings(str(tmp_path / "absent.toml"))
+    with pytest.raises(BadDescription, match="Is a directory"):
+        readSettings(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadDescription, match="a file was expected"):
+        readSettings(str(tmp_path / "pipe"))
+    (tmp_path / "latin").write_bytes(b"port = 53\nnsid = '\xe4'\n")
+    with pytest.raises(BadDescription, match="latin:2: this is no UTF-8"):
+        readSettings(str(tmp_path / "latin"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("port", True, "takes a number from 0 to 65535, not True"),
+        ("hedge", float("nan"), "takes a number of seconds from 0 to 60, not nan"),
+        ("cache-size", "12X", "takes a number of octets from 65536 to 68719476736, also as 64K, 64M or 1G, not '12X'"),
+        ("allow", ["192.0.2.1/24"], "takes an address with or without"),
+        ("allow", 5, "takes a list, each an address with"),
+        ("interface", ["eth0"], "'eth0' is no IP address"),
+        ("rebinding-allow", ["a..b"], "takes a domain name"),
+        ("http", "example.org:80", "'example.org' is no IP address"),
+        ("hosts-file", 3, "as a text, not 3"),
+    ],
+)
+def test_notAllowed(name: str, value: object, said: str) -> None:
+    """
+    What is not allowed is refused with what is.
+    """
+    setting = settingNamed(name)
+    assert setting is not None
+    with pytest.raises(BadDescription) as caught:
+        setting.fromTOML(value)
+    assert said in str(caught.value)
+
+
+def test_of() -> None:
+    """
+    A program that writes a setting wrongly is told which.
+    """
+    with pytest.raises(BadDescription, match="cacheSize takes a number of octets"):
+        Settings.of(cacheSize=1)
+    with pytest.raises(BadDescription, match="no setting 'prot'"):
+        Settings.of(prot=1)
+
+
+def test_bareAddresses() -> None:
+    """
+    An upstream may be written as an address.
+    """
+    assert Settings.of(upstream="2001:db8::1").upstream == ("udp:[2001:db8::1]:53",)
+    assert Settings.of(upstream=["threaded", "192.0.2.1:5353"]).upstream == ("threaded", "udp:192.0.2.1:5353")
+
+
+def test_secret(tmp_path: Path) -> None:
+    """
+    A secret is 32 hexadecimal digits; what was given instead is not repeated.
+    """
+    path = tmp_path / "secret"
+    path.write_text("445536bcd2513298075a5d379663c962\n")
+    assert Settings.of(cookieSecret=str(path)).cookieSecret == str(path)
+    path.write_text("hunter2")
+    with pytest.raises(BadDescription) as caught:
+        Settings.of(cookieSecret=str(path))
+    assert "32 hexadecimal digits" in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@given(st.text(max_size=200))
+def test_anyFile(text: str) -> None:
+    """
+    Whatever is in a file, there are settings or lines about it, each with the file's name.
+    """
+    try:
+        valuesFromTOML(text, "f.toml")
+    except BadDescription as fault:
+        assert all(line.startswith("f.toml:") for line in str(fault).split("\n"))

@@ -1,0 +1,134 @@
+"""
+Tests of L{twisted_ext.server.config.startup}: whether C{twistd txdns} begins, and what is said where it does not.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from tests.typed import observing
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.config.startup import complainPlainly, end, wantSomething
+from twisted_ext.server.config.types import Value
+
+
+class Closed:
+    """
+    What somebody has closed who does not want to read any further.
+    """
+
+    def write(self, text: str) -> int:
+        """
+        Fail as a pipe does.
+        """
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def flush(self) -> None:
+        """
+        Likewise.
+        """
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def warningOf(settings: Settings, config: str | None) -> str:
+    """
+    @return: what the log says of a server without zones.
+    """
+    said: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        wantSomething(settings, config)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    return "".join(said)
+
+
+def test_nothingToServe(tmp_path: Path) -> None:
+    """
+    A server that has no zone, and can get none, does not begin: it would refuse all there is. One that may get some says so in its log.
+    """
+    nothing = Settings({"role": "serve"})
+    with pytest.raises(BadDescription, match="there is no zone to serve; write --zone NAME=FILE"):
+        wantSomething(nothing, None)
+    assert "there is no zone to serve" in warningOf(nothing, "/etc/txdns.toml")
+    assert warningOf(Settings({"role": "serve", "zones": (str(tmp_path),)}), None).startswith(f"there is no zone in {tmp_path}")
+
+
+def test_somethingToServe(tmp_path: Path) -> None:
+    """
+    Whoever has a zone, a folder with one, records, or others to ask, begins without a word.
+    """
+    (tmp_path / "example.org").write_text("")
+    for values in (
+        {"zone": ("example.org=/tmp/example.org",)},
+        {"zones": (str(tmp_path),)},
+        {"local": ("a.example A 192.0.2.1",)},
+        {"recursive": True},
+    ):
+        assert warningOf(Settings({"role": "serve", **values}), None) == ""
+    assert warningOf(Settings(), None) == ""
+
+
+def test_asksNobody() -> None:
+    """
+    Who names upstreams for a server that asks nobody is told so, and what to write instead.
+    """
+    zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
+    said = warningOf(Settings({**zone, "upstream": ("192.0.2.53",)}), None)
+    assert said == "upstream and route are of no use: serve asks nobody; forward does, and serves zones as well"
+    assert warningOf(Settings({**zone, "upstream": ("192.0.2.53",), "recursive": True}), None) == ""
+
+
+def test_nobodyReads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The exit code tells it even where the line can no longer be written.
+    """
+    monkeypatch.setattr(sys, "__stderr__", Closed())
+    with pytest.raises(SystemExit) as ended:
+        end("such a thing")
+    assert ended.value.code == 1
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Whoever presses Ctrl-C while the server begins sees no traceback.
+    """
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    complainPlainly(lambda: False)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == ""
+    sys.excepthook(ValueError, ValueError("a bug"), None)
+    assert "a bug" in capsys.readouterr().err
+    sys.excepthook(DNSFault, DNSFault("the port is taken"), None)
+    assert capsys.readouterr().err == "twistd txdns: the port is taken\n"
+
+
+@pytest.mark.parametrize("toFile", [False, True])
+def test_saidOnce(toFile: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The reason why the server cannot begin is not logged where the log goes to the terminal or the journal, which have the line anyway.
+    """
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    seen: list[LogEvent] = []
+    observer = observing(seen.append)
+    globalLogPublisher.addObserver(observer)
+    try:
+        complainPlainly(lambda: toFile)
+        sys.excepthook(DNSFault, DNSFault("the port is taken"), None)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert "twistd txdns: the port is taken\n" in capsys.readouterr().err
+    assert len(seen) == int(toFile)

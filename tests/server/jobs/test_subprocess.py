@@ -1,0 +1,95 @@
+"""
+Tests of processes that help.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+
+from tests.typed import failureOf, newProcessDone
+from twisted_ext.server.jobs.subprocess import runModule
+
+
+class _Processes(Clock):
+    """
+    A reactor that begins nothing, and remembers what was to be begun.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signals: list[str] = []
+        self.ended = False
+        directlyProvides(self, IReactorProcess, IReactorTime)
+
+    def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
+        """
+        Begin nothing.
+        """
+        self.protocol = protocol
+        protocol.transport = cast(IProcessTransport, self)
+
+    def signalProcess(self, signal: str) -> None:
+        """
+        Remember a signal.
+        """
+        if self.ended:
+            raise ProcessExitedAlready
+        self.signals.append(signal)
+
+    def end(self) -> None:
+        """
+        Have the process end.
+        """
+        self.ended = True
+        self.protocol.processEnded(failureOf(newProcessDone(0)))
+
+
+class RunModuleTests(SynchronousTestCase):
+    """
+    L{runModule}.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = _Processes()
+
+    def test_said(self) -> None:
+        """
+        What a process says is what comes of it, and no timer is left.
+        """
+        done = runModule(self.reactor, "x", [], seconds=10)
+        self.reactor.protocol.outReceived(b"{}")
+        self.assertNoResult(done)
+        self.reactor.end()
+        self.assertEqual(self.successResultOf(done), b"{}")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_late(self) -> None:
+        """
+        A process that does not end is ended, and whoever waits is told so.
+        """
+        done = runModule(self.reactor, "x", [], seconds=10)
+        self.reactor.advance(9)
+        self.assertNoResult(done)
+        self.reactor.advance(1)
+        self.assertEqual(self.reactor.signals, ["KILL"])
+        self.assertIn("has taken more than 10 seconds", str(self.failureResultOf(done, OSError).value))
+        self.reactor.end()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_cancelled(self) -> None:
+        """
+        Nobody's process is killed, and no timer goes on.
+        """
+        done = runModule(self.reactor, "x", [], seconds=10)
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.assertEqual((self.reactor.signals, self.reactor.getDelayedCalls()), (["KILL"], []))
+        self.reactor.end()

@@ -1,0 +1,86 @@
+"""
+Tests for L{twisted_ext.server.jobs.turns}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.server.jobs.turns import paced
+
+
+class PacedTests(SynchronousTestCase):
+    """
+    Tests for L{paced}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.taken: list[int] = []
+        self.ended = False
+
+    def steps(self, count: int, seconds: float) -> Iterator[None]:
+        """
+        @param seconds: what each of them takes.
+        """
+        try:
+            for number in range(count):
+                self.taken.append(number)
+                self.clock.rightNow += seconds
+                yield
+        finally:
+            self.ended = True
+
+    def test_short(self) -> None:
+        """
+        What is done within one turn is done at once.
+        """
+        self.successResultOf(paced(self.clock, self.steps(9, 0.001)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_long(self) -> None:
+        """
+        What takes longer lets others have their turns, and is done in the end.
+        """
+        turns: list[int] = []
+
+        def other() -> None:
+            turns.append(len(self.taken))
+            if len(self.taken) < 9:
+                self.clock.callLater(0, other)
+
+        done = paced(self.clock, self.steps(9, 0.005), 0.01)
+        self.assertNoResult(done)
+        other()
+        self.clock.advance(0)
+        self.successResultOf(done)
+        self.assertEqual(self.taken, list(range(9)))
+        self.assertGreater(len(set(turns)), 3)
+
+    def test_fails(self) -> None:
+        """
+        What a step raises whoever waits is told, in whatever turn.
+        """
+
+        def steps() -> Iterator[None]:
+            yield from self.steps(3, 0.02)
+            raise ValueError
+
+        done = paced(self.clock, steps())
+        self.assertNoResult(done)
+        self.clock.pump([0, 0, 0, 0])
+        self.failureResultOf(done, ValueError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_canceled(self) -> None:
+        """
+        Nothing goes on once nobody wants it any more, and what was open is closed.
+        """
+        done = paced(self.clock, self.steps(9, 0.02))
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.assertEqual((self.taken, self.ended, self.clock.getDelayedCalls()), ([0], True, []))

@@ -1,0 +1,219 @@
+"""
+A server to be looked at, and a client of HTTP that speaks to it without a socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.web.server import Site
+
+from tests.cache.canned import question, wishes
+from tests.metrics.samples import busy
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.server.operations.operations import Sight
+from twisted_ext.testing.sources import CannedSource
+
+__all__ = ["TODAY", "Answering", "Peer", "Response", "objectIn", "sightOf", "talk"]
+
+#: Seconds since 1970 that it is when the server starts.
+TODAY: Final = 1.7e9
+
+
+class Answering:
+    """
+    Somebody who asks a source.
+    """
+
+    def __init__(self, source: IAnswerSource) -> None:
+        self.source = source
+
+
+def sightOf(clock: Clock, *names: str) -> Sight:
+    """
+    @param names: what has been asked for already.
+
+    @return: a server with a cache, which has counted something.
+    """
+    inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
+    sight = Sight(clock, busy(), today=lambda: TODAY + clock.seconds())
+    sight.caching = Caching(inner, clock, today=lambda: TODAY + clock.seconds())
+    sight.source = sight.caching
+    sight.responder = Answering(sight.caching)
+    sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
+    for name in names:
+        sight.caching.answer(question(name), wishes())
+    return sight
+
+
+class Response:
+    """
+    What came back.
+
+    @ivar code: the status.
+    @ivar headers: in lower case.
+    @ivar body: without chunks.
+    """
+
+    def __init__(self, octets: bytes) -> None:
+        head, _, body = octets.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.code = int(first.split()[1])
+        self.headers = {name.lower(): value.strip() for name, _, value in [line.partition(":") for line in lines]}
+        self.body = _unchunked(body) if self.headers.get("transfer-encoding") == "chunked" else body
+
+    @property
+    def json(self) -> JSON:
+        """
+        The body, read.
+        """
+        value: JSON = json.loads(self.body)
+        return value
+
+
+def _unchunked(body: bytes) -> bytes:
+    pieces: list[bytes] = []
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size, 16)
+        pieces.append(body[:length])
+        body = body[length + 2 :]
+    return b"".join(pieces)
+
+
+_begin: Final[Callable[..., None]] = StringTransportWithDisconnection.__init__
+_write: Final[Callable[[StringTransportWithDisconnection, bytes], None]] = StringTransportWithDisconnection.write
+_written: Final[Callable[[StringTransportWithDisconnection], bytes]] = StringTransportWithDisconnection.value
+_lose: Final[Callable[[StringTransportWithDisconnection], None]] = StringTransportWithDisconnection.loseConnection
+
+
+class _Narrow(StringTransportWithDisconnection):
+    """
+    Takes so much, and no more until it is read.
+    """
+
+    protocol: IProtocol
+    producer: IPushProducer | None
+
+    def __init__(self, room: int, address: str) -> None:
+        _begin(self, hostAddress=IPv4Address("TCP", "127.0.0.1", 80), peerAddress=IPv4Address("TCP", address, 9))
+        self.room = room
+
+    def write(self, data: bytes) -> None:
+        """
+        @see: L{ITransport.write<twisted.internet.interfaces.ITransport.write>}
+        """
+        _write(self, data)
+        self.room -= len(data)
+        if self.room <= 0 and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        @see: L{ITransport.writeSequence<twisted.internet.interfaces.ITransport.writeSequence>}
+        """
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """
+        @see: L{ITransport.loseConnection<twisted.internet.interfaces.ITransport.loseConnection>}
+        """
+        # As with a real one, what was sent after that is not looked at.
+        self.disconnecting = True
+        _lose(self)
+
+
+class Peer:
+    """
+    The other end of a connection.
+    """
+
+    def __init__(self, site: Factory[Any], clock: Clock, room: int = 1 << 30, address: str = "127.0.0.1") -> None:
+        """
+        @param site: the server's factory.
+        @param room: octets that are taken before they are read.
+        @param address: of the client.
+
+        @raise ConnectionRefusedError: the connection is not taken.
+        """
+        self._transport = _Narrow(room, address)
+        self._clock = clock
+        self._room = room
+        protocol = site.buildProtocol(IPv4Address("TCP", address, 9))
+        if protocol is None:
+            raise ConnectionRefusedError
+        self._transport.protocol = protocol
+        protocol.makeConnection(self._transport)
+
+    def say(self, octets: bytes) -> None:
+        """
+        Send something, and let the server work.
+        """
+        self._transport.protocol.dataReceived(octets)
+        self._clock.advance(0)
+
+    @property
+    def heard(self) -> bytes:
+        """
+        All that the server has sent.
+        """
+        return _written(self._transport)
+
+    @property
+    def reading(self) -> bool:
+        """
+        Whether the server reads what is sent to it.
+        """
+        return self._transport.producerState == "producing"
+
+    @property
+    def connected(self) -> bool:
+        """
+        Whether the connection is still there.
+        """
+        return bool(self._transport.connected)
+
+    def read(self) -> None:
+        """
+        Read what has come, so that there is room for more.
+        """
+        self._transport.room = self._room
+        assert self._transport.producer is not None
+        self._transport.producer.resumeProducing()
+        self._clock.advance(0)
+
+    def leave(self) -> None:
+        """
+        Close the connection.
+        """
+        _lose(self._transport)
+
+
+def talk(
+    site: Site, clock: Clock, target: str, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Response:
+    """
+    Send one request.
+    """
+    said = {"Host": "localhost", "Connection": "close", **({"Content-Length": str(len(body))} if body else {}), **(headers or {})}
+    head = f"{method} {target} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in said.items()]) + "\r\n"
+    peer = Peer(site, clock)
+    peer.say(head.encode("latin-1") + body)
+    return Response(peer.heard)
+
+
+def objectIn(value: JSON) -> dict[str, JSON]:
+    """
+    @return: the same, which has to be an object.
+    """
+    assert isinstance(value, dict), value
+    return value

@@ -1,0 +1,395 @@
+"""
+Tests of L{twisted_ext.server.operations.publichttp}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from tests.server.operations.seeing import Peer
+from twisted_ext.server.limits import (
+    WEB_ACCEPTS,
+    WEB_CLIENTS,
+    WEB_CLIENTS_PER_PEER,
+    WEB_REPLY_SECONDS,
+    WEB_REQUEST_OCTETS,
+    WEB_REQUEST_SECONDS,
+    WEB_REQUESTS,
+    WEB_SECONDS,
+)
+from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
+
+#: One request, and one after which the connection ends.
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Costly(Resource):
+    """
+    A page that takes some time to be made.
+
+    @ivar asked: how often it was.
+    @ivar waiting: requests that were not replied to yet, where replies come later.
+    """
+
+    isLeaf = True
+
+    def __init__(self, case: SiteTestCase) -> None:
+        Resource.__init__(self)
+        self.asked = 0
+        self.waiting: list[Request] = []
+        self._case = case
+
+    def render(self, request: Request) -> bytes | int:
+        """
+        @see: L{Resource.render}
+        """
+        self.asked += 1
+        self._case.spent += self._case.cost
+        if self._case.later:
+            self.waiting.append(request)
+            return NOT_DONE_YET
+        return b"x" * self._case.size
+
+
+class SiteTestCase(SynchronousTestCase):
+    """
+    A site with one page.
+
+    @ivar cost: seconds that it takes to make the page.
+    @ivar size: octets of the page.
+    @ivar spent: seconds that have been spent in turns.
+    @ivar later: whether replies come later.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.cost = self.spent = 0.0
+        self.size = 10
+        self.later = False
+        self.page = Costly(self)
+        self.site = PublicSite(self.page, self.clock, share=0.1, timer=lambda: self.spent)
+        self.addCleanup(self.end)
+
+    def end(self) -> None:
+        """
+        End the site; no timer is left.
+        """
+        self.site.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def connect(self, address: str = "192.0.2.1", room: int = 1 << 30) -> Peer:
+        """
+        @return: a client.
+        """
+        return Peer(self.site, self.clock, room, address)
+
+
+class TurnTests(SiteTestCase):
+    """
+    Requests of all connections, in turn.
+    """
+
+    def test_share(self) -> None:
+        """
+        After a request that took 10 ms the next one of any connection waits 90 ms, so that 10 % of the time go into them.
+        """
+        self.cost = 0.01
+        peers = [self.connect() for _ in range(3)]
+        for peer in peers:
+            peer.say(GET)
+        self.assertEqual(self.page.asked, 1)
+        self.clock.advance(0.089)
+        self.assertEqual(self.page.asked, 1)
+        self.clock.advance(0.002)
+        self.assertEqual(self.page.asked, 2)
+        self.clock.advance(0.09)
+        self.assertEqual([bool(peer.heard) for peer in peers], [True] * 3)
+
+    def test_pipelined(self) -> None:
+        """
+        Of requests in a row one is taken in each turn, and those of others come in between.
+        """
+        self.cost = 0.01
+        greedy, modest = self.connect("192.0.2.1"), self.connect("192.0.2.2")
+        greedy.say(GET * 200)
+        modest.say(GET)
+        self.clock.pump([0.09] * 2)
+        self.assertTrue(modest.heard)
+        self.assertLessEqual(self.page.asked, 3)
+        self.clock.pump([0.1] * 200)
+        self.assertEqual(greedy.heard.count(b"HTTP/1.1 200"), 200)
+
+    def test_interrupted(self) -> None:
+        """
+        A turn during which the process was not scheduled for minutes does not shut the page.
+        """
+        self.cost = 600.0
+        peer = self.connect()
+        peer.say(GET * 2)
+        self.clock.pump([0.5, 0.5])
+        self.assertEqual(self.page.asked, 2)
+
+    def test_paused(self) -> None:
+        """
+        Nothing is read from a connection while a request of it waits, or is replied to.
+        """
+        self.later = True
+        peer = self.connect()
+        self.assertTrue(peer.reading)
+        peer.say(b"GET / HT")
+        self.assertTrue(peer.reading)
+        peer.say(b"TP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertFalse(peer.reading)
+        self.page.waiting[0].write(b"done")
+        self.page.waiting[0].finish()
+        self.assertTrue(peer.reading)
+
+    def test_unread(self) -> None:
+        """
+        A client that does not read its reply gets no other one, and is given up after a time.
+        """
+        self.size = 1000
+        peer = self.connect(room=500)
+        peer.say(GET * 50)
+        self.clock.advance(1)
+        self.assertEqual((self.page.asked, peer.reading), (1, False))
+        peer.read()
+        self.clock.advance(1)
+        self.assertEqual(self.page.asked, 2)
+        self.clock.advance(WEB_REPLY_SECONDS.default + 1)
+        self.assertFalse(peer.connected)
+
+    def test_unmade(self) -> None:
+        """
+        A reply that is never made ends with the connection, after a time.
+        """
+        self.later = True
+        peer = self.connect()
+        peer.say(GET)
+        self.clock.advance(WEB_REPLY_SECONDS.default - 1)
+        self.assertTrue(peer.connected)
+        self.clock.advance(2)
+        self.assertFalse(peer.connected)
+
+    def test_gone(self) -> None:
+        """
+        A client that leaves while it waits for its turn is passed over.
+        """
+        self.cost = 0.01
+        first, second, third = [self.connect() for _ in range(3)]
+        for peer in (first, second, third):
+            peer.say(GET)
+        second.leave()
+        self.clock.pump([0.09] * 3)
+        self.assertEqual((self.page.asked, bool(third.heard)), (2, True))
+
+
+class RequestTests(SiteTestCase):
+    """
+    What one request may be.
+    """
+
+    def test_dripped(self) -> None:
+        """
+        A request has some seconds from its first octet on, however regularly its octets come.
+        """
+        peer = self.connect()
+        self.clock.advance(10)
+        for _ in range(int(WEB_REQUEST_SECONDS.default) - 1):
+            peer.say(b"G")
+            self.clock.advance(1)
+        self.assertTrue(peer.connected)
+        self.clock.pump([0.5] * 4)
+        self.assertFalse(peer.connected)
+
+    def test_idle(self) -> None:
+        """
+        A connection may be idle for longer between requests.
+        """
+        peer = self.connect()
+        peer.say(GET)
+        self.clock.advance(WEB_SECONDS.default - 1)
+        self.assertTrue(peer.connected)
+        self.clock.advance(2)
+        self.assertFalse(peer.connected)
+
+    def test_tooLarge(self) -> None:
+        """
+        A request that is too large is refused, with an end or without.
+        """
+        for last in (b"", b"\r\n\r\n"):
+            peer = self.connect()
+            peer.say(b"GET / HTTP/1.1\r\n" + b"Cookie: abcdefgh\r\n" * (int(WEB_REQUEST_OCTETS.default) // 18 + 1) + last)
+            self.assertTrue(peer.heard.startswith(b"HTTP/1.1 431 "))
+            self.assertFalse(peer.connected)
+        self.assertEqual(self.page.asked, 0)
+
+    def test_junk(self) -> None:
+        """
+        What is not HTTP ends the connection.
+        """
+        peer = self.connect()
+        peer.say(b"\x16\x03\x01 hello\r\n\r\n")
+        self.assertFalse(peer.connected)
+
+    def test_last(self) -> None:
+        """
+        After so many requests a connection ends, and the last reply says so.
+        """
+        peer = self.connect()
+        most = int(WEB_REQUESTS.default)
+        peer.say(GET * (most + 5))
+        self.assertEqual((self.page.asked, peer.connected), (most, False))
+        self.assertEqual(peer.heard.count(b"Connection: close"), 1)
+
+    def test_close(self) -> None:
+        """
+        What a client sends after a request that is to be the last is not looked at.
+        """
+        peer = self.connect()
+        peer.say(LAST + GET)
+        self.assertEqual((self.page.asked, peer.connected), (1, False))
+
+
+class ConnectionTests(SiteTestCase):
+    """
+    How many connections there may be.
+    """
+
+    def test_perPeer(self) -> None:
+        """
+        One client more than its share closes the connection that has waited longest for its client; others keep theirs.
+        """
+        other = self.connect("192.0.2.2")
+        mine = []
+        for _ in range(int(WEB_CLIENTS_PER_PEER.default)):
+            mine.append(self.connect())
+            self.clock.advance(0.1)
+        newest = self.connect()
+        self.assertEqual([peer.connected for peer in mine].count(False), 1)
+        self.assertEqual((mine[0].connected, newest.connected, other.connected), (False, True, True))
+        self.assertEqual(self.site.turnedAway, 1)
+
+    def test_total(self) -> None:
+        """
+        All clients together have a bound as well.
+        """
+        peers = []
+        for number in range(int(WEB_CLIENTS.default) + 10):
+            peers.append(self.connect(f"192.0.2.{number}"))
+            self.clock.advance(0.01)
+        self.assertEqual([peer.connected for peer in peers], [False] * 10 + [True] * int(WEB_CLIENTS.default))
+
+    def test_served(self) -> None:
+        """
+        Where all have requests that wait, the client that had most answered makes room for one that had none.
+        """
+        self.later = True
+        peers = [self.connect() for _ in range(int(WEB_CLIENTS_PER_PEER.default))]
+        for peer in peers:
+            peer.say(GET * 3)
+        # All are being replied to: none of them gives way.
+        with self.assertRaises(ConnectionRefusedError):
+            self.connect()
+        self.cost = 0.01
+        for request in self.page.waiting[:2]:
+            request.finish()
+        # One is being replied to again, the other one waits for its turn.
+        newest = self.connect()
+        self.assertEqual(([peer.connected for peer in peers].count(False), newest.connected), (1, True))
+
+    def test_accepting(self) -> None:
+        """
+        Where too many come in a moment the port rests, and goes on a moment later.
+        """
+
+        @implementer(IPushProducer)
+        class Port:
+            states: list[str] = []
+
+            def pauseProducing(self) -> None:
+                self.states.append("pause")
+
+            def resumeProducing(self) -> None:
+                self.states.append("resume")
+
+            def stopProducing(self) -> None:
+                self.states.append("stop")
+
+        port = Port()
+        self.site.listens(port)
+        most = int(WEB_ACCEPTS.default) // 10
+        self.assertEqual(vars(port)["numberAccepts"], most)
+        for _ in range(most - 1):
+            self.connect()
+        self.clock.advance(0.2)
+        for _ in range(most - 1):
+            self.connect()
+        self.assertEqual(port.states, [])
+        self.connect()
+        self.assertEqual(port.states, ["pause"])
+        vars(port)["numberAccepts"] = 120
+        self.clock.advance(0.11)
+        self.assertEqual((port.states, vars(port)["numberAccepts"]), (["pause", "resume"], most))
+
+
+class SharedTests(SynchronousTestCase):
+    """
+    Tests for L{SharedBytes}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.making: list[Deferred[bytes]] = []
+        self.shared = SharedBytes(self.make, self.clock, 1.0)
+
+    def make(self) -> Deferred[bytes]:
+        """
+        @return: what fires when a test says so.
+        """
+        self.making.append(Deferred())
+        return self.making[-1]
+
+    def test_shared(self) -> None:
+        """
+        It is made once for all requests while it is being made and for a second after that.
+        """
+        asked = [self.shared.get() for _ in range(3)]
+        self.making[0].callback(b"one")
+        self.clock.advance(0.9)
+        asked.append(self.shared.get())
+        self.assertEqual([self.successResultOf(each) for each in asked], [b"one"] * 4)
+        self.clock.advance(0.2)
+        later = self.shared.get()
+        self.assertEqual(len(self.making), 2)
+        self.making[1].callback(b"two")
+        self.assertEqual(self.successResultOf(later), b"two")
+
+    def test_cancelled(self) -> None:
+        """
+        One that waits no longer does not take it from others.
+        """
+        first, second = self.shared.get(), self.shared.get()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.making[0].callback(b"one")
+        self.assertEqual(self.successResultOf(second), b"one")
+
+    def test_failed(self) -> None:
+        """
+        A failure is given to those that wait, and the next request begins anew.
+        """
+        first, second = self.shared.get(), self.shared.get()
+        self.making[0].errback(ZeroDivisionError())
+        self.failureResultOf(first, ZeroDivisionError)
+        self.failureResultOf(second, ZeroDivisionError)
+        third = self.shared.get()
+        self.making[1].callback(b"one")
+        self.assertEqual(self.successResultOf(third), b"one")

@@ -1,0 +1,70 @@
+"""
+Tests of following live look-ups.
+"""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.cache.canned import question
+from tests.server.operations.seeing import objectIn
+from twisted_ext.answers import QueryContext, Trace
+from twisted_ext.errors import ServerFailed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
+from twisted_ext.server.operations.querytrace import Followed, Tracing
+from twisted_ext.testing.sources import CannedSource
+
+
+class TracingTests(SynchronousTestCase):
+    """
+    Tests for L{Tracing}.
+    """
+
+    def test_ends(self) -> None:
+        """
+        Tracing that somebody forgot ends by itself, and what it keeps is bounded.
+        """
+        tracing = Tracing()
+        tracing.turnOn()
+        taken = 0
+        while (trace := tracing.begin(question("a.example"), 0.0)) is not None:
+            taken += 1
+            if taken % 50 == 0:
+                tracing.finish(question("a.example"), trace, "", 0, 1.0)
+        self.assertEqual((taken, tracing.on), (TRACES_TAKEN.default, False))
+        self.assertEqual(len(tracing.kept()), TRACES_KEPT.default)
+
+    def test_follows(self) -> None:
+        """
+        What is followed answers as it would otherwise, both ways, failures included.
+        """
+        clock, tracing = Clock(), Tracing()
+        inner = CannedSource({("a.example", "A"): "192.0.2.1", ("b.example", "A"): ServerFailed("no", rcode=5)})
+        followed = Followed(inner, tracing, clock)
+        verifyObject(IAnswerSource, followed)
+        self.assertEqual(followed.sources(), (inner,))
+        tracing.turnOn()
+        context = QueryContext(1e9)
+        followed.answerNow(question("b.example"), context)
+        self.failureResultOf(followed.answer(question("b.example"), context), ServerFailed)
+        (kept,) = tracing.kept()
+        self.assertEqual(objectIn(kept)["rcode"], "REFUSED")
+
+    def test_off(self) -> None:
+        """
+        Nothing is followed that nobody wants followed.
+        """
+        self.assertIsNone(Tracing().begin(question("a.example"), 0.0))
+
+    def test_hostile(self) -> None:
+        """
+        A hostile name is kept as text that JSON can carry and nothing obeys.
+        """
+        tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
+        tracing.finish(asked, Trace(0.0), "192.0.2.9", 0, 1.0)
+        self.assertTrue(json.dumps(tracing.kept()).isprintable())

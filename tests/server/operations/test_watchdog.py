@@ -1,0 +1,293 @@
+"""
+Tests of a server that asks itself whether it still answers.
+"""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from tests.queries import queryOf
+from tests.server.test_service import SECRET, US, ServiceCase
+from twisted_ext.server import service as services
+from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_SECONDS
+from twisted_ext.server.listeners.datagram import _Protocol
+from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.listeners.stream import _Port
+from twisted_ext.server.operations.watchdog import Watchdog
+from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.service import ForwardService, Server
+from twisted_ext.wire.builder import buildQuery
+from twisted_ext.wire.codes import CH, Rcode
+from twisted_ext.wire.message import Message, Question
+
+
+class WatchdogTests(ServiceCase):
+    """
+    Tests of L{Watchdog} in a whole server.
+    """
+
+    def start(self, **values: object) -> Watchdog:
+        """
+        Start a server.
+        """
+        self.service = service = self.run_(**values)
+        self.lost: list[str] = []
+        service.lost = self.lost.append
+        assert service.watchdog is not None
+        return service.watchdog
+
+    def rounds(self, count: float) -> None:
+        """
+        Let so many questions be asked.
+        """
+        self.network.advance(WATCHDOG_SECONDS.default * count)
+
+    def test_answers(self) -> None:
+        """
+        A server that answers is well, by UDP and TCP, whoever may ask: access, rates and cookies do not matter.
+        """
+        several: list[dict[str, object]] = [
+            {},
+            {"allow": ["10.0.0.0/8"]},
+            {"drop": ["192.0.2.0/24"]},
+            {"clientRate": 1, "responseRate": 1},
+            {"requireCookie": ["any"]},
+        ]
+        for values in several:
+            with self.subTest(values):
+                watchdog = self.start(**values)
+                self.rounds(20)
+                self.assertEqual((watchdog.well, self.lost), (True, []))
+                self.assertEqual([(place.answered, place.failures) for place in watchdog._places], [(True, 0)] * 2)
+                counters = self.service.counters
+                # Operators count what clients ask.
+                # Messages of clients that are dropped are not read.
+                tcp = 19 if "drop" in values else 0
+                self.assertEqual((counters.udp, counters.tcp, counters.hits, sum(counters.replies)), (0, tcp, 0, 0))
+                self.stop(self.service)
+
+    def test_deafToDatagrams(self) -> None:
+        """
+        If nothing reads its socket for datagrams, it is not well with the first question, and given up with the third.
+        """
+        watchdog = self.start()
+        self.rounds(2)
+        with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):
+            self.rounds(1.5)
+            self.assertEqual((watchdog.well, self.lost), (False, []))
+            self.rounds(10)
+        self.assertEqual(self.lost, [f"udp {US} port 53 has not answered for 15 seconds"])
+        self.assertEqual((WATCHDOG_FAILURES.default, WATCHDOG_SECONDS.default), (3, 5.0))
+
+    def test_deafToConnections(self) -> None:
+        """
+        The same if nothing takes its connections.
+        """
+
+        def nothing(port: _Port, addr: IAddress | None) -> Protocol:
+            return Protocol()
+
+        watchdog = self.start()
+        self.rounds(2)
+        with mock.patch.object(_Port, "buildProtocol", nothing):
+            self.rounds(1.5)
+            self.assertEqual((watchdog.well, self.lost), (False, []))
+            self.rounds(10)
+        self.assertEqual(self.lost, [f"tcp {US} port 53 has not answered for 15 seconds"])
+
+    def test_again(self) -> None:
+        """
+        One that answers again in between is well, and not given up.
+        """
+        watchdog = self.start()
+        self.rounds(2)
+        for _ in range(5):
+            with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):
+                self.rounds(2)
+            self.assertFalse(watchdog.well)
+            self.rounds(1)
+            self.assertTrue(watchdog.well)
+        self.assertEqual(self.lost, [])
+
+    def test_busy(self) -> None:
+        """
+        One that reads other things while the question is lost among them is not given up: it would help nobody to start it anew under a
+        flood.
+        """
+
+        def drowned(protocol: _Protocol, datagram: bytes, addr: tuple[str, int]) -> None:
+            protocol.heard += 1
+
+        watchdog = self.start()
+        self.rounds(2)
+        with mock.patch.object(_Protocol, "datagramReceived", drowned):
+            self.rounds(20)
+        self.assertEqual((watchdog.well, self.lost), (True, []))
+
+    def test_failing(self) -> None:
+        """
+        One that reads and fails each time is given up, and so is one that has no memory to ask itself with.
+        """
+
+        def failing(protocol: _Protocol, datagram: bytes, addr: tuple[str, int]) -> None:
+            protocol.heard += 1
+            protocol._responder.faults.note("testing", KeyError(), 0.0)
+
+        self.start()
+        self.rounds(2)
+        with mock.patch.object(_Protocol, "datagramReceived", failing):
+            self.rounds(10)
+        self.assertEqual(len(self.lost), 1)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.stop(self.service)
+        self.start()
+        with mock.patch.object(self.here, "listenUDP", side_effect=MemoryError):
+            self.rounds(10)
+        self.assertEqual(self.lost, ["out of memory"])
+
+    def test_memory(self) -> None:
+        """
+        Without memory all that was cached is forgotten, once in ten seconds at most; then answers are found anew.
+        """
+        self.start()
+        for _ in range(4):
+            self.asked()
+        before = len(self.upstream.asked)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.assertEqual((len(self.service._parts.lane.clients), self.service._parts.lane.octets), (0, 0))
+        for _ in range(4):
+            self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual(len(self.upstream.asked), before + 1)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.addressOf()
+        self.assertEqual(len(self.upstream.asked), before + 1)
+        self.network.advance(10)
+        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.addressOf()
+        self.assertEqual(len(self.upstream.asked), before + 2)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+
+    def test_unreachable(self) -> None:
+        """
+        Where it has never been able to reach itself, as behind a firewall, that is said once, and no reason to end.
+        """
+        with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):
+            watchdog = self.start()
+            self.rounds(20)
+        self.assertEqual((watchdog.well, self.lost), (True, []))
+        said = [event for event in self.said if "cannot reach itself" in str(event.get("log_format"))]
+        self.assertEqual(len(said), 1)
+
+    def test_cannotAsk(self) -> None:
+        """
+        A lack of descriptors for asking says nothing about listeners.
+        """
+        watchdog = self.start()
+        self.rounds(2)
+        with mock.patch.object(self.here, "listenUDP", side_effect=OSError(24, "Too many open files")):
+            self.rounds(20)
+        self.assertEqual((watchdog.well, self.lost), (True, []))
+
+    def test_systemd(self) -> None:
+        """
+        Systemd is told that the server is alive only while it answers.
+        """
+        told: list[str] = []
+        with (
+            mock.patch.object(services, "notify", told.append),
+            mock.patch.object(services, "watchdogSeconds", lambda: 5.0),
+        ):
+            self.start()
+            server = Server(self.here, self.service)
+            server.lost = self.lost.append
+            server._alive.start(5.0, now=False)
+            self.rounds(4)
+            self.assertIn("WATCHDOG=1", told)
+            with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):
+                self.rounds(1.5)
+                told.clear()
+                self.rounds(3)
+            self.assertEqual((told, len(self.lost)), ([], 1))
+            server._alive.stop()
+
+    def test_lost(self) -> None:
+        """
+        If the reactor gives a socket up, the server is told at once; not if the server itself closes it.
+        """
+        self.start()
+        parts = self.service._parts
+        (listener,) = parts._datagrams
+        assert listener._listening is not None
+        listener._listening.stopListening()
+        self.network.advance(0.1)
+        self.assertEqual(self.lost, [f"nothing listens at {US}:53 by UDP any more: the port was closed"])
+        (streams,) = parts._listeners
+        assert streams._listening is not None
+        streams._listening.stopListening()
+        self.network.advance(0.1)
+        self.assertEqual(self.lost[1:], [f"nothing listens at {US} port 53 by TCP any more"])
+
+    def test_cannotListen(self) -> None:
+        """
+        Neither is a server any use that cannot listen for connections.
+        """
+        taken = self.here.listenTCP(53, ServerFactory(), interface=US)
+        service = ForwardService(self.here, self.settings(), [Bound(US, 53)], SECRET)
+        lost: list[str] = []
+        service.lost = lost.append
+        service.startService()
+        self.assertIn("by TCP: Couldn't listen on", lost[0])
+        self.assertEqual(len(self.flushLoggedErrors(CannotListenError)), 1)
+        taken.stopListening()
+        self.stop(service)
+
+
+class SelfTestTests(ServiceCase):
+    """
+    Tests of L{SelfTest}.
+    """
+
+    def exchange(self, query: bytes) -> Message | None:
+        """
+        @return: the reply that a client gets.
+        """
+        before = len(self.client.got)
+        transport = self.client.transport
+        assert transport is not None
+        transport.write(query, (US, 53))
+        self.network.advance(1.0)
+        return Message.fromWire(self.client.got[before]).check() if self.client.got[before:] else None
+
+    def test_outside(self) -> None:
+        """
+        Whoever does not know the secret is refused as for any other name of class CH; the answer says nothing but a number made up for
+        this process.
+        """
+        service = self.run_(allow=["192.168.0.0/16"])
+        own = service._parts.responder.selfTest
+        reply = self.exchange(own.query())
+        assert reply is not None
+        self.assertEqual(reply.answer[0].rdatas, (bytes([16]) + own.token,))
+        for suffix in (b"\x20" + bytes(32).hex().encode()[:32] + b"\x08selftest\x00", b"\x08selftest\x00", b"\x02id\x06server\x00"):
+            reply = self.exchange(b"ab" + buildQuery(0, Question(suffix, 16, CH).toWire(), b""))
+            assert reply is not None
+            self.assertEqual((reply.rcode, reply.answer), (Rcode.REFUSED, ()))
+        # Nothing is to be had for it as a type or class of another kind either.
+        for rrType, rrClass in ((1, CH), (16, 1)):
+            reply = self.exchange(queryOf(b"\x011" + own.suffix, rrType, rrClass=rrClass))
+            assert reply is not None
+            self.assertEqual(reply.answer, ())
+
+    def test_shared(self) -> None:
+        """
+        Processes with one secret have one name, and each its own answer; questions are never the same.
+        """
+        first, second = SelfTest(bytes(16)), SelfTest(bytes(16))
+        self.assertEqual(first.suffix, second.suffix)
+        self.assertNotEqual(first.token, second.token)
+        self.assertNotEqual(first.suffix, SelfTest(bytes([1] * 16)).suffix)
+        self.assertEqual(len({first.query()[2:] for _ in range(10)}), 10)

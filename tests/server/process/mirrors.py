@@ -1,0 +1,108 @@
+"""
+A parent and its workers, for tests: tables of zones that are told of each other by lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from shutil import rmtree
+
+from twisted.internet.task import Clock
+
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.process.zonesyncparent import Mirroring
+from twisted_ext.server.zones.zonesyncworker import Mirrored
+from twisted_ext.zone.store.version import Version
+
+__all__ = ["Parent", "Follower", "namesOf"]
+
+#: What a name has: records, flags, how many names are below it.
+_Name = tuple[frozenset[tuple[int, int, bytes]], int, int]
+
+
+def namesOf(version: Version) -> dict[bytes, _Name]:
+    """
+    @return: all that a version says, in a form that can be compared.
+    """
+    return {
+        node.key: (
+            frozenset([(rrset.rrType, rrset.ttl, rdata) for rrset in node.sets for rdata in rrset.rdatas]),
+            node.flags,
+            node.children,
+        )
+        for node in version.nodes()
+    }
+
+
+class Follower:
+    """
+    A worker.
+
+    @ivar lacked: images that it could not use.
+    """
+
+    def __init__(self, words: Iterable[list[JSON]] = ()) -> None:
+        self.zones = Zones()
+        self.lacked: list[tuple[bytes, str]] = []
+        self.mirrored = Mirrored(self.zones, lacks=lambda apex, path: self.lacked.append((apex, path)), today=lambda: 1000.0)
+        for some in words:
+            self.take(some)
+
+    def take(self, words: list[JSON]) -> int:
+        """
+        Do what is said.
+
+        @return: in how many turns.
+        """
+        return 1 + len(list(self.mirrored.obeying(json.loads(json.dumps(words)))))
+
+    def names(self, apex: bytes) -> dict[bytes, _Name] | str:
+        """
+        @return: all that it says of a zone, or why that is nothing.
+        """
+        place = self.zones.at(apex)
+        if place is None:
+            return "none"
+        zone = place.served()
+        return namesOf(zone.current) if zone is not None and place.state == "serving" else place.state
+
+
+class Parent:
+    """
+    The process that sees to zones, with one worker that is there from the beginning.
+
+    @ivar told: the octets of each line.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        zones: Zones,
+        *,
+        revised: Callable[[bytes], bool] = lambda apex: False,
+        until: Callable[[bytes], float | None] = lambda apex: None,
+    ) -> None:
+        self.folder = tempfile.mkdtemp()
+        self.told: list[int] = []
+        self.worker = Follower()
+        self.mirroring = Mirroring(clock, zones, self._send, lambda: self.folder, revised=revised, until=until)
+
+    def _send(self, words: list[JSON]) -> None:
+        self.told.append(len(json.dumps(words)))
+        self.worker.take(words)
+
+    def late(self) -> Follower:
+        """
+        @return: a worker that begins now.
+        """
+        return Follower(self.mirroring.everything())
+
+    def close(self) -> None:
+        """
+        Leave nothing behind.
+        """
+        self.mirroring.close()
+        rmtree(self.folder, ignore_errors=True)

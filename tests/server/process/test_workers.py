@@ -1,0 +1,434 @@
+"""
+Tests of L{twisted_ext.server.process.workers}: the parent, with processes that tests play.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import AnyStr, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from twisted_ext.errors import BadDescription, CallerFault, TimedOut
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.figures import JSON, figuresOf
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
+from twisted_ext.server.listeners.sockets import Bound, boundSockets
+from twisted_ext.server.process.workers import Lines, Workforce
+from twisted_ext.testing.sources import questionOf
+
+
+class Process:
+    """
+    A worker, played by a test.
+
+    @ivar told: what its parent wrote.
+    @ivar signals: what it was sent.
+    @ivar deaf: its pipe is closed already, as while it dies.
+    @ivar taken: lines about zones of which it has said that they are done.
+    """
+
+    def __init__(self, protocol: IProcessProtocol, descriptors: Mapping[int, int | str], pid: int) -> None:
+        self.protocol = protocol
+        self.descriptors = descriptors
+        self.pid = pid
+        self.told: list[dict[str, JSON]] = []
+        self.signals: list[str] = []
+        self.over = False
+        self.deaf = False
+        self.taken = 0
+
+    def writeToChild(self, childFD: int, data: bytes) -> None:
+        """
+        @see: L{IProcessTransport}
+        """
+        if self.deaf:
+            raise KeyError(childFD)
+        self.told += [json.loads(line) for line in data.splitlines()]
+
+    def closeChildFD(self, descriptor: int) -> None:
+        """
+        @see: L{IProcessTransport}
+        """
+        self.deaf = True
+
+    def signalProcess(self, signalID: str) -> None:
+        """
+        @see: L{IProcessTransport}
+        """
+        if self.over:
+            raise ProcessExitedAlready
+        self.signals.append(signalID)
+
+    def say(self, **said: object) -> None:
+        """
+        Write a line to the parent.
+        """
+        self.protocol.childDataReceived(1, json.dumps(said).encode() + b"\n")
+
+    def reply(self, value: object) -> None:
+        """
+        Reply to what was asked last.
+        """
+        self.say(id=self.told[-1]["id"], value=value)
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """
+        Be no more.
+        """
+        self.over = True
+        reason: Callable[[object, int], Exception] = ProcessTerminated
+        failure: Callable[[Exception], Failure] = Failure
+        self.protocol.processEnded(failure(reason(None, number)))
+
+
+@implementer(IReactorTime, IReactorProcess)
+class Processes(Clock):
+    """
+    A reactor whose processes are played by tests.
+
+    @ivar started: all of them, in order.
+    @ivar forbidden: starting one fails.
+    @ivar blocked: whether the last one was started so that neither SIGINT nor SIGHUP reaches it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[Process] = []
+        self.forbidden = False
+        self.blocked = False
+
+    def spawnProcess(
+        self,
+        processProtocol: IProcessProtocol,
+        executable: bytes | str,
+        args: Sequence[bytes | str] = (),
+        env: Mapping[AnyStr, AnyStr] | None = None,
+        path: bytes | str | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        usePTY: bool = False,
+        childFDs: Mapping[int, int | str] | None = None,
+    ) -> IProcessTransport:
+        """
+        @see: L{IReactorProcess}
+        """
+        if self.forbidden:
+            raise PermissionError(13, "Permission denied")
+        assert env is not None and "NOTIFY_SOCKET" not in [str(name) for name in env]
+        # What is blocked here stays so in a process that is started here.
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGINT, signal.SIGHUP}
+        process = Process(processProtocol, childFDs or {}, 100 + len(self.started))
+        self.started.append(process)
+        transport = cast(IProcessTransport, process)
+        processProtocol.makeConnection(transport)
+        return transport
+
+
+class WorkforceTests(SynchronousTestCase):
+    """
+    Tests for L{Workforce}.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = Processes()
+        self.settings = Settings.of(stale=60)
+        self.checked: list[Settings] = []
+        self.readyTimes = 0
+        bound = [[Bound("127.0.0.1", 53)], [Bound("127.0.0.1", 53)]]
+        self.force = Workforce(
+            self.reactor, self.settings, bound, bytes(16), reread=lambda: self.settings, check=self.checked.append, ready=self.ready
+        )
+
+    def ready(self) -> None:
+        """
+        All workers serve.
+        """
+        self.readyTimes += 1
+
+    def begin(self) -> list[Process]:
+        """
+        Start it, until all workers serve.
+        """
+        self.force.startService()
+        for process in self.reactor.started:
+            process.say(ready=True)
+        return self.reactor.started
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop it.
+        """
+        return self.force.stopService()
+
+    def test_start(self) -> None:
+        """
+        Each worker is told all that it needs, and the server is ready when all of them are.
+        """
+        self.force.startService()
+        first, second = self.reactor.started
+        (told,) = first.told
+        self.assertEqual((told["do"], told["settings"], told["secret"]), ("serve", {"stale": 60}, "00" * 16))
+        first.say(ready=True)
+        self.assertEqual(self.readyTimes, 0)
+        second.say(ready=True)
+        self.assertEqual(self.readyTimes, 1)
+        workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
+        self.assertEqual([(each["number"], each["process"], each["serves"]) for each in workers], [(0, 100, True), (1, 101, True)])
+
+    def test_interrupts(self) -> None:
+        """
+        Ctrl-C and the end of the terminal reach the parent alone, from a worker's first moment on, and the parent at all times.
+        """
+        self.force.startService()
+        self.assertTrue(self.reactor.blocked)
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGHUP}, set())
+
+    def test_sockets(self) -> None:
+        """
+        Each worker gets its own sockets, by the numbers that they have there.
+        """
+        sets = boundSockets(["127.0.0.1"], 0, 2)
+        force = Workforce(self.reactor, self.settings, sets, bytes(16))
+        force.startService()
+        for process, (bound,) in zip(self.reactor.started, sets, strict=True):
+            assert bound.datagram is not None and bound.stream is not None
+            (pair,) = cast("list[dict[str, int]]", process.told[0]["bound"])
+            self.assertEqual(process.descriptors[pair["datagram"]], bound.datagram.fileno())
+            self.assertEqual(process.descriptors[pair["stream"]], bound.stream.fileno())
+            self.assertEqual([process.descriptors[number] for number in (0, 1, 2)], ["w", "r", "r"])
+        done = force.stopService()
+        for process in self.reactor.started:
+            process.end(signal.SIGTERM)
+        self.successResultOf(done)
+        self.assertEqual([each.fileno() for several in sets for bound in several for each in bound.sockets], [-1] * 4)
+
+    def test_replaced(self) -> None:
+        """
+        A worker that dies is replaced: at once when it had done well, after a growing pause when it had not, with the same number.
+        """
+        first, _ = self.begin()
+        self.reactor.advance(WORKER_SETTLED.default)
+        first.end()
+        self.reactor.advance(0)
+        self.assertEqual(len(self.reactor.started), 3)
+        pause = WORKER_PAUSE.default
+        for count in range(4, 8):
+            self.reactor.started[-1].end()
+            self.reactor.advance(pause * 0.9)
+            self.assertEqual(len(self.reactor.started), count - 1)
+            self.reactor.advance(pause * 0.2)
+            self.assertEqual(len(self.reactor.started), count)
+            pause *= 2
+        self.reactor.started[-1].say(ready=True)
+        workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
+        self.assertEqual({each["number"]: each["process"] for each in workers}, {0: 106, 1: 101})
+
+    def test_stop(self) -> None:
+        """
+        All workers are told to end; those that do not are made to, and none is started again.
+        """
+        first, second = self.begin()
+        done = self.stop()
+        self.assertEqual((first.signals, second.signals), (["TERM"], ["TERM"]))
+        first.end(signal.SIGTERM)
+        self.assertNoResult(done)
+        self.reactor.advance(WORKER_ENDING.default)
+        self.assertEqual(second.signals, ["TERM", "KILL"])
+        second.end()
+        self.successResultOf(done)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(len(self.reactor.started), 2)
+
+    def test_stopWhilePausing(self) -> None:
+        """
+        A worker that waits to be started again is not, once the server stops.
+        """
+        first, second = self.begin()
+        first.end()
+        done = self.stop()
+        second.end(signal.SIGTERM)
+        self.successResultOf(done)
+        self.reactor.advance(60)
+        self.assertEqual(len(self.reactor.started), 2)
+
+    def test_cannotStart(self) -> None:
+        """
+        Where no process can be started, the server is not either, and it is said why; where one cannot be replaced, it is tried again.
+        """
+        self.reactor.forbidden = True
+        error = self.assertRaises(CallerFault, self.force.startService)
+        self.assertIn("cannot be run by user", str(error))
+        self.reactor.forbidden = False
+        first, _ = self.begin()
+        self.reactor.forbidden = True
+        first.end()
+        self.reactor.advance(1)
+        self.reactor.forbidden = False
+        self.reactor.advance(WORKER_PAUSE.most)
+        self.assertEqual(len(self.reactor.started), 3)
+
+    def figuresWith(self, udp: int, pending: int = 0) -> dict[str, JSON]:
+        """
+        @return: what a worker says of itself that got so many queries.
+        """
+        counters = Counters()
+        counters.udp, counters.pending = udp, pending
+        counters.names.add(b"\x03www\x00", udp)
+        return figuresOf(counters).toJSON()
+
+    def test_figures(self) -> None:
+        """
+        The figures of all are added up, and what a worker counted goes on counting when it is gone.
+        """
+        first, second = self.begin()
+        asked = self.force.figures()
+        first.reply(self.figuresWith(10, pending=3))
+        second.reply(self.figuresWith(5, pending=1))
+        figures = self.successResultOf(asked)
+        self.assertEqual((figures.queries, figures.numbers["pending"], figures.processes), (15, 4, 2))
+        self.assertEqual(figures.asked, [("www.", 15)])
+        first.end()
+        asked = self.force.figures()
+        second.reply(self.figuresWith(7, pending=1))
+        figures = self.successResultOf(asked)
+        self.assertEqual((figures.queries, figures.numbers["pending"], figures.processes), (17, 1, 1))
+
+    def test_silent(self) -> None:
+        """
+        A worker that does not say anything is left out after a while.
+        """
+        first, second = self.begin()
+        asked = self.force.flush(None, False)
+        first.reply(3)
+        self.assertNoResult(asked)
+        self.reactor.advance(WORKER_REPLY.default)
+        self.assertEqual(self.successResultOf(asked), 3)
+
+    def test_dying(self) -> None:
+        """
+        A worker that is dying at the moment at which something is asked of all is in nobody's way, and figures go on being noted.
+        """
+        first, second = self.begin()
+        second.deaf = True
+        self.reactor.advance(1)
+        asked = self.force.flush(None, False)
+        first.reply(3)
+        second.end()
+        self.assertEqual(self.successResultOf(asked), 3)
+        self.reactor.pump([WORKER_REPLY.default, 1.0])
+        self.assertEqual([each["do"] for each in first.told].count("figures"), 2)
+
+    def test_reload(self) -> None:
+        """
+        New settings are checked here, then told to all workers, those too that are only just starting; later ones begin with them.
+        """
+        first, second = self.begin()
+        second.end()
+        self.reactor.advance(1)
+        third = self.reactor.started[-1]
+        self.settings = Settings.of(stale=61)
+        asked = self.force.reload()
+        self.assertEqual(self.checked, [self.settings])
+        for process in (first, third):
+            self.assertEqual((process.told[-1]["do"], process.told[-1]["settings"]), ("reload", {"stale": 61}))
+            process.reply(["stale: 60 is now 61"])
+        self.assertEqual(self.successResultOf(asked), ["stale: 60 is now 61"])
+        first.end()
+        self.reactor.advance(1)
+        self.assertEqual(self.reactor.started[-1].told[0]["settings"], {"stale": 61})
+
+    def test_unusable(self) -> None:
+        """
+        Settings that nobody can use are not told to anybody.
+        """
+        first, _ = self.begin()
+        before = len(first.told)
+
+        def refuse(settings: Settings) -> None:
+            raise BadDescription("no")
+
+        self.force._check = refuse
+        self.failureResultOf(self.force.reload(), BadDescription)
+        self.assertEqual(len(first.told), before)
+        self.assertIs(self.force.settings, self.settings)
+
+    def test_together(self) -> None:
+        """
+        What is asked of the server is asked of all workers, or of one where that is enough.
+        """
+        first, second = self.begin()
+        shown = self.force.cached(b"\x03www\x00")
+        self.assertEqual(first.told[-1]["name"], "www.")
+        first.reply([{"name": "www."}])
+        second.reply([])
+        self.assertEqual(self.successResultOf(shown), [{"name": "www."}])
+        explained = self.force.explain(questionOf("www.example.org"))
+        first.reply({"steps": []})
+        self.assertEqual(self.successResultOf(explained), {"steps": []})
+        traced = self.force.trace(True, None)
+        for process in (first, second):
+            process.reply(None)
+        self.successResultOf(traced)
+        status = self.successResultOf(self.force.status())
+        workers = cast("list[dict[str, JSON]]", status["workers"])
+        self.assertEqual([worker["process"] for worker in workers], [100, 101])
+        self.assertEqual(status["listening"], ["udp 127.0.0.1:53", "tcp 127.0.0.1:53"])
+
+    def test_fault(self) -> None:
+        """
+        What a worker cannot do is told to whoever asked.
+        """
+        first, second = self.begin()
+        asked = self.force.cached(b"\x00")
+        first.say(id=first.told[-1]["id"], error="this server keeps no cache")
+        second.reply([])
+        self.assertIn("keeps no cache", str(self.failureResultOf(asked, CallerFault).value))
+
+    def test_notTogether(self) -> None:
+        """
+        What cannot be done for several caches is said.
+        """
+        self.assertRaises(CallerFault, self.force.dump)
+        self.failureResultOf(self.force.load([]), CallerFault)
+        self.failureResultOf(self.force.explain(questionOf("www.example.org")), TimedOut)
+
+    def test_nonsense(self) -> None:
+        """
+        A worker that says what nobody understands is ended, and replaced.
+        """
+        first, _ = self.begin()
+        first.protocol.childDataReceived(1, b"what?\n")
+        self.assertEqual(first.signals, ["KILL"])
+
+
+class LinesTests(SynchronousTestCase):
+    """
+    Tests for L{Lines}.
+    """
+
+    def test_pieces(self) -> None:
+        """
+        Lines are put together from whatever pieces they come in.
+        """
+        took: list[dict[str, JSON]] = []
+        lines = Lines(took.append)
+        for piece in (b'{"a"', b': 1}\n{"b": 2}', b"\n", b'{"c": 3}\n'):
+            lines.feed(piece)
+        self.assertEqual(took, [{"a": 1}, {"b": 2}, {"c": 3}])
+
+    def test_nonsense(self) -> None:
+        """
+        What is no object is an error, and so is a line without an end.
+        """
+        for piece in (b"[]\n", b"x\n", b"x" * ((1 << 22) + 1)):
+            self.assertRaises(ValueError, Lines(lambda said: None).feed, piece)

@@ -1,0 +1,362 @@
+"""
+Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
+parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.process.mirrors import Follower, Parent, namesOf
+from tests.server.zones.loaded import LoadingCase
+from tests.zone.changing import APEX, ZONE, record, zoneOf
+from twisted_ext.limits import Limit
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import EXPIRED
+from twisted_ext.server.process import zonesyncparent
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.zone import Zone
+
+#: What changes may be about: wildcards, names below names, cuts, DNAME, a CNAME, NSEC.
+_LINES = [
+    "www 300 CNAME mail",
+    "*.w 300 A 192.0.2.8",
+    "x.w 300 A 192.0.2.9",
+    "deep.er.still 300 TXT x",
+    "er.still 300 TXT y",
+    "sub 300 NS ns1.sub",
+    "ns1.sub 300 A 192.0.2.10",
+    "far.below.sub 300 A 192.0.2.11",
+    "old 300 DNAME example.net.",
+    "a.old 300 A 192.0.2.12",
+    "mail 300 A 192.0.2.4",
+    "n 300 NSEC www.example.org. A",
+    "n 300 RRSIG A 8 3 300 20300101000000 20200101000000 1 example.org. AAAA",
+    "n 300 RRSIG TXT 8 3 300 20300101000000 20200101000000 1 example.org. AAAA",
+    "Mixed.Case 300 A 192.0.2.13",
+]
+
+
+class MirroringTests(SynchronousTestCase):
+    """
+    Tests for L{Mirroring} and L{Mirrored}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.zones = Zones()
+        self.expiring: dict[bytes, float] = {}
+        self.parent = Parent(self.clock, self.zones, until=self.expiring.get)
+        self.addCleanup(self.parent.close)
+        self.zone = zoneOf()
+
+    def same(self, zone: Zone | None = None) -> None:
+        """
+        Check that the worker, and one that begins now, say what the parent says.
+        """
+        self.clock.advance(0)
+        zone = zone or self.zone
+        names = namesOf(zone.current)
+        for worker in (self.parent.worker, self.parent.late()):
+            self.assertEqual(worker.names(zone.apex), names)
+            self.assertEqual(worker.lacked, [])
+
+    def settle(self) -> None:
+        """
+        Give the zone its next image, in a file.
+        """
+        path = self.mktemp()
+        self.zone.current.compacted(path)
+        self.zone.replace(Version(Image.open(path)))
+
+    def change(self, *lines: str, gone: tuple[str, ...] = ()) -> None:
+        """
+        Change the zone as an update would.
+        """
+        change = Transaction(self.zone.current)
+        for line in gone:
+            change.remove(record(line))
+        for line in lines:
+            change.add(record(line))
+        done = change.commit()
+        if done is not None:
+            self.zone.replace(done[0])
+
+    def test_changes(self) -> None:
+        """
+        Whatever changes, all workers say the same as the parent afterwards, and so does one that begins then.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        random = Random(7)
+        present: set[str] = set()
+        for number in range(60):
+            some = random.sample(_LINES, 3)
+            coming = [line for line in some if line not in present and (not line.startswith("www") or number > 30)]
+            going = [line for line in some if line in present]
+            try:
+                self.change(*coming, gone=tuple(going))
+            except Exception as error:
+                self.assertEqual(type(error).__name__, "BadChange")
+                continue
+            present = (present | set(coming)) - set(going)
+            if number % 20 == 19:
+                self.settle()
+            self.same()
+
+    def test_price(self) -> None:
+        """
+        A change of a large zone is told in a few hundred octets, and several of them in one turn together.
+        """
+        self.zone = zoneOf(ZONE + "\n".join([f'h{number} 300 TXT "{"x" * 100}"' for number in range(5000)]))
+        self.zones.put(self.zone)
+        self.same()
+        self.parent.told.clear()
+        self.change("new 300 A 192.0.2.1")
+        self.change("newer 300 A 192.0.2.1")
+        self.same()
+        self.assertEqual(len(self.parent.told), 1)
+        self.assertLess(self.parent.told[0], 600)
+
+    def test_large(self) -> None:
+        """
+        Changes too large for a line are told in several, and put in force at once, while others have their turn.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        with patch.object(zonesyncparent, "WORKER_PIECE", Limit(default=2000, least=1, most=2000)):
+            self.change(*[f"n{number} 300 A 192.0.2.1" for number in range(1200)])
+            before = namesOf(self.zone.current)
+            self.same()
+            self.assertGreater(len(self.parent.told), 5)
+            turns: list[int] = []
+            late = Follower()
+            lines = [len(json.dumps(words)) for words in self.parent.mirroring.everything()]
+            self.assertLess(max(lines), 30_000)
+            for words in self.parent.mirroring.everything():
+                turns.append(late.take(words))
+            self.assertEqual(late.names(APEX), before)
+            self.assertGreater(max(turns), 2)
+            self.change(gone=tuple([f"n{number} 300 A 192.0.2.1" for number in range(1200)]))
+            self.parent.told.clear()
+            self.same()
+            self.assertGreater(len(self.parent.told), 2)
+            self.assertLess(max(self.parent.told), 30_000)
+
+    def test_files(self) -> None:
+        """
+        Files that are there for workers alone go when all of them have the next one, and not before.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        self.assertEqual(len(os.listdir(self.parent.folder)), 1)
+        for _ in range(3):
+            self.change(f"n{self.zone.current.serial} 300 A 192.0.2.1")
+            self.settle()
+            self.same()
+        self.assertEqual(len(os.listdir(self.parent.folder)), 4)
+        self.assertTrue(self.parent.mirroring.leftovers)
+        self.parent.mirroring.taken()
+        self.assertEqual(len(os.listdir(self.parent.folder)), 1)
+        self.same()
+        self.zones.remove(APEX)
+        self.clock.advance(0)
+        self.parent.mirroring.taken()
+        self.assertEqual(os.listdir(self.parent.folder), [])
+        self.assertEqual(self.parent.worker.names(APEX), "none")
+
+    def test_overwritten(self) -> None:
+        """
+        An image whose name is another image's by the time at which a worker opens it is the one that was meant.
+        """
+        path = self.mktemp()
+        self.zone.current.compacted(path)
+        self.zone = Zone(Version(Image.open(path)))
+        self.zones.put(self.zone)
+        self.clock.advance(0)
+        zoneOf(ZONE.replace("hostmaster 10", "hostmaster 11")).current.compacted(path)
+        self.same()
+
+    def test_looking(self) -> None:
+        """
+        A worker that serves does not look at every octet of an image at which its parent has just done so: with a million records that
+        takes longer than a change may. One that only begins does, before it answers anybody; and where the parent has not, whoever opens
+        it first.
+        """
+        looked: list[str] = []
+
+        def sound(image: Image) -> bool:
+            looked.append(image.path)
+            return True
+
+        self.zones.put(self.zone)
+        with patch.object(Image, "sound", property(sound)):
+            self.clock.advance(0)
+            self.change("new 300 A 192.0.2.1")
+            self.clock.advance(0)
+            self.assertEqual((looked, self.parent.worker.names(APEX)), ([], namesOf(self.zone.current)))
+            self.parent.late()
+            self.assertEqual(len(looked), 1)
+        (name,) = os.listdir(self.parent.folder)
+        octets = bytearray(Path(self.parent.folder, name).read_bytes())
+        octets[-20] ^= 1
+        Path(self.parent.folder, name).write_bytes(octets)
+        path = f"{self.parent.folder}/{name}"
+        self.assertEqual(self.parent.late().lacked, [(APEX, path)])
+        for how, lacked in (("", []), ("sound", []), ("now", [(APEX, path)])):
+            worker = Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, how]]])
+            self.assertEqual(worker.lacked, lacked)
+        self.assertEqual(Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, ""]]]).names(APEX), "failed")
+
+    def test_states(self) -> None:
+        """
+        A zone that is not there yet, has failed, expired, come back, gone and come anew is so in all workers.
+        """
+
+        def states(expected: str) -> None:
+            self.clock.advance(0)
+            self.assertEqual([worker.names(APEX) for worker in (self.parent.worker, self.parent.late())], [expected, expected])
+
+        self.zones.expect(APEX)
+        states("loading")
+        self.zones.fail(APEX, "no such file")
+        states("failed")
+        self.zones.put(self.zone)
+        self.same()
+        self.zones.fail(APEX, "nobody has confirmed it", EXPIRED)
+        states("expired")
+        self.zones.put(self.zone)
+        self.same()
+        self.zones.remove(APEX)
+        states("none")
+        self.zones.put(self.zone)
+        self.same()
+        self.zones.remove(APEX)
+        self.zones.expect(APEX)
+        states("loading")
+        self.zones.put(zoneOf())
+        self.same()
+
+    def test_holds(self) -> None:
+        """
+        For how long a zone of others still holds is what the parent knows of it, of one's own what its SOA says.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        self.assertEqual(self.parent.worker.mirrored.expires(APEX), 86400)
+        self.expiring[APEX] = 1500.0
+        self.zones.told(APEX)
+        self.clock.advance(0)
+        for worker in (self.parent.worker, self.parent.late()):
+            self.assertEqual(worker.mirrored.expires(APEX), 500.0)
+            offer = worker.mirrored.offerSingly(APEX)
+            assert offer is not None and offer.singly is not None
+            self.assertEqual(offer.expires, 500.0)
+        self.assertIsNone(self.parent.worker.mirrored.expires(nameFromText("example.net")))
+
+    def test_missed(self) -> None:
+        """
+        A worker that cannot use an image says so and keeps what it has until the next one; what does not follow on what it was told is an
+        error.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        before = namesOf(self.zone.current)
+        worker = self.parent.late()
+        self.assertEqual(worker.take([["image", APEX.hex(), "", "/nowhere/at/all", 0, 11, 1, None]]), 1)
+        self.assertEqual(worker.lacked, [(APEX, "/nowhere/at/all")])
+        worker.take([["edit", APEX.hex(), 1, [b"\x03www".hex()], "", None]])
+        self.assertEqual(worker.names(APEX), before)
+        for words in self.parent.mirroring.everything():
+            worker.take(words)
+        worker.take([["edit", APEX.hex(), 1, [b"\x03www".hex()], "", None]])
+        self.assertNotEqual(worker.names(APEX), before)
+        wrong: list[list[JSON]] = [
+            ["edit", APEX.hex(), 3, [], "", None],
+            ["edit", APEX.hex(), 2, [], "AAAA", None],
+            ["sing", APEX.hex()],
+            ["edit"],
+        ]
+        for word in wrong:
+            with self.assertRaises(ValueError):
+                worker.take([word])
+
+    def test_fullDisk(self) -> None:
+        """
+        Where the file for workers cannot be written they keep what they have, and have the zone when it changes next.
+        """
+        self.zones.put(self.zone)
+        self.same()
+        before = namesOf(self.zone.current)
+        with patch.object(Image, "copyTo", side_effect=OSError(28, "No space left on device")):
+            self.zone.replace(self.zone.current.settled())
+            self.clock.advance(0)
+        self.assertEqual(self.parent.worker.names(APEX), before)
+        self.change("new 300 A 192.0.2.1")
+        self.same()
+
+    def test_settled(self) -> None:
+        """
+        All is settled when what is written for workers has been told as well.
+        """
+        waiting: list[Callable[[], None]] = []
+        def later(reactor: object, work: Callable[[], None]) -> Deferred[None]:
+            done: Deferred[None] = Deferred()
+
+            def now() -> None:
+                work()
+                done.callback(None)
+
+            waiting.append(now)
+            return done
+
+        with patch.object(zonesyncparent, "inThread", later):
+            self.zones.put(self.zone)
+            settled = self.parent.mirroring.settled()
+            self.assertNoResult(settled)
+            self.assertEqual(self.parent.worker.names(APEX), "loading")
+            waiting.pop()()
+            self.successResultOf(settled)
+        self.same()
+
+
+class LoadedTests(LoadingCase):
+    """
+    Zones from master files, as workers have them.
+    """
+
+    def test_loaded(self) -> None:
+        """
+        Workers map the very files that the parent has, and no zone is opened for it; zones that cannot be read have failed there too.
+        """
+        parent = Parent(self.clock, self.zones)
+        self.addCleanup(parent.close)
+        zones = [self.write(f"z{number}.example", "www A\n" if number == 3 else "") for number in range(120)]
+        loading = self.load(*zones)
+        self.clock.advance(0)
+        self.assertEqual(os.listdir(parent.folder), [])
+        self.assertGreater(len([place for place in self.zones if place.unopened]), 100)
+        for worker in (parent.worker, parent.late()):
+            self.assertEqual(len(worker.zones), 120)
+            self.assertEqual(worker.names(nameFromText("z3.example")), "failed")
+            self.assertEqual(len(worker.names(nameFromText("z119.example"))), 2)
+            self.assertEqual(worker.lacked, [])
+        self.write("z5.example", "new A 192.0.2.9\n", serial=2)
+        loading.reloadZone(nameFromText("z5.example"))
+        self.compilers.run()
+        self.clock.advance(0)
+        self.assertEqual(len(parent.worker.names(nameFromText("z5.example"))), 3)
+        self.close(loading)

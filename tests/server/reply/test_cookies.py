@@ -1,0 +1,120 @@
+"""
+Tests of cookies.
+"""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.server.limits import COOKIES_KNOWN
+from twisted_ext.server.reply import cookies
+from twisted_ext.server.reply.cookies import Cookies, sipHash
+
+SECRET = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
+NOW = 1559731985.0
+
+
+class SipHashTests(SynchronousTestCase):
+    """
+    Tests for L{sipHash}.
+    """
+
+    def test_vectors(self) -> None:
+        """
+        It is the function that its authors describe: the first and two further values of their list.
+        """
+        key = bytes(range(16))
+        for length, hashed in ((0, "310e0edd47db6f72"), (1, "fd67dc93c539f874"), (15, "e545be4961ca29a1")):
+            self.assertEqual(sipHash(key, bytes(range(length))).hex(), hashed)
+
+
+class CookiesTests(SynchronousTestCase):
+    """
+    Tests for L{Cookies}.
+    """
+
+    def test_vectors(self) -> None:
+        """
+        Other servers with the same secret make the same cookies (RFC 9018, appendix A).
+        """
+        for secret, client, made, now, renewed in (
+            ("e5e973e5a6b2a43f48e7dc849e37bfcf", "198.51.100.100", "2464c4abcf10c957", 1559731985, "010000005cf79f111f8130c3eee29480"),
+            (
+                "e5e973e5a6b2a43f48e7dc849e37bfcf",
+                "198.51.100.100",
+                "2464c4abcf10c957010000005cf79f111f8130c3eee29480",
+                1559734385,
+                "010000005cf7a871d4a564a1442aca77",
+            ),
+            (
+                "e5e973e5a6b2a43f48e7dc849e37bfcf",
+                "203.0.113.203",
+                "fc93fc62807ddb8601abcdef5cf78f71a314227b6679ebf5",
+                1559734700,
+                "010000005cf7a9acf73a7810aca2381e",
+            ),
+            (
+                "445536bcd2513298075a5d379663c962 dd3bdf9344b678b185a6f5cb60fca715",
+                "2001:db8:220:1:59de:d0f4:8769:82b8",
+                "22681ab97d52c298010000005cf7c57926556bd0934c72f8",
+                1559741961,
+                "010000005cf7c609a6bb79d16625507a",
+            ),
+        ):
+            secrets = [bytes.fromhex(each) for each in secret.split()]
+            option, verified = Cookies(*secrets).check(client, bytes.fromhex(made), now)
+            # The third is too old, and its reserved octets are not zero.
+            self.assertEqual(verified, len(made) > 16 and now != 1559734700)
+            self.assertEqual(option[4:12].hex() + option[12:].hex(), made[:16] + renewed)
+
+    def test_roundTrip(self) -> None:
+        """
+        Whoever comes back with what it was given has shown that its address is its own; with anything else, or from elsewhere, not.
+        """
+        known = Cookies(SECRET)
+        option, verified = known.check("192.0.2.1", b"client01", NOW)
+        self.assertFalse(verified)
+        mine = option[4:]
+        self.assertEqual(known.check("192.0.2.1", mine, NOW + 10), (option, True))
+        self.assertFalse(known.check("192.0.2.2", mine, NOW + 10)[1])
+        self.assertFalse(known.check("192.0.2.1", mine[:-1] + b"?", NOW + 10)[1])
+        self.assertFalse(known.check("192.0.2.1", b"client02" + mine[8:], NOW + 10)[1])
+        self.assertFalse(known.check("192.0.2.1", mine + b"more", NOW + 10)[1])
+        self.assertFalse(Cookies(bytes(16)).check("192.0.2.1", mine, NOW + 10)[1])
+        self.assertTrue(Cookies(bytes(16), SECRET).check("192.0.2.1", mine, NOW + 10)[1])
+
+    def test_ages(self) -> None:
+        """
+        A cookie is good for an hour, renewed after half of one, and not good when it is from the future.
+        """
+        mine = Cookies(SECRET).check("192.0.2.1", b"client01", NOW)[0][4:]
+        for passed, good, same in ((-400, False, False), (-200, True, True), (1700, True, True), (1900, True, False), (3700, False, False)):
+            option, verified = Cookies(SECRET).check("192.0.2.1", mine, NOW + passed)
+            self.assertEqual((verified, option[4:] == mine), (good, same))
+
+    def test_remembered(self) -> None:
+        """
+        A client costs one hash and not one for each query; and its cookie is renewed all the same, and ends all the same.
+        """
+        known = Cookies(SECRET)
+        mine = known.check("192.0.2.1", b"client01", NOW)[0][4:]
+        known.check("192.0.2.1", mine, NOW)
+        with mock.patch.object(cookies, "sipHash", side_effect=AssertionError):
+            for passed in range(0, 1700, 100):
+                self.assertEqual(known.check("192.0.2.1", mine, NOW + passed)[0][4:], mine)
+                self.assertEqual(known.known("192.0.2.1", mine, NOW + passed), known.check("192.0.2.1", mine, NOW + passed))
+        self.assertEqual(known.known("192.0.2.1", mine, NOW + 1801), (b"", False))
+        self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801)[0][4:], mine)
+        self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000)[1])
+
+    def test_bounded(self) -> None:
+        """
+        Made-up cookies take no more than so much memory.
+        """
+        known = Cookies(SECRET)
+        with mock.patch.object(cookies, "sipHash", return_value=bytes(8)):
+            for number in range(int(COOKIES_KNOWN.default) * 2):
+                known.check("192.0.2.1", number.to_bytes(8, "big"), NOW)
+        self.assertLessEqual(len(known._young) + len(known._old), COOKIES_KNOWN.default)

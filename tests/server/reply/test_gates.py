@@ -1,0 +1,338 @@
+"""
+Tests of what requests have to pass.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.packetcache.lanes import NEAR, SECRET, Server
+from tests.queries import COOKIE, optOf, queryOf
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.chaos import Identity
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import FormGate, standardGates
+from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.requests import Request
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.tsig import Key, sign, verify
+
+VERSION = b"\x07version\x04bind\x00"
+
+
+class GatesTests(SynchronousTestCase):
+    """
+    Tests for L{standardGates}, and for each of them by what clients see.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.cookies = Cookies(SECRET)
+        self.server = Server(self.clock, cookies=self.cookies)
+
+    def ask(self, query: bytes, client: str = NEAR) -> Message:
+        """
+        @return: the reply.
+        """
+        octets = self.server.ask(query, client)
+        assert octets is not None
+        reply = Message.fromWire(octets).check()
+        self.assertEqual(octets[:2], query[:2])
+        self.assertTrue(reply.flags & QR)
+        return reply
+
+    def explained(self, reply: Message) -> list[int]:
+        """
+        @return: the info codes of its extended errors.
+        """
+        return [option.infoCode for option in optionsOf(reply.edns) if isinstance(option, ExtendedError)]
+
+    def test_order(self) -> None:
+        """
+        The order is what is written here, and nothing else decides it.
+        """
+        names = [gate.name for gate in standardGates(cookies=self.cookies)]
+        self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "signature", "class", "type", "any"])
+        names = [gate.name for gate in standardGates(minimalAny=False)]
+        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "signature", "class", "type"])
+
+    def test_access(self) -> None:
+        """
+        Strangers learn that they may not ask, and nothing about the server; others get no reply at all.
+        """
+        self.server = Server(self.clock, access=Access({"allow": ["127.0.0.1"], "drop": ["198.51.100.0/24"]}))
+        for query in (queryOf(opt=optOf()), queryOf(VERSION, "TXT", rrClass=3, opt=optOf()), queryOf(rrType="ANY", opt=optOf())):
+            for _ in range(4):
+                reply = self.ask(query, "203.0.113.1")
+                self.assertEqual((reply.rcode, reply.answer, self.explained(reply)), (Rcode.REFUSED, (), [18]))
+                self.assertIsNone(self.server.ask(query, "198.51.100.1"))
+        self.assertEqual(self.server.inner.asked, 0)
+
+    def test_opcodes(self) -> None:
+        """
+        What is no query is not implemented, and the reply has nothing in it but an OPT record where the request has one.
+        """
+        for opcode in range(1, 16):
+            reply = self.ask(queryOf(flags=opcode << 11))
+            self.assertEqual((reply.opcode, reply.rcode, len(reply.wire)), (opcode, Rcode.NOTIMP, 12))
+            reply = self.ask(queryOf(flags=opcode << 11, opt=optOf()))
+            self.assertEqual((reply.opcode, reply.rcode, len(reply.wire)), (opcode, Rcode.NOTIMP, 12 + len(optOf())))
+            self.assertIsNotNone(reply.edns)
+        self.assertEqual(Opcode.QUERY, 0)
+
+    def test_form(self) -> None:
+        """
+        A malformed query is answered with FORMERR.
+        """
+        self.assertEqual(self.ask(queryOf() + b"more").rcode, Rcode.FORMERR)
+        self.assertEqual(self.ask(queryOf()[:-1]).rcode, Rcode.FORMERR)
+        self.assertEqual(self.ask(bytes(12)).rcode, Rcode.FORMERR)
+
+    def test_unread(self) -> None:
+        """
+        What will be refused whatever it says is not read, but for an OPT record at its end: the reply has one then, too. One that only
+        looks like it is none.
+        """
+        gate = FormGate(lambda request: True)
+        question = (Question(b"\x03www\x00", 6),)
+        for payload, tail in ((1400, b""), (None, b""), (None, b"\x00\x00\x29\x05\x78" + bytes(5) + b"\x09")):
+            wire = buildMessage(Message(1, Opcode.UPDATE << 11, question, edns=None if payload is None else EDNS(payload))) + tail
+            request = Request.fromWire(wire, ("192.0.2.1", 53), "udp")
+            assert request is not None
+            self.assertIsNone(gate(request, 0.0))
+            self.assertIsNone(request.message)
+            self.assertEqual((request.question, request.questionEnd), (question[0], 21))
+            self.assertEqual(None if request.edns is None else request.edns.payloadSize, payload)
+            self.assertFalse(request.seemsSigned())
+
+    def test_version(self) -> None:
+        """
+        EDNS of a later version is answered with the version that there is, without options, and without an answer (RFC 6891).
+        """
+        for options in ((), ((100, b""),), ((COOKIE, b"short"),)):
+            reply = self.ask(queryOf(opt=optOf(version=100, options=options, flags=0x80)))
+            assert reply.edns is not None
+            self.assertEqual((reply.rcode, reply.edns.version, reply.answer), (Rcode.BADVERS, 0, ()))
+            self.assertEqual((reply.edns.options, reply.edns.flags), ((), 0))
+
+    def test_unknownOptions(self) -> None:
+        """
+        Options and flags that are not known are ignored, and not echoed.
+        """
+        reply = self.ask(queryOf(opt=optOf(options=[(100, b"abc"), (8, b"\x00\x01\x18\x00\xc0\x00\x02")], flags=0x80)))
+        assert reply.edns is not None
+        self.assertEqual((reply.rcode, reply.edns.options, reply.edns.flags), (0, (), 0))
+        self.assertTrue(reply.answer)
+
+    def test_noEDNS(self) -> None:
+        """
+        Who does not speak EDNS is not spoken to in it; who asks for DNSSEC records is told that this was understood.
+        """
+        self.assertIsNone(self.ask(queryOf()).edns)
+        edns = self.ask(queryOf(opt=optOf(flags=0x8000))).edns
+        assert edns is not None
+        self.assertTrue(edns.dnssecOk)
+
+    def test_cookies(self) -> None:
+        """
+        Who has a cookie gets one, as the last option, whatever the reply is; a malformed one is malformed.
+        """
+        for _ in range(4):
+            for name in ("www.example.test", "no.example.test"):
+                edns = self.ask(queryOf(name, opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
+                assert edns is not None
+                ((code, octets),) = edns.options
+                self.assertEqual((code, octets[:8], len(octets)), (COOKIE, b"clientA1", 24))
+                again = self.ask(queryOf(name, opt=optOf(options=[(COOKIE, octets)]))).edns
+                self.assertEqual(again, edns)
+        for octets in (b"", b"1234567", b"123456789", 15 * b"x", 41 * b"x"):
+            self.assertEqual(self.ask(queryOf(opt=optOf(options=[(COOKIE, octets)]))).rcode, Rcode.FORMERR)
+
+    def test_cookieAlone(self) -> None:
+        """
+        A client may ask for a cookie and nothing else (RFC 7873, section 5.4).
+        """
+        query = bytes.fromhex("123400000000000000000001") + optOf(options=[(COOKIE, b"clientA1")])
+        reply = self.ask(query)
+        assert reply.edns is not None
+        self.assertEqual((reply.rcode, reply.questions, len(reply.edns.options)), (Rcode.NOERROR, (), 1))
+        self.assertEqual(self.ask(query[:12] + optOf()).rcode, Rcode.FORMERR)
+
+    def test_cookieRequired(self) -> None:
+        """
+        Of whom a cookie is required, nobody gets an answer by UDP without a good one, whoever was answered before: he gets a good one, or
+        comes by TCP. Others need none.
+        """
+        far = "10.1.2.3"
+        for required in ((NEAR,), ()):
+            self.server = Server(self.clock, cookies=self.cookies, required=required, eager=True)
+            plain, empty = queryOf(), queryOf(opt=optOf())
+            asking = queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))
+            wrong = queryOf(opt=optOf(options=[(COOKIE, b"clientA1" + bytes(16))]))
+            edns = self.ask(asking).edns
+            assert edns is not None
+            good = queryOf(opt=optOf(options=edns.options))
+            mixed = queryOf("wWw.Example.test", opt=optOf(options=edns.options))
+            for _ in range(3):
+                for query, rcode, truncated in (
+                    (good, 0, 0), (mixed, 0, 0), (plain, Rcode.REFUSED, TC), (empty, Rcode.REFUSED, TC), (asking, Rcode.BADCOOKIE, 0),
+                    (wrong, Rcode.BADCOOKIE, 0),
+                ):  # fmt: skip
+                    reply = self.ask(query)
+                    expected = (rcode, truncated, not rcode) if required else (0, 0, True)
+                    self.assertEqual((reply.rcode, reply.flags & TC, bool(reply.answer)), expected)
+                    self.assertEqual(reply.edns is not None and bool(reply.edns.options), query not in (plain, empty))
+                    self.assertTrue(self.ask(query, far).answer or query in (good, mixed))
+                    octets = self.server.stream(query)
+                    assert octets is not None
+                    self.assertEqual(octets[3] & 15, 0)
+            # The one that is good is given from what is kept.
+            kept = self.server.lane.clients.find(NEAR, self.clock.seconds()).group
+            self.assertEqual((kept.shown, len(kept.datagrams) > 0), (bool(required), True))
+            asked = self.server.responder.counters.ready
+            self.ask(good)
+            self.assertEqual(self.server.responder.counters.ready, asked)
+
+    def test_keepalive(self) -> None:
+        """
+        A keepalive option that says a time is malformed in a query by TCP, and not looked at by UDP (RFC 7828, sections 3.2.1 and 3.3.1).
+        """
+        for octets, rcode in ((b"", 0), (b"\x00\xff", Rcode.FORMERR)):
+            query = queryOf(opt=optOf(options=[(11, octets)]))
+            for _ in range(3):
+                self.assertEqual(self.ask(query).rcode, 0)
+                reply = self.server.stream(query)
+                assert reply is not None
+                self.assertEqual(Message.fromWire(reply).check().rcode, rcode)
+
+    def test_noCookies(self) -> None:
+        """
+        Without a secret cookies are options like any others.
+        """
+        self.server = Server(self.clock)
+        for _ in range(4):
+            edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ())
+
+    def test_signed(self) -> None:
+        """
+        Who signs a query is told that the key is not known here, in the form that a signer takes (RFC 8945, section 5.2.1), whatever else
+        the query carries; and is not sent an answer that he would have to throw away.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        cookie = optOf(options=[(COOKIE, b"clientA1")])
+        for opt in (b"", optOf(), cookie):
+            query = queryOf(opt=opt)
+            signed, mac = sign(query, key, 1_000_000)
+            for _ in range(3):
+                (octets,) = self.server.askAll([signed])
+                verdict = verify(octets, {key.name: key}, 1_000_000, requestMac=mac)
+                self.assertEqual((verdict.error, verdict.record and verdict.record.mac), (Rcode.BADKEY, b""))
+                reply = Message.fromWire(verdict.octets).check()
+                self.assertEqual((reply.rcode, reply.answer), (Rcode.NOTAUTH, ()))
+                self.assertEqual(reply.edns is not None, bool(opt))
+                self.assertEqual(reply.edns is not None and bool(reply.edns.options), opt == cookie)
+        self.assertEqual(self.server.inner.asked, 0)
+
+    def test_badlySigned(self) -> None:
+        """
+        A signature that is not the last record, or one of two, or none at all by its form, is a fault of the query's.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        query = queryOf()
+        tsig = sign(query, key, 1_000_000)[0][len(query) :]
+        # Its class is ANY and its TTL 0 (RFC 8945, section 4.2).
+        head = len(key.name) + 2
+        otherClass = tsig[:head] + b"\x00\x01" + tsig[head + 2 :]
+        otherTTL = tsig[: head + 2] + b"\x00\x00\x00\x01" + tsig[head + 6 :]
+        for trailer in (tsig + optOf(), tsig + tsig, tsig[:-4] + b"\x00\x00\x00\x01", otherClass, otherTTL):
+            count = b"\x00\x01" if len(trailer) == len(tsig) else b"\x00\x02"
+            self.assertEqual(self.ask(query[:10] + count + query[12:] + trailer).rcode, Rcode.FORMERR)
+
+    def test_classes(self) -> None:
+        """
+        Of other classes than the Internet's nothing is answered, of ourselves nothing by default.
+        """
+        for rrClass in (0, 2, 3, 4, 254, 255, 65535):
+            self.assertEqual(self.ask(queryOf(rrClass=rrClass)).rcode, Rcode.REFUSED)
+        self.assertEqual(self.ask(queryOf(VERSION, "TXT", rrClass=3)).rcode, Rcode.REFUSED)
+
+    def test_identity(self) -> None:
+        """
+        What we are told to tell of ourselves is told: to CH questions, and to those who ask for the server's id.
+        """
+        identity = Identity(version="txdns", host="here", nsid="ns1")
+        responder = self.server.responder
+        responder.gates = standardGates(cookies=self.cookies, identity=identity)
+        responder.finishing = Finishing(identity=identity)
+        reply = self.ask(queryOf(b"\x07VERSION\x04bind\x00", "TXT", rrClass=3))
+        self.assertEqual((reply.rcode, [each.rdatas for each in reply.answer]), (0, [(b"\x05txdns",)]))
+        self.assertEqual(self.ask(queryOf(b"\x02id\x06server\x00", "TXT", rrClass=3)).answer[0].rdatas, (b"\x04here",))
+        self.assertEqual(self.ask(queryOf(VERSION, "A", rrClass=3)).rcode, Rcode.REFUSED)
+        for _ in range(4):
+            # Asked for twice, it is told once.
+            edns = self.ask(queryOf(opt=optOf(options=[(3, b""), (3, b"")]))).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ((3, b"ns1"),))
+            edns = self.ask(queryOf(opt=optOf())).edns
+            assert edns is not None
+            self.assertEqual(edns.options, ())
+
+    def test_types(self) -> None:
+        """
+        Types that no record can have are not looked up.
+        """
+        for rrType, rcode in (
+            ("AXFR", Rcode.REFUSED),
+            ("IXFR", Rcode.REFUSED),
+            ("OPT", Rcode.FORMERR),
+            ("TSIG", Rcode.FORMERR),
+            (128, Rcode.FORMERR),
+            (0, Rcode.FORMERR),
+            ("TKEY", Rcode.NOTIMP),
+            ("MAILA", Rcode.NOTIMP),
+            ("MAILB", Rcode.NOTIMP),
+        ):
+            self.assertEqual(self.ask(queryOf(rrType=rrType)).rcode, rcode)
+        self.assertEqual(self.server.inner.asked, 0)
+        self.assertEqual(self.ask(queryOf(rrType=666)).rcode, Rcode.NXDOMAIN)
+
+    def test_minimalAny(self) -> None:
+        """
+        A question for everything gets one small record, and asks nobody (RFC 8482).
+        """
+        reply = self.ask(queryOf(rrType="ANY"))
+        self.assertEqual([(each.rrType, each.rdatas) for each in reply.answer], [(13, (b"\x07RFC8482\x00",))])
+        self.assertEqual(self.server.inner.asked, 0)
+        self.server.responder.gates = standardGates(minimalAny=False)
+        self.ask(queryOf("www.example.test", "ANY", id=2))
+        self.assertEqual(self.server.inner.asked, 1)
+
+    def test_rate(self) -> None:
+        """
+        Who asks more than the rate gets no reply to half of that, and to the other half one that says to come by TCP, without any records;
+        whoever has shown its address, and others, go on being answered. The same whether the fast lane answers or not.
+        """
+        self.server = Server(self.clock, rates=Rates(10, burst=1), cookies=self.cookies)
+        edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "127.0.0.2").edns
+        assert edns is not None
+        mine = edns.options[0][1]
+        replies = self.server.askAll([queryOf(id=number) for number in range(110)])
+        short = [reply for reply in replies if reply[2] & 2]
+        self.assertEqual((len(replies), len(short)), (60, 50))
+        self.assertEqual(Message.fromWire(short[0]).check().flags, QR | RD | RA | TC)
+        self.assertTrue(all(len(reply) <= len(queryOf()) for reply in short))
+        self.assertEqual(len(self.server.askAll([queryOf(opt=optOf(options=[(COOKIE, mine)]))] * 50, "127.0.0.2")), 50)
+        self.assertFalse(self.ask(queryOf(), "127.0.0.3").flags & TC)
+        self.assertEqual(sum([self.server.stream(queryOf()) is not None for _ in range(50)]), 50)
+        self.clock.advance(1)
+        self.assertEqual(len([reply for reply in self.server.askAll([queryOf()] * 20) if not reply[2] & 2]), 10)

@@ -1,0 +1,52 @@
+"""
+Tests of requests whose asking ends others, as where a socket tells only at the next query that nobody is there.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tests.packetcache.lanes import Server
+from tests.queries import queryOf
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import ServerFailed
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.testing.sources import HeldSource
+from twisted_ext.wire.message import Question
+
+
+@implementer(IAnswerSource)
+class _Telling(HeldSource):
+    """
+    Fails whatever waits when it is asked once more.
+    """
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self.held:
+            self.release(ServerFailed("nobody is there", rcode=2))
+        return super().answer(question, context)
+
+
+class ReentranceTests(SynchronousTestCase):
+    """
+    Tests with one client.
+    """
+
+    def test_counted(self) -> None:
+        """
+        Each request gets its reply, and none is counted as waiting any longer: the client would be kept from asking in the end.
+        """
+        clock = Clock()
+        clock.advance(1_000_000)
+        source = _Telling()
+        server = Server(clock, source, perClient=3)
+        for number in range(20):
+            server.ask(queryOf(f"n{number}.example.test"))
+            self.assertEqual(len(server.sent), number)
+        source.release(ServerFailed("nobody is there", rcode=2))
+        counters = server.responder.counters
+        self.assertEqual((len(server.sent), counters.failed, counters.overflowed, counters.pending), (20, 20, 0, 0))
+        self.assertEqual(len(self.flushLoggedErrors()), 0)

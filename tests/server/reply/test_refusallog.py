@@ -1,0 +1,127 @@
+"""
+Tests of L{twisted_ext.server.reply.refusallog}: what is logged of transfers, notices and updates that are declined.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tests.server.update.changed import KEY, UpdatedServer
+from tests.zone.changing import record
+from twisted_ext.server.reply.refusallog import Declining
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import AXFR
+from twisted_ext.wire.tsig import Key
+
+NEW = record("new 60 A 192.0.2.9")
+
+
+class DecliningTests(SynchronousTestCase):
+    """
+    Tests for L{Declining<twisted_ext.server.reply.refusallog.Declining>}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read along in the log.
+        """
+        lines = self.lines = list[str]()
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event.get("log_namespace") == "twisted_ext.server.reply.refusallog":
+                lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    def server(self) -> UpdatedServer:
+        """
+        @return: a server whose zone one key may change.
+        """
+        path = self.mktemp()
+        server = UpdatedServer(("key dhcp.example.org zone ANY",), path)
+
+        def close() -> None:
+            closed = server.updating.close()
+            server.disk.settle()
+            self.successResultOf(closed)
+
+        self.addCleanup(close)
+        return server
+
+    def test_updates(self) -> None:
+        """
+        Whoever runs a server sees who was not let change what, and for which reason; what is done is told of elsewhere.
+        """
+        server = self.server()
+        server.update(NEW, client="198.51.100.1")
+        server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
+        server.update(NEW, client="198.51.100.1", key=Key.fromText("dhcp.example.org:d3Jvbmc="))
+        server.update(NEW, client="198.51.100.1", key=KEY)
+        start = "update of example.org. is declined to 198.51.100.1, "
+        self.assertEqual(
+            self.lines,
+            [
+                f"{start}without a key: REFUSED",
+                f"{start}key other.: NOTAUTH: there is no such key here",
+                f"{start}key dhcp.example.org.: NOTAUTH: the signature is wrong: do both sides have the same secret?",
+            ],
+        )
+
+    def request(self, now: float) -> Request:
+        """
+        @return: somebody who wants a zone.
+        """
+        octets = buildMessage(Message(7, 0, (Question(nameFromText("example.org."), AXFR),)))
+        request = Request.fromWire(octets, ("192.0.2.7", 4000), "tcp", None, now)
+        assert request is not None
+        return request
+
+    def test_flood(self) -> None:
+        """
+        Nobody fills the log: of many in a row only some are told of, and how many there were.
+        """
+        declining = Declining(most=2, seconds=60)
+        for _ in range(100):
+            declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
+        line = "transfer of example.org. is declined to 192.0.2.7, without a key: REFUSED"
+        self.assertEqual(self.lines, [line, line])
+        declining.tell(self.request(1060.0), Refusal(Rcode.NOTAUTH))
+        self.assertEqual(self.lines[2:], ["98 more requests were declined", line.replace("REFUSED", "NOTAUTH")])
+        self.assertEqual(declining.unsaid, 0)
+
+    def test_floodUnbounded(self) -> None:
+        """
+        Without the bound each of them would be a line.
+        """
+        declining = Declining(most=10_000)
+        for _ in range(100):
+            declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
+        self.assertEqual(len(self.lines), 100)
+
+    def test_nothingDeclined(self) -> None:
+        """
+        Replies that decline nothing, and no reply at all, are not told of.
+        """
+        declining = Declining()
+        declining.tell(self.request(1000.0), Refusal(Rcode.NOERROR, truncated=True))
+        declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED, silent=True))
+        self.assertEqual(self.lines, [])
+
+    def test_onTheWay(self) -> None:
+        """
+        Nothing is told of where nobody sees to anything but look-ups.
+        """
+        server = self.server()
+        with patch.object(server.responder, "errands", {}):
+            server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
+        self.assertEqual(self.lines, [])

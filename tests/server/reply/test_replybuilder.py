@@ -1,0 +1,74 @@
+"""
+Tests of how replies look.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.queries import optOf, queryOf
+from tests.zone.plain import HEAD, versionOf
+from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.requests import Request
+from twisted_ext.wire.codes import AA, TC
+from twisted_ext.wire.message import Message
+from twisted_ext.zone.query.answers import answer
+
+ZONE = (
+    HEAD
+    + "www A 192.0.2.1\n"
+    + "sub NS ns.sub\nns.sub A 192.0.2.2\n"
+    + "".join([f"crowd NS n{number}.crowd\nn{number}.crowd AAAA 2001:db8::{number}\n" for number in range(1, 20)])
+)
+
+
+class ZoneTests(SynchronousTestCase):
+    """
+    Tests with answers from zones.
+    """
+
+    def setUp(self) -> None:
+        self.version = versionOf(ZONE)
+        self.finishing = Finishing(recursion=False)
+
+    def reply(self, name: str, rrType: str = "A", *, opt: bytes = b"", transport: str = "udp") -> Message:
+        """
+        @return: what is sent.
+        """
+        request = Request.fromWire(queryOf(name, rrType, opt=opt), ("127.0.0.1", 53535), transport)
+        assert request is not None
+        return Message.fromWire(self.finishing.answer(request, answer(self.version, request.question)).octets).check()
+
+    def test_authoritative(self) -> None:
+        """
+        AA is set for what is the zone's own, and not for referrals, whose glue is kept.
+        """
+        self.assertTrue(self.reply("www.example").flags & AA)
+        referral = self.reply("www.sub.example")
+        self.assertFalse(referral.flags & AA)
+        self.assertEqual([rrset.rdatas for rrset in referral.additional], [(bytes([192, 0, 2, 2]),)])
+
+    def test_elsewhere(self) -> None:
+        """
+        Of what others have said, name servers and addresses are left out, and AA is not ours to set.
+        """
+        request = Request.fromWire(queryOf("www.example"), ("127.0.0.1", 53535), "udp")
+        assert request is not None
+        own = answer(self.version, request.question, minimal=False)
+        told = Answer(Outcome.DATA, own.answer, own.authority, own.additional, flags=AA, origin=Origin("udp"))
+        read = Message.fromWire(self.finishing.answer(request, told).octets).check()
+        self.assertEqual((read.authority, read.additional, read.flags & AA), ((), (), 0))
+        self.assertEqual(len(read.answer), 1)
+
+    def test_glue(self) -> None:
+        """
+        A referral whose glue does not fit says so (RFC 9471, section 3.1); with room for it, it does not.
+        """
+        self.assertTrue(self.reply("www.crowd.example").flags & TC)
+        for whole in (
+            self.reply("www.crowd.example", opt=optOf(1232)),
+            self.reply("www.crowd.example", transport="tcp"),
+        ):
+            self.assertFalse(whole.flags & TC)
+            self.assertEqual(len(whole.additional), 19)

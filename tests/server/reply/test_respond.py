@@ -1,0 +1,197 @@
+"""
+Tests of what becomes of requests.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.packetcache.lanes import NEAR, Server
+from tests.queries import optOf, queryOf
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
+from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.options import ExtendedError, optionsOf
+
+WWW = questionOf("www.example.test")
+
+
+class RespondTests(SynchronousTestCase):
+    """
+    Tests for L{Responder}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.held = HeldSource()
+        self.server = Server(self.clock, self.held)
+
+    def replies(self) -> list[Message]:
+        """
+        @return: what has been sent.
+        """
+        return [Message.fromWire(octets).check() for octets, _ in self.server.sent]
+
+    def told(self, answer: Answer | DNSFault, query: bytes = queryOf(opt=optOf())) -> Message:
+        """
+        @return: the reply to a query when this is what is found.
+        """
+        self.server.sent.clear()
+        self.server.ask(query)
+        self.held.release(answer)
+        (reply,) = self.replies()
+        return reply
+
+    def test_waited(self) -> None:
+        """
+        An answer that takes time is sent when it is there, to whoever asked, under the id and in the case in which it was asked.
+        """
+        self.server.ask(queryOf("wWw.example.test", id=7), "127.0.0.5")
+        self.server.ask(queryOf(id=8), "127.0.0.6")
+        self.assertEqual(self.server.sent, [])
+        self.clock.advance(0.5)
+        self.held.release(answerOf(WWW, "192.0.2.80"))
+        self.assertEqual([address for _, address in self.server.sent], ["127.0.0.5", "127.0.0.6"])
+        first, second = self.replies()
+        self.assertEqual((first.id, second.id), (7, 8))
+        self.assertEqual(first.questions[0].name, queryOf("wWw.example.test")[12:-4])
+        counters = self.server.responder.counters
+        self.assertEqual((counters.pending, counters.latency.count, counters.replies[0]), (0, 2, 2))
+
+    def test_flags(self) -> None:
+        """
+        A reply says that it is one, that others were asked, and of the query what is its own; never AA for what others said, and AD only
+        where it was proved here and somebody wants to know.
+        """
+        plain = answerOf(WWW, "192.0.2.80")
+        plain.flags = AA | AD | 0x40
+        self.assertEqual(self.told(plain).flags, QR | RD | RA)
+        self.assertEqual(self.told(plain, queryOf(flags=RD | CD | AD | TC | 0x40)).flags, QR | RD | RA | CD)
+        own = answerOf(WWW, "192.0.2.80")
+        own.origin, own.flags = Origin("zone", "test."), AA
+        # That nothing is to be checked is for those who check (RFC 4035, section 3.1.6).
+        self.assertEqual(self.told(own, queryOf(flags=RD | CD)).flags, QR | RD | RA | AA)
+        proved = answerOf(WWW, "192.0.2.80")
+        proved.security = Security.SECURE
+        self.assertEqual(self.told(proved, queryOf()).flags, QR | RD | RA)
+        self.assertEqual(self.told(proved, queryOf(flags=RD | AD)).flags, QR | RD | RA | AD)
+        self.assertEqual(self.told(proved, queryOf(opt=optOf(flags=0x8000))).flags, QR | RD | RA | AD)
+
+    def test_wishes(self) -> None:
+        """
+        The source learns what is wanted, on whose behalf, and until when.
+        """
+        self.server.ask(queryOf(flags=RD | CD, opt=optOf(flags=0x8000)), "127.0.0.9")
+        (context,) = self.held.contexts
+        self.assertEqual((context.dnssecOk, context.checkingDisabled, context.recursionDesired), (True, True, True))
+        self.assertEqual((context.client, context.deadline), ("127.0.0.9", 1_000_004.0))
+
+    def test_minimal(self) -> None:
+        """
+        Name servers and their addresses, which nobody asked for, are left out; not so the proofs of a denial, and not where it is set so.
+        """
+        servers = rrsetOf(b"\x07example\x04test\x00", 2, "ns.example.test.")
+        address = rrsetOf(b"\x02ns\x07example\x04test\x00", 1, "192.0.2.53")
+        proof = rrsetOf(b"\x07example\x04test\x00", 47, "a.example.test. A")
+        answer = Answer(Outcome.DATA, answerOf(WWW, "192.0.2.80").answer, (servers, proof), (address,))
+        reply = self.told(answer)
+        self.assertEqual((len(reply.answer), reply.authority, reply.additional), (1, (), ()))
+        reply = self.told(answer, queryOf(opt=optOf(flags=0x8000)))
+        self.assertEqual((reply.authority, reply.additional), ((proof,), ()))
+        self.server.responder.finishing = Finishing(minimal=False)
+        reply = self.told(answer)
+        self.assertEqual((reply.authority, reply.additional), ((servers, proof), (address,)))
+
+    def test_errors(self) -> None:
+        """
+        A failure keeps its rcode, and its extended error says which servers failed, and how.
+        """
+        for fault, rcode, code in (
+            (ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2), Rcode.SERVFAIL, 0),
+            (ServerFailed("192.0.2.53:53 answered REFUSED", rcode=5), Rcode.REFUSED, 0),
+            (ServerFailed("192.0.2.53:53 answered NOTIMP", rcode=4), Rcode.NOTIMP, 0),
+            (ServerFailed("192.0.2.53:53 answered BADVERS", rcode=16), Rcode.SERVFAIL, 0),
+            (ServerFailed("bogus", rcode=2, ede=((6, "signature expired"),)), Rcode.SERVFAIL, 6),
+            (TimedOut("192.0.2.53:53 did not answer"), Rcode.SERVFAIL, 22),
+            (Unreachable("192.0.2.53:53"), Rcode.SERVFAIL, 23),
+            (Refused("more than 100 look-ups"), Rcode.REFUSED, 18),
+            (BadMessage("octets behind the last record"), Rcode.SERVFAIL, 23),
+            (Unknown("nothing"), Rcode.REFUSED, 20),
+        ):
+            reply = self.told(fault)
+            errors = [option for option in optionsOf(reply.edns) if isinstance(option, ExtendedError)]
+            self.assertEqual((reply.rcode, [error.infoCode for error in errors]), (rcode, [code]), str(fault))
+            if rcode != Rcode.REFUSED and not fault.ede:
+                self.assertEqual(errors[0].extraText, str(fault))
+            self.assertIsNone(self.told(fault, queryOf()).edns)
+
+    def test_broken(self) -> None:
+        """
+        A source that breaks its word ends as SERVFAIL, is logged, and takes nothing else with it.
+        """
+
+        class Broken(CannedSource):
+            def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+                if question == WWW:
+                    raise ZeroDivisionError
+                return None
+
+            def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+                raise KeyError
+
+        self.server.responder.source = Broken()
+        for name in ("www.example.test", "other.example.test"):
+            reply = self.server.ask(queryOf(name))
+            assert reply is not None
+            self.assertEqual(reply[3] & 15, Rcode.SERVFAIL)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
+
+    def test_tooLong(self) -> None:
+        """
+        A reply that does not fit says so by UDP, and is whole by TCP.
+        """
+        answer = answerOf(WWW, [f"192.0.2.{number}" for number in range(100)])
+        for query, truncated in ((queryOf(), True), (queryOf(opt=optOf(4096)), True)):
+            reply = self.told(answer, query)
+            self.assertEqual((bool(reply.flags & TC), reply.answer), (truncated, ()))
+            self.assertLessEqual(len(reply.wire), 1232)
+        self.assertIsNone(self.server.stream(queryOf()))
+        sent: list[bytes] = []
+        self.server.responder.take(queryOf(), (NEAR, 4000), "tcp", sent.append)
+        self.held.release(answer)
+        self.assertEqual(len(Message.fromWire(sent[0]).answer[0].rdatas), 100)
+        self.assertEqual(self.server.responder.counters.truncated, 2)
+
+    def test_views(self) -> None:
+        """
+        A group of clients may have a source of its own.
+        """
+        theirs = CannedSource({}, "192.0.2.99", now=True)
+        self.server.responder._views["allowed"] = theirs
+        self.server.ask(queryOf())
+        self.assertEqual((theirs.asked, self.held.asked), (1, 0))
+
+    def test_noReplies(self) -> None:
+        """
+        Replies are not replied to, nor is what has no header.
+        """
+        for wire in (queryOf(flags=0x8180), queryOf()[:11], b""):
+            self.assertIsNone(self.server.ask(wire))
+        self.assertEqual((self.server.sent, self.server.responder.counters.dropped), ([], 3))
+
+    def test_close(self) -> None:
+        """
+        Closing gives up what is under way, and nothing is sent afterwards.
+        """
+        self.server.ask(queryOf())
+        self.server.responder.close()
+        self.assertEqual((len(self.held.cancelled), self.server.sent), (1, []))
+        self.server.ask(queryOf())
+        self.assertEqual(self.server.sent, [])
+        self.assertEqual(self.server.responder.counters.pending, 0)

@@ -1,0 +1,217 @@
+"""
+Tests of how many replies a network gets.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import Final
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.packetcache.lanes import SECRET, Server
+from tests.queries import COOKIE, mixedCase, optOf, queryOf
+from twisted_ext.errors import BadDescription
+from twisted_ext.packetcache.replykinds import KINDS, kindOf
+from twisted_ext.server.limits import RESPONSE_NETWORKS
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.wire.codes import QR, RA, RD, TC
+from twisted_ext.wire.message import Message
+
+#: One of whoever is flooded, a neighbor in its /24, one in the next /24, and one elsewhere.
+VICTIM: Final = "192.0.2.7"
+NEIGHBOR: Final = "192.0.2.200"
+NEXT: Final = "192.0.3.1"
+OTHER: Final = "198.51.100.1"
+
+EVERYBODY: Final = Access({"allow": ["any"]})
+
+
+def whole(replies: list[bytes]) -> int:
+    """
+    @return: how many of these are not truncated.
+    """
+    return len([reply for reply in replies if not reply[2] & 2])
+
+
+class LimitingTests(SynchronousTestCase):
+    """
+    Tests of a server that gives a network ten replies of each kind in a second.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.limiting = Limiting(10, window=2)
+        self.server = self.serverWith(self.limiting)
+
+    def serverWith(self, limiting: Limiting | None, eager: bool = True) -> Server:
+        return Server(
+            self.clock, limiting=limiting, access=EVERYBODY, cookies=Cookies(SECRET), eager=eager, remembers=eager
+        )
+
+    def test_flood(self) -> None:
+        """
+        Whoever is flooded gets ten replies, and of the others each second truncated; all addresses of its /24 together. Others get theirs.
+        The same with a fast lane and without one.
+        """
+        for eager in (True, False):
+            server = self.serverWith(Limiting(10), eager)
+            sent = [server.ask(queryOf(id=number), (VICTIM, NEIGHBOR)[number % 2]) for number in range(110)]
+            replies = [reply for reply in sent if reply is not None]
+            self.assertEqual((whole(replies), len(replies)), (10, 60))
+            short = Message.fromWire(replies[-1]).check()
+            self.assertEqual((short.flags & ~RA, short.questions), (QR | RD | TC, Message.fromWire(queryOf()).questions))
+            self.assertEqual(len(replies[-1]), len(queryOf()))
+            self.assertEqual(whole(server.askAll([queryOf()] * 10, NEXT)), 10)
+            self.assertEqual(server.responder.counters.refusals, {"limit": 100})
+            self.assertEqual(server.responder.counters.dropped, 50)
+
+    def test_off(self) -> None:
+        """
+        Without limits a flood is answered.
+        """
+        for limiting in (None, Limiting(), Limiting(0)):
+            server = self.serverWith(limiting)
+            self.assertEqual(whole(server.askAll([queryOf()] * 500, VICTIM)), 500)
+
+    def test_kinds(self) -> None:
+        """
+        Each kind of reply is counted by itself: denials for a network leave its answers alone.
+        """
+        self.assertEqual(whole(self.server.askAll([queryOf(f"no{number}.example.test") for number in range(50)], VICTIM)), 10)
+        self.assertEqual(whole(self.server.askAll([queryOf("no.example.test")] * 50, VICTIM)), 0)
+        self.assertEqual(whole(self.server.askAll([queryOf(rrType="AAAA")] * 50, VICTIM)), 10)
+        self.assertEqual(whole(self.server.askAll([queryOf(rrType="AXFR")] * 50, VICTIM)), 10)
+        self.assertEqual(whole(self.server.askAll([queryOf()] * 50, VICTIM)), 10)
+
+    def test_kindOf(self) -> None:
+        """
+        What a reply is, is seen from its first octets.
+        """
+        for flags, answers, kind in (
+            (0x8400, 1, "positive"),
+            (0x8400, 256, "positive"),
+            (0x8403, 1, "nxdomain"),
+            (0x8400, 0, "nodata"),
+            (0x8000, 0, "referral"),
+            (0x8005, 0, "error"),
+            (0x8401, 1, "error"),
+        ):
+            self.assertEqual(KINDS[kindOf(pack(">HHHHH", flags, 1, answers, 0, 0))], kind)
+
+    def test_cookie(self) -> None:
+        """
+        Whoever has shown by a cookie that its address is its own gets everything, even in a network that is flooded. A cookie that
+        anybody could have made up shows nothing.
+        """
+        first = self.server.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), VICTIM)
+        assert first is not None
+        edns = Message.fromWire(first).check().edns
+        assert edns is not None
+        mine = queryOf(opt=optOf(options=[(COOKIE, edns.options[0][1])]))
+        made = queryOf(opt=optOf(options=[(COOKIE, b"clientA1" + b"\x01" + bytes(15))]))
+        self.assertLess(whole(self.server.askAll([queryOf()] * 100, NEIGHBOR)), 10)
+        self.assertEqual(whole(self.server.askAll([mine] * 100, VICTIM)), 100)
+        self.assertEqual(whole(self.server.askAll([made] * 100, VICTIM)), 0)
+
+    def test_streams(self) -> None:
+        """
+        By a stream everything is answered: no address can be made up there.
+        """
+        self.server.askAll([queryOf()] * 100, VICTIM)
+        self.assertEqual(whole([self.server.stream(queryOf(), VICTIM) or b"\xff\xff\xff" for _ in range(100)]), 100)
+
+    def test_exempt(self) -> None:
+        """
+        Some can be left alone.
+        """
+        server = self.serverWith(Limiting(10, exempt=["192.0.2.0/24"]))
+        self.assertEqual(whole(server.askAll([queryOf()] * 100, VICTIM)), 100)
+        self.assertEqual(whole(server.askAll([queryOf()] * 100, OTHER)), 10)
+        self.assertRaises(BadDescription, Limiting, exempt=["192.0.2.1/24"])
+
+    def test_goesOn(self) -> None:
+        """
+        While a flood goes on nothing gets through, however long it lasts; two seconds after its end everything does again.
+        """
+        self.server.askAll([queryOf()] * 50, VICTIM)
+        for _ in range(50):
+            self.clock.advance(0.2)
+            self.assertEqual(whole(self.server.askAll([queryOf()] * 40, VICTIM)), 0)
+        for seconds, got in ((1.9, 0), (0.5, 1), (1.2, 10)):
+            self.clock.advance(seconds)
+            self.assertEqual(whole(self.server.askAll([queryOf()] * got or [queryOf()], VICTIM)), got)
+
+    def test_belowTheRate(self) -> None:
+        """
+        Whoever stays below the rate is never held back.
+        """
+        for _ in range(1000):
+            self.clock.advance(0.101)
+            self.assertEqual(whole(self.server.askAll([queryOf()], VICTIM)), 1)
+
+    def test_lattice(self) -> None:
+        """
+        A network of many /24 gets no more than a few of them would, whichever they are; the same in IPv6 with /56.
+        """
+        for form, most in (("10.0.{}.1", 80), ("fd00:0:0:{:x}00::1", 80)):
+            replies = [self.server.ask(queryOf(), form.format(number % 16)) for number in range(800)]
+            self.assertEqual(whole([reply for reply in replies if reply is not None]), most)
+        for form, most in (("10.1.{}.1", 320), ("fd01:0:{:x}::1", 640)):
+            replies = [self.server.ask(queryOf(), form.format(number % 256)) for number in range(2560)]
+            self.assertEqual(whole([reply for reply in replies if reply is not None]), most)
+
+    def test_slip(self) -> None:
+        """
+        How many truncated replies there are can be chosen.
+        """
+        for slip, count in ((0, 10), (1, 110), (3, 43)):
+            server = self.serverWith(Limiting(10, slip=slip))
+            self.assertEqual(len(server.askAll([queryOf()] * 110, VICTIM)), count)
+
+    def test_otherSpellings(self) -> None:
+        """
+        A name in mixed case, with EDNS or without, comes out of the same account, and truncated replies have what the others have.
+        """
+        self.server.askAll([queryOf()] * 10, VICTIM)
+        for bits in range(4):
+            self.assertEqual(whole(self.server.askAll([mixedCase(queryOf(), bits << 12)] * 8, VICTIM)), 0)
+        for opt in (optOf(), optOf(flags=0x8000)):
+            replies = self.server.askAll([queryOf(opt=opt)] * 8, VICTIM)
+            self.assertTrue(replies)
+            for reply in replies:
+                message = Message.fromWire(reply).check()
+                assert message.edns is not None
+                self.assertEqual((message.flags & TC, message.edns.flags & 0x8000), (TC, opt[7] << 8))
+
+    def test_clockGoesBack(self) -> None:
+        """
+        A clock that goes back gives nobody anything, and locks nobody out for longer than it went back.
+        """
+        self.server.askAll([queryOf()] * 100, VICTIM)
+        accounts = self.limiting.accountsFor(VICTIM, 0.0)
+        assert accounts is not None
+        tokens = accounts[0].tokens
+        self.assertFalse(self.limiting.takes(accounts[0], 5.0))
+        self.assertEqual(accounts[0].tokens, tokens)
+
+    def test_bounded(self) -> None:
+        """
+        However many networks are made up, so many are known.
+        """
+        most = int(RESPONSE_NETWORKS.default)
+        for number in range(2 * most):
+            self.limiting.accountsFor(f"{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}.1", 1.0)
+        self.assertLessEqual(len(self.limiting), 2 * most)
+
+    def test_notAnAddress(self) -> None:
+        """
+        Whoever came by a socket file is not counted, and an address with a scope is one.
+        """
+        self.assertIsNone(self.limiting.accountsFor("", 0.0))
+        self.assertIsNone(self.limiting.accountsFor("nobody", 0.0))
+        self.assertIs(self.limiting.accountsFor("fe80::1%eth0", 0.0), self.limiting.accountsFor("fe80::2", 0.0))

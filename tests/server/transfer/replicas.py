@@ -1,0 +1,266 @@
+"""
+Servers with zones on a memory network, primaries and secondaries of each other.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from shutil import rmtree
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from tests.networks import NetworkTestCase
+from tests.zone.changing import APEX, ZONE, record, records, textsOf
+from twisted_ext.answers import QueryContext
+from twisted_ext.errors import DNSFault
+from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.transfer.replication import Replication
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
+from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.serials import serialIn, withSerial
+from twisted_ext.zone.transfer.refresh import State
+from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.zone import Zone
+
+__all__ = ["KEYS", "PRIMARY", "QUICK", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "StepTestCase", "soaOf"]
+
+PRIMARY, SECONDARY = "192.0.2.53", "192.0.2.54"
+
+#: The zone with short times.
+QUICK = ZONE.replace("10 3600 600 86400", "10 300 60 1000")
+
+#: Keys by the names of L{Keys}.
+KEYS = Keys.fromTexts(("hmac-sha256:one.key:c2VjcmV0IG9uZQ==", "hmac-sha512:two.key:c2VjcmV0IHR3bw=="))
+
+
+def soaOf(serial: int, *, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> RRSet:
+    """
+    @return: an SOA for the zone of these tests.
+    """
+    return record(f"@ 3600 SOA ns1 hostmaster {serial} {refresh} {retry} {expire} 300")
+
+
+class Changes:
+    """
+    A journal in memory.
+
+    @ivar differences: all of them, in order.
+    """
+
+    def __init__(self) -> None:
+        self.differences: list[Difference] = []
+
+    def since(self, serial: int) -> list[Difference] | None:
+        for index, difference in enumerate(self.differences):
+            if difference.oldSerial == serial:
+                return self.differences[index:]
+        return None
+
+    def octetsSince(self, serial: int) -> int | None:
+        return None if self.since(serial) is None else 0
+
+    def oneByOne(self, serial: int, last: int, room: int) -> None:
+        return None
+
+
+class Host:
+    """
+    A server with zones.
+
+    @ivar zones: what it serves.
+    @ivar replication: its transfers and notices.
+    @ivar changes: what has changed in the zone of these tests.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, address: str, folder: str = "", *, port: int = 53, today: Callable[[], float] | None = None
+    ) -> None:
+        """
+        @param today: gives seconds since 1970; those of the reactor by default.
+        """
+        self.address = address
+        self.port = port
+        self.reactor = reactor
+        self.folder = folder
+        self.today = today or reactor.seconds
+        self.changes = Changes()
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Start, again after L{end}.
+        """
+        reactor = self.reactor
+        self.zones = Zones()
+        self.replication = Replication(
+            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=self.today
+        )
+        errands = self.replication.errands
+        gates = standardGates(
+            keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=self.today
+        )
+        self.responder = Responder(
+            Alone(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
+        )
+        self.responder.finishing.expiring = self.replication.expires
+        self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
+        self.datagrams.start()
+        self.servings = StreamServings(Responding(self.responder), reactor)
+        self.streams = StreamListener(reactor, self.responder, self.address, self.port, servings=self.servings)
+        self.streams.start()
+        self.replication.start()
+
+    def adopt(self, **said: Iterable[str]) -> None:
+        """
+        Say of the zone of these tests what its table would, with C{_} for each hyphen.
+        """
+        values: dict[str, object] = {"name": "example.org"}
+        values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
+        self.replication.adopt([ZoneSettings.fromTable(values)], KEYS)
+
+    def serve(self, text: str = ZONE) -> None:
+        """
+        Serve the zone of these tests.
+        """
+        self.zones.put(Zone.fromRecords(APEX, records(text)))
+
+    def change(self, *lines: str, remove: Iterable[str] = ()) -> None:
+        """
+        Add records to it and take some away.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        transaction = Transaction(place.zone.current)
+        for line in remove:
+            transaction.remove(record(line))
+        for line in lines:
+            transaction.add(record(line))
+        done = transaction.commit()
+        assert done is not None
+        version, difference = done
+        self.changes.differences.append(difference)
+        place.zone.replace(version)
+        self.replication.changed(version)
+
+    def serialTo(self, serial: int) -> None:
+        """
+        Give the zone another serial number.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        soa = place.zone.current.soa
+        transaction = Transaction(place.zone.current)
+        transaction.replace(RRSet(soa.name, SOA, 1, soa.ttl, (withSerial(soa.rdatas[0], serial),)))
+        done = transaction.commit()
+        assert done is not None
+        place.zone.replace(done[0])
+        self.changes.differences.append(done[1])
+
+    def serial(self) -> int | str:
+        """
+        @return: the serial number that clients are told, or what is wrong.
+        """
+        try:
+            answer = Alone(self.zones).answerNow(Question(APEX, SOA), QueryContext(self.reactor.seconds() + 5))
+        except DNSFault as fault:
+            return fault.ede[0][1] if fault.ede else str(fault)
+        assert answer is not None
+        return serialIn(answer.answer[0].rdatas[0])
+
+    def end(self) -> Deferred[list[None]]:
+        """
+        Stop.
+
+        @return: fires when nothing is left.
+        """
+        self.responder.close()
+        ending = [self.replication.stop(), self.datagrams.stop(), self.streams.stop(), self.servings.close()]
+        return gatherResults(ending)
+
+
+class ReplicaTestCase(NetworkTestCase):
+    """
+    A primary and a secondary.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.clock.advance(1_700_000_000)
+        self.network.shape(delay=0.001)
+        self.folder = tempfile.mkdtemp(prefix="txdns-secondary-")
+        self.addCleanup(rmtree, self.folder)
+        self.there = self.network.reactor(PRIMARY), self.network.reactor(SECONDARY)
+        self.primary = Host(self.there[0], PRIMARY)
+        self.secondary = Host(self.there[1], SECONDARY, os.path.join(self.folder, "state"))
+
+    def tearDown(self) -> None:
+        for host in (self.primary, self.secondary):
+            host.end()
+        self.network.advance(1)
+        for reactor in self.there:
+            self.assertEqual(reactor.pending(), [])
+        super().tearDown()
+
+
+class StepTestCase(ReplicaTestCase):
+    """
+    Tests with a secondary that is to be kept in step with a primary.
+    """
+
+    def same(self) -> None:
+        """
+        Assert that both have the same records.
+        """
+        held = [host.zones.at(APEX) for host in (self.primary, self.secondary)]
+        texts = [textsOf(place.zone.current) for place in held if place is not None and place.zone is not None]
+        self.assertEqual(len(texts), 2)
+        self.assertEqual(texts[0], texts[1])
+
+    def begin(self, text: str = ZONE, **said: list[str]) -> None:
+        """
+        Have the zone fetched.
+        """
+        self.primary.serve(text)
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
+        self.secondary.adopt(primaries=[PRIMARY], **said)
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def kinds(self) -> list[int]:
+        """
+        @return: what is recorded from here on: the types of transfers that the primary is asked for.
+        """
+        asked: list[int] = []
+        transferring = self.primary.replication.transferring
+
+        def watching(request: Request) -> Outcome:
+            asked.append(request.question.rrType)
+            return transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = watching
+        return asked
+
+    @property
+    def state(self) -> State:
+        """
+        What the secondary is about.
+        """
+        assert self.secondary.replication.secondaries is not None
+        zone = self.secondary.replication.secondaries.at(APEX)
+        assert zone is not None
+        return zone.refreshing.state

@@ -1,0 +1,465 @@
+"""
+Tests of servers that have their zones from catalogs.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from itertools import pairwise
+from typing import cast
+from unittest.mock import patch
+
+from tests.server.transfer.replicas import KEYS, PRIMARY, SECONDARY, Host, ReplicaTestCase
+from tests.test_architecture import ROOT
+from tests.zone.plain import HEAD, setsOf
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.authority.source import SERVING
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.transfer.catalogs import Cataloging
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.zone.catalog.catalogs import Catalog, Member, catalogVersion
+from twisted_ext.zone.zone import Zone
+
+CATALOG = "catalog.invalid."
+RIVAL = "rival.invalid."
+NAMES = ("one.example.", "two.example.", "three.example.")
+
+
+def table(name: str, **said: object) -> ZoneSettings:
+    """
+    @return: what is said of a zone, C{_} standing for hyphens.
+    """
+    return ZoneSettings.fromTable({"name": name, **{key.replace("_", "-"): value for key, value in said.items()}})
+
+
+def producedBy(cataloging: Cataloging) -> list[tuple[bytes, list[Member]]]:
+    """
+    @return: the catalogs that are made here.
+    """
+    steps = cataloging.producing()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("list[tuple[bytes, list[Member]]]", end.value)
+
+
+class CatalogTests(ReplicaTestCase):
+    """
+    Tests with a primary that makes a catalog, and a secondary that follows it.
+    """
+
+    def produce(self, *names: str, **said: object) -> None:
+        """
+        Have the primary list these zones.
+        """
+        zones = [table(CATALOG, catalog="produce", allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])]
+        for name in names:
+            zones.append(table(name, file="/zones/nobody-reads-it", listed_in=CATALOG, allow_transfer=["192.0.2.0/24"], **said))
+            if self.primary.zones.at(nameFromText(name)) is None:
+                self.primary.zones.put(Zone.fromRecords(name, setsOf(HEAD, name)))
+        self.primary.replication.adopt(zones, KEYS)
+
+    def follow(self, *more: ZoneSettings, **said: object) -> None:
+        """
+        Have the secondary follow the catalog.
+        """
+        said = {"primaries": [PRIMARY], **said}
+        self.secondary.replication.adopt([table(CATALOG, catalog="follow", **said), *more], KEYS)
+        self.network.advance(2)
+
+    def served(self, host: Host | None = None) -> list[str]:
+        """
+        @return: the zones that the secondary answers from, besides the catalog.
+        """
+        places = {place.text for place in (host or self.secondary).zones if place.state == SERVING}
+        return [name for name in NAMES if name in places]
+
+    def changeTo(self, *names: str, **said: object) -> None:
+        """
+        Have the primary list other zones, and wait until that has gone round.
+        """
+        self.network.advance(3)
+        self.produce(*names, **said)
+        self.network.advance(5)
+
+    def test_followed(self) -> None:
+        """
+        Zones come when they are listed and go when they are not, and what is kept of those that went goes too.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+        self.changeTo(NAMES[1], NAMES[2])
+        self.assertEqual(self.served(), [NAMES[1], NAMES[2]])
+        self.assertEqual(self.kept(), ["catalog.invalid", "three.example", "two.example"])
+        self.changeTo()
+        self.assertEqual(self.served(), [])
+
+    def test_many(self) -> None:
+        """
+        However many zones come and go at once, each turn sees to some; what a newer version of the catalog says counts for the rest.
+        """
+        self.follow()
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        counts: list[int] = []
+
+        def turn() -> None:
+            counts.append(len(secondaries) - 1)
+
+        def list_(serial: int, *numbers: int) -> None:
+            members = [Member(nameFromText(f"zone{number}.example"), b"m%d" % number) for number in numbers]
+            # After each turn of its own the server lets others have theirs.
+            for _ in range(8):
+                self.there[1].callLater(0, turn)
+            self.secondary.replication._install(nameFromText(CATALOG), catalogVersion(nameFromText(CATALOG), serial, members))
+
+        with patch("twisted_ext.server.transfer.replication.STARTS.default", 10):
+            list_(1, *range(35))
+            self.assertEqual(len(secondaries), 1 + 10)
+            list_(2, *range(5), *range(30, 40))
+            self.assertEqual(len(secondaries), 1 + 10)
+            self.network.advance(0)
+            names = {each.text for each in self.secondary.zones} - {CATALOG}
+            self.assertEqual(names, {f"zone{number}.example." for number in (*range(5), *range(30, 40))})
+            self.assertEqual(len(secondaries), 1 + 15)
+            list_(3)
+            self.assertEqual(len(secondaries), 1 + 5)
+            self.network.advance(1)
+        self.assertEqual(len(secondaries), 1)
+        self.assertLessEqual(max([abs(after - before) for before, after in pairwise(counts)]), 10)
+
+    def test_unknownKey(self) -> None:
+        """
+        A key for the zones of a catalog that nobody knows is found before there are any.
+        """
+        for said in ({"member_primaries": ["192.0.2.1 key=other"]}, {"group_primaries": ["fast 192.0.2.1 key=other"]}):
+            fault = self.assertRaises(BadDescription, self.follow, **said)
+            self.assertIn("other", str(fault))
+
+    def test_sameAgain(self) -> None:
+        """
+        A catalog that says the same keeps its serial number, and nobody is told.
+        """
+        self.produce(NAMES[0])
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        before = place.zone.current
+        self.changeTo(NAMES[0])
+        self.assertIs(place.zone.current, before)
+        self.changeTo(NAMES[0], group=["fast"])
+        self.assertGreater(place.zone.current.serial, before.serial)
+        (member,) = Catalog.fromVersion(place.zone.current).members.values()
+        self.assertEqual(member.groups, ("fast",))
+
+    def test_groups(self) -> None:
+        """
+        Zones of a group come from servers of their own.
+        """
+        self.produce(NAMES[0], group=["fast"])
+        self.follow(member_primaries=["192.0.2.99"], group_primaries=[f"fast {PRIMARY}", "slow 192.0.2.98"])
+        self.assertEqual(self.served(), [NAMES[0]])
+        self.changeTo(NAMES[0], group=["slow"])
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        zone = secondaries.at(nameFromText(NAMES[0]))
+        assert zone is not None
+        self.assertEqual([remote.server.address for remote in zone.primaries], ["192.0.2.98"])
+
+    def test_reset(self) -> None:
+        """
+        A zone with another label is fetched anew, whatever was kept of it.
+        """
+        self.produce(NAMES[0])
+        self.follow()
+        apex = nameFromText(NAMES[0])
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        before = secondaries.at(apex)
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        version = catalogVersion(place.zone.name, place.zone.current.serial + 1, [Member(apex, b"another")])
+        place.zone.replace(version)
+        self.primary.replication.changed(version)
+        self.network.advance(5)
+        after = secondaries.at(apex)
+        self.assertIsNot(after, before)
+        self.assertEqual(self.served(), [NAMES[0]])
+
+    def test_broken(self) -> None:
+        """
+        A broken catalog changes nothing, and what is wrong with it is known.
+        """
+        self.produce(NAMES[0])
+        self.follow()
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        text = f"@ SOA invalid. invalid. {place.zone.current.serial + 1} 3600 600 86400 60\n@ NS invalid.\nversion TXT 3\n"
+        version = Zone.fromRecords(CATALOG, setsOf(text, CATALOG)).current
+        place.zone.replace(version)
+        self.primary.replication.changed(version)
+        self.network.advance(5)
+        self.assertEqual(self.served(), [NAMES[0]])
+        self.assertIn("'3' where 2", self.secondary.replication.cataloging.broken[nameFromText(CATALOG)])
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_ours(self) -> None:
+        """
+        A zone that the server was told of by its settings is none of a catalog's; when it is not any more, the catalog gets it.
+        """
+        self.produce(NAMES[0])
+        self.follow(table(NAMES[0], primaries=["192.0.2.99"]))
+        self.assertEqual(self.served(), [])
+        self.assertIn(nameFromText(NAMES[0]), self.secondary.replication.cataloging.catalogs.clashes)
+        self.follow()
+        self.network.advance(600)
+        self.assertEqual(self.served(), [NAMES[0]])
+        self.follow(table(NAMES[0], primaries=["192.0.2.99"]))
+        self.assertEqual(self.secondary.replication.cataloging.catalogs.members(nameFromText(CATALOG)), [])
+
+    def test_leftAlone(self) -> None:
+        """
+        A catalog that is followed no more takes its zones with it.
+        """
+        self.produce(NAMES[0])
+        self.follow()
+        self.secondary.replication.adopt([table(CATALOG, primaries=[PRIMARY])], KEYS)
+        self.network.advance(1)
+        self.assertEqual(self.served(), [])
+
+    def test_restarted(self) -> None:
+        """
+        After a restart the zones of a catalog are there at once, although the primary is not.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.secondary.end()
+        self.primary.end()
+        self.network.advance(1)
+        self.secondary.begin()
+        self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
+        self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+
+    def relabel(self) -> None:
+        """
+        Have the primary list one zone only, under another label; and that zone go back to an earlier serial number, as one that begins anew
+        may.
+        """
+        self.network.advance(3)
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        apex = nameFromText(NAMES[0])
+        place.zone.replace(catalogVersion(place.zone.name, place.zone.current.serial + 1, [Member(apex, b"another")]))
+        other = self.primary.zones.at(apex)
+        assert other is not None and other.zone is not None
+        other.zone.replace(Zone.fromRecords(apex, setsOf(HEAD.replace(" 1 3600", " 0 3600"), NAMES[0])).current)
+
+    def assertRelabeled(self) -> None:
+        """
+        Assert that the secondary has gone along.
+        """
+        self.assertEqual(self.served(), [NAMES[0]])
+        mine = self.secondary.zones.at(nameFromText(NAMES[0]))
+        assert mine is not None and mine.zone is not None
+        self.assertEqual(mine.zone.current.serial, 0)
+        self.assertEqual(self.kept(), ["catalog.invalid", "one.example"])
+
+    def kept(self) -> list[str]:
+        """
+        @return: the zones that the secondary keeps files of.
+        """
+        return sorted({name.rpartition(".")[0] for name in os.listdir(self.secondary.folder)} - {""})
+
+    def test_changedMeanwhile(self) -> None:
+        """
+        What a catalog says while nobody listens holds as well: after a restart a zone that is not listed any more is forgotten, and one
+        with another label begins anew; what was written down half when the process ended does no harm.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.secondary.end()
+        with open(f"{self.secondary.folder}/catalogs", "a", encoding="ascii") as file:
+            file.write("03")
+        self.relabel()
+        self.secondary.begin()
+        self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
+        self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        catalog = secondaries.at(nameFromText(CATALOG))
+        assert catalog is not None
+        catalog.refreshNow()
+        self.network.advance(5)
+        self.assertRelabeled()
+
+    def test_withoutCatalog(self) -> None:
+        """
+        The same where the catalog itself was lost meanwhile, so that what it says is the first that this process hears.
+        """
+        self.produce(NAMES[0], NAMES[1])
+        self.follow()
+        self.secondary.end()
+        self.relabel()
+        for name in os.listdir(self.secondary.folder):
+            if name.startswith("catalog.invalid"):
+                os.unlink(f"{self.secondary.folder}/{name}")
+        self.secondary.begin()
+        self.follow()
+        self.assertRelabeled()
+
+    def rival(self, *members: Member, serial: int = 1) -> None:
+        """
+        Have the primary serve another catalog, which lists these zones.
+        """
+        apex = nameFromText(RIVAL)
+        version = catalogVersion(apex, serial, members)
+        place = self.primary.zones.at(apex)
+        if place is None or place.zone is None:
+            self.primary.zones.put(Zone(version))
+        else:
+            place.zone.replace(version)
+
+    def followBoth(self) -> None:
+        """
+        Have the secondary follow both catalogs, the other one first, and look at both.
+        """
+        said = {"catalog": "follow", "primaries": [PRIMARY]}
+        self.secondary.replication.adopt([table(RIVAL, **said), table(CATALOG, **said)], KEYS)
+        self.look()
+
+    def look(self) -> None:
+        """
+        Have the secondary look at both catalogs now.
+        """
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        for name in (RIVAL, CATALOG):
+            zone = secondaries.at(nameFromText(name))
+            if zone is not None:
+                zone.refreshNow()
+        self.network.advance(5)
+
+    @property
+    def owner(self) -> str:
+        """
+        The catalog that the first zone is from.
+        """
+        owned = self.secondary.replication.cataloging.catalogs.ownerOf(nameFromText(NAMES[0]))
+        return "" if owned is None else nameToText(owned[0])
+
+    def restart(self) -> None:
+        """
+        Have the secondary end and begin again.
+        """
+        self.secondary.end()
+        self.network.advance(1)
+        self.secondary.begin()
+        self.followBoth()
+
+    def contend(self, **said: object) -> None:
+        """
+        Have one catalog own a zone, and the other list it as well, which is declined.
+        """
+        self.produce(NAMES[0])
+        self.primary.replication.adopt(
+            [
+                table(CATALOG, catalog="produce", allow_transfer=["192.0.2.0/24"]),
+                table(RIVAL, file="/zones/nobody-reads-it", allow_transfer=["192.0.2.0/24"]),
+                table(NAMES[0], file="/zones/nobody-reads-it", listed_in=CATALOG, allow_transfer=["192.0.2.0/24"]),
+            ],
+            KEYS,
+        )
+        self.rival()
+        self.followBoth()
+        self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+        self.rival(Member(nameFromText(NAMES[0]), b"rival"), serial=2)
+        self.look()
+        self.assertEqual(self.owner, CATALOG)
+
+    def test_ownerStays(self) -> None:
+        """
+        After a restart a zone is still of the catalog that owned it, although another one that lists it stands first in the settings
+        (RFC 9432, sections 5.2 and 5.5).
+        """
+        self.contend()
+        for _ in range(2):
+            self.restart()
+            self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+
+    def test_ownerStaysUnread(self) -> None:
+        """
+        The same where nothing is held of the owner, and it comes after the other catalog.
+        """
+        self.contend()
+        self.secondary.end()
+        self.network.advance(1)
+        for name in os.listdir(self.secondary.folder):
+            if name.startswith("catalog.invalid"):
+                os.unlink(f"{self.secondary.folder}/{name}")
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None
+        zone, place.zone = place.zone, None
+        self.secondary.begin()
+        self.followBoth()
+        self.assertEqual((self.owner, self.served()), ("", []))
+        place.zone = zone
+        self.network.advance(30)
+        self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
+
+    def test_ownerMoved(self) -> None:
+        """
+        A zone that has moved with coo stays where it is after a restart, although the catalog that owned it before still lists it.
+        """
+        self.contend()
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        serial = place.zone.current.serial
+        for number, coo in enumerate((nameFromText(RIVAL), b""), 1):
+            mine = Member(nameFromText(NAMES[0]), b"mine", coo=coo)
+            place.zone.replace(catalogVersion(place.zone.name, serial + number, [mine]))
+            self.look()
+            self.assertEqual(self.owner, RIVAL)
+        self.restart()
+        self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
+
+    def test_ownerGone(self) -> None:
+        """
+        A catalog that stopped listing its zone while the server was down lets it go: the zone begins anew in the other one.
+        """
+        self.contend()
+        self.secondary.end()
+        place = self.primary.zones.at(nameFromText(CATALOG))
+        assert place is not None and place.zone is not None
+        place.zone.replace(catalogVersion(place.zone.name, place.zone.current.serial + 1, []))
+        self.secondary.begin()
+        self.followBoth()
+        self.network.advance(30)
+        self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
+
+    def test_shown(self) -> None:
+        """
+        The settings that the documentation shows are settings.
+        """
+        for name, followed in (("producing", 0), ("following", 1)):
+            with open(ROOT / "docs" / "listings" / "zonefiles" / f"{name}.toml", "rb") as file:
+                zones = [ZoneSettings.fromTable(each) for each in tomllib.load(file)["zone"]]
+            cataloging = Cataloging()
+            cataloging.check(zones)
+            cataloging.adopt(zones)
+            self.assertEqual((len(cataloging.followed), len(producedBy(cataloging))), (followed, 1 - followed))
+
+    def test_contradictions(self) -> None:
+        """
+        Settings that contradict each other are told before anything changes.
+        """
+        for zones in (
+            [table(CATALOG, catalog="produce", primaries=[PRIMARY])],
+            [table(CATALOG, catalog="follow", file="/zones/catalog")],
+            [table(NAMES[0], file="/zones/one", listed_in=CATALOG)],
+            [table(NAMES[0], file="/zones/one", listed_in=CATALOG), table(CATALOG, catalog="follow", primaries=[PRIMARY])],
+        ):
+            self.assertRaises(BadDescription, self.secondary.replication.adopt, zones, KEYS)
+        self.assertRaises(BadDescription, table, CATALOG, catalog="sideways")
+        self.assertRaises(BadDescription, table, CATALOG, catalog="follow", group_primaries=["fast"])

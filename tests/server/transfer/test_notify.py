@@ -1,0 +1,275 @@
+"""
+Tests of telling others of changes, and of being told.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+from unittest.mock import patch
+
+from twisted.internet.defer import fail
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
+
+from tests.networks import NetworkTestCase
+from tests.server.transfer.replicas import KEYS, soaOf
+from tests.zone.changing import APEX
+from twisted_ext.errors import Unreachable
+from twisted_ext.server.config.keys import RemoteServer
+from twisted_ext.server.reply.gates import FormGate
+from twisted_ext.server.reply.operations import errandKey, hopelessOf
+from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.transfer.notify import Noticing, Notifying
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import SOA, A
+from twisted_ext.wire.tsig import Key, replySigned, sign, verify
+from twisted_ext.zone.store.serials import serialIn
+
+KEY = next(iter(KEYS.values()))
+
+
+class _Listener(DatagramProtocol):
+    """
+    A secondary that confirms notices, as far as it is told to.
+    """
+
+    noisy = False
+
+    def __init__(self, confirming: bool = True) -> None:
+        self.confirming = confirming
+        self.rcode = 0
+        self.signing = True
+        self.messages: list[Message] = []
+
+    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+        message = Message.fromWire(datagram).check()
+        self.messages.append(message)
+        if not self.confirming:
+            return
+        octets = buildMessage(Message(message.id, message.flags | QR | self.rcode, message.questions))
+        if message.trailer is not None and self.signing:
+            verdict = verify(datagram, KEYS, 0)
+            octets, _ = replySigned(octets, verdict, 0)
+        assert self.transport is not None
+        self.transport.write(octets, cast("tuple[str, int]", addr))
+
+    @property
+    def serials(self) -> list[int]:
+        """
+        Those that it was told of.
+        """
+        return [serialIn(message.answer[0].rdatas[0]) for message in self.messages]
+
+
+class NotifyingTests(NetworkTestCase):
+    """
+    Tests for L{Notifying}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.notifying = Notifying(self.here, today=lambda: 0.0)
+
+    def tearDown(self) -> None:
+        self.successResultOf(self.notifying.stop())
+        self.network.advance(1)
+        super().tearDown()
+
+    def listen(self, address: str, *, confirming: bool = True) -> _Listener:
+        """
+        @return: a secondary.
+        """
+        listener = _Listener(confirming)
+        self.network.reactor(address).listenUDP(53, listener, interface=address)
+        return listener
+
+    def remote(self, address: str, *, signed: bool = False) -> RemoteServer:
+        """
+        @return: how it is reached.
+        """
+        return RemoteServer(Server(address), KEY if signed else None)
+
+    def test_told(self) -> None:
+        """
+        Everybody who is to know is told, with the new SOA; of changes in a row once.
+        """
+        first, second = self.listen("192.0.2.53"), self.listen("192.0.2.54")
+        self.notifying.targets(APEX, [self.remote("192.0.2.53"), self.remote("192.0.2.54", signed=True)])
+        for serial in (11, 12, 13):
+            self.notifying.changed(APEX, soaOf(serial))
+        self.network.advance(1)
+        self.assertEqual((first.serials, second.serials, self.notifying.confirmed), ([13], [13], 2))
+        message = first.messages[0]
+        self.assertEqual((message.opcode, message.flags & AA, message.questions), (Opcode.NOTIFY, AA, (Question(APEX, SOA),)))
+        self.assertIsNotNone(second.messages[0].trailer)
+        self.notifying.changed(APEX, soaOf(14))
+        self.network.advance(1)
+        self.assertEqual(first.serials, [13, 14])
+
+    def test_again(self) -> None:
+        """
+        Who does not confirm it is told again, less and less often, and given up in the end; of a change meanwhile he is told at once.
+        """
+        listener = self.listen("192.0.2.53", confirming=False)
+        self.notifying.targets(APEX, [self.remote("192.0.2.53")])
+        self.notifying.changed(APEX, soaOf(11))
+        counts = []
+        for _ in range(4):
+            self.network.advance(10)
+            counts.append(len(listener.messages))
+        self.assertEqual(counts, [3, 3, 4, 4])
+        self.notifying.changed(APEX, soaOf(12))
+        self.network.advance(400)
+        self.assertEqual((self.notifying.givenUp, listener.serials), (1, [11] * 4 + [12] * 6))
+
+    def test_unsigned(self) -> None:
+        """
+        A confirmation whose signature is missing is none; a refusal with one ends it.
+        """
+        listener = self.listen("192.0.2.53")
+        listener.signing = False
+        self.notifying.targets(APEX, [self.remote("192.0.2.53", signed=True)])
+        self.notifying.changed(APEX, soaOf(11))
+        self.network.advance(5)
+        self.assertEqual((self.notifying.confirmed, len(listener.messages)), (0, 2))
+        listener.signing = True
+        listener.rcode = Rcode.REFUSED
+        self.network.advance(60)
+        self.assertEqual((self.notifying.confirmed, self.notifying.givenUp), (0, 1))
+
+    def test_bounded(self) -> None:
+        """
+        With very many to tell, some wait until others have confirmed it.
+        """
+        self.notifying = Notifying(self.here, today=lambda: 0.0, most=3)
+        listeners = [self.listen(f"192.0.2.{number}") for number in range(60, 70)]
+        self.notifying.targets(APEX, [self.remote(f"192.0.2.{number}") for number in range(60, 70)])
+        self.notifying.changed(APEX, soaOf(11))
+        self.network.advance(0.5)
+        self.assertEqual(len(self.network.datagrams), 3)
+        self.network.advance(1)
+        self.assertEqual([listener.serials for listener in listeners], [[11]] * 10)
+
+    def test_oneSilent(self) -> None:
+        """
+        A secondary that is gone does not keep the others from being told, however many zones it is to be told of.
+        """
+        zones = [nameFromText(f"zone{number}.example.org") for number in range(40)]
+        told = {}
+        for most in (8, 1):
+            self.notifying = Notifying(self.here, today=lambda: 0.0, most=most)
+            there = self.listen(f"192.0.2.{50 + most}")
+            for zone in zones:
+                self.notifying.targets(zone, [self.remote("192.0.2.70"), self.remote(f"192.0.2.{50 + most}")])
+                self.notifying.changed(zone, soaOf(11))
+            self.network.advance(5)
+            told[most] = len(there.messages)
+            self.successResultOf(self.notifying.stop())
+        self.assertEqual(told, {8: 40, 1: 0})
+
+    def test_manyUnreachable(self) -> None:
+        """
+        Notices that cannot even be sent take no long turn.
+        """
+        clock = Clock()
+        notifying = Notifying(clock, today=lambda: 0.0)
+        for number in range(120):
+            notifying.targets(b"\x03%03d%b" % (number, APEX), [self.remote("192.0.2.53")])
+            notifying.changed(b"\x03%03d%b" % (number, APEX), soaOf(11))
+        seen: list[int] = []
+        clock.callLater(0.5, lambda: seen.append(notifying.givenUp))
+        with patch("twisted_ext.server.transfer.notify.exchange", lambda *_, **__: fail(Unreachable("no route"))):
+            clock.advance(0.5)
+        self.assertEqual((seen, notifying.givenUp, clock.calls), ([50], 120, []))
+
+    def test_stopped(self) -> None:
+        """
+        Whoever stops leaves nothing behind, and tells nobody.
+        """
+        self.listen("192.0.2.53", confirming=False)
+        self.notifying.targets(APEX, [self.remote("192.0.2.53")])
+        self.notifying.changed(APEX, soaOf(11))
+        self.network.advance(2)
+        self.successResultOf(self.notifying.stop())
+        self.network.advance(0.1)
+        self.assertEqual(self.here.pending(), [])
+        self.notifying.changed(APEX, soaOf(12))
+        self.assertEqual(self.here.pending(), [])
+
+
+class _Zone:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int | None]] = []
+
+    def mayNotify(self, client: str, keyName: bytes) -> bool:
+        return client == "192.0.2.7"
+
+    def notified(self, client: str, serial: int | None) -> None:
+        self.told.append((client, serial))
+
+
+class NoticingTests(NetworkTestCase):
+    """
+    Tests for L{Noticing}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.zone = _Zone()
+        self.noticing = Noticing(lambda apex: self.zone if apex == APEX else None)
+
+    def tell(self, client: str = "192.0.2.7", zone: bytes = APEX, rrType: int = SOA, *, told: int | None = 11) -> int:
+        """
+        @return: the rcode that a notice is answered with.
+        """
+        answer = () if told is None else (soaOf(told),)
+        octets = buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(zone, rrType),), answer))
+        request = Request.fromWire(octets, (client, 53), "udp")
+        assert request is not None
+        request.readWhole()
+        refusal = self.noticing(request)
+        self.assertEqual(refusal.flags, 0 if refusal.rcode else AA)
+        return refusal.rcode
+
+    def test_foreseen(self) -> None:
+        """
+        Of whom a notice may not come from is known before its records are read; with a signature he may be somebody.
+        """
+        for client, zone, signed, hopeless in (
+            ("192.0.2.7", APEX, False, False),
+            ("198.51.100.1", APEX, False, True),
+            ("198.51.100.1", APEX, True, False),
+            ("192.0.2.7", b"\x03www" + APEX, True, True),
+        ):
+            octets = buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(zone, SOA),), (soaOf(11),) * 9))
+            octets = sign(octets, Key.fromText("some:c2VjcmV0"), 0.0)[0] if signed else octets
+            request = Request.fromWire(octets, (client, 53), "tcp")
+            assert request is not None
+            # Small enough to be read for the sake of a signed reply.
+            FormGate(hopelessOf({errandKey(Opcode.NOTIFY): self.noticing}))(request, 0.0)
+            self.assertEqual(request.seemsSigned(), signed)
+            self.assertEqual(self.noticing.isHopeless(request, signed), hopeless)
+            self.assertEqual(request.message is None, hopeless and not signed)
+            if hopeless:
+                self.assertIn(self.noticing(request).rcode, (Rcode.REFUSED, Rcode.NOTAUTH))
+        self.assertEqual(self.zone.told, [])
+
+    def test_confirmed(self) -> None:
+        """
+        A notice from whom it may come is confirmed and passed on, with or without a hint.
+        """
+        self.assertEqual((self.tell(), self.tell(told=None)), (0, 0))
+        self.assertEqual(self.zone.told, [("192.0.2.7", 11), ("192.0.2.7", None)])
+
+    def test_refused(self) -> None:
+        """
+        Strangers, other zones and other types cause nothing.
+        """
+        self.assertEqual(self.tell("198.51.100.1"), Rcode.REFUSED)
+        self.assertEqual(self.tell(zone=b"\x03www" + APEX), Rcode.NOTAUTH)
+        self.assertEqual(self.tell(rrType=A), Rcode.NOTIMP)
+        self.assertEqual(self.zone.told, [])

@@ -1,0 +1,241 @@
+"""
+Tests of primaries that are gone, that lie, and that cannot do all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from itertools import chain
+from unittest.mock import patch
+
+from twisted.internet.protocol import DatagramProtocol
+
+from tests.server.transfer.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host, StepTestCase, soaOf
+from tests.zone.changing import APEX, ZONE
+from twisted_ext.errors import BadMessage
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.transfer.refresh import Refreshing, State
+from twisted_ext.zone.transfer.sender import messages, recordsOfChanges
+
+
+class PrimariesTests(StepTestCase):
+    """
+    Tests for L{Secondary}, of whom it asks.
+    """
+
+    def test_nextPrimary(self) -> None:
+        """
+        Where one primary is gone, or refuses, the next one is asked.
+        """
+        third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55")
+        third.serve()
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=["192.0.2.99", "192.0.2.55", PRIMARY])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10)
+        third.end()
+
+    def test_cut(self) -> None:
+        """
+        A transfer that is cut anywhere leaves the old zone in service, and the next one brings the new one.
+        """
+        self.begin(QUICK)
+        transferring = self.primary.replication.transferring
+        whole = list(self.pieces(1))
+        for kept in range(len(whole)):
+
+            def cut(request: Request, kept: int = kept) -> Iterator[bytes]:
+                yield from list(self.pieces(request.id))[:kept]
+                raise RuntimeError("cut")
+
+            self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut
+            self.primary.change(f"new{kept} 300 A 192.0.2.9")
+            self.network.advance(8)
+            self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
+            # For changes and for the whole zone.
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = transferring
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10 + len(whole))
+        self.same()
+
+    def pieces(self, id: int) -> Iterator[bytes]:
+        """
+        @return: a transfer of the zone in small messages.
+        """
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        version = place.zone.current
+        records = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
+        return messages(id, 0, APEX + b"\x00\xfc\x00\x01", records, most=200)
+
+    def test_nonsense(self) -> None:
+        """
+        Changes that do not fit make the secondary fetch the whole zone, once, from the same primary.
+        """
+        self.begin()
+        asked = self.kinds()
+        self.primary.change("new 300 A 192.0.2.9")
+        difference = self.primary.changes.differences[0]
+        difference.removed = difference.added
+        self.network.advance(2)
+        self.assertEqual((self.secondary.serial(), asked), (11, [IXFR, AXFR]))
+        self.same()
+
+    def test_backward(self) -> None:
+        """
+        A primary whose serial number has gone back changes nothing, by whatever way it says so (RFC 1982).
+        """
+        self.begin()
+        self.primary.serve(ZONE.replace(" 10 3600", " 4294967290 3600"))
+        place = self.primary.zones.at(APEX)
+        assert place is not None and place.zone is not None
+        self.primary.replication.changed(place.zone.current)
+        self.network.advance(10)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.network.advance(7200)
+        self.assertEqual((self.secondary.serial(), self.state), (10, State.CURRENT))
+        place = self.secondary.zones.at(APEX)
+        assert place is not None
+        self.assertIn("older", place.said)
+        # In the end theirs is better than none.
+        self.network.advance(86400)
+        self.assertEqual((self.secondary.serial(), self.state), (4294967290, State.CURRENT))
+        self.assertEqual(place.said, "")
+
+    def test_noticedMeanwhile(self) -> None:
+        """
+        A notice that comes while the version before is being fetched is not forgotten, even if it comes right behind another one.
+        """
+        self.begin()
+        self.primary.replication.notifying._delay = 0
+        for called in (False, True):
+            before = int(self.secondary.serial())
+            self.network.shape(delay=0.1)
+            self.primary.change(f"one{called} 300 A 192.0.2.9")
+            # Notice, question, connection, request: the version before is on its way.
+            self.network.advance(0.65)
+            self.network.shape(delay=0.001)
+            with nullcontext() if called else patch.object(Refreshing, "waiting", True):
+                self.primary.change(f"two{called} 300 A 192.0.2.9")
+                self.network.advance(0.02)
+            self.assertEqual(self.secondary.serial(), before)
+            self.network.advance(30)
+            self.assertEqual(self.secondary.serial(), before + 1 + called)
+            self.secondary.replication.refresh(APEX)
+            self.network.advance(30)
+        self.same()
+
+    def answering(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
+        """
+        Have the primary answer datagrams in this way.
+
+        @return: what it is asked from now on.
+        """
+        asked: list[bytes] = []
+
+        class Answering(DatagramProtocol):
+            def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+                asked.append(datagram)
+                assert self.transport is not None
+                self.transport.write(octets(datagram), addr)
+
+        self.primary.datagrams.stop()
+        self.network.advance(0)
+        port = self.there[0].listenUDP(53, Answering(), interface=PRIMARY)
+        self.addCleanup(port.stopListening)
+        return asked
+
+    def test_truncated(self) -> None:
+        """
+        A primary that limits its replies by UDP is asked by TCP.
+        """
+        self.begin()
+        self.primary.serialTo(11)
+        asked = self.answering(lambda query: query[:2] + b"\x82\x00" + query[4:6] + bytes(6) + query[12:29])
+        self.network.advance(4000)
+        self.assertEqual((self.secondary.serial(), len(asked)), (11, 1))
+
+    def test_plain(self) -> None:
+        """
+        A primary that takes EDNS for nonsense is asked without it.
+        """
+        self.begin()
+        self.primary.serialTo(11)
+
+        def answer(query: bytes) -> bytes:
+            if query[11]:
+                return query[:2] + b"\x80\x01" + query[4:6] + bytes(6) + query[12:29]
+            asker = Message.fromWire(query)
+            return buildMessage(Message(asker.id, 0x8400, asker.questions, (soaOf(11),)))
+
+        transferring = self.primary.replication.transferring
+
+        def old(request: Request) -> Outcome:
+            return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            self.primary.responder.errands[rrType] = old
+        asked = self.answering(answer)
+        self.network.advance(4000)
+        self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))
+
+    def test_unproved(self) -> None:
+        """
+        A zone that is not proved to be right is not to be found after a restart: the one before is.
+        """
+        self.begin()
+        table = ZoneSettings.fromTable({"name": "example.org", "primaries": [PRIMARY], "zonemd": "check"})
+        self.secondary.replication.adopt([table], KEYS)
+        with patch("twisted_ext.server.transfer.xfrin.prove", side_effect=BadMessage("its digest is wrong")):
+            self.primary.serve(ZONE.replace(" 10 3600", " 11 3600"))
+            self.network.advance(4000)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.secondary.end()
+        self.network.advance(1)
+        self.primary.adopt()
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(0.1)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def test_signed(self) -> None:
+        """
+        With a key everything is signed, both ways; without it nothing comes.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=two.key"])
+        self.secondary.adopt(primaries=[f"{PRIMARY}"])
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=two.key"])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"], allow_notify=["key=two.key"])
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        self.assertEqual(self.primary.replication.notifying.confirmed, 1)
+
+    def test_unexpected(self) -> None:
+        """
+        Should something of ours go wrong, it is told, and tried again.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        with patch("twisted_ext.server.transfer.xfrin.fetchZone", lambda *_, **__: 1 / 0):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 10)

@@ -1,0 +1,355 @@
+"""
+Tests of keeping a zone in step with its primaries.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from unittest.mock import patch
+from weakref import ref
+
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
+from tests.queries import optOf, queryOf
+from tests.server.transfer.askers import Datagrams
+from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase
+from tests.zone.changing import APEX, ZONE
+from twisted_ext.server.config.keys import Keys, RemoteServer
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import IXFR, SOA
+from twisted_ext.zone.transfer.ingest import gather
+from twisted_ext.zone.transfer.refresh import State
+
+
+class SecondaryTests(StepTestCase):
+    """
+    Tests for L{Secondary} and L{Secondaries}.
+    """
+
+    def test_fetched(self) -> None:
+        """
+        A zone is there soon after it is configured, with all of its records; until then those who ask are told to come back.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), "the zone is being loaded")
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.same()
+
+    def test_notified(self) -> None:
+        """
+        A change is there as soon as the primary has told of it, as changes alone; several in a row are fetched together.
+        """
+        self.begin()
+        asked = self.kinds()
+        self.primary.change("new 300 A 192.0.2.9", remove=["mail 300 A 192.0.2.3"])
+        self.primary.change("new 300 A 192.0.2.10")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 12)
+        self.same()
+        self.assertEqual(asked, [IXFR])
+
+    def test_refusedByUDP(self) -> None:
+        """
+        A primary that refuses to say by UDP what serial number it has, and does not sign that, as Knot DNS for catalogs, is asked by TCP at
+        once.
+        """
+
+        def refuse(request: Request) -> Refusal:
+            request.keyName = b""
+            return Refusal(Rcode.REFUSED)
+
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
+        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.primary.responder.errands[SOA] = refuse
+        self.primary.change("new 300 A 192.0.2.99")
+        self.network.advance(1)
+        self.assertEqual(self.secondary.serial(), 11)
+
+    def test_refreshed(self) -> None:
+        """
+        Without a notice it is there when the SOA's refresh has passed, and not long before.
+        """
+        self.begin(QUICK)
+        self.primary.replication.notifying.targets(APEX, ())
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(250)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.network.advance(60)
+        self.assertEqual(self.secondary.serial(), 11)
+
+    def test_expired(self) -> None:
+        """
+        While no primary can be reached, the zone is served until it expires and not longer; when one is back, so is the zone.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        self.network.advance(800)
+        # When it looks again is drawn by lot.
+        self.assertEqual(self.secondary.serial(), 10)
+        self.assertIn(self.state, (State.STALE, State.PROBING))
+        self.network.advance(500)
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+        self.primary.begin()
+        self.primary.serve(QUICK)
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.network.advance(1000)
+        self.assertEqual(self.secondary.serial(), 10)
+
+    def test_restarted(self) -> None:
+        """
+        After a restart the zone is served at once, with the changes that had come, also where no primary can be reached; and it expires
+        when it would have without the restart.
+        """
+        self.begin(QUICK)
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        self.primary.end()
+        self.network.advance(500)
+        self.secondary.end()
+        self.network.advance(300)
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), 11)
+        self.same()
+        self.network.advance(300)
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+
+    def test_restartedTooLate(self) -> None:
+        """
+        What has expired meanwhile is not served.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        self.secondary.end()
+        self.network.advance(2000)
+        self.secondary.begin()
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.assertEqual(self.secondary.serial(), "the zone has expired")
+
+    def test_damagedFiles(self) -> None:
+        """
+        Whatever has happened to the files that were kept, the zone is fetched again, and nothing damaged is served.
+        """
+        self.begin()
+        state = os.path.join(self.folder, "state")
+        for name in sorted(os.listdir(state)):
+            self.secondary.end()
+            path = os.path.join(state, name)
+            with open(path, "rb") as file:
+                octets = file.read()
+            with open(path, "wb") as file:
+                file.write(octets[: len(octets) // 2])
+            self.secondary.begin()
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(1)
+            self.assertEqual(self.secondary.serial(), 10, name)
+            self.same()
+
+    def test_damagedChanges(self) -> None:
+        """
+        Where what is kept of a zone's changes is damaged, the log says so, and what is missing is fetched.
+        """
+        self.begin()
+        for number in range(3):
+            self.primary.change(f"new{number} 300 A 192.0.2.9")
+            self.network.advance(3)
+        self.assertEqual(self.secondary.serial(), 13)
+        path = os.path.join(self.folder, "state", "example.org.changes")
+        damages: list[Callable[[bytes], bytes]] = [
+            lambda octets: octets[:-5] + b"\xff" + octets[-4:],
+            lambda octets: bytes(64) + octets[64:],
+        ]
+        for damage in damages:
+            self.secondary.end()
+            with open(path, "rb") as file:
+                octets = file.read()
+            with open(path, "wb") as file:
+                file.write(damage(octets))
+            with capturedLogs() as events:
+                self.secondary.begin()
+                self.secondary.adopt(primaries=[PRIMARY])
+                self.network.advance(15)
+            self.assertEqual(len([event for event in events if "what is missing is fetched" in event["log_format"]]), 1)
+            self.assertEqual(self.secondary.serial(), 13)
+            self.same()
+
+    def test_fewOpen(self) -> None:
+        """
+        So many journals are open and no more, whatever has changed; what is in the others is found when it is wanted.
+        """
+        self.begin()
+        self.primary.change("one 300 A 192.0.2.9")
+        self.network.advance(2)
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        zone = secondaries.at(APEX)
+        assert zone is not None
+        other = secondaries.add(nameFromText("other.example."), [RemoteServer(Server(PRIMARY))])
+        with patch("twisted_ext.server.transfer.secondaries.JOURNALS_OPEN.default", 1):
+            self.assertTrue(zone._holding.isOpen)
+            secondaries.opened(other)
+            self.assertFalse(zone._holding.isOpen)
+            journal = zone.journal
+            assert journal is not None
+            self.assertEqual(len(journal), 1)
+            secondaries.opened(other)
+            self.primary.change("two 300 A 192.0.2.9")
+            self.network.advance(3)
+            self.assertEqual(self.secondary.serial(), 12)
+            journal = zone.journal
+            assert journal is not None
+            self.assertEqual([each.newSerial for each in journal.since(10) or ()], [11, 12])
+        self.same()
+
+    def test_leftAtOnce(self) -> None:
+        """
+        Of a zone that is taken away while it is being asked about nothing is left to be searched for: of ten thousand that would take
+        longer than a turn may.
+        """
+        secondaries = self.secondary.replication.secondaries
+        assert secondaries is not None
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for seconds in (0.0, 0.5):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(seconds)
+            zone = secondaries.at(APEX)
+            assert zone is not None
+            known = ref(zone)
+            del zone
+            self.secondary.replication.adopt([], Keys())
+            self.network.advance(1)
+            self.assertIsNone(known())
+
+    def test_leftInTheMiddle(self) -> None:
+        """
+        A zone that is taken away while a thread builds its image is gone when that has ended, and nothing of it is left.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        waiting: list[Callable[[], object]] = []
+
+        def later(reactor: object, work: Callable[[], object]) -> Deferred[object]:
+            done: Deferred[object] = Deferred()
+            waiting.append(lambda: done.callback(work()))
+            return done
+
+        with patch("twisted_ext.server.transfer.xfrin.inThread", later):
+            self.secondary.adopt(primaries=[PRIMARY])
+            self.network.advance(2)
+            self.assertEqual(len(waiting), 1)
+            secondaries = self.secondary.replication.secondaries
+            assert secondaries is not None
+            gone = secondaries.remove(APEX, forget=True)
+            self.network.advance(1)
+            self.assertNoResult(gone)
+            waiting[0]()
+            self.successResultOf(gone)
+        self.assertEqual([name for name in os.listdir(secondaries.folder) if name.startswith("example")], [])
+
+    def test_large(self) -> None:
+        """
+        What is large goes through a file, and comes out the same.
+        """
+        hosts = "\n".join([f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(3000)])
+        built: list[list[str]] = []
+
+        def gathering(words: list[str]) -> dict[str, str]:
+            built.append(words)
+            self.assertTrue(os.path.exists(words[1]))
+            return gather(words)
+
+        with patch("twisted_ext.server.transfer.secondarystore.GATHERED_OCTETS.default", 4096), patch(
+            "twisted_ext.zone.transfer.ingest.gather", gathering
+        ):
+            self.begin(ZONE + hosts)
+        self.same()
+        self.assertEqual(len(built), 1)
+        self.assertFalse(os.path.exists(built[0][1]))
+
+    def test_byHand(self) -> None:
+        """
+        Whoever does not want to wait for the next look has it happen now; what is wrong with a zone can be seen where zones are listed.
+        """
+        self.begin(QUICK)
+        self.primary.replication.notifying.targets(APEX, ())
+        self.primary.change("new 300 A 192.0.2.9")
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 10)
+        self.assertTrue(self.secondary.replication.refresh(APEX))
+        self.assertFalse(self.primary.replication.refresh(APEX))
+        self.network.advance(5)
+        self.assertEqual(self.secondary.serial(), 11)
+        place = self.secondary.zones.at(APEX)
+        assert place is not None
+        self.assertEqual(place.said, "")
+        self.primary.adopt()
+        self.primary.change("new 300 A 192.0.2.10")
+        self.secondary.replication.refresh(APEX)
+        self.network.advance(5)
+        self.assertIn("REFUSED", place.said)
+
+    def test_chained(self) -> None:
+        """
+        A secondary of a secondary gives the zone up when that one does, and not an expiry time later (RFC 7314).
+        """
+        third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55", os.path.join(self.folder, "third"))
+        self.begin(QUICK, allow_transfer=["any"])
+        self.primary.end()
+        self.network.advance(800)
+        third.adopt(primaries=[SECONDARY])
+        self.network.advance(1)
+        self.assertEqual((self.secondary.serial(), third.serial()), (10, 10))
+        expiring = [host.replication.expires(APEX) or 0.0 for host in (self.secondary, third)]
+        self.assertAlmostEqual(expiring[0], expiring[1], delta=1)
+        # A later look changes nothing about it.
+        self.assertTrue(third.replication.refresh(APEX))
+        self.network.advance(100)
+        self.network.advance(400)
+        self.assertEqual((self.secondary.serial(), third.serial()), ("the zone has expired", "the zone has expired"))
+        third.end()
+        self.network.advance(1)
+
+    def test_told(self) -> None:
+        """
+        Whoever asks is told for how long the zone still holds, each time anew.
+        """
+        self.begin(QUICK)
+        self.primary.end()
+        socket = Datagrams()
+        port = self.here.listenUDP(0, socket)
+        for _ in range(10):
+            port.write(queryOf(APEX, "SOA", opt=optOf(options=((9, b""),))), (SECONDARY, 53))
+            self.network.advance(50)
+        port.stopListening()
+        found = [edns.option(9) for octets in socket.replies if (edns := Message.fromWire(octets).edns) is not None]
+        seconds = [int.from_bytes(octets or b"", "big") for octets in found]
+        self.assertEqual([later - earlier for earlier, later in zip(seconds, seconds[1:], strict=False)], [-50] * 9)
+
+    def test_stopped(self) -> None:
+        """
+        A server that stops in the middle of a transfer leaves nothing behind.
+        """
+        self.primary.serve()
+        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.secondary.adopt(primaries=[PRIMARY])
+        self.network.advance(0.003)
+        self.secondary.end()
+        self.network.advance(1)
+        self.assertEqual(self.there[1].pending(), [])
+        self.assertNotIn("example.org.transfer", os.listdir(os.path.join(self.folder, "state")))

@@ -1,0 +1,158 @@
+"""
+A server whose zone may be changed, for tests: without sockets, and with a disk that takes its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.typed import failureOf
+from tests.zone.changing import APEX, zoneOf
+from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.operations import errandKey, hopelessOf
+from twisted_ext.server.reply.packetcaches import laneFor
+from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.update.updates import Updating
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import Opcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.tsig import Key, sign, verify
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.zone import Zone
+
+__all__ = ["KEY", "SlowDisk", "UpdatedServer"]
+
+#: A key that the server knows.
+KEY = Key.fromText("hmac-sha256:dhcp.example.org:c2VjcmV0IG9mIGRoY3A=")
+
+
+TODAY = 1_795_000_000.0
+
+
+class SlowDisk:
+    """
+    Does what it is given when it is told to.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Callable[[], object], Deferred[object]]] = []
+
+    def __call__(self, work: Callable[[], object]) -> Deferred[object]:
+        done: Deferred[object] = Deferred()
+        self.waiting.append((work, done))
+        return done
+
+    def turn(self) -> None:
+        """
+        Do what waits now.
+        """
+        waiting, self.waiting = self.waiting, []
+        for work, done in waiting:
+            try:
+                result = work()
+            except Exception as error:
+                done.errback(failureOf(error))
+            else:
+                done.callback(result)
+
+    def settle(self) -> None:
+        """
+        Do everything.
+        """
+        while self.waiting:
+            self.turn()
+
+
+class UpdatedServer:
+    """
+    One zone behind a responder.
+
+    @ivar fast: whether the fast lane had the last reply.
+    @ivar changes: serial numbers that were told of.
+    """
+
+    def __init__(self, rules: tuple[str, ...] = ("key dhcp.example.org zone ANY", "address 127.0.0.0/8 zone ANY"), path: str = "") -> None:
+        self.fast = False
+        self.clock = Clock()
+        self.disk = SlowDisk()
+        self.zone = zoneOf()
+        self.zones = Zones()
+        self.changes: list[int] = []
+        self.updating = Updating(
+            self.clock,
+            self._found,
+            self.disk,
+            exists=lambda apex: self.zones.at(apex) is not None,
+            changed=lambda version: self.changes.append(version.serial),
+            today=lambda: TODAY,
+        )
+        self.updating.permit(APEX, Policy.fromTexts(rules, APEX), path=path)
+        self.zone.replace(self.updating.opened(self.zone.current))
+        self.zones.put(self.zone)
+        self.responder = Responder(
+            Alone(self.zones),
+            self.clock,
+            gates=standardGates(
+                keys=Keys([KEY]),
+                opcodes=frozenset((Opcode.UPDATE,)),
+                today=lambda: TODAY,
+                hopeless=hopelessOf({errandKey(Opcode.UPDATE): self.updating}),
+            ),
+            lane=laneFor(Access({"allow": ["any"]})),
+            errands={errandKey(Opcode.UPDATE): self.updating},
+        )
+
+    def _found(self, apex: bytes) -> Zone | None:
+        place = self.zones.at(apex)
+        return None if place is None else place.served()
+
+    def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
+        """
+        @return: where the reply will be.
+        """
+        replies: list[bytes] = []
+        self.responder.take(wire, (client, 5300), transport, replies.append)
+        return replies
+
+    def update(
+        self,
+        *changes: RRSet,
+        demands: tuple[RRSet, ...] = (),
+        zone: bytes = APEX,
+        client: str = "127.0.0.1",
+        transport: str = "tcp",
+        key: Key | None = None,
+        now: float = TODAY,
+    ) -> list[Message]:
+        """
+        Send an update, and let the disk do all that it is given.
+
+        @return: the replies.
+        """
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(zone, SOA),), demands, changes))
+        mac = b""
+        if key is not None:
+            wire, mac = sign(wire, key, now)
+        replies = self.send(wire, client, transport)
+        self.disk.settle()
+        if key is not None and key is KEY:
+            verdicts = [verify(reply, {KEY.name: KEY}, now, requestMac=mac) for reply in replies]
+            assert all(verdict.good for verdict in verdicts), verdicts
+        return [Message.fromWire(reply).check() for reply in replies]
+
+    def ask(self, name: bytes, rrType: int, client: str = "127.0.0.1") -> Message:
+        """
+        Ask by TCP, through the fast lane as listeners do.
+        """
+        wire = buildMessage(Message(9, 0, (Question(name, rrType),)))
+        found = self.responder.lane.find(wire, client, self.clock.seconds())
+        self.fast = found is not None
+        return Message.fromWire(self.send(wire, client)[0] if found is None else wire[:2] + found).check()

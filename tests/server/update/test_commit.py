@@ -1,0 +1,313 @@
+"""
+Tests of L{twisted_ext.server.update.commit}: changes of a zone that is served, and a disk that takes its time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import SlowDisk
+from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
+from twisted_ext.errors import BadChange, StorageFault
+from twisted_ext.server.update.commit import Changing, Made
+from twisted_ext.zone.limits import IMAGE_PAUSE
+from twisted_ext.zone.store.changeset import Difference, applied
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+
+
+class ChangingTests(SynchronousTestCase):
+    """
+    Tests for L{Changing}.
+    """
+
+    def setUp(self) -> None:
+        self.disk = SlowDisk()
+        self.zone = zoneOf()
+        self.path = self.mktemp()
+        self.journal = Journal(self.path, APEX)
+        self.clock = Clock()
+        self.addCleanup(self.journal.close)
+
+    def changing(self, compact: Callable[[Version], Deferred[Image]] | None = None) -> Changing:
+        """
+        @return: what is to be tested.
+        """
+        return Changing(self.clock, self.zone, self.journal, self.disk, compact=compact)
+
+    def add(self, changing: Changing, *lines: str) -> Deferred[Version]:
+        """
+        Add records.
+        """
+
+        def make(version: Version) -> Made:
+            transaction = Transaction(version)
+            for line in lines:
+                transaction.add(record(line))
+            return transaction.commit()
+
+        return changing.change(make)
+
+    def test_diskFirst(self) -> None:
+        """
+        Nobody sees a change and nobody is told that it is done before the disk has it.
+        """
+        changing = self.changing()
+        result = self.add(changing, "new 60 A 192.0.2.9")
+        self.assertNoResult(result)
+        self.assertEqual(self.zone.current.serial, 10)
+        self.disk.turn()
+        self.assertEqual(self.successResultOf(result).serial, 11)
+        self.assertEqual(self.zone.current.serial, 11)
+
+    def test_together(self) -> None:
+        """
+        Changes that come while the disk is busy are made onto each other and written together.
+        """
+        changing = self.changing()
+        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(10)]
+        self.assertEqual(len(self.disk.waiting), 1)
+        self.disk.turn()
+        self.assertEqual(self.zone.current.serial, 11)
+        self.assertEqual(len(self.disk.waiting), 1)
+        self.disk.turn()
+        self.assertEqual([self.successResultOf(result).serial for result in results], list(range(11, 21)))
+        self.assertEqual(len(self.journal), 10)
+
+    def test_nothingToDo(self) -> None:
+        """
+        Who wants what somebody else has just asked for is not told that it is done before that is on disk.
+        """
+        changing = self.changing()
+        first = self.add(changing, "new 60 A 192.0.2.9")
+        second = self.add(changing, "new 60 A 192.0.2.9")
+        self.assertNoResult(second)
+        self.disk.turn()
+        self.successResultOf(first)
+        self.assertEqual(self.successResultOf(second).serial, 11)
+        self.assertEqual(self.successResultOf(self.add(changing, "new 60 A 192.0.2.9")).serial, 11)
+
+    def test_diskFull(self) -> None:
+        """
+        Where the disk is full, the change and those made onto it are refused, the zone is served as it was, and changes go on when there
+        is room.
+        """
+        changing = self.changing()
+
+        def full(*arguments: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(3)]
+        with patch.object(os, "pwrite", full):
+            self.disk.settle()
+        for result in results:
+            self.failureResultOf(result, StorageFault)
+        self.assertEqual(textsOf(self.zone.current), textsOf(zoneOf().current))
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 11)
+        self.journal.close()
+        self.assertEqual(Journal(self.path, APEX).newest, 11)
+
+    def test_raises(self) -> None:
+        """
+        A change that cannot be made fails, and is in nobody's way.
+        """
+        changing = self.changing()
+        self.failureResultOf(self.add(changing, "www 60 A 192.0.2.9"), BadChange)
+        result = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.turn()
+        self.successResultOf(result)
+
+    def test_tooMany(self) -> None:
+        """
+        Only so many changes wait for a disk that takes its time. With room for more, they do.
+        """
+        for most, refused in ((3, True), (100, False)):
+            zone, disk = zoneOf(), SlowDisk()
+            changing = Changing(self.clock, zone, None if most == 100 else self.journal, disk, most=most)
+            results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(5)]
+            if refused:
+                self.failureResultOf(results[-1], StorageFault)
+            disk.settle()
+            self.assertEqual(zone.current.serial, 14 if refused else 15)
+
+    def test_loadedAnew(self) -> None:
+        """
+        A zone that was read anew while a change was being written is not put back to what it was; whoever asked for the change is told.
+        """
+        changing = self.changing()
+        result = self.add(changing, "new 60 A 192.0.2.9")
+        newer = zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current
+        changing.supersede(b"0123456789abcdef")
+        self.zone.replace(newer)
+        self.disk.settle()
+        self.failureResultOf(result, StorageFault)
+        self.assertIs(self.zone.current, newer)
+        self.assertEqual(len(self.journal), 0)
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 21)
+
+    def test_supersededLater(self) -> None:
+        """
+        The journal of a zone that was read anew is emptied by a thread; a change that comes meanwhile is made onto
+        what was read.
+        """
+        changing = self.changing()
+        self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(len(self.journal), 1)
+        changing.supersede(b"0123456789abcdef")
+        self.assertEqual((len(self.journal), changing.superseded), (1, b"0123456789abcdef"))
+        self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual((self.journal.oldest, len(self.journal), changing.superseded), (20, 1, None))
+
+    def test_notEmptied(self) -> None:
+        """
+        Where the journal of a zone that was read anew cannot be emptied, changes fail until it can be, with a reason, and nothing is put
+        behind what is to be forgotten.
+        """
+        changing = self.changing()
+        self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+
+        def full(before: str, after: str) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with patch.object(os, "rename", full):
+            changing.supersede(b"0123456789abcdef")
+            self.zone.replace(zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current)
+            waits = self.add(changing, "new 60 A 192.0.2.9")
+            self.disk.settle()
+            self.assertIn("cannot be emptied", str(self.failureResultOf(waits, StorageFault).value))
+            later = self.add(changing, "new 60 A 192.0.2.9")
+            self.disk.settle()
+            self.assertIn("cannot be emptied", str(self.failureResultOf(later, StorageFault).value))
+        self.assertEqual((self.zone.current.serial, self.journal.newest), (20, 11))
+        after = self.add(changing, "new 60 A 192.0.2.9")
+        self.disk.settle()
+        self.assertEqual(self.successResultOf(after).serial, 21)
+        self.assertEqual((self.journal.oldest, self.journal.newest, self.journal.origin), (20, 21, b"0123456789abcdef"))
+        closed = changing.close()
+        self.disk.settle()
+        self.successResultOf(closed)
+
+    def test_closed(self) -> None:
+        """
+        What was taken before the end is kept; afterwards nothing is taken.
+        """
+        changing = self.changing()
+        result = self.add(changing, "new 60 A 192.0.2.9")
+        closed = changing.close()
+        self.assertNoResult(closed)
+        self.failureResultOf(self.add(changing, "two 60 A 192.0.2.9"), StorageFault)
+        self.disk.settle()
+        self.successResultOf(closed)
+        self.successResultOf(result)
+        self.assertEqual(Journal(self.path, APEX).newest, 11)
+
+    def test_compacted(self) -> None:
+        """
+        Where so much has changed that a new image is due, one is built while changes go on, the zone goes on from it, and the journal
+        loses what is too much.
+        """
+        images: list[tuple[Version, Deferred[Image]]] = []
+
+        def compact(version: Version) -> Deferred[Image]:
+            built: Deferred[Image] = Deferred()
+            images.append((version, built))
+            return built
+
+        changing = self.changing(compact=compact)
+        with patch.object(Version, "crowded", property(lambda version: len(version.overlay) > 20)):
+            for number in range(25):
+                self.add(changing, f"n{number} 60 A 192.0.2.9")
+                self.disk.settle()
+            self.assertEqual(len(images), 1)
+            version, built = images[0]
+            version.compacted(self.path + ".image")
+            for number in range(200):
+                self.add(changing, f"m{number} 60 A 192.0.2.9")
+                if number < 190:
+                    self.disk.settle()
+            before = self.zone.current
+            built.callback(Image.open(self.path + ".image"))
+            while self.clock.getDelayedCalls():
+                self.clock.advance(0)
+            self.assertIsNot(self.zone.current, before)
+            self.assertEqual(textsOf(self.zone.current), textsOf(before))
+            self.assertEqual(self.zone.current.image.serial, version.serial)
+            self.disk.settle()
+        self.assertEqual(self.zone.current.serial, 10 + 225)
+        self.assertEqual(self.zone.current.image.serial, version.serial)
+        self.assertEqual(textsOf(self.journal.replayed(zoneOf().current)), textsOf(self.zone.current))
+
+    def test_compactedInSteps(self) -> None:
+        """
+        While a zone goes over to its next image others have their turn after so many sets of records, however many are in one change.
+        """
+        built: list[Deferred[Image]] = []
+
+        def compact(version: Version) -> Deferred[Image]:
+            version.compacted(self.path + ".image")
+            built.append(Deferred())
+            return built[-1]
+
+        changing = self.changing(compact=compact)
+        steps: list[int] = []
+
+        def counted(version: Version, differences: Sequence[Difference]) -> Version:
+            steps.append(len(differences))
+            return applied(version, differences)
+
+        with patch.object(Version, "crowded", property(lambda version: len(version.overlay) > 20)):
+            for number in range(21):
+                self.add(changing, f"n{number} 60 A 192.0.2.9")
+                self.disk.settle()
+            for number in range(10):
+                self.add(changing, *[f"m{number}-{each} 60 A 192.0.2.9" for each in range(20)])
+                self.disk.settle()
+            before = textsOf(self.zone.current)
+            with patch("twisted_ext.server.update.commit.applied", counted), patch("twisted_ext.server.update.commit._STEP", 40):
+                built[0].callback(Image.open(self.path + ".image"))
+                while self.clock.getDelayedCalls():
+                    self.clock.advance(0)
+        self.assertEqual(textsOf(self.zone.current), before)
+        self.assertEqual(len(built), 1)
+        self.assertEqual(steps, [3, 2, 2, 2, 2])
+
+    def test_notCompacted(self) -> None:
+        """
+        An image that cannot be built changes nothing, and is tried again after a while.
+        """
+        tried: list[Version] = []
+
+        def compact(version: Version) -> Deferred[Image]:
+            tried.append(version)
+            failed: Deferred[Image] = Deferred()
+            failed.errback(StorageFault("no room"))
+            return failed
+
+        changing = self.changing(compact=compact)
+        with patch.object(Version, "crowded", property(lambda version: True)):
+            for number in range(9):
+                self.add(changing, f"n{number} 60 A 192.0.2.9")
+                self.disk.settle()
+                self.clock.advance(IMAGE_PAUSE.default / 3)
+        self.assertEqual(len(tried), 3)
+        self.assertEqual(self.zone.current.serial, 19)
+        self.assertFalse(Path(self.path + ".image").exists())

@@ -1,0 +1,65 @@
+"""
+Tests of how the next images of zones are had.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import SlowDisk
+from tests.zone.changing import APEX, textsOf, versionOf
+from tests.zone.journals import steps
+from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal
+from twisted_ext.zone.store.version import Version
+
+
+class CompactingTests(SynchronousTestCase):
+    """
+    Tests for L{Compacting}.
+    """
+
+    def setUp(self) -> None:
+        self.disk = SlowDisk()
+        # A reactor that cannot begin processes: whoever needs one fails.
+        self.compacting = Compacting(Clock(), self.disk, small=1)
+        self.folder = str(Path(self.mktemp()).absolute())
+        os.mkdir(self.folder)
+
+    def test_packed(self) -> None:
+        """
+        The image of a zone that stands in a file behind others is made by a thread: a process would take the first one in it. So is one
+        that has no file.
+        """
+        path = f"{self.folder}/packed"
+        versionOf().compacted(path)
+        octets = Path(path).read_bytes()
+        start = len(octets)
+        Path(path).write_bytes(octets * 2)
+        journal = Journal(f"{self.folder}/journal", APEX)
+        self.addCleanup(journal.close)
+        made = steps(versionOf(), 3)
+        journal.append([difference for _, difference in made])
+        wanted = made[-1][0]
+        for image in (Image(Path(path).read_bytes(), start), Image(octets)):
+            image.path = path if image.start else ""
+            grown = self.compacting.grown(Version(image), journal, f"{self.folder}/target", lambda: wanted)
+            self.disk.settle()
+            self.assertIs(self.successResultOf(grown), wanted)
+            built = self.compacting(journal.replayed(Version(image)), journal.path, f"{self.folder}/target")
+            self.disk.settle()
+            self.assertEqual(textsOf(Version(self.successResultOf(built))), textsOf(wanted))
+
+    def test_process(self) -> None:
+        """
+        That of a zone with a file of its own is made by a process.
+        """
+        path = f"{self.folder}/image"
+        versionOf().compacted(path)
+        self.assertRaises(TypeError, self.compacting, Version(Image.open(path)), f"{self.folder}/journal", f"{self.folder}/target")
+        self.assertEqual(self.disk.waiting, [])

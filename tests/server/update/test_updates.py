@@ -1,0 +1,338 @@
+"""
+Tests of L{twisted_ext.server.update.updates}: updates by their way into a server, without sockets.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import KEY, TODAY, UpdatedServer
+from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
+from twisted_ext.errors import BadDescription, BadZone, StorageFault
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.update import updates as module
+from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.server.update.updates import Updating
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, SOA, A
+from twisted_ext.wire.tsig import Key, sign
+from twisted_ext.zone.update.updates import Update
+from twisted_ext.zone.zone import Zone
+
+NEW = record("new 60 A 192.0.2.9")
+NAME = NEW.name
+
+
+class UpdatingTests(SynchronousTestCase):
+    """
+    Tests for L{Updating<twisted_ext.server.update.updates.Updating>}.
+    """
+
+    def server(self, rules: tuple[str, ...] = ("key dhcp.example.org zone ANY", "address 127.0.0.0/8 zone ANY")) -> UpdatedServer:
+        """
+        @return: a server with a journal, which is closed at the end.
+        """
+        path = self.mktemp()
+        server = UpdatedServer(rules, path)
+
+        def close() -> None:
+            closed = server.updating.close()
+            server.disk.settle()
+            self.successResultOf(closed)
+
+        self.addCleanup(close)
+        return server
+
+    def test_done(self) -> None:
+        """
+        An update is done, acknowledged, seen at once and told of, and what the fast lane had is void.
+        """
+        server = self.server()
+        self.assertEqual(server.ask(NAME, A).rcode, Rcode.NXDOMAIN)
+        mail = nameFromText("mail", APEX)
+        for _ in range(3):
+            self.assertEqual(len(server.ask(mail, A).answer[0].rdatas), 2)
+        self.assertTrue(server.fast)
+        (reply,) = server.update(NEW, record("mail 300 A 192.0.2.5"))
+        self.assertEqual((reply.id, reply.opcode, reply.rcode), (77, Opcode.UPDATE, Rcode.NOERROR))
+        self.assertEqual(len(server.ask(mail, A).answer[0].rdatas), 3)
+        self.assertFalse(server.fast)
+        self.assertEqual(server.ask(NAME, A).answer, (NEW,))
+        self.assertEqual(server.changes, [11])
+        self.assertEqual(server.updating.done, 1)
+
+    def test_signed(self) -> None:
+        """
+        A signed update is done, wherever it comes from, and its reply is signed as well.
+        """
+        server = self.server()
+        (reply,) = server.update(NEW, client="198.51.100.1", transport="udp", key=KEY)
+        self.assertEqual(reply.rcode, Rcode.NOERROR)
+        self.assertIsNotNone(reply.trailer)
+
+    def test_strangers(self) -> None:
+        """
+        Who has no key that a rule names, or a wrong one, or signs with another secret or at another time, changes nothing.
+        """
+        server = self.server()
+        other = Key.fromText("other:c2VjcmV0")
+        wrong = Key.fromText("dhcp.example.org:d3Jvbmc=")
+        for key, now, rcode in ((None, TODAY, Rcode.REFUSED), (other, TODAY, Rcode.NOTAUTH), (wrong, TODAY, Rcode.NOTAUTH)):
+            (reply,) = server.update(NEW, client="198.51.100.1", key=key, now=now)
+            self.assertEqual(reply.rcode, rcode)
+        late = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (NEW,)))
+        (octets,) = server.send(sign(late, KEY, TODAY - 1000)[0], "198.51.100.1")
+        self.assertEqual(Message.fromWire(octets).rcode, Rcode.NOTAUTH)
+        self.assertEqual(server.zone.current.serial, 10)
+
+    def test_spoofed(self) -> None:
+        """
+        A datagram proves no address: whoever is to be believed by his has to come by TCP. If datagrams were believed, it would be done.
+        """
+        server = self.server(("address 192.0.2.0/24 zone",))
+        (reply,) = server.update(NEW, client="192.0.2.1", transport="udp")
+        self.assertTrue(reply.flags & TC)
+        self.assertEqual(server.zone.current.serial, 10)
+        with patch.object(module, "isProven", lambda request: True):
+            server.update(NEW, client="192.0.2.1", transport="udp")
+        self.assertEqual(server.zone.current.serial, 11)
+        server.update(record("two 60 A 192.0.2.1"), client="192.0.2.1")
+        self.assertEqual(server.zone.current.serial, 12)
+        (reply,) = server.update(NEW, client="198.51.100.1", transport="udp")
+        self.assertEqual(reply.rcode, Rcode.REFUSED)
+
+    def test_noWork(self) -> None:
+        """
+        For who may change nothing, nothing of what he wants is looked at.
+        """
+        server = self.server()
+        with patch.object(Update, "fromMessage", side_effect=AssertionError):
+            (reply,) = server.update(NEW, client="198.51.100.1")
+        self.assertEqual(reply.rcode, Rcode.REFUSED)
+        self.assertEqual(server.updating.refused, 1)
+
+    def test_zones(self) -> None:
+        """
+        Updates of zones that are not here are NOTAUTH, of names inside one too; zones without rules are not changed by anybody.
+        """
+        server = self.server()
+        for zone in ("example.com", "mail.example.org", "org", "."):
+            (reply,) = server.update(NEW, zone=nameFromText(zone))
+            self.assertEqual(reply.rcode, Rcode.NOTAUTH, zone)
+        self.successResultOf(server.updating.forbid(APEX))
+        (reply,) = server.update(NEW)
+        self.assertEqual(reply.rcode, Rcode.REFUSED)
+
+    def test_notLoaded(self) -> None:
+        """
+        A zone that is there but not loaded is no reason for who may change it to give up.
+        """
+        server = self.server()
+        server.zones.fail(APEX, "expired", "expired")
+        place = server.zones.at(APEX)
+        assert place is not None
+        place.zone = None
+        (reply,) = server.update(NEW)
+        self.assertEqual(reply.rcode, Rcode.SERVFAIL)
+
+    def test_rcodes(self) -> None:
+        """
+        What is wrong with an update is told by its rcode, and nothing is changed.
+        """
+        server = self.server()
+        about = RRSet(NAME, ANY, ANY_CLASS, 0, (b"",))
+        for changes, demands, rcode in (
+            ((NEW,), (about,), Rcode.NXDOMAIN),
+            ((RRSet(nameFromText("example.com"), A, IN, 0, (b"\x01\x02\x03\x04",)),), (), Rcode.NOTZONE),
+            ((RRSet(NAME, ANY, NONE, 0, (b"",)),), (), Rcode.FORMERR),
+        ):
+            (reply,) = server.update(*changes, demands=demands)
+            self.assertEqual(reply.rcode, rcode)
+        self.assertEqual(server.zone.current.serial, 10)
+
+    def test_classes(self) -> None:
+        """
+        Whatever class a zone is said to have, there is one reply and no more to it than an rcode (CVE-2026-5946).
+        """
+        server = self.server()
+        for rrClass in (0, 2, CH, 4, NONE, ANY_CLASS, 65535):
+            for rrType in (SOA, A, ANY, 0):
+                wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, rrType, rrClass),), (), (NEW,)))
+                (reply,) = server.send(wire)
+                self.assertIn(Message.fromWire(reply).rcode, (Rcode.FORMERR, Rcode.REFUSED, Rcode.NOTAUTH, Rcode.NOTIMP))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_cut(self) -> None:
+        """
+        An update that is cut off anywhere changes nothing.
+        """
+        server = self.server()
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (NEW, record("x 1 MX 1 mail"))))
+        for size in range(len(wire)):
+            for reply in server.send(wire[:size]):
+                self.assertIn(reply[3] & 15, (Rcode.FORMERR, Rcode.NOTAUTH))
+            server.disk.settle()
+        self.assertEqual(server.zone.current.serial, 10)
+
+    def test_restart(self) -> None:
+        """
+        What was acknowledged is there after a restart that reads the zone's old sources.
+        """
+        path = self.mktemp()
+        first = UpdatedServer(path=path)
+        first.update(NEW)
+        first.update(record("two 60 A 192.0.2.1"))
+        self.successResultOf(first.updating.close())
+        second = UpdatedServer(path=path)
+        self.addCleanup(second.updating.close)
+        self.assertEqual(textsOf(second.zone.current), textsOf(first.zone.current))
+        self.assertEqual(second.zone.current.serial, 12)
+
+    def test_fileChanged(self) -> None:
+        """
+        Sources that were changed while the zone was changed too take its place where their serial number is newer; else it is told what
+        is in the way, and what would be right.
+        """
+        path = self.mktemp()
+        first = UpdatedServer(path=path)
+        first.update(NEW)
+        older = zoneOf(ZONE + "x 1 A 192.0.2.1\n").current
+        newer = zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current
+        other = zoneOf(ZONE.replace(" 10 3600", " 11 3600")).current
+        self.assertIn("not newer than 11", str(self.assertRaises(BadZone, first.updating.opened, other)))
+        self.assertEqual(first.updating.opened(newer).serial, 20)
+        first.zone.replace(newer)
+        journal = first.updating.journal(APEX)
+        assert journal is not None
+        first.disk.settle()
+        self.assertEqual(len(journal), 0)
+        first.update(NEW)
+        self.assertEqual((journal.oldest, journal.newest), (20, 21))
+        self.successResultOf(first.updating.close())
+        with patch("tests.server.update.changed.zoneOf", lambda: zoneOf(ZONE.replace(" 10 3600", " 3 3600"))):
+            self.assertIn("give it a newer one", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
+        self.assertEqual(older.serial, 10)
+
+
+    def test_fileTouched(self) -> None:
+        """
+        A file in which nothing has changed is the one that it was, whatever its time says and however often it is read; one that was
+        edited is not taken for it, even where the zone has had its serial number.
+        """
+        path = self.mktemp()
+        first = UpdatedServer(path=path)
+        for number in range(3):
+            first.update(record(f"n{number} 60 A 192.0.2.9"))
+        self.assertIs(first.updating.opened(zoneOf().current), first.zone.current)
+        self.successResultOf(first.updating.close())
+        second = UpdatedServer(path=path)
+        self.assertEqual(second.zone.current.serial, 13)
+        self.successResultOf(second.updating.close())
+        edited = ZONE.replace(" 10 3600", " 12 3600")
+        with patch("tests.server.update.changed.zoneOf", lambda: zoneOf(edited)):
+            self.assertIn("serial 12 is not newer than 13", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
+
+    def test_distrusted(self) -> None:
+        """
+        Where the image in force is damaged, the file that is read again takes its place with all changes, unless one is under way.
+        """
+        server = UpdatedServer(path=self.mktemp())
+        self.addCleanup(server.updating.close)
+        server.update(NEW)
+        before = server.zone.current
+        server.updating.distrust(APEX)
+        added = record("two 60 A 192.0.2.1")
+        server.send(buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (added,))))
+        self.assertIs(server.updating.opened(zoneOf().current).image, before.image)
+        self.assertTrue(server.updating.isDistrusted(APEX))
+        server.disk.settle()
+        again = server.updating.opened(zoneOf().current)
+        self.assertIsNot(again.image, before.image)
+        self.assertEqual((again.serial, textsOf(again)), (12, textsOf(server.zone.current)))
+        server.zone.replace(again)
+        self.assertFalse(server.updating.isDistrusted(APEX))
+        server.update(record("three 60 A 192.0.2.1"))
+        self.assertEqual(server.zone.current.serial, 13)
+        self.assertIs(server.updating.opened(zoneOf().current), server.zone.current)
+
+    def test_settings(self) -> None:
+        """
+        Zones are changed as their settings say; where nobody may change one any more, what was changed stays, after a restart as well.
+        """
+        folder = self.mktemp()
+        table = {"name": "example.org", "file": "/zone", "update": ["key dhcp.example.org zone ANY"], "serial": "unixtime"}
+        may, mayNot = ZoneSettings.fromTable(table), ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})
+
+        def server(settings: ZoneSettings) -> UpdatedServer:
+            found = UpdatedServer(())
+            found.updating = Updating(found.clock, found._found, found.disk, folder=folder, today=lambda: TODAY)
+            found.responder.errands = found.updating.errands
+            found.updating.adopt([settings], [KEY.name])
+            found.zones.remove(APEX)
+            found.zone = Zone(found.updating.opened(zoneOf().current))
+            found.zones.put(found.zone)
+            return found
+
+        first = server(may)
+        self.assertEqual(first.update(NEW, key=KEY)[0].rcode, Rcode.NOERROR)
+        self.assertEqual(first.zone.current.serial, int(TODAY))
+        first.updating.adopt([mayNot], [])
+        self.assertEqual(first.update(record("two 60 A 192.0.2.1"), key=KEY)[0].rcode, Rcode.REFUSED)
+        self.successResultOf(first.updating.close())
+        second = server(mayNot)
+        self.assertEqual(second.zone.current.serial, int(TODAY))
+        self.assertEqual(second.update(record("two 60 A 192.0.2.1"), key=KEY)[0].rcode, Rcode.REFUSED)
+        self.assertEqual(sorted(os.listdir(folder)), ["example.org.journal", "example.org.journal.serial"])
+        self.successResultOf(second.updating.close())
+
+    def test_settingsWrong(self) -> None:
+        """
+        Rules that cannot be used are told with their zone, and leave everything as it was.
+        """
+        server = self.server()
+        for table, said in (
+            ({"update": ["key nobody zone"]}, "there is no TSIG key 'nobody.'"),
+            ({"update": ["key dhcp.example.org name www.example.com."]}, "is not in the zone example.org."),
+            ({"update": ["key dhcp.example.org zone"], "primaries": ["192.0.2.1"]}, "comes from its primaries"),
+        ):
+            settings = ZoneSettings.fromTable({"name": "example.org", **table})
+            fault = self.assertRaises(BadDescription, server.updating.adopt, [settings], [KEY.name])
+            self.assertIn("zone example.org.: update", str(fault).replace("rule ", ""))
+            self.assertIn(said, str(fault))
+        self.assertEqual(server.update(NEW)[0].rcode, Rcode.NOERROR)
+
+    def test_imageKept(self) -> None:
+        """
+        After a restart the zone goes on from the image that was built last, with a journal that has only what came since.
+        """
+        path = self.mktemp()
+        self.patch(os, "fdatasync", lambda file: None)
+        first = UpdatedServer(path=path)
+        for number in range(600):
+            first.update(record(f"n{number} 60 TXT {'x' * 150}"))
+        version = first.zone.current
+        compact = Compacting(first.clock, first.disk)
+        built = compact(version, path, path + ".image")
+        first.disk.settle()
+        self.assertEqual(self.successResultOf(built).serial, 610)
+        first.update(NEW)
+        journal = first.updating.journal(APEX)
+        assert journal is not None
+        with patch.object(journal, "_most", 65536):
+            self.assertTrue(journal.trim(610))
+        self.assertNotEqual(journal.oldest, 10)
+        self.successResultOf(first.updating.close())
+        second = UpdatedServer(path=path)
+        self.assertEqual(textsOf(second.zone.current), textsOf(first.zone.current))
+        self.assertEqual(second.zone.current.image.serial, 610)
+        self.successResultOf(second.updating.close())
+        Path(path + ".image").write_bytes(b"damaged")
+        self.assertRaises(StorageFault, UpdatedServer, path=path)

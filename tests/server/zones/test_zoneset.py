@@ -1,0 +1,366 @@
+"""
+Tests of L{twisted_ext.server.zones.zoneset}: what becomes of zones when settings change while a server runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import SlowDisk
+from tests.server.zones.loaded import Inside
+from tests.zone.changing import APEX, ZONE, record, records
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.limits import WATCH_SECONDS
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.update.commit import Changing
+from twisted_ext.server.update.updates import Updating
+from twisted_ext.server.zones import loader as loadingModule
+from twisted_ext.server.zones.compilers import Compilers, Result
+from twisted_ext.server.zones.loader import Loading
+from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
+from twisted_ext.zone.zone import Zone
+
+if TYPE_CHECKING:
+    from twisted_ext.packetcache.clients import Client
+
+_reactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
+
+_RULE = "address 127.0.0.0/8 zone"
+
+
+class ZonedTests(SynchronousTestCase):
+    """
+    Tests for L{Zoned}.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.file = self.folder / "example.org"
+        self.file.write_text(f"$ORIGIN example.org.\n{ZONE}")
+        self.clock = _reactor()
+        self.stamp = 2_000_000_000_000_000_000
+        self.ended: list[Zoned] = []
+        self.disk = SlowDisk()
+        self.compilers: list[Inside] = []
+
+        def make(reactor: IReactorTime, took: Callable[[list[Result]], object]) -> Compilers:
+            self.compilers.append(Inside(reactor, took))
+            return self.compilers[-1]
+
+        for target in ("updating", "changing"):
+            threads = patch(f"twisted_ext.server.update.{target}.threadsOf", lambda reactor: self.disk)
+            threads.start()
+            self.addCleanup(threads.stop)
+        loading = patch.object(loadingModule, "Loading", partial(Loading, compilers=make))
+        loading.start()
+        self.addCleanup(loading.stop)
+
+    def test_folder(self) -> None:
+        """
+        Files that come into a folder of zones and go from it are noticed; a folder that is empty all at once, as where a disk is not
+        mounted any more, or that is gone, changes nothing.
+        """
+        folder = self.folder / "zones"
+        folder.mkdir()
+        zoned = Zoned(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
+        self.addCleanup(zoned.close)
+
+        def served(*names: str) -> list[str]:
+            for name in names:
+                (folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
+            # A clock of files may be as coarse as this.
+            os.utime(folder, ns=(self.stamp, self.stamp))
+            self.stamp += 1_000_000_000
+            for _ in range(4):
+                self.clock.advance(WATCH_SECONDS.default)
+                for each in self.compilers:
+                    each.run()
+            return [place.text for place in zoned.zones if place.state == "serving"]
+
+        (folder / "one.example").write_text(f"$ORIGIN one.example.\n{ZONE}")
+        zoned.begin()
+        self.assertEqual(served(), ["one.example."])
+        self.assertEqual(served("two.example", ".hidden", "two.example~"), ["one.example.", "two.example."])
+        (folder / "one.example").unlink()
+        self.assertEqual(served("three.example"), ["two.example.", "three.example."])
+        with capturedLogs() as events:
+            for path in folder.iterdir():
+                path.unlink()
+            self.assertEqual(served(), ["two.example.", "three.example."])
+        self.assertIn("there is no file in this folder any more", formatEvent(events[0]))
+        folder.rename(self.folder / "aside")
+        for _ in range(4):
+            self.clock.advance(1)
+        self.assertEqual(len(zoned.zones), 2)
+
+    def settings(self, **values: object) -> Settings:
+        """
+        @param values: what is said of the one zone.
+        """
+        table = {"name": "example.org", **{key.replace("_", "-"): value for key, value in values.items()}}
+        return Settings.of(zone=[table], state=str(self.folder / "state"))
+
+    def serve(self, settings: Settings) -> Zoned:
+        """
+        Begin with these.
+        """
+        zoned = Zoned(self.clock, settings)
+        zoned.begin()
+        self.addCleanup(self.end, zoned)
+        self.settle()
+        return zoned
+
+    def end(self, zoned: Zoned) -> None:
+        """
+        Have it end, and see that nothing is left.
+        """
+        if zoned not in self.ended:
+            self.ended.append(zoned)
+            closed = zoned.close()
+            self.settle()
+            self.successResultOf(closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def settle(self) -> None:
+        """
+        Let everything be done that can be.
+        """
+        for _ in range(20):
+            self.clock.advance(0)
+            self.disk.settle()
+            for compilers in self.compilers:
+                compilers.run()
+
+    def reload(self, zoned: Zoned, settings: Settings) -> list[str]:
+        """
+        Go over to other settings.
+        """
+        waiting = zoned.reload(settings)
+        self.settle()
+        return self.successResultOf(waiting)
+
+    def zone(self, zoned: Zoned) -> Zone:
+        """
+        @return: what is served.
+        """
+        place = zoned.zones.at(APEX)
+        assert place is not None
+        zone = place.served()
+        assert zone is not None, place
+        return zone
+
+    def update(self, zoned: Zoned, *changes: RRSet) -> int:
+        """
+        @return: what is replied to an update.
+        """
+        wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), changes))
+        request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
+        assert request is not None
+        request.readWhole()
+        outcome = zoned.errands[Opcode.UPDATE << 16](request)
+        self.settle()
+        if isinstance(outcome, Refusal):
+            return outcome.rcode
+        assert isinstance(outcome, Deferred), outcome
+        said: list[Refusal] = []
+        cast("Deferred[Refusal]", outcome).addCallback(said.append)
+        return said[0].rcode
+
+    def changedSince(self, zoned: Zoned, soa: RRSet) -> list[int]:
+        """
+        @return: the types of the records that are sent to who asks for what has changed since, but for SOA.
+        """
+        wire = buildMessage(Message(78, 0, (Question(APEX, IXFR),), (), (soa,)))
+        request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
+        assert request is not None
+        request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+        outcome = zoned.errands[IXFR](request)
+        assert isinstance(outcome, Iterator), outcome
+        found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
+        return [rrType for rrType in found if rrType != SOA]
+
+    def has(self, zoned: Zoned, key: bytes) -> bool:
+        """
+        @return: whether there is an address at a name.
+        """
+        node = self.zone(zoned).current.find(key)
+        return node is not None and node.of(A) is not None
+
+    def test_ruledLater(self) -> None:
+        """
+        A zone that nobody might change when it was loaded may be changed after a reload, and what is acknowledged then survives.
+        """
+        zoned = self.serve(self.settings(file=str(self.file)))
+        ruled = self.settings(file=str(self.file), update=[_RULE])
+        self.reload(zoned, ruled)
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertTrue(self.has(zoned, b"\x03new"))
+        self.end(zoned)
+        self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
+
+    def test_truncated(self) -> None:
+        """
+        In the place of an image that was truncated there is a new one, with all that was acknowledged; it is tried again where the zone
+        was being changed at that moment.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        broken: list[str] = []
+        zoned.broken = broken.append
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        before = self.zone(zoned).current.image
+        zoned.damaged(APEX, True)
+        self.settle()
+        self.assertIsNot(self.zone(zoned).current.image, before)
+        self.assertTrue(self.has(zoned, b"\x03new"))
+        before = self.zone(zoned).current.image
+        with patch.object(Changing, "busy", True):
+            zoned.damaged(APEX, True)
+            self.settle()
+        self.assertIs(self.zone(zoned).current.image, before)
+        self.clock.advance(1)
+        self.settle()
+        self.assertIsNot(self.zone(zoned).current.image, before)
+        self.assertEqual(self.update(zoned, record("last 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertEqual(broken, [])
+
+    def test_truncatedElsewhere(self) -> None:
+        """
+        Where there is no master file, the process cannot go on, and says why.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        broken: list[str] = []
+        zoned.broken = broken.append
+        zoned.damaged(b"\x05other\x00", True)
+        self.settle()
+        (said,) = broken
+        self.assertIn("the file with the image of other. was truncated while it was in use: there is no zone other.", said)
+
+    def test_ruledOnceMore(self) -> None:
+        """
+        The same where other zones had rules already, and where it had some once.
+        """
+        ruled = self.settings(file=str(self.file), update=[_RULE])
+        zoned = self.serve(ruled)
+        self.reload(zoned, self.settings(file=str(self.file)))
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.REFUSED)
+        self.reload(zoned, ruled)
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.end(zoned)
+        self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
+
+    def test_movedToDatabase(self) -> None:
+        """
+        A zone that was in a file and is in a database after a reload is served from there, and there its changes go.
+        """
+        path = str(self.folder / "zones.db")
+        store = SQLiteStore(path)
+        store.create(APEX, [*records(ZONE), record("inside 60 A 192.0.2.7")])
+        store.close()
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.assertEqual(self.update(zoned), Rcode.NOERROR)
+        moved = self.settings(store=path, update=[_RULE], allow_transfer=["any"])
+        self.reload(zoned, moved)
+        self.assertTrue(self.has(zoned, b"\x06inside"))
+        before = self.zone(zoned).current.soa
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertEqual(self.changedSince(zoned, before), [A])
+        self.end(zoned)
+        self.assertTrue(self.has(self.serve(moved), b"\x03new"))
+
+    def test_expire(self) -> None:
+        """
+        A server whose zones nothing is fetched for tells for how long they may be served as well (RFC 7314, section 3.1).
+        """
+        zoned = self.serve(Settings.of(zone=[{"name": "example.org", "file": str(self.file)}], state=str(self.folder / "state")))
+        assert zoned.expiring is not None
+        self.assertEqual(zoned.expiring(APEX), 86400)
+        self.assertIsNone(zoned.expiring(b"\x05other\x00"))
+
+    def test_movedToPrimaries(self) -> None:
+        """
+        A zone that was in a file and is another server's after a reload is not taken for one that there is not.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.reload(zoned, self.settings(primaries=["192.0.2.1"]))
+        place = zoned.zones.at(APEX)
+        assert place is not None
+        self.assertEqual((place.state, place.zone), ("loading", None))
+
+    def test_wholeZones(self) -> None:
+        """
+        A reload goes over to what is said of ten thousand zones in short turns. Each of them goes over to all that is said of it at once:
+        nobody may have by one setting what another one of the same zone does not have yet.
+        """
+        names = [f"z{number}.example" for number in range(6)]
+        for name in names:
+            (self.folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
+
+        def settings(**said: object) -> Settings:
+            tables = [{"name": name, "file": str(self.folder / name), "serial": "increment", **said} for name in names]
+            return Settings.of(zone=tables, state=str(self.folder / "state"), watch=False)
+
+        def turns(lasting: bool) -> set[int]:
+            """
+            @return: how many zones went over in a turn.
+            """
+            zoned = self.serve(settings())
+            before = [self.granted(zoned, name) for name in names]
+            self.assertEqual(before, [(False, False)] * len(names))
+            assert zoned.loading is not None
+            zoned.loading._cooperator = Cooperator(lambda: lambda: not lasting, lambda step: self.clock.callLater(1, step))
+            done = zoned.reload(settings(update=[_RULE], **{"allow-transfer": ["any"]}))
+            counts = [0]
+            while counts[-1] < len(names):
+                self.clock.advance(1)
+                now = [self.granted(zoned, name) for name in names]
+                self.assertEqual(set(now) - {(True, True), (False, False)}, set())
+                counts.append(now.count((True, True)))
+            for _ in range(100):
+                self.clock.advance(1)
+                self.settle()
+            self.successResultOf(done)
+            self.end(zoned)
+            return {after - before for before, after in pairwise(counts)}
+
+        self.assertEqual(turns(False), {0, 1})
+        self.assertEqual(turns(True), {len(names)})
+
+    def granted(self, zoned: Zoned, name: str) -> tuple[bool, bool]:
+        """
+        @return: whether a zone may be changed, and had.
+        """
+        requests: list[Request] = []
+        for code, rrType in ((Opcode.UPDATE, SOA), (Opcode.QUERY, AXFR)):
+            wire = buildMessage(Message(79, code << 11, (Question(nameFromText(name), rrType),)))
+            request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
+            assert request is not None
+            request.readWhole()
+            request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+            requests.append(request)
+        outcome = zoned.errands[AXFR](requests[1])
+        if not isinstance(outcome, Refusal):
+            cast("Generator[bytes, None, None]", outcome).close()
+        updating = cast("Updating", zoned.errands[Opcode.UPDATE << 16])
+        return not updating.isHopeless(requests[0], False), not isinstance(outcome, Refusal)

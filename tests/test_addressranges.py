@@ -1,0 +1,102 @@
+"""
+Tests of L{twisted_ext.addressranges}.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.addressranges import AddressRange, BadAddress, reverseNameOf
+from twisted_ext.wire.names import nameToText
+
+
+def namesOf(text: str) -> list[tuple[str, str]]:
+    """
+    @return: the range's addresses, with the names under which they are looked up.
+    """
+    return [(address, nameToText(name)) for address, name in AddressRange.fromText(text)]
+
+
+class AddressRangeTests(SynchronousTestCase):
+    """
+    Tests for L{AddressRange}.
+    """
+
+    def test_network(self) -> None:
+        """
+        A network is all of its addresses, in order.
+        """
+        found = namesOf("192.0.2.0/30")
+        self.assertEqual([address for address, _ in found], ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"])
+        self.assertEqual(found[2][1], "2.2.0.192.in-addr.arpa.")
+
+    def test_acrossOctets(self) -> None:
+        """
+        A range goes over the end of an octet.
+        """
+        self.assertEqual(
+            [address for address, _ in namesOf("10.0.255.254-10.1.0.1")], ["10.0.255.254", "10.0.255.255", "10.1.0.0", "10.1.0.1"]
+        )
+
+    def test_ipv6(self) -> None:
+        """
+        IPv6 goes by nibbles.
+        """
+        found = namesOf("2001:db8::f/128")
+        self.assertEqual(found, [("2001:db8::f", "f." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa.")])
+
+    def test_single(self) -> None:
+        """
+        One address is a range of one, and a scope is of no matter.
+        """
+        self.assertEqual(namesOf("192.0.2.9"), [("192.0.2.9", "9.2.0.192.in-addr.arpa.")])
+        self.assertEqual([address for address, _ in namesOf("fe80::1%eth0")], ["fe80::1"])
+
+    def test_lazy(self) -> None:
+        """
+        The whole of IPv4 is no more work than what is taken of it.
+        """
+        everything = AddressRange.fromText("0.0.0.0/0")
+        self.assertEqual(everything.count, 2**32)
+        self.assertEqual([address for address, _ in islice(everything, 2)], ["0.0.0.0", "0.0.0.1"])
+
+    def test_wrong(self) -> None:
+        """
+        What is no range is refused with a line that says what would be right.
+        """
+        for text, hint in [
+            ("192.0.2.5/24", "192.0.2.0/24"),
+            ("192.0.2.0/33", "192.0.2.0/24"),
+            ("example.org", "192.0.2.1"),
+            ("", "192.0.2.1"),
+            ("192.0.2.9-192.0.2.3", "not below the first"),
+            ("192.0.2.9-2001:db8::1", "same family"),
+            ("2001:db8::/64", "18446744073709551616 addresses"),
+        ]:
+            with self.assertRaisesRegex(BadAddress, hint.replace(".", r"\.")):
+                AddressRange.fromText(text)
+
+
+@given(st.ip_addresses())
+def test_reverseName(address: object) -> None:
+    """
+    The name of every address is the one that Python's own library gives.
+    """
+    known = ip_address(str(address))
+    assert nameToText(reverseNameOf(known.packed)) == known.reverse_pointer + "."
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 600))
+def test_range(first: int, more: int) -> None:
+    """
+    A range of IPv4 gives every address from its first to its last, each with its own name.
+    """
+    last = min(first + more, 2**32 - 1)
+    found = list(AddressRange(ip_address(first), ip_address(last)))
+    assert [address for address, _ in found] == [str(ip_address(number)) for number in range(first, last + 1)]
+    assert all(name == reverseNameOf(ip_address(address).packed) for address, name in found)

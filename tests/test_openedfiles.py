@@ -1,0 +1,86 @@
+"""
+Tests of L{twisted_ext.files}, and of all that opens files which settings name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.apps.manhole import AuthorizedKeys, hostKey
+from twisted_ext.errors import DNSFault
+from twisted_ext.files import openNow
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.config.zonesettings import apexIn
+from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.zone.zonefile.reader import readMaster
+
+
+class OpeningTests(SynchronousTestCase):
+    """
+    Tests for L{openNow}, and of who is to use it.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.pipe = str(self.folder / "pipe")
+        os.mkfifo(self.pipe)
+
+    def test_opens(self) -> None:
+        """
+        Files are read, and the device with nothing in it; a pipe, a socket and a folder are told of, and nothing stays open.
+        """
+        path = self.folder / "file"
+        path.write_bytes(b"some")
+        with open(path, "rb", opener=openNow) as file:
+            self.assertEqual(file.read(), b"some")
+        with open("/dev/null", "rb", opener=openNow) as file:
+            self.assertEqual(file.read(), b"")
+        none = str(self.folder / "none")
+        closed: list[int] = []
+        with patch.object(os, "close", closed.append):
+            for wrong, said in (
+                (self.pipe, "a file was expected"),
+                ("/dev/zero", "a file was expected"),
+                (str(self.folder), "directory"),
+                (none, "No such file"),
+            ):
+                with self.assertRaises(OSError) as caught:
+                    open(wrong, "rb", opener=openNow)
+                self.assertIn(said, str(caught.exception))
+        self.assertGreaterEqual(len(closed), 2)
+        for number in closed:
+            os.close(number)
+
+    def test_pipes(self) -> None:
+        """
+        A pipe in the place of any file that settings name is an error in one line, with its path or the setting's name; nobody waits for
+        somebody to write there, not even where it was put there after the settings were read.
+        """
+        tried: list[Callable[[], object]] = [
+            partial(Settings.of, **{key: self.pipe})
+            for key in ("keyFile", "cookieSecret", "hostsFile", "resolvConf", "manholeKeys")
+        ]
+        tried += [partial(Settings.of, **{key: [self.pipe]}) for key in ("localFile", "pyzone", "zones")]
+        tried += [
+            partial(Keys.fromFile, self.pipe),
+            partial(apexIn, self.pipe),
+            partial(SQLiteStore, self.pipe),
+            AuthorizedKeys(self.pipe).check,
+            partial(hostKey, self.pipe),
+        ]
+        for each in tried:
+            with self.assertRaises(DNSFault) as caught:
+                each()
+            said = str(caught.exception)
+            self.assertIn("file", said, each)
+            self.assertNotIn("\n", said)
+        (complaint,) = readMaster(self.pipe, b"\x00").complaints
+        self.assertIn("no file", str(complaint.text))

@@ -1,0 +1,222 @@
+"""
+Tests for L{twisted_ext.zone.build.compiler}.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.build.compiler import Compiling, fingerprintOf, main
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.limits import TELLING_OCTETS
+
+ZONE = "@ 60 SOA ns host {serial} 3600 900 604800 300\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
+
+
+class CompilingTests(SynchronousTestCase):
+    """
+    Tests of jobs and what comes of them.
+    """
+
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        os.mkdir(self.folder)
+
+    def at(self, name: str) -> str:
+        """
+        @return: the path of a file in the folder of this test.
+        """
+        return os.path.join(self.folder, name)
+
+    def write(self, name: str, text: str) -> str:
+        """
+        @return: the path of a file that holds this text.
+        """
+        with open(self.at(name), "w") as file:
+            file.write(text)
+        return self.at(name)
+
+    def perform(self, *jobs: object) -> list[dict[str, object]]:
+        """
+        @return: what each job gave; the last is what was said at the end. Before them the process reports that it runs.
+        """
+        results = io.BytesIO()
+        main(io.BytesIO(b"".join([(job if isinstance(job, str) else json.dumps(job)).encode() + b"\n" for job in jobs])), results)
+        first, *found = [cast("dict[str, object]", json.loads(line)) for line in results.getvalue().splitlines()]
+        self.assertEqual(first, {"busy": True})
+        return found
+
+    def texts(self, result: dict[str, object]) -> list[str]:
+        """
+        @return: the complaints of a result.
+        """
+        complaints = result["complaints"]
+        assert isinstance(complaints, list)
+        return [str(each["text"]) for each in complaints]
+
+    def test_signs(self) -> None:
+        """
+        While a large zone is read, or many small ones, it is said that it goes on. Where that is asked for, each is told of at once.
+        """
+        path = self.write("zone", ZONE.format(serial=1))
+        self.patch(TELLING_OCTETS, "default", 4 * os.path.getsize(path))
+        jobs = [{"name": f"z{number}.", "path": path} for number in range(10)]
+        found = self.perform({"pack": self.at("pack")}, *jobs, {"seal": True})
+        self.assertEqual([index for index, result in enumerate(found) if result == {"busy": True}], [4, 9])
+        self.assertEqual(len([result for result in found if "image" in result]), 10)
+        for each in (False, True):
+            compiling = Compiling()
+            compiling.perform(json.dumps({"pack": self.at("pack"), "each": each}).encode())
+            result = compiling.perform(json.dumps(jobs[0]).encode())
+            self.assertEqual(compiling.packs(result), not each)
+            compiling.end()
+
+    def test_image(self) -> None:
+        """
+        A zone gets an image at the path that was asked for; what was read, and how much it is, is said.
+        """
+        path = self.write("zone", ZONE.format(serial=7) + "$INCLUDE more\nout.side. 60 A 192.0.2.1\n")
+        more = self.write("more", "www 60 A 192.0.2.2\n")
+        result, end = self.perform({"name": "example.", "path": path, "image": self.at("image")})
+        image = Image.open(self.at("image"))
+        sources = [[each, os.stat(each).st_size, os.stat(each).st_mtime_ns] for each in (path, more)]
+        complaints = result.pop("complaints")
+        assert isinstance(complaints, list)
+        (complaint,) = complaints
+        self.assertEqual((complaint["line"], complaint["column"], complaint["fatal"], complaint["path"]), (5, 1, False, path))
+        self.assertEqual(
+            result,
+            {
+                "name": "example.", "sources": sources, "unsaid": 0, "image": self.at("image"), "offset": 0,
+                "octets": os.path.getsize(self.at("image")), "serial": 7, "records": 4, "nodes": 3,
+            },
+        )  # fmt: skip
+        self.assertEqual((image.serial, image.records, image.fingerprint), (7, 4, fingerprintOf(sources)))
+        self.assertTrue(end["done"])
+
+    def test_pack(self) -> None:
+        """
+        Images of zones that have no file of their own stand behind each other in one file.
+        """
+        paths = [self.write(f"zone{number}", ZONE.format(serial=number)) for number in range(20)]
+        jobs = [{"name": f"z{number}.example.", "path": path} for number, path in enumerate(paths)]
+        began, *results, end = self.perform({"pack": self.at("pack")}, *jobs)
+        self.assertEqual(began, {"pack": self.at("pack"), "complaints": []})
+        with open(self.at("pack"), "rb") as file:
+            pack = file.read()
+        for number, result in enumerate(results):
+            offset = result["offset"]
+            assert isinstance(offset, int)
+            image = Image(pack, offset)
+            self.assertEqual((image.apex, image.serial, image.sound), (nameFromText(f"z{number}.example"), number, True))
+            self.assertEqual(result["image"], self.at("pack"))
+        self.assertEqual(end, {"done": True, "pack": self.at("pack"), "octets": len(pack)})
+
+    def test_noPack(self) -> None:
+        """
+        Where the file for all images cannot be written, each zone is told why.
+        """
+        jobs = [{"name": "z.example.", "path": self.write("zone", ZONE.format(serial=1))}] * 2
+        _, *results, _ = self.perform({"pack": self.at("none/pack")}, *jobs)
+        for result in results:
+            self.assertIn("No such file", self.texts(result)[0])
+
+    def test_sealed(self) -> None:
+        """
+        A pack that is sealed is done with, and another one may follow; not before.
+        """
+        job = {"name": "example.", "path": self.write("zone", ZONE.format(serial=5))}
+        one, two = {"pack": self.at("one")}, {"pack": self.at("two")}
+        _, again, first, sealed, _, second, end = self.perform(one, two, job, {"seal": True}, two, job)
+        self.assertEqual(len(self.texts(again)), 1)
+        self.assertEqual([each["image"] for each in (first, second)], [self.at("one"), self.at("two")])
+        self.assertEqual([each["offset"] for each in (first, second)], [0, 0])
+        self.assertEqual([each["pack"] for each in (sealed, end)], [self.at("one"), self.at("two")])
+        self.assertEqual([Image.open(self.at(name)).serial for name in ("one", "two")], [5, 5])
+
+    def test_wrong(self) -> None:
+        """
+        Zones that cannot be built are complained about, jobs that are none as well, and those behind them are done. An image that was
+        there stays.
+        """
+        good = self.write("good", ZONE.format(serial=1))
+        image = self.at("image")
+        self.perform({"name": "example.", "path": good, "image": image})
+        jobs: list[object] = [
+            {"name": "example.", "path": self.write("bad", ZONE.format(serial=1) + "a A 1\n"), "image": image},
+            {"name": "example.", "path": self.write("empty", ""), "image": image},
+            {"name": "example.", "path": self.at("none"), "image": image},
+            {"name": "exa..mple.", "path": good, "image": image},
+            {"name": "example.", "path": good, "image": self.at("none/image")},
+            {"name": "example.", "path": good},
+            {"name": "example."},
+            {"pack": self.at("none/pack")},
+            "{", "[]", "7", '"x"', "[" * 100_000,
+        ]  # fmt: skip
+        *results, end = self.perform(*jobs, {"name": "last.", "path": good, "image": self.at("last")})
+        texts = [self.texts(result) for result in results]
+        self.assertEqual([len(each) for each in texts], [1] * len(jobs) + [0])
+        for text, said in zip(
+            texts,
+            (
+                "192.0.2.1", "no SOA record", "No such file", "label is empty", "No such file", "no pack", "path", "No such file",
+                "no job", "no job", "no job", "no job", "no job",
+            ),
+            strict=False,
+        ):  # fmt: skip
+            self.assertIn(said, text[0])
+        self.assertTrue(all("image" not in result for result in results[:-1]))
+        self.assertEqual(Image.open(image).serial, 1)
+        self.assertEqual(Image.open(self.at("last")).apex, b"\x04last\x00")
+        self.assertTrue(end["done"])
+
+    def test_parental(self) -> None:
+        """
+        A zone whose apex has DS or DELEG records is not built, whether it has aliases or not: these belong to the zone above (RFC 4035,
+        section 2.4).
+        """
+        for records in ("@ DS 1 13 2 " + "0" * 64 + "\n", "@ DELEG server-name=a.\n"):
+            for more in ("", "a CNAME b.other.\n"):
+                path = self.write("zone", ZONE.format(serial=1) + records + more)
+                result, _ = self.perform({"name": "example.", "path": path, "image": self.at("image")})
+                self.assertNotIn("image", result)
+                self.assertIn("records at the apex; they belong to the zone above", "".join(self.texts(result)))
+
+    def test_full(self) -> None:
+        """
+        Where the disk has no room for a pack, its zones are not built, those with a file elsewhere are, and the end says that the
+        pack does not last.
+        """
+        path = self.write("zone", ZONE.format(serial=1))
+        _, result, other, end = self.perform(
+            {"pack": "/dev/full"}, {"name": "example.", "path": path}, {"name": "example.", "path": path, "image": self.at("image")}
+        )
+        self.assertNotIn("image", result)
+        self.assertIn("No space left on device", str(result["complaints"]))
+        self.assertEqual(other["image"], self.at("image"))
+        self.assertFalse(end["done"])
+
+    def test_program(self) -> None:
+        """
+        The program takes jobs from its standard input, and ends with it. It has nothing of the reactor in it.
+        """
+        path = self.write("zone", ZONE.format(serial=9))
+        job = json.dumps({"name": "example.", "path": path, "image": self.at("image")}).encode()
+        check = (
+            "import sys, runpy; runpy.run_module('twisted_ext.zone.build.compiler', run_name='__main__');"
+            "assert not [each for each in sys.modules if each.startswith(('twisted.internet', 'asyncio', 'dataclasses'))]"
+        )
+        for arguments in (["-m", "twisted_ext.zone.build.compiler"], ["-c", check]):
+            done = subprocess.run([sys.executable, *arguments], input=job, capture_output=True, timeout=120)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+            runs, result, end = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(runs, {"busy": True})
+            self.assertEqual((result["serial"], end["done"]), (9, True))

@@ -1,0 +1,397 @@
+"""
+Tests of reading transfers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from random import Random
+from struct import pack
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from tests.zone.transfer.test_sender import LARGE, QUESTION, changed
+from twisted_ext.errors import BadChange, BadMessage, BadZone, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.limits import Limit
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, NS, SOA, TXT, A
+from twisted_ext.wire.tsig import Key
+from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
+from twisted_ext.zone.store.changeset import Difference, applied
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.transfer.ingest import gathered
+from twisted_ext.zone.transfer.receiver import Received, Receiving, settled
+from twisted_ext.zone.transfer.sender import messages, recordsOf, recordsOfChanges
+
+SOA10 = record("@ 300 SOA ns1 hostmaster 10 3600 600 86400 300")
+SOA11 = record("@ 300 SOA ns1 hostmaster 11 3600 600 86400 300")
+NS1 = record("@ 300 NS ns1")
+
+
+def reply(records: Iterable[RRSet], *, rrType: int = AXFR, id: int = 7, flags: int = 0x8400, name: bytes = APEX) -> bytes:
+    """
+    @return: a message of a transfer, with its names compressed as other servers do.
+    """
+    start = Message(id, flags, (Question(name, rrType),))
+    # One record after the other, whatever sets they would make.
+    octets = bytearray(buildMessage(start))
+    count = 0
+    for each in records:
+        for rdata in each.rdatas:
+            octets += each.name + pack(">HHIH", each.rrType, each.rrClass, each.ttl, len(rdata)) + rdata
+            count += 1
+    octets[6:8] = count.to_bytes(2, "big")
+    return bytes(octets)
+
+
+class Taking:
+    """
+    A transfer being received.
+    """
+
+    def __init__(
+        self,
+        serial: int | None = None,
+        *,
+        verifying: StreamVerifying | None = None,
+        most: float | None = None,
+        mostRecords: int | None = None,
+    ) -> None:
+        self.kept: list[bytes] = []
+        self.receiving = Receiving(
+            APEX, 7, "there", self.kept.append, serial=serial, verifying=verifying, most=most, mostRecords=mostRecords
+        )
+
+    def take(self, *octets: bytes) -> Receiving:
+        """
+        Take messages.
+        """
+        for each in octets:
+            self.receiving.take(each, 1000)
+        return self.receiving
+
+    @property
+    def version(self) -> Version:
+        """
+        What has come.
+        """
+        return Version(Image(gathered(APEX, self.kept).finish()))
+
+
+class WholeTests(SynchronousTestCase):
+    """
+    Tests for L{Receiving} and L{gathered} with whole zones.
+    """
+
+    def test_own(self) -> None:
+        """
+        What we send is what we receive, in however many messages.
+        """
+        for version in (versionOf(), versionOf(LARGE)):
+            for most in (48_200, 65_535):
+                taking = Taking()
+                done = taking.take(*messages(7, 0, QUESTION, recordsOf(version), most=most))
+                self.assertEqual((done.done, done.kind, done.serial), (True, Received.WHOLE, 10))
+                self.assertEqual(textsOf(taking.version), textsOf(version))
+
+    def test_oneByOne(self) -> None:
+        """
+        A server that sends a record in each message is understood.
+        """
+        version = versionOf()
+        records = [RRSet(name, rrType, 1, ttl, (rdata,)) for name, rrType, ttl, rdata in textsOf(version) if rrType != SOA]
+        taking = Taking()
+        done = taking.take(*[reply([each]) for each in [version.soa, *records, version.soa]])
+        self.assertTrue(done.done)
+        self.assertEqual(textsOf(taking.version), textsOf(version))
+
+    def test_compressed(self) -> None:
+        """
+        However names are compressed, owners and those in records come out whole.
+        """
+        version = versionOf()
+        sets = [rrset for node in version.nodes() for rrset in node.sets]
+        soa = next(each for each in sets if each.rrType == SOA)
+        body = buildMessage(Message(7, 0x8400, (Question(APEX, AXFR),), (soa, *[each for each in sets if each is not soa])))
+        taking = Taking()
+        self.assertFalse(taking.take(body).done)
+        self.assertTrue(taking.take(reply([soa])).done)
+        self.assertEqual(textsOf(taking.version), textsOf(version))
+
+    def test_tooMuch(self) -> None:
+        """
+        A zone without end is taken up to its bound.
+        """
+        taking = Taking(most=200_000)
+        with self.assertRaises(BudgetSpent):
+            taking.take(reply([SOA10, NS1]))
+            for _ in range(1000):
+                taking.take(reply([record(f'a{number} 300 TXT "{"x" * 200}"') for number in range(100)]))
+        self.assertLess(len(taking.kept), 20)
+
+    def test_nonsense(self) -> None:
+        """
+        What is no transfer of this zone is refused as such.
+        """
+        other = nameFromText("other.org.")
+        cases: Sequence[Sequence[bytes]] = [
+            [reply([SOA10], id=8)],
+            [reply([SOA10], flags=0x0400)],
+            [reply([SOA10], flags=0xAC00)],
+            [reply([SOA10], name=other)],
+            [reply([NS1, SOA10])],
+            [reply([])],
+            [reply([RRSet(other, SOA, 1, 300, SOA10.rdatas)])],
+            [reply([SOA10, NS1]), b"\x00\x07\x84"],
+            [reply([SOA10, NS1, SOA10]), reply([NS1])],
+            [reply([SOA10, NS1])[:-3]],
+        ]
+        for case in cases:
+            self.assertRaises(BadMessage, Taking().take, *case)
+        for rcode in (1, 2, 5, 9):
+            with self.assertRaises(ServerFailed) as caught:
+                Taking().take(reply([], flags=0x8400 | rcode))
+            self.assertEqual(caught.exception.rcode, rcode)
+
+    def test_noZone(self) -> None:
+        """
+        What comes for a zone and cannot be one is found before it is served: names outside, another SOA in the middle or at the end,
+        classes and types that no zone has, malformed data, no NS records.
+        """
+        a = record("www 300 A 192.0.2.1")
+        cases: Sequence[Sequence[RRSet]] = [
+            [SOA10, NS1, RRSet(nameFromText("www.other.org."), A, 1, 300, (bytes(4),)), SOA10],
+            [SOA10, NS1, RRSet(b"\x09wexample\x03org\x00", A, 1, 300, (bytes(4),)), SOA10],
+            [SOA10, NS1, RRSet(b"\x03sub" + APEX, SOA, 1, 300, SOA10.rdatas), SOA10],
+            [SOA10, NS1, a, SOA11],
+            [SOA10, NS1, RRSet(a.name, A, 3, 300, a.rdatas), SOA10],
+            [SOA10, NS1, RRSet(a.name, 250, 1, 300, a.rdatas), SOA10],
+            [SOA10, NS1, RRSet(a.name, 255, 1, 300, a.rdatas), SOA10],
+            [SOA10, NS1, RRSet(a.name, A, 1, 300, (bytes(5),)), SOA10],
+            [SOA10, NS1, RRSet(a.name, TXT, 1, 300, (b"\x05abc",)), SOA10],
+            [SOA10, NS1, RRSet(a.name, NS, 1, 300, (b"\x05abc",)), SOA10],
+            [SOA10, a, SOA10],
+            [SOA10, NS1, a],
+            [a, SOA10, NS1, SOA10],
+            [SOA10, NS1, SOA10, a],
+            [SOA10, NS1, SOA10, SOA10],
+        ]
+        for case in cases:
+            # Nothing of it is read again once it is kept.
+            self.assertRaises(BadZone, gathered, APEX, [reply(case)])
+        self.assertRaises(BadZone, gathered, APEX, [reply([SOA10, NS1, a, SOA10], name=nameFromText("other.org."))])
+        whole = gathered(APEX, [reply([SOA10, NS1, a, SOA10])])
+        self.assertEqual(Version(Image(whole.finish())).recordCount, 3)
+
+    def test_longName(self) -> None:
+        """
+        A name that gets too long by what its pointer leads to is refused.
+        """
+        long = b"".join([b"\x3f" + b"x" * 63 for _ in range(3)]) + APEX
+        message = reply([SOA10, NS1, RRSet(long, A, 1, 300, (bytes(4),)), SOA10])
+        place = message.index(long)
+        tail = pack(">HHIH", A, 1, 300, 4) + bytes(4)
+        for label in (b"\x05short", b"\x3f" + b"y" * 63):
+            octets = bytearray(message.replace(tail, tail + label + (0xC000 | place).to_bytes(2, "big") + tail))
+            octets[6:8] = (5).to_bytes(2, "big")
+            if len(label) < 10:
+                self.assertEqual(Version(Image(gathered(APEX, [bytes(octets)]).finish())).recordCount, 4)
+            else:
+                self.assertRaises(BadZone, gathered, APEX, [bytes(octets)])
+
+    def test_signOfTTL(self) -> None:
+        """
+        A TTL with the sign bit is none (RFC 2181, section 8).
+        """
+        octets = [reply([SOA10, NS1, record("www 300 A 192.0.2.1").withTTL(0x80000001), SOA10])]
+        node = Version(Image(gathered(APEX, octets).finish())).find(b"\x03www")
+        assert node is not None
+        self.assertEqual(node.sets[0].ttl, 0)
+
+    def test_tooManyMessages(self) -> None:
+        """
+        A transfer that goes on and on with next to nothing in it is given up. Without the bound it is not.
+        """
+        few = [reply([SOA10, NS1]), *[reply([record(f"h{number} 300 A 192.0.2.1")]) for number in range(30)]]
+        with patch("twisted_ext.zone.transfer.receiver.RECEIVED_MESSAGES", Limit(20, 20, 20)):
+            self.assertRaises(BudgetSpent, Taking().take, *few)
+        self.assertFalse(Taking().take(*few).done)
+
+    def test_twice(self) -> None:
+        """
+        Equal records are one, and those of a set have one TTL.
+        """
+        a = record("www 300 A 192.0.2.1")
+        text = record('www 300 TXT "a"')
+        sets = [SOA10, NS1, a, text, a.withTTL(200), record("WWW 300 A 192.0.2.2"), NS1, SOA10]
+        version = Version(Image(gathered(APEX, [reply(sets)]).finish()))
+        node = version.find(b"\x03www")
+        assert node is not None
+        found = node.of(A)
+        assert found is not None
+        self.assertEqual((found.ttl, len(found.rdatas), version.recordCount), (200, 2, 5))
+
+    def test_signedStream(self) -> None:
+        """
+        With a key all has to be signed to the end: a message that was changed, left out or added is noticed, and an unsigned one at the end
+        is not taken.
+        """
+        key = Key(b"\x03key\x00", b"secret")
+        version = versionOf(LARGE)
+
+        def signed() -> list[bytes]:
+            signing = StreamSigning(key, b"m")
+            return list(messages(7, 0, QUESTION, recordsOf(version), reserve=200, seal=lambda octets: signing.sign(octets, 1000)))
+
+        def taking() -> Taking:
+            return Taking(verifying=StreamVerifying({key.name: key}, b"m"))
+
+        self.assertTrue(taking().take(*signed()).done)
+        whole = signed()
+        self.assertRaises(DNSFault, taking().take, whole[0], *whole[2:])
+        self.assertRaises(DNSFault, taking().take, whole[0], whole[1][:100] + b"\xff" + whole[1][101:], *whole[2:])
+        self.assertRaises(DNSFault, taking().take, *list(messages(7, 0, QUESTION, recordsOf(version))))
+        plain = list(messages(7, 0, QUESTION, recordsOf(version)))
+        self.assertRaises(DNSFault, taking().take, *whole[:-1], plain[-1])
+
+    def test_cutAnywhere(self) -> None:
+        """
+        A transfer that ends early is never taken for whole.
+        """
+        version = versionOf()
+        pieces = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
+        octets = list(messages(7, 0, QUESTION, pieces, most=200))
+        self.assertGreater(len(octets), 2)
+        for count in range(len(octets)):
+            taking = Taking()
+            self.assertFalse(taking.take(*octets[:count]).done)
+            self.assertRaises(BadZone, gathered, APEX, taking.kept)
+
+    @given(st.integers(0, 2**32))
+    def test_damaged(self, seed: int) -> None:
+        """
+        Whatever octets are damaged, it is a zone or it is refused; nothing else happens.
+        """
+        dice = Random(seed)
+        octets = [bytearray(each) for each in messages(7, 0, QUESTION, recordsOf(versionOf()))]
+        for _ in range(dice.randrange(1, 5)):
+            message = dice.choice(octets)
+            message[dice.randrange(len(message))] = dice.randrange(256)
+        taking = Taking()
+        try:
+            if taking.take(*[bytes(each) for each in octets]).done:
+                taking.version.find(b"\x03www")
+        except DNSFault:
+            pass
+
+
+class ChangesTests(SynchronousTestCase):
+    """
+    Tests for L{Receiving} with changes.
+    """
+
+    def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> Receiving:
+        """
+        Take changes, one message for each of C{sets}.
+        """
+        return Taking(serial, mostRecords=mostRecords).take(*[reply(each, rrType=IXFR) for each in sets])
+
+    def test_applied(self) -> None:
+        """
+        Several steps, in however many messages, lead to the newest version.
+        """
+        before = versionOf()
+        middle, one = changed(before, "new 300 A 192.0.2.9", remove=["mail 300 A 192.0.2.3"])
+        after, two = changed(middle, "new 300 A 192.0.2.10", "a.b.c 300 TXT \"x\"")
+        records = list(recordsOfChanges([one, two], after.soa))
+        for size in (1, 2, 100):
+            octets = [
+                b"".join(messages(7, 0, APEX + b"\x00\xfb\x00\x01", records[at : at + size])) for at in range(0, len(records), size)
+            ]
+            received = Taking(10).take(*octets)
+            self.assertEqual((received.done, received.kind, received.serial), (True, Received.CHANGES, 12))
+            self.assertEqual(textsOf(applied(before, received.differences)), textsOf(after))
+
+    def test_nothingNewer(self) -> None:
+        """
+        The SOA alone says that there is nothing newer; a newer one alone is the beginning of something.
+        """
+        self.assertIs(self.take([SOA10]).kind, Received.CURRENT)
+        self.assertIs(self.take([SOA10], serial=12).kind, Received.CURRENT)
+        self.assertFalse(self.take([SOA11]).done)
+
+    def test_wholeInstead(self) -> None:
+        """
+        A server may send the whole zone in place of changes.
+        """
+        taking = Taking(9)
+        received = taking.take(reply([SOA11, NS1], rrType=IXFR), reply([SOA11], rrType=IXFR))
+        self.assertEqual((received.done, received.kind, received.serial), (True, Received.WHOLE, 11))
+
+    def test_nonsense(self) -> None:
+        """
+        Changes that begin elsewhere, do not follow each other, lead backward or have what no zone has are refused.
+        """
+        new = record("new 300 A 192.0.2.9")
+        soa9 = record("@ 300 SOA ns1 hostmaster 9 3600 600 86400 300")
+        outside = RRSet(nameFromText("www.other.org."), A, 1, 300, (bytes(4),))
+        other = RRSet(APEX, SOA, 1, 300, (SOA11.rdatas[0][:-1] + b"\x01",))
+        for case in (
+            [SOA11, soa9, SOA11, new, SOA11],
+            [SOA11, SOA10, outside, SOA11, new, SOA11],
+            [SOA11, SOA10, SOA11, outside, SOA11],
+            [SOA11, SOA10, SOA11, new, other],
+            [SOA11, SOA10, soa9, new, SOA10, SOA11, SOA11],
+            [soa9, SOA10, soa9, new, soa9],
+            [SOA11, SOA10, SOA11, new, SOA11, new],
+            [SOA11, SOA10, SOA11, RRSet(new.name, SOA, 1, 300, SOA10.rdatas), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, AXFR, 1, 300, (b"",)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, 0, 1, 300, (b"",)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, 249, 1, 300, (bytes(40),)), SOA11],
+            [SOA11, SOA10, SOA11, RRSet(new.name, TXT, 1, 300, (b"\x09short",)), SOA11],
+        ):
+            self.assertRaises(BadMessage, self.take, case)
+
+    def test_spelling(self) -> None:
+        """
+        Where names in the SOA come in another case at the end, by compression, it is the same SOA: of changes and of whole zones.
+        """
+        shouted = RRSet(APEX, SOA, 1, 300, (SOA11.rdatas[0][:-20].upper() + SOA11.rdatas[0][-20:],))
+        self.assertTrue(self.take([SOA11, SOA10, SOA11, record("new 300 A 192.0.2.9"), shouted]).done)
+        taking = Taking()
+        taking.take(reply([SOA11, NS1, shouted]))
+        self.assertEqual(taking.version.serial, 11)
+
+    def test_tooMany(self) -> None:
+        """
+        Changes beyond their bound are not taken.
+        """
+        many = [record(f"h{number} 300 A 192.0.2.1") for number in range(100)]
+        self.assertRaises(BudgetSpent, self.take, [SOA11, SOA10, SOA11, *many, SOA11], mostRecords=50)
+
+    def test_settled(self) -> None:
+        """
+        What comes and is there already is left out; what goes and is not there remains a fault.
+        """
+        before = versionOf()
+        mail = record("mail 300 A 192.0.2.3")
+        soa = record("@ 3600 SOA ns1 hostmaster 10 3600 600 86400 300")
+        after = record("@ 3600 SOA ns1 hostmaster 11 3600 600 86400 300")
+        difference = Difference(soa, [], after, [mail, record("new 300 A 192.0.2.9")])
+        self.assertRaises(BadChange, applied, before, [difference])
+        version = applied(before, settled(before, [difference]))
+        self.assertEqual(version.recordCount, before.recordCount + 1)
+        back = Difference(soa, [mail], after, [mail])
+        self.assertEqual(applied(before, settled(before, [back])).recordCount, before.recordCount)
+        wrong = Difference(soa, [record("mail 300 A 192.0.2.77")], after, [])
+        self.assertRaises(BadChange, applied, before, settled(before, [wrong]))
+        self.assertIn("10 3600", ZONE)

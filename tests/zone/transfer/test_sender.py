@@ -1,0 +1,225 @@
+"""
+Tests of making messages of zones and their changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from unittest.mock import patch
+
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.xfr
+import dns.zone
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
+from twisted_ext.wire.tsig import Key
+from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
+from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.transfer.sender import messages, oneMessage, recordsOf, recordsOfChanges, recordsSince
+from twisted_ext.zone.update.transactions import Transaction
+
+QUESTION = APEX + b"\x00\xfc\x00\x01"
+
+#: A name with more records than one message holds, and many names.
+LARGE = (
+    ZONE
+    + "\n".join([f'crowd 300 TXT "{number:04d}{"x" * 200}"' for number in range(500)])
+    + "\n"
+    + "\n".join([f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(4000)])
+)
+
+
+class _Journal:
+    def __init__(self, differences: Sequence[Difference]) -> None:
+        self.differences = list(differences)
+        self.size = 1000
+        self.asked = 0
+        self.read: list[int] = []
+
+    def since(self, serial: int) -> Sequence[Difference] | None:
+        for index, each in enumerate(self.differences):
+            if each.oldSerial == serial:
+                return self.differences[index:]
+        return None
+
+    def octetsSince(self, serial: int) -> int | None:
+        return None if self.since(serial) is None else self.size
+
+    def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
+        self.asked = last
+        return self._each(serial)
+
+    def _each(self, serial: int) -> Iterator[Difference]:
+        for each in self.since(serial) or ():
+            self.read.append(each.oldSerial)
+            yield each
+
+
+def changed(version: Version, *lines: str, remove: Sequence[str] = ()) -> tuple[Version, Difference]:
+    """
+    @return: the next version, with these records more and those less.
+    """
+    transaction = Transaction(version)
+    for line in remove:
+        transaction.remove(record(line))
+    for line in lines:
+        transaction.add(record(line))
+    done = transaction.commit()
+    assert done is not None
+    return done
+
+
+class SendingTests(SynchronousTestCase):
+    """
+    Tests for L{messages} and what they are made of.
+    """
+
+    def read(self, octets: Sequence[bytes], rrType: int = AXFR) -> dns.zone.Zone:
+        """
+        @return: what another implementation makes of a transfer.
+        """
+        origin = dns.name.from_text("example.org.")
+        zone = dns.zone.Zone(origin, relativize=False)
+        with dns.xfr.Inbound(zone, dns.rdatatype.RdataType(rrType)) as inbound:
+            done = False
+            for each in octets:
+                self.assertFalse(done)
+                done = inbound.process_message(dns.message.from_wire(each, xfr=True, one_rr_per_rrset=True))
+        self.assertTrue(done)
+        return zone
+
+    def test_whole(self) -> None:
+        """
+        All records are there, once each, between the SOA and the SOA; every message repeats the question and is no larger than it may be.
+        """
+        edited = changed(versionOf(LARGE), "new 300 A 192.0.2.1", remove=["host7 300 A 10.0.0.7"])[0]
+        for version in (versionOf(), versionOf(LARGE), edited):
+            octets = list(messages(7, 0x0100, QUESTION, recordsOf(version)))
+            zone = self.read(octets)
+            self.assertEqual(sum(len(rdataset) for _, rdataset in zone.iterate_rdatasets()), version.recordCount)
+            records = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
+            self.assertEqual((records[0].rrType, records[-1].rrType, records[0].rdatas), (SOA, SOA, records[-1].rdatas))
+            self.assertEqual({(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in records}, textsOf(version))
+            for message in octets:
+                self.assertLessEqual(len(message), 65535)
+                self.assertEqual(message[:4] + message[12 : 12 + len(QUESTION)], b"\x00\x07\x85\x00" + QUESTION)
+
+    def test_small(self) -> None:
+        """
+        With little room there are many messages, and each is as full as it can be.
+        """
+        octets = list(messages(7, 0, QUESTION, recordsOf(versionOf()), most=40_000))
+        self.assertEqual(len(octets), 1)
+        version = versionOf(LARGE)
+        self.assertGreater(len(list(messages(7, 0, QUESTION, recordsOf(version), most=48_100))), 3)
+
+    def test_snapshot(self) -> None:
+        """
+        A transfer that has begun is of one version, whatever becomes of the zone meanwhile.
+        """
+        version = versionOf(LARGE)
+        flow = messages(7, 0, QUESTION, recordsOf(version))
+        first = next(flow)
+        changed(version, "new 300 A 192.0.2.1", remove=[f"host{number} 300 A 10.0.0.{number}" for number in range(200)])
+        zone = self.read([first, *flow])
+        self.assertEqual(sum(len(rdataset) for _, rdataset in zone.iterate_rdatasets()), version.recordCount)
+
+    def test_signed(self) -> None:
+        """
+        Each message is signed, and has room for its signature.
+        """
+        key = Key(b"\x03key\x00", b"secret")
+        signing, verifying = StreamSigning(key, b"m" * 32), StreamVerifying({key.name: key}, b"m" * 32)
+        flow = messages(7, 0, QUESTION, recordsOf(versionOf(LARGE)), reserve=200, seal=lambda octets: signing.sign(octets, 1000))
+        for message in flow:
+            self.assertLessEqual(len(message), 65535)
+            self.assertTrue(verifying.feed(message, 1000).good)
+
+    def test_changes(self) -> None:
+        """
+        Who has an older version gets what has changed since, in one step; who has the newest, or a newer one, the SOA alone; who has one
+        from which nothing is known, the zone.
+        """
+        first = versionOf()
+        second, one = changed(first, "new 300 A 192.0.2.9", remove=["www 300 CNAME mail"])
+        third, two = changed(second, "new 300 A 192.0.2.10", remove=["new 300 A 192.0.2.9"])
+        journal = _Journal([one, two])
+        pieces = recordsSince(third, 10, journal)
+        assert pieces is not None
+        (octets,) = messages(7, 0, APEX + b"\x00\xfb\x00\x01", pieces)
+        records = Message.fromWire(octets).check().records()[0]
+        serials = [int.from_bytes(each.rdatas[0][-20:-16], "big") if each.rrType == SOA else each.name[:4] for each in records]
+        self.assertEqual(serials, [12, 10, b"\x03www", 12, b"\x03new", 12])
+        for serial in (12, 13, 12 + 0x7FFFFFFF):
+            self.assertEqual([count for _, count in recordsSince(third, serial, journal) or ()], [1])
+        self.assertIsNone(recordsSince(third, 9, journal))
+        self.assertIsNone(recordsSince(third, 10, None))
+        self.assertIsNone(recordsSince(third, 10, _Journal([one])))
+        journal.size = 1 << 20
+        self.assertIsNone(recordsSince(third, 10, journal))
+
+    def test_manyChanges(self) -> None:
+        """
+        More changes than are put together in one turn are sent as they were, each read when it is its turn, where that is worth it.
+        """
+        version = first = versionOf(LARGE)
+        differences = []
+        for number in range(20):
+            version, difference = changed(version, f"new{number} 300 A 192.0.2.{number}")
+            differences.append(difference)
+        journal = _Journal(differences)
+        journal.size = 1 << 20
+        self.assertIsNone(recordsSince(version, 10, journal))
+        with patch("twisted_ext.zone.transfer.sender.CHANGES_OCTETS.default", 999):
+            journal.size = 1000
+            pieces = recordsSince(version, 10, journal)
+            assert pieces is not None
+            self.assertEqual((journal.asked, journal.read), (version.serial, []))
+            next(pieces), next(pieces)
+            self.assertEqual(journal.read, [10])
+            pieces = recordsSince(version, 10, journal)
+            assert pieces is not None
+            octets = list(messages(7, 0, APEX + b"\x00\xfb\x00\x01", pieces, most=300))
+        self.assertGreater(len(octets), 3)
+        records = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
+        self.assertEqual(len(records), 2 + 3 * 20)
+        self.assertEqual(first.serial, 10)
+
+    def test_tooManyChanges(self) -> None:
+        """
+        More changes than the zone has records are of no use: the zone is sent.
+        """
+        version = versionOf()
+        removed = [f"gone{number} 300 A 192.0.2.{number}" for number in range(40)]
+        before = changed(version, *removed)[0]
+        after, difference = changed(before, remove=removed)
+        self.assertIsNone(recordsSince(after, before.serial, _Journal([difference])))
+
+    def test_tooLarge(self) -> None:
+        """
+        A record that no message has room for is not cut.
+        """
+        name = nameFromText("large.example.org.")
+        version = versionOf().edited({name[: -len(APEX)]: (RRSet(name, 65280, 1, 60, (bytes(65500),)),)})
+        self.assertRaises(BadMessage, list, messages(7, 0, APEX + b"\x00\xfc\x00\x01", recordsOf(version)))
+
+    def test_oneMessage(self) -> None:
+        """
+        By UDP it fits or is not sent.
+        """
+        version = versionOf()
+        question = APEX + b"\x00\xfb\x00\x01"
+        self.assertIsNone(oneMessage(7, 0, question, recordsOf(version), most=200))
+        message = oneMessage(7, 0, question, recordsOfChanges((), version.soa, once=True), most=200)
+        assert message is not None
+        self.assertEqual([each.rrType for each in Message.fromWire(message).check().answer], [SOA])
+        self.assertEqual(Message.fromWire(message).questions[0].rrType, IXFR)

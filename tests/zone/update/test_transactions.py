@@ -1,0 +1,262 @@
+"""
+Tests of changing zones: L{twisted_ext.zone.update.transactions}, L{twisted_ext.zone.store.changeset} and L{twisted_ext.zone.store.serials}.
+"""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
+from twisted_ext.errors import BadChange, BadDescription
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import AAAA, MX, NS, SOA, A
+from twisted_ext.zone.limits import SET_RECORDS
+from twisted_ext.zone.store.changeset import Difference, applied, condensed, fromRendered, rendered
+from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+
+
+def changed(version: Version, *added: str, removed: tuple[str, ...] = ()) -> tuple[Version, Difference]:
+    """
+    Add some records and remove others.
+    """
+    transaction = Transaction(version)
+    for line in removed:
+        transaction.remove(record(line))
+    for line in added:
+        transaction.add(record(line))
+    committed = transaction.commit()
+    assert committed is not None
+    return committed
+
+
+class SerialTests(SynchronousTestCase):
+    """
+    Tests for serial numbers.
+    """
+
+    def test_order(self) -> None:
+        """
+        Which serial number is newer is found out around the end of the numbers too, and of two that are half the circle apart neither is.
+        """
+        self.assertTrue(isNewer(2, 1))
+        self.assertFalse(isNewer(1, 2))
+        self.assertFalse(isNewer(1, 1))
+        self.assertTrue(isNewer(0, 0xFFFFFFFF))
+        self.assertFalse(isNewer(0x80000000, 0))
+        self.assertFalse(isNewer(0, 0x80000000))
+
+    def test_next(self) -> None:
+        """
+        The next serial number is newer, however it is chosen, and never 0.
+        """
+        today = 1_795_000_000.0
+        self.assertEqual(nextSerial(10), 11)
+        self.assertEqual(nextSerial(0xFFFFFFFF), 1)
+        self.assertEqual(nextSerial(10, "unixtime", today), 1_795_000_000)
+        self.assertEqual(nextSerial(1_795_000_000, "unixtime", today), 1_795_000_001)
+        self.assertEqual(nextSerial(10, "dateserial", today), 2026111800)
+        self.assertEqual(nextSerial(2026111800, "dateserial", today), 2026111801)
+        self.assertEqual(nextSerial(2026111900, "dateserial", today), 2026111901)
+
+    def test_unknownWay(self) -> None:
+        """
+        A way to choose serial numbers that there is not is told, with those that there are.
+        """
+        self.assertIn("increment, unixtime, dateserial", str(self.assertRaises(BadDescription, nextSerial, 1, "guess")))
+
+    def test_inSOA(self) -> None:
+        """
+        The serial number of an SOA record is read and replaced, and nothing else of it.
+        """
+        rdata = record("@ 1 SOA ns1 hostmaster 10 3600 600 86400 300").rdatas[0]
+        self.assertEqual(serialIn(rdata), 10)
+        self.assertEqual(serialIn(withSerial(rdata, 0xFFFFFFFE)), 0xFFFFFFFE)
+        self.assertEqual(withSerial(withSerial(rdata, 5), 10), rdata)
+
+
+class TransactionTests(SynchronousTestCase):
+    """
+    Tests for L{Transaction}.
+    """
+
+    def test_nextVersion(self) -> None:
+        """
+        A change makes a new version with the next serial number, and the old one is what it was.
+        """
+        before = versionOf()
+        after, difference = changed(before, "new 60 A 192.0.2.9", removed=("mail 0 A 192.0.2.3",))
+        self.assertEqual((before.serial, after.serial), (10, 11))
+        self.assertEqual(textsOf(before), textsOf(versionOf()))
+        self.assertEqual((difference.oldSerial, difference.newSerial), (10, 11))
+        self.assertEqual(difference.removed, (record("mail 300 A 192.0.2.3"),))
+        self.assertEqual(difference.added, (record("new 60 A 192.0.2.9"),))
+        node = after.find(b"\x04mail")
+        assert node is not None
+        self.assertEqual(node.of(A), record("mail 300 A 192.0.2.4"))
+
+    def test_nothing(self) -> None:
+        """
+        What changes nothing makes no version: adding what is there, removing what is not, and doing and undoing.
+        """
+        transaction = Transaction(versionOf())
+        self.assertFalse(transaction.add(record("mail 300 A 192.0.2.3")))
+        self.assertFalse(transaction.remove(record("mail 300 A 192.0.2.77")))
+        self.assertFalse(transaction.removeName(nameFromText("nobody", APEX)))
+        transaction.add(record("new 300 A 192.0.2.3"))
+        transaction.removeType(nameFromText("new", APEX), A)
+        self.assertIsNone(transaction.commit())
+
+    def test_oneTTL(self) -> None:
+        """
+        A record with another TTL gives its TTL to the whole set, and the difference says so of every record.
+        """
+        after, difference = changed(versionOf(), "mail 60 A 192.0.2.5")
+        node = after.find(b"\x04mail")
+        assert node is not None
+        mail = node.of(A)
+        assert mail is not None
+        self.assertEqual((mail.ttl, len(mail.rdatas)), (60, 3))
+        self.assertEqual((len(difference.removed[0].rdatas), len(difference.added[0].rdatas)), (2, 3))
+
+    def test_caseOfNames(self) -> None:
+        """
+        Names are the same in any case, as owners and inside of records.
+        """
+        transaction = Transaction(versionOf())
+        self.assertTrue(transaction.remove(record("@ 0 MX 10 MAIL")))
+        self.assertTrue(transaction.remove(record("MaiL 0 A 192.0.2.3")))
+        committed = transaction.commit()
+        assert committed is not None
+        self.assertIsNone(committed[0].top.of(MX))
+
+    def test_ownSerial(self) -> None:
+        """
+        A newer SOA that is given keeps its serial number; an older one is refused, and then nothing changes.
+        """
+        version = versionOf()
+        transaction = Transaction(version)
+        transaction.replace(record("@ 3600 SOA ns1 hostmaster 77 1 1 1 1"))
+        committed = transaction.commit()
+        assert committed is not None
+        self.assertEqual(committed[0].serial, 77)
+        transaction = Transaction(version)
+        transaction.replace(record("@ 3600 SOA ns1 hostmaster 9 1 1 1 1"))
+        self.assertIn("not newer", str(self.assertRaises(BadChange, transaction.commit)))
+
+    def test_noZone(self) -> None:
+        """
+        What would leave no zone is refused as a whole, with the name and what is wrong with it.
+        """
+        for lines, said in (
+            (("www 300 A 192.0.2.1",), "stands alone"),
+            (("mail 300 CNAME www",), "stands alone"),
+            (("www 300 CNAME ns1",), "1 is the most"),
+            (("sub 300 SOA ns1 hostmaster 1 1 1 1 1",), "belongs at example.org."),
+            (tuple(f"many 300 A 192.0.{count >> 8}.{count & 255}" for count in range(int(SET_RECORDS.default) + 1)), "are the most"),
+        ):
+            transaction = Transaction(versionOf())
+            for line in lines:
+                transaction.add(record(line))
+            self.assertIn(said, str(self.assertRaises(BadChange, transaction.commit)))
+        for rrType in (SOA, NS):
+            transaction = Transaction(versionOf())
+            transaction.removeType(APEX, rrType)
+            self.assertRaises(BadChange, transaction.commit)
+        transaction = Transaction(versionOf())
+        self.assertRaises(BadChange, transaction.add, record("www.example.com. 1 A 192.0.2.1"))
+
+    def test_wholeName(self) -> None:
+        """
+        Removing a name removes all that it has; at the zone's own name SOA and NS stay.
+        """
+        transaction = Transaction(versionOf())
+        transaction.removeName(nameFromText("mail", APEX))
+        transaction.removeName(APEX)
+        committed = transaction.commit()
+        assert committed is not None
+        after = committed[0]
+        self.assertIsNone(after.find(b"\x04mail"))
+        self.assertEqual({rrset.rrType for rrset in after.top.sets}, {SOA, NS})
+
+    def test_seesItself(self) -> None:
+        """
+        What is asked of a transaction sees what it has done so far.
+        """
+        transaction = Transaction(versionOf())
+        transaction.add(record("new 300 A 192.0.2.3"))
+        self.assertEqual([kind[0] for kind in transaction.setsAt(b"\x03new")], [A])
+        transaction.removeType(nameFromText("mail", APEX), AAAA)
+        self.assertEqual([kind[0] for kind in transaction.setsAt(b"\x04mail")], [A])
+
+
+class DifferenceTests(SynchronousTestCase):
+    """
+    Tests for L{Difference}.
+    """
+
+    def test_applied(self) -> None:
+        """
+        Differences lead from one version to the other, one by one and condensed, in whatever ways names and TTLs and SOAs have changed.
+        """
+        draw = random.Random(7)
+        for _ in range(30):
+            start = version = versionOf()
+            differences = []
+            for _ in range(draw.randrange(1, 8)):
+                transaction = Transaction(version)
+                for _ in range(draw.randrange(1, 6)):
+                    owner = draw.choice(("mail", "new", "a.b", "x.y.z", "MAIL"))
+                    line = record(f"{owner} {draw.choice((60, 300))} A 192.0.2.{draw.randrange(4)}")
+                    if draw.random() < 0.4:
+                        transaction.remove(line)
+                    elif draw.random() < 0.1:
+                        transaction.removeName(line.name)
+                    else:
+                        transaction.add(line)
+                committed = transaction.commit()
+                if committed is not None:
+                    version, difference = committed
+                    differences.append(difference)
+            self.assertEqual(textsOf(applied(start, differences)), textsOf(version))
+            if differences:
+                whole = condensed(differences)
+                self.assertEqual((whole.oldSerial, whole.newSerial), (start.serial, version.serial))
+                self.assertEqual(textsOf(applied(start, [whole])), textsOf(version))
+                self.assertLessEqual(whole.records, sum([each.records for each in differences]))
+
+    def test_condensedAway(self) -> None:
+        """
+        What came and went again is not in the condensed difference.
+        """
+        first, one = changed(versionOf(), "new 60 A 192.0.2.9")
+        _, two = changed(first, "other 60 A 192.0.2.9", removed=("new 0 A 192.0.2.9",))
+        whole = condensed([one, two])
+        self.assertEqual(whole.removed, ())
+        self.assertEqual(whole.added, (record("other 60 A 192.0.2.9"),))
+
+    def test_misfit(self) -> None:
+        """
+        A difference is not applied to a version that it is not made for, and differences that do not follow each other are no one.
+        """
+        version = versionOf()
+        after, difference = changed(version, "new 60 A 192.0.2.9")
+        self.assertRaises(BadChange, applied, after, [difference])
+        before, soa = difference.before, difference.after
+        for removed, added in (((record("nobody 1 A 192.0.2.1"),), ()), ((), (record("mail 300 A 192.0.2.3"),))):
+            self.assertRaises(BadChange, applied, version, [Difference(before, removed, soa, added)])
+        outside = record("www.example.com. 1 A 192.0.2.1")
+        self.assertRaises(BadChange, applied, version, [Difference(before, (), soa, (outside,))])
+        self.assertRaises(BadChange, condensed, [difference, difference])
+        self.assertRaises(BadChange, condensed, [])
+        self.assertRaises(BadChange, Difference, outside, (), soa, ())
+
+    def test_rendered(self) -> None:
+        """
+        Records are the same after they were written as transfers send them.
+        """
+        sets = records(ZONE)
+        self.assertEqual(set(fromRendered(rendered(sets, APEX), APEX)), set(sets))

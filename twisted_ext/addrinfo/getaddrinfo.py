@@ -1,0 +1,494 @@
+"""
+From a name and a service to addresses to connect to, as the C library's getaddrinfo(3) has it, without waiting for anything.
+
+What is a number, and what is wrong with a call, the C library says itself: it waits for nobody where it is told that host and service are
+numbers. Names of services come from the file of this machine, names of hosts from a resolver.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from twisted_ext.addrinfo.hints import AddressInfo, Hints, Port, hintsFor
+from twisted_ext.addrinfo.services import Ports
+from twisted_ext.aliases import found, isHostName
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
+from twisted_ext.compat.conversion.errors import addressError, errorFromAnswer
+from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
+from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
+from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import AAAA, A
+
+if TYPE_CHECKING:
+    from twisted_ext.compat.names import NamesResolver
+    from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.resolver.system.hosts import Hosts
+
+__all__ = ["Addressing", "Host"]
+
+#: What a host may be written as.
+Host = str | bytes | None
+
+_PAUSE: Final = LOOK_SECONDS.default
+_IPV4: Final = socket.AF_INET
+_IPV6: Final = socket.AF_INET6
+_NUMERIC_HOST: Final = int(socket.AI_NUMERICHOST)
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_LOOPBACK: Final = bytes(15) + b"\x01"
+_LOOPBACK_IPV4: Final = bytes((127, 0, 0, 1))
+
+#: A flag of the C library of Linux that has no name in Python, and what it says where that fails.
+_IDN: Final = 0x40 if sys.platform == "linux" else 0
+_UNENCODABLE: Final = -105
+
+#: Names that are hosts' without a closer look.
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+#: What a hosts file says of such names.
+_FILED: Final = Answer(Outcome.DATA, origin=Origin("hosts"))
+_NODATA: Final[int] = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
+
+
+class _Name:
+    """
+    The name of a host.
+
+    @ivar host: as it was given.
+    @ivar text: as it goes to the C library.
+    @ivar literal: whether it may be an address.
+    @ivar questions: for its addresses, IPv4 first; L{None} for what is no name.
+    @ivar plain: whether hosts are called so.
+    @ivar known: whether it is remembered.
+    """
+
+    __slots__ = ("host", "text", "literal", "questions", "relative", "plain", "known")
+
+    def __init__(self, host: str | bytes, text: bytes) -> None:
+        self.host = host
+        self.text = text
+        self.literal = text[:1].isdigit() or b":" in text or text == b"*"
+        self.questions: tuple[Question, Question] | None = None
+        self.relative = self.plain = self.known = False
+        try:
+            name = nameFromText(text)
+        except BadName:
+            return
+        self.questions = Question(name, A), Question(name, AAAA)
+        self.relative = not text.endswith(b".")
+        self.plain = _PLAIN.fullmatch(text) is not None or isHostName(name)
+
+
+class Addressing:
+    """
+    L{getaddrinfo} of one resolver, and what it remembers: names as they were read, and for a second hints and results.
+    """
+
+    def __init__(self, resolver: NamesResolver, seconds: Callable[[], float]) -> None:
+        """
+        @param seconds: tells the time.
+        """
+        self.resolver = resolver
+        self.ports = Ports(seconds)
+        self._seconds = seconds
+        self._until = float("-inf")
+        self._names: dict[str | bytes, _Name] = {}
+        self._hints: dict[tuple[object, ...], Hints] = {}
+        self._lists: dict[tuple[object, ...], list[AddressInfo]] = {}
+        self._hosts: list[Hosts] | None = None
+        self._most = int(CALLS_REMEMBERED.default)
+        self._absolute = QueryContext(inf)
+        self._relative = QueryContext(inf, relative=True)
+        self._absoluteSingle = QueryContext(inf, single=True)
+        self._relativeSingle = QueryContext(inf, relative=True, single=True)
+
+    def getaddrinfo(
+        self, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0, timeout: Timeout = None
+    ) -> Deferred[list[AddressInfo]]:
+        """
+        See L{NamesResolver.getaddrinfo<twisted_ext.compat.names.NamesResolver.getaddrinfo>}.
+        """
+        try:
+            if timeout is not None:
+                # Whether it can be used does not depend on what is at hand.
+                secondsAndWaits(timeout)
+            now = self._seconds()
+            if not 0.0 < self._until - now <= _PAUSE:
+                # Addresses of this machine, its files and its routes may be others by now.
+                self._until = now + _PAUSE
+                self._hints.clear()
+                self._lists.clear()
+                self._hosts = None
+            garbled = False
+            if flags & _IDN and isinstance(host, bytes) and not host.isascii():
+                try:
+                    host = host.decode("utf-8")
+                except UnicodeDecodeError:
+                    garbled = True
+            name = None if host is None else self._names.get(host) or _nameFor(host)
+            key = (port, port.__class__, family, type, proto, flags, name is None or name.text == b"*")
+            hints = self._hints.get(key) or self._learnHints(key, port, family, type, proto, flags)
+            if hints.fault is not None:
+                raise socket.gaierror(*hints.fault)
+            if garbled:
+                raise socket.gaierror(_UNENCODABLE, "Parameter string not correctly encoded")
+            if name is None or name.literal or flags & _NUMERIC_HOST:
+                rows = hints.numeric(None if name is None else name.text)
+                if rows is not None or name is None:
+                    return succeed(rows or [])
+            return self._find(hints, name, timeout)
+        except TypeError as error:
+            return fail(_wrongType(host, port) or error)
+        except (OSError, ValueError, OverflowError, DNSFault) as error:
+            return fail(error)
+
+    def _learnHints(self, key: tuple[object, ...], port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
+        hints = hintsFor(self.ports, bool(key[-1]), port, family, type, proto, flags)
+        if isinstance(port, str | bytes) and len(port) > CALL_CHARACTERS.default:
+            return hints
+        if len(self._hints) >= self._most:
+            self._hints.clear()
+        self._hints[key] = hints
+        return hints
+
+    def _find(self, hints: Hints, name: _Name, timeout: Timeout) -> Deferred[list[AddressInfo]]:
+        if name.questions is None:
+            raise addressError(socket.EAI_NONAME)
+        if self.resolver.closed:
+            raise addressError(socket.EAI_FAIL)
+        if hints.single:
+            context = self._relativeSingle if name.relative else self._absoluteSingle
+        else:
+            context = self._relative if name.relative else self._absolute
+        answerNow = self.resolver.source.answerNow
+        halves: list[_Half | None] = [None, None]
+        missed: list[Question | None] = [None, None]
+        waiting = False
+        for index in hints.families:
+            question = name.questions[index]
+            try:
+                ready = answerNow(question, context)
+            except DNSFault as fault:
+                halves[index] = (), b"", None, fault
+                continue
+            if hints.single and index == 0:
+                filed = self._filed(question.name)
+                if filed and (ready is None or _origin(ready) != "hosts"):
+                    halves[index] = filed, question.name, _FILED, None
+                    continue
+            if ready is not None:
+                rdatas, owner, left = found(question, ready)
+                if left is None:
+                    halves[index] = rdatas, owner, ready, None
+                    continue
+            else:
+                missed[index] = context.takeMissed()
+            waiting = True
+        if not waiting:
+            if not name.known and len(name.text) <= CALL_CHARACTERS.default:
+                # What was at hand may well be asked for again; many other names are seen once.
+                name.known = True
+                if len(self._names) >= self._most:
+                    self._names.clear()
+                self._names[name.host] = name
+            return succeed(self.again(hints, name, halves[0], halves[1]))
+        wishes = self.resolver.contextFor(timeout, name.relative)
+        wishes.single = hints.single
+        call = _Call(self, hints, name, wishes, halves)
+        call.begin(name.questions, missed)
+        return call.result
+
+    # -- what came of it
+
+    def again(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
+        """
+        As L{conclude}, for what was at hand, so that it may well be asked for again.
+        """
+        if hints.canonical:
+            return self.conclude(hints, name, four, six)
+        key = (hints, name, four and four[0], six and six[0])
+        rows = self._lists.get(key)
+        if rows is None:
+            rows = self.conclude(hints, name, four, six)
+            if len(rows) > CALL_ROWS.default:
+                return rows
+            if len(self._lists) >= self._most:
+                self._lists.clear()
+            self._lists[key] = rows
+        return rows.copy()
+
+    def conclude(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
+        """
+        @param four: what came of the look-up of IPv4 addresses, if there was one.
+        @param six: of IPv6 addresses.
+
+        @return: what the caller gets.
+
+        @raise socket.gaierror: there are no addresses.
+        """
+        ours: tuple[bytes, ...] = four[0] if four else ()
+        theirs: tuple[bytes, ...] = six[0] if six else ()
+        if name.literal and any(half and half[2] and _origin(half[2]) == "special" for half in (four, six)):
+            # It looks like an address, but not to the C library, and it is nobody's name.
+            raise addressError(socket.EAI_NONAME)
+        if not ours and not theirs:
+            raise addressError(_codeFor(hints, name, four, six)) from _cause(name, four, six)
+        first = four if four and ours and not (hints.mapped and theirs and not hints.all) else six
+        inFile = first is not None and first[2] is not None and _origin(first[2]) == "hosts"
+        if not name.plain and not inFile:
+            raise addressError(socket.EAI_NONAME)
+        if hints.mapped:
+            if not hints.all and len(theirs) > 1:
+                theirs = tuple([each for each in theirs if not each.startswith(_MAPPED)])
+            addresses = [*theirs, *[_MAPPED + each for each in ours if hints.all or not theirs]]
+        else:
+            addresses = [*ours, *theirs]
+        if len(addresses) > 1:
+            addresses = self.resolver.order.inOrder(list(dict.fromkeys(addresses)))
+        return _rows(addresses, hints, self._canonical(name, first, inFile) if hints.canonical and first else "")
+
+    def _canonical(self, name: _Name, half: _Half, inFile: bool) -> str:
+        """
+        @return: what the host is called at the end of its aliases.
+        """
+        owner = half[1]
+        if inFile:
+            folded = owner.lower()
+            for hosts in _hostsFiles(self.resolver.source):
+                table = hosts.table
+                owner = table.canonical.get(folded, folded if folded in table.addresses else owner)
+        elif name.questions is not None:
+            asked = name.questions[0].name[:-1]
+            if not isHostName(owner):
+                owner = name.questions[0].name
+            if owner.lower().startswith(asked.lower()):
+                # As it was written here, and not by somebody who asked before.
+                owner = asked + owner[len(asked) :].lower()
+        return nameToText(owner, final=False)
+
+    def _filed(self, name: bytes) -> tuple[bytes, ...]:
+        """
+        @return: addresses that stand in a hosts file as IPv6 but are IPv4 as well, as the C library has it.
+        """
+        if self._hosts is None:
+            self._hosts = list(_hostsFiles(self.resolver.source))
+        filed: list[bytes] = []
+        for hosts in self._hosts:
+            for address in hosts.table.addresses.get(name.lower(), ()):
+                if address.startswith(_MAPPED):
+                    filed.append(address[12:])
+                elif address == _LOOPBACK:
+                    filed.append(_LOOPBACK_IPV4)
+        return tuple(filed)
+
+
+#: What came of one look-up: data, the name that it belongs to, the answer, or what went wrong.
+_Half = tuple[tuple[bytes, ...], bytes, "Answer | None", "DNSFault | None"]
+
+
+class _Call:
+    """
+    The look-ups of one call.
+
+    @ivar result: what its caller waits for.
+    """
+
+    __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting")
+
+    def __init__(
+        self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
+    ) -> None:
+        """
+        @param halves: what is known already.
+        """
+        self.result: Deferred[list[AddressInfo]] = Deferred(self._cancelled)
+        self._addressing = addressing
+        self._hints = hints
+        self._name = name
+        self._context = context
+        #: What is known, or who is asked for it.
+        self._halves: list[_Half | Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [*halves]
+        self._waiting = 0
+
+    def begin(self, questions: tuple[Question, Question], missed: list[Question | None]) -> None:
+        """
+        Ask for each family that nothing is known of.
+
+        @param missed: what a cache has just had nothing on.
+        """
+        halves = self._halves
+        unknown = [index for index in self._hints.families if halves[index] is None]
+        self._waiting = len(unknown)
+        for index in unknown:
+            self._context.missed = missed[index]
+            asked = halves[index] = self._addressing.resolver.source.answer(questions[index], self._context)
+            took = self._tookSix if index else self._tookFour
+            asked.addCallbacks(took, took)
+
+    def _tookFour(self, outcome: Answer | Failure) -> None:
+        self._took(0, outcome)
+
+    def _tookSix(self, outcome: Answer | Failure) -> None:
+        self._took(1, outcome)
+
+    def _took(self, index: int, outcome: Answer | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self._failed(outcome, index)
+            return
+        question = (self._name.questions or ())[index]
+        rdatas, owner, left = found(question, outcome)
+        if left is None:
+            self._arrived(index, (rdatas, owner, outcome, None))
+            return
+        ask = self._addressing.resolver.source.answer
+        following = Deferred.fromCoroutine(askedOn(ask, question, outcome, self._context, int(LOCAL_ALIASES.default)))
+        self._halves[index] = following
+        following.addCallbacks(self._followed, self._failed, (index,), {}, (index,))
+
+    def _followed(self, steps: list[tuple[Question, Answer]], index: int) -> None:
+        question, answer = steps[-1]
+        rdatas, owner, _ = found(question, answer)
+        self._arrived(index, (rdatas, owner, answer, None))
+
+    def _failed(self, failure: Failure, index: int) -> None:
+        fault = failure.value
+        if isinstance(fault, DNSFault):
+            self._arrived(index, ((), b"", None, fault))
+        elif not self.result.called:
+            self.result.errback(failure)
+            self._stop()
+
+    def _arrived(self, index: int, half: _Half) -> None:
+        halves = self._halves
+        halves[index] = half
+        self._waiting -= 1
+        if self._waiting or self.result.called:
+            return
+        four, six = halves
+        try:
+            assert not (isinstance(four, Deferred) or isinstance(six, Deferred))
+            rows = self._addressing.conclude(self._hints, self._name, four, six)
+        except Exception:
+            self.result.errback()
+        else:
+            self.result.callback(rows)
+
+    def _cancelled(self, result: Deferred[list[AddressInfo]]) -> None:
+        result.errback(CancelledError())
+        self._stop()
+
+    def _stop(self) -> None:
+        for half in self._halves:
+            if isinstance(half, Deferred):
+                half.cancel()
+
+
+def _nameFor(host: str | bytes) -> _Name:
+    """
+    @raise TypeError: this is no name.
+    @raise ValueError: it has something in it that no name has.
+    """
+    if isinstance(host, str):
+        text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
+    elif isinstance(host, bytes):
+        text = host
+    else:
+        raise TypeError("getaddrinfo() argument 1 must be string or None")
+    if b"\0" in text:
+        raise ValueError("a name of a host has no null character in it")
+    return _Name(host, text)
+
+
+def _wrongType(host: object, port: object) -> Exception | None:
+    """
+    @return: what the standard library raises for arguments of these types, in the same order and words, if it does.
+    """
+    if not isinstance(host, str | bytes | None):
+        return TypeError("getaddrinfo() argument 1 must be string or None")
+    return None if isinstance(port, str | bytes | int | None) else OSError("Int or String expected")
+
+
+def _isSimple(host: str) -> bool:
+    """
+    @return: whether it has nothing that the codec for names would look at.
+    """
+    return host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
+
+
+def _rows(addresses: Sequence[bytes], hints: Hints, text: str) -> list[AddressInfo]:
+    rows: list[AddressInfo] = []
+    for address in addresses:
+        if len(address) == 4:
+            written = socket.inet_ntop(_IPV4, address)
+            for kind, protocol, port in hints.kinds:
+                rows.append((_IPV4, kind, protocol, text, (written, port)))
+                text = ""
+        else:
+            written = socket.inet_ntop(_IPV6, address)
+            for kind, protocol, port in hints.kinds:
+                rows.append((_IPV6, kind, protocol, text, (written, port, 0, 0)))
+                text = ""
+    return rows
+
+
+def _codeFor(hints: Hints, name: _Name, *halves: _Half | None) -> int:
+    """
+    @return: why there are no addresses, in the C library's numbers. What nobody knows is never said not to exist.
+    """
+    empty = False
+    for half in halves:
+        if half is None:
+            continue
+        _, _, answer, fault = half
+        if answer is None:
+            return _codeForFault(fault)
+        if answer.outcome is Outcome.NODATA and _origin(answer) != "hosts":
+            empty = empty or hints.simple or not answer.answer
+    if not name.plain and not (hints.single and hints.canonical):
+        empty = False
+    return _NODATA if empty else socket.EAI_NONAME
+
+
+def _cause(name: _Name, *halves: _Half | None) -> BaseException | None:
+    """
+    @return: what has more to say on it.
+    """
+    for half, question in zip(halves, name.questions or (), strict=False):
+        if half is not None and half[3] is not None:
+            return half[3]
+        if half is not None and half[2] is not None and half[2].outcome is Outcome.NXDOMAIN:
+            return errorFromAnswer(question, half[2])
+    return None
+
+
+def _codeForFault(fault: DNSFault | None) -> int:
+    if isinstance(fault, CallerFault | Unknown):
+        return socket.EAI_NONAME
+    lasting = isinstance(fault, Closed) or (isinstance(fault, ServerFailed) and fault.rcode == Rcode.FORMERR)
+    return socket.EAI_FAIL if lasting else socket.EAI_AGAIN
+
+
+def _origin(answer: Answer) -> str:
+    return "" if answer.origin is None else answer.origin.source
+
+
+def _hostsFiles(source: IAnswerSource) -> Iterator[Hosts]:
+    """
+    @return: those behind a source.
+    """
+    from twisted_ext.resolver.system.hosts import Hosts
+
+    if isinstance(source, Hosts):
+        yield source
+    for each in source.sources():
+        yield from _hostsFiles(each)

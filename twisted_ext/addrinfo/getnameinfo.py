@@ -1,0 +1,123 @@
+"""
+From an address and a port to their names, as the C library's getnameinfo(3) has it, without waiting for anything.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.addressranges import reverseNameOf
+from twisted_ext.aliases import found, isHostName
+from twisted_ext.answers import Question
+from twisted_ext.compat.conversion.errors import addressError
+from twisted_ext.compat.conversion.timeouts import Timeout
+from twisted_ext.errors import Closed, DNSFault
+from twisted_ext.limits import LOCAL_ALIASES
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.wire.names import ROOT, nameToText
+from twisted_ext.wire.rrtypes import PTR
+
+if TYPE_CHECKING:
+    from twisted_ext.addrinfo.hints import SocketAddress
+    from twisted_ext.answers import QueryContext
+    from twisted_ext.compat.names import NamesResolver
+
+__all__ = ["getnameinfo"]
+
+_DATAGRAM: Final = int(socket.NI_DGRAM)
+_NAME_REQUIRED: Final = int(socket.NI_NAMEREQD)
+_SHORT: Final = int(socket.NI_NOFQDN)
+_NUMERIC_HOST: Final = int(socket.NI_NUMERICHOST)
+_NUMERIC_SERVICE: Final = int(socket.NI_NUMERICSERV)
+
+#: What IPv4 addresses begin with that are written as IPv6 (RFC 4291, section 2.5.5).
+_IPV4_WITHIN: Final = (bytes(10) + b"\xff\xff", bytes(12))
+
+
+def getnameinfo(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> Deferred[tuple[str, str]]:
+    """
+    See L{NamesResolver.getnameinfo<twisted_ext.compat.names.NamesResolver.getnameinfo>}.
+    """
+    return Deferred.fromCoroutine(_names(resolver, sockaddr, flags, timeout))
+
+
+async def _names(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> tuple[str, str]:
+    # The C library waits for nobody where it is asked for numbers, and says what is wrong.
+    plain = flags if flags & _NUMERIC_HOST else flags & ~_NAME_REQUIRED
+    host, service = socket.getnameinfo(sockaddr, plain | _NUMERIC_HOST | _NUMERIC_SERVICE)
+    if not flags & _NUMERIC_SERVICE:
+        protocol = b"udp" if flags & _DATAGRAM else b"tcp"
+        known = resolver.addressing.ports.nameOf(int(service), protocol)
+        if known is not None:
+            service = known.decode("utf-8", "surrogateescape")
+    if flags & _NUMERIC_HOST:
+        return host, service
+    context = resolver.contextFor(timeout)
+    name = await _nameOf(resolver, _packed(host), context)
+    if name is None:
+        if flags & _NAME_REQUIRED:
+            raise addressError(socket.EAI_NONAME)
+        return host, service
+    if flags & _SHORT:
+        name = _shortened(name, await _domain(resolver, context))
+    return name, service
+
+
+def _packed(address: str) -> bytes:
+    if ":" not in address:
+        return socket.inet_pton(socket.AF_INET, address)
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    if packed.startswith(_IPV4_WITHIN) and int.from_bytes(packed[12:], "big") > 1:
+        return packed[12:]
+    return packed
+
+
+async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext) -> str | None:
+    """
+    @return: the name of an address, L{None} where it has none that a host may have.
+
+    @raise socket.gaierror: nobody knows.
+    """
+    question = Question(reverseNameOf(packed), PTR)
+    try:
+        answer = await resolver.ask(question, context)
+        steps = await askedOn(resolver.ask, question, answer, context, int(LOCAL_ALIASES.default))
+    except DNSFault as fault:
+        raise addressError(socket.EAI_FAIL if isinstance(fault, Closed) else socket.EAI_AGAIN) from fault
+    rdatas, _, _ = found(*steps[-1])
+    if not rdatas or not isHostName(rdatas[0]):
+        return None
+    return nameToText(rdatas[0], final=rdatas[0] == ROOT)
+
+
+async def _domain(resolver: NamesResolver, context: QueryContext) -> str:
+    """
+    @return: the domain that this machine is in, as far as its name or that of its loopback address tells.
+    """
+    own = socket.gethostname()
+    for name in ("localhost", own):
+        if "." in name:
+            return name.partition(".")[2]
+        try:
+            left = max(0.0, context.deadline - resolver._now())
+            rows = await resolver.getaddrinfo(name, None, family=socket.AF_INET, flags=socket.AI_CANONNAME, timeout=left)
+        except (OSError, ValueError):
+            continue
+        if "." in rows[0][3]:
+            return rows[0][3].partition(".")[2]
+    try:
+        name = await _nameOf(resolver, bytes((127, 0, 0, 1)), context) or ""
+    except OSError:
+        return ""
+    return name.partition(".")[2]
+
+
+def _shortened(name: str, domain: str) -> str:
+    """
+    @return: the name without the domain, and whatever is behind that.
+    """
+    at = name.find(domain) if domain else -1
+    return name[: at - 1] if at > 0 and name[at - 1] == "." else name

@@ -1,0 +1,212 @@
+"""
+The order in which to try the addresses of a host (RFC 6724, section 6), as getaddrinfo(3) has it, without asking the kernel twice a second.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted_ext.addrinfo.interfaces import Own, ownAddresses
+from twisted_ext.addrinfo.policytable import GAI_CONF, Policies
+from twisted_ext.addrinfo.routes import GLOBAL, SourceFor, packed, scopeOf, sourceFor
+from twisted_ext.limits import ADDRESSES_SORTED, CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+
+__all__ = ["Order"]
+
+_PAUSE: Final = LOOK_SECONDS.default
+_MAPPED: Final = 0xFFFF << 32
+_LOOPBACK: Final = bytes(15) + b"\x01"
+
+#: The network of the IPv6 loopback, and of IPv4 addresses that are written as IPv6.
+_SPECIAL: Final = bytes(8)
+
+#: Stands for any address of IPv4 that may still come.
+_SOME_IPV4: Final = bytes((192, 0, 2, 1))
+
+#: Rules 1, 2, 3, 5, 6, 8 and 9, the better value the smaller one.
+_Key = tuple[bool, bool, bool, bool, int, int, int]
+
+
+class Order:
+    """
+    Puts addresses in order. Where they would be reached from, and what is configured, is remembered for a second: of 256 addresses of IPv4
+    in a row, and of the 64 bits of an IPv6 network, as of one, except for networks that we are in.
+
+    Rules 4 and 7 need to know what only the kernel does. Common prefixes of IPv4 addresses count inside of one network alone.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        path: str | None = None,
+        *,
+        source: SourceFor | None = None,
+        own: Callable[[], Own] | None = None,
+    ) -> None:
+        """
+        @param seconds: tells the time.
+        @param path: of the C{gai.conf}; L{None} for the one of this machine.
+        @param source: which of our own addresses each would be reached from; L{None} to ask the system.
+        @param own: tells our own addresses; L{None} to ask the system.
+        """
+        self._seconds = seconds
+        self._file = FollowedFile(path or GAI_CONF)
+        self._sourceFor = source or sourceFor
+        self._ownAddresses = own or ownAddresses
+        self._until = float("-inf")
+        self._policies = Policies()
+        self._own: Own = {}
+        self._modern = False
+        self._near: set[bytes] = set()
+        # Large networks that we are in.
+        self._wide4: list[tuple[int, int]] = []
+        self._wide6: list[tuple[int, int]] = []
+        self._keys: dict[bytes, _Key] = {}
+        self._mostSorted = int(ADDRESSES_SORTED.default)
+        self._most = int(ROUTES_REMEMBERED.default)
+
+    def refresh(self) -> None:
+        """
+        Forget what is older than a second.
+        """
+        now = self._seconds()
+        if 0.0 < self._until - now <= _PAUSE:
+            return
+        self._until = now + _PAUSE
+        self._keys.clear()
+        self._own = own = self._ownAddresses()
+        self._modern = any(len(each) == 16 and each != _LOOPBACK for each in own)
+        self._near = {_SPECIAL, *[each[:3] if len(each) == 4 else each[:8] for each in own]}
+        self._wide4 = [
+            (24 - bits, int.from_bytes(each[:3], "big") >> (24 - bits)) for each, (bits, _) in own.items() if len(each) == 4 and bits < 24
+        ]
+        self._wide6 = [
+            (64 - bits, int.from_bytes(each[:8], "big") >> (64 - bits)) for each, (bits, _) in own.items() if len(each) == 16 and bits < 64
+        ]
+        if self._file.changed():
+            data = self._file.read(int(CONFIGURATION_OCTETS.default), Complaints())
+            self._policies = Policies((data or b"").decode("utf-8", "replace"))
+
+    def inOrder(self, addresses: Sequence[bytes]) -> list[bytes]:
+        """
+        @param addresses: packed, four or sixteen octets each. Behind sixteen there may be a scope id, which their route is asked with.
+
+        @return: the same, those to be tried first at the beginning; what is equally good stays in its order, and so does all
+            behind the first L{ADDRESSES_SORTED}.
+        """
+        if len(addresses) < 2:
+            return list(addresses)
+        self.refresh()
+        if len(addresses) > 2:
+            most = self._mostSorted
+            return sorted(addresses[:most], key=self._key) + list(addresses[most:])
+        one, other = addresses
+        key = self._key(other)
+        if len(one) == 4 and len(other) != 4 and not (key[0] or key[1] or key[2] or key[3]):
+            mapped = int.from_bytes(one, "big") | _MAPPED
+            if -key[4] > self._policies.precedence(mapped):
+                # No IPv4 address comes before this one, however it may be reached.
+                return [other, one]
+        return [other, one] if key < self._key(one) else [one, other]
+
+    def textsInOrder(self, addresses: Sequence[str]) -> list[str]:
+        """
+        @param addresses: as text, of IPv6 with or without a scope id.
+
+        @return: as L{inOrder}; what comes twice comes once.
+
+        @raise OSError: one of them is no address.
+        """
+        texts = {_octets(text): text for text in addresses}
+        return [texts[each] for each in self.inOrder(list(texts))]
+
+    def comeFirst(self, addresses: Sequence[str]) -> bool:
+        """
+        @param addresses: of IPv6, as text; one at least.
+
+        @return: whether all of them come before whatever addresses of IPv4 there may be.
+
+        @raise OSError: one of them is no address.
+        """
+        self.refresh()
+        last = max([self._key(_octets(text)) for text in addresses[: self._mostSorted]])
+        if not any(last[:4]) and -last[4] > self._policies.precedence(int.from_bytes(_SOME_IPV4, "big") | _MAPPED):
+            return True
+        return last <= self._key(_SOME_IPV4)
+
+    def _key(self, address: bytes) -> _Key:
+        short = len(address) == 4
+        place = address[:3] if short else address[:8]
+        if place in self._near or len(address) > 16 or self._policies.fine:
+            place = address
+        else:
+            wide = self._wide4 if short else self._wide6
+            if wide:
+                number = int.from_bytes(place, "big")
+                for shift, prefix in wide:
+                    if number >> shift == prefix:
+                        place = address
+                        break
+        key = self._keys.get(place)
+        if key is None:
+            if len(self._keys) >= self._most:
+                self._keys.clear()
+            key = self._keys[place] = self._weigh(address)
+        return key
+
+    def _source(self, address: bytes, scopeId: str, number: int) -> bytes | None:
+        """
+        @return: which of our own addresses this one would be reached from, L{None} where it cannot be.
+        """
+        if len(address) == 4:
+            text = self._sourceFor(socket.inet_ntop(socket.AF_INET, address))
+            return None if text is None else packed(text)[12:]
+        if self._own and not self._modern and address != _LOOPBACK and number >> 32 != 0xFFFF:
+            # There is no address that it could be reached from.
+            return None
+        host = socket.inet_ntop(socket.AF_INET6, address)
+        text = self._sourceFor(f"{host}%{scopeId}" if scopeId else host)
+        return None if text is None else packed(text)
+
+    def _weigh(self, address: bytes) -> _Key:
+        short = len(address) == 4
+        address, scopeId = address[:16], os.fsdecode(address[16:])
+        number = int.from_bytes(address, "big") | (_MAPPED if short else 0)
+        precedence = self._policies.precedence(number)
+        scope = self._scope(address, number)
+        source = self._source(address, scopeId, number)
+        if source is None:
+            return True, True, True, True, -precedence, scope, 0
+        ours = int.from_bytes(source, "big") | (_MAPPED if short else 0)
+        # The C library knows of no networks on a machine without addresses of IPv6.
+        bits, deprecated = self._own.get(source, (0, False)) if self._modern else (0, False)
+        common = 128 - (number ^ ours).bit_length()
+        if short and common < 96 + (bits or 32):
+            common = 96
+        return (
+            False,
+            self._scope(source, ours) != scope,
+            deprecated,
+            self._policies.label(ours) != self._policies.label(number),
+            -precedence,
+            scope,
+            -common,
+        )
+
+    def _scope(self, address: bytes, number: int) -> int:
+        if len(address) == 16:
+            # Those that stand for IPv4 addresses are taken for what they look like.
+            return GLOBAL if number >> 32 == 0xFFFF else scopeOf(address)
+        said = self._policies.scope(number)
+        return scopeOf(number.to_bytes(16, "big")) if said is None else said
+
+
+def _octets(address: str) -> bytes:
+    """
+    @return: as L{Order.inOrder} takes it.
+    """
+    return packed(address) + os.fsencode(address.partition("%")[2]) if ":" in address else packed(address)[12:]

@@ -1,0 +1,3 @@
+"""
+C{txdns bulk}: any number of look-ups, one JSON line each.
+"""

@@ -1,0 +1,118 @@
+"""
+The words of C{txdns bulk}: read into wishes, or refused with one line. Nothing is asked or written here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
+from twisted_ext.wire.rrtypes import PTR, A, typeNumber
+
+__all__ = ["BulkWishes", "parseBulk"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Ending(USAGE, f"{message}; txdns bulk --help shows examples")
+
+
+class BulkWishes(argparse.Namespace):
+    """
+    What is to be looked up, and how.
+
+    @ivar file: the file of names or ranges, C{"-"} for the standard input; not used where there are C{ranges}.
+    @ivar target: what stood behind C{@}, or C{""}.
+    """
+
+    positional: list[str]
+    output: str | None
+    resume: str | None
+    ordered: bool
+    reverse: bool
+    window: int | None
+    rate: float | None
+    time: float | None
+    progress: bool | None
+    target: str = ""
+    rrType: int = A
+    file: str = "-"
+    ranges: list[str]
+
+
+def parseBulk(words: list[str]) -> BulkWishes:
+    """
+    @raise Ending: a word cannot be used.
+    """
+    parser = _Parser(prog="txdns bulk", add_help=False, allow_abbrev=True)
+    parser.add_argument("positional", nargs="*", metavar="WORD")
+    parser.add_argument("--output", "-o", metavar="FILE")
+    parser.add_argument("--resume", metavar="FILE")
+    parser.add_argument("--ordered", action="store_true")
+    parser.add_argument("--reverse", "-x", action="store_true")
+    parser.add_argument("--window", type=_number("--window", 1, BULK_WINDOW.most), metavar="N")
+    parser.add_argument("--rate", type=_number("--rate", 0.001, 1e9), metavar="N")
+    parser.add_argument("--time", type=_number("--time", LOOKUP_SECONDS.least, LOOKUP_SECONDS.most), metavar="SECONDS")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction)
+    wishes = parser.parse_intermixed_args(words, BulkWishes())
+    if wishes.output is not None and wishes.resume is not None:
+        raise Ending(USAGE, "--output begins a file and --resume goes on with one; write one of them")
+    wishes.ranges = []
+    files: list[str] = []
+    given = ""
+    for word in wishes.positional:
+        if word.startswith("@"):
+            wishes.target = soleTarget(word, wishes.target)
+        elif wishes.reverse and _isRange(word):
+            wishes.ranges.append(word)
+        elif (number := typeNumber(word)) is not None and not os.path.exists(word):
+            if given and given != word:
+                raise Ending(USAGE, f"two types, {given} and {word}; write one, or each behind its names in the file")
+            given = word
+            wishes.rrType = number
+        else:
+            files.append(word)
+    if wishes.reverse:
+        wishes.rrType = PTR
+    if len(files) > 1 or (files and wishes.ranges):
+        wrong = files[1] if len(files) > 1 else files[0]
+        kind = "no address or range" if wishes.ranges else "neither a record type nor the one file of names"
+        raise Ending(USAGE, f"{wrong!r} is {kind}; write: txdns bulk FILE [TYPE] [@DESCRIPTION]")
+    if files:
+        wishes.file = files[0]
+    elif not wishes.ranges and sys.stdin.isatty():
+        raise Ending(USAGE, "no file of names; write: txdns bulk FILE [TYPE] [@DESCRIPTION], with - for what is typed or piped in")
+    return wishes
+
+
+def _number(option: str, least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:.0f}")
+        return number
+
+    return read
+
+
+def _isRange(word: str) -> bool:
+    from twisted_ext.addressranges import AddressRange, BadAddress
+
+    if os.path.exists(word) or word == "-":
+        return False
+    try:
+        AddressRange.fromText(word)
+    except BadAddress as fault:
+        if word[:1].isdigit() or ":" in word:
+            raise Ending(USAGE, str(fault)) from fault
+        return False
+    return True

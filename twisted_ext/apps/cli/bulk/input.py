@@ -1,0 +1,193 @@
+"""
+Where C{txdns bulk} has its names from: lines of a file or a pipe, read no faster than they are worked on, and ranges of addresses.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from zope.interface import implementer
+
+from twisted_ext.addressranges import AddressRange
+from twisted_ext.errors import BadName, CallerFault
+from twisted_ext.limits import BULK_LINE
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import PTR, typeName, typeNumber
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["Fed", "Item", "Lines", "namesOf", "rangesOf"]
+
+#: What a name is called in the output: as it was written, and the type's mnemonic.
+Item: TypeAlias = tuple[str, str]
+
+#: An item and what to ask, or why it cannot be asked.
+Fed: TypeAlias = tuple[Item, Question | CallerFault]
+
+_CHUNK = 1 << 16
+
+
+@implementer(IReadDescriptor)
+class Lines:
+    """
+    Lines of a file or a pipe, one at a time. Blank lines and comments, which begin with C{#}, are skipped.
+
+    @ivar ended: there are no more.
+    @ivar consumed: octets read so far.
+    @ivar size: how many there are in all, or L{None} where nobody knows.
+    """
+
+    def __init__(self, reactor: IReactorFDSet, fileno: int, more: Callable[[], object] = lambda: None) -> None:
+        """
+        @param more: called when there are lines again after there were none for the time being.
+        """
+        self._reactor = reactor
+        self._fileno = fileno
+        self._more = more
+        status = os.fstat(fileno)
+        #: Reading it never waits for anybody.
+        self._plain = not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) or os.isatty(fileno))
+        self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self.consumed = 0
+        self.ended = False
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._skipping = False
+        self._waiting = False
+
+    def fileno(self) -> int:
+        return self._fileno
+
+    def logPrefix(self) -> str:
+        return "input"
+
+    def next(self) -> str | None:
+        """
+        @return: the next line, without its end; L{None} if there is none, now or for good.
+        """
+        lines = self._lines
+        while True:
+            while not lines:
+                if self.ended:
+                    return None
+                if not self._plain:
+                    if not self._waiting:
+                        self._waiting = True
+                        self._reactor.addReader(self)
+                    return None
+                self._read()
+            line = lines.popleft().strip()
+            if line and not line.startswith(b"#"):
+                return line.decode("utf-8", "surrogateescape")
+
+    def doRead(self) -> None:
+        self._waiting = False
+        self._reactor.removeReader(self)
+        self._read()
+        self._more()
+
+    def connectionLost(self, reason: Failure) -> None:
+        # What reactors call where a pipe is empty and nobody writes to it any more.
+        if self._waiting:
+            self._waiting = False
+            self._end()
+            self._more()
+
+    def _end(self) -> None:
+        self.ended = True
+        if self._rest:
+            self._lines.append(self._rest)
+            self._rest = b""
+
+    def _read(self) -> None:
+        chunk = os.read(self._fileno, _CHUNK)
+        self.consumed += len(chunk)
+        if not chunk:
+            self._end()
+            return
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        if self._skipping and lines:
+            # The end of a line that was given out already, cut short.
+            del lines[0]
+            self._skipping = False
+        most = int(BULK_LINE.default)
+        if len(self._rest) > most:
+            if not self._skipping:
+                lines.append(self._rest[:most])
+            self._skipping = True
+            self._rest = b""
+        self._lines.extend(lines)
+
+    def close(self) -> None:
+        """
+        Read no more.
+        """
+        if self._waiting:
+            self._waiting = False
+            self._reactor.removeReader(self)
+        self.ended = True
+
+
+def namesOf(lines: Lines, rrType: int) -> Callable[[], Fed | None]:
+    """
+    Take each line as a name, or as a name and a type.
+    """
+    following = lines.next
+    usual = typeName(rrType)
+
+    def feed() -> Fed | None:
+        line = following()
+        if line is None:
+            return None
+        if " " in line or "\t" in line:
+            return _split(line, rrType, usual)
+        try:
+            return (line, usual), Question(nameFromText(line), rrType)
+        except BadName as fault:
+            return (line, usual), fault
+
+    return feed
+
+
+def _split(line: str, rrType: int, usual: str) -> Fed:
+    words = line.split()
+    if len(words) != 2:
+        return (line, usual), BadName(f"{len(words)} words on one line; write a name, or a name and a type")
+    name, mnemonic = words
+    number = typeNumber(mnemonic)
+    if number is None:
+        return (line, usual), BadName(f"{mnemonic!r} is no record type; write a name, or a name and a type such as MX")
+    try:
+        return (name, typeName(number)), Question(nameFromText(name), number)
+    except BadName as fault:
+        return (name, typeName(number)), fault
+
+
+def rangesOf(following: Callable[[], str | None]) -> Callable[[], Fed | None]:
+    """
+    Take each line as an address or a range of them, to be looked up in reverse.
+    """
+    addresses: Iterator[tuple[str, bytes]] = iter(())
+
+    def feed() -> Fed | None:
+        nonlocal addresses
+        while True:
+            for text, name in addresses:
+                return (text, "PTR"), Question(name, PTR)
+            line = following()
+            if line is None:
+                return None
+            try:
+                addresses = iter(AddressRange.fromText(line))
+            except CallerFault as fault:
+                return (line, "PTR"), fault
+
+    return feed

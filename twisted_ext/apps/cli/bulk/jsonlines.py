@@ -1,0 +1,88 @@
+"""
+The lines that C{txdns bulk} writes: one JSON object for each name.
+
+  - C{name}, as it was written, and C{type};
+  - C{rcode}, C{ttl} (the least of the records'; for a denial how long it holds, or null), C{data}: the records in the form of master files;
+  - C{aliases}, where there were any: the names that led to the data;
+  - C{errors}, where there were any: extended errors as C{code}, C{name}, C{text}.
+
+Where nobody knew, there are C{error} (a sentence), C{kind} (C{BadName}, C{TimedOut}, C{ServerFailed}...) and perhaps C{rcode} in place of
+C{ttl} and C{data}.
+"""
+
+from __future__ import annotations
+
+from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
+from socket import inet_ntoa
+
+from twisted_ext.answers import Answer
+from twisted_ext.apps.cli.bulk.input import Item
+from twisted_ext.errors import BadMessage, ServerFailed
+from twisted_ext.wire.codes import EDE_NAMES, rcodeName
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import ANY, CNAME, SOA, A, typeNumber
+
+__all__ = ["lineOf"]
+
+
+def lineOf(item: Item, result: Answer | Exception) -> str:
+    """
+    @return: the line, its end included.
+    """
+    name, rrType = item
+    if isinstance(result, Exception):
+        return _faultLine(name, rrType, result)
+    sets = result.answer
+    if len(sets) == 1 and not result.ede:
+        # What nearly all lines are.
+        rrset = sets[0]
+        rdatas = rrset.rdatas
+        if rrset.rrType == A and rrType == "A":
+            data = inet_ntoa(rdatas[0]) if len(rdatas) == 1 else '","'.join([inet_ntoa(rdata) for rdata in rdatas])
+            return f'{{"name":{quoted(name)},"type":"A","rcode":"NOERROR","ttl":{rrset.ttl},"data":["{data}"]}}\n'
+    return _answerLine(name, rrType, result)
+
+
+def _answerLine(name: str, rrType: str, answer: Answer) -> str:
+    wanted = typeNumber(rrType)
+    found = [rrset for rrset in answer.answer if rrset.rrType == wanted or (wanted == ANY and rrset.rrType != CNAME)]
+    data = [_text(rrset.rrType, rdata) for rrset in found for rdata in rrset.rdatas]
+    fields: dict[str, object] = {
+        "name": name,
+        "type": rrType,
+        "rcode": rcodeName(answer.rcode),
+        "ttl": min([rrset.ttl for rrset in found]) if found else _denialTTL(answer),
+        "data": data,
+    }
+    aliases = [nameToText(rrset.rdatas[0]) for rrset in answer.answer if rrset.rrType == CNAME and wanted != CNAME]
+    if aliases:
+        fields["aliases"] = aliases
+    if answer.ede:
+        fields["errors"] = [{"code": code, "name": EDE_NAMES.get(code, ""), "text": text} for code, text in answer.ede]
+    return dumps(fields, separators=(",", ":")) + "\n"
+
+
+def _denialTTL(answer: Answer) -> int | None:
+    # RFC 2308, section 5: the lesser of the SOA record's TTL and its last field.
+    for rrset in answer.authority:
+        if rrset.rrType == SOA:
+            return min(rrset.ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"))
+    return None
+
+
+def _text(rrType: int, rdata: bytes) -> str:
+    try:
+        return rdataToText(rrType, rdata)
+    except BadMessage:
+        return f"\\# {len(rdata)} {rdata.hex()}"
+
+
+def _faultLine(name: str, rrType: str, fault: Exception) -> str:
+    fields: dict[str, object] = {"name": name, "type": rrType, "error": str(fault) or type(fault).__name__, "kind": type(fault).__name__}
+    if isinstance(fault, ServerFailed):
+        fields["rcode"] = rcodeName(fault.rcode)
+        if fault.ede:
+            fields["errors"] = [{"code": code, "name": EDE_NAMES.get(code, ""), "text": text} for code, text in fault.ede]
+    return dumps(fields, separators=(",", ":")) + "\n"

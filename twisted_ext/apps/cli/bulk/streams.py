@@ -1,0 +1,62 @@
+"""
+What C{txdns bulk} reads and writes, opened before any name is looked up, so that a mistake costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted_ext.apps.cli.bulk.args import BulkWishes
+from twisted_ext.apps.cli.bulk.resume import Resuming, hold
+from twisted_ext.apps.cli.terminal.exits import BATCH, Ending
+
+__all__ = ["Streams"]
+
+
+class Streams:
+    """
+    Files by their descriptors.
+
+    @ivar input: where names come from; L{None} where the ranges of the command are all.
+    @ivar output: where lines go.
+    @ivar path: the output's path, or C{""} for the standard output.
+    @ivar resuming: what is in the output already, where there is such.
+    """
+
+    def __init__(self, wishes: BulkWishes) -> None:
+        self._opened: list[int] = []
+        self.input: int | None = None
+        if not wishes.ranges:
+            hint = "give a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "give a file with one name a line"
+            self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
+        self.resuming: Resuming | None = None
+        self.output = 1
+        self.path = wishes.resume or wishes.output or ""
+        if wishes.resume is not None:
+            self.resuming = Resuming(wishes.resume)
+            self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "give the file that --output wrote")
+        elif wishes.output is not None:
+            hint = "give a new file"
+            if os.path.isfile(wishes.output):
+                hint += ", or go on with this one by --resume"
+            self.output = self._open(wishes.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, hint)
+            hold(self.output)
+
+    def _open(self, path: str, flags: int, hint: str) -> int:
+        try:
+            fileno = os.open(path, flags, 0o666)
+            if os.path.isdir(path):
+                raise IsADirectoryError(21, "Is a directory")
+        except OSError as error:
+            raise Ending(BATCH, f"{path}: {error.strerror}; {hint}") from error
+        self._opened.append(fileno)
+        return fileno
+
+    def __enter__(self) -> Streams:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.resuming is not None:
+            self.resuming.close()
+        for fileno in self._opened:
+            os.close(fileno)

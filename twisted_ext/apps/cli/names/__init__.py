@@ -1,0 +1,3 @@
+"""
+Commands that look up what a name stands for.
+"""

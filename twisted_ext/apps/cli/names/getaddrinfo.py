@@ -1,0 +1,258 @@
+"""
+C{txdns getaddrinfo}: shows what programs get for a host and a service, here and from the operating system, and what differs.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Coroutine
+from difflib import SequenceMatcher
+from json import dumps
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.run import runUntilDone
+from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.limits import SYSTEM_SECONDS
+from twisted_ext.wire.escapes import printable
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.addrinfo.hints import AddressInfo
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns getaddrinfo HOST [SERVICE] [-4|-6] [+FLAG ...] [@DESCRIPTION] [+json]
+       txdns getaddrinfo -x ADDRESS [PORT] [+FLAG ...] [@DESCRIPTION] [+json]
+
+Shows what a program gets that calls getaddrinfo, or with -x getnameinfo: from this package,
+and from the operating system. What only one of them says stands in lines of their own.
+
+  txdns getaddrinfo www.example.com https
+  txdns getaddrinfo www.example.com https -4 +stream +canonname
+  txdns getaddrinfo -x 192.0.2.1 443
+  txdns getaddrinfo www.example.com @udp:192.0.2.53 +json
+
+Flags: +stream, +dgram and +raw; +passive, +canonname, +numerichost, +numericserv, +addrconfig,
++v4mapped and +all; with -x +numerichost, +numericserv, +nofqdn, +namereqd and +dgram.
+
+The JSON is one object: host, service, here, system, same. Both answers are lists, of family,
+kind, protocol, canonical name and address, or objects with code and text of the error; here
+with because, where it is known what came of each look-up.
+
+Exit codes: 0 both say the same; 1 wrong usage; 2 they do not; 9 the system did not answer.
+"""
+
+_KINDS: Final = {"stream": socket.SOCK_STREAM, "dgram": socket.SOCK_DGRAM, "raw": socket.SOCK_RAW}
+_FLAGS: Final = ("passive", "canonname", "numerichost", "numericserv", "addrconfig", "v4mapped", "all")
+_NAME_FLAGS: Final = ("numerichost", "numericserv", "nofqdn", "namereqd", "dgram")
+
+#: An answer: rows, or two names; or an error.
+_Told = list[object] | dict[str, object]
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns getaddrinfo}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    wishes = _Wishes(words)
+
+    async def begin(reactor: IReactorTime) -> int:
+        return await _show(reactor, wishes)
+
+    return runUntilDone(begin, command="getaddrinfo")
+
+
+class _Wishes:
+    """
+    What is to be asked, and how.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self.target = ""
+        self.json = self.reverse = False
+        self.family = self.kind = self.flags = 0
+        given: list[str] = []
+        plus: list[str] = []
+        for word in words:
+            if word.startswith("@"):
+                self.target = soleTarget(word, self.target)
+            elif word in ("+json", "--json"):
+                self.json = True
+            elif word.startswith("+"):
+                plus.append(word[1:].lower())
+            elif word in ("-4", "-6"):
+                self.family = socket.AF_INET if word == "-4" else socket.AF_INET6
+            elif word == "-x":
+                self.reverse = True
+            elif word.startswith("-") and len(word) > 1:
+                raise Ending(USAGE, f"{word!r} is no option; there are -4, -6 and -x, and flags with a plus")
+            else:
+                given.append(word)
+        if not given:
+            raise Ending(USAGE, "no host; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
+        if len(given) > 2:
+            raise Ending(USAGE, f"{given[2]!r}: one host and one service at a time")
+        self.host = given[0]
+        self.service = given[1] if len(given) > 1 else None
+        if self.reverse and self.service is not None and not (self.service.isascii() and self.service.isdigit()):
+            raise Ending(USAGE, f"{self.service!r} is no port; with -x write a number")
+        for word in plus:
+            self._plus(word)
+
+    def _plus(self, word: str) -> None:
+        flags, prefix = (_NAME_FLAGS, "NI_") if self.reverse else (_FLAGS, "AI_")
+        if word in flags:
+            self.flags |= getattr(socket, prefix + word.upper(), 0)
+        elif word in _KINDS and not self.reverse:
+            self.kind = _KINDS[word]
+        else:
+            known = ", ".join(["+" + each for each in (*flags, *(() if self.reverse else _KINDS))])
+            raise Ending(USAGE, f"+{word} is no flag; there are {known} and +json")
+
+    @property
+    def sockaddr(self) -> tuple[str, int]:
+        """
+        What C{getnameinfo} takes.
+        """
+        return self.host, int((self.service or "0")[:6])
+
+
+async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
+    from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
+    from twisted_ext.compat.names import NamesResolver
+
+    source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
+    resolver = NamesResolver(source, reactor)
+
+    async def ours() -> list[object]:
+        if wishes.reverse:
+            return list(await resolver.getnameinfo(wishes.sockaddr, wishes.flags))
+        found = resolver.getaddrinfo(wishes.host, wishes.service, family=wishes.family, type=wishes.kind, flags=wishes.flags)
+        return _plain(await found)
+
+    def theirs() -> list[object]:
+        if wishes.reverse:
+            return list(socket.getnameinfo(wishes.sockaddr, wishes.flags))
+        rows = socket.getaddrinfo(wishes.host, wishes.service, wishes.family, wishes.kind, 0, wishes.flags)
+        return _plain(cast("list[AddressInfo]", rows))
+
+    try:
+        here, why = await _told(ours())
+        system, _ = await _told(_inThread(reactor, theirs))
+    finally:
+        await resolver.close()
+    same = here == system
+    if wishes.json:
+        told = {**here, "because": why} if isinstance(here, dict) and why else here
+        print(dumps({"host": wishes.host, "service": wishes.service, "here": told, "system": system, "same": same}))
+    else:
+        print("\n".join(_shown(here, system, why)))
+    if same:
+        return OK
+    return NO_REPLY if isinstance(system, dict) and system["code"] is None else DECLINED
+
+
+async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> tuple[_Told, str]:
+    """
+    @return: the answer, or the error; and where the error comes from, C{""} where nobody knows.
+    """
+    try:
+        return await asking, ""
+    except socket.gaierror as error:
+        # What it came from is a look-up, which knows who was asked and what they said.
+        return {"code": error.errno, "text": error.strerror}, str(error.__cause__ or "")
+    except (OSError, ValueError, OverflowError) as error:
+        return {"code": None, "text": str(error)}, ""
+
+
+async def _inThread(reactor: IReactorTime, ask: Callable[[], list[object]]) -> list[object]:
+    """
+    @return: what C{ask} says, which may block. It is not waited for longer than L{SYSTEM_SECONDS}, nor does it keep the process alive.
+    """
+    import threading
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorFromThreads
+
+    done: Deferred[list[object]] = Deferred()
+    toReactor = IReactorFromThreads(reactor)
+
+    def tell(outcome: list[object] | Exception) -> None:
+        if done.called:
+            return
+        if isinstance(outcome, Exception):
+            done.errback(outcome)
+        else:
+            done.callback(outcome)
+
+    def work() -> None:
+        try:
+            outcome: list[object] | Exception = ask()
+        except Exception as error:
+            outcome = error
+        toReactor.callFromThread(tell, outcome)
+
+    threading.Thread(target=work, daemon=True).start()
+    late = reactor.callLater(SYSTEM_SECONDS.default, tell, OSError("the system has not answered"))
+    try:
+        return await done
+    finally:
+        if late.active():
+            late.cancel()
+
+
+def _plain(rows: list[AddressInfo]) -> list[object]:
+    return [[_short(family), _short(kind), protocol, name, list(address)] for family, kind, protocol, name, address in rows]
+
+
+def _short(value: object) -> str:
+    """
+    @return: the last word of a constant's name, such as C{inet6}, or its number.
+    """
+    return str(getattr(value, "name", value)).rpartition("_")[2].lower()
+
+
+def _shown(here: _Told, system: _Told, why: str) -> list[str]:
+    """
+    @param why: where the error here comes from.
+
+    @return: lines for people: what both say, and, marked, what only one of them does.
+    """
+    ours, theirs = _asLines(here), _asLines(system)
+    lines: list[str] = []
+    for verb, start, end, otherStart, otherEnd in SequenceMatcher(None, ours, theirs, False).get_opcodes():
+        if verb == "equal":
+            lines.extend([f"            {line}" for line in ours[start:end]])
+            continue
+        lines.extend([f"only here   {line}" for line in ours[start:end]])
+        lines.extend([f"the system  {line}" for line in theirs[otherStart:otherEnd]])
+    if why:
+        lines.append(f"because     {why}")
+    lines.append("the system says the same" if ours == theirs else "the system says something else")
+    return [printable(line) for line in lines]
+
+
+def _asLines(told: _Told) -> list[str]:
+    if isinstance(told, dict):
+        code = "" if told["code"] is None else f"{told['code']}: "
+        return [f"error {code}{told['text']}"]
+    lines: list[str] = []
+    for row in told:
+        if not isinstance(row, list):
+            lines.append(str(row))
+            continue
+        family, kind, protocol, name, (host, port, *rest) = row
+        if name:
+            lines.append(f"canonical name {name}")
+        scope = f" scope {rest[1]}" if rest and rest[1] else ""
+        lines.append(f"{family:<6} {kind:<6} {protocol:>3}  {host} {port}{scope}")
+    return lines

@@ -1,0 +1,3 @@
+"""
+C{txdns query}: asks, and shows the reply as dig does.
+"""

@@ -1,0 +1,603 @@
+"""
+The words of C{txdns query}, which are those of C{dig}: read into wishes, or refused with one line. Nothing is asked or opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.addressranges import reverseNameOf
+from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import LOOKUP_SECONDS, NDOTS, QUERY_TRIES
+from twisted_ext.wire.codes import IN, Opcode, classNumber
+from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.optiontext import optionCode, optionFromText
+from twisted_ext.wire.rrtypes import IXFR, NS, PTR, A, typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["PLUS_WORDS", "Wishes", "parseQueries", "parseQuery"]
+
+
+class Wishes:
+    """
+    What one look-up is to be and how it is to be shown.
+
+    @ivar name: in wire form.
+    @ivar relative: it was written without a final dot.
+    @ivar target: what stood behind C{@}, or C{""} for the system's servers.
+    @ivar port: C{None} for that of the target.
+    @ivar family: 4 or 6, or 0 for both.
+    @ivar batch: the file to read more look-ups from, C{"-"} for the standard input, or C{""}.
+    @ivar tries: how often to ask each server by UDP.
+    @ivar seconds: how long to wait for the reply each time.
+    @ivar options: EDNS options to send.
+    @ivar flags: the C{+} words that are either on or off, by their full names.
+    @ivar serial: of the version that is there already, for IXFR.
+    @ivar local: the address to send from, or L{None}.
+    @ivar localPort: the port to send from, 0 for any.
+    @ivar key: signs the query, or L{None}.
+    @ivar keyFile: the file of that key, or C{""}.
+    @ivar opcode: of the query.
+    @ivar queryId: of the query, or L{None} for a random one.
+    @ivar ednsVersion: of the OPT record.
+    @ivar ednsFlags: of the OPT record, without DO.
+    @ivar payloadSize: that the OPT record offers, or L{None} for the usual one.
+    @ivar domain: the only domain to search, in wire form, or L{None} for the system's.
+    @ivar ndots: dots with which a name is tried as it is first, or L{None} for what the system has.
+    @ivar first: whether the words of the whole command are shown with this look-up: it is the first one.
+    """
+
+    __slots__ = (
+        "name",
+        "rrType",
+        "rrClass",
+        "relative",
+        "target",
+        "port",
+        "family",
+        "batch",
+        "tries",
+        "seconds",
+        "options",
+        "flags",
+        "words",
+        "serial",
+        "local",
+        "localPort",
+        "key",
+        "keyFile",
+        "opcode",
+        "queryId",
+        "ednsVersion",
+        "ednsFlags",
+        "payloadSize",
+        "domain",
+        "ndots",
+        "first",
+    )
+
+    def __init__(self) -> None:
+        self.name = ROOT
+        self.rrType = A
+        self.rrClass = IN
+        self.relative = False
+        self.target = ""
+        self.port: int | None = None
+        self.family = 0
+        self.batch = ""
+        self.tries = 3
+        self.seconds = 5.0
+        self.options: list[tuple[int, bytes]] = []
+        self.flags = dict(_FLAGS)
+        self.words: list[str] = []
+        self.serial: int | None = None
+        self.local: str | None = None
+        self.localPort = 0
+        self.key: Key | None = None
+        self.keyFile = ""
+        self.opcode = int(Opcode.QUERY)
+        self.queryId: int | None = None
+        self.ednsVersion = 0
+        self.ednsFlags = 0
+        self.payloadSize: int | None = None
+        self.domain: bytes | None = None
+        self.ndots: int | None = None
+        self.first = True
+
+    def copy(self) -> Wishes:
+        """
+        @return: the same wishes, to be changed on their own.
+        """
+        other = Wishes()
+        for slot in self.__slots__:
+            setattr(other, slot, getattr(self, slot))
+        other.flags = dict(self.flags)
+        other.options = list(self.options)
+        return other
+
+    @property
+    def needsServer(self) -> str:
+        """
+        The first word that only a query of our own making can satisfy, sent straight to a server; C{""} if there is none.
+        """
+        for word in _DIRECT_FLAGS:
+            if self.flags[word]:
+                return f"+{word}"
+        for word, value, usual in (
+            ("-b", self.local, None),
+            ("-y", self.key, None),
+            ("-k", self.keyFile, ""),
+            ("+opcode", self.opcode, Opcode.QUERY),
+            ("+qid", self.queryId, None),
+            ("+edns", self.ednsVersion, 0),
+            ("+ednsflags", self.ednsFlags, 0),
+            ("+bufsize", self.payloadSize, None),
+        ):
+            if value != usual:
+                return word
+        return ""
+
+
+#: Words after C{+} that C{no} before them turns off, and what they are at first.
+_FLAGS: Final[dict[str, bool | None]] = {
+    # How to ask.
+    "tcp": False,
+    "dnssec": False,
+    "edns": True,
+    "recurse": True,
+    "cdflag": False,
+    "adflag": False,
+    "search": False,
+    "aaflag": False,
+    "tcflag": False,
+    "raflag": False,
+    "zflag": False,
+    "header-only": False,
+    "ignore": False,
+    "badcookie": True,
+    "trace": False,
+    "nssearch": False,
+    # What to show.
+    "qr": False,
+    "yaml": False,
+    "multiline": False,
+    "ttlunits": False,
+    "crypto": True,
+    "unknownformat": False,
+    "onesoa": False,
+    # None: as +multiline.
+    "rrcomments": None,
+    "short": False,
+    "json": False,
+    "cmd": True,
+    "comments": True,
+    "question": True,
+    "answer": True,
+    "authority": True,
+    "additional": True,
+    "stats": True,
+    "ttlid": True,
+    "class": True,
+    "identify": False,
+    # None: as the terminal is.
+    "idnout": None,
+    "color": None,
+}
+
+#: Flags that L{QueryContext<twisted_ext.answers.QueryContext>} cannot express.
+_DIRECT_FLAGS: Final = ("aaflag", "tcflag", "raflag", "zflag", "header-only", "ignore", "qr", "trace", "nssearch")
+
+#: Words that C{dig} takes and that change nothing here: what they turn on is always done, or never.
+_WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped")
+
+#: Other spellings that C{dig} knows.
+_ALIASES: Final = {
+    "aaonly": "aaflag",
+    "ttl": "ttlid",
+    "opt": "ednsopt",
+    "vc": "tcp",
+    "do": "dnssec",
+    "rdflag": "recurse",
+    "rec": "recurse",
+    "cd": "cdflag",
+    "ad": "adflag",
+    "cl": "class",
+    "colour": "color",
+    "retries": "retry",
+    "timeout": "time",
+}
+
+#: Parts of the text, which C{+all} and C{+noall} turn on and off together.
+_PARTS: Final = ("cmd", "comments", "question", "answer", "authority", "additional", "stats")
+
+#: Words that stand for EDNS options, with C{=value} behind some of them.
+_EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "padding", "chain", "zoneversion")
+
+#: Words with a number behind them.
+_NUMBERS: Final = ("time", "tries", "retry")
+
+#: Words with a value behind them that C{no} takes back.
+_SETTINGS: Final = ("bufsize", "domain", "ednsflags", "ndots", "opcode", "qid")
+
+_VALUES: Final = (*_NUMBERS, *_SETTINGS, *_EDNS, "ednsopt")
+
+#: All words that may stand behind C{+}, by their full names.
+PLUS_WORDS: Final = (*_FLAGS, *_VALUES, *_WITHOUT_EFFECT, "all")
+
+#: Characters of a word behind a look-up that is taken for a mistyped type or class rather than for a name of its own.
+_MNEMONIC: Final = 10
+
+
+def parseQuery(words: Sequence[str]) -> Wishes:
+    """
+    @return: the first look-up of L{parseQueries}.
+
+    @raise Ending: as there.
+    """
+    return parseQueries(words)[0]
+
+
+def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[Wishes]:
+    """
+    Read the words of one or several look-ups. Options before the first name hold for all of them, options behind a name for that one.
+
+    @param usual: words that stand before all others, such as those of C{.digrc}; options only.
+
+    @return: a look-up at least.
+
+    @raise Ending: a word cannot be used; the line says which, and what would be right.
+    """
+    common = _Reading(usual).readCommon() if usual else Wishes()
+    every = _Reading(words, common).read()
+    for number, wishes in enumerate(every):
+        wishes.words = list(words)
+        wishes.first = not number
+    return every
+
+
+class _Reading:
+    def __init__(self, words: Sequence[str], common: Wishes | None = None) -> None:
+        self.words = list(words)
+        self.wishes = common or Wishes()
+        self.finished: list[Wishes] = []
+        #: What was said before the first name: the wishes, type and class. L{None} until there is a name.
+        self.common: tuple[Wishes, int | None, int | None] | None = None
+        self.target = ""
+        self.name: str | None = None
+        self.rrType: int | None = None
+        self.rrClass: int | None = None
+        self.reverse = False
+
+    def readCommon(self) -> Wishes:
+        """
+        @raise Ending: there is a name, too, or a word cannot be used.
+        """
+        self._readWords()
+        if self.name is not None:
+            raise Ending(USAGE, f"{self.name!r} is not an option")
+        return self.wishes
+
+    def read(self) -> list[Wishes]:
+        self._readWords()
+        self._finish()
+        return self.finished
+
+    def _readWords(self) -> None:
+        while self.words:
+            word = self.words.pop(0)
+            if word.startswith("@"):
+                if word == "@" and self.words:
+                    word += self.words.pop(0)
+                self.wishes.target = self.target = soleTarget(word, self.target)
+            elif word.startswith("+") and len(word) > 1:
+                self._plus(word[1:])
+            elif word.startswith("-") and len(word) > 1:
+                self._dash(word)
+            else:
+                self._bare(word)
+
+    def _begin(self, name: str, *, reverse: bytes = b"") -> None:
+        """
+        A name begins a look-up: with what was said before the first one.
+
+        @param reverse: the wire form of a name that was written as an address.
+        """
+        if self.common is None:
+            self.common = (self.wishes, self.rrType, self.rrClass)
+        else:
+            self._finish()
+        self.target = ""
+        before, self.rrType, self.rrClass = self.common
+        self.wishes = before.copy()
+        self.name = name
+        self.reverse = bool(reverse)
+        if reverse:
+            self.wishes.name = reverse
+
+    def _finish(self) -> None:
+        wishes = self.wishes
+        if self.name is not None:
+            if not self.reverse:
+                try:
+                    wishes.name = nameFromText(self.name)
+                except CallerFault as fault:
+                    raise Ending(USAGE, str(fault)) from fault
+                wishes.relative = not self.name.endswith(".")
+        if self.rrType is not None:
+            wishes.rrType = self.rrType
+        elif self.reverse:
+            wishes.rrType = PTR
+        elif self.name is None:
+            wishes.rrType = NS
+        if self.rrClass is not None:
+            wishes.rrClass = self.rrClass
+        if wishes.domain is not None or wishes.ndots is not None:
+            wishes.flags["search"] = True
+        self.finished.append(wishes)
+
+    def _value(self, word: str, what: str) -> str:
+        if not self.words:
+            raise Ending(USAGE, f"{word} needs {what} behind it")
+        return self.words.pop(0)
+
+    def _bare(self, word: str) -> None:
+        # As dig does: a word that names a type or a class is one; -q NAME is for names that look so.
+        ours = self.common is None or (self.rrType, self.rrClass) == self.common[1:]
+        number = self._typeNumber(word)
+        if number is not None and (self.rrType is None or ours):
+            self.rrType = number
+            return
+        number = classNumber(word)
+        if number is not None and (self.rrClass is None or ours):
+            self.rrClass = number
+            return
+        if self.name is not None and "." not in word and len(word) <= _MNEMONIC:
+            raise Ending(USAGE, f"{self._second(word)}; a name without a dot is written {word}.")
+        self._begin(word)
+
+    def _typeNumber(self, word: str) -> int | None:
+        """
+        @return: the type that a word stands for. C{ixfr=N} has a serial number with it.
+        """
+        mnemonic, equals, serial = word.partition("=")
+        if not equals or mnemonic.lower() != "ixfr":
+            return typeNumber(word)
+        self.wishes.serial = _whole(serial, word, 0, 0xFFFFFFFF)
+        return IXFR
+
+    def _second(self, word: str) -> str:
+        if self.rrType is not None:
+            if self.rrClass is not None:
+                return f"{word!r} is too much: name, type and class are given already"
+            return f"{word!r} is not a class; write IN, CH, HS, ANY or CLASS65280"
+        hint = _closest(word.upper(), _commonTypes())
+        return f"{word!r} is not a record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})"
+
+    def _dash(self, word: str) -> None:
+        wishes = self.wishes
+        if word in ("-4", "-6"):
+            wishes.family = int(word[1])
+            return
+        if word in ("--json", "--short"):
+            # As other commands take it.
+            self._plus(word[2:])
+            return
+        if word in ("-m", "-r", "-u"):
+            # -m debugs dig's memory; -r was looked for before; times have their fractions in JSON.
+            return
+        letter, joined = word[:2], word[2:]
+        if letter not in _DASHES:
+            raise Ending(USAGE, f"{word!r} is not an option; there are {', '.join(_DASHES)}, -4 and -6; txdns query --help lists all")
+        value = joined or self._value(letter, _DASHES[letter])
+        if letter == "-x":
+            self._address(value)
+        elif letter == "-p":
+            wishes.port = _whole(value, f"-p {value}", 1, 65535)
+        elif letter == "-q":
+            self._begin(value)
+        elif letter == "-b":
+            self._local(value)
+        elif letter == "-k":
+            wishes.keyFile, wishes.key = value, None
+        elif letter == "-y":
+            self._key(value)
+        elif letter == "-f":
+            wishes.batch = value
+        elif letter == "-t":
+            self.rrType = self._typeNumber(value)
+            if self.rrType is None:
+                hint = _closest(value.upper(), _commonTypes())
+                raise Ending(USAGE, f"-t {value}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
+        else:
+            self.rrClass = classNumber(value)
+            if self.rrClass is None:
+                raise Ending(USAGE, f"-c {value}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
+
+    def _address(self, text: str) -> None:
+        name = _reverseName(text)
+        if name is None:
+            raise Ending(USAGE, f"-x {text!r} is not an IP address; write 192.0.2.1 or 2001:db8::1, or the first octets of one: 192.0.2")
+        self._begin(text, reverse=name)
+
+    def _local(self, text: str) -> None:
+        from twisted_ext.transport.servers import Server
+
+        address, mark, port = text.partition("#")
+        number = _whole(port, f"-b {text}: the port", 1, 65535) if mark else 0
+        try:
+            self.wishes.local = Server(address).address
+        except CallerFault as fault:
+            raise Ending(USAGE, f"-b {text}: {fault}; write ADDRESS or ADDRESS#PORT") from fault
+        self.wishes.localPort = number
+
+    def _key(self, text: str) -> None:
+        from twisted_ext.wire.tsig import Key
+
+        try:
+            self.wishes.key, self.wishes.keyFile = Key.fromText(text), ""
+        except CallerFault as fault:
+            raise Ending(USAGE, f"-y: {fault}") from fault
+
+    def _plus(self, text: str) -> None:
+        word, equals, value = text.partition("=")
+        asked = word.lower()
+        on = not asked.startswith("no") or asked in _FLAGS
+        full = _full(asked if on else asked[2:], text)
+        wishes = self.wishes
+        if full == "all":
+            for part in _PARTS:
+                wishes.flags[part] = on
+        elif full in _FLAGS:
+            if full == "edns":
+                wishes.ednsVersion = _whole(value, f"+{text}", 0, 255) if value else 0
+            elif equals:
+                raise Ending(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
+            wishes.flags[full] = on
+        elif full in _WITHOUT_EFFECT:
+            return
+        elif full in _NUMBERS:
+            self._number(full, value, text)
+        elif full in _SETTINGS:
+            self._setting(full, value if on else None, text)
+        elif not on:
+            wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
+        else:
+            self._option(full, value, text)
+
+    def _number(self, word: str, value: str, text: str) -> None:
+        wishes = self.wishes
+        if word == "time":
+            try:
+                seconds = float(value)
+            except ValueError:
+                seconds = -1.0
+            if not LOOKUP_SECONDS.least <= seconds <= LOOKUP_SECONDS.most:
+                least, most = LOOKUP_SECONDS.least, LOOKUP_SECONDS.most
+                raise Ending(USAGE, f"+{text}: write seconds, from {least:g} to {most:g}, such as +time=2")
+            wishes.seconds = seconds
+        else:
+            more = int(word == "retry")
+            wishes.tries = more + _whole(value, f"+{text}", 1 - more, int(QUERY_TRIES.most) - more)
+
+    def _setting(self, word: str, value: str | None, text: str) -> None:
+        """
+        @param value: L{None} to take it back.
+        """
+        wishes = self.wishes
+        if word == "bufsize":
+            wishes.payloadSize = None if value is None else _whole(value, f"+{text}", 0, 65535)
+        elif word == "ednsflags":
+            wishes.ednsFlags = 0 if value is None else _bits(value, f"+{text}")
+        elif word == "ndots":
+            wishes.ndots = None if value is None else _whole(value, f"+{text}", int(NDOTS.least), int(NDOTS.most))
+        elif word == "qid":
+            wishes.queryId = None if value is None else _whole(value, f"+{text}", 0, 65535)
+        elif word == "opcode":
+            wishes.opcode = int(Opcode.QUERY) if value is None else _opcode(value, f"+{text}")
+        else:
+            try:
+                wishes.domain = None if value is None else nameFromText(value)
+            except CallerFault as fault:
+                raise Ending(USAGE, f"+{text}: {fault}") from fault
+
+    def _option(self, word: str, value: str, text: str) -> None:
+        if word == "cookie" and not value:
+            from secrets import token_hex
+
+            value = token_hex(8)
+        try:
+            option = optionFromText(value if word == "ednsopt" else f"{word}={value}" if value else word)
+        except CallerFault as fault:
+            raise Ending(USAGE, f"+{text}: {fault}") from fault
+        self.wishes.options.append(option.toWire())
+
+
+_DASHES: Final = {
+    "-x": "an address, such as 192.0.2.1",
+    "-b": "an address of this machine",
+    "-k": "a file with a TSIG key",
+    "-y": "a TSIG key, [ALGORITHM:]NAME:SECRET",
+    "-p": "a port",
+    "-t": "a record type, such as MX",
+    "-c": "a class, such as IN or CH",
+    "-q": "a name",
+    "-f": "a file of look-ups, or - for the standard input",
+}
+
+
+def _full(word: str, text: str) -> str:
+    """
+    @return: the option's full name, from another name of it or from the beginning of its own.
+    """
+    known = PLUS_WORDS
+    if word in known:
+        return word
+    if word in _ALIASES:
+        return _ALIASES[word]
+    beginning = [each for each in known if len(word) > 1 and each.startswith(word)]
+    if len(beginning) == 1:
+        return beginning[0]
+    if beginning:
+        raise Ending(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
+    raise Ending(USAGE, f"+{text} is not an option ({_closest(word, known, '+')})")
+
+
+def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, 1, 0.6)
+    return f"did you mean {mark}{close[0]}?" if close else "txdns query --help says more"
+
+
+def _commonTypes() -> list[str]:
+    from twisted_ext.wire import rrtypes
+
+    return list(rrtypes.TYPE_NAMES.values())
+
+
+def _whole(value: str, text: str, least: int, most: int) -> int:
+    if value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most:
+        return int(value)
+    raise Ending(USAGE, f"{text}: write a number from {least} to {most}")
+
+
+def _bits(value: str, text: str) -> int:
+    try:
+        number = int(value, 0)
+    except ValueError:
+        number = -1
+    if 0 <= number <= 0xFFFF:
+        return number
+    raise Ending(USAGE, f"{text}: write 16 bits as a number, such as 0x40")
+
+
+def _opcode(value: str, text: str) -> int:
+    word = value.upper()
+    if word in Opcode.__members__:
+        return int(Opcode[word])
+    if value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 15:
+        return int(value)
+    raise Ending(USAGE, f"{text}: write {', '.join(Opcode.__members__)} or a number from 0 to 15")
+
+
+def _reverseName(text: str) -> bytes | None:
+    """
+    @param text: an address, or the first one to three octets of an IPv4 address: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
+
+    @return: the name that it is looked up by, or L{None}.
+    """
+    from ipaddress import ip_address
+
+    try:
+        return reverseNameOf(ip_address(text.partition("%")[0]).packed)
+    except ValueError:
+        pass
+    octets = text.removesuffix(".").split(".")
+    if len(octets) > 4 or not all(each.isascii() and each.isdigit() and len(each) <= 3 and int(each) <= 255 for each in octets):
+        return None
+    return nameFromText(".".join([*[str(int(octet)) for octet in reversed(octets)], "in-addr.arpa"]))

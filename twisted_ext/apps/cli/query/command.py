@@ -1,0 +1,389 @@
+"""
+C{txdns query}: asks, and shows the reply.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.answers import Answer, QueryContext, Trace
+from twisted_ext.apps.cli.query.args import Wishes, parseQueries
+from twisted_ext.apps.cli.query.rendering import (
+    Reply,
+    greeting,
+    renderFault,
+    renderJSON,
+    renderQuery,
+    renderShort,
+    renderText,
+)
+from twisted_ext.apps.cli.terminal.colors import encodable, isTerminal, paletteFor
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.run import runUntilDone
+from twisted_ext.apps.cli.terminal.upstream import Upstream, upstreamFor
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.files import openNow
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import CONFIGURATION_OCTETS, LOOKUP_SECONDS
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import QR
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.options import ExtendedError
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+
+#: The code of the EDNS option.
+_COOKIE: Final = 10
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.apps.cli.query.direct import DirectSource
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns query [@SERVER] NAME [TYPE] [CLASS] [-OPTION ...] [+OPTION ...] [NAME ...]
+
+Asks for the records of a name and shows the reply, in the manner of dig.
+
+  txdns query www.example.com                      addresses, from the system's servers
+  txdns query example.com MX @192.0.2.53           from this server, and no other
+  txdns query example.com AAAA @[2001:db8::53]:5353
+  txdns query -x 192.0.2.1 +short                  the name of an address, and only that
+  txdns query bücher.example TXT +json             any script; one JSON object for programs
+  txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
+  txdns query version.bind CH TXT @192.0.2.53
+  txdns query example.com AXFR @192.0.2.53         the whole zone; ixfr=7: what has changed since
+  txdns query -f names.txt +short                  one look-up a line, in the same words
+
+TYPE is A and CLASS is IN where nothing is said; without a NAME the root's servers are asked for.
+Several look-ups may stand in one line: options before the first NAME are for all of them, those
+behind a NAME for that one. Options of all commands may be kept in ~/.digrc.
+
+  @SERVER       an address or a name, perhaps with a port (@192.0.2.1:5353, @2001:db8::1#5353,
+                @localhost:5300); or a resolver description
+  -x ADDRESS    look up the name of an address, or of a network: -x 192.0.2
+  -p PORT       ask at this port
+  -t, -c, -q    type, class and name, for those that look like something else
+  -4, -6        ask servers of this family only
+  -b ADDRESS[#PORT]          send from this address
+  -k FILE, -y [ALG:]NAME:SECRET   sign with this TSIG key; others may see what is behind -y
+  -f FILE       read look-ups from a file; - is the standard input
+  -r, -v        leave ~/.digrc out; print the version
+
+How to ask (no before a word turns it off):
+  +tcp          by TCP at once; +ignore: take what came by UDP even if it is cut off
+  +dnssec       ask for signatures
+  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N say what is in it
+  +recurse      let the server look further (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag,
+                +zflag set AA, AD, CD, RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
+  +time=5       seconds to wait each time
+  +tries=3      times to ask each server
+  +search       try the system's search list; +domain=NAME, +ndots=N instead of what it says
+  +trace        ask from the root down; +nssearch: ask each server of a zone for its SOA record
+  +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
+  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
+  +badcookie    ask again with the cookie that the server wants (on)
+
+What to show:
+  +short        the data alone
+  +json, +yaml  one JSON object, or YAML as dig writes it, for each look-up
+  +multiline    SOA, DNSKEY, RRSIG and DS records in several lines with comments
+  +nocrypto     without keys, signatures and digests; +rrcomments: with comments on keys
+  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as RFC 3597 has them
+  +qr           each query before it is sent
+  +onesoa       the SOA record at the end of a transfer not again
+  +noall        nothing, unless turned on again: +cmd, +comments, +question, +answer,
+                +authority, +additional, +stats; +ttlid and +class are columns
+  +idnout, +color    as the terminal is, unless told; NO_COLOR is respected
+
+Exit codes: 0 a reply came, whatever it says; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
+"""
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns query}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    if "-v" in words:
+        from twisted_ext.apps.cli.main import versions
+
+        print(versions())
+        return OK
+    usual = [] if "-r" in words else _usualWords()
+    every: list[Wishes] = []
+    for wishes in parseQueries(words, usual):
+        every += _batch(wishes, words, usual) if wishes.batch else [wishes]
+
+    async def begin(reactor: IReactorTime) -> int:
+        code = OK
+        for each in every:
+            code = max(code, await _one(reactor, each))
+        return code
+
+    return runUntilDone(begin, command="query")
+
+
+def _usualWords() -> list[str]:
+    """
+    @return: the words of C{~/.digrc}. A word that cannot be used is complained of and left out: the file is dig's as well.
+    """
+    path = os.path.join(os.path.expanduser("~"), ".digrc")
+    usable: list[str] = []
+    try:
+        with open(path, encoding="utf-8", opener=openNow) as file:
+            lines = file.read(int(CONFIGURATION_OCTETS.default)).splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        complain(f"txdns query: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}; -r leaves it out")
+        return []
+    for number, line in enumerate(lines, 1):
+        said = line.strip()
+        if said and not said.startswith(("#", ";")):
+            try:
+                parseQueries([], said.split())
+            except Ending as ending:
+                complain(f"txdns query: {path}, line {number}: {ending.line}; the line is left out, as is the file with -r")
+            else:
+                usable += said.split()
+    return usable
+
+
+def _batch(wishes: Wishes, words: list[str], usual: list[str]) -> list[Wishes]:
+    """
+    @return: what the lines of the file say, each with the words of the command before it.
+    """
+    at = next(index for index, word in enumerate(words) if word.startswith("-f"))
+    common = words[:at] + words[at + (1 if len(words[at]) > 2 else 2) :]
+    try:
+        if wishes.batch == "-":
+            lines = sys.stdin.buffer.read().decode().splitlines()
+        else:
+            with open(wishes.batch, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Ending(BATCH, f"-f {wishes.batch}: {reason}; give a file with one look-up a line") from error
+    every = []
+    for number, line in enumerate(lines, 1):
+        more = line.split()
+        if more and not more[0].startswith((";", "#")):
+            try:
+                found = parseQueries([*common, *more], usual)
+                if any(each.batch for each in found):
+                    raise Ending(USAGE, "-f: a file of look-ups cannot name another one")
+                every += found
+            except Ending as ending:
+                raise Ending(ending.code, f"{wishes.batch}, line {number}: {ending.line}") from ending
+    return every
+
+
+async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
+    upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family)
+    try:
+        if wishes.rrType in (AXFR, IXFR):
+            from twisted_ext.apps.cli.query.zonetransfer import showZone
+
+            return await showZone(reactor, upstream, wishes, _keyFor(wishes))
+        direct = _direct(reactor, upstream, wishes)
+        if direct is not None and wishes.flags["trace"]:
+            from twisted_ext.apps.cli.query.trace import showTrace
+
+            return await showTrace(reactor, upstream, direct, wishes)
+        if direct is not None and wishes.flags["nssearch"]:
+            from twisted_ext.apps.cli.query.trace import showServers
+
+            return await showServers(reactor, upstream, direct, wishes)
+        return await _lookUp(reactor, upstream, direct, wishes)
+    finally:
+        await upstream.source.close()
+
+
+def _keyFor(wishes: Wishes) -> Key | None:
+    """
+    @raise Ending: its file cannot be read, or has not one key.
+    """
+    if not wishes.keyFile:
+        return wishes.key
+    from twisted_ext.apps.cli.remote.args import keyFromFile
+
+    return keyFromFile(wishes.keyFile)
+
+
+def _direct(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) -> DirectSource | None:
+    """
+    @return: what asks the servers with queries that have every field as wished for; L{None} where no word needs that.
+
+    @raise Ending: a word does, and there are no servers to send such queries to.
+    """
+    word = wishes.needsServer
+    cookie = any(code == _COOKIE for code, _ in wishes.options)
+    if not word and not cookie:
+        return None
+    from twisted_ext.apps.cli.query.direct import DirectSource
+    from twisted_ext.compat.transfers import serversBehind
+
+    servers = serversBehind(upstream.source)
+    if not servers:
+        if not word:
+            return None
+        raise Ending(USAGE, f"{word} needs a server that a query can be sent to, such as @192.0.2.53; @{wishes.target} is not one")
+    if wishes.target.partition(":")[0] == "tcp":
+        wishes.flags["tcp"] = True
+
+    def sending(query: Message, server: Server) -> None:
+        flags = wishes.flags
+        if flags["qr"] and not (flags["short"] or flags["json"] or flags["yaml"]):
+            palette = paletteFor(sys.stdout, flags["color"])
+            if flags["cmd"] and wishes.first:
+                sys.stdout.write("\n".join(greeting(" ".join(wishes.words), palette)) + "\n")
+                wishes.first = False
+            sys.stdout.write(renderQuery(query, flags, palette))
+
+    return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending)
+
+
+async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, wishes: Wishes) -> int:
+    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+    _settleScript(wishes)
+    began = reactor.seconds()
+    trace = Trace()
+    try:
+        answer = await _ask(reactor, upstream, direct, question, wishes, trace)
+    except ServerFailed as fault:
+        # Whatever a server says is a reply, to be shown.
+        message = fault.reply if isinstance(fault.reply, Message) else _made(question, None, fault)
+        origin = None
+        source, server = "tcp" if wishes.flags["tcp"] else "udp", fault.server
+    except DNSFault as fault:
+        if isinstance(fault, TimedOut | Unreachable):
+            fault.text += upstream.hint
+        return _unanswered(question, fault, wishes)
+    else:
+        origin = answer.origin
+        message = answer.message if answer.message is not None else _made(question, answer, None)
+        source, server = (origin.source, origin.server) if origin is not None else ("", "")
+    # What was measured around the exchange itself, where there was one: our own beginnings do not count.
+    seconds = origin.elapsed if origin is not None and origin.attempts else reactor.seconds() - began
+    last = direct.last if direct is not None else None
+    if last is not None:
+        seconds, source = last.seconds, last.kind
+    reply = Reply(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
+    reply.truncated = any(note.event == "truncated" for note in trace.notes) or (last is not None and last.truncated)
+    _show(reply, wishes)
+    if last is not None and last.doubt:
+        complain(f"txdns query: {server}: the signature of the reply cannot be trusted: {last.doubt}")
+        return NO_REPLY
+    return OK
+
+
+async def _ask(
+    reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, question: Question, wishes: Wishes, trace: Trace
+) -> Answer:
+    source = upstream.source if direct is None else direct
+    flags = wishes.flags
+    if flags["search"]:
+        source = _searching(reactor, source, upstream, wishes)
+    wait = wishes.seconds * wishes.tries * upstream.servers
+    context = QueryContext(
+        reactor.seconds() + min(wait, LOOKUP_SECONDS.most),
+        recursionDesired=bool(flags["recurse"]),
+        dnssecOk=bool(flags["dnssec"]),
+        checkingDisabled=bool(flags["cdflag"]),
+        authenticData=bool(flags["adflag"]),
+        edns=bool(flags["edns"]) or bool(wishes.options) or bool(flags["dnssec"]),
+        options=tuple(wishes.options),
+        stream=bool(flags["tcp"]),
+        waits=(wishes.seconds,) * (wishes.tries * upstream.servers),
+        relative=wishes.relative and bool(flags["search"]),
+        trace=trace,
+    )
+    return source.answerNow(question, context) or await source.answer(question, context)
+
+
+def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: Wishes) -> IAnswerSource:
+    """
+    @return: C{source} with a search list around it: the domain of C{+domain}, or the list of this machine.
+    """
+    from twisted_ext.resolver.combine.searchlist import Searching
+    from twisted_ext.resolver.system.configured import System
+
+    domains, ndots = upstream.domains, upstream.ndots
+    if wishes.target:
+        # A server of the user's choice changes who is asked, not what the names here are short for.
+        configuration = System(reactor).configuration
+        domains, ndots = configuration.search, configuration.ndots
+    if wishes.domain is not None:
+        domains = (wishes.domain,)
+    return Searching(source, domains, ndots=ndots if wishes.ndots is None else wishes.ndots)
+
+
+def _settleScript(wishes: Wishes) -> None:
+    """
+    Names are shown in their own script where the output is a terminal that can show it, unless the command says otherwise.
+    """
+    if wishes.flags["idnout"] is None:
+        wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> Message:
+    """
+    @return: what came by no message, as one, so that it can be shown alike.
+    """
+    ede = answer.ede if answer is not None else fault.ede if fault is not None else ()
+    rcode = answer.rcode if answer is not None else fault.rcode if fault is not None else 0
+    edns = None
+    if ede or rcode > 15:
+        edns = EDNS(options=tuple([ExtendedError.of(code, text).toWire() for code, text in ede]), extendedRcode=rcode >> 4)
+    if answer is None:
+        return Message(0, QR | rcode & 15, (question,), edns=edns)
+    return Message(0, QR | answer.flags | rcode & 15, (question,), answer.answer, answer.authority, answer.additional, edns)
+
+
+def _show(reply: Reply, wishes: Wishes) -> None:
+    flags = wishes.flags
+    text = _rendered(reply, wishes)
+    if flags["idnout"] and not encodable(text, sys.stdout):
+        flags["idnout"] = False
+        text = _rendered(reply, wishes)
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _rendered(reply: Reply, wishes: Wishes) -> str:
+    flags = wishes.flags
+    if flags["json"]:
+        return renderJSON(reply)
+    if flags["short"]:
+        return renderShort(reply, flags)
+    if flags["yaml"]:
+        from twisted_ext.apps.cli.query.yamltext import renderYAML
+
+        return renderYAML(reply)
+    # The words are those of the whole command: they are shown once.
+    words = " ".join(wishes.words) if wishes.first else None
+    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words)
+
+
+def _unanswered(question: Question, fault: DNSFault, wishes: Wishes) -> int:
+    if wishes.flags["json"]:
+        sys.stdout.write(renderFault(question, fault))
+        sys.stdout.flush()
+    complain(f"txdns query: {_why(fault)}")
+    return NO_REPLY
+
+
+def _why(fault: DNSFault) -> str:
+    text = str(fault)
+    return text if not fault.server or fault.server in text else f"{text} ({fault.server})"

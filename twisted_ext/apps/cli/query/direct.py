@@ -1,0 +1,373 @@
+"""
+Queries of C{txdns query} that say themselves what is in each field: header bits, opcode, id, OPT record, signature, source address.
+
+Other queries go through L{twisted_ext.resolver}, which decides those fields.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IListeningPort,
+    IReactorTCP,
+    IReactorTime,
+    IReactorUDP,
+    ITCPTransport,
+    IUDPTransport,
+)
+from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.outcomes import answerFromMessage
+from twisted_ext.resolver.forward.failures import mostTelling
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode, Z, rcodeName
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.framing import StreamBuffer, frame
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.tsig import Key, sign, verify
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.apps.cli.query.args import Wishes
+
+__all__ = ["DirectSource", "Exchanged"]
+
+_OPCODE: Final = 0x7800
+_COOKIE: Final = 10
+
+#: Octets that we offer to take by UDP (RFC 9715).
+_PAYLOAD: Final = 1232
+
+#: Header bits by the word that sets them.
+_BITS: Final = (("aaflag", AA), ("tcflag", TC), ("recurse", RD), ("raflag", RA), ("zflag", Z), ("adflag", AD), ("cdflag", CD))
+
+
+class Exchanged:
+    """
+    A query and its reply.
+
+    @ivar kind: C{"udp"} or C{"tcp"}.
+    @ivar seconds: between the two.
+    @ivar truncated: the reply by UDP was cut off, and this one came by TCP.
+    @ivar doubt: why the signature of the reply cannot be trusted; C{""} where it can, or where none was expected.
+    """
+
+    __slots__ = ("query", "reply", "server", "kind", "seconds", "truncated", "doubt")
+
+    def __init__(self, query: Message, reply: Message, server: Server, kind: str, seconds: float, truncated: bool, doubt: str) -> None:
+        self.query = query
+        self.reply = reply
+        self.server = server
+        self.kind = kind
+        self.seconds = seconds
+        self.truncated = truncated
+        self.doubt = doubt
+
+
+@implementer(IAnswerSource)
+class DirectSource:
+    """
+    Asks servers in turn with queries that have every field as C{wishes} say.
+
+    @ivar last: the latest exchange, or L{None}.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        servers: Sequence[Server],
+        wishes: Wishes,
+        key: Key | None = None,
+        *,
+        sending: Callable[[Message, Server], object] = lambda query, server: None,
+        today: Callable[[], float] = time,
+    ) -> None:
+        """
+        @param reactor: provides L{IReactorUDP} and L{IReactorTCP} as well.
+        @param key: signs queries, and has to have signed the replies.
+        @param sending: is given each query before it is sent.
+        @param today: gives seconds since 1970.
+        """
+        self.last: Exchanged | None = None
+        self._reactor = reactor
+        self._servers = servers
+        self._wishes = wishes
+        self._key = key
+        self._sending = sending
+        self._today = today
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._answer(question, context))
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+    async def _answer(self, question: Question, context: QueryContext) -> Answer:
+        done = await self.exchange(question, self._servers)
+        if done.truncated and context.trace is not None:
+            context.trace.note(self._reactor.seconds(), "forward", "truncated")
+        return answerFromMessage(question, done.reply, Origin(done.kind, done.server.label, 1, done.seconds))
+
+    async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchanged:
+        """
+        Ask each server in turn, as often as is wished for.
+
+        @return: the first reply, whatever it says.
+
+        @raise DNSFault: there is none.
+        """
+        began = self._reactor.seconds()
+        faults: dict[str, DNSFault] = {}
+        attempts = 0
+        for _ in range(self._wishes.tries):
+            for server in servers:
+                attempts += 1
+                try:
+                    self.last = await self._exchange(question, server)
+                    return self.last
+                except TimedOut:
+                    faults.pop(server.label, None)
+                except DNSFault as fault:
+                    faults[server.label] = fault
+        labels = [server.label for server in servers]
+        raise mostTelling(question, list(faults.values()), labels, attempts, self._reactor.seconds() - began)
+
+    async def _exchange(self, question: Question, server: Server) -> Exchanged:
+        wishes = self._wishes
+        options = tuple(wishes.options)
+        stream = bool(wishes.flags["tcp"])
+        truncated = False
+        #: After a second BADCOOKIE the query goes by TCP (RFC 7873, section 5.3).
+        refreshed = 0
+        while True:
+            query = self._query(question, options)
+            self._sending(query, server)
+            done = await self._once(query, server, stream, truncated)
+            reply = done.reply
+            if reply.flags & TC and not stream and not wishes.flags["ignore"]:
+                stream = truncated = True
+                continue
+            ours = next((octets[:8] for code, octets in options if code == _COOKIE), b"")
+            theirs = reply.edns.option(_COOKIE) if reply.edns is not None else None
+            if reply.rcode == Rcode.BADCOOKIE and wishes.flags["badcookie"] and ours and theirs and refreshed < 2:
+                stream = stream or refreshed == 1
+                refreshed += 1
+                options = tuple([(code, theirs if code == _COOKIE else octets) for code, octets in options])
+                continue
+            return done
+
+    def _query(self, question: Question, options: tuple[tuple[int, bytes], ...]) -> Message:
+        wishes = self._wishes
+        flags = wishes.opcode << 11
+        for word, bit in _BITS:
+            if wishes.flags[word]:
+                flags |= bit
+        number = int.from_bytes(os.urandom(2), "big") if wishes.queryId is None else wishes.queryId
+        dnssec = bool(wishes.flags["dnssec"])
+        edns = None
+        if wishes.flags["edns"] or dnssec or options or wishes.ednsVersion or wishes.ednsFlags or wishes.payloadSize is not None:
+            size = _PAYLOAD if wishes.payloadSize is None else wishes.payloadSize
+            edns = EDNS(size, wishes.ednsFlags | (DO if dnssec else 0), options, wishes.ednsVersion)
+        return Message(number, flags, () if wishes.flags["header-only"] else (question,), edns=edns)
+
+    async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchanged:
+        wire, mac = buildMessage(query), b""
+        if query.flags & TC:
+            # It is what was asked for, not what became of it.
+            wire = wire[:2] + query.flags.to_bytes(2, "big") + wire[4:]
+        if self._key is not None:
+            wire, mac = sign(wire, self._key, self._today())
+        began = self._reactor.seconds()
+        asking = _Asking(self._reactor, query, server, self._wishes.seconds)
+        if stream:
+            asking.byStream(wire, self._wishes.local, self._wishes.localPort)
+        else:
+            asking.byDatagram(wire, self._wishes.local, self._wishes.localPort)
+        octets = await asking.deferred
+        doubt = ""
+        if self._key is not None:
+            try:
+                verdict = verify(octets, {self._key.name: self._key}, self._today(), requestMac=mac)
+            except BadMessage as error:
+                doubt = str(error)
+            else:
+                code = verdict.error or (verdict.record.error if verdict.record is not None else 0)
+                doubt = "" if verdict.good else "it is not signed" if verdict.record is None else _TSIG.get(code, rcodeName(code))
+        kind = "tcp" if stream else "udp"
+        return Exchanged(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
+
+
+#: Errors of signatures (RFC 8945, section 3); as rcodes some of them have other names.
+_TSIG: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
+
+
+class _Asking:
+    """
+    One query on its way.
+
+    @ivar deferred: fires with the octets of the reply. Fails with L{TimedOut} or L{Unreachable}.
+    """
+
+    def __init__(self, reactor: IReactorTime, query: Message, server: Server, seconds: float) -> None:
+        self.deferred: Deferred[bytes] = Deferred(self._cancel)
+        self.server = server
+        self.query = query
+        self._reactor = reactor
+        self._ended = False
+        self._close: Callable[[], object] = lambda: None
+        self._seconds = seconds
+        self._timer: IDelayedCall | None = reactor.callLater(seconds, self._late)
+
+    def byDatagram(self, wire: bytes, local: str | None, port: int) -> None:
+        interface = local or ("::" if self.server.family == socket.AF_INET6 else "")
+        try:
+            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(port, _Datagrams(self, wire), interface, 65535)
+        except CannotListenError as error:
+            self.fail(error.socketError)
+            return
+        self._close = opened.stopListening
+        if self._ended:
+            opened.stopListening()
+
+    def byStream(self, wire: bytes, local: str | None, port: int) -> None:
+        bindAddress = None if local is None else (local, port)
+        server = self.server
+        try:
+            connector: IConnector = IReactorTCP(self._reactor).connectTCP(
+                server.address, server.port, _Streams(self, wire), timeout=self._seconds, bindAddress=bindAddress
+            )
+        except OSError as error:
+            self.fail(error)
+            return
+        self._close = connector.disconnect
+        if self._ended:
+            connector.disconnect()
+
+    def take(self, octets: bytes) -> None:
+        """
+        Take a message: the reply, or one that is ignored.
+        """
+        try:
+            reply = Message.fromWire(octets).check()
+        except BadMessage:
+            return
+        query = self.query
+        if reply.id != query.id or not reply.flags & QR or (reply.flags ^ query.flags) & _OPCODE:
+            return
+        if reply.questions and query.questions and reply.questions != query.questions:
+            return
+        if self._end():
+            self.deferred.callback(octets)
+
+    def fail(self, error: BaseException | str) -> None:
+        """
+        Nothing can be sent, or nothing will come.
+        """
+        if self._end():
+            why = error if isinstance(error, str) else getattr(error, "strerror", None) or str(error)
+            self.deferred.errback(Unreachable(f"{self.server.label} cannot be reached: {why}", server=self.server.label))
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._end():
+            self.deferred.errback(TimedOut(f"{self.server.label} did not reply", server=self.server.label))
+
+    def _cancel(self, deferred: Deferred[bytes]) -> None:
+        self._end()
+
+    def _end(self) -> bool:
+        """
+        @return: whether it had not ended before.
+        """
+        if self._ended:
+            return False
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._close()
+        return True
+
+
+class _Datagrams(DatagramProtocol):
+    noisy = False
+    transport: IUDPTransport
+
+    def __init__(self, asking: _Asking, wire: bytes) -> None:
+        self._asking = asking
+        self._wire = wire
+
+    def startProtocol(self) -> None:
+        server = self._asking.server
+        try:
+            self.transport.connect(server.address, server.port)
+            self.transport.write(self._wire, None)
+        except OSError as error:
+            self._asking.fail(error)
+
+    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+        self._asking.take(datagram)
+
+    def connectionRefused(self) -> None:
+        self._asking.fail("Connection refused")
+
+    def stopProtocol(self) -> None:
+        # Reactors that poll close a connected port when the kernel reports that nothing listens there.
+        self._asking.fail("Connection refused")
+
+
+class _Streams(ClientFactory):
+    noisy = False
+
+    def __init__(self, asking: _Asking, wire: bytes) -> None:
+        self._asking = asking
+        self._wire = wire
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Stream(self._asking, self._wire)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self._asking.fail(f"by TCP: {reason.getErrorMessage()}")
+
+
+class _Stream(Protocol):
+    transport: ITCPTransport
+
+    def __init__(self, asking: _Asking, wire: bytes) -> None:
+        self._asking = asking
+        self._wire = wire
+        self._buffer = StreamBuffer()
+
+    def connectionMade(self) -> None:
+        self.transport.write(frame(self._wire))
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            for octets in self._buffer.feed(data):
+                self._asking.take(octets)
+        except BadMessage as error:
+            self._asking.fail(error)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._asking.fail("it closed the connection before it replied")

@@ -1,0 +1,154 @@
+"""
+The parts of one record as C{txdns query} shows them: in one line or several, with or without keys, with comments, with units.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import className
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DNSKEY, DS, NS, PTR, RRSIG, SOA, formOf, typeName
+
+__all__ = ["Flags", "classText", "dataText", "ttlText", "typeText"]
+
+#: The C{+} words that are on, off, or left to the program, by their full names.
+Flags = dict[str, bool | None]
+
+#: Types whose data is one name, which may be shown in its own script.
+_NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
+
+_KEYS: Final = frozenset((DNSKEY, CDNSKEY))
+_DIGESTS: Final = frozenset((DS, CDS))
+
+#: What leads a line of a record of several lines to the column of the data.
+_INDENT: Final = "\t\t\t\t"
+
+#: Digits of base64 and of hexadecimal in such a line.
+_DIGITS: Final = 44
+
+_SECURE_ENTRY_POINT: Final = 1
+_REVOKED: Final = 0x80
+
+_UNITS: Final = ((604800, "w", "week"), (86400, "d", "day"), (3600, "h", "hour"), (60, "m", "minute"), (1, "s", "second"))
+
+_SOA_NUMBERS: Final = ("serial", "refresh", "retry", "expire", "minimum")
+
+
+def ttlText(seconds: int, flags: Flags) -> str:
+    """
+    @return: C{86460}, or C{1d1m} with C{+ttlunits}.
+    """
+    if not flags["ttlunits"]:
+        return str(seconds)
+    return "".join([f"{count}{letter}" for count, letter, _ in _parts(seconds)])
+
+
+def _parts(seconds: int) -> list[tuple[int, str, str]]:
+    found: list[tuple[int, str, str]] = []
+    rest = seconds
+    for size, letter, word in _UNITS:
+        count, rest = divmod(rest, size)
+        if count or (size == 1 and not found):
+            found.append((count, letter, word))
+    return found
+
+
+def _inWords(seconds: int) -> str:
+    return " ".join([f"{count} {word}{'s' * (count != 1)}" for count, _, word in _parts(seconds)])
+
+
+def classText(number: int, flags: Flags) -> str:
+    """
+    @return: the mnemonic of a class; with C{+unknownformat} its number (RFC 3597, section 5).
+    """
+    return f"CLASS{number}" if flags["unknownformat"] else className(number)
+
+
+def typeText(number: int, flags: Flags) -> str:
+    """
+    @return: the mnemonic of a type; with C{+unknownformat} its number.
+    """
+    return f"TYPE{number}" if flags["unknownformat"] else typeName(number)
+
+
+def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
+    """
+    @param record: with one rdata.
+
+    @return: its data in the form of master files; with C{+multiline} in several lines where these are easier to read.
+    """
+    rdata = record.rdatas[0]
+    if flags["unknownformat"]:
+        return f"\\# {len(rdata)} {rdata.hex().upper()}".rstrip()
+    rrType = formOf(record.rrType, record.rrClass)
+    if rrType in _NAMES and unicode and rdata:
+        return nameToText(rdata, unicode=True)
+    try:
+        text = rdataToText(rrType, rdata)
+        # An UPDATE and a prerequisite may have a type without data.
+        if not rdata or text.startswith("\\#"):
+            return text
+        if rrType in _KEYS:
+            return _key(rrType, rdata, text, flags)
+    except BadMessage:
+        return f"\\# {len(rdata)} {rdata.hex()}" if rdata else ""
+    multiline = flags["multiline"]
+    if rrType == SOA and multiline:
+        return _soa(text, flags["rrcomments"] is not False)
+    if rrType == RRSIG:
+        words = text.split()
+        if not flags["crypto"]:
+            words[8:] = ["[omitted]"]
+        if multiline:
+            lines = [" ".join(words[4:8]), *_pieces("".join(words[8:]), _DIGITS)]
+            return f"{' '.join(words[:4])} (\n{_INDENT}" + f"\n{_INDENT}".join(lines) + " )"
+    elif rrType in _DIGESTS:
+        words = text.split()
+        if not flags["crypto"]:
+            words[3:] = ["[omitted]"]
+        if multiline:
+            return f"{' '.join(words[:3])} (\n{_INDENT}" + f"\n{_INDENT}".join(_pieces("".join(words[3:]), _DIGITS)) + " )"
+    else:
+        return text
+    return " ".join(words)
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _soa(text: str, comments: bool) -> str:
+    words = text.split()
+    lines = []
+    for word, meaning in zip(words[2:], _SOA_NUMBERS, strict=True):
+        units = "" if meaning == "serial" else f" ({_inWords(int(word))})"
+        lines.append(f"{word:<10} ; {meaning}{units}" if comments else word)
+    end = f"\n{_INDENT})" if comments else ")"
+    return f"{words[0]} {words[1]} (\n{_INDENT}" + f"\n{_INDENT}".join(lines) + end
+
+
+def _key(rrType: int, rdata: bytes, text: str, flags: Flags) -> str:
+    """
+    @raise BadMessage: it is not a key.
+    """
+    from twisted_ext.wire.rdata.types import dnssec
+
+    key = rdataFromWire(rrType, rdata)
+    assert isinstance(key, dnssec.DNSKEY)
+    words = text.split()
+    secret = "".join(words[3:]) if flags["crypto"] else f"[key id = {key.keyTag}]"
+    comments = flags["multiline"] if flags["rrcomments"] is None else flags["rrcomments"]
+    kind = ("revoked " if key.flags & _REVOKED else "") + ("KSK" if key.flags & _SECURE_ENTRY_POINT else "ZSK")
+    # Its first mnemonic is the usual one.
+    names = [name for name, number in dnssec.ALGORITHMS.items() if number == key.algorithm]
+    algorithm = names[0] if names else str(key.algorithm)
+    comment = f" ; {kind}; alg = {algorithm} ; key id = {key.keyTag}" if comments else ""
+    head = " ".join(words[:3])
+    if not flags["multiline"]:
+        return f"{head} {secret}" + (f" {comment}" if comment else "")
+    end = f"\n{_INDENT}){comment}" if comment else " )"
+    return f"{head} (\n{_INDENT}" + f"\n{_INDENT}".join(_pieces(secret, _DIGITS)) + end

@@ -1,0 +1,239 @@
+"""
+C{txdns query +trace}: from the root down, delegation by delegation, and C{+nssearch}: the SOA record of each server of a zone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.answers import QueryContext
+from twisted_ext.apps.cli.query.recordtext import dataText
+from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
+from twisted_ext.apps.cli.terminal.colors import paletteFor
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
+from twisted_ext.errors import DNSFault
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.codes import AA, rcodeName
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import ROOT, isBelow, nameToText
+from twisted_ext.wire.records import RRSet, eachRecord
+from twisted_ext.wire.rrtypes import AAAA, NS, SOA, A
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.apps.cli.query.args import Wishes
+    from twisted_ext.apps.cli.query.direct import DirectSource, Exchanged
+    from twisted_ext.apps.cli.terminal.upstream import Upstream
+
+__all__ = ["ROOT_SERVERS", "showServers", "showTrace"]
+
+#: Addresses of the root servers (IANA's root hints), used if no server returns them.
+ROOT_SERVERS: Final = (
+    "198.41.0.4", "170.247.170.2", "192.33.4.12", "199.7.91.13", "192.203.230.10", "192.5.5.241", "192.112.36.4", "198.97.190.53",
+    "192.36.148.17", "192.58.128.30", "193.0.14.129", "199.7.83.42", "202.12.27.33",
+    "2001:503:ba3e::2:30", "2801:1b8:10::b", "2001:500:2::c", "2001:500:2d::d", "2001:500:a8::e", "2001:500:2f::f", "2001:500:12::d0d",
+    "2001:500:1::53", "2001:7fe::53", "2001:503:c27::2:30", "2001:7fd::1", "2001:500:9f::42", "2001:dc3::35",
+)  # fmt: skip
+
+#: Delegations that are followed: a name has no more labels.
+_MOST_STEPS: Final = 127
+
+#: Servers of one zone whose addresses are looked up where a referral has none.
+_MOST_HOSTS: Final = 13
+
+
+class _Walk:
+    """
+    What both have in common: a source that asks, and one that knows addresses.
+    """
+
+    def __init__(self, reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> None:
+        self.direct = direct
+        self.wishes = wishes
+        self._reactor = reactor
+        self._upstream = upstream
+        self._port = wishes.port or DNS_PORT
+
+    async def addresses(self, hosts: Iterable[bytes], additional: Sequence[RRSet] = ()) -> list[Server]:
+        """
+        @param additional: where addresses may be already.
+
+        @return: the servers of these names, looked up where C{additional} has none for any of them.
+        """
+        names = list(dict.fromkeys([host.lower() for host in hosts]))
+        found = [server for name in names for server in self._servers(name, additional)]
+        for name in [] if found else names[:_MOST_HOSTS]:
+            for rrType in (A, AAAA):
+                try:
+                    answer = await self.lookUp(Question(name, rrType))
+                except DNSFault:
+                    continue
+                found += self._servers(name, answer, anyOwner=True)
+            if found and self.wishes.flags["trace"]:
+                break
+        return found
+
+    def _servers(self, name: bytes, records: Sequence[RRSet], anyOwner: bool = False) -> list[Server]:
+        family = self.wishes.family
+        return [
+            Server(str(ip_address(rdata)), self._port)
+            for rrset in records
+            if rrset.rrType in (A, AAAA) and (anyOwner or rrset.name.lower() == name)
+            if family == 0 or (family == 6) == (rrset.rrType == AAAA)
+            for rdata in rrset.rdatas
+        ]
+
+    async def lookUp(self, question: Question) -> tuple[RRSet, ...]:
+        """
+        @return: the answer section of what the servers say that the command names, or those of the system.
+        """
+        seconds = self.wishes.seconds * self.wishes.tries
+        context = QueryContext(self._reactor.seconds() + seconds)
+        source = self._upstream.source
+        answer = source.answerNow(question, context) or await source.answer(question, context)
+        return answer.answer
+
+
+async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> int:
+    """
+    Ask the root's servers and follow each referral down to the answer, and show all of it.
+
+    The root's servers are those that C{@SERVER} or the system's servers tell of; where they tell of none, the ones built in.
+
+    @return: the exit code.
+    """
+    walk = _Walk(reactor, upstream, direct, wishes)
+    flags = wishes.flags
+    if wishes.first and flags["cmd"] and not (flags["json"] or flags["short"]):
+        sys.stdout.write(f"\n; <<>> txdns <<>> {printable(' '.join(wishes.words))}\n;; global options: +cmd\n")
+    from twisted_ext.compat.transfers import serversBehind
+
+    servers: list[Server] = []
+    try:
+        begun = await direct.exchange(Question(ROOT, NS), serversBehind(upstream.source))
+    except DNSFault as fault:
+        complain(f"txdns query: {fault}; the built-in addresses of the root's servers are asked")
+    else:
+        roots = [rrset for rrset in (*begun.reply.answer, *begun.reply.authority) if rrset.rrType == NS and rrset.name == ROOT]
+        _show(begun, roots, wishes)
+        hosts = [rdata for rrset in roots for rdata in rrset.rdatas]
+        servers = await walk.addresses(hosts, begun.reply.additional)
+    if not servers:
+        port = wishes.port or DNS_PORT
+        known = [Server(address, port) for address in ROOT_SERVERS]
+        servers = [server for server in known if not wishes.family or (wishes.family == 6) == (":" in server.address)]
+    # The servers of zones are asked for what they know themselves.
+    flags["recurse"] = False
+    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+    zone = b""
+    for _ in range(_MOST_STEPS):
+        try:
+            done = await direct.exchange(question, servers)
+        except DNSFault as fault:
+            complain(f"txdns query: {fault}")
+            return NO_REPLY
+        referral = _referral(done.reply, wishes.name)
+        if referral is None:
+            _show(done, (*done.reply.answer, *done.reply.authority), wishes, last=True)
+            return OK
+        _show(done, done.reply.authority, wishes)
+        if zone and not (len(referral.name) > len(zone) and isBelow(referral.name.lower(), zone)):
+            complain(f"txdns query: {done.server.label} refers to {nameToText(referral.name)}, which leads no further down; it ends here")
+            return OK
+        zone = referral.name.lower()
+        servers = await walk.addresses(referral.rdatas, done.reply.additional)
+        if not servers:
+            complain(f"txdns query: no server of {nameToText(zone)} has an address that can be found")
+            return NO_REPLY
+    complain(f"txdns query: {nameToText(wishes.name)} is behind more than {_MOST_STEPS} delegations")
+    return NO_REPLY
+
+
+def _referral(reply: Message, name: bytes) -> RRSet | None:
+    """
+    @return: the servers of the zone that a reply leads on to, or L{None} where it is the answer.
+    """
+    if reply.rcode or reply.answer or reply.flags & AA:
+        return None
+    for rrset in reply.authority:
+        if rrset.rrType == NS and isBelow(name.lower(), rrset.name.lower()):
+            return rrset
+    return None
+
+
+def _show(done: Exchanged, records: Sequence[RRSet], wishes: Wishes, last: bool = False) -> None:
+    """
+    @param last: this is the answer, and not a step on the way.
+    """
+    flags = wishes.flags
+    write = sys.stdout.write
+    if flags["json"]:
+        from json import dumps
+
+        data = {
+            "server": done.server.label,
+            "rcode": rcodeName(done.reply.rcode),
+            "milliseconds": round(done.seconds * 1000, 3),
+            "records": dataOfRecords(tuple(records)),
+        }
+        write(dumps(data) + "\n")
+    elif flags["short"]:
+        for record in eachRecord(done.reply.answer) if last else ():
+            write(dataText(record, flags) + "\n")
+    else:
+        palette = paletteFor(sys.stdout, flags["color"])
+        for line in linesOfRecords(records, flags, palette, bool(flags["idnout"])):
+            write(line + "\n")
+        if last and done.reply.rcode:
+            write(palette.comment(f";; status: {rcodeName(done.reply.rcode)}") + "\n")
+        size = len(done.reply.wire)
+        where = f"{done.server.address}#{done.server.port}"
+        write(palette.comment(f";; Received {size} bytes from {where} in {done.seconds * 1000:.0f} ms") + "\n\n")
+    sys.stdout.flush()
+
+
+async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> int:
+    """
+    Ask each server of a zone for its SOA record, and show one line for each: so one sees which of them lags behind.
+
+    @return: the exit code.
+    """
+    from json import dumps
+
+    walk = _Walk(reactor, upstream, direct, wishes)
+    try:
+        answer = await walk.lookUp(Question(wishes.name, NS, wishes.rrClass))
+        hosts = [rdata for rrset in answer if rrset.rrType == NS for rdata in rrset.rdatas]
+        servers = await walk.addresses(hosts)
+    except DNSFault as fault:
+        complain(f"txdns query: {fault}")
+        return NO_REPLY
+    if not servers:
+        complain(f"txdns query: {nameToText(wishes.name)} has no servers with an address; +nssearch needs the name of a zone")
+        return OK
+    wishes.flags["recurse"] = False
+    replied = False
+    for server in dict.fromkeys(servers):
+        try:
+            done = await direct.exchange(Question(wishes.name, SOA, wishes.rrClass), [server])
+        except DNSFault as fault:
+            complain(f"txdns query: {fault}")
+            continue
+        replied = True
+        found = next((rrset for rrset in done.reply.answer if rrset.rrType == SOA), None)
+        took = f"{done.seconds * 1000:.0f} ms"
+        if wishes.flags["json"]:
+            soa = dataText(found, wishes.flags) if found is not None else None
+            said = {"server": server.label, "rcode": rcodeName(done.reply.rcode), "soa": soa, "milliseconds": round(done.seconds * 1000, 3)}
+            sys.stdout.write(dumps(said) + "\n")
+        elif found is None:
+            sys.stdout.write(f"{rcodeName(done.reply.rcode)} from server {server.label} in {took}.\n")
+        else:
+            sys.stdout.write(f"SOA {dataText(found, wishes.flags)} from server {server.label} in {took}.\n")
+        sys.stdout.flush()
+    return OK if replied else NO_REPLY

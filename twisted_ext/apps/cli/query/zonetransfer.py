@@ -1,0 +1,131 @@
+"""
+C{txdns query ZONE AXFR} and C{IXFR=N}: a zone, or what has changed in it, in the manner of dig.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from json import dumps
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.query.recordtext import dataText
+from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
+from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.limits import TRANSFER_OCTETS
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.names import ROOT
+from twisted_ext.wire.records import RRSet, eachRecord
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.apps.cli.query.args import Wishes
+    from twisted_ext.apps.cli.terminal.upstream import Upstream
+    from twisted_ext.transport.servers import Server
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["showZone"]
+
+#: Seconds that a transfer gets at least.
+_PATIENCE: Final = 60.0
+
+
+async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes, key: Key | None = None) -> int:
+    """
+    Transfer the zone, or with IXFR what has changed since C{wishes.serial}, and print it: its records as text, or with C{+json} one
+    object for each.
+
+    @param key: signs the query, and has to have signed what comes.
+
+    @return: the exit code.
+
+    @raise Ending: this cannot be transferred from there.
+    """
+    from twisted_ext.compat.transfers import serversBehind
+
+    if wishes.rrType == IXFR and wishes.serial is None:
+        raise Ending(USAGE, "IXFR needs the serial number of the version that is there already; write ixfr=2026112000")
+    servers = serversBehind(upstream.source)
+    if not servers:
+        raise Ending(USAGE, f"@{wishes.target}: no server that a zone could be transferred from is behind this")
+    began = reactor.seconds()
+    flags = wishes.flags
+    write = sys.stdout.write
+    if flags["cmd"] and wishes.first and not (flags["json"] or flags["short"]):
+        write(f"\n; <<>> txdns <<>> {printable(' '.join(wishes.words))}\n;; global options: +cmd\n")
+    try:
+        records = await _transferred(reactor, servers, wishes, key, began + max(_PATIENCE, wishes.seconds * wishes.tries))
+    except DNSFault as fault:
+        if not (flags["json"] or flags["short"]):
+            write("; Transfer failed.\n")
+            sys.stdout.flush()
+        complain(f"txdns query: {fault}")
+        return OK if isinstance(fault, ServerFailed) else NO_REPLY
+    if flags["onesoa"]:
+        del records[-1:]
+    if flags["json"]:
+        for each in dataOfRecords(tuple(records)):
+            write(dumps(each) + "\n")
+    elif flags["short"]:
+        for record in records:
+            write(dataText(record, flags) + "\n")
+    else:
+        palette = paletteFor(sys.stdout, flags["color"])
+        text = "".join([f"{line}\n" for line in linesOfRecords(records, flags, palette, bool(flags["idnout"]))])
+        if not encodable(text, sys.stdout):
+            text = "".join([f"{line}\n" for line in linesOfRecords(records, flags, palette, False)])
+        write(text)
+        if flags["stats"]:
+            write(f";; Query time: {(reactor.seconds() - began) * 1000:.0f} msec\n")
+            write(f";; SERVER: {', '.join([server.label for server in servers])} (TCP)\n")
+            write(f";; WHEN: {datetime.now().astimezone():%a %b %d %H:%M:%S %Z %Y}\n")
+            write(f";; XFR size: {len(records)} records\n\n")
+    sys.stdout.flush()
+    return OK
+
+
+async def _transferred(
+    reactor: IReactorTime, servers: list[Server], wishes: Wishes, key: Key | None, deadline: float
+) -> list[RRSet]:
+    """
+    @return: one record to a set, in the order in which they came; the SOA record ends a zone as it begins it.
+    """
+    from twisted_ext.resolver.lookup.transfer import ZoneRecords, transferZone
+    from twisted_ext.transport.transfer import fetchZone
+    from twisted_ext.zone.transfer.receiver import Received
+
+    if wishes.rrType == AXFR and key is None and wishes.local is None:
+        records = await transferZone(reactor, servers, wishes.name, deadline)
+        return [*records, records[0]]
+    soa = None
+    if wishes.rrType == IXFR and wishes.serial is not None:
+        soa = RRSet(wishes.name, SOA, 1, 0, (ROOT + ROOT + wishes.serial.to_bytes(4, "big") + bytes(16),))
+    fault: DNSFault | None = None
+    for server in servers:
+        came = ZoneRecords(wishes.name)
+        left = max(0.0, deadline - reactor.seconds())
+        local = None if wishes.local is None else (wishes.local, wishes.localPort)
+        try:
+            received = await fetchZone(
+                reactor, server, wishes.name, came.keep, key=key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
+                begin=min(left, wishes.seconds * wishes.tries), seconds=left, local=local,
+            )  # fmt: skip
+        except DNSFault as error:
+            fault = error
+            continue
+        assert received.soa is not None
+        if received.kind is Received.CURRENT:
+            return [received.soa]
+        if received.kind is Received.CHANGES:
+            changed = [received.soa]
+            for difference in received.differences:
+                for sets in ((difference.before, *difference.removed), (difference.after, *difference.added)):
+                    changed += eachRecord(sets)
+            return [*changed, received.soa]
+        return [*came.records, came.records[0]]
+    assert fault is not None
+    raise fault

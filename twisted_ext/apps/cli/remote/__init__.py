@@ -1,0 +1,3 @@
+"""
+Commands for zones on other servers: transfer, notify, update.
+"""

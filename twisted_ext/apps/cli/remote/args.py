@@ -1,0 +1,99 @@
+"""
+Words that commands for zones on servers have in common: which servers, at which port, with which key.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, Ending, complain
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server.config.keys import Keys, RemoteServer
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.tsig import Key
+
+__all__ = ["RemoteWords", "keyFromFile"]
+
+
+def keyFromFile(path: str) -> Key:
+    """
+    @return: the TSIG key in the file that stands behind C{-k}.
+
+    @raise Ending: it cannot be read, or has not one key.
+    """
+    try:
+        keys = Keys.fromFile(path, weak=True)
+    except BadDescription as fault:
+        raise Ending(BATCH, str(fault)) from None
+    if len(keys) != 1:
+        raise Ending(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
+    if keys.exposed:
+        complain(f"warning: {keys.exposed}")
+    return next(iter(keys.values()))
+
+
+class RemoteWords:
+    """
+    What the words of a command say.
+
+    @ivar zone: the zone's name, in wire form.
+    @ivar remotes: the servers.
+    @ivar values: what stood behind the command's own options, by these.
+    """
+
+    #: Options that take a value, in all of these commands.
+    _COMMON: Final = ("-p", "-y", "-k")
+
+    def __init__(self, command: str, words: list[str], options: tuple[str, ...]) -> None:
+        """
+        @param options: those of this command, each with a value behind it.
+
+        @raise Ending: a word cannot be used; says which, and what would be right.
+        """
+        self.values: dict[str, str] = {}
+        self._command = command
+        targets: list[str] = []
+        names: list[str] = []
+        remaining = iter(words)
+        for word in remaining:
+            if word.startswith("@"):
+                targets.append(word[1:])
+            elif word in self._COMMON or word in options:
+                value = next(remaining, "")
+                if not value:
+                    raise Ending(USAGE, f"{word} needs a value behind it; txdns {command} --help tells which")
+                self.values[word] = value
+            elif word.startswith("-") and len(word) > 1:
+                raise Ending(USAGE, f"{word!r} is not understood; txdns {command} --help tells what is")
+            else:
+                names.append(word)
+        if len(names) != 1 or not targets:
+            raise Ending(USAGE, f"write one zone and a server: txdns {command} example.org @192.0.2.53")
+        try:
+            self.zone = nameFromText(names[0])
+            key = self._key()
+            port = self.number("-p", 1, 65535, DNS_PORT)
+            self.remotes = [RemoteServer(Server.fromText(target, port), key) for target in targets]
+        except CallerFault as fault:
+            raise Ending(USAGE, str(fault)) from None
+
+    def _key(self) -> Key | None:
+        if "-y" in self.values:
+            return Key.fromText(self.values["-y"])
+        if "-k" in self.values:
+            return keyFromFile(self.values["-k"])
+        return None
+
+    def number(self, option: str, least: int, most: int, otherwise: int) -> int:
+        """
+        @return: the number behind an option.
+
+        @raise Ending: it is none.
+        """
+        text = self.values.get(option)
+        if text is None:
+            return otherwise
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise Ending(USAGE, f"{option} {text}: write a number from {least} to {most}")
+        return int(text)

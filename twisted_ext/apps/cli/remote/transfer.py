@@ -1,0 +1,154 @@
+"""
+C{txdns transfer}: a zone from a server that has it, or what has changed in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Final, TextIO
+
+from twisted_ext.apps.cli.remote.args import RemoteWords
+from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, Ending, complain
+from twisted_ext.apps.cli.terminal.run import runUntilDone
+from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.files import replacingFile
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import ROOT, nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.records import RRSet, eachRecord
+from twisted_ext.wire.rrtypes import SOA, typeName
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.config.keys import RemoteServer
+    from twisted_ext.zone.transfer.receiver import Receiving
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns transfer ZONE @SERVER [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
+                      [-i SERIAL] [-o FILE]
+
+Fetches a zone from a server that has it (AXFR), as a master file.
+
+  txdns transfer example.org @192.0.2.53
+  txdns transfer example.org @192.0.2.53 -k transfer.key -o example.org.zone
+  txdns transfer example.org @192.0.2.53 -i 2026112000    what has changed since then
+
+  @SERVER       an address, perhaps with a port; of several, the next is asked where one fails
+  -p PORT       ask at this port
+  -k FILE       a file with the TSIG key, as tsig-keygen writes it
+  -y ...        the key itself, which others on this machine may see
+  -i SERIAL     what has changed since this serial number (IXFR): - for records that have gone, +
+                for those that have come; all of the zone where the server does not know
+  -o FILE       write to this file, once all has come; whatever was there stays until then
+
+What it was and how much is written to the standard error.
+
+Exit codes: 0 it has come; 1 wrong usage; 2 a server declined; 8 FILE cannot be written or the
+key not be read; 9 no server replied.
+"""
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns transfer}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    said = RemoteWords("transfer", words, ("-i", "-o"))
+    serial = said.number("-i", 0, 0xFFFFFFFF, -1)
+
+    async def begin(reactor: IReactorTime) -> int:
+        code = NO_REPLY
+        for remote in said.remotes:
+            try:
+                await _transfer(reactor, remote, said.zone, serial, said.values.get("-o", ""))
+                return OK
+            except DNSFault as fault:
+                complain(f"txdns transfer: {fault}")
+                declined = isinstance(fault, ServerFailed | BadMessage | BudgetSpent)
+                code = DECLINED if declined else code
+        return code
+
+    return runUntilDone(begin)
+
+
+async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int, path: str) -> None:
+    from twisted_ext.transport.transfer import fetchZone
+    from twisted_ext.zone.transfer.receiver import Received
+
+    kept: list[bytes] = []
+    began = reactor.seconds()
+    soa: RRSet | None = None
+    if serial >= 0:
+        numbers = serial.to_bytes(4, "big") + bytes(16)
+        soa = RRSet(zone, SOA, 1, 0, (ROOT + ROOT + numbers,))
+    received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa)
+    took = reactor.seconds() - began
+    if received.kind is Received.CHANGES:
+        lines = _changes(received)
+    elif received.kind is Received.CURRENT:
+        lines = iter(())
+    else:
+        lines = _records(kept)
+    count = _written(lines, path)
+    complain(
+        f"{nameToText(zone)} {received.serial}: {received.kind.value}, {count} records, {received.octets} octets in {received.messages}"
+        f" messages, {took:.3f} s from {remote.server.label}"
+    )
+
+
+def _line(record: RRSet) -> str:
+    data = rdataToText(record.rrType, record.rdatas[0])
+    return f"{nameToText(record.name)}\t{record.ttl}\tIN\t{typeName(record.rrType)}\t{data}"
+
+
+def _records(messages: list[bytes]) -> Iterator[str]:
+    """
+    @return: a line for each record, the SOA once.
+    """
+    begun = False
+    for octets in messages:
+        for record in Message.fromWire(octets).records()[0]:
+            if record.rrType != SOA or not begun:
+                yield _line(record)
+            begun = True
+
+
+def _changes(received: Receiving) -> Iterator[str]:
+    for difference in received.differences:
+        for mark, sets in (("-", (difference.before, *difference.removed)), ("+", (difference.after, *difference.added))):
+            for record in eachRecord(sets):
+                yield f"{mark} {_line(record)}"
+
+
+def _written(lines: Iterator[str], path: str) -> int:
+    """
+    @return: how many there were.
+    """
+    if not path:
+        return _write(lines, sys.stdout)
+    try:
+        with replacingFile(path) as file:
+            text = TextIOWrapper(file, encoding="utf-8")
+            count = _write(lines, text)
+            # Writes what is left, and leaves closing to the other.
+            text.detach()
+    except OSError as error:
+        raise Ending(BATCH, f"-o {path}: {error.strerror or error}") from None
+    return count
+
+
+def _write(lines: Iterator[str], file: TextIO) -> int:
+    count = 0
+    for line in lines:
+        file.write(line + "\n")
+        count += 1
+    return count

@@ -1,0 +1,373 @@
+"""
+C{txdns update}: changes zones on the servers that have them (RFC 2136).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from time import time
+from typing import IO, Final
+
+from twisted_ext.apps.cli.remote.args import keyFromFile
+from twisted_ext.apps.cli.remote.statements import Batch, lineOf
+from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.errors import BadDescription, BadMessage, CallerFault
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import QR, RD, TC, Opcode, Rcode, rcodeName
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.message import HEADER, Message, Question
+from twisted_ext.wire.names import ROOT, nameToText, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.tsig import Key, sign, verify
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns update [@SERVER] [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET] [-v] [-l] [FILE]
+
+Changes zones on the servers that have them, by statements as nsupdate takes them, from FILE or
+the standard input:
+
+  server ADDRESS [PORT]     where to send to; without it, the zone's primary
+  zone NAME                 which zone; without it, that of the first name
+  ttl SECONDS               for records that are added without one
+  key [ALGORITHM:]NAME SECRET
+  local ADDRESS [PORT]      what to send from
+  prereq nxdomain NAME      only if there is nothing at this name
+  prereq yxdomain NAME      only if there is something
+  prereq nxrrset NAME TYPE          only if there are no such records
+  prereq yxrrset NAME TYPE [DATA]   only if there are; with DATA, these and no others
+  update add NAME [TTL] TYPE DATA
+  update delete NAME [TYPE [DATA]]
+  show                      what has been said and not been sent
+  send                      send it, all of it or nothing is done; an empty line does the same
+  answer                    the last reply
+  quit
+
+  @SERVER, -p PORT   as server
+  -k FILE            a file with a TSIG key, as tsig-keygen and txdns zone keygen write it
+  -y ...             the key itself, which others on this machine may see
+  -v                 by TCP
+  -l                 this machine's server
+  -t SECONDS         to wait for a reply (5)
+
+  txdns update @192.0.2.53 -k dhcp.key changes.txt
+  echo 'update add www.example.org 300 A 192.0.2.1
+  send' | txdns update -l
+
+Exit codes: 0 all was done; 1 wrong usage, or a statement that is none; 2 a server declined;
+8 a file cannot be read; 9 no reply.
+"""
+
+#: Octets that are sent by UDP.
+_DATAGRAM: Final = 1232
+
+_TRIES: Final = 3
+_SECONDS: Final = 5.0
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns update}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    return _Updating(words).run()
+
+
+class _Updating:
+    """
+    One run of the command.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self._batch = Batch()
+        self._path = ""
+        self._stream = False
+        self._seconds = _SECONDS
+        self._reply: Message | None = None
+        self._code = OK
+        port = 0
+        remaining = iter(words)
+        for word in remaining:
+            if word.startswith("@") and len(word) > 1:
+                self._batch.server = _serverOf(word[1:])
+            elif word == "-v":
+                self._stream = True
+            elif word == "-l":
+                self._batch.server = ("127.0.0.1", 53)
+            elif word in ("-p", "-k", "-y", "-t"):
+                value = next(remaining, "")
+                if word == "-p" and value.isdecimal() and 0 < int(value) < 65536:
+                    port = int(value)
+                elif word == "-t" and value.isdecimal() and int(value):
+                    self._seconds = float(value)
+                elif word == "-k" and value:
+                    self._batch.key = keyFromFile(value)
+                elif word == "-y" and value:
+                    try:
+                        self._batch.key = Key.fromText(value)
+                    except BadDescription as fault:
+                        raise Ending(USAGE, f"-y: {fault}") from None
+                else:
+                    raise Ending(USAGE, f"{word} {value}: txdns update --help tells what {word} takes")
+            elif (word.startswith("-") and word != "-") or self._path:
+                raise Ending(USAGE, f"{word!r} is not understood; txdns update --help tells what is")
+            else:
+                self._path = word
+        if port:
+            if self._batch.server is None:
+                raise Ending(USAGE, "-p needs a server: @ADDRESS")
+            self._batch.server = (self._batch.server[0], port)
+
+    # -- statements
+
+    def run(self) -> int:
+        for number, line in self._lines():
+            try:
+                word = self._batch.take(line)
+                if word == "quit":
+                    break
+                if word:
+                    self._do(word)
+            except CallerFault as fault:
+                where = f"{self._path}:{number}: " if self._path not in ("", "-") else "" if self._talks else f"line {number}: "
+                if not self._talks:
+                    raise Ending(USAGE, f"{where}{fault}") from None
+                complain(f"{where}{fault}")
+            except Ending as ending:
+                if not self._talks:
+                    raise
+                complain(ending.line)
+                self._code = ending.code
+        if self._batch.pending:
+            what = "1 record was" if self._batch.pending == 1 else f"{self._batch.pending} records were"
+            raise Ending(USAGE, f"{what} not sent; end with send or an empty line")
+        return self._code
+
+    @property
+    def _talks(self) -> bool:
+        return self._path in ("", "-") and sys.stdin.isatty()
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        if self._path in ("", "-"):
+            yield from self._numbered(sys.stdin)
+            return
+        try:
+            with open(self._path, encoding="utf-8") as lines:
+                yield from self._numbered(lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Ending(BATCH, f"{self._path}: {getattr(error, 'strerror', None) or error}") from None
+
+    def _numbered(self, lines: IO[str]) -> Iterator[tuple[int, str]]:
+        number = 0
+        while True:
+            if self._talks:
+                print("> ", end="", flush=True)
+            line = lines.readline()
+            if not line:
+                return
+            number += 1
+            yield number, line
+
+    def _do(self, word: str) -> None:
+        if word == "show":
+            self._show(self._batch.prerequisites, "PREREQUISITE")
+            self._show(self._batch.changes, "UPDATE")
+        elif word == "answer":
+            if self._reply is not None:
+                print(f";; {rcodeName(self._reply.rcode)}, id {self._reply.id}")
+        elif word == "help":
+            print(HELP, end="")
+        elif word == "send" and self._batch.pending:
+            try:
+                self._send()
+            finally:
+                # What was declined is not sent again with what comes next.
+                self._batch.clear()
+
+    def _show(self, records: list[RRSet], section: str) -> None:
+        print(f";; {section} SECTION:")
+        for record in records:
+            print(printable(lineOf(record)))
+
+    # -- sending
+
+    def _send(self) -> None:
+        batch = self._batch
+        server = batch.server
+        zone = batch.zone
+        if zone is None or server is None:
+            first = zone or (batch.changes or batch.prerequisites)[0].name
+            zone, primary = self._findZone(first, server or _systemServer())
+            server = server or primary
+        wire = self._built(zone)
+        mac = b""
+        if batch.key is not None:
+            wire, mac = sign(wire, batch.key, time())
+        octets = self._exchange(wire, server)
+        where = f"{server[0]} port {server[1]}"
+        try:
+            reply = Message.fromWire(octets).check()
+            if batch.key is not None:
+                verdict = verify(octets, {batch.key.name: batch.key}, time(), requestMac=mac)
+                if verdict.error or verdict.record is None:
+                    why = _whyOf(verdict.error)
+                    raise Ending(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)}, not signed as it should be: {why}")
+                if verdict.record.error:
+                    raise Ending(DECLINED, f"{where} does not take our signature: {_whyOf(verdict.record.error)}")
+        except BadMessage as fault:
+            raise Ending(NO_REPLY, f"{where}: {fault}") from None
+        self._reply = reply
+        if reply.rcode:
+            said = "".join([f": {text}" for text in _errorsIn(reply)])
+            raise Ending(DECLINED, f"{where} declines to change {nameToText(zone)}: {rcodeName(reply.rcode)}{said}")
+
+    def _built(self, zone: bytes) -> bytes:
+        batch = self._batch
+        number = int.from_bytes(os.urandom(2), "big")
+        question = Question(zone, SOA, batch.rrClass)
+        prerequisites, changes = tuple(batch.prerequisites), tuple(batch.changes)
+        # With EDNS a server can say in words why it declines (RFC 8914).
+        message = Message(number, Opcode.UPDATE << 11, (question,), prerequisites, changes, edns=EDNS(_DATAGRAM))
+        wire = buildMessage(message, reserve=512)
+        if HEADER.unpack_from(wire)[1] & TC:
+            raise Ending(USAGE, f"{batch.pending} records are too many for one message; send some of them before")
+        return wire
+
+    def _findZone(self, name: bytes, server: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
+        """
+        @return: the zone that a name is in, and its primary.
+        """
+        asked = name
+        while True:
+            query = buildMessage(Message(int.from_bytes(os.urandom(2), "big"), RD, (Question(asked, SOA, self._batch.rrClass),)))
+            try:
+                reply = Message.fromWire(self._exchange(query, server)).check()
+            except BadMessage as fault:
+                raise Ending(NO_REPLY, f"{server[0]} port {server[1]}: {fault}") from None
+            if reply.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
+                said = f"answered {rcodeName(reply.rcode)} when asked for the zone of {nameToText(name)}; say zone NAME"
+                raise Ending(NO_REPLY, f"{server[0]} port {server[1]} {said}")
+            for rrset in (*reply.answer, *reply.authority):
+                if rrset.rrType == SOA:
+                    return rrset.name, (_primaryOf(rrset.rdatas[0]), 53)
+            if asked == ROOT:
+                raise Ending(NO_REPLY, f"nobody tells which zone {nameToText(name)} is in; say zone NAME")
+            asked = parentOf(asked)
+
+    def _exchange(self, wire: bytes, server: tuple[str, int]) -> bytes:
+        """
+        @return: the reply: by UDP, or by TCP where the message is too large or the server says so.
+        """
+        where = f"{server[0]} port {server[1]}"
+        try:
+            family, _, _, _, address = socket.getaddrinfo(*server, type=socket.SOCK_DGRAM)[0]
+        except OSError as error:
+            raise Ending(NO_REPLY, f"{server[0]}: {error.strerror or error}") from None
+        try:
+            if not self._stream and len(wire) <= _DATAGRAM:
+                reply = self._byDatagram(wire, family, address)
+                if not reply[2] & TC >> 8:
+                    return reply
+            return self._byStream(wire, family, address)
+        except TimeoutError:
+            raise Ending(NO_REPLY, f"{where} does not answer") from None
+        except OSError as error:
+            raise Ending(NO_REPLY, f"{where}: {error.strerror or error}") from None
+
+    def _byDatagram(self, wire: bytes, family: int, address: tuple[object, ...]) -> bytes:
+        with socket.socket(family, socket.SOCK_DGRAM) as opened:
+            if self._batch.local is not None:
+                opened.bind(self._batch.local)
+            opened.connect(address)
+            opened.settimeout(self._seconds / _TRIES)
+            for left in range(_TRIES - 1, -1, -1):
+                opened.send(wire)
+                try:
+                    while True:
+                        reply = opened.recv(65535)
+                        if _answers(reply, wire):
+                            return reply
+                except TimeoutError:
+                    if not left:
+                        raise
+        raise AssertionError("unreachable")
+
+    def _byStream(self, wire: bytes, family: int, address: tuple[object, ...]) -> bytes:
+        with socket.socket(family, socket.SOCK_STREAM) as opened:
+            opened.settimeout(self._seconds)
+            if self._batch.local is not None:
+                opened.bind(self._batch.local)
+            opened.connect(address)
+            opened.sendall(len(wire).to_bytes(2, "big") + wire)
+            with opened.makefile("rb") as stream:
+                while size := stream.read(2):
+                    reply = stream.read(int.from_bytes(size, "big"))
+                    if _answers(reply, wire):
+                        return reply
+        raise TimeoutError
+
+
+def _answers(reply: bytes, wire: bytes) -> bool:
+    return len(reply) >= HEADER.size and reply[:2] == wire[:2] and bool(reply[2] & QR >> 8) and not (reply[2] ^ wire[2]) & 0x78
+
+
+def _serverOf(text: str) -> tuple[str, int]:
+    """
+    @return: the address or name of a server, and its port.
+    """
+    from twisted_ext.apps.cli.terminal.upstream import nameAndPort, nearlyServer
+    from twisted_ext.transport.servers import Server
+
+    try:
+        server = Server.fromText(text)
+    except BadDescription as fault:
+        if nearlyServer(text):
+            raise Ending(USAGE, f"@{text}: {fault}") from None
+        name, port = nameAndPort(text)
+        return name, port or 53
+    return server.address, server.port
+
+
+def _primaryOf(soa: bytes) -> str:
+    end = 0
+    while soa[end]:
+        end += soa[end] + 1
+    return nameToText(soa[: end + 1], final=False)
+
+
+def _systemServer() -> tuple[str, int]:
+    """
+    @return: the first of the system's servers.
+    """
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                words = line.split()
+                if len(words) > 1 and words[0] == "nameserver":
+                    return words[1], 53
+    except OSError:
+        pass
+    return "127.0.0.1", 53
+
+
+def _whyOf(error: int) -> str:
+    return {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}.get(error, rcodeName(error))
+
+
+def _errorsIn(reply: Message) -> list[str]:
+    """
+    @return: the texts of extended errors (RFC 8914).
+    """
+    if reply.edns is None:
+        return []
+    return [data[2:].decode("utf-8", "replace") for code, data in reply.edns.options if code == 15 and len(data) > 2]

@@ -1,0 +1,176 @@
+"""
+Talking to a running server over its control socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from stat import S_ISREG, S_ISSOCK
+from typing import IO, Final
+from urllib.parse import urlencode
+
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.operations.controlpath import controlPaths, isOwn
+
+__all__ = ["Channel"]
+
+#: Seconds to wait for a server that is there. Explaining a look-up may take as long as the look-up.
+_PATIENCE: Final = 30.0
+
+#: Octets of a reply that is taken in as a whole.
+_MOST: Final = 16 * 2**20
+
+_PIECE: Final = 65536
+
+_NONE: Final[Mapping[str, str]] = {}
+
+
+class Channel:
+    """
+    One control socket.
+
+    @ivar path: where it is.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        """
+        @param path: where it is; by default it is looked for where servers have it.
+        """
+        self.path = path or _found(controlPaths())
+
+    def ask(self, method: str, command: str, parameters: Mapping[str, str] = _NONE, body: IO[bytes] | None = None) -> dict[str, JSON]:
+        """
+        Have a command done.
+
+        @param command: such as C{cache/flush}.
+
+        @return: what the server says.
+
+        @raise Ending: there is no server, or it will not.
+        """
+        with self._talking(method, command, parameters, body) as response:
+            said = response.read(_MOST + 1)
+            if len(said) > _MOST:
+                raise Ending(NO_REPLY, f"{self.path}: the reply is larger than {_MOST} octets")
+            return _understood(said, self.path)
+
+    def pieces(self, command: str) -> Iterator[bytes]:
+        """
+        @return: a reply that may be large.
+
+        @raise Ending: there is no server, or it will not, or the reply breaks off.
+        """
+        with self._talking("GET", command, _NONE, None) as response:
+            while piece := response.read(_PIECE):
+                yield piece
+
+    @contextmanager
+    def _talking(self, method: str, command: str, parameters: Mapping[str, str], body: IO[bytes] | None) -> Iterator[HTTPResponse]:
+        connection = _UnixConnection(self.path)
+        target = f"/{command}" + (f"?{urlencode(parameters)}" if parameters else "")
+        headers: dict[str, str] = {}
+        try:
+            if body is not None:
+                # Of a pipe nobody knows the length beforehand.
+                kind = os.fstat(body.fileno())
+                headers = {"Content-Length": str(kind.st_size)} if S_ISREG(kind.st_mode) else {"Transfer-Encoding": "chunked"}
+            connection.request(method, target, body, headers, encode_chunked="Transfer-Encoding" in headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                self._refuse(response)
+            yield response
+        except FileNotFoundError as error:
+            raise Ending(NO_REPLY, f"no server is controlled at {self.path}; name its socket with --socket PATH") from error
+        except ConnectionRefusedError as error:
+            raise Ending(NO_REPLY, f"the server that was controlled at {self.path} runs no more") from error
+        except TimeoutError as error:
+            raise Ending(NO_REPLY, f"{self.path}: the server has not replied in {_PATIENCE:.0f} seconds") from error
+        except RemoteDisconnected as error:
+            raise Ending(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
+        except BadStatusLine as error:
+            raise Ending(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is no HTTP") from error
+        except HTTPException as error:
+            raise Ending(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
+        except OSError as error:
+            raise Ending(NO_REPLY, f"{self.path}: {error.strerror or error}") from error
+        finally:
+            connection.close()
+
+    def _refuse(self, response: HTTPResponse) -> None:
+        said = response.read(_PIECE)
+        if response.status == 413:
+            raise Ending(USAGE, "the server takes no file as large as this")
+        reason = _understood(said, self.path).get("error")
+        raise Ending(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
+
+
+def _found(paths: Sequence[str]) -> str:
+    """
+    @return: the first path at which a server listens.
+
+    @raise Ending: there is none.
+    """
+    if len(paths) == 1:
+        return paths[0]
+    tried: list[str] = []
+    for path in paths:
+        try:
+            if not isOwn(os.path.dirname(path)) and not path.startswith("/run/txdns/"):
+                tried.append(f"{path} (others can write to this folder)")
+                continue
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.settimeout(_PATIENCE)
+                asking.connect(path)
+        except FileNotFoundError:
+            tried.append(path)
+        except ConnectionRefusedError:
+            tried.append(f"{path} (that server runs no more)")
+        except OSError as error:
+            tried.append(f"{path} ({error.strerror or error})")
+        else:
+            return path
+    raise Ending(NO_REPLY, f"no server is controlled at {', '.join(tried)}; name its socket with --socket PATH")
+
+
+def _understood(said: bytes, path: str) -> dict[str, JSON]:
+    try:
+        value = json.loads(said)
+    except ValueError as error:
+        raise Ending(NO_REPLY, f"{path}: what is there is no txdns server: its reply is no JSON") from error
+    if not isinstance(value, dict):
+        raise Ending(NO_REPLY, f"{path}: what is there is no txdns server")
+    return value
+
+
+class _UnixConnection(HTTPConnection):
+    """
+    HTTP over a socket of the file system.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        """
+        Connect to the socket instead of a host.
+
+        @raise PermissionError: it is somebody else's.
+
+        @raise Ending: it is none.
+        """
+        found = os.stat(self._path)
+        if not S_ISSOCK(found.st_mode):
+            raise Ending(NO_REPLY, f"{self._path} is no socket; name that of the server with --socket PATH")
+        if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+            # In a folder that all can write to anybody may play the server.
+            raise PermissionError(1, "the socket belongs to somebody else")
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_PATIENCE)
+        self.sock.connect(self._path)

@@ -1,0 +1,85 @@
+"""
+What C{txdns top} shows on a terminal, with rich.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from twisted_ext.apps.cli.server.plainview import Rates, serversOf
+from twisted_ext.apps.cli.server.report import bar, duration, latencyLines, octets, upstreamLines
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.wire.escapes import printable
+
+__all__ = ["RichView", "picture"]
+
+
+class RichView:
+    """
+    The picture in panels, in place.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._live = Live(console=console, auto_refresh=False, screen=False, transient=False, vertical_overflow="crop")
+        self._live.start()
+
+    def draw(self, status: dict[str, JSON], rates: Rates) -> None:
+        """
+        @see: L{View.draw<twisted_ext.apps.cli.server.plainview.View.draw>}
+        """
+        self._live.update(picture(status, rates, self._live.console.height), refresh=True)
+
+    def close(self) -> None:
+        """
+        @see: L{View.close<twisted_ext.apps.cli.server.plainview.View.close>}
+        """
+        self._live.stop()
+
+
+def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
+    """
+    @param height: lines that there is room for.
+
+    @return: what rich draws. Names go in as text without markup, with nothing in it that would steer a terminal.
+    """
+    figures = rates.figures
+    uptime = status.get("uptime")
+    head = Text()
+    head.append(f"txdns {status.get('version')}", "bold")
+    head.append(f"  process {status.get('process')}  up {duration(uptime) if isinstance(uptime, int | float) else '?'}", "dim")
+    head.append(f"\n{rates.perSecond:,.0f}", "bold cyan")
+    head.append(" queries a second   ")
+    head.append("-" if rates.hitRate is None else f"{rates.hitRate:.1%}", "bold green")
+    head.append(f" at hand   {figures.numbers['pending']:,.0f} waiting   {figures.queries:,} in all   ")
+    head.append(f"cache {figures.numbers.get('cacheEntries', 0):,.0f}   memory {octets(figures.numbers.get('residentOctets', 0))}\n")
+    for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1]):
+        style = {"NOERROR": "green", "NXDOMAIN": "yellow"}.get(rcode, "red")
+        head.append(f"{printable(rcode)} {count:,}  ", style)
+    latency = Text("\n".join(latencyLines(figures)) or "nothing had to be waited for")
+    servers = Text("\n").join([Text(printable(line), "" if up else "red") for line, up in serversOf(figures)])
+    if not figures.upstreams:
+        servers = Text("\n".join(upstreamLines({"upstreams": []})))
+    rows = max(min(height - 14 - len(figures.upstreams) - sum(1 for count in figures.latency if count), 20), 3)
+    names = Table.grid(expand=True, padding=(0, 2))
+    most = max([count for _, count in figures.asked], default=1)
+    asked, slowest = Text(no_wrap=True, overflow="ellipsis"), Text(no_wrap=True, overflow="ellipsis")
+    for name, count in figures.asked[:rows]:
+        asked.append(f"{count:>10,} ")
+        asked.append(f"{bar(count / most, 8):<8} ", "cyan")
+        asked.append(f"{printable(name)}\n")
+    for name, seconds in figures.slowest[:rows]:
+        slowest.append(f"{seconds * 1000:>7,.0f} ms ", "yellow")
+        slowest.append(f"{printable(name)}\n")
+    names.add_column(ratio=1)
+    names.add_column(ratio=1)
+    names.add_row(Panel(asked, title="asked for most", title_align="left"), Panel(slowest, title="took longest", title_align="left"))
+    return Group(
+        head,
+        Panel(latency, title="time that was waited", title_align="left"),
+        Panel(servers, title="servers that are asked", title_align="left"),
+        names,
+    )

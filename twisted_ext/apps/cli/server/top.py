@@ -1,0 +1,176 @@
+"""
+C{txdns top}: a running server, watched live.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from contextlib import suppress
+from typing import IO, Any, Final
+
+from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.plainview import PlainView, Rates, View
+from twisted_ext.apps.cli.terminal.colors import isTerminal
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, TERMINATED, USAGE, Ending
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns top [--socket PATH] [--every SECONDS] [--count N]
+
+Shows queries a second, what was at hand and what had to be waited for, which names are
+asked for most and which take longest, and how the servers that are asked do: red while one is
+down. q or Ctrl-C ends it.
+
+Written to a file or a pipe, or without rich, it is plain text, one picture after another.
+
+  txdns top
+  txdns top --every 60 >>watched.txt
+
+Exit codes: 0 ended, 1 wrong usage, 9 no server, 143 ended by SIGTERM.
+"""
+
+_LEAST: Final = 0.1
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns top}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    path, every, count = "", 1.0, 0
+    remaining = iter(words)
+    for word in remaining:
+        option, given, value = word.partition("=")
+        if option not in ("--socket", "--every", "--count"):
+            raise Ending(USAGE, f"{word!r} is not an option; there are --socket PATH, --every SECONDS and --count N")
+        if not given:
+            value = next(remaining, "")
+        if option == "--socket":
+            path = value
+        elif option == "--every":
+            every = _number(option, value, _LEAST)
+        else:
+            count = int(_number(option, value, 1))
+    channel = Channel(path)
+    former = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with Keyboard(sys.stdin) as keyboard:
+            _watch(channel, every, count, keyboard)
+    except KeyboardInterrupt:
+        # That is how one leaves.
+        return OK
+    except _Terminated:
+        return TERMINATED
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    return OK
+
+
+class _Terminated(Exception):
+    """
+    SIGTERM came. Left to itself it ends the process with the cursor hidden and the keyboard unbuffered.
+    """
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+class Keyboard:
+    """
+    Keys as they are pressed, where the standard input is a terminal in the foreground; used in a C{with}, behind which the terminal is as
+    it was.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._fileno: int | None = None
+        self._former: list[Any] = []
+        if stream.isatty():
+            fileno = stream.fileno()
+            try:
+                # A process in the background that changes the terminal is stopped.
+                foreground = os.getpgrp() == os.tcgetpgrp(fileno)
+            except OSError:
+                # It does not control us, and stops no process.
+                foreground = True
+            if foreground:
+                self._fileno = fileno
+
+    def __enter__(self) -> Keyboard:
+        if self._fileno is not None:
+            self._former = termios.tcgetattr(self._fileno)
+            tty.setcbreak(self._fileno, termios.TCSANOW)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._fileno is not None:
+            termios.tcsetattr(self._fileno, termios.TCSANOW, self._former)
+
+    def wait(self, seconds: float) -> bool:
+        """
+        @return: whether q was pressed before the time was up.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._fileno is None:
+                time.sleep(left)
+            elif select.select([self._fileno], [], [], left)[0]:
+                keys = os.read(self._fileno, 64)
+                if b"q" in keys.lower():
+                    return True
+                if not keys:
+                    self._fileno = None
+        return False
+
+
+def _number(option: str, value: str, least: float) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not least <= number <= 1e9:
+        raise Ending(USAGE, f"{option} takes a number, {least:g} or more, not {value!r}")
+    return number
+
+
+def _watch(channel: Channel, every: float, count: int, keyboard: Keyboard) -> None:
+    rates = Rates()
+    view: View | None = None
+    shown = 0
+    try:
+        while True:
+            status, stats = channel.ask("GET", "status"), channel.ask("GET", "stats")
+            try:
+                perSecond = status.get("perSecond")
+                rates.note(stats, time.monotonic(), perSecond if isinstance(perSecond, int | float) else 0.0)
+            except ValueError as error:
+                raise Ending(NO_REPLY, f"{channel.path}: the server is of another version: {error}") from error
+            # Only now, so that where no server is the terminal stays as it is.
+            view = view or _viewFor(isTerminal(sys.stdout))
+            view.draw(status, rates)
+            shown += 1
+            if (count and shown >= count) or keyboard.wait(every):
+                return
+    finally:
+        if view is not None:
+            view.close()
+
+
+def _viewFor(terminal: bool) -> View:
+    if terminal:
+        with suppress(ImportError):
+            from twisted_ext.apps.cli.server.richview import RichView
+
+            return RichView()
+    return PlainView()

@@ -1,0 +1,3 @@
+"""
+What commands share: output, progress, exit codes, running the reactor, choosing upstream servers.
+"""

@@ -1,0 +1,162 @@
+"""
+How far a long run has come, on one line of a terminal: with rich where it is installed, in plain characters elsewhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Protocol
+
+from twisted_ext.apps.cli.terminal.colors import isTerminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["Drawing", "PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
+
+#: Seconds between two looks.
+_EVERY = 0.25
+
+_BAR = 24
+
+
+def progressLine(done: int, perSecond: float, part: float | None, window: int, failed: int) -> str:
+    """
+    @param part: how much of the input has been taken in, 0 to 1, or L{None} where nobody knows.
+    """
+    pieces = []
+    if part is not None:
+        filled = int(part * _BAR)
+        pieces.append(f"[{'#' * filled}{'.' * (_BAR - filled)}] {part:4.0%}")
+    pieces.append(f"{done:,} names")
+    pieces.append(f"{perSecond:,.0f}/s")
+    pieces.append(f"window {window}")
+    if failed:
+        pieces.append(f"{failed:,} without answer")
+    return "  ".join(pieces)
+
+
+class Drawing(Protocol):
+    """
+    What draws the line.
+    """
+
+    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
+        """
+        Draw it in place of the one before. The parameters are those of L{progressLine}.
+        """
+
+    def close(self) -> None:
+        """
+        Take it away.
+        """
+
+
+class PlainDrawing:
+    """
+    The line in plain characters.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
+        """
+        @see: L{Drawing.draw}
+        """
+        self._stream.write(f"\r{progressLine(done, perSecond, part, window, failed)}\x1b[K")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """
+        @see: L{Drawing.close}
+        """
+        self._stream.write("\r\x1b[K")
+        self._stream.flush()
+
+
+class RichDrawing:
+    """
+    A bar, and the time that is left.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        """
+        @raise ImportError: rich is not installed.
+        """
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        # Its own refreshing would take a thread.
+        self._progress = Progress(*columns, console=Console(file=stream), transient=True, auto_refresh=False)
+        self._task = self._progress.add_task("", total=None)
+        self._progress.start()
+
+    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
+        """
+        @see: L{Drawing.draw}
+        """
+        text = progressLine(done, perSecond, None, window, failed)
+        if part is None:
+            self._progress.update(self._task, description=text)
+        else:
+            self._progress.update(self._task, description=text, total=1.0, completed=part)
+        self._progress.refresh()
+
+    def close(self) -> None:
+        """
+        @see: L{Drawing.close}
+        """
+        self._progress.stop()
+
+
+def drawingFor(stream: IO[str]) -> Drawing:
+    """
+    @return: the finest drawing that can be had here.
+    """
+    if isTerminal(stream):
+        with suppress(ImportError):
+            return RichDrawing(stream)
+    return PlainDrawing(stream)
+
+
+class Progress:
+    """
+    Keeps the line up to date.
+
+    @ivar done: look-ups that have ended.
+    @ivar failed: how many of them without an answer.
+    """
+
+    def __init__(self, clock: IReactorTime, drawing: Drawing, *, part: Callable[[], float | None], window: Callable[[], int]) -> None:
+        self.done = 0
+        self.failed = 0
+        self._clock = clock
+        self._drawing = drawing
+        self._part = part
+        self._window = window
+        self._before = 0
+        self._at = clock.seconds()
+        self._speed = 0.0
+        self._timer: IDelayedCall | None = clock.callLater(_EVERY, self._tick)
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        if now > self._at:
+            speed = (self.done - self._before) / (now - self._at)
+            self._speed = speed if not self._before else 0.7 * self._speed + 0.3 * speed
+        self._before, self._at = self.done, now
+        self._drawing.draw(self.done, self._speed, self._part(), self._window(), self.failed)
+        self._timer = self._clock.callLater(_EVERY, self._tick)
+
+    def close(self) -> None:
+        """
+        Take the line away.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._drawing.close()

@@ -1,0 +1,209 @@
+"""
+Whom a command asks: what stood behind C{@}, or the system's servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.errors import BadDescription, BadName, DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import AAAA, A
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["Upstream", "describedSource", "nameAndPort", "soleTarget", "upstreamFor"]
+
+
+#: Characters of a server's name that are shown in an error.
+_SHOWN: Final = 80
+
+
+class Upstream:
+    """
+    Whom to ask.
+
+    @ivar source: it.
+    @ivar servers: how many servers stand behind it, 1 where nobody knows.
+    @ivar domains: the system's search list.
+    @ivar ndots: dots that make a name be asked as it is before the list is tried.
+    @ivar hint: what to put behind a complaint that the server cannot be reached.
+    """
+
+    __slots__ = ("source", "servers", "domains", "ndots", "hint")
+
+    def __init__(
+        self, source: IAnswerSource, servers: int = 1, domains: Sequence[bytes] = (), ndots: int = 1, hint: str = ""
+    ) -> None:
+        self.source = source
+        self.servers = servers
+        self.domains = domains
+        self.ndots = ndots
+        self.hint = hint
+
+
+def soleTarget(word: str, before: str = "") -> str:
+    """
+    @param word: one that begins with C{@}.
+    @param before: the target that was given already.
+
+    @return: what stands behind the C{@}.
+
+    @raise Ending: nothing does, or there are two.
+    """
+    target = word[1:]
+    if before:
+        raise Ending(USAGE, f"two servers, @{before} and {word}; write one, or both in one, such as @udp:192.0.2.1,192.0.2.2")
+    if not target:
+        raise Ending(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+    return target
+
+
+def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
+    """
+    @raise Ending: the description cannot be used.
+    """
+    from twisted_ext.resolver.strings.descriptions import sourceFromString
+
+    try:
+        return sourceFromString(reactor, description)
+    except BadDescription as fault:
+        raise Ending(USAGE, str(fault)) from fault
+
+
+def nameAndPort(target: str) -> tuple[str, int | None]:
+    """
+    Split C{ns.example.org:5353} and C{ns.example.org#5353}.
+
+    @return: the name and the port, L{None} where there is none. What begins with a prefix of descriptions is left whole.
+
+    @raise Ending: the port is not one.
+    """
+    from twisted_ext.resolver.strings.descriptions import parserFor
+
+    name, mark, digits = target.partition("#")
+    if not mark:
+        name, mark, digits = target.partition(":")
+        if not (digits.isascii() and digits.isdigit()) or parserFor(name) is not None:
+            return target, None
+    if ":" in name or "(" in name or not name:
+        return target, None
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):
+        raise Ending(USAGE, f"@{target}: {digits!r} is not a port; write a number from 1 to 65535")
+    return name, int(digits)
+
+
+def looksDescribed(target: str) -> bool:
+    """
+    @return: whether this is written as a description rather than as the name of a server.
+    """
+    if ":" in target or "(" in target:
+        return True
+    from twisted_ext.resolver.strings.descriptions import parserFor
+
+    return "." not in target and parserFor(target) is not None
+
+
+def nearlyServer(target: str) -> bool:
+    """
+    @return: whether this begins with an address, so that it is no description.
+    """
+    try:
+        address, mark, _ = target.partition("#")
+        Server(target[1:].partition("]")[0] if target.startswith("[") else address if mark else target.partition(":")[0])
+    except BadDescription:
+        return target.startswith("[")
+    return True
+
+
+async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
+    """
+    @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
+    @param port: L{None} for what C{target} says, else 53.
+    @param family: ask servers of IPv4 (4) or IPv6 (6) only.
+
+    @raise Ending: there is no such thing.
+    """
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+
+    if not target:
+        return _systemUpstream(reactor, port, family)
+    try:
+        servers = [Server.fromText(target, port or DNS_PORT)]
+    except BadDescription as fault:
+        nearly = nearlyServer(target)
+        name, itsPort = (target, None) if nearly else nameAndPort(target)
+        if looksDescribed(name) or nearly:
+            if nearly:
+                raise Ending(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
+            if port is not None:
+                raise Ending(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
+            return Upstream(describedSource(reactor, target))
+        servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
+    servers = _ofFamily(servers, family, f"@{target}")
+    return Upstream(Forwarding(reactor, servers), len(servers))
+
+
+def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.system.configured import System, hintOf
+
+    configuration = System(reactor).configuration
+    servers = [Server(server.address, port) if port else server for server in configuration.servers]
+    servers = _ofFamily(servers, family, "the system's resolv.conf")
+    source = Forwarding(reactor, servers, stream="use-vc" in configuration.flags)
+    return Upstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
+
+
+def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:
+    if not family:
+        return servers
+    kept = [server for server in servers if (":" in server.address) == (family == 6)]
+    if not kept:
+        raise Ending(USAGE, f"-{family}: {where} names no server of IPv{family}")
+    return kept
+
+
+async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> list[Server]:
+    """
+    @return: the addresses of a server that was given by its name.
+    """
+    from twisted_ext.answers import QueryContext
+    from twisted_ext.limits import LOOKUP_SECONDS
+    from twisted_ext.resolver.system.configured import System
+    from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+
+    try:
+        name = nameFromText(target)
+    except BadName as fault:
+        shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}..."
+        raise Ending(USAGE, f"@{shown} is no address, no description and no name: {fault}") from fault
+    system = System(reactor)
+    servers: list[Server] = []
+    problem: DNSFault | None = None
+    for rrType in (A, AAAA):
+        if family == (6 if rrType == A else 4):
+            continue
+        context = QueryContext(reactor.seconds() + LOOKUP_SECONDS.default, relative=not target.endswith("."))
+        question = Question(name, rrType)
+        try:
+            answer = system.answerNow(question, context) or await system.answer(question, context)
+        except DNSFault as fault:
+            problem = fault
+            continue
+        for rrset in answer.answer:
+            if rrset.rrType == rrType:
+                servers += [Server((ipv4ToText if rrType == A else ipv6ToText)(rdata), port) for rdata in rrset.rdatas]
+    await system.close()
+    if not servers:
+        if problem is not None:
+            raise Ending(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
+        hint = f"several servers are written @udp:{target}" if "," in target else "write @192.0.2.53, or see txdns plugins"
+        raise Ending(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
+    return servers

@@ -1,0 +1,3 @@
+"""
+C{txdns zone}: checks, formats, compares and changes zones in files.
+"""

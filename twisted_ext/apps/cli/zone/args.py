@@ -1,0 +1,234 @@
+"""
+Zones as people write them in commands, and their versions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.errors import BadImage, BadName, DNSFault
+from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["BAD_ZONE", "DIFFERENT", "Progress", "Words", "ZoneWord", "transferred", "wordsOf"]
+
+#: Exit code: the zone cannot be served.
+BAD_ZONE: Final = 2
+
+#: Exit code: the zones differ, as that of C{diff} is.
+DIFFERENT: Final = 1
+
+#: What files of zones may end with, besides the zone's name.
+_ENDINGS: Final = (".zone", ".db", ".txt", ".signed")
+
+#: Seconds for a transfer.
+_PATIENCE: Final = 60.0
+
+
+class Words:
+    """
+    The words of a command, sorted.
+
+    @ivar bare: those that are no options.
+    @ivar values: what options said, by their names without hyphens; C{""} for those that take no value.
+    """
+
+    __slots__ = ("bare", "values")
+
+    def __init__(self, bare: list[str], values: dict[str, str]) -> None:
+        self.bare = bare
+        self.values = values
+
+    def has(self, name: str) -> bool:
+        """
+        @return: whether an option was given.
+        """
+        return name in self.values
+
+
+def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str], usage: str) -> Words:
+    """
+    @param flags: options without a value.
+    @param valued: options with one, and what that is.
+    @param usage: one line, for complaints.
+
+    @raise Ending: a word cannot be used.
+    """
+    bare: list[str] = []
+    values: dict[str, str] = {}
+    remaining = iter(words)
+    known = [*flags, *valued]
+    for word in remaining:
+        if word == "-" or not word.startswith("-"):
+            bare.append(word)
+            continue
+        if word == "-o" and "output" in valued:
+            # As named-compilezone has it.
+            word = "--output"
+        name, equals, value = word.lstrip("-").partition("=")
+        if name not in known or not word.startswith("--"):
+            options = ", ".join([f"--{each}" for each in known])
+            raise Ending(USAGE, f"{word!r} is no option; there are {options}. Write: {usage}")
+        if name in valued:
+            value = value if equals else next(remaining, "")
+            if not value:
+                raise Ending(USAGE, f"--{name} needs {valued[name]} behind it")
+        elif equals:
+            raise Ending(USAGE, f"--{name} takes no value")
+        values[name] = value
+    return Words(bare, values)
+
+
+class ZoneWord:
+    """
+    One zone, as C{FILE} or C{NAME=FILE}.
+
+    @ivar path: of the file; C{"-"} for standard input.
+    @ivar apex: the zone's name.
+    """
+
+    __slots__ = ("path", "apex")
+
+    def __init__(self, text: str) -> None:
+        """
+        @raise Ending: nobody can tell which zone it is.
+        """
+        name, equals, path = text.partition("=")
+        if equals and name and path and not os.path.exists(text):
+            self.path = path
+        else:
+            self.path = path = text
+            name = os.path.basename(text)
+            for ending in _ENDINGS:
+                name = name.removesuffix(ending)
+            if path == "-" or not ("." in name or name != os.path.basename(text)):
+                raise Ending(USAGE, f"{text}: which zone is this? Write NAME={text}")
+        try:
+            self.apex = nameFromText(name)
+        except BadName as fault:
+            raise Ending(USAGE, f"{text}: {fault}") from fault
+
+    def octets(self) -> bytes | None:
+        """
+        @return: what standard input holds; L{None} for a file.
+        """
+        return sys.stdin.buffer.read() if self.path == "-" else None
+
+    def readable(self) -> None:
+        """
+        @raise Ending: the file cannot be read.
+        """
+        if self.path == "-":
+            return
+        try:
+            with open(self.path, "rb") as file:
+                file.read(1)
+        except OSError as error:
+            raise Ending(BATCH, f"{self.path}: {error.strerror or error}") from error
+
+    def version(self) -> Version:
+        """
+        @return: the zone, however its file holds it.
+
+        @raise Ending: there is none, and what is wrong with it is written to standard error.
+        """
+        from twisted_ext.errors import BadZone
+        from twisted_ext.zone.store.image import MAGIC, Image
+        from twisted_ext.zone.store.version import Version
+        from twisted_ext.zone.zonefile.reader import readMaster
+
+        self.readable()
+        octets = self.octets()
+        if octets is None:
+            with open(self.path, "rb") as file:
+                image = file.read(len(MAGIC)) == MAGIC
+            if image:
+                try:
+                    return Version(Image.open(self.path))
+                except BadImage as wrong:
+                    raise Ending(BAD_ZONE, str(wrong)) from wrong
+        reading = readMaster(self.path if octets is None else octets, self.apex, path="" if octets is None else "standard input")
+        for complaint in reading.complaints:
+            if complaint.fatal:
+                complain(str(complaint))
+        if not reading.sound:
+            raise Ending(BAD_ZONE, f"{nameToText(self.apex)} cannot be read")
+        try:
+            return Version(Image(reading.builder.finish()))
+        except BadZone as wrong:
+            raise Ending(BAD_ZONE, f"{self.path}: {wrong}") from wrong
+
+
+def transferred(target: str, apex: bytes) -> Version:
+    """
+    @param target: what stood behind C{@}.
+
+    @return: the zone as a server has it.
+
+    @raise Ending: it does not give it.
+    """
+    from twisted_ext.apps.cli.terminal.run import runUntilDone
+
+    found: list[Version] = []
+
+    async def begin(reactor: IReactorTime) -> int:
+        from twisted_ext.apps.cli.terminal.upstream import upstreamFor
+        from twisted_ext.compat.transfers import serversBehind
+        from twisted_ext.resolver.lookup.transfer import transferZone
+        from twisted_ext.zone.zone import Zone
+
+        upstream = await upstreamFor(reactor, target)
+        servers = serversBehind(upstream.source)
+        if not servers:
+            raise Ending(USAGE, f"@{target}: no server that a zone could be transferred from is behind this")
+        try:
+            records = await transferZone(reactor, servers, apex, reactor.seconds() + _PATIENCE)
+            found.append(Zone.fromRecords(apex, records).current)
+        except DNSFault as fault:
+            raise Ending(NO_REPLY, f"@{target}: {fault}") from fault
+        return OK
+
+    code = runUntilDone(begin)
+    if not found:
+        raise Ending(code)
+    return found[0]
+
+
+class Progress:
+    """
+    How far something is, on a terminal and nowhere else.
+    """
+
+    def __init__(self, what: str) -> None:
+        from twisted_ext.apps.cli.terminal.colors import isTerminal
+
+        self._what = what
+        self._on = isTerminal(sys.stderr)
+        self._said = ""
+
+    def __call__(self, done: int, all: int) -> None:
+        """
+        Tell it.
+        """
+        if self._on:
+            said = f"\r{self._what} {100 * done // max(all, 1)}%"
+            if said != self._said:
+                self._said = said
+                print(said, end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """
+        Wipe it away.
+        """
+        if self._said:
+            print("\r" + " " * len(self._said) + "\r", end="", file=sys.stderr, flush=True)
+
+

@@ -1,0 +1,86 @@
+"""
+C{txdns zone diff}: compares two zones by their records.
+"""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.terminal.colors import paletteFor
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.zone.args import DIFFERENT, ZoneWord, transferred, wordsOf
+from twisted_ext.wire.escapes import printable
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.diff import Change
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["main"]
+
+HELP: Final = """\
+Usage: txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER [--json] [--quiet] [--no-signatures]
+
+Compares the records of two zones, whatever order and form they are written in: what has gone
+behind -, what has come behind +. A server behind @ is asked for the zone by AXFR.
+
+  txdns zone diff example.org.zone example.org=/tmp/edited
+  txdns zone diff example.org.zone @192.0.2.53
+
+  --json            one object a line: change, name, ttl, class, type, data
+  --quiet           nothing but the exit code
+  --no-signatures   leave RRSIG, NSEC and NSEC3 records aside
+
+Exit codes: 0 they are equal, 1 they differ or wrong usage, 2 a file has no such zone, 8 a file
+cannot be read, 9 no server gave the zone.
+"""
+
+_USAGE: Final = "txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER"
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns zone diff}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    given = wordsOf(words, ("json", "quiet", "no-signatures"), {}, _USAGE)
+    if len(given.bare) != 2:
+        raise Ending(USAGE, f"{len(given.bare)} zones where two are compared; write: {_USAGE}")
+    first, second = given.bare
+    named = next((ZoneWord(each) for each in (first, second) if not each.startswith("@")), None)
+    if named is None:
+        raise Ending(USAGE, f"two servers; one of the two is to be a file. Write: {_USAGE}")
+    before, after = [_version(each, named) for each in (first, second)]
+    if before.apex != after.apex:
+        raise Ending(USAGE, f"these are two zones: {first} and {second}")
+
+    from twisted_ext.zone.store.diff import changes
+
+    count = 0
+    palette = paletteFor(sys.stdout)
+    for change in changes(before, after, signatures=not given.has("no-signatures")):
+        count += 1
+        if given.has("quiet"):
+            break
+        if given.has("json"):
+            print(dumps(change.toJSON()))
+        else:
+            line = printable(_line(change))
+            print(palette.status("NOERROR").replace("NOERROR", line) if change.added else palette.error(line))
+    sys.stdout.flush()
+    return DIFFERENT if count else OK
+
+
+def _version(word: str, named: ZoneWord) -> Version:
+    if word.startswith("@"):
+        return transferred(word[1:], named.apex)
+    return ZoneWord(word).version()
+
+
+def _line(change: Change) -> str:
+    return f"{'+' if change.added else '-'} {change.text}"

@@ -1,0 +1,220 @@
+"""
+C{txdns zone edit}: changes a zone in a database, in an editor.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, wordsOf
+from twisted_ext.errors import BadName, BadZone, StorageFault
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.server.zones.sqlite import SQLiteStore
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["main"]
+
+_HELP: Final = """\
+Usage: txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME
+
+Opens a zone of a database in an editor (VISUAL or EDITOR), checks what comes of it, shows what
+is different, and changes the database if that is right, all of it or nothing. Servers that
+serve it do so within a second. A zone that is not there is begun, and so is a database.
+
+  txdns zone edit --store zones.sqlite example.org
+  txdns zone edit --store zones.sqlite --from example.org.zone --yes example.org
+
+  --store DATABASE  an SQLite file; by default what TXDNS_STORE says
+  --from FILE       take the records from a master file; no editor is opened
+  --yes             do not ask
+
+The serial number goes up by itself. With SQL, the same is done in the tables zones and records.
+
+Exit codes: 0 done, or nothing was different; 1 wrong usage, or it was not to be; 2 it is no zone
+that can be served; 8 a file or the database cannot be read or written.
+"""
+
+_USAGE: Final = "txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME"
+
+#: What a new zone begins with.
+_TEMPLATE: Final = """\
+$ORIGIN {name}
+$TTL 3600
+@ SOA ns1 hostmaster 1 3600 600 604800 300
+@ NS ns1
+ns1 A 192.0.2.1
+"""
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns zone edit}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(_HELP, end="")
+        return OK
+    given = wordsOf(words, ("yes",), {"store": "a database", "from": "a master file"}, _USAGE)
+    path = given.values.get("store") or os.environ.get("TXDNS_STORE", "")
+    if len(given.bare) != 1:
+        raise Ending(USAGE, f"{len(given.bare)} zones where one is changed; write: {_USAGE}")
+    if not path:
+        raise Ending(USAGE, f"which database? Write --store DATABASE, or set TXDNS_STORE; write: {_USAGE}")
+    try:
+        apexName = nameFromText(given.bare[0])
+    except BadName as fault:
+        raise Ending(USAGE, str(fault)) from None
+
+    from twisted_ext.server.zones.sqlite import SQLiteStore
+
+    try:
+        store = SQLiteStore(path)
+        try:
+            return _Editing(store, apexName, asks=not given.has("yes")).run(given.values.get("from", ""))
+        finally:
+            store.close()
+    except (StorageFault, BadZone) as fault:
+        raise Ending(BATCH, str(fault)) from None
+
+
+class _Editing:
+    """
+    One zone, being edited.
+    """
+
+    def __init__(self, store: SQLiteStore, apexName: bytes, *, asks: bool) -> None:
+        self._store = store
+        self._apexName = apexName
+        self._name = nameToText(apexName)
+        self._asks = asks
+        there = any(name.lower() == apexName.lower() for name in store.zones())
+        self._sets: list[RRSet] | None = store.load(apexName) if there else None
+
+    def run(self, source: str) -> int:
+        """
+        @param source: a master file in place of the editor.
+        """
+        if source:
+            try:
+                with open(source, encoding="utf-8") as file:
+                    text = file.read()
+            except (OSError, UnicodeDecodeError) as error:
+                raise Ending(BATCH, f"{source}: {getattr(error, 'strerror', None) or error}") from None
+            return self._finish(text, source) or OK
+        text = self._begin()
+        with tempfile.NamedTemporaryFile("w+", encoding="utf-8", prefix="txdns-", suffix=".zone") as file:
+            file.write(text)
+            file.flush()
+            while True:
+                self._open(file.name)
+                # Editors may have put another file there.
+                with open(file.name, encoding="utf-8", errors="surrogateescape") as edited:
+                    code = self._finish(edited.read(), self._name)
+                if code is not None:
+                    return code
+
+    def _begin(self) -> str:
+        if self._sets is None:
+            return _TEMPLATE.format(name=self._name)
+        from twisted_ext.zone.zonefile.writer import readableFile
+
+        return "\n".join(readableFile(self._sets, self._apexName)) + "\n"
+
+    def _open(self, path: str) -> None:
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        try:
+            done = subprocess.run([*shlex.split(editor), path], check=False)
+        except (OSError, ValueError) as error:
+            raise Ending(BATCH, f"{editor}: {getattr(error, 'strerror', None) or error}; set EDITOR") from None
+        if done.returncode:
+            raise Ending(BATCH, f"{editor} ended with {done.returncode}; nothing was changed")
+
+    def _finish(self, text: str, path: str) -> int | None:
+        """
+        @return: the exit code, or L{None} to edit again.
+        """
+        from twisted_ext.zone.check.checkfile import vet
+
+        vetted = vet(text.encode("utf-8", "surrogateescape"), self._apexName, path=path)
+        for finding in vetted.report.findings:
+            complain(str(finding))
+        after = vetted.version
+        if after is None or vetted.report.fatal:
+            if self._choose("This cannot be served. Edit again?", "yn", "n") == "y":
+                return None
+            return BAD_ZONE
+        before = self._before()
+        if before is not None and not self._show(before, after):
+            print("Nothing is different.")
+            return OK
+        if before is None:
+            print(f"{self._name} is new, with {after.recordCount} records.")
+        choice = self._choose("Change it? (y: yes, n: no, e: edit again)", "yne", "y")
+        if choice == "e":
+            return None
+        if choice != "y":
+            return USAGE
+        self._apply(before, after)
+        return OK
+
+    def _before(self) -> Version | None:
+        if self._sets is None:
+            return None
+        from twisted_ext.zone.zone import Zone
+
+        return Zone.fromRecords(self._apexName, self._sets).current
+
+    def _show(self, before: Version, after: Version) -> bool:
+        """
+        @return: whether anything is different.
+        """
+        from twisted_ext.zone.store.diff import changes
+
+        different = False
+        for change in changes(before, after):
+            different = True
+            print(printable(f"{'+' if change.added else '-'} {change.text}"))
+        return different
+
+    def _choose(self, question: str, choices: str, otherwise: str) -> str:
+        """
+        @param otherwise: the choice where nobody is asked.
+        """
+        if not self._asks:
+            return otherwise
+        while True:
+            print(f"{question} ", end="", flush=True)
+            line = sys.stdin.readline()
+            if not line:
+                return "n"
+            word = line.strip().lower()[:1]
+            if word in choices and word:
+                return word
+
+    def _apply(self, before: Version | None, after: Version) -> None:
+        from twisted_ext.zone.store.changeset import Difference
+        from twisted_ext.zone.store.serials import isNewer, nextSerial, withSerial
+
+        if before is None:
+            self._store.create(self._apexName, [rrset for node in after.nodes() for rrset in node.sets])
+            print(f"{self._name}: serial {after.serial}")
+            return
+        found = before.difference(after)
+        soa = found.after
+        serial = after.serial
+        if not isNewer(serial, before.serial):
+            serial = nextSerial(before.serial)
+            soa = RRSet(soa.name, soa.rrType, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], serial),))
+        self._store.write([Difference(found.before, found.removed, soa, found.added)])
+        print(f"{self._name}: serial {before.serial} is now {serial}")

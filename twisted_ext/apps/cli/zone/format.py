@@ -1,0 +1,94 @@
+"""
+C{txdns zone format}: writes a zone in canonical order, or to be read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.zone.args import ZoneWord, wordsOf
+from twisted_ext.files import replacingFile
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["main", "replaceFile", "written"]
+
+HELP: Final = """\
+Usage: txdns zone format [NAME=]FILE [--readable] [--zonemd] [--output FILE]
+
+Writes all records of a zone, from a master file or an image: by default one on each line with
+its whole name, TTL and class, in canonical order, so that equal zones give equal files.
+
+  txdns zone format example.org.zone
+  txdns zone format example.org=/var/lib/txdns/example.org.image --readable
+  txdns zone format example.org.zone --readable --output example.org.zone
+
+  --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments
+               and directives of the original are gone
+  --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); it is not signed
+  --output     or -o: write to this file, all of it or nothing
+
+Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
+be read or written.
+"""
+
+_USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: those behind C{txdns zone format}.
+
+    @return: the exit code.
+    """
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP, end="")
+        return OK
+    given = wordsOf(words, ("readable", "zonemd"), {"output": "a file"}, _USAGE)
+    if len(given.bare) != 1:
+        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+    version = ZoneWord(given.bare[0]).version()
+    if given.has("zonemd"):
+        from twisted_ext.zone.check.zonemd import withDigests
+
+        version = withDigests(version)
+    lines = written(version, given.has("readable"))
+    if given.has("output"):
+        replaceFile(given.values["output"], "".join([f"{line}\n" for line in lines]).encode("utf-8", "surrogateescape"))
+        return OK
+    write = sys.stdout.write
+    for line in lines:
+        write(line + "\n")
+    sys.stdout.flush()
+    return OK
+
+
+def written(version: Version, readable: bool = False) -> Iterator[str]:
+    """
+    @return: the lines of a master file.
+    """
+    from twisted_ext.zone.store.order import orderedNodes
+    from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
+
+    if readable:
+        yield from readableFile([rrset for node in version.nodes() for rrset in node.sets], version.apexName, version.image.aliases)
+        return
+    for node in orderedNodes(version):
+        yield from canonicalFile(node.sets, version.image.aliases)
+
+
+def replaceFile(path: str, octets: bytes) -> None:
+    """
+    Put other octets into a file, all of them or none, and leave its permissions as they are.
+
+    @raise Ending: that cannot be done.
+    """
+    try:
+        with replacingFile(path) as file:
+            file.write(octets)
+    except OSError as error:
+        raise Ending(BATCH, f"{path}: {error.strerror or error}") from error

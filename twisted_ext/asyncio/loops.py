@@ -1,0 +1,184 @@
+"""
+What an event loop of asyncio has of ours: a reactor, and resolvers on it, until the loop is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.base import ReactorBase
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.compat.lookups.ask import resolverOf
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.slots import Slot
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import DESCRIPTIONS_KEPT
+
+__all__ = ["LoopReactor", "OnLoop", "onLoop"]
+
+#: Where a loop keeps what it has of ours.
+_PLACE: Final = "_twisted_ext"
+
+#: Turns that what is closed gets to end, at a time when the loop makes none.
+_TURNS: Final = 8
+
+
+class LoopReactor(AsyncioSelectorReactor):
+    """
+    A reactor on a loop that somebody else runs and closes. It is nobody's global reactor, and has nothing open that nobody asked for:
+    threads wake the loop itself.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__(loop)
+        # Nobody calls run: what is to begin when it runs, such as its threads, begins at once.
+        self.running = True
+
+    def installWaker(self) -> None:
+        pass
+
+    def wakeUp(self) -> None:
+        pass
+
+    def shut(self) -> None:
+        """
+        Close whatever is open, wait for threads to end, and forget whatever was to be done, without the loop: it does not run any more.
+        """
+        if self.threadpool is not None:
+            self._stopThreadPool()
+        self.disconnectAll()
+        for _ in range(_TURNS):
+            # Connections that were aborted end in the next turn.
+            self.runUntilCurrent()
+        for call in self.getDelayedCalls():
+            call.cancel()
+        timer = cast("TimerHandle | None", self._timerHandle)
+        if timer is not None:
+            timer.cancel()
+
+
+class OnLoop:
+    """
+    A reactor for one loop, and the resolvers that were asked for by their description.
+
+    @ivar loop: the loop.
+    @ivar reactor: the global one where it runs on this loop, else one of our own.
+    @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
+    @ivar own: what L{perthread<twisted_ext.integrations.aioxmpp.perthread>} has made for it, closed with it.
+    """
+
+    __slots__ = ("reactor", "closing", "loop", "own", "_made", "_default", "_described", "_close", "_slots")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        """
+        @raise CallerFault: no reactor works on such a loop.
+        """
+        self.closing = False
+        self.loop = loop
+        self._slots: dict[str, Slot[object]] = {}
+        self._made: LoopReactor | None = None
+        self._default: NamesResolver | None = None
+        self._described: dict[str, NamesResolver] = {}
+        self.own: NamesResolver | None = None
+        # By its name: nobody asks for a global reactor here, so that none is made.
+        reactor: object = sys.modules.get("twisted.internet.reactor")
+        if getattr(reactor, "_asyncioEventloop", None) is not loop:
+            try:
+                reactor = self._made = LoopReactor(loop)
+            except TypeError as error:
+                raise CallerFault(
+                    f"{loop!r}: only loops that watch sockets can be used, such as SelectorEventLoop"
+                ) from error
+        self.reactor = cast(IReactorTime, reactor)
+        self._close = loop.close
+        for name, value in ((_PLACE, self), ("close", self.close)):
+            setattr(loop, name, value)
+
+    def resolverOf(self, resolver: object) -> NamesResolver:
+        """
+        @param resolver: as for L{twisted_ext.compat.lookups.ask.resolverOf}. One that is made of a description is kept.
+
+        @raise CallerFault: it is nothing of all that, waits on another reactor, which this loop does not run, or there were too many
+            descriptions.
+        """
+        if resolver is None and self._made is not None:
+            if self._default is None or self._default.closed:
+                self._default = resolverOf(None, self.reactor)
+            return self._default
+        if not isinstance(resolver, str):
+            found = resolverOf(resolver, None if resolver is None else self.reactor)
+            theirs = found._reactor
+            if theirs is not self.reactor and isinstance(theirs, ReactorBase):
+                raise CallerFault(
+                    "resolver: this one was made for another reactor; give its description, or make one on reactorFor()"
+                )
+            return found
+        known = self._described.get(resolver)
+        if known is None or known.closed:
+            most = int(DESCRIPTIONS_KEPT.default)
+            if known is None and len(self._described) >= most:
+                raise CallerFault(
+                    f"resolver: {most} descriptions have been given on this loop; make a resolver, and close it after use"
+                )
+            known = self._described[resolver] = resolverOf(resolver, self.reactor)
+        return known
+
+    def replace(self, name: str, function: Callable[..., object]) -> Callable[[], None]:
+        """
+        Put a function in the place of a method of the loop.
+
+        @return: undoes that: see L{Slot}.
+        """
+        slot = self._slots.get(name)
+        if slot is None:
+            own = vars(self.loop)
+
+            def read() -> object:
+                # What a loop has of its class is not an attribute of its own.
+                return own.get(name)
+
+            def restore(before: object) -> None:
+                if before is None:
+                    delattr(self.loop, name)
+                else:
+                    setattr(self.loop, name, before)
+
+            slot = self._slots[name] = Slot(read, read, restore)
+        return slot.install(function, lambda: setattr(self.loop, name, function))
+
+    def close(self) -> None:
+        """
+        Close the loop, and before that what it has of ours. This stands in place of the loop's own C{close}.
+        """
+        if not self.loop.is_running() and not self.loop.is_closed():
+            self._leave()
+        self._close()
+
+    def _leave(self) -> None:
+        self.closing = True
+        for resolver in (self._default, self.own, *self._described.values()):
+            if resolver is not None and not resolver.closed:
+                resolver.close()
+        if self._made is not None:
+            self._made.shut()
+        for name in (_PLACE, "close"):
+            delattr(self.loop, name)
+
+
+def onLoop(loop: AbstractEventLoop) -> OnLoop:
+    """
+    @return: what this loop has of ours, made when it is first asked for.
+
+    @raise CallerFault: the loop is closed, or no reactor works on it.
+    """
+    found = getattr(loop, _PLACE, None)
+    if isinstance(found, OnLoop):
+        return found
+    if loop.is_closed():
+        raise CallerFault(f"{loop!r} is closed")
+    return OnLoop(loop)

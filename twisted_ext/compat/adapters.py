@@ -1,0 +1,53 @@
+"""
+Adapters between answer sources and Twisted's interfaces, for zope's way of asking: C{IAnswerSource(resolver)}, C{IResolver(source)}.
+
+They are registered when this module is imported, which L{twisted_ext.client} does. Each concerns an interface of this package, so
+that nothing else notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IHostnameResolver, IResolver, IResolverSimple
+from twisted.python.components import getRegistry
+from zope.interface.adapter import AdapterRegistry
+
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.interfaces import IAnswerSource
+
+if TYPE_CHECKING:
+    from twisted_ext.compat.foreign import NamesSource
+    from twisted_ext.compat.names import NamesResolver
+
+__all__ = ["resolverFromSource", "sourceFromResolver"]
+
+_registry: Callable[[], AdapterRegistry] = getRegistry
+
+
+def sourceFromResolver(resolver: object) -> NamesSource:
+    """
+    @return: a resolver of Twisted's, or anybody's, as an answer source. It keeps time by the global reactor.
+    """
+    from twisted_ext.compat.foreign import NamesSource
+
+    return NamesSource(resolver, globalReactor())
+
+
+def resolverFromSource(source: IAnswerSource) -> NamesResolver:
+    """
+    @return: an answer source with all the faces that Twisted knows. It keeps time by the global reactor.
+    """
+    from twisted_ext.compat.names import NamesResolver
+
+    return NamesResolver(source, globalReactor())
+
+
+# In the registry of Twisted's C{registerAdapter}, which would not do it again when this module is imported again.
+for _interface, _factory, _provided in (
+    (IResolverSimple, sourceFromResolver, (IAnswerSource,)),
+    (IAnswerSource, resolverFromSource, (IResolver, IResolverSimple, IHostnameResolver)),
+):
+    for _each in _provided:
+        _registry().register([_interface], _each, "", _factory)

@@ -1,0 +1,170 @@
+"""
+Messages of twisted.names that are read and written as this package reads and writes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from struct import pack
+from typing import IO, Protocol, cast
+
+from twisted.names import dns
+
+from twisted_ext.answers import Answer, Question
+from twisted_ext.compat.conversion.names import nameOf
+from twisted_ext.compat.conversion.results import headersFrom
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import AA, AD, CD, RA, RD, TC
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message as WireMessage
+
+__all__ = ["Message", "messageFromAnswer"]
+
+
+class _Encodable(Protocol):
+    """
+    A question or a record.
+    """
+
+    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
+        """
+        Write it.
+        """
+
+
+class _BrokenMessage(dns.DNSDecodeError, EOFError):
+    """
+    Octets that are no message. Twisted's raises an L{EOFError} for those that end too early, and programs expect that.
+    """
+
+
+class Message(dns.Message):
+    """
+    L{dns.Message}, with three differences.
+
+    What cannot be read as a whole is not read: Twisted's gives what stands before the place where it breaks off. New types have their
+    C{Record_*}. One that is longer than C{maxSize} allows is written without the sets of records that have no room, instead of being
+    cut anywhere; C{trunc} is set if these were answers (RFC 2181, section 9).
+
+    @ivar edns: what the OPT record of a message that was read says, or L{None}. It is not among the additional records.
+    """
+
+    edns: EDNS | None = None
+
+    def decode(self, strio: IO[bytes], length: int | None = None) -> None:
+        """
+        Read everything that C{strio} holds.
+
+        @raise dns.DNSDecodeError: it is no DNS message. This is an L{EOFError} as well.
+        """
+        try:
+            message = WireMessage.fromWire(strio.read()).check()
+        except BadMessage as error:
+            raise _BrokenMessage(error.text) from None
+        flags = message.flags
+        self.maxSize = 0
+        self.id = message.id
+        self.answer = flags >> 15
+        self.opCode = flags >> 11 & 15
+        self.rCode = message.rcode
+        _setFlags(self, flags)
+        self.queries = [_query(question) for question in message.questions]
+        auth = bool(flags & AA)
+        answers, authority, additional = message.records()
+        self.answers = headersFrom(tuple(answers), auth)
+        self.authority = headersFrom(tuple(authority), auth)
+        trailer = () if message.trailer is None else (message.trailer,)
+        known = [record for record in additional if record is not message.trailer]
+        self.additional = headersFrom((*known, *trailer), auth)
+        self.edns = message.edns
+
+    def encode(self, strio: IO[bytes]) -> None:
+        """
+        Write as much as C{maxSize} allows.
+        """
+        body = BytesIO()
+        names: dict[bytes, int] = {}
+        for query in self.queries:
+            cast(_Encodable, query).encode(body, names)
+        most = self.maxSize - self.headerSize if self.maxSize else None
+        counts = [0, 0, 0]
+        for index, section in enumerate((self.answers, self.authority, self.additional)):
+            written, fits = _writeSets(section, body, names, most)
+            counts[index] = written
+            if not fits:
+                if index < 2:
+                    self.trunc = 1
+                break
+        first = (
+            (self.answer & 1) << 7
+            | (self.opCode & 15) << 3
+            | (self.auth & 1) << 2
+            | (self.trunc & 1) << 1
+            | self.recDes & 1
+        )
+        second = (
+            (self.recAv & 1) << 7 | (self.authenticData & 1) << 5 | (self.checkingDisabled & 1) << 4 | self.rCode & 15
+        )
+        strio.write(pack(self.headerFmt, self.id, first, second, len(self.queries), *counts))
+        strio.write(body.getvalue())
+
+    def lookupRecordType(self, type: int) -> Callable[..., dns.IEncodableRecord]:
+        """
+        @return: the class of this type's records.
+        """
+        from twisted_ext.compat.conversion.records import recordOf
+
+        known = super().lookupRecordType(type)
+        return recordOf(type) or known if known is dns.UnknownRecord else known
+
+
+def _writeSets(
+    section: list[dns.RRHeader], body: BytesIO, names: dict[bytes, int], most: int | None
+) -> tuple[int, bool]:
+    """
+    @return: how many records were written, and whether these are all.
+    """
+    written = boundary = 0
+    start = body.tell()
+    before: tuple[object, int] | None = None
+    for header in section:
+        belongs = (header.name, header.type)
+        if belongs != before:
+            start, boundary, before = body.tell(), written, belongs
+        cast(_Encodable, header).encode(body, names)
+        written += 1
+        if most is not None and body.tell() > most:
+            body.seek(start)
+            body.truncate()
+            return boundary, False
+    return written, True
+
+
+def _query(question: Question) -> dns.Query:
+    query = dns.Query(b"", question.rrType, question.rrClass)
+    query.name = nameOf(question.name)
+    return query
+
+
+def _setFlags(message: dns.Message, flags: int) -> None:
+    message.auth = bool(flags & AA)
+    message.trunc = int(bool(flags & TC))
+    message.recDes = int(bool(flags & RD))
+    message.recAv = int(bool(flags & RA))
+    message.authenticData = int(bool(flags & AD))
+    message.checkingDisabled = int(bool(flags & CD))
+
+
+def messageFromAnswer(question: Question, answer: Answer) -> Message:
+    """
+    @return: the reply that says what C{answer} says.
+    """
+    message = Message(answer=1, rCode=answer.rcode)
+    _setFlags(message, answer.flags)
+    auth = message.auth
+    message.queries = [_query(question)]
+    message.answers = headersFrom(answer.answer, auth)
+    message.authority = headersFrom(answer.authority, auth)
+    message.additional = headersFrom(answer.additional, auth)
+    return message

@@ -1,0 +1,299 @@
+"""
+Records that twisted.names has no class for, in the style of those that it has: made from the declarations in
+L{twisted_ext.wire.rdata}, each when it is first asked for.
+
+C{Record_TLSA(3, 1, 1, digest)} has the attributes C{usage}, C{selector} and so on that the declaration names, writes and reads
+itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}. What the
+declaration computes can be read as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from io import BytesIO
+from operator import attrgetter
+from struct import error as StructError
+from typing import TYPE_CHECKING, ClassVar, Final, cast
+
+from twisted.names import dns
+from twisted.python.util import FancyEqMixin, FancyStrMixin
+from zope.interface import implementer
+
+from twisted_ext.compat.conversion.names import nameOf, wireFromName
+from twisted_ext.errors import BadMessage, BadRecord, WrongType
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, Octets, Strings, Text
+from twisted_ext.wire.rdata.registry import declarationOf, rdataFromWire, rdataToText
+from twisted_ext.wire.rdata.unknown import Unknown
+from twisted_ext.wire.rrtypes import formOf, typeNumber
+
+__all__ = ["Record", "makerOf", "recordNamed", "recordOf", "textOf"]
+
+
+def _shown(value: object) -> str:
+    """
+    Octets without the C{b}, as twisted.names shows them.
+    """
+    if isinstance(value, bytes):
+        return repr(value)[1:]
+    if isinstance(value, tuple | list):
+        return f"[{', '.join([_shown(each) for each in value])}]"
+    return str(value)
+
+
+@implementer(dns.IEncodableRecord)
+class Record(FancyEqMixin, FancyStrMixin):
+    """
+    Base of these records.
+
+    @cvar TYPE: the type's number.
+    @cvar declaration: what its rdata consists of.
+    @ivar ttl: seconds to live, or L{None}.
+    """
+
+    TYPE: ClassVar[int] = 0
+    fancybasename: ClassVar[str] = ""
+    declaration: ClassVar[type[Rdata]] = Unknown
+    ttl: int | None
+
+    def __init__(self, *values: object, ttl: str | bytes | int | None = None, **named: object) -> None:
+        """
+        @param values: in the order of the wire; names as text, L{dns.Name}, or what L{dns.Name} takes. What is left out is zero or
+            empty.
+        @param named: further ones by name.
+        """
+        given = list(values)
+        fields = self.declaration.fields
+        if len(given) > len(fields):
+            raise TypeError(f"Record_{self.fancybasename} takes {', '.join([field.name for field in fields])}, and ttl")
+        for index, field in enumerate(fields):
+            value = given[index] if index < len(given) else named.pop(field.name, None)
+            setattr(self, field.name, _attribute(field, value))
+        if named:
+            raise TypeError(f"Record_{self.fancybasename} has no {next(iter(named))!r}")
+        self.ttl = dns.str2time(ttl)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """
+            @return: the field of this name.
+            """
+
+    @property
+    def rdata(self) -> Rdata:
+        """
+        The same as a typed value that does not change.
+
+        @raise twisted_ext.errors.BadRecord: an attribute that cannot be.
+        """
+        return self.declaration(*[_value(getattr(self, field.name)) for field in self.declaration.fields])
+
+    @property
+    def text(self) -> str:
+        """
+        The rdata as a master file has it, in one line.
+        """
+        return self.rdata.toText()
+
+    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
+        """
+        Write the rdata; names are never compressed (RFC 3597, section 4).
+        """
+        strio.write(self.rdata.wire)
+
+    def decode(self, strio: BytesIO, length: int | None = None) -> None:
+        """
+        Read the rdata, without compression.
+
+        @raise dns.DNSDecodeError: the octets are no rdata of this type.
+        """
+        octets = strio.read(length)
+        if length is not None and len(octets) < length:
+            raise EOFError
+        try:
+            self._fill(octets)
+        except BadMessage as error:
+            raise dns.DNSDecodeError(error.text) from None
+
+    def _fill(self, octets: bytes) -> None:
+        for field, value in zip(self.declaration.fields, self.declaration.fromWire(octets).values, strict=True):
+            setattr(self, field.name, nameOf(cast(bytes, value)) if isinstance(field, Name) else value)
+
+    def __hash__(self) -> int:
+        return hash(self.rdata)
+
+
+def _attribute(field: Field[object], value: object) -> object:
+    if isinstance(field, Name):
+        if isinstance(value, dns.Name):
+            return value
+        return nameOf(nameFromText(cast("str | bytes", value))) if value else dns.Name()
+    if value is None:
+        if isinstance(field, Number):
+            return 0
+        if isinstance(field, Text | Octets):
+            return b""
+        if isinstance(field, Strings):
+            return ()
+    return value
+
+
+def _value(attribute: object) -> object:
+    return wireFromName(attribute) if isinstance(attribute, dns.Name) else attribute
+
+
+#: Made so far, by number.
+_records: Final[dict[int, type[Record]]] = {}
+
+
+def recordOf(rrType: int) -> type[Record] | None:
+    """
+    @return: the class of a type that has a declaration, or L{None}.
+    """
+    record = _records.get(rrType)
+    if record is None:
+        declaration = declarationOf(rrType)
+        if declaration is Unknown:
+            return None
+        names = tuple([field.name for field in declaration.fields])
+        mnemonic = declaration.mnemonic
+        views = {
+            name: property(attrgetter(f"rdata.{name}"), doc=view.__doc__)
+            for name, view in inspect.getmembers(declaration, lambda each: isinstance(each, property))
+            if not hasattr(Record, name)
+        }
+        record = type(
+            f"Record_{mnemonic.replace('-', '_')}",
+            (Record,),
+            {
+                **views,
+                "__doc__": declaration.__doc__,
+                "__module__": __name__,
+                "TYPE": rrType,
+                "fancybasename": mnemonic,
+                "declaration": declaration,
+                "compareAttributes": (*names, "ttl"),
+                "showAttributes": (*[(name, _shown) for name in names], "ttl"),
+            },
+        )
+        _records[rrType] = record
+    return record
+
+
+def recordNamed(name: str) -> type[Record] | None:
+    """
+    @param name: such as C{Record_TLSA}.
+
+    @return: the class of this name, or L{None} if there is no such type.
+    """
+    number = typeNumber(name.removeprefix("Record_").replace("_", "-")) if name.startswith("Record_") else None
+    record = None if number is None else recordOf(number)
+    return record if record is not None and record.__name__ == name else None
+
+
+def __getattr__(name: str) -> type[Record]:
+    """
+    Find C{Record_TLSA} and its like.
+    """
+    record = recordNamed(name)
+    if record is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return record
+
+
+def textOf(record: object) -> str:
+    """
+    @param record: an L{RRHeader<dns.RRHeader>}, or the payload of one: of twisted.names or of this package.
+
+    @return: the record's data as a master file has it, in one line; in the form of RFC 3597 where the type is not known.
+
+    @raise TypeError: this is not a record.
+    @raise ValueError: it has values that its type cannot have.
+    """
+    payload: object = record
+    rrType, rrClass = int(getattr(record, "TYPE", 0) or 0), IN
+    if isinstance(record, dns.RRHeader):
+        payload, rrType, rrClass = record.payload, record.type, record.cls
+    encode = getattr(payload, "encode", None)
+    if encode is None or isinstance(payload, dns.Name | dns.Query | dns.Message):
+        raise WrongType(f"{record!r:.80} is not a record; give an RRHeader or its payload")
+    octets = BytesIO()
+    try:
+        encode(octets, None)
+    except (AttributeError, OSError, StructError, TypeError) as error:
+        raise BadRecord(f"{record!r:.80} cannot be written: {error}") from error
+    return rdataToText(formOf(rrType, rrClass), octets.getvalue())
+
+
+def makerOf(rrType: int) -> Callable[[bytes, int], object]:
+    """
+    @return: what makes a payload of rdata and TTL; it raises L{ValueError} where the octets are not of the type's form.
+    """
+    twisted = _TWISTED.get(rrType)
+    if twisted is not None:
+        return _checking(rrType, twisted)
+    record = recordOf(rrType)
+    if record is None:
+        return cast("Callable[[bytes, int], object]", dns.UnknownRecord)
+    kind = record
+
+    def make(rdata: bytes, ttl: int) -> object:
+        payload = kind.__new__(kind)
+        payload.ttl = ttl
+        try:
+            payload._fill(rdata)
+        except BadMessage as error:
+            raise ValueError(error.text) from None
+        return payload
+
+    return make
+
+
+def _checking(rrType: int, build: Callable[[tuple[object, ...], int], object]) -> Callable[[bytes, int], object]:
+    def make(rdata: bytes, ttl: int) -> object:
+        try:
+            return build(rdataFromWire(rrType, rdata).values, ttl)
+        except BadMessage as error:
+            raise ValueError(error.text) from None
+
+    return make
+
+
+def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tuple[object, ...], int], object]:
+    """
+    For rare types of Twisted's that hold names: its constructor first, then the names, exactly.
+    """
+
+    def build(values: tuple[object, ...], ttl: int) -> object:
+        places = [index for _, index in names]
+        payload = kind(*[b"" if index in places else value for index, value in enumerate(values)], ttl=ttl)
+        for attribute, index in names:
+            setattr(payload, attribute, nameOf(cast(bytes, values[index])))
+        return payload
+
+    return build
+
+
+def _address6(values: tuple[object, ...], ttl: int) -> object:
+    """
+    Twisted's counts whole octets, and would write the suffix without the one that it shares with the prefix.
+    """
+    payload = _prefixed(values, ttl)
+    length = cast(int, values[0])
+    vars(payload)["bytes"] = (128 - length + 7) // 8
+    return payload
+
+
+_prefixed: Final = _named(dns.Record_A6, ("prefix", 2))
+
+_TWISTED: Final[dict[int, Callable[[tuple[object, ...], int], object]]] = {
+    dns.MINFO: _named(dns.Record_MINFO, ("rmailbx", 0), ("emailbx", 1)),
+    dns.RP: _named(dns.Record_RP, ("mbox", 0), ("txt", 1)),
+    dns.AFSDB: _named(dns.Record_AFSDB, ("hostname", 1)),
+    dns.NAPTR: _named(dns.Record_NAPTR, ("replacement", 5)),
+    dns.A6: _address6,
+}

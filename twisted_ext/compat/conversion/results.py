@@ -1,0 +1,228 @@
+"""
+Answers as L{twisted.names} gives them: three lists of L{RRHeader<twisted.names.dns.RRHeader>}.
+
+Objects are made without their constructors, which would check again what was checked when the reply was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, Protocol, Self, SupportsIndex, TypeVar, cast, overload
+
+from twisted.names import dns
+
+from twisted_ext.answers import Answer, Security
+from twisted_ext.compat.conversion.names import nameOf, newName, plainTexts
+from twisted_ext.compat.conversion.payloads import newA, payloadOf, pointing
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import formOf
+
+__all__ = ["Result", "headersFrom", "resultFromAnswer"]
+
+_T = TypeVar("_T")
+
+
+class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
+    """
+    What a look-up fires with: answer, authority and additional records, each in a list, as from twisted.names. Nothing in it is shared
+    with another result.
+
+    Most callers look at the first list alone, so the other two are filled when somebody looks at them: by index, by unpacking, by going
+    through the tuple, by comparing, showing, adding or copying it.
+
+    @ivar answer: the same as this package has it, with what the three lists have no room for.
+    """
+
+    answer: Answer
+
+    _filled = False
+
+    def filled(self) -> Self:
+        """
+        Fill the second and the third list, if that is not done yet.
+
+        @return: this result.
+        """
+        if not self._filled:
+            self._filled = True
+            answer = self.answer
+            auth = bool(answer.flags & AA)
+            if answer.authority:
+                _at(self, 1).extend(headersFrom(answer.authority, auth))
+            if answer.additional:
+                _at(self, 2).extend(headersFrom(answer.additional, auth))
+        return self
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> list[dns.RRHeader]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[list[dns.RRHeader], ...]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> list[dns.RRHeader] | tuple[list[dns.RRHeader], ...]:
+        if index == 0:
+            return _at(self, 0)
+        return tuple.__getitem__(self.filled(), index)
+
+    def __iter__(self) -> Iterator[list[dns.RRHeader]]:
+        return tuple.__iter__(self.filled())
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self.filled(), other.filled() if isinstance(other, Result) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    # A tuple of lists has no hash; neither has this.
+    __hash__ = tuple.__hash__
+
+    def __repr__(self) -> str:
+        return tuple.__repr__(self.filled())
+
+    def __contains__(self, item: object) -> bool:
+        return tuple.__contains__(self.filled(), item)
+
+    @overload
+    def __add__(self, other: tuple[list[dns.RRHeader], ...]) -> tuple[list[dns.RRHeader], ...]: ...
+
+    @overload
+    def __add__(self, other: tuple[_T, ...]) -> tuple[list[dns.RRHeader] | _T, ...]: ...
+
+    def __add__(self, other: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(self) + tuple(other)
+
+    def __radd__(self, other: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(other) + tuple(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tuple, (tuple(self),)
+
+    @property
+    def rcode(self) -> int:
+        """
+        The reply's rcode.
+        """
+        return self.answer.rcode
+
+    @property
+    def flags(self) -> int:
+        """
+        The header's bits AA, TC, RD, RA, AD, CD (L{twisted_ext.wire.codes}).
+        """
+        return self.answer.flags
+
+    @property
+    def ede(self) -> tuple[tuple[int, str], ...]:
+        """
+        Extended errors as C{(info code, extra text)} (RFC 8914).
+        """
+        return self.answer.ede
+
+    @property
+    def security(self) -> Security:
+        """
+        What was proved of it here.
+        """
+        return self.answer.security
+
+    @property
+    def server(self) -> str:
+        """
+        Who said it, as C{"192.0.2.1:53"}, or C{""} where nobody was asked.
+        """
+        origin = self.answer.origin
+        return "" if origin is None else origin.server
+
+
+class _Header(Protocol):
+    """
+    A record's header in the making.
+    """
+
+    name: object
+    type: int
+    cls: int
+    ttl: int
+    payload: object
+    auth: bool
+
+
+_newHeader: Final = cast("Callable[[], _Header]", partial(object.__new__, dns.RRHeader))
+_newResult: Final = cast(
+    "Callable[[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]], Result]",
+    partial(tuple.__new__, Result),
+)
+
+_at: Final = cast("Callable[[Result, int], list[dns.RRHeader]]", tuple.__getitem__)
+
+
+def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
+    """
+    @return: every record of a section, in order.
+    """
+    headers: list[_Header] = []
+    texts = plainTexts
+    for rrset in sets:
+        rrType = rrset.rrType
+        rrClass = rrset.rrClass
+        ttl = rrset.ttl
+        text = texts.get(rrset.name)
+        newHeader = _newHeader if rrType in _TOLD else _newTold
+        form = rrType if rrClass == 1 else formOf(rrType, rrClass)
+        newPointing = pointing.get(form)
+        for rdata in rrset.rdatas:
+            header = newHeader()
+            if text is not None:
+                header.name = owner = newName()
+                owner.name = text
+            else:
+                header.name = nameOf(rrset.name)
+            header.type = rrType
+            header.cls = rrClass
+            header.ttl = ttl
+            # The most frequent types with as few steps as may be.
+            if form == 1 and len(rdata) == 4:
+                header.payload = address = newA()
+                address.address = rdata
+                address.ttl = ttl
+            elif newPointing is not None and rdata in texts:
+                header.payload = record = newPointing()
+                record.name = target = newName()
+                target.name = texts[rdata]
+                record.ttl = ttl
+            else:
+                header.payload = payloadOf(form, rdata, ttl)
+            header.auth = auth
+            headers.append(header)
+    return cast("list[dns.RRHeader]", headers)
+
+
+class _ToldHeader(dns.RRHeader):
+    """
+    The header of a record whose type Twisted has no name for.
+    """
+
+    def __str__(self) -> str:
+        from twisted_ext.wire.rrtypes import typeName
+
+        known = super().__str__()
+        return known.replace(f" type=UNKNOWN ({self.type}) ", f" type={typeName(self.type)} ", 1)
+
+    __repr__ = __str__
+
+
+#: Types that Twisted has names for.
+_TOLD: Final = dns.QUERY_TYPES
+
+_newTold: Final = cast("Callable[[], _Header]", partial(object.__new__, _ToldHeader))
+
+
+def resultFromAnswer(answer: Answer) -> Result:
+    """
+    @return: the three lists, made anew.
+    """
+    result = _newResult((headersFrom(answer.answer, bool(answer.flags & AA)), [], []))
+    result.answer = answer
+    return result

@@ -1,0 +1,422 @@
+"""
+Other people's resolvers as answer sources.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from io import BytesIO
+from struct import error as StructError
+from typing import Final, Protocol, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorTime,
+    IResolutionReceiver,
+    IResolver,
+    IResolverSimple,
+)
+from twisted.names import dns
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
+from twisted_ext.compat.conversion.errors import denialFrom, faultFromError
+from twisted_ext.compat.conversion.names import wireFromName
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.lookupmethods import LOOKUP_NAMES
+from twisted_ext.errors import BadMessage, Closed, DNSFault, TimedOut, Unknown, WrongType
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.outcomes import answerFromMessage
+from twisted_ext.wire.codes import AA, IN
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import labelsOf, nameToText
+from twisted_ext.wire.rdata.registry import rdataFromWire
+from twisted_ext.wire.records import RRSet, groupRecords
+from twisted_ext.wire.rrtypes import AAAA, OPT, A, formOf, typeName
+
+__all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
+
+#: Seconds to the next attempt, for resolvers that have to be told; each time, three times as many.
+_FIRST_WAIT: Final = 1.0
+
+#: Seconds that somebody may keep an address of which nobody has said for how long.
+_TTL: Final = 60
+
+#: Octets of an address of IPv4.
+_IPV4: Final = 4
+
+#: Classes of twisted.names whose objects answer without waiting. They are not imported for this.
+_AT_ONCE: Final = frozenset(("twisted.names.authority.FileAuthority", "twisted.names.cache.CacheResolver"))
+
+_FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
+_ADDRESSES: Final[dict[int, type[IAddress]]] = {A: IPv4Address, AAAA: IPv6Address}
+
+
+#: Answer, authority and additional records.
+_Lists = Sequence[Iterable[dns.RRHeader]]
+
+
+class _Queries(Protocol):
+    """
+    The one method that is asked of an L{IResolver<twisted.internet.interfaces.IResolver>}.
+    """
+
+    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[_Lists]:
+        """
+        Ask.
+        """
+
+
+class _Payload(Protocol):
+    """
+    A record of twisted.names.
+    """
+
+    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
+        """
+        Write the rdata.
+        """
+
+
+def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
+    """
+    @return: records of twisted.names as sets, without OPT.
+
+    @raise BadMessage: something that is no record, or one whose octets cannot be.
+    """
+    records: list[RRSet] = []
+    for header in headers:
+        try:
+            if header.type == OPT:
+                continue
+            payload: object = header.payload
+            address = payload.address if type(payload) is dns.Record_A and header.type == A else None
+            if isinstance(address, bytes) and len(address) == _IPV4:
+                rdata = address
+            else:
+                strio = BytesIO()
+                cast(_Payload, payload).encode(strio, None)
+                rdata = strio.getvalue()
+                rdataFromWire(formOf(header.type, header.cls), rdata)
+            records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (rdata,)))
+        except (AttributeError, TypeError, ValueError, OSError, StructError) as error:
+            raise BadMessage(f"{header!r:.200} cannot be read as a record: {error}") from error
+    return groupRecords(records) if records else ()
+
+
+@implementer(IResolutionReceiver)
+class _Resolving:
+    """
+    A look-up by an L{IHostnameResolver}.
+
+    @ivar addresses: fires with all of them, as text.
+    """
+
+    def __init__(self, resolver: IHostnameResolver, name: str, kind: type[IAddress]) -> None:
+        self.addresses: Deferred[list[str]] = Deferred(self._cancelled)
+        self._found: list[str] = []
+        self._resolution: IHostResolution | None = None
+        maybeDeferred(resolver.resolveHostName, self, name, 0, [kind]).addErrback(self._failed)
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._resolution = resolutionInProgress
+
+    def addressResolved(self, address: IAddress) -> None:
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._found.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        if not self.addresses.called:
+            self.addresses.callback(self._found)
+
+    def _failed(self, failure: Failure) -> None:
+        if not self.addresses.called:
+            self.addresses.errback(failure)
+
+    def _cancelled(self, addresses: Deferred[list[str]]) -> None:
+        if self._resolution is not None:
+            with suppress(NotImplementedError):
+                # Twisted's own cannot be cancelled.
+                self._resolution.cancel()
+
+
+def isResolver(found: object) -> bool:
+    """
+    @return: whether L{NamesSource} can ask this object.
+    """
+    return not isinstance(found, type) and (
+        any(callable(getattr(found, name, None)) for name in ("query", "lookupAddress", "getHostByName", "resolveHostName"))
+    )
+
+
+def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
+    """
+    The one adapter of this package for other people's resolvers.
+
+    @param resolver: a source stays itself; one of this package's resolvers gives the source behind it; of others, what zope's adapters
+        give, or a L{NamesSource}.
+
+    @raise WrongType: it is none of these.
+    """
+    if IAnswerSource.providedBy(resolver):
+        return resolver
+    conform = getattr(type(resolver), "__conform__", None)
+    behind = None if conform is None else conform(resolver, IAnswerSource)
+    if behind is None and not any(each.providedBy(resolver) for each in (IResolver, IResolverSimple, IHostnameResolver)):
+        behind = IAnswerSource(resolver, None)
+    return NamesSource(resolver, clock) if behind is None else cast(IAnswerSource, behind)
+
+
+@implementer(IAnswerSource)
+class NamesSource:
+    """
+    Ask a resolver of twisted.names, or anything that implements C{query} of L{IResolver<twisted.internet.interfaces.IResolver>}; where
+    there is no C{query}, its C{lookupAddress} and siblings. Others are asked for addresses only: by C{getHostByName} of
+    L{IResolverSimple}, or by C{resolveHostName} of L{IHostnameResolver}.
+
+    What it raises is read with L{twisted_ext.compat.conversion.errors}. It is asked for class IN only, because those of Twisted take every
+    class for that.
+    """
+
+    def __init__(self, resolver: object, clock: IReactorTime) -> None:
+        """
+        @raise WrongType: it has none of these methods.
+        """
+        if not isResolver(resolver):
+            raise WrongType(
+                f"{resolver!r:.80} is not a resolver: it needs query() or lookup...() of IResolver, getHostByName() of IResolverSimple, "
+                "or resolveHostName() of IHostnameResolver"
+            )
+        self.resolver = resolver
+        self._clock = clock
+        self._queries = hasattr(resolver, "query") or hasattr(resolver, "lookupAddress")
+        self._label = type(resolver).__module__ + "." + type(resolver).__name__
+        self._waiting: set[_Asking] = set()
+        self._closed = False
+        self._atOnce = self._queries and not _AT_ONCE.isdisjoint(
+            [f"{each.__module__}.{each.__name__}" for each in type(resolver).__mro__]
+        )
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        """
+        Zones and caches of Twisted's answer at once; others are not asked, since nobody would wait for them.
+        """
+        if not self._atOnce:
+            return None
+        answered = self.answer(question, context)
+        answer = answered.result if answered.called and not answered.paused else None
+        if isinstance(answer, Answer):
+            return answer
+        # It has nothing on that, or takes its time after all: whoever wants to know will ask again.
+        answered.addErrback(lambda _: None)
+        answered.cancel()
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self._closed:
+            return fail(Closed(f"{self._label} was closed"))
+        labels = labelsOf(question.name)
+        name = b".".join(labels)
+        if question.rrClass != IN or b"\\" in name or name.count(b".") >= max(1, len(labels)):
+            return fail(Unknown(f"{self._label} cannot be asked for {question}"))
+        left = context.deadline - self._clock.seconds()
+        if left <= 0:
+            return fail(TimedOut(f"no time was left to ask {self._label}"))
+        if context.trace is not None:
+            context.trace.note(self._clock.seconds(), "names", "asked", resolver=self._label)
+        waits = context.waits or _waitsWithin(left)
+        if self._queries:
+            came = self._asked(name, question, waits)
+            if came is None:
+                return fail(Unknown(f"{self._label} has no look-up for {typeName(question.rrType)}"))
+            if came.called and not came.paused and not isinstance(came.result, Failure):
+                # Zones and caches answer at once: there is nothing to wait for, and nothing to cancel.
+                try:
+                    return succeed(self._cbResult(cast(_Lists, came.result), question))
+                except Exception:
+                    asked: Deferred[Answer] = fail()
+            else:
+                asked = came.addCallback(self._cbResult, question)
+        elif question.rrType in _FAMILIES:
+            # Neither interface says anything of names as octets.
+            text = nameToText(question.name, final=False)
+            if hasattr(self.resolver, "getHostByName"):
+                simple = cast(IResolverSimple, self.resolver)
+                named = maybeDeferred(simple.getHostByName, text, cast("Sequence[int]", waits))
+                asked = named.addCallback(lambda address: self._cbAddresses([address], question))
+            else:
+                resolving = _Resolving(cast(IHostnameResolver, self.resolver), text, _ADDRESSES[question.rrType])
+                asked = resolving.addresses.addCallback(self._cbAddresses, question)
+        else:
+            return fail(Unknown(f"{self._label} knows addresses only"))
+        return _Asking(self._waiting, asked, self._clock, left, self._label).outer
+
+    def _asked(self, name: bytes, question: Question, waits: Sequence[float]) -> Deferred[_Lists] | None:
+        """
+        Ask by C{query}; what has none, or cannot be queried for the type, by its method for the type. Types that the resolvers of
+        twisted.names do not know are asked for by their C{_lookup}, which takes every type.
+        """
+        resolver = self.resolver
+        rrType = question.rrType
+        method: Callable[..., Deferred[_Lists]] | None = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
+        # What resolvers of twisted.names can be queried for; None where a class of theirs did not call their constructor.
+        known: object = getattr(resolver, "typeToMethod", self)
+        if known is None or (isinstance(known, dict) and rrType not in known):
+            lookup: Callable[..., Deferred[_Lists]] | None = getattr(resolver, "_lookup", None)
+            if method is None and lookup is not None:
+                return maybeDeferred(lookup, name, question.rrClass, rrType, waits)
+        elif hasattr(resolver, "query"):
+            query = dns.Query(b"", rrType, question.rrClass)
+            query.name.name = name
+            return maybeDeferred(cast(_Queries, resolver).query, query, waits)
+        return None if method is None else maybeDeferred(method, name, waits)
+
+    def _cbResult(self, result: _Lists, question: Question) -> Answer:
+        if isinstance(result, Result):
+            return result.answer
+        try:
+            sections = [list(section) for section in result]
+            answers, authority, additional = sections
+        except (TypeError, ValueError):
+            raise BadMessage(f"{self._label} gave {result!r:.200}, which is not three lists of records") from None
+        flags = AA if any(header.auth for header in answers) else 0
+        sets = _owned(setsFrom(answers), question)
+        message = Message(0, flags, (question,), sets, setsFrom(authority), setsFrom(additional))
+        answer = answerFromMessage(question, message, Origin("names", self._label, 1))
+        answer.message = None
+        return answer
+
+    def _cbAddresses(self, addresses: Sequence[str], question: Question) -> Answer:
+        family = _FAMILIES[question.rrType]
+        fitting = [each.partition("%")[0] for each in addresses if (":" in each) == (family == socket.AF_INET6)]
+        if not fitting:
+            raise Unknown(f"{self._label} gave no address of this family")
+        rdatas = tuple([socket.inet_pton(family, each) for each in dict.fromkeys(fitting)])
+        rrset = RRSet(question.name, question.rrType, IN, _TTL, rdatas)
+        return Answer(Outcome.DATA, (rrset,), origin=Origin("names", self._label, 1))
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        for asking in list(self._waiting):
+            asking.end(Closed(f"{self._label} was closed"))
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+    def __repr__(self) -> str:
+        return f"<NamesSource {self._label}>"
+
+
+def _owned(sets: tuple[RRSet, ...], question: Question) -> tuple[RRSet, ...]:
+    """
+    @return: sets of an answer; where none of them belongs to the name that was asked for, which callers of twisted.names never look at and
+        fakes in tests often leave out, those of the right type are taken for its.
+    """
+    name = question.name.lower()
+    if any(rrset.name.lower() == name for rrset in sets):
+        return sets
+    return tuple(
+        [
+            RRSet(question.name, each.rrType, each.rrClass, each.ttl, each.rdatas) if each.rrType == question.rrType else each
+            for each in sets
+        ]
+    )
+
+
+def _waitsWithin(seconds: float) -> tuple[float, ...]:
+    """
+    @return: waits, each three times the one before, that fill the time there is.
+    """
+    waits: list[float] = []
+    wait = _FIRST_WAIT
+    while seconds > wait:
+        waits.append(wait)
+        seconds -= wait
+        wait *= 3
+    waits.append(seconds)
+    return tuple(waits)
+
+
+def _denialFrom(raised: BaseException, label: str) -> Answer | None:
+    """
+    @return: what L{denialFrom} gives, with the records of the reply where Twisted's exception holds it.
+    """
+    denial = denialFrom(raised)
+    reply = raised.args[0] if raised.args else None
+    if denial is None or denial.origin is not None:
+        return denial
+    denial.origin = Origin("names", label, 1)
+    if isinstance(reply, dns.Message):
+        try:
+            denial.answer, denial.authority = setsFrom(reply.answers), setsFrom(reply.authority)
+        except BadMessage:
+            # That there is no such name was said all the same.
+            return denial
+    return denial
+
+
+class _Asking:
+    """
+    One question put to a resolver that may never answer.
+
+    @ivar outer: what the caller has.
+    """
+
+    def __init__(
+        self, waiting: set[_Asking], asked: Deferred[Answer], clock: IReactorTime, seconds: float, label: str
+    ) -> None:
+        self.outer: Deferred[Answer] = Deferred(self._cancelled)
+        self._waiting = waiting
+        self._asked = asked
+        self._label = label
+        waiting.add(self)
+        self._timer = clock.callLater(seconds, self.end, TimedOut(f"{label} did not answer in time", server=label))
+        asked.addCallbacks(self._cbAnswer, self._ebAnswer)
+
+    def _finish(self) -> bool:
+        if self not in self._waiting:
+            return False
+        self._waiting.discard(self)
+        if self._timer.active():
+            self._timer.cancel()
+        return True
+
+    def _cbAnswer(self, answer: Answer) -> None:
+        if self._finish():
+            self.outer.callback(answer)
+
+    def _ebAnswer(self, failure: Failure) -> None:
+        if not self._finish():
+            return
+        raised = failure.value
+        if raised is None or isinstance(raised, CancelledError):
+            self.outer.errback(failure)
+            return
+        denial = _denialFrom(raised, self._label)
+        if denial is not None:
+            self.outer.callback(denial)
+        else:
+            fault = faultFromError(raised, self._label)
+            if fault is not raised:
+                fault.__cause__ = raised
+            self.outer.errback(fault)
+
+    def _cancelled(self, outer: Deferred[Answer]) -> None:
+        if self._finish():
+            self._asked.cancel()
+
+    def end(self, fault: DNSFault) -> None:
+        """
+        Wait no longer.
+        """
+        if self._finish():
+            self._asked.cancel()
+            self.outer.errback(fault)

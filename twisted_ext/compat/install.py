@@ -1,0 +1,97 @@
+"""
+Into the reactor, and out of it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+from twisted.internet._resolver import ComplexResolverSimplifier
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IReactorPluggableNameResolver,
+    IReactorTime,
+    IResolverSimple,
+)
+
+from twisted_ext.compat.slots import Slot
+from twisted_ext.errors import CallerFault
+
+__all__ = ["globalReactor", "install"]
+
+
+class _Pluggable(Protocol):
+    """
+    What a reactor has on resolvers. Twisted's interfaces do not name C{resolver}, but all of its reactors have it.
+    """
+
+    resolver: IResolverSimple
+
+    @property
+    def nameResolver(self) -> IHostnameResolver:
+        """
+        What endpoints use.
+        """
+
+    def installResolver(self, resolver: IResolverSimple) -> IResolverSimple:
+        """
+        Replace both.
+        """
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """
+        Replace both.
+        """
+
+
+def globalReactor() -> IReactorTime:
+    """
+    @return: the reactor of this process, which is installed now if none was.
+    """
+    from twisted.internet import reactor
+
+    return cast(IReactorTime, reactor)
+
+
+def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
+    """
+    Let C{reactor} use C{resolver} for C{connectTCP} and for endpoints.
+
+    C{connectTCP} with a name is for IPv4: Twisted decides so before it knows the address. Endpoints take both families.
+
+    @param reactor: L{None} for the global one.
+
+    @return: call it to give back what was there before: at once, or where something else of this package was installed since, when that
+        is undone. It does nothing where others have installed something since, nor when called again.
+
+    @raise CallerFault: this reactor takes no resolver.
+    """
+    if reactor is None:
+        reactor = cast(IReactorPluggableNameResolver, globalReactor())
+    if not IReactorPluggableNameResolver.providedBy(reactor):
+        raise CallerFault(f"{reactor!r} takes no resolver: it does not provide IReactorPluggableNameResolver")
+    pluggable = cast(_Pluggable, reactor)
+    # Each of the reactor's two methods replaces both resolvers, the other one by a wrapper. This one serves both families.
+    return _slotOf(pluggable).install(resolver, lambda: pluggable.installNameResolver(resolver))
+
+
+#: Where a reactor keeps what was installed into it.
+_PLACE: Final = "_twisted_ext_resolvers"
+
+
+def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple | None, IHostnameResolver]]:
+    found: Slot[tuple[IResolverSimple | None, IHostnameResolver]] | None = vars(reactor).get(_PLACE)
+    if found is None:
+
+        def restore(before: tuple[IResolverSimple | None, IHostnameResolver]) -> None:
+            simple, complete = before
+            if simple is None or isinstance(simple, ComplexResolverSimplifier):
+                reactor.installNameResolver(complete)
+            else:
+                reactor.installResolver(simple)
+
+        # Reactors of tests, such as MemoryReactor, have but one.
+        found = Slot(lambda: reactor.nameResolver, lambda: (getattr(reactor, "resolver", None), reactor.nameResolver), restore)
+        setattr(reactor, _PLACE, found)
+    return found

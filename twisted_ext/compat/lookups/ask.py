@@ -1,0 +1,78 @@
+"""
+What to ask: every way of writing a C{resolver} comes down to one.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.compat.foreign import isResolver, sourceOf
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.errors import BadDescription, CallerFault, WrongType
+from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["expectResolver", "isAsked", "resolverOf"]
+
+
+def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesResolver:
+    """
+    Turn what somebody gave for a C{resolver} into one of ours. Whoever gave something else than L{None} or one of ours closes it, too: what
+    is made here holds nothing of its own beyond it, except for a description's.
+
+    @param resolver: one of ours, which stays as it is; L{None} for the resolver of this process, or, with a C{reactor}, for one that is
+        configured as this machine is; a description, such as C{"udp:192.0.2.1"}; or anything that adapts to L{IAnswerSource}, as all of
+        Twisted's do.
+    @param reactor: what keeps time for it and opens its sockets, L{None} for the global one.
+
+    @raise BadDescription: the description is none.
+    @raise WrongType: it is nothing of all that.
+    """
+    if isinstance(resolver, NamesResolver):
+        return resolver
+    if resolver is None and reactor is None:
+        from twisted_ext.client import getResolver
+
+        return getResolver()
+    clock = globalReactor() if reactor is None else reactor
+    if resolver is None or isinstance(resolver, str):
+        from twisted_ext.resolver.strings.descriptions import sourceFromString
+
+        return NamesResolver(sourceFromString(clock, "system" if resolver is None else resolver), clock)
+    try:
+        source = sourceOf(resolver, clock)
+    except WrongType as fault:
+        raise WrongType(f"resolver: {fault}; None and a description such as 'udp:192.0.2.1' will do as well") from None
+    return NamesResolver(source, clock)
+
+
+def isAsked() -> bool:
+    """
+    @return: whether C{client.theResolver} was set, or made.
+    """
+    from twisted_ext import client
+
+    return client.theResolver is not None
+
+
+def expectResolver(resolver: object) -> None:
+    """
+    Refuse what L{resolverOf} could make nothing of. Nothing is made of it yet: no file is read, and nothing opened.
+
+    @param resolver: anything but L{None}.
+
+    @raise BadDescription: it is a text, and no description.
+    @raise WrongType: it is something else, and not a resolver.
+    """
+    if isinstance(resolver, str):
+        from twisted_ext.resolver.strings.reader import read
+
+        try:
+            read(resolver)
+        except CallerFault as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
+        return
+    if isinstance(resolver, NamesResolver) or isResolver(resolver):
+        return
+    if IAnswerSource(resolver, None) is None:
+        raise WrongType(f"resolver: {resolver!r:.80} is neither a description such as 'udp:192.0.2.1' nor a resolver")

@@ -1,0 +1,357 @@
+"""
+Look-ups that one leads to the next: to the end of aliases, and from rule to rule.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.addrinfo.gethost import addressesOf, literalOf
+from twisted_ext.aliases import found
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Security
+from twisted_ext.compat.conversion.errors import LookupFailed, errorFromAnswer, errorFromFault
+from twisted_ext.compat.conversion.timeouts import Timeout
+from twisted_ext.compat.lookups.ask import resolverOf
+from twisted_ext.compat.lookups.optional import hastened
+from twisted_ext.discovery.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
+from twisted_ext.discovery.targets import Target, hostOf
+from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.errors import BadMessage, BadName, CallerFault, DNSFault, UnusableRecords
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.wire import rrtypes
+from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.discovery.naptr import Rule
+    from twisted_ext.wire.rdata.fields import Rdata
+
+__all__ = ["Asking", "Found", "Walk", "about", "chanceOf", "literalHost", "nameOf"]
+
+_R = TypeVar("_R", bound="Rdata")
+
+
+class Found:
+    """
+    What a look-up gave.
+
+    @ivar owner: whose records these are: the name asked for, or where its aliases lead.
+    @ivar rdatas: their data.
+    @ivar aliases: how many there were.
+    @ivar answer: the last answer.
+    @ivar trusted: whether all answers on the way were validated, here or by the server, as far as its AD bits can be believed.
+    """
+
+    __slots__ = ("owner", "rdatas", "aliases", "answer", "trusted")
+
+    def __init__(self, owner: bytes, rdatas: tuple[bytes, ...], aliases: int, answer: Answer, trusted: bool) -> None:
+        self.owner = owner
+        self.rdatas = rdatas
+        self.aliases = aliases
+        self.answer = answer
+        self.trusted = trusted
+
+    def read(self, kind: type[_R]) -> list[_R]:
+        """
+        @return: the records that can be read.
+
+        @raise BadMessage: there are records, but none can.
+        """
+        records: list[_R] = []
+        fault: BadMessage | None = None
+        for rdata in self.rdatas:
+            try:
+                records.append(kind.fromWire(rdata))
+            except BadMessage as wrong:
+                fault = fault or wrong
+        if fault is not None and not records:
+            raise fault
+        return records
+
+
+class Asking:
+    """
+    The look-ups of one call, which have one deadline.
+    """
+
+    def __init__(
+        self,
+        resolver: object,
+        timeout: Timeout,
+        authenticData: bool = False,
+        checkingDisabled: bool = False,
+        stream: bool = False,
+    ) -> None:
+        """
+        @param resolver: see L{resolverOf}. What is made of a description for this call is closed with it.
+        @param authenticData: ask for the AD bit.
+        @param checkingDisabled: ask servers not to validate.
+        @param stream: by TCP at once.
+        """
+        self._resolver = resolverOf(resolver)
+        self._made = isinstance(resolver, str)
+        context = self._resolver.contextFor(timeout)
+        self._context = QueryContext(
+            context.deadline,
+            waits=context.waits,
+            authenticData=authenticData,
+            checkingDisabled=checkingDisabled,
+            stream=stream,
+        )
+
+    async def close(self) -> None:
+        """
+        Let go of what was made for this call.
+        """
+        if self._made:
+            await self._resolver.close()
+
+    async def records(self, name: bytes, rrType: int) -> Found:
+        """
+        @return: what there is, which may be nothing.
+
+        @raise LookupFailed: nothing is known.
+        """
+        asked = Question(name, rrType)
+        ask = self._resolver.ask
+        try:
+            answer = await ask(asked, self._context)
+            steps = await askedOn(ask, asked, answer, self._context, int(SERVICE_ALIASES.default), searched=False)
+        except DNSFault as fault:
+            raise errorFromFault(fault, asked) from fault
+        question, answer = steps[-1]
+        if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
+            raise errorFromAnswer(asked, answer)
+        rdatas, owner, left = found(question, answer, searched=False)
+        if left is not None:
+            raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
+        trusted = all(each.security is Security.SECURE or each.authenticated for _, each in steps)
+        aliases = 0
+        if owner.lower() != name.lower():
+            aliases = sum(rrset.rrType == rrtypes.CNAME for _, each in steps for rrset in each.answer)
+        return Found(owner, rdatas, aliases, answer, trusted)
+
+    def recordsOrAddresses(self, name: bytes, rrType: int, host: bytes, delay: float) -> Deferred[Found | None]:
+        """
+        @param host: whose addresses end the wait for records.
+        @param delay: see L{hastened}.
+
+        @return: fires with what there is, or with L{None} where it was not waited for.
+        """
+
+        def addresses() -> Iterator[Deferred[list[str]]]:
+            for each in (rrtypes.AAAA, rrtypes.A):
+                finding = addressesOf(self._resolver.ask, Question(host, each), self._context, int(SERVICE_ALIASES.default))
+                yield Deferred.fromCoroutine(finding)
+
+        return hastened(Deferred.fromCoroutine(self.records(name, rrType)), addresses, self._resolver._reactor, delay)
+
+    async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
+        """
+        @return: the targets of SRV records.
+        """
+        from twisted_ext.discovery.weights import targetsOf
+        from twisted_ext.wire.rdata.types.service import SRV
+
+        found = await self.records(name, rrtypes.SRV)
+        with about(name, rrtypes.SRV):
+            return targetsOf(found.read(SRV), rng)
+
+
+@contextmanager
+def about(name: bytes, rrType: int) -> Iterator[None]:
+    """
+    Let faults say what was asked for.
+    """
+    try:
+        yield
+    except DNSFault as fault:
+        raise errorFromFault(fault, Question(name, rrType)) from fault
+
+
+def nameOf(text: object) -> bytes:
+    """
+    @return: what a caller gave as a name.
+
+    @raise BadName: it is none.
+    """
+    if not isinstance(text, str | bytes):
+        raise BadName(f"{text!r:.80} is no name; write it as text, such as 'example.org'")
+    return nameFromText(text)
+
+
+def literalHost(host: object) -> str | None:
+    """
+    @param host: what a caller gave as a host.
+
+    @return: the address, where it is one, with or without brackets.
+
+    @raise BadName: this is no text.
+    """
+    if not isinstance(host, str):
+        raise BadName(f"{host!r:.80} is no host; write it as text, such as 'www.example.org'")
+    return literalOf(host.removeprefix("[").removesuffix("]"))
+
+
+def chanceOf(rng: Shuffling | None) -> Shuffling:
+    """
+    @return: what to draw with.
+
+    @raise CallerFault: nothing can be drawn with what a caller gave.
+    """
+    if rng is None:
+        return random
+    if not (callable(getattr(rng, "randint", None)) and callable(getattr(rng, "shuffle", None))):
+        raise CallerFault(f"rng: {rng!r:.80} draws nothing; give something such as random.Random()")
+    return rng
+
+
+class Walk:
+    """
+    The rules of one call, from name to name, each as deep as it leads before the one behind it.
+    """
+
+    def __init__(self, asking: Asking, rng: Shuffling) -> None:
+        from twisted_ext.discovery.posixregex import Work
+
+        self._asking = asking
+        self._rng = rng
+        self._left = int(REWRITE_LOOKUPS.default)
+        self._most = int(SERVICE_TARGETS.default)
+        self._path: list[bytes] = []
+        self._work = Work()
+        self._targets: list[Target] = []
+        self._uris: list[str] = []
+        # The first thing that went wrong.
+        self._failure: LookupFailed | None = None
+
+    async def targets(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> list[Target]:
+        """
+        @return: the targets of rules without expressions.
+
+        @raise LookupFailed: there are none, and something went wrong.
+        """
+        await self._follow(name, service, protocols, port)
+        if not self._targets and self._failure is not None:
+            raise self._failure
+        return self._targets
+
+    async def uris(self, name: bytes, service: str, text: str) -> list[str]:
+        """
+        @return: what rules with expressions make of the text.
+
+        @raise LookupFailed: there are none, and something went wrong.
+        """
+        await self._rewrite(name, service, text)
+        if not self._uris and self._failure is not None:
+            raise self._failure
+        return self._uris
+
+    async def _rules(self, name: bytes) -> list[Rule]:
+        """
+        @return: the rules of a name; none if it is one that this came by, or is one too many.
+        """
+        from twisted_ext.discovery.naptr import rulesFrom
+        from twisted_ext.wire.rdata.types.service import NAPTR
+
+        if self._left <= 0 or name.lower() in self._path or len(self._path) >= REWRITE_STEPS.default:
+            self._wrong(name, UnusableRecords("its rules lead round in circles, or too far"))
+            return []
+        self._left -= 1
+        try:
+            found = await self._asking.records(name, rrtypes.NAPTR)
+            with about(name, rrtypes.NAPTR):
+                return rulesFrom(found.read(NAPTR))
+        except LookupFailed as failure:
+            self._failure = self._failure or failure
+            return []
+
+    def _wrong(self, name: bytes, fault: DNSFault) -> None:
+        self._failure = self._failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))
+
+    async def _follow(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> None:
+        """
+        Follow rules without expressions to servers.
+        """
+        from twisted_ext.discovery.naptr import ADDRESSES, FURTHER, SERVERS
+
+        rules = await self._rules(name)
+        self._path.append(name.lower())
+        for rule in rules:
+            protocol = rule.protocolFor(service, protocols)
+            if protocol is None or rule.expression:
+                continue
+            if len(self._targets) >= self._most:
+                break
+            if rule.flag == FURTHER:
+                await self._follow(rule.replacement, service, protocols, port)
+            elif rule.flag == SERVERS:
+                self._add(protocol, await self._servers(rule.replacement))
+            elif rule.flag == ADDRESSES and port is not None:
+                host = hostOf(rule.replacement)
+                if host is None:
+                    self._wrong(name, UnusableRecords(f"{nameToText(rule.replacement)} is no name of a host"))
+                else:
+                    self._add(protocol, [Target(host, port)])
+        self._path.pop()
+
+    async def _servers(self, name: bytes) -> list[Target]:
+        if self._left <= 0:
+            return []
+        self._left -= 1
+        try:
+            return await self._asking.servers(name, self._rng)
+        except LookupFailed as failure:
+            self._failure = self._failure or failure
+            return []
+
+    def _add(self, protocol: str, targets: list[Target]) -> None:
+        """
+        Add targets behind those that are there.
+        """
+        before: int | None = None
+        rank = self._targets[-1].priority if self._targets else -1
+        for target in targets[: self._most - len(self._targets)]:
+            rank += target.priority != before
+            before = target.priority
+            self._targets.append(Target(target.host, target.port, rank, target.weight, protocol=protocol))
+
+    async def _rewrite(self, name: bytes, service: str, text: str) -> None:
+        """
+        Follow rules to URIs.
+        """
+        from twisted_ext.discovery.naptr import FURTHER, URIS, nextName, substituted
+        from twisted_ext.discovery.posixregex import BadPattern
+        from twisted_ext.discovery.uri import isURI
+
+        rules = await self._rules(name)
+        self._path.append(name.lower())
+        order: int | None = None
+        for rule in rules:
+            if not rule.isAbout(service):
+                continue
+            if len(self._uris) >= self._most or (order is not None and rule.order != order):
+                break
+            try:
+                if rule.flag == URIS:
+                    uri = substituted(rule.expression, text, self._work)
+                    if uri is None:
+                        continue
+                    order = rule.order
+                    if isURI(uri):
+                        self._uris.append(uri)
+                    else:
+                        self._wrong(name, UnusableRecords(f"{uri!r:.80} is no URI"))
+                elif rule.flag == FURTHER:
+                    following = nextName(rule, text, self._work)
+                    if following is None:
+                        continue
+                    order = rule.order
+                    await self._rewrite(following, service, text)
+            except BadPattern as fault:
+                self._wrong(name, fault)
+        self._path.pop()

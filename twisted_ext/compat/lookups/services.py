@@ -1,0 +1,325 @@
+"""
+Where a service is, looked up: by SRV, HTTPS and SVCB, MX, NAPTR, URI and TLSA records.
+
+Each function fires with what there is, in the order to try it in, and nothing where the domain has no such records; or it fails with an
+exception of L{twisted_ext.compat.conversion.errors}: L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} where
+the domain says that it has no such service, L{UnusableService<twisted_ext.compat.conversion.errors.UnusableService>} where its records lead
+nowhere, those of any look-up where nothing is known. Each of them can be cancelled.
+
+Names are whole as they are, with or without a final dot. No search list is tried: that a domain has no such records is nothing unusual, and
+another domain's must not be taken for them.
+
+Parameters that they have in common:
+
+  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, L{None} for the one of this process, or a description, of which
+    a resolver is made for this call alone;
+  - C{timeout}: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}; for all the look-ups together;
+  - C{rng}: what to draw with where records leave it to chance, such as a L{random.Random}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.answers import Outcome, Question
+from twisted_ext.compat.conversion.errors import LookupFailed, argumentError, errorFromAnswer
+from twisted_ext.compat.conversion.timeouts import Timeout, secondsOf
+from twisted_ext.compat.lookups.follow import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
+from twisted_ext.discovery.limits import RECORD_DELAY, SERVICE_TARGETS
+from twisted_ext.discovery.targets import BEHIND, Target, checkedPort, hostOf, protocolsIn
+from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, TrustFault
+from twisted_ext.wire import rrtypes
+from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.types.security import TLSA
+
+__all__ = [
+    "bindingTargets",
+    "mailTargets",
+    "numberURIs",
+    "rewrittenTargets",
+    "rewrittenURIs",
+    "serverTargets",
+    "tlsaOf",
+    "urisOf",
+]
+
+_T = TypeVar("_T")
+
+
+def _firing(
+    find: Callable[[Asking], Coroutine[Deferred[object], object, _T]], resolver: object, timeout: Timeout, authenticData: bool = False
+) -> Deferred[_T]:
+    async def run() -> _T:
+        try:
+            asking = Asking(resolver, timeout, authenticData)
+            try:
+                return await find(asking)
+            finally:
+                await asking.close()
+        except DNSFault as fault:
+            raise argumentError(fault) from fault
+
+    return Deferred.fromCoroutine(run())
+
+
+def serverTargets(
+    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+) -> Deferred[list[Target]]:
+    """
+    Find the servers of a service by its SRV records (RFC 2782).
+
+    @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
+
+    @return: fires with targets in the order to try them in, drawn anew each time; an empty list where there are no such records.
+    """
+
+    async def find(asking: Asking) -> list[Target]:
+        return await asking.servers(nameOf(owner), chanceOf(rng))
+
+    return _firing(find, resolver, timeout)
+
+
+def bindingTargets(
+    scheme: str,
+    host: str,
+    port: int | None = None,
+    *,
+    protocols: Collection[str] | None = None,
+    understood: Collection[int] = (),
+    fallback: bool = True,
+    recordDelay: float | None = None,
+    resolver: object = None,
+    timeout: Timeout = None,
+    rng: Shuffling | None = None,
+) -> Deferred[list[Target]]:
+    """
+    Find out how to connect to a URI's host by its HTTPS or SVCB records (RFC 9460).
+
+    With C{fallback}, the host itself comes last, as does the end of its aliases before it, both with a priority from L{BEHIND} on. They are
+    all there is where the records are missing, are of no use, cannot be looked up or take too long; except where they are known to be
+    forged.
+
+    Records that are not at hand are asked for beside the host's addresses, since there are networks that drop all questions for them:
+    C{recordDelay} seconds after there is an address they are not waited for any more. A host without addresses can be reached by its
+    records alone, which then have all of the time.
+
+    @param scheme: C{"https"}, C{"wss"}, C{"dns"}, or another one with a port; not C{"http"}.
+    @param host: as in the URI. An address is the only target there is.
+    @param port: L{None} for that of the scheme.
+    @param protocols: what the caller speaks, as ALPN calls it, such as C{("h2", "http/1.1")}; what is for others alone is left out. L{None}
+        takes any.
+    @param understood: keys of parameters that the caller acts upon, beside mandatory, alpn, no-default-alpn, port, ipv4hint and ipv6hint;
+        records for which another one is mandatory are left out.
+    @param recordDelay: the range of L{RECORD_DELAY<twisted_ext.discovery.limits.RECORD_DELAY>}. Without C{fallback} it does not count.
+
+    @return: fires with targets in the order to try them in.
+    """
+
+    async def find(asking: Asking) -> list[Target]:
+        from twisted_ext.discovery.svcb import Binding, questionFor
+
+        literal = literalHost(host)
+        if literal is not None:
+            return [Target(literal, questionFor(scheme, "address.invalid", port)[2], BEHIND + 1)]
+        binding = Binding(scheme, host, port, chanceOf(rng), protocols=protocols, understood=understood)
+        delay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
+        found: Found | None
+        while not binding.done:
+            try:
+                if fallback:
+                    found = await asking.recordsOrAddresses(binding.name, binding.rrType, binding.host, delay)
+                else:
+                    found = await asking.records(binding.name, binding.rrType)
+            except LookupFailed as failure:
+                if not fallback or isinstance(failure.__cause__, TrustFault | CallerFault | Closed):
+                    raise
+                found = None
+            if found is None:
+                binding.gaveUp()
+            else:
+                binding.learned(found.owner, found.rdatas, found.aliases)
+        return binding.targets(fallback)
+
+    return _firing(find, resolver, timeout)
+
+
+def mailTargets(
+    domain: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+) -> Deferred[list[Target]]:
+    """
+    Find out where the mail of a domain goes (RFC 5321, section 5.1): its MX records, those of one preference in any order; or, where it has
+    none, itself.
+
+    @param domain: what is behind the @.
+
+    @return: fires with targets in the order to try them in, at least one. A domain that does not exist makes it fail with
+        L{DNSNameError<twisted_ext.compat.conversion.errors.DNSNameError>}, one that takes no mail (RFC 7505) with
+        L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>}.
+    """
+
+    async def find(asking: Asking) -> list[Target]:
+        from twisted_ext.discovery.mail import targetsOf
+        from twisted_ext.wire.rdata.types.names import MX
+
+        name = nameOf(domain)
+        host = hostOf(name)
+        if host is None:
+            raise BadName(f"{domain!r:.80} is no domain that mail could go to; write what is behind the @, such as 'example.org'")
+        found = await asking.records(name, rrtypes.MX)
+        if found.answer.outcome is Outcome.NXDOMAIN:
+            raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
+        with about(name, rrtypes.MX):
+            return targetsOf(host, found.read(MX), chanceOf(rng))
+
+    return _firing(find, resolver, timeout)
+
+
+def urisOf(
+    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+) -> Deferred[list[str]]:
+    """
+    Find the URIs that a name has (RFC 7553).
+
+    @param owner: such as C{"_http._tcp.example.org"}.
+
+    @return: fires with them in the order to try them in; an empty list where there are no such records.
+    """
+
+    async def find(asking: Asking) -> list[str]:
+        from twisted_ext.discovery.uri import urisOf as inOrder
+        from twisted_ext.wire.rdata.types.service import URI
+
+        name = nameOf(owner)
+        found = await asking.records(name, rrtypes.URI)
+        with about(name, rrtypes.URI):
+            return inOrder(found.read(URI), chanceOf(rng))
+
+    return _firing(find, resolver, timeout)
+
+
+def tlsaOf(
+    host: str | bytes,
+    port: int,
+    transport: str = "tcp",
+    *,
+    requireAD: bool = True,
+    resolver: object = None,
+    timeout: Timeout = None,
+) -> Deferred[list[TLSA]]:
+    """
+    Find out which certificates to expect of a server (RFC 6698): those of C{_443._tcp.www.example.org}.
+
+    Records that anybody could have forged are as good as none (RFC 6698, section 4.1), so only those count that were validated: here, or by
+    the server that was asked, which says so with the AD bit and has to be one that is trusted, on a path that is.
+
+    @param port: from 1 to 65535.
+    @param transport: C{"tcp"}, C{"udp"} or C{"sctp"}.
+    @param requireAD: L{False} for all that there are, for somebody who wants to look at them.
+
+    @return: fires with the records; an empty list where there are none that count.
+    """
+
+    async def find(asking: Asking) -> list[TLSA]:
+        from twisted_ext.wire.rdata.types.security import TLSA
+
+        checkedPort(port)
+        if transport not in ("tcp", "udp", "sctp", "dccp"):
+            raise CallerFault(f"{transport!r} is no transport; write 'tcp', 'udp' or 'sctp'")
+        name = nameFromText(f"_{port}._{transport}", nameOf(host))
+        found = await asking.records(name, rrtypes.TLSA)
+        if requireAD and not found.trusted:
+            return []
+        with about(name, rrtypes.TLSA):
+            return found.read(TLSA)[: int(SERVICE_TARGETS.default)]
+
+    return _firing(find, resolver, timeout, authenticData=True)
+
+
+def rewrittenTargets(
+    domain: str | bytes,
+    service: str,
+    protocols: Sequence[str] = (),
+    port: int | None = None,
+    *,
+    resolver: object = None,
+    timeout: Timeout = None,
+    rng: Shuffling | None = None,
+) -> Deferred[list[Target]]:
+    """
+    Find the servers of a service by NAPTR records without expressions (S-NAPTR, RFC 3958).
+
+    Rules that lead nowhere are passed over as long as others do not. C{priority} counts the steps of the order found; C{protocol} says for
+    each target which protocol it speaks.
+
+    @param service: the application service, such as C{"EM"} or C{"x-eduroam"}, in any case.
+    @param protocols: the application protocols that the caller speaks, the best first; none of them for any.
+    @param port: for rules that lead to a host's addresses, which do not say it; L{None} leaves such rules out.
+
+    @return: fires with targets in the order to try them in; an empty list where there are no rules for the service.
+    """
+
+    async def find(asking: Asking) -> list[Target]:
+        spoken = protocolsIn("protocols", protocols)
+        if port is not None:
+            checkedPort(port)
+        return await Walk(asking, chanceOf(rng)).targets(nameOf(domain), _textIn("service", service), spoken, port)
+
+    return _firing(find, resolver, timeout)
+
+
+def rewrittenURIs(
+    owner: str | bytes, service: str, text: str | None = None, *, resolver: object = None, timeout: Timeout = None
+) -> Deferred[list[str]]:
+    """
+    Find URIs by NAPTR records with expressions (RFC 3403; U-NAPTR, RFC 4848; ENUM, RFC 6116).
+
+    @param service: such as C{"LoST:https"} or C{"E2U+sip"}, in any case.
+    @param text: what the expressions are applied to; L{None} for the owner.
+
+    @return: fires with URIs in the order to try them in; an empty list where no rule is for the service and applies to the text.
+    """
+
+    async def find(asking: Asking) -> list[str]:
+        name = nameOf(owner)
+        applied = nameToText(name, final=False) if text is None else _textIn("text", text)
+        return await Walk(asking, chanceOf(None)).uris(name, _textIn("service", service), applied)
+
+    return _firing(find, resolver, timeout)
+
+
+def numberURIs(
+    number: str,
+    service: str = "E2U+sip",
+    *,
+    suffix: str = "e164.arpa",
+    resolver: object = None,
+    timeout: Timeout = None,
+) -> Deferred[list[str]]:
+    """
+    Find the URIs of a phone number (ENUM, RFC 6116).
+
+    @param number: with a plus and the country code, such as C{"+44 20 7946 0148"}.
+    @param suffix: the domain that the numbers are in.
+
+    @return: see L{rewrittenURIs}.
+    """
+
+    async def find(asking: Asking) -> list[str]:
+        from twisted_ext.discovery.naptr import numberName
+
+        name, digits = numberName(number, suffix)
+        return await Walk(asking, chanceOf(None)).uris(nameFromText(name), _textIn("service", service), digits)
+
+    return _firing(find, resolver, timeout)
+
+
+def _textIn(what: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise CallerFault(f"{what}: {given!r:.80} is no text")
+    return given

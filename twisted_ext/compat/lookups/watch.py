@@ -1,0 +1,391 @@
+"""
+Names looked at again and again: until they change, or until they are what somebody waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from math import inf
+from random import random
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from twisted_ext.aliases import together
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.compat.conversion.errors import (
+    DNSQueryTimeoutError,
+    LookupFailed,
+    argumentError,
+    errorFromAnswer,
+    errorFromFault,
+)
+from twisted_ext.compat.conversion.results import Result, resultFromAnswer
+from twisted_ext.compat.lookups.ask import resolverOf
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault, WrongType
+from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.watch.limits import WATCH_ALIASES
+from twisted_ext.watch.schedule import Pace, secondsOf
+from twisted_ext.watch.states import Change, State, stateOf
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import A, expectType, isMeta, typeName
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from twisted_ext.interfaces import IAnswerSource
+
+    class _Cancellable(Protocol):
+        """
+        A Deferred, whatever it fires with.
+        """
+
+        def cancel(self) -> None: ...
+
+
+__all__ = ["Predicate", "Watch", "allOf", "tooLate", "waitFor", "watch"]
+
+_T = TypeVar("_T")
+
+#: Says whether these records, as in a master file, are what somebody waits for. There are none where the name has none.
+Predicate = Callable[[list[str]], bool]
+
+
+def watch(
+    name: str | bytes,
+    rrType: int | str | None = None,
+    *,
+    resolver: object = None,
+    interval: float | None = None,
+    raising: bool = False,
+) -> Watch:
+    """
+    Tell what a name stands for, and then each change of that, until told to end::
+
+        async for change in watch("www.example.org", "A"):
+            print(change.before, "->", change.after)
+
+    It looks again when the answer's TTL has ended, that of a denial included (RFC 2308): nobody is asked for what a cache on the way still
+    holds. Some chance comes on top. While look-ups fail, it waits longer and longer between them. The bounds are in
+    L{twisted_ext.watch.limits}. That look-ups begin to fail, and that they do not fail any more, are changes as well. What changes while
+    nobody waits for the next change is told as one.
+
+    Nothing is open and no timer runs but while somebody waits.
+
+    @param rrType: a number or a mnemonic, L{None} for A.
+    @param resolver: whom to ask: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}. What a description says is made anew
+        for each look.
+    @param interval: seconds between looks, whatever the TTL is. Then what this process has cached of the name is forgotten before each
+        look. A cache behind the server that is asked still counts.
+    @param raising: end with the exception of the first look-up that fails.
+
+    @raise CallerFault: no name, no type that a name can have records of, no number of seconds, nothing to ask.
+    """
+    return Watch(name, rrType, resolver=resolver, interval=interval, raising=raising)
+
+
+class Watch(AsyncIterator[Change]):
+    """
+    The changes of what a name stands for: an asynchronous iterator, and a context manager that ends it.
+
+    @ivar question: what is asked.
+    @ivar state: what was told last, L{None} before that.
+    @ivar closed: whether it has ended.
+    """
+
+    def __init__(
+        self,
+        name: str | bytes,
+        rrType: int | str | None = None,
+        *,
+        resolver: object = None,
+        interval: float | None = None,
+        raising: bool = False,
+        draw: Callable[[], float] = random,
+        awaited: Callable[[Deferred[Change]], Awaitable[Change]] | None = None,
+    ) -> None:
+        """
+        @param draw: gives numbers from 0 to 1.
+        @param awaited: makes of a Deferred what can be awaited where this is gone through; L{None} where a Deferred can.
+
+        @see: L{watch}
+        """
+        self.question = Question(_nameOf(name), _typeOf(rrType))
+        self.state: State | None = None
+        self.closed = False
+        self._pace = Pace(interval, draw)
+        self._raising = raising
+        self._relative = name[-1:] not in (".", b".", "\u3002", "\uff0e", "\uff61")
+        # What a resolver of this process is now may be another one tomorrow; a description is read here to say what is wrong with it.
+        self._given = resolver if resolver is None or isinstance(resolver, str) else resolverOf(resolver)
+        made = resolverOf(self._given)
+        self._reactor = made._reactor
+        if isinstance(self._given, str):
+            _letGo(made)
+        self._awaited = awaited
+        self._known: State | None = None
+        self._due = -inf
+        self._waiting: _Cancellable | None = None
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> Change:
+        """
+        Wait for the next change. Cancelling the wait does not end the watch: it goes on with the next one, and no change is lost.
+
+        @raise RuntimeError: somebody waits already.
+        """
+        if self.closed:
+            raise StopAsyncIteration
+        if self._waiting is not None:
+            raise RuntimeError("somebody waits for the next change already; one watch tells each change once")
+        coming = self._next()
+        change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
+        # Not before: asyncio may cancel whoever waits when the change is on its way to them.
+        self.state = change.after
+        return change
+
+    async def _next(self) -> Change:
+        try:
+            # What was known when somebody's wait was cancelled may have changed since.
+            while self._known == self.state or self._due <= self._reactor.seconds():
+                wait = self._due - self._reactor.seconds()
+                if wait > 0:
+                    await self._cancellable(deferLater(self._reactor, wait))
+                self._known = await self._cancellable(Deferred.fromCoroutine(self._look()))
+            assert self._known is not None
+            return Change(self.state, self._known)
+        except CancelledError:
+            if self.closed:
+                raise StopAsyncIteration from None
+            raise
+
+    async def _cancellable(self, deferred: Deferred[_T]) -> _T:
+        """
+        Wait for something that L{aclose} cancels.
+        """
+        self._waiting = deferred
+        try:
+            return await deferred
+        finally:
+            self._waiting = None
+
+    async def _look(self) -> State:
+        """
+        @raise LookupFailed: there is no sense in looking again, or nobody wishes for it.
+        """
+        question = self.question
+        resolver = resolverOf(self._given)
+        if self._pace.interval is not None and self._known is not None and self._known.answer is not None:
+            # Aliases and a search list lead to other names.
+            for owner in {rrset.name.lower() for rrset in self._known.answer.answer}:
+                _forget(resolver.source, owner)
+        try:
+            answer, holds = await self._ask(resolver)
+        except DNSFault as fault:
+            error = errorFromFault(fault, question)
+            if self._raising or isinstance(fault, Closed | CallerFault):
+                self.closed = True
+                raise error from fault
+            return self._failed(error)
+        finally:
+            if isinstance(self._given, str):
+                _letGo(resolver)
+        if answer.rcode and answer.outcome is not Outcome.NXDOMAIN:
+            return self._failed(errorFromAnswer(question, answer))
+        self._due = self._reactor.seconds() + self._pace.afterAnswer(holds)
+        return stateOf(question, answer)
+
+    def _failed(self, error: LookupFailed) -> State:
+        if self._raising:
+            self.closed = True
+            raise error
+        self._due = self._reactor.seconds() + self._pace.afterFailure()
+        return State(None, error=error)
+
+    async def _ask(self, resolver: NamesResolver) -> tuple[Answer, int]:
+        """
+        @return: the answer, everything that aliases lead over included, and for how many seconds it holds.
+        """
+
+        def ask(question: Question, context: QueryContext) -> Deferred[Answer]:
+            if self._pace.interval is not None:
+                _forget(resolver.source, question.name)
+            return resolver.ask(question, context)
+
+        context = resolver.contextFor(None, self._relative)
+        answer = await ask(self.question, context)
+        steps = await askedOn(ask, self.question, answer, context, int(WATCH_ALIASES.default))
+        return together([each for _, each in steps]), min(secondsOf(*step) for step in steps)
+
+    async def aclose(self) -> None:
+        """
+        End. Whoever waits for the next change learns that there is none.
+        """
+        self.closed = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def __aenter__(self) -> Watch:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Watch {nameToText(self.question.name)} {typeName(self.question.rrType)}: {self.state}>"
+
+
+def waitFor(
+    name: str | bytes,
+    rrType: int | str | None = None,
+    predicate: Predicate | None = None,
+    *,
+    timeout: float | None = None,
+    resolver: object = None,
+    interval: float | None = None,
+) -> Deferred[Result]:
+    """
+    Wait until a name stands for what somebody waits for::
+
+        await waitFor("www.example.org", "A", lambda texts: "192.0.2.81" in texts, timeout=600)
+
+    Look-ups that fail are tried again until the time is over.
+
+    @param rrType: a number or a mnemonic, L{None} for A.
+    @param predicate: by default, that there are any records. It is asked when they change, also when there are none.
+    @param timeout: seconds for all of it, L{None} for as long as it takes.
+    @param resolver: as for L{watch}; or a list of such. Then each of them has to say it, though not all at one moment.
+    @param interval: as for L{watch}.
+
+    @return: fires with the look-up that was waited for, the last one's where there are several resolvers. It fails with
+        L{DNSQueryTimeoutError<twisted_ext.compat.conversion.errors.DNSQueryTimeoutError>}, whose C{answer} is what was there at the end,
+        with what C{predicate} raises, or as every look-up does where it can never be done.
+    """
+    several = resolver if isinstance(resolver, list | tuple) else (resolver,)
+    watches: list[Watch] = []
+    try:
+        seconds = _secondsOf(timeout)
+        if not several:
+            raise CallerFault("resolver: the list of whom to ask is empty")
+        for each in several:
+            watches.append(Watch(name, rrType, resolver=each, interval=interval))
+    except CallerFault as fault:
+        return maybeDeferred(_raise, argumentError(fault))
+    wanted = predicate or bool
+    pending = list(zip(several, watches, strict=True))
+    last: list[Result] = []
+
+    def arrived(result: Result, pair: tuple[object, Watch]) -> None:
+        pending.remove(pair)
+        last[:] = [result]
+
+    waits = [Deferred.fromCoroutine(_until(pair[1], wanted)).addCallback(arrived, pair) for pair in list(pending)]
+
+    def over(outcome: Result | Failure, after: float) -> Result | Failure:
+        if isinstance(outcome, Failure) and isinstance(outcome.value, CancelledError):
+            raise tooLate(pending, after)
+        return outcome
+
+    result = allOf(waits).addCallback(lambda arrivals: last[0])
+    return result if seconds is None else result.addTimeout(seconds, watches[0]._reactor, over)
+
+
+def allOf(waits: Sequence[Deferred[None]]) -> Deferred[list[None]]:
+    """
+    @return: fires when all of them have, or fails as the first of them, which ends the others.
+    """
+
+    def failed(failure: Failure) -> Failure:
+        for each in waits:
+            each.cancel()
+        first: object = getattr(failure.value, "subFailure", None)
+        return first if isinstance(first, Failure) else failure
+
+    return gatherResults(waits, consumeErrors=True).addErrback(failed)
+
+
+async def _until(changes: Watch, predicate: Predicate) -> Result:
+    """
+    @return: what the predicate is pleased with.
+    """
+    async with changes:
+        async for change in changes:
+            if change.answer is not None and predicate(list(change.texts)):
+                return resultFromAnswer(change.answer)
+    raise AssertionError("nobody else ends it")
+
+
+def _raise(error: Exception) -> Result:
+    raise error
+
+
+def tooLate(pending: Sequence[tuple[object, Watch]], seconds: float) -> DNSQueryTimeoutError:
+    """
+    @param pending: who has not said what was waited for: whom to ask, and what they said.
+
+    @return: that the time is over, and what there is instead.
+    """
+    watched = pending[0][1]
+    state = watched.state
+    error = None if state is None else state.error
+    said = [f"{each.state or 'no answer'}{_by(given, each.state)}" for given, each in pending]
+    return DNSQueryTimeoutError(
+        f"{nameToText(watched.question.name, final=False)} {typeName(watched.question.rrType)}: "
+        f"after {seconds:g} s still {'; '.join(said)}",
+        answer=None if state is None else state.answer,
+        server=error.server if isinstance(error, LookupFailed) else "",
+        rcode=None,
+    )
+
+
+def _by(given: object, state: State | None) -> str:
+    """
+    @return: who said it.
+    """
+    origin = None if state is None or state.answer is None else state.answer.origin
+    who = given if isinstance(given, str) else "" if origin is None else origin.server
+    return f" ({who})" if who else ""
+
+
+def _secondsOf(timeout: object) -> float | None:
+    """
+    @raise CallerFault: this is no number of seconds.
+    """
+    if timeout is None or timeout == inf:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise CallerFault(f"the timeout {timeout!r} is no number of seconds")
+    return float(timeout)
+
+
+def _nameOf(name: str | bytes) -> bytes:
+    if not isinstance(name, str | bytes):
+        raise WrongType(f"{name!r:.80} is not a name; write it as text")
+    return nameFromText(name)
+
+
+def _typeOf(rrType: int | str | None) -> int:
+    number = A if rrType is None else expectType(rrType)
+    if isMeta(number):
+        raise BadRecord(f"{typeName(number)} is not a type that a name has records of; write one such as A or TXT")
+    return number
+
+
+def _forget(source: IAnswerSource, name: bytes) -> None:
+    """
+    Let every cache of a source forget a name.
+    """
+    if isinstance(source, Caching):
+        source.flush(name)
+    for inner in source.sources():
+        _forget(inner, name)
+
+
+def _letGo(resolver: NamesResolver) -> None:
+    resolver.close().addErrback(lambda failure: None)

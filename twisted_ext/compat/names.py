@@ -1,0 +1,428 @@
+"""
+Any answer source as what Twisted knows: a resolver for L{twisted.names}, for the reactor and for its endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
+from twisted.names import dns
+from twisted.python.failure import Failure
+from zope.interface import classImplements, implementer
+
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.compat.conversion.errors import argumentError, errorFromAnswer, errorFromFault
+from twisted_ext.compat.conversion.names import expectName, nameOf, wireFromName
+from twisted_ext.compat.conversion.results import Result, resultFromAnswer
+from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
+from twisted_ext.compat.lookupmethods import Lookups
+from twisted_ext.errors import Closed, DNSFault, WrongType
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import QUESTIONS_REMEMBERED
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
+from twisted_ext.wire.rrtypes import expectType
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import (
+        IAddress,
+        IHostResolution,
+        IReactorPluggableNameResolver,
+        IResolutionReceiver,
+    )
+
+    from twisted_ext.addrinfo.getaddrinfo import Addressing, Host
+    from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.addrinfo.order import Order
+    from twisted_ext.compat.explain import Explanation
+
+__all__ = ["NamesResolver", "queryFrom"]
+
+_AXFR: Final = 252
+_DATA: Final = Outcome.DATA
+_NXDOMAIN: Final = Outcome.NXDOMAIN
+
+#: Seconds within which look-ups may have one deadline.
+_SAME_MOMENT: Final = 0.001
+
+
+@implementer(IHostnameResolver, IResolverSimple)
+class NamesResolver(Lookups):
+    """
+    The face of an answer source: all of L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and
+    L{IHostnameResolver}, and a few things that Twisted has no interface for.
+
+    Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.compat.conversion.errors}; it can be
+    cancelled, and has one deadline: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}.
+
+    @ivar source: what answers.
+    @ivar closed: whether L{close} was called.
+    """
+
+    def __init__(self, source: object, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
+        """
+        @param source: what answers; a resolver of another package, such as any C{IResolver}, is asked by way of
+            L{twisted_ext.compat.foreign.sourceOf}.
+        @param timeout: for look-ups that do not bring their own.
+
+        @raise CallerFault: this is not a timeout.
+        @raise WrongType: C{source} is neither a source nor a resolver.
+        """
+        if not hasattr(reactor, "seconds"):
+            from twisted_ext.compat.clocks import withClock
+
+            reactor = withClock(reactor)
+        if not hasattr(source, "answerNow"):
+            from twisted_ext.compat.foreign import sourceOf
+
+            source = sourceOf(source, reactor)
+        self._reactor = reactor
+        self._now: Callable[[], float] = reactor.seconds
+        self._seconds, self._waits = secondsAndWaits(timeout)
+        # Whole zones take longer: where no timeout was given, they have one of their own.
+        self._zoneTimeout = timeout
+        self._use(cast(IAnswerSource, source))
+        self.closed = False
+        # What is at hand is at hand, whenever the deadline would be.
+        self._absolute = QueryContext(inf)
+        self._relative = QueryContext(inf, relative=True)
+        # The wishes of the look-up before; wishes are not changed once somebody has them.
+        self._recent = self._absolute
+        self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
+        self._mostQuestions = QUESTIONS_REMEMBERED.default
+        self._addressing: Addressing | None = None
+
+    def _use(self, source: IAnswerSource) -> None:
+        self.source = source
+        # What is asked for each look-up is looked up once.
+        self._answerNow = source.answerNow
+        self._answer = source.answer
+
+    def __conform__(self, interface: object) -> IAnswerSource | None:
+        """
+        Adapt to what stands behind this face.
+        """
+        return self.source if interface is IAnswerSource else None
+
+    def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
+        """
+        Read a name, and remember what it says.
+
+        @raise BadName: it is not a name.
+        @raise WrongType: it is not even text.
+        """
+        text = name.encode() if isinstance(name, str) and name.isascii() else name
+        if not isinstance(text, (str, bytes)):
+            raise _notText(name)
+        wire = nameFromText(text) if text else ROOT
+        absolute = expectName(wire, text) if isinstance(text, bytes) else None
+        if absolute is None:
+            absolute = isAbsolute(text)
+        known = Question(wire, rrType), self._absolute if absolute else self._relative
+        questions = self._questions
+        if len(questions) >= self._mostQuestions:
+            questions.clear()
+        questions[name, rrType] = known
+        return known
+
+    def contextFor(self, timeout: Timeout = None, relative: bool = False, stream: bool = False) -> QueryContext:
+        """
+        @param stream: by TCP at once.
+
+        @return: the wishes of a look-up that begins now.
+
+        @raise CallerFault: this is no timeout.
+        """
+        seconds, waits = self._seconds, self._waits
+        if timeout is not None:
+            given, itsWaits = secondsAndWaits(timeout)
+            if itsWaits or not isinstance(timeout, Sequence):
+                seconds, waits = given, itsWaits
+        return QueryContext(self._now() + seconds, relative=relative, waits=waits, stream=stream)
+
+    def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
+        try:
+            known = self._questions.get((name, rrType))
+            if known is None:
+                known = self._learn(name, rrType)
+            question, context = known
+            if timeout is not None:
+                # Whether it can be used does not depend on what a cache has.
+                secondsAndWaits(timeout)
+            ready = self._answerNow(question, context)
+        except DNSFault as fault:
+            return fail(argumentError(fault))
+        except TypeError:
+            given: object = name
+            if isinstance(given, str | bytes):
+                raise
+            return fail(_notText(given))
+        if ready is None:
+            return self._wait(question, timeout, context)
+        if ready.rcode or ready.outcome is _NXDOMAIN:
+            return fail(errorFromAnswer(question, ready))
+        return succeed(resultFromAnswer(ready))
+
+    def _wait(self, question: Question, timeout: Timeout, inVain: QueryContext) -> Deferred[Result]:
+        relative = inVain.relative
+        if timeout is None:
+            deadline = self._now() + self._seconds
+            context = self._recent
+            if not 0 <= deadline - context.deadline < _SAME_MOMENT or context.relative is not relative:
+                context = self._recent = QueryContext(deadline, relative=relative, waits=self._waits)
+        else:
+            try:
+                context = self.contextFor(timeout, relative)
+            except DNSFault as fault:
+                return fail(argumentError(fault))
+        context.missed = inVain.takeMissed()
+        asked = (question,)
+        return self._answer(question, context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
+
+    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        """
+        Ask as sources of this package ask each other: for wishes that C{lookup*} has no parameters for.
+
+        @return: fires with an answer, which may be a denial, or fails with a L{DNSFault}.
+        """
+        try:
+            ready = self._answerNow(question, context)
+        except DNSFault as fault:
+            return fail(fault)
+        return succeed(ready) if ready is not None else self._answer(question, context)
+
+    def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
+        """
+        Ask for any type, in any class. The name is whole as it is, so that no search list is tried: servers ask by this, too.
+
+        @param query: what to ask, or a name.
+        @param timeout: where C{query} is a name, the mnemonic of the type may stand here: C{query("example.com", "MX")}.
+
+        @raise ValueError: no type has this mnemonic.
+        """
+        if isinstance(query, str | bytes) or isinstance(timeout, str):
+            query, timeout = queryFrom(query, timeout)
+        if query.type == _AXFR:
+            return self.lookupZone(query.name.name, timeout)
+        try:
+            question = Question(wireFromName(query.name), query.type, query.cls)
+            if timeout is not None:
+                secondsAndWaits(timeout)
+            ready = self._answerNow(question, self._absolute)
+        except DNSFault as fault:
+            return fail(argumentError(fault))
+        if ready is None:
+            return self._wait(question, timeout, self._absolute)
+        if ready.rcode or ready.outcome is _NXDOMAIN:
+            return fail(errorFromAnswer(question, ready))
+        return succeed(resultFromAnswer(ready))
+
+    def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Transfer a whole zone (RFC 5936), by TCP from the first server behind this resolver that gives it.
+
+        @param timeout: for all of it; L{None} for the resolver's own timeout, and for ten seconds where it was not given one.
+
+        @return: fires with all records in the first list, the SOA record first and last.
+        """
+        from twisted_ext.compat.transfers import lookupZone
+
+        return lookupZone(self, self._reactor, name, self._zoneTimeout if timeout is None else timeout)
+
+    def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
+        """
+        Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is, one that is spelt otherwise
+        (C{127.1}) in four numbers.
+
+        For the reactor, which calls this where it was given the resolver by C{installResolver} alone, there is IPv4 only, as from
+        Twisted's own: its C{connectTCP} has settled on that before it asks. C{install} serves both.
+
+        @param effort: aliases to follow where the server leaves that to us.
+        """
+        from twisted_ext.addrinfo.gethost import REACTORS_TIMEOUT, addressIn, hostByName, literalOf, numericHosts
+
+        try:
+            if timeout is not None:
+                secondsAndWaits(timeout)
+            text = literalOf(name)
+            if text is not None:
+                return succeed(text)
+            if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
+                return succeed(numeric[0])
+            question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
+            ready = self._answerNow(question, context)
+            if ready is not None and ready.outcome is _DATA:
+                address = addressIn(question, ready)
+                if address is not None:
+                    return succeed(address)
+            if timeout is REACTORS_TIMEOUT:
+                # Nobody asked for the minute that this would be.
+                return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))
+            return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
+        except DNSFault as fault:
+            return fail(argumentError(fault))
+        except TypeError:
+            given: object = name
+            if isinstance(given, str | bytes):
+                raise
+            return fail(_notText(given))
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str | bytes,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        """
+        Find the addresses of a host.
+
+        @param hostName: octets will do, as they do for Twisted's own resolver.
+
+        @raise CallerFault: C{transportSemantics} is neither C{"TCP"} nor C{"UDP"}.
+        """
+        from twisted_ext.compat.hostnames import HostResolution
+
+        resolution = HostResolution(
+            self, self._reactor, resolutionReceiver, hostName, portNumber, addressTypes, transportSemantics
+        )
+        resolution.begin(self.contextFor())
+        return resolution
+
+    @cached_property
+    def order(self) -> Order:
+        """
+        What puts addresses in the order in which to try them.
+        """
+        from twisted_ext.addrinfo.order import Order
+
+        return Order(self._now)
+
+    @property
+    def addressing(self) -> Addressing:
+        """
+        What finds addresses and names as sockets take them.
+        """
+        if self._addressing is None:
+            from twisted_ext.addrinfo.getaddrinfo import Addressing
+
+            self._addressing = Addressing(self, self._now)
+        return self._addressing
+
+    def getaddrinfo(
+        self,
+        host: Host,
+        port: Port,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        timeout: Timeout = None,
+    ) -> Deferred[list[AddressInfo]]:
+        """
+        Find addresses to connect to, as C{socket.getaddrinfo} does, of a host and of a service, both of them names or numbers.
+
+        @param host: L{None} for this machine.
+        @param port: L{None} for none.
+
+        @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
+            C{socket.gaierror}.
+        """
+        addressing = self._addressing or self.addressing
+        return addressing.getaddrinfo(host, port, family, type, proto, flags, timeout)
+
+    def getnameinfo(self, sockaddr: SocketAddress, flags: int = 0, *, timeout: Timeout = None) -> Deferred[tuple[str, str]]:
+        """
+        Find the names of a host and of a service, as C{socket.getnameinfo} does.
+
+        @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
+
+        @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
+        """
+        from twisted_ext.addrinfo.getnameinfo import getnameinfo
+
+        return getnameinfo(self, sockaddr, flags, timeout)
+
+    def install(self, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
+        """
+        Let the reactor use this resolver for everything: C{connectTCP} and the endpoints.
+
+        @param reactor: L{None} for the global one.
+
+        @return: call it to give back what was there before.
+        """
+        from twisted_ext.compat.install import install
+
+        return install(self, reactor)
+
+    def explain(self, name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
+        """
+        Look something up and tell how that went, step by step.
+
+        @param rrType: a number or a mnemonic; L{None} for the addresses of IPv4.
+
+        @return: fires in any case, unless cancelled: that a look-up failed is part of the story.
+        """
+        from twisted_ext.compat.explain import explain
+
+        return explain(self, self._reactor, name, rrType)
+
+    def close(self) -> Deferred[None]:
+        """
+        Let go of all sockets and timers. Look-ups under way fail, and so do all that begin later, also of what is in the cache.
+        Closing again does nothing.
+        """
+        self.closed = True
+        self._answerNow = self._answer = _refuse
+        return self.source.close()
+
+    def __repr__(self) -> str:
+        return f"<NamesResolver {self.source!r}>"
+
+
+# By another name, which the checker of types does not follow: what this interface annotates is not what it describes, nor what
+# anybody gives.
+_classImplements: Callable[[type[object], object], None] = classImplements
+_classImplements(NamesResolver, IResolver)
+
+
+def _refuse(question: Question, context: QueryContext) -> NoReturn:
+    raise Closed("the resolver was closed")
+
+
+def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[dns.Query, Timeout]:
+    """
+    @return: a query that was written in plain strings.
+    """
+    if not isinstance(query, str | bytes):
+        raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; a type belongs into the query")
+    rrType = dns.A
+    if isinstance(timeout, str):
+        rrType, timeout = expectType(timeout), None
+    made = dns.Query(b"", rrType, IN)
+    made.name = nameOf(nameFromText(query))
+    return made, timeout
+
+
+def _notText(name: object) -> WrongType:
+    return WrongType(f"{name!r:.80} is not a name; write it as text")
+
+
+def _cbAnswer(answer: Answer, question: Question) -> Result:
+    if answer.rcode or answer.outcome is _NXDOMAIN:
+        raise errorFromAnswer(question, answer)
+    return resultFromAnswer(answer)
+
+
+def _ebAnswer(failure: Failure, question: Question) -> Failure:
+    fault = failure.value
+    if isinstance(fault, DNSFault):
+        raise errorFromFault(fault, question)
+    return failure

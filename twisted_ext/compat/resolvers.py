@@ -1,0 +1,375 @@
+"""
+Resolvers made as L{twisted.names.client} makes them: of servers, of a C{resolv.conf}, of the system's threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import index
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, cast
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.names import dns
+from twisted.python.failure import Failure
+
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.compat.clocks import withClock
+from twisted_ext.compat.conversion.errors import LookupFailed, argumentError, errorFor, errorFromFault
+from twisted_ext.compat.conversion.names import nameOf, wireFromName
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.names import NamesResolver, queryFrom
+from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
+from twisted_ext.wire.codes import IN, rcodeName
+from twisted_ext.wire.names import ROOT, nameFromText
+
+if TYPE_CHECKING:
+    from twisted_ext.compat.conversion.messages import Message
+    from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.transport.servers import Server
+
+__all__ = ["Resolver", "ThreadedResolver", "serversFrom", "sourceFor"]
+
+#: Answer, authority and additional records.
+Reply: TypeAlias = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]
+
+_failure: Final[Callable[[Exception], Failure]] = Failure
+
+#: What a reply with an error says besides it.
+_NOTHING: Final = Answer(Outcome.NODATA)
+
+#: What a look-up goes through, if a class has one of these of its own.
+_STEPS: Final = ("queryUDP", "queryTCP", "filterAnswers")
+
+#: Where servers are said to be if nobody says so, as in Twisted.
+_PORT: Final = 53
+
+
+def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
+    """
+    @param servers: addresses and ports.
+
+    @raise BadDescription: something else, or nothing at all.
+    """
+    from twisted_ext.transport.servers import Server
+
+    given: object = servers
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise BadDescription(f"servers: {servers!r} is no list of addresses and ports, such as [('192.0.2.1', 53)]")
+    found: list[Server] = []
+    for each in servers:
+        try:
+            address, port = each
+            found.append(Server(address, index(port)))
+        except (TypeError, ValueError) as error:
+            if isinstance(error, BadDescription):
+                raise
+            raise BadDescription(f"servers: {each!r} is no address and port, such as ('192.0.2.1', 53)") from None
+    if not found:
+        raise BadDescription("servers: the list is empty; name one at least, or leave it out for those of resolv.conf")
+    return found
+
+
+def _path(path: str | bytes | None) -> str | None:
+    return None if path is None else os.fsdecode(path)
+
+
+def sourceFor(
+    reactor: IReactorTime,
+    servers: Sequence[tuple[str, int]] | None = None,
+    resolvConf: str | bytes | None = None,
+    hosts: str | bytes | None = None,
+) -> IAnswerSource:
+    """
+    @return: hosts file, special names, then a cache before these servers, or before those of C{resolv.conf}.
+
+    @raise BadDescription: a server that is no address.
+    """
+    if servers is None:
+        from twisted_ext.resolver.system.configured import System
+
+        return System(reactor, _path(resolvConf), _path(hosts))
+    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.combine.chain import Chaining
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.policy.specialnames import Special
+    from twisted_ext.resolver.system.hosts import Hosts
+
+    forwarding = Forwarding(reactor, serversFrom(servers))
+    return Chaining([Hosts(reactor, _path(hosts)), Special(), Caching(forwarding, reactor)])
+
+
+class Resolver(NamesResolver):
+    """
+    A resolver without hosts file and cache that asks certain servers, or those of a C{resolv.conf}.
+
+    Programs make classes of their own of it, as of Twisted's: a look-up that such a class overrides is what C{query} calls, and so
+    servers do; by its C{_lookup}, and by its C{queryUDP}, C{queryTCP} and C{filterAnswers}, goes everything else.
+
+    @ivar resolv: the path of C{resolv.conf}, or L{None}.
+    """
+
+    #: The look-ups that a class has of its own, by type.
+    _ownLookups: ClassVar[Mapping[int, str]] = {}
+
+    #: Whether it has one of the steps of its own, and whether every look-up has to come by C{_lookup}.
+    _ownSteps: ClassVar[bool] = False
+    _ownWay: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+
+        def isOwn(name: str) -> bool:
+            return getattr(cls, name) is not getattr(Resolver, name)
+
+        lookups = [name for name in dir(Resolver) if name.startswith("lookup") and name != "lookup" and isOwn(name)]
+        cls._ownLookups = {vars(getattr(Resolver, name)).get("rrType", dns.AXFR): name for name in lookups}
+        cls._ownSteps = any(isOwn(name) for name in _STEPS)
+        cls._ownWay = cls._ownSteps or isOwn("_lookup")
+
+    def __init__(
+        self,
+        resolv: str | bytes | None = None,
+        servers: Sequence[tuple[str, int]] | None = None,
+        timeout: Timeout = None,
+        reactor: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param resolv: a path, used where there are no C{servers}; it is followed: a change counts at once.
+        @param servers: addresses and ports of the servers to ask: these and no others.
+        @param timeout: for look-ups that do not bring their own.
+        @param reactor: L{None} for the global one.
+
+        @raise BadDescription: neither servers nor C{resolv}, or a server that is no address.
+        """
+        if not servers and not resolv:
+            raise BadDescription("no servers: give addresses and ports, or the path of a resolv.conf")
+        if servers:
+            serversFrom(servers)
+        clock = globalReactor() if reactor is None else withClock(reactor)
+        self.resolv = _path(resolv)
+        self._servers = list(servers or ())
+        self._timeout = timeout
+        super().__init__(self._sourceFor(clock), clock, timeout=timeout)
+
+    @property
+    def servers(self) -> Sequence[tuple[str, int]]:
+        """
+        Addresses and ports, as they were given. Set it to ask others.
+        """
+        return self._servers
+
+    @servers.setter
+    def servers(self, servers: Sequence[tuple[str, int]]) -> None:
+        serversFrom(servers)
+        self._servers = list(servers)
+        self._useInstead(self._sourceFor(self._reactor))
+
+    @property
+    def timeout(self) -> Timeout:
+        """
+        For look-ups that do not bring their own. What begins after it was set heeds it.
+        """
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: Timeout) -> None:
+        self._seconds, self._waits = secondsAndWaits(timeout)
+        self._timeout = self._zoneTimeout = timeout
+
+    def _useInstead(self, source: IAnswerSource) -> None:
+        before = self.source
+        self._use(source)
+        before.close()
+
+    def _sourceFor(self, clock: IReactorTime) -> IAnswerSource:
+        if self.servers:
+            return self._asking(clock, serversFrom(self.servers))
+        from twisted_ext.resolver.system.configured import System
+
+        # Without names of this machine's own: whoever wants those asks createResolver for a resolver.
+        return System(clock, self.resolv, os.devnull)
+
+    def _asking(self, clock: IReactorTime, servers: Sequence[Server]) -> IAnswerSource:
+        from twisted_ext.resolver.caching.coalescing import Coalescing
+        from twisted_ext.resolver.forward.forwarder import Forwarding
+
+        return Coalescing(Forwarding(clock, servers), clock)
+
+    def pickServer(self) -> tuple[str, int]:
+        """
+        @return: address and port of a server that is asked.
+        """
+        if self.servers:
+            return self.servers[0]
+        from twisted_ext.resolver.system.configured import System
+
+        source = self.source
+        if isinstance(source, System):
+            server = source.configuration.servers[0]
+            return server.address, server.port
+        return "127.0.0.1", _PORT
+
+    def queryUDP(self, queries: Sequence[dns.Query], timeout: Timeout = None) -> Deferred[Message]:
+        """
+        Ask, by UDP first.
+
+        @param queries: one of them; servers answer no more (RFC 9619).
+
+        @return: fires with the reply, whatever its rcode.
+        """
+        return self._message(queries, timeout, False)
+
+    def queryTCP(self, queries: Sequence[dns.Query], timeout: Timeout = 10) -> Deferred[Message]:
+        """
+        Ask by TCP.
+
+        @param queries: one of them; servers answer no more (RFC 9619).
+
+        @return: fires with the reply, whatever its rcode.
+        """
+        return self._message(queries, timeout, True)
+
+    def _message(self, queries: Sequence[dns.Query], timeout: Timeout, stream: bool) -> Deferred[Message]:
+        from twisted_ext.compat.conversion.messages import messageFromAnswer
+
+        try:
+            if len(queries) != 1:
+                raise CallerFault(f"{len(queries)} questions in one message: servers answer one (RFC 9619)")
+            query = queries[0]
+            question = Question(wireFromName(query.name), query.type, query.cls)
+            context = self.contextFor(timeout, stream=stream)
+        except DNSFault as fault:
+            return fail(argumentError(fault))
+
+        def cbAnswer(answer: Answer) -> Message:
+            return messageFromAnswer(question, answer)
+
+        def ebAnswer(failure: Failure) -> Message | Failure:
+            fault = failure.value
+            if isinstance(fault, ServerFailed):
+                message = messageFromAnswer(question, _NOTHING)
+                message.rCode = fault.rcode
+                return message
+            if isinstance(fault, DNSFault):
+                raise errorFromFault(fault, question)
+            return failure
+
+        return super().ask(question, context).addCallbacks(cbAnswer, ebAnswer)
+
+    def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
+        if not self._ownWay:
+            return super()._look(name, rrType, timeout)
+        try:
+            text = nameOf(nameFromText(name) if name else ROOT).name
+        except BadName as fault:
+            return fail(argumentError(fault))
+        return maybeDeferred(self._lookup, text, IN, rrType, timeout)
+
+    def _lookup(self, name: str | bytes, cls: int, type: int, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        Ask the servers. For look-ups that a class overrides, and then wants to go on as if it had not.
+
+        @param name: whole as it is, so that no search list is tried.
+        """
+        query = dns.Query(b"", type, cls)
+        try:
+            query.name = nameOf(nameFromText(name) if name else ROOT)
+        except BadName as fault:
+            return fail(argumentError(fault))
+        if self._ownSteps:
+            filtering = cast("Callable[[dns.Message], Result]", self.filterAnswers)
+            return maybeDeferred(self.queryUDP, [query], timeout).addCallback(filtering)
+        return super().query(query, timeout)
+
+    def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
+        if isinstance(query, str | bytes) or isinstance(timeout, str):
+            query, timeout = queryFrom(query, timeout)
+        own = self._ownLookups.get(query.type)
+        if own is not None:
+            return maybeDeferred(getattr(self, own), query.name.name, timeout)
+        if self._ownWay and query.type != dns.AXFR:
+            return maybeDeferred(self._lookup, query.name.name, query.cls, query.type, timeout)
+        return super().query(query, timeout)
+
+    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if not self._ownWay:
+            return super().ask(question, context)
+        from twisted_ext.compat.foreign import NamesSource
+
+        return NamesSource(_ByLookup(self), self._reactor).answer(question, context)
+
+    def filterAnswers(self, message: dns.Message) -> Reply | Failure | Deferred[Reply | Failure]:
+        """
+        @return: the three lists of a reply; its error as a L{Failure}; or where it is cut off, what TCP gives.
+        """
+        if message.trunc:
+            return self.queryTCP(message.queries).addCallback(_filtered)
+        return _filtered(message)
+
+    def exceptionForCode(self, responseCode: int) -> type[LookupFailed]:
+        """
+        @return: what a reply with this rcode makes look-ups fail with.
+        """
+        return errorFor(responseCode)
+
+    def maybeParseConfig(self) -> None:
+        """
+        Look at C{resolv.conf} again with the next look-up, even if that was done within this second.
+        """
+        from twisted_ext.resolver.system.configured import System
+
+        if isinstance(self.source, System):
+            self.source.flush()
+
+    def parseConfig(self, resolvConf: Iterable[bytes]) -> None:
+        """
+        Ask the servers of this C{resolv.conf} from now on, unless servers were given.
+
+        @param resolvConf: its lines.
+        """
+        from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+
+        configuration = SystemConfiguration.parse(b"\n".join([line.rstrip(b"\n") for line in resolvConf]))
+        if not self.servers:
+            self._useInstead(self._asking(self._reactor, configuration.servers))
+
+
+class _ByLookup:
+    """
+    What a class of a program's own has in the place of servers.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[Result]:
+        """
+        Ask.
+        """
+        return self._resolver._lookup(query.name.name, query.cls, query.type, timeout)
+
+
+def _filtered(message: dns.Message) -> Reply | Failure:
+    if message.rCode != dns.OK:
+        kind = errorFor(message.rCode)
+        return _failure(kind(f"the answer is {rcodeName(message.rCode)}", rcode=message.rCode))
+    return message.answers, message.authority, message.additional
+
+
+class ThreadedResolver(NamesResolver):
+    """
+    Let the system look names up, in threads of its own pool, which takes none of the reactor's.
+    """
+
+    def __init__(self, reactor: IReactorTime | None = None) -> None:
+        """
+        @param reactor: L{None} for the global one.
+        """
+        from twisted_ext.resolver.system.threaded import Threaded
+
+        clock = globalReactor() if reactor is None else reactor
+        super().__init__(Threaded(clock), clock)

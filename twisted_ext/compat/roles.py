@@ -1,0 +1,243 @@
+"""
+Resolvers in the three roles that L{twisted.names.server} knows, as one answer source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.names import dns
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
+from twisted_ext.compat.conversion.names import nameOf
+from twisted_ext.compat.conversion.results import resultFromAnswer
+from twisted_ext.compat.foreign import setsFrom, sourceOf
+from twisted_ext.errors import BadMessage, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LOCAL_ALIASES
+from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.policy.localanswers import closeAll
+from twisted_ext.wire.codes import AA, IN
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, NS, SOA
+
+__all__ = ["Roles"]
+
+#: The kind of source whose answers are its own word.
+_ZONE: Final = "zone"
+
+
+class _Remembering(Protocol):
+    """
+    A cache of twisted.names.
+    """
+
+    def cacheResult(self, query: dns.Query, payload: Sequence[list[dns.RRHeader]]) -> object:
+        """
+        Keep what somebody has answered.
+        """
+
+
+class _Zone(Protocol):
+    """
+    A zone of twisted.names.
+
+    @ivar soa: its name, and the payload of its SOA record.
+    """
+
+    soa: tuple[bytes, dns.Record_SOA]
+
+
+@implementer(IAnswerSource)
+class Authority:
+    """
+    Somebody who knows by itself: its answers are authoritative, but for referrals to others.
+    """
+
+    def __init__(self, resolver: object, clock: IReactorTime) -> None:
+        self._inner = sourceOf(resolver, clock)
+        self._resolver = resolver
+        self.immediate = bool(getattr(self._inner, "immediate", False))
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = self._inner.answerNow(question, context)
+        return None if answer is None else self._marked(answer)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._inner.answer(question, context).addCallback(self._marked)
+
+    def _marked(self, answer: Answer) -> Answer:
+        authority = answer.authority
+        if answer.outcome is Outcome.NXDOMAIN and not authority:
+            authority = self._start()
+        types = [rrset.rrType for rrset in authority]
+        referral = not answer.answer and NS in types and SOA not in types
+        marked = _copied(answer, answer.flags & ~AA if referral else answer.flags | AA, authority)
+        marked.origin = Origin(_ZONE, "" if answer.origin is None else answer.origin.server)
+        return marked
+
+    def _start(self) -> tuple[RRSet, ...]:
+        """
+        @return: the SOA record of a zone of twisted.names, whose denials come without it.
+        """
+        try:
+            name, record = cast(_Zone, self._resolver).soa
+            ttl = min(record.minimum, record.ttl or record.minimum)
+            return setsFrom([dns.RRHeader(name, dns.SOA, IN, ttl, record)])
+        except (AttributeError, TypeError, ValueError, BadMessage):
+            return ()
+
+    def close(self) -> Deferred[None]:
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
+
+
+def _copied(answer: Answer, flags: int, authority: tuple[RRSet, ...] | None = None) -> Answer:
+    return Answer(
+        answer.outcome,
+        answer.answer,
+        answer.authority if authority is None else authority,
+        answer.additional,
+        rcode=answer.rcode,
+        flags=flags,
+        security=answer.security,
+        ede=answer.ede,
+        origin=answer.origin,
+    )
+
+
+@implementer(IAnswerSource)
+class Told:
+    """
+    Somebody who asks others, and a cache of twisted.names that is told the answers. They are not authoritative, whoever they came from.
+    """
+
+    def __init__(self, resolver: object, cache: _Remembering | None, clock: IReactorTime) -> None:
+        self._inner = sourceOf(resolver, clock)
+        self._cache = cache
+        self.immediate = bool(getattr(self._inner, "immediate", False))
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = self._inner.answerNow(question, context)
+        return None if answer is None else self._told(answer, question)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._inner.answer(question, context).addCallback(self._told, question)
+
+    def _told(self, answer: Answer, question: Question) -> Answer:
+        cache = self._cache
+        if (
+            cache is not None
+            and (answer.answer or answer.authority or answer.additional)
+            and answer.outcome is not Outcome.NXDOMAIN
+        ):
+            query = dns.Query(b"", question.rrType, question.rrClass)
+            query.name = nameOf(question.name.lower())
+            answers, authority, additional = resultFromAnswer(answer)
+            cache.cacheResult(query, (answers, authority, additional))
+        return _copied(answer, answer.flags & ~AA) if answer.flags & AA else answer
+
+    def close(self) -> Deferred[None]:
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
+
+
+@implementer(IAnswerSource)
+class Roles:
+    """
+    Authorities, then caches, then, for those who want recursion, clients. An alias of an authority that leads to what it does not know is
+    followed by asking all of them.
+
+    @ivar cache: the last of the caches, or L{None}.
+    @ivar canRecurse: whether there are clients.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, authorities: Sequence[object], caches: Sequence[object], clients: Sequence[object]
+    ) -> None:
+        """
+        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        """
+        self.cache = caches[-1] if caches else None
+        self.canRecurse = bool(clients)
+        remembering = cast(_Remembering, self.cache) if hasattr(self.cache, "cacheResult") else None
+        knowing: list[IAnswerSource] = [Authority(each, clock) for each in authorities]
+        knowing += [Told(each, None, clock) for each in caches]
+        everybody = knowing + [Told(each, remembering, clock) for each in clients]
+        self._clock = clock
+        self._authorities = len(authorities)
+        self._knowing: IAnswerSource | None = Chaining(knowing, clock) if knowing else None
+        self._everybody: IAnswerSource | None = Chaining(everybody, clock) if everybody else None
+
+    def _chosen(self, context: QueryContext) -> IAnswerSource | None:
+        return self._everybody if context.recursionDesired else self._knowing
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        chosen = self._chosen(context)
+        answer = None if chosen is None else chosen.answerNow(question, context)
+        return None if answer is None or self._leadsOn(answer, context) is not None else answer
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        chosen = self._chosen(context)
+        if chosen is None:
+            return fail(Unknown("nobody here knows anything of it without asking others"))
+        asked = chosen.answer(question, context)
+        return asked.addCallback(self._followed, question, context) if self._authorities else asked
+
+    def _leadsOn(self, answer: Answer, context: QueryContext) -> bytes | None:
+        """
+        @return: the name that an authority's alias leads to, where nothing is said of that.
+        """
+        if not (self._authorities and answer.flags & AA and answer.answer and answer.outcome is Outcome.NODATA):
+            return None
+        if answer.answer[-1].rrType != CNAME or answer.authority:
+            return None
+        return answer.answer[-1].rdatas[0]
+
+    def _followed(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
+        target = self._leadsOn(answer, context)
+        return answer if target is None else Deferred.fromCoroutine(self._follow(answer, target, question, context))
+
+    async def _follow(self, first: Answer, target: bytes, question: Question, context: QueryContext) -> Answer:
+        seen = {question.name.lower()}
+        records = list(first.answer)
+        answer = first
+        chosen = self._chosen(context)
+        while chosen is not None and target.lower() not in seen and len(seen) <= LOCAL_ALIASES.default:
+            seen.add(target.lower())
+            try:
+                answer = await chosen.answer(Question(target, question.rrType, question.rrClass), context)
+            except Unknown:
+                # Whoever asks goes on from there (RFC 1034, section 4.3.2).
+                break
+            records += answer.answer
+            following = self._leadsOn(answer, context)
+            if following is None:
+                break
+            target = following
+        return Answer(
+            answer.outcome,
+            tuple(records),
+            answer.authority,
+            answer.additional,
+            rcode=answer.rcode,
+            # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+            flags=answer.flags | AA,
+            security=first.security,
+            ede=answer.ede,
+            origin=first.origin,
+        )
+
+    def close(self) -> Deferred[None]:
+        return closeAll(self.sources())
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return () if self._everybody is None else (self._everybody,)

@@ -1,0 +1,427 @@
+"""
+Serving as L{twisted.names.server} does it: resolvers of three kinds behind one factory, and methods that see each query as a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from time import time
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.names import dns
+from twisted.python.failure import Failure
+
+from twisted_ext.compat.conversion.errors import LookupFailed, denialFrom, faultFromError
+from twisted_ext.compat.conversion.messages import Message
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.foreign import sourceOf
+from twisted_ext.compat.install import globalReactor
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.compat.roles import Roles
+from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.wire.framing import frame
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import ITransport
+
+__all__ = ["MessageServing", "Peer", "peerOf"]
+
+_log: Final = Logger()
+
+#: Methods that see queries or replies as messages. Where one of them is somebody's own, messages are made for it.
+_HOOKS: Final = (
+    "allowQuery",
+    "gotResolverError",
+    "gotResolverResponse",
+    "handleInverseQuery",
+    "handleNotify",
+    "handleOther",
+    "handleQuery",
+    "handleStatus",
+    "messageReceived",
+    "sendReply",
+    "_responseFromMessage",
+)
+
+_EVERY_HOOK: Final = frozenset(_HOOKS)
+
+#: Those of them that stand between an answer and its reply.
+_REPLYING: Final = ("gotResolverError", "gotResolverResponse", "sendReply", "_responseFromMessage")
+
+_newOctets: Final = cast("Callable[[bytes], dns.IEncodableRecord]", dns.UnknownRecord)
+
+_Address = tuple[str, int]
+
+_Send = Callable[[bytes], None]
+
+#: The attribute of a message with its octets and what it asked when it was read.
+_OCTETS: Final = "_twisted_ext_octets"
+
+
+class Peer(Protocol):
+    """
+    A protocol that a message came by.
+    """
+
+    transport: ITransport
+
+    def writeMessage(self, message: dns.Message, address: object = None) -> None:
+        """
+        Send a message; for datagrams, to an address.
+        """
+
+
+class _Datagrams(Protocol):
+    """
+    The transport of datagrams.
+    """
+
+    def write(self, octets: bytes, address: object) -> None:
+        """
+        Send one.
+        """
+
+
+class MessageServing:
+    """
+    What users of L{twisted.names.server} know of its factory: attributes to look at, and methods to override. Whoever overrides none of
+    them does not pay for messages that nobody looks at.
+
+    @ivar canRecurse: whether there are C{clients}.
+    @ivar resolver: all resolvers as one. Another one may be put in its place.
+    @ivar cache: the last of C{caches}, or L{None}.
+    @ivar verbose: 1 to log queries, 2 to log what is in the replies as well.
+    @ivar connections: the connections there are.
+    """
+
+    cache: object = None
+    _messageFactory = Message
+    _own: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        authorities: Iterable[object] | None = None,
+        caches: Iterable[object] | None = None,
+        clients: Iterable[object] | None = None,
+        verbose: int = 0,
+        *,
+        reactor: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param authorities: resolvers whose answers are authoritative. Each is an L{IResolver<twisted.internet.interfaces.IResolver>},
+            something that has its C{query}, or an L{IAnswerSource}.
+        @param caches: resolvers asked next. Where the last of them has C{cacheResult}, it is told what C{clients} answer.
+        @param clients: resolvers that ask others. They are asked for those who want recursion.
+        @param reactor: L{None} for the global one.
+
+        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        """
+        self.clock = globalReactor() if reactor is None else reactor
+        self.verbose = verbose
+        self.connections: list[object] = []
+        roles = Roles(self.clock, list(authorities or ()), list(caches or ()), list(clients or ()))
+        self.cache = roles.cache
+        self.canRecurse = roles.canRecurse
+        self._use(roles)
+
+    def __init_subclass__(cls, **kw: object) -> None:
+        super().__init_subclass__(**kw)
+        cls._own = frozenset([name for name in _HOOKS if getattr(cls, name) is not getattr(MessageServing, name)])
+
+    # -- for those who override something
+
+    @property
+    def resolver(self) -> NamesResolver:
+        """
+        All resolvers as one.
+        """
+        return self._resolver
+
+    @resolver.setter
+    def resolver(self, resolver: object) -> None:
+        self._use(sourceOf(resolver, self.clock))
+
+    def _use(self, source: IAnswerSource) -> None:
+        self.source: IAnswerSource = source
+        self._resolver = NamesResolver(source, self.clock)
+
+    def overrides(self, names: Iterable[str] = _HOOKS) -> bool:
+        """
+        @return: whether one of these methods is not ours.
+        """
+        own, given = self._own, self.__dict__
+        return any(name in own or name in given for name in names)
+
+    def replyTo(self, octets: bytes, peer: Peer, address: _Address | None, send: _Send) -> bool:
+        """
+        Answer a query from its octets, without anybody looking at it as a message.
+
+        @param address: L{None} for connections.
+
+        @return: whether it was a query.
+        """
+        raise NotImplementedError
+
+    def octetsReceived(
+        self, octets: bytes, peer: Peer, address: _Address | None = None, send: _Send | None = None
+    ) -> bool:
+        """
+        Take what this package's protocols have got, before it is made into a message.
+
+        @param send: what sends octets to where these came from, where the protocol has something of its own.
+
+        @return: whether it was a query.
+        """
+        send = send or senderTo(peer, address)
+        if not (self.verbose or self._own) and _EVERY_HOOK.isdisjoint(vars(self)):
+            return self.replyTo(octets, peer, address, send)
+        message = Message()
+        try:
+            message.fromStr(octets)
+        except ValueError:
+            return self.replyTo(octets, peer, address, send)
+        if message.answer:
+            return False
+        if not message.queries and not self.overrides(("allowQuery", "messageReceived")):
+            return self.replyTo(octets, peer, address, send)
+        vars(message)[_OCTETS] = octets, [_asked(query) for query in message.queries]
+        self.messageReceived(message, peer, address)
+        return True
+
+    def messageReceived(self, message: dns.Message, proto: Peer, address: _Address | None = None) -> None:
+        """
+        A query has come. Replies that nobody waits for are passed over: whoever answered them would answer another server's answers.
+        """
+        if message.answer:
+            return
+        message.timeReceived = time()
+        if self.verbose:
+            _log.info(
+                "{queries} query from {address}",
+                queries=" ".join([str(query) if self.verbose > 1 else _typeOf(query) for query in message.queries])
+                or "Empty",
+                address=address or peerOf(proto),
+            )
+        if not self.allowQuery(message, proto, address):
+            self._decline(message, proto, address, dns.EREFUSED)
+        elif message.opCode == dns.OP_QUERY:
+            self.handleQuery(message, proto, address)
+        elif message.opCode == dns.OP_INVERSE:
+            self.handleInverseQuery(message, proto, address)
+        elif message.opCode == dns.OP_STATUS:
+            self.handleStatus(message, proto, address)
+        elif message.opCode == dns.OP_NOTIFY:
+            self.handleNotify(message, proto, address)
+        else:
+            self.handleOther(message, proto, address)
+
+    def allowQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> bool:
+        """
+        @return: whether this is to be answered; REFUSED is replied otherwise. By default all that asks something is.
+        """
+        return bool(message.queries)
+
+    def handleQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> Deferred[None] | None:
+        """
+        Answer a query.
+        """
+        if not self.overrides(_REPLYING):
+            send = cast("_Send", getattr(protocol, "send", None)) if address is None else None
+            self.replyTo(_octetsOf(message), protocol, address, send or senderTo(protocol, address))
+            return None
+        asked = maybeDeferred(self._resolver.query, message.queries[0])
+        return cast(
+            "Deferred[None]",
+            asked.addCallback(self.gotResolverResponse, protocol, message, address).addErrback(
+                self.gotResolverError, protocol, message, address
+            ),
+        )
+
+    def gotResolverResponse(
+        self, response: Sequence[list[dns.RRHeader]], protocol: Peer, message: dns.Message, address: _Address | None
+    ) -> None:
+        """
+        Reply with three lists of records.
+        """
+        answers, authority, additional = response
+        reply = self._responseFromMessage(
+            message=message, rCode=dns.OK, answers=answers, authority=authority, additional=additional
+        )
+        if isinstance(response, Result):
+            reply.rCode = response.rcode
+        self.sendReply(protocol, reply, address)
+
+    def gotResolverError(
+        self, failure: Failure, protocol: Peer, message: dns.Message, address: _Address | None
+    ) -> None:
+        """
+        Reply that there is no such name, or that nobody knows: SERVFAIL stays SERVFAIL, and only what denies the name is NXDOMAIN.
+        """
+        raised = failure.value
+        if not isinstance(raised, LookupFailed | DNSFault | dns.DomainError | dns.AuthoritativeDomainError):
+            _log.failure("while answering", failure)
+        denial = None if raised is None else denialFrom(raised)
+        if denial is not None:
+            rcode = denial.rcode
+        elif isinstance(raised, LookupFailed):
+            rcode = dns.EREFUSED if isinstance(raised.__cause__, Unknown) else dns.ESERVER if raised.rcode is None else raised.rcode
+        else:
+            fault = faultFromError(cast(BaseException, raised))
+            rcode = dns.EREFUSED if isinstance(fault, Unknown) else fault.rcode
+        self.sendReply(protocol, self._responseFromMessage(message=message, rCode=rcode), address)
+
+    def handleInverseQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
+        """
+        Reply NOTIMP.
+        """
+        self._decline(message, protocol, address, dns.ENOTIMP)
+
+    def handleStatus(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
+        """
+        Reply NOTIMP.
+        """
+        self._decline(message, protocol, address, dns.ENOTIMP)
+
+    def handleNotify(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
+        """
+        Reply NOTIMP.
+        """
+        self._decline(message, protocol, address, dns.ENOTIMP)
+
+    def handleOther(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
+        """
+        Reply NOTIMP.
+        """
+        self._decline(message, protocol, address, dns.ENOTIMP)
+
+    def _decline(self, message: dns.Message, protocol: Peer, address: _Address | None, rcode: int) -> None:
+        reply = self._responseFromMessage(message=message, rCode=rcode)
+        reply.opCode = message.opCode
+        self.sendReply(protocol, reply, address)
+
+    def _responseFromMessage(
+        self,
+        message: dns.Message,
+        rCode: int = dns.OK,
+        answers: list[dns.RRHeader] | None = None,
+        authority: list[dns.RRHeader] | None = None,
+        additional: list[dns.RRHeader] | None = None,
+    ) -> dns.Message:
+        """
+        @return: a reply with these records. AA is set where one of the answers has it.
+        """
+        reply = self._messageFactory(message.id, answer=1, recAv=int(self.canRecurse), rCode=rCode & 15)
+        reply.recDes = message.recDes
+        reply.checkingDisabled = message.checkingDisabled
+        reply.queries = list(message.queries[:1])
+        reply.answers = list(answers or ())
+        reply.authority = list(authority or ())
+        reply.additional = list(additional or ())
+        reply.auth = any(header.auth for header in reply.answers)
+        edns = getattr(message, "edns", None)
+        sizes = [header.cls for header in message.additional if header.type == dns.OPT]
+        if edns is not None:
+            sizes.append(edns.payloadSize)
+        reply.maxSize = int(DATAGRAM_SIZE.least)
+        if sizes:
+            reply.maxSize = int(min(max(*sizes, reply.maxSize), DATAGRAM_SIZE.default))
+            reply.additional.append(dns.RRHeader(b"", dns.OPT, int(DATAGRAM_SIZE.default), 0, _newOctets(b"")))
+        reply.timeReceived = getattr(message, "timeReceived", None)
+        return reply
+
+    def sendReply(self, protocol: Peer, message: dns.Message, address: _Address | None) -> None:
+        """
+        Send a reply.
+
+        @param address: L{None} for connections.
+        """
+        if self.verbose > 1:
+            _log.info(
+                "Replying with {answers}, {authority}, {additional}",
+                answers=message.answers,
+                authority=message.authority,
+                additional=message.additional,
+            )
+        if address is None:
+            message.maxSize = 0
+            protocol.writeMessage(message)
+        else:
+            protocol.writeMessage(message, address)
+
+    # -- connections
+
+    def connectionMade(self, protocol: object) -> None:
+        """
+        A connection is there.
+        """
+        self.connections.append(protocol)
+
+    def connectionLost(self, protocol: object) -> None:
+        """
+        And gone.
+        """
+        if protocol in self.connections:
+            self.connections.remove(protocol)
+
+
+def _typeOf(query: dns.Query) -> str:
+    return dns.QUERY_TYPES.get(query.type, f"TYPE{query.type}")
+
+
+def _asked(query: dns.Query) -> tuple[bytes, int, int]:
+    return query.name.name, query.type, query.cls
+
+
+def _octetsOf(message: dns.Message) -> bytes:
+    """
+    @return: the octets that a message was read from; others where somebody has changed what it asks.
+    """
+    octets, asked = vars(message).get(_OCTETS, (b"", None))
+    return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()
+
+
+def _writeMessage(protocol: Peer, octets: bytes, address: _Address | None) -> None:
+    message = Message()
+    message.fromStr(octets)
+    if address is None:
+        protocol.writeMessage(message)
+    else:
+        protocol.writeMessage(message, address)
+
+
+def peerOf(protocol: Peer) -> tuple[str, int]:
+    """
+    @return: address and port of who is at the other end of a connection; nothing where it has none.
+    """
+    transport = getattr(protocol, "transport", None)
+    there = None if transport is None else transport.getPeer()
+    return getattr(there, "host", ""), getattr(there, "port", 0)
+
+
+def senderTo(protocol: Peer, address: _Address | None) -> _Send:
+    """
+    @return: what sends octets to where a message came from.
+    """
+    transport = getattr(protocol, "transport", None)
+    if transport is None:
+        # Something that stands for a protocol, in a test for instance.
+        return lambda octets: _writeMessage(protocol, octets, address)
+    if address is None:
+        return lambda octets: transport.write(frame(octets))
+    datagrams = cast(_Datagrams, transport)
+
+    def send(octets: bytes) -> None:
+        # The port may have been closed meanwhile.
+        if cast(object, protocol.transport) is not None:
+            try:
+                datagrams.write(octets, address)
+            except (OSError, MessageLengthError) as error:
+                _log.info("no reply can be sent to {address}: {error}", address=address, error=error)
+
+    return send

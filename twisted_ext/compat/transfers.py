@@ -1,0 +1,76 @@
+"""
+Whole zones, from the servers behind a resolver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from twisted_ext.answers import Answer, Origin, Outcome, Question
+from twisted_ext.compat.conversion.errors import argumentError, errorFromFault
+from twisted_ext.compat.conversion.results import Result, resultFromAnswer
+from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
+from twisted_ext.errors import Closed, DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR
+
+if TYPE_CHECKING:
+    from twisted_ext.compat.names import NamesResolver
+    from twisted_ext.transport.servers import Server
+
+__all__ = ["lookupZone", "serversBehind"]
+
+#: Seconds for a whole zone, if nobody says otherwise; as many as in Twisted.
+_SECONDS = 10.0
+
+
+def serversBehind(source: IAnswerSource) -> list[Server]:
+    """
+    @return: every server that C{source} may ask, in the order in which its parts stand.
+    """
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+
+    if isinstance(source, Forwarding):
+        return [upstream.server for upstream in source.upstreams]
+    found = [server for inner in source.sources() for server in serversBehind(inner)]
+    return list(dict.fromkeys(found))
+
+
+def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes, timeout: Timeout) -> Deferred[Result]:
+    """
+    @see: L{NamesResolver.lookupZone<twisted_ext.compat.names.NamesResolver.lookupZone>}
+    """
+    from twisted_ext.resolver.lookup.transfer import transferZone
+
+    try:
+        zone = nameFromText(name) if name else ROOT
+        question = Question(zone, AXFR)
+        empty = timeout is None or (isinstance(timeout, Sequence) and not timeout)
+        seconds, _ = secondsAndWaits(_SECONDS if empty else timeout)
+        if resolver.closed:
+            raise Closed("the resolver was closed")
+        servers = serversBehind(resolver.source)
+        if not servers:
+            raise Unknown("no server that zones could be transferred from is behind this resolver")
+    except DNSFault as fault:
+        return fail(argumentError(fault))
+
+    def cbRecords(records: list[RRSet]) -> Result:
+        # Twisted gives the SOA record at the end as well, as it came.
+        sets = (*records, records[0])
+        return resultFromAnswer(Answer(Outcome.DATA, sets, flags=AA, origin=Origin("tcp")))
+
+    def ebTransfer(failure: Failure) -> Failure:
+        if isinstance(failure.value, DNSFault):
+            raise errorFromFault(failure.value, question)
+        return failure
+
+    return transferZone(reactor, servers, zone, reactor.seconds() + seconds).addCallbacks(cbRecords, ebTransfer)

@@ -1,0 +1,65 @@
+"""
+Zones of L{twisted.names.authority} as zones of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
+
+from twisted.names import authority, dns
+
+from twisted_ext.compat.conversion.names import wireFromName
+from twisted_ext.compat.foreign import setsFrom
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.zone.zone import Zone
+
+__all__ = ["zoneFromAuthority", "zoneFromPython"]
+
+
+class _Authority(Protocol):
+    """
+    What L{authority.FileAuthority} has once it is loaded.
+    """
+
+    soa: tuple[bytes, dns.Record_SOA]
+    records: Mapping[bytes, Sequence[dns.IEncodableRecord]]
+
+
+def zoneFromAuthority(source: object) -> Zone:
+    """
+    @param source: a L{FileAuthority<twisted.names.authority.FileAuthority>}, such as a C{BindAuthority} or a C{PySourceAuthority}. Records
+        without a TTL get that which it gives them.
+
+    @raise twisted_ext.errors.BadMessage: a record is none.
+    @raise twisted_ext.errors.BadZone: they are not those of one zone.
+    """
+    known = cast(_Authority, source)
+    apex, start = known.soa
+    usual = max(start.minimum, start.expire)
+    headers: list[dns.RRHeader] = []
+    for name, records in known.records.items():
+        for record in records:
+            ttl: int | None = getattr(record, "ttl", None)
+            kind = cast(int, getattr(record, "TYPE", 0))
+            headers.append(dns.RRHeader(name, kind, dns.IN, usual if ttl is None else ttl, record))
+    return Zone.fromRecords(wireFromName(dns.Name(dns.domainString(apex))), setsFrom(headers))
+
+
+def zoneFromPython(path: str) -> Zone:
+    """
+    @param path: of Python code that assigns records to C{zone}, as L{PySourceAuthority<twisted.names.authority.PySourceAuthority>} takes
+        it. It is run.
+
+    @raise BadDescription: it cannot be, or makes no zone; says why.
+    """
+    load = cast("Callable[[str], object]", authority.PySourceAuthority)
+    try:
+        return zoneFromAuthority(load(path))
+    except DNSFault as fault:
+        raise BadDescription(f"pyzone: {path}: {fault}") from fault
+    except OSError as error:
+        raise BadDescription(f"pyzone: {path}: {error.strerror or error}") from error
+    except Exception as error:
+        # It is somebody's code, and may raise anything.
+        raise BadDescription(f"pyzone: {path}: {type(error).__name__}: {error}") from error

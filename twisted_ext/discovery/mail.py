@@ -1,0 +1,48 @@
+"""
+Where the mail of a domain goes (RFC 5321, section 5.1; RFC 7505).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.discovery.targets import Target, hostOf
+from twisted_ext.discovery.weights import Shuffling, inOrder
+from twisted_ext.errors import NotOffered, UnusableRecords
+from twisted_ext.wire.names import ROOT, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.types.names import MX
+
+__all__ = ["SMTP", "targetsOf"]
+
+#: The port between servers of mail.
+SMTP: Final = 25
+
+
+def targetsOf(domain: str, records: Iterable[MX], rng: Shuffling, most: float | None = None) -> list[Target]:
+    """
+    @param domain: the domain, as a host, which takes its mail itself where there are no records.
+
+    @return: where its mail goes, in the order to try it in; hosts of one preference in any order.
+
+    @raise NotOffered: the domain says that it takes no mail (RFC 7505).
+    @raise UnusableRecords: no record has the name of a host, which the domain then does not stand in for (RFC 5321, section 5.1).
+    """
+    seen = list(records)
+    if not seen:
+        return [Target(domain, SMTP)]
+    usable: list[tuple[int, int, Target]] = []
+    wrong = ""
+    for record in seen:
+        host = hostOf(record.exchange)
+        if host is not None:
+            usable.append((record.preference, 0, Target(host, SMTP, record.preference)))
+        elif record.exchange != ROOT:
+            wrong = f"{nameToText(record.exchange)} is no name of a host"
+    if not usable:
+        if wrong:
+            raise UnusableRecords(wrong)
+        raise NotOffered("the domain says that it takes no mail")
+    return inOrder(usable, rng, most)

@@ -1,0 +1,204 @@
+"""
+Rules that lead from a name to where a service is: NAPTR (RFC 3403), as S-NAPTR (RFC 3958), U-NAPTR (RFC 4848) and ENUM (RFC 6116) use it.
+
+Nothing is asked here; L{twisted_ext.compat.lookups.services} follows the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.discovery.limits import REWRITTEN_CHARACTERS
+from twisted_ext.discovery.posixregex import BadPattern, Pattern, Work
+from twisted_ext.errors import BadName, CallerFault
+from twisted_ext.wire.names import ROOT, nameFromText
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.types.service import NAPTR
+
+__all__ = ["ADDRESSES", "FURTHER", "Rule", "SERVERS", "URIS", "nextName", "numberName", "rulesFrom", "substituted"]
+
+#: What a rule leads to, as its flags say it: more rules, SRV records, addresses, a URI.
+FURTHER: Final = ""
+SERVERS: Final = "s"
+ADDRESSES: Final = "a"
+URIS: Final = "u"
+
+_FLAGS: Final = (FURTHER, SERVERS, ADDRESSES, URIS)
+
+#: What no expression can be set off by (RFC 3402, section 3.2): digits and the flag have meanings of their own, and so has the backslash.
+_NO_DELIMITER: Final = frozenset("0123456789iI\\")
+
+
+class Rule:
+    """
+    One rule, such that it can be followed. Treated as immutable.
+
+    @ivar order: rules with a higher one count only where none of this one is about the service.
+    @ivar preference: the lower, the sooner, among those of one order.
+    @ivar flag: L{FURTHER}, L{SERVERS}, L{ADDRESSES} or L{URIS}.
+    @ivar services: what it is about.
+    @ivar expression: the substitution that gives the next name or the URI; empty where C{replacement} does.
+    @ivar replacement: the next name, in wire form; the root where C{expression} gives it.
+    """
+
+    __slots__ = ("order", "preference", "flag", "services", "expression", "replacement")
+
+    def __init__(self, order: int, preference: int, flag: str, services: str, expression: str, replacement: bytes) -> None:
+        self.order = order
+        self.preference = preference
+        self.flag = flag
+        self.services = services
+        self.expression = expression
+        self.replacement = replacement
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.order} {self.preference} {self.flag!r} {self.services!r} {self.expression or self.replacement!r}>"
+
+    def protocolFor(self, service: str, protocols: Sequence[str]) -> str | None:
+        """
+        Read C{services} as S-NAPTR has it: C{service:protocol:protocol} (RFC 3958, section 6.5).
+
+        @param protocols: what the caller speaks, the best first; none of them where any will do.
+
+        @return: the first of C{protocols} that the rule is for, or the first that it names where there are none; L{None} if it is about
+            another service, or for other protocols alone.
+        """
+        about, _, rest = self.services.partition(":")
+        if about.lower() != service.lower():
+            return None
+        named = rest.split(":") if rest else []
+        if not protocols:
+            return named[0] if named else ""
+        folded = [each.lower() for each in named]
+        return next((each for each in protocols if each.lower() in folded), None)
+
+    def isAbout(self, service: str) -> bool:
+        """
+        Read C{services} as U-NAPTR and ENUM have it, in which C{E2U+sip} is one of the services of C{E2U+pres+sip:sips}
+        (RFC 6116, section 3.4.3).
+
+        A rule that leads to more rules may leave open what it is about.
+        """
+        if self.flag == FURTHER and not self.services:
+            return True
+        named = self.services.lower().split("+")
+        # An enumeration service may have a subtype, which only those who ask for it care about.
+        named += [each.partition(":")[0] for each in named] if len(named) > 1 else []
+        return self.services.lower() == service.lower() or all(each in named for each in service.lower().split("+"))
+
+
+def rulesFrom(records: Iterable[NAPTR]) -> list[Rule]:
+    """
+    @return: those that can be followed, the first to be followed first. Left out are those with flags that are not known, with none or
+        both of an expression and a replacement (RFC 3403, section 4.1), and a URI without an expression.
+    """
+    rules: list[Rule] = []
+    for record in records:
+        try:
+            flag, services, expression = [each.decode("utf-8") for each in (record.flags, record.services, record.regexp)]
+        except UnicodeDecodeError:
+            continue
+        flag = flag.lower()
+        if flag in _FLAGS and (expression != "") == (record.replacement == ROOT) and (expression or flag != URIS):
+            rules.append(Rule(record.order, record.preference, flag, services, expression, record.replacement))
+    rules.sort(key=lambda rule: (rule.order, rule.preference))
+    return rules
+
+
+def substituted(expression: str, text: str, work: Work | None = None) -> str | None:
+    """
+    Apply a substitution (RFC 3402, section 3.2): C{!pattern!replacement!}, with C{\\1} to C{\\9} for the pattern's groups.
+
+    @param work: steps that may still be taken; L{None} for as many as there are by default.
+
+    @return: the replacement with its groups filled in; L{None} if the pattern does not match.
+
+    @raise BadPattern: this is no substitution, takes too much work, or gives too long a text.
+    """
+    pattern, replacement, folded = _partsOf(expression)
+    compiled = Pattern(pattern, folded, work)
+    groups = compiled.match(text)
+    if groups is None:
+        return None
+    found: list[str] = []
+    count = 0
+    position = 0
+    while position < len(replacement):
+        character = replacement[position]
+        position += 1
+        if character == "\\" and position < len(replacement):
+            character = replacement[position]
+            position += 1
+            if character in "123456789":
+                if int(character) > compiled.groups:
+                    raise BadPattern(f"the substitution {expression!r:.80}: it has no group {character}")
+                character = groups[int(character)]
+        found.append(character)
+        count += len(character)
+        if count > REWRITTEN_CHARACTERS.default:
+            raise BadPattern(f"the substitution {expression!r:.80}: it gives too long a text")
+    return "".join(found)
+
+
+def _partsOf(expression: str) -> tuple[str, str, bool]:
+    """
+    @return: pattern, replacement, and whether case does not count.
+    """
+    delimiter = expression[:1]
+    if not delimiter or delimiter in _NO_DELIMITER:
+        raise BadPattern(f"the substitution {expression!r:.80}: it begins with no delimiter")
+    parts = [""]
+    escaped = False
+    for character in expression[1:]:
+        if escaped:
+            # A delimiter that is a letter has no other meaning in the pattern; any other one may, and is better kept from it.
+            parts[-1] += character if character == delimiter and character.isalnum() else f"\\{character}"
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == delimiter:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if escaped or len(parts) != 3 or parts[2] not in ("", "i") or not parts[0]:
+        raise BadPattern(f"the substitution {expression!r:.80}: it is not of the form !pattern!replacement!")
+    return parts[0], parts[1], parts[2] == "i"
+
+
+def nextName(rule: Rule, text: str, work: Work) -> bytes | None:
+    """
+    @param text: what the expressions are applied to.
+
+    @return: the name that the rule leads to; L{None} if it does not apply.
+
+    @raise BadPattern: it has an expression that is none, or that gives no name.
+    """
+    if not rule.expression:
+        return rule.replacement
+    name = substituted(rule.expression, text, work)
+    if name is None:
+        return None
+    try:
+        return nameFromText(name.encode("ascii"))
+    except (BadName, UnicodeEncodeError):
+        raise BadPattern(f"the substitution {rule.expression!r:.80}: {name!r:.80} is no name") from None
+
+
+def numberName(number: str, suffix: str = "e164.arpa") -> tuple[str, str]:
+    """
+    Say under which name the rules for a phone number are (RFC 6116, section 3.2).
+
+    @param number: with its country code, such as C{"+44 20 7946 0148"}; blanks, hyphens, dots and parentheses do not count.
+
+    @return: the name, and the number that the rules are applied to, with C{+} and digits alone.
+
+    @raise CallerFault: this is no such number.
+    """
+    if not isinstance(number, str):
+        raise CallerFault(f"{number!r} is no phone number; write it as text, with a '+' and the country code first")
+    digits = number.translate({ord(each): None for each in " -.()\N{NO-BREAK SPACE}"})
+    if not (digits[:1] == "+" and digits[1:].isdigit() and digits.isascii() and len(digits) <= 16):
+        raise CallerFault(f"{number!r} is no phone number; write up to 15 digits behind a '+', country code first")
+    return f"{'.'.join(reversed(digits[1:]))}.{suffix}", digits

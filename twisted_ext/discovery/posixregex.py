@@ -1,0 +1,411 @@
+"""
+Extended regular expressions of POSIX (RFC 3402, section 3.2), for patterns that strangers write.
+
+A pattern is made into a list of steps that all ways of matching go through side by side, so that there is no going back, and the work is
+at most the pattern's length times the text's. Python's C{re} takes exponential time for some patterns of ten characters.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.discovery.limits import PATTERN_DEPTH, PATTERN_PARTS, PATTERN_WORK
+from twisted_ext.errors import PeerFault
+
+__all__ = ["BadPattern", "Pattern", "Work"]
+
+#: Steps: one character that is among others, or is not; two ways to go on; remember the place; the text's beginning and end; done.
+_AMONG: Final = 0
+_EXCEPT: Final = 1
+_EITHER: Final = 2
+_PLACE: Final = 3
+_BEGINNING: Final = 4
+_END: Final = 5
+_MATCHED: Final = 6
+
+#: Of any length.
+_ENDLESS: Final = -1
+
+#: The most that a repetition may say (RE_DUP_MAX of POSIX).
+_MOST_REPEATED: Final = 255
+
+#: Groups that can be referred to, as digits do it.
+_MOST_GROUPS: Final = 9
+
+_SPECIAL: Final = frozenset("*+?{")
+
+_REPEATS: Final = {"*": (0, _ENDLESS), "+": (1, _ENDLESS), "?": (0, 1)}
+
+#: Classes of characters, in the POSIX locale.
+_CLASSES: Final = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "xdigit": "0-9A-Fa-f",
+    "space": " \t\n\r\f\v",
+    "blank": " \t",
+    "punct": "!-/:-@[-`{-~",
+    "print": " -~",
+    "graph": "!-~",
+    "cntrl": "\x00-\x1f\x7f",
+}
+
+#: Ranges of characters, both ends included.
+_Ranges = tuple[tuple[str, str], ...]
+
+#: A step, the characters that it is about, and the numbers that it goes with.
+_Step = tuple[int, _Ranges, int, int]
+
+#: A part of a pattern: what kind, characters, numbers, and the parts in it.
+_Node = tuple[str, _Ranges, int, int, "tuple[_Node, ...]"]
+
+
+class BadPattern(PeerFault):
+    """
+    A pattern that is none, or takes more work than it may.
+    """
+
+
+class Work:
+    """
+    Steps that may still be taken. Share it among all the patterns of one look-up, so that many are no worse than one.
+
+    @ivar left: how many.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: float | None = None) -> None:
+        """
+        @param most: how many; the range of L{PATTERN_WORK}.
+        """
+        self.left = int(PATTERN_WORK.pick(most))
+
+    def spend(self, amount: int) -> None:
+        """
+        @raise BadPattern: there are not that many left.
+        """
+        self.left -= amount
+        if self.left < 0:
+            raise BadPattern("a pattern that takes too many steps to match")
+
+
+class _Reading:
+    """
+    A pattern being read, into a tree.
+    """
+
+    def __init__(self, text: str, folded: bool) -> None:
+        self.text = text
+        self.position = 0
+        self.groups = 0
+        self._folded = folded
+        self._depth = 0
+
+    def peek(self) -> str:
+        return self.text[self.position : self.position + 1]
+
+    def take(self) -> str:
+        character = self.peek()
+        if not character:
+            raise self.bad("it ends too soon")
+        self.position += 1
+        return character
+
+    def bad(self, why: str) -> BadPattern:
+        return BadPattern(f"the pattern {self.text!r:.80}: {why}, at character {self.position + 1}")
+
+    def alternatives(self) -> _Node:
+        branches = [self.branch()]
+        while self.peek() == "|":
+            self.position += 1
+            branches.append(self.branch())
+        return branches[0] if len(branches) == 1 else ("either", (), 0, 0, tuple(branches))
+
+    def branch(self) -> _Node:
+        parts: list[_Node] = []
+        while self.peek() not in ("", "|", ")"):
+            part = self.atom()
+            if self.peek() and self.peek() in _SPECIAL:
+                least, most = self.repeat()
+                part = ("repeat", (), least, most, (part,))
+                if self.peek() and self.peek() in _SPECIAL:
+                    raise self.bad("a repetition is repeated")
+            parts.append(part)
+        return ("all", (), 0, 0, tuple(parts))
+
+    def repeat(self) -> tuple[int, int]:
+        sign = self.take()
+        if sign in _REPEATS:
+            return _REPEATS[sign]
+        inside, brace, _ = self.text[self.position :].partition("}")
+        least, comma, most = inside.partition(",")
+        numbers = [number for number in (least, most) if number]
+        if not brace or not least or not all(number.isascii() and number.isdigit() and len(number) < 4 for number in numbers):
+            raise self.bad("a repetition takes numbers, such as {1,3}")
+        self.position += len(inside) + 1
+        first = int(least)
+        last = int(most) if most else _ENDLESS if comma else first
+        if first > _MOST_REPEATED or last > _MOST_REPEATED or _ENDLESS < last < first:
+            raise self.bad(f"a repetition goes up to {_MOST_REPEATED}, from less to more")
+        return first, last
+
+    def atom(self) -> _Node:
+        character = self.take()
+        if character == "(":
+            return self.group()
+        if character == "[":
+            return self.bracket()
+        if character == ".":
+            return ("except", (), 0, 0, ())
+        if character == "^":
+            return ("beginning", (), 0, 0, ())
+        if character == "$":
+            return ("end", (), 0, 0, ())
+        if character in _SPECIAL:
+            raise self.bad("a repetition of nothing")
+        if character == "\\":
+            character = self.take()
+            if character.isalnum():
+                raise self.bad("letters and digits have no meaning behind a backslash")
+        return ("among", self.spread(((character, character),)), 0, 0, ())
+
+    def group(self) -> _Node:
+        self.groups += 1
+        self._depth += 1
+        number = self.groups
+        if self._depth > PATTERN_DEPTH.default:
+            raise self.bad("too many groups within groups")
+        inside = self.alternatives()
+        if self.peek() != ")":
+            raise self.bad("a group is not closed")
+        self.position += 1
+        self._depth -= 1
+        return ("group", (), number, 0, (inside,))
+
+    def bracket(self) -> _Node:
+        kind = "among"
+        if self.peek() == "^":
+            self.position += 1
+            kind = "except"
+        ranges: list[tuple[str, str]] = []
+        first = True
+        while first or self.peek() != "]":
+            first = False
+            character = self.take()
+            if character == "[" and self.peek() == ":":
+                name, closed, _ = self.text[self.position + 1 :].partition(":]")
+                if not closed or name not in _CLASSES:
+                    raise self.bad("there is no such class of characters")
+                self.position += len(name) + 3
+                ranges += _rangesOf(_CLASSES[name])
+                continue
+            if character == "[" and self.peek() in (".", "="):
+                raise self.bad("collating elements are not known here")
+            last = character
+            if self.peek() == "-" and self.text[self.position + 1 : self.position + 2] not in ("", "]"):
+                self.position += 1
+                last = self.take()
+                if last < character:
+                    raise self.bad("a range goes from less to more")
+            ranges.append((character, last))
+        self.position += 1
+        return (kind, self.spread(tuple(ranges)), 0, 0, ())
+
+    def spread(self, ranges: _Ranges) -> _Ranges:
+        """
+        @return: with the other case of ASCII letters, where case is not to count.
+        """
+        if not self._folded:
+            return ranges
+        found = list(ranges)
+        for first, last in ranges:
+            for low, high, shift in (("a", "z", -32), ("A", "Z", 32)):
+                begin, end = max(first, low), min(last, high)
+                if begin <= end:
+                    found.append((chr(ord(begin) + shift), chr(ord(end) + shift)))
+        return tuple(found)
+
+
+def _rangesOf(text: str) -> list[tuple[str, str]]:
+    """
+    @return: ranges written as in brackets, of which none ends with a hyphen.
+    """
+    ranges: list[tuple[str, str]] = []
+    position = 0
+    while position < len(text):
+        ranged = text[position + 1 : position + 2] == "-" and position + 2 < len(text)
+        last = position + 2 if ranged else position
+        ranges.append((text[position], text[last]))
+        position = last + 1
+    return ranges
+
+
+class Pattern:
+    """
+    A pattern, ready to be matched.
+
+    @ivar groups: how many groups it has that can be referred to.
+    """
+
+    __slots__ = ("groups", "_steps", "_work")
+
+    def __init__(self, text: str, folded: bool = False, work: Work | None = None) -> None:
+        """
+        @param text: the expression.
+        @param folded: take ASCII letters in either case.
+        @param work: L{None} for as much as there is by default.
+
+        @raise BadPattern: it is none, or too large.
+        """
+        self._work = Work() if work is None else work
+        reading = _Reading(text, folded)
+        tree = reading.alternatives()
+        if reading.peek():
+            raise reading.bad("a group is closed that was not opened")
+        self.groups = min(reading.groups, _MOST_GROUPS)
+        self._steps: list[_Step] = []
+        self._add(("group", (), 0, 0, (tree,)))
+        self._step(_MATCHED)
+
+    def _step(self, kind: int, ranges: _Ranges = (), first: int = 0, second: int = 0) -> int:
+        self._work.spend(1)
+        steps = self._steps
+        if len(steps) >= PATTERN_PARTS.default:
+            raise BadPattern("a pattern with too many repetitions")
+        steps.append((kind, ranges, first, second))
+        return len(steps) - 1
+
+    def _add(self, node: _Node) -> None:
+        kind, ranges, first, second, inside = node
+        if kind == "all":
+            for each in inside:
+                self._add(each)
+        elif kind == "among":
+            self._step(_AMONG, ranges)
+        elif kind == "except":
+            self._step(_EXCEPT, ranges)
+        elif kind == "group" and first > _MOST_GROUPS:
+            self._add(inside[0])
+        elif kind == "group":
+            self._step(_PLACE, (), 2 * first)
+            self._add(inside[0])
+            self._step(_PLACE, (), 2 * first + 1)
+        elif kind == "either":
+            self._addEither(inside)
+        elif kind == "repeat":
+            self._addRepeat(inside[0], first, second)
+        else:
+            self._step(_BEGINNING if kind == "beginning" else _END)
+
+    def _addEither(self, branches: tuple[_Node, ...]) -> None:
+        leaving: list[int] = []
+        for branch in branches[:-1]:
+            fork = self._step(_EITHER)
+            self._add(branch)
+            leaving.append(self._step(_EITHER))
+            self._steps[fork] = (_EITHER, (), fork + 1, len(self._steps))
+        self._add(branches[-1])
+        for each in leaving:
+            self._steps[each] = (_EITHER, (), len(self._steps), len(self._steps))
+
+    def _addRepeat(self, part: _Node, least: int, most: int) -> None:
+        for _ in range(least):
+            self._add(part)
+        if most == _ENDLESS:
+            fork = self._step(_EITHER)
+            self._add(part)
+            self._step(_EITHER, (), fork, fork)
+            self._steps[fork] = (_EITHER, (), fork + 1, len(self._steps))
+            return
+        forks: list[int] = []
+        for _ in range(most - least):
+            forks.append(self._step(_EITHER))
+            self._add(part)
+        for fork in forks:
+            self._steps[fork] = (_EITHER, (), fork + 1, len(self._steps))
+
+    def match(self, text: str) -> tuple[str, ...] | None:
+        """
+        Find the leftmost match, and of those the longest.
+
+        @return: what was matched, and what each of the groups that can be referred to was, empty where it had no part in it; L{None} if
+            nothing was.
+
+        @raise BadPattern: that would take more steps than it may.
+        """
+        return _Matching(self._steps, self.groups, text, self._work).run()
+
+
+class _Matching:
+    """
+    One text going through one pattern. All the ways to have come so far are gone through together, of those that stand at the same step the
+    first to get there alone: it began further left, or prefers what comes first in the pattern.
+    """
+
+    def __init__(self, steps: list[_Step], groups: int, text: str, work: Work) -> None:
+        self._steps = steps
+        self._text = text
+        self._places = (-1,) * (2 * groups + 2)
+        self._spend = work.spend
+
+    def run(self) -> tuple[str, ...] | None:
+        text, steps = self._text, self._steps
+        best: tuple[int, ...] | None = None
+        ways: dict[int, tuple[int, ...]] = {}
+        passed: set[int] = set()
+        for position in range(len(text) + 1):
+            if best is None:
+                self._enter(ways, passed, 0, self._places, position)
+            further: dict[int, tuple[int, ...]] = {}
+            passed = set()
+            for step, places in ways.items():
+                if best is not None and places[0] > best[0]:
+                    continue
+                kind, ranges, _, _ = steps[step]
+                if kind == _MATCHED:
+                    if best is None or places[0] < best[0] or places[1] > best[1]:
+                        best = places
+                elif position < len(text):
+                    character = text[position]
+                    self._spend(1 + len(ranges))
+                    if any(first <= character <= last for first, last in ranges) == (kind == _AMONG):
+                        self._enter(further, passed, step + 1, places, position + 1)
+            ways = further
+            if not ways and best is not None:
+                break
+        if best is None:
+            return None
+        return tuple([text[best[at] : best[at + 1]] if best[at + 1] >= 0 else "" for at in range(0, len(best), 2)])
+
+    def _enter(
+        self, ways: dict[int, tuple[int, ...]], passed: set[int], step: int, places: tuple[int, ...], position: int
+    ) -> None:
+        """
+        Go on to a step, and through all that take no character.
+
+        @param ways: those that have come to a character.
+        @param passed: all other steps that have been gone through at this position.
+        """
+        stack = [(step, places)]
+        while stack:
+            step, places = stack.pop()
+            if step in ways or step in passed:
+                continue
+            self._spend(1)
+            kind, _, first, second = self._steps[step]
+            if kind == _EITHER:
+                passed.add(step)
+                stack.append((second, places))
+                stack.append((first, places))
+            elif kind == _PLACE:
+                passed.add(step)
+                stack.append((step + 1, (*places[:first], position, *places[first + 1 :])))
+            elif kind == _BEGINNING or kind == _END:
+                passed.add(step)
+                if position == (0 if kind == _BEGINNING else len(self._text)):
+                    stack.append((step + 1, places))
+            else:
+                ways[step] = places

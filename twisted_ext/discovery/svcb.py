@@ -1,0 +1,225 @@
+"""
+Service binding (RFC 9460): from SVCB and HTTPS records to places to connect to.
+
+Nothing is asked here. Whoever asks makes a L{Binding}, looks up its C{name} and C{rrType}, tells it with L{Binding.learned} what that gave,
+and goes on so until it is C{done}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.discovery.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
+from twisted_ext.discovery.targets import BEHIND, Target, checkedPort, hostIn, hostOf, protocolsIn
+from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.errors import BadMessage, CallerFault, NotOffered, UnusableRecords
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText
+from twisted_ext.wire.rrtypes import HTTPS, SVCB
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.rdata.types.svcb import SVCB as SVCBRecord
+
+__all__ = ["Binding", "DEFAULT_ALPN", "PORTS", "UNDERSTOOD", "questionFor"]
+
+#: Ports of schemes, with which the port is not part of the name that is asked for (RFC 9460, section 9.1; RFC 9461, section 4).
+PORTS: Final = {"https": 443, "wss": 443, "dns": 53}
+
+#: Schemes that HTTPS records are for (RFC 9460, section 9.1).
+_WEB: Final = frozenset(("https", "wss"))
+
+#: Schemes that say the same without TLS, of which no record can be obeyed unless they become the other ones (RFC 9460, section 9.5).
+_PLAIN: Final = {"http": "https", "ws": "wss"}
+
+#: What a server speaks as long as a record does not exclude it (RFC 9460, section 9.1.1).
+DEFAULT_ALPN: Final[dict[str, tuple[str, ...]]] = {"https": ("http/1.1",), "wss": ("http/1.1",)}
+
+#: Parameters that are acted upon here: mandatory, alpn, no-default-alpn, port, ipv4hint, ipv6hint.
+UNDERSTOOD: Final = frozenset((0, 1, 2, 3, 4, 6))
+
+
+def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes, int, int]:
+    """
+    @param scheme: C{"https"}, C{"wss"}, C{"dns"} or any other that has SVCB records, in any case.
+    @param port: L{None} for that of the scheme.
+
+    @return: the name to ask for, the type to ask for, and the port where records name none.
+
+    @raise CallerFault: this is no scheme, port or name; or a scheme whose port is not known here came without one.
+    """
+    given: object = scheme
+    if not isinstance(given, str):
+        raise CallerFault(f"{given!r:.80} is no scheme; write one such as 'https'")
+    scheme = scheme.lower()
+    if scheme in _PLAIN:
+        raise CallerFault(f"{scheme}: no record is for connections without TLS; ask for {_PLAIN[scheme]}")
+    if not (scheme.isascii() and scheme.replace("-", "").isalnum() and len(scheme) < 63):
+        raise CallerFault(f"{scheme!r:.80} is no scheme; write one such as 'https'")
+    usual = PORTS.get(scheme)
+    meant = usual if port is None else port
+    if meant is None:
+        raise CallerFault(f"{scheme}: the port of this scheme is not known here; give one")
+    checkedPort(meant)
+    name = nameFromText(host)
+    web = scheme in _WEB
+    if web and meant == usual:
+        return name, HTTPS, meant
+    prefix = "_https" if web else f"_{scheme}"
+    if meant != usual:
+        prefix = f"_{meant}.{prefix}"
+    return nameFromText(prefix, name), HTTPS if web else SVCB, meant
+
+
+def _keysIn(given: object) -> frozenset[int]:
+    if isinstance(given, Iterable):
+        keys = frozenset(given)
+        if all(isinstance(key, int) and 0 <= key < 0x10000 for key in keys):
+            return keys
+    raise CallerFault(f"understood: {given!r:.80} holds no keys; write one such as [5], by numbers")
+
+
+class Binding:
+    """
+    Finds out where a service is, from one set of records to the next.
+
+    @ivar name: what to ask for next, in wire form.
+    @ivar rrType: the type to ask for.
+    @ivar host: where to connect to if there is nothing there: the host that was asked for, or where aliases lead; in wire form.
+    @ivar done: there is nothing more to ask for.
+    """
+
+    __slots__ = (
+        "name", "rrType", "host", "done", "_host", "_port", "_scheme", "_protocols", "_understood", "_rng", "_seen", "_steps", "_aliased",
+        "_services",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        scheme: str,
+        host: str,
+        port: int | None,
+        rng: Shuffling,
+        *,
+        protocols: Collection[str] | None = None,
+        understood: Collection[int] = (),
+    ) -> None:
+        """
+        @param protocols: what the caller speaks, by the names that ALPN has for it; records for other protocols alone are left out. L{None}
+            takes any.
+        @param understood: keys of parameters that the caller acts upon beside those of L{UNDERSTOOD}; records for which others are
+            mandatory are left out (RFC 9460, section 8).
+
+        @raise CallerFault: see L{questionFor}; or these are no protocols, or no keys.
+        """
+        self.name, self.rrType, self._port = questionFor(scheme, host, port)
+        self.host = nameFromText(host)
+        self.done = False
+        self._host = hostIn(host)
+        self._scheme = scheme.lower()
+        self._protocols = None if protocols is None else protocolsIn("protocols", protocols)
+        self._understood = UNDERSTOOD.union(_keysIn(understood))
+        self._rng = rng
+        self._seen = {self.name.lower()}
+        self._steps = 0
+        self._aliased = False
+        self._services: list[Target] = []
+
+    def learned(self, owner: bytes, rdatas: Sequence[bytes], aliases: int = 0) -> None:
+        """
+        Take what was found at C{name}.
+
+        @param owner: the name that the records belong to: C{name}, or where its aliases lead.
+        @param rdatas: the records' data; none of them if there are none.
+        @param aliases: CNAME records on the way to them.
+
+        @raise NotOffered: the service does not exist (RFC 9460, section 2.5.1).
+        """
+        records = self._read(rdatas)
+        bends = [record for record in records if not record.priority]
+        if not bends:
+            self.done = True
+            self._services = self._targets(owner, records)
+            return
+        # All others are to be ignored; of several, one is drawn (RFC 9460, section 2.4.2).
+        self._rng.shuffle(bends)
+        target = bends[0].target
+        if target == ROOT:
+            raise NotOffered(f"{nameToText(owner, final=False)} says that there is no such service")
+        self._seen.add(owner.lower())
+        self._steps += 1 + aliases
+        if target.lower() in self._seen or self._steps > SERVICE_ALIASES.default:
+            # As if there had been no record (RFC 9460, section 3.1).
+            self.done = True
+            self._aliased = False
+            return
+        self._seen.add(target.lower())
+        self._aliased = True
+        self.name = self.host = target
+
+    def gaveUp(self) -> None:
+        """
+        Take that C{name} cannot be looked up.
+        """
+        self.done = True
+
+    def _read(self, rdatas: Sequence[bytes]) -> list[SVCBRecord]:
+        from twisted_ext.wire.rdata.types.svcb import SVCB
+
+        try:
+            return [SVCB.fromWire(rdata) for rdata in rdatas]
+        except BadMessage:
+            # One that is malformed voids them all (RFC 9460, section 2.2).
+            return []
+
+    def _targets(self, owner: bytes, records: list[SVCBRecord]) -> list[Target]:
+        self._rng.shuffle(records)
+        records.sort(key=lambda record: record.priority)
+        found: list[Target] = []
+        for record in records:
+            target = self._target(owner, record)
+            if target is not None and len(found) < SERVICE_TARGETS.default:
+                found.append(target)
+        return found
+
+    def _target(self, owner: bytes, record: SVCBRecord) -> Target | None:
+        """
+        @return: where this record leads; L{None} if it is not for us, or leads nowhere.
+        """
+        host = hostOf(owner if record.target == ROOT else record.target)
+        port = self._port if record.port is None else record.port
+        if host is None or not port or not self._understood.issuperset(record.mandatory):
+            return None
+        said = [each.decode("ascii") for each in record.alpn if each.isascii()]
+        if not record.noDefaultALPN:
+            said += [each for each in DEFAULT_ALPN.get(self._scheme, ()) if each not in said]
+        spoken = said if self._protocols is None else [each for each in said if each in self._protocols]
+        if not spoken and (said or record.alpn):
+            return None
+        hints: list[str] = []
+        for family in (record.ipv6hint, record.ipv4hint):
+            # In any order, so that the first of them does not get all connections (RFC 9460, section 7.3).
+            addresses = list(family)
+            self._rng.shuffle(addresses)
+            hints += addresses[: int(SERVICE_HINTS.default) - len(hints)]
+        return Target(host, port, record.priority, 0, tuple(hints), tuple(spoken), parameters=dict(record.parameters))
+
+    def targets(self, fallback: bool = True) -> list[Target]:
+        """
+        @param fallback: add where to connect if the records lead nowhere: the end of the aliases, and the host that was asked for
+            (RFC 9460, section 3).
+
+        @return: places to connect to, in the order to try them in.
+
+        @raise UnusableRecords: there are none.
+        """
+        found = list(self._services)
+        end = hostOf(self.name) if self._aliased else None
+        if fallback:
+            added = [] if end is None else [Target(end, self._port, BEHIND)]
+            for target in (*added, Target(self._host, self._port, BEHIND + 1)):
+                # What a record names already is not tried twice.
+                if all(str(target).lower() != str(other).lower() for other in found):
+                    found.append(target)
+        if not found:
+            raise UnusableRecords(f"{nameToText(self.name, final=False)} has no record of use to us")
+        return found

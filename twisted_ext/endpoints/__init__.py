@@ -1,0 +1,40 @@
+"""
+Endpoints that find out where to connect to: L{SRVEndpoint}, L{HTTPSEndpoint}, L{HostEndpoint} and L{TargetsEndpoint}; and
+L{SRVConnector}, for factories that want a connector.
+
+As text, for L{clientFromString<twisted.internet.endpoints.clientFromString>}, the first three are C{srv:_xmpp-client._tcp.example.org},
+C{https-rr:www.example.org} and C{dns:www.example.org:80}. L{twisted_ext.endpoints.endpoints} documents their parameters and errors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted_ext.lazy import lazyNames
+
+if TYPE_CHECKING:
+    from twisted_ext.discovery.targets import Target
+    from twisted_ext.endpoints.attempts import Attempt, TargetsFailed
+    from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, TargetsEndpoint
+    from twisted_ext.endpoints.srvconnect import SRVConnector
+
+__all__ = [
+    "Attempt",
+    "HTTPSEndpoint",
+    "HostEndpoint",
+    "SRVConnector",
+    "SRVEndpoint",
+    "Target",
+    "TargetsEndpoint",
+    "TargetsFailed",
+]
+
+__getattr__, __dir__ = lazyNames(
+    __name__,
+    {
+        "twisted_ext.discovery.targets": ("Target",),
+        "twisted_ext.endpoints.attempts": ("Attempt", "TargetsFailed",),
+        "twisted_ext.endpoints.endpoints": ("HTTPSEndpoint", "HostEndpoint", "SRVEndpoint", "TargetsEndpoint",),
+        "twisted_ext.endpoints.srvconnect": ("SRVConnector",),
+    },
+)

@@ -1,0 +1,304 @@
+"""
+One attempt to connect: to one address, by TCP, with TLS on top where that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import NoProtocol, TimeoutError
+from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.discovery.targets import Target
+from twisted_ext.endpoints.wrapper import Passing
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import (
+        IAddress,
+        IConnector,
+        IDelayedCall,
+        IOpenSSLClientConnectionCreator,
+        IReactorTCP,
+        IReactorTime,
+        ITCPTransport,
+    )
+    from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+__all__ = ["BindAddress", "Building", "Secure", "dial"]
+
+#: What to connect from: an address; or a pair of it and a port, in which the address may be empty; L{None} leaves it to the system. See
+#: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
+BindAddress: TypeAlias = "str | tuple[str, int] | None"
+
+#: Says how to secure the connection to a target; L{None} for not at all.
+Secure: TypeAlias = "Callable[[Target], IOpenSSLClientConnectionCreator | None]"
+
+_T = TypeVar("_T")
+
+_failureOf: Final[Callable[[BaseException], Failure]] = Failure
+_newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
+
+
+@implementer(IProtocolFactory)
+class Building:
+    """
+    Builds protocols with the caller's factory, and remembers if that fails: no other target would help then.
+
+    @ivar failure: what the caller's own code raised.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        self.failure: Failure | None = None
+        self._factory = factory
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        return self.call(self._factory.buildProtocol, addr)
+
+    def call(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """
+        Call what is the caller's own.
+        """
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            self.failure = _failureOf(error)
+            raise
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+
+def dial(
+    reactor: IReactorTime,
+    address: str,
+    target: Target,
+    building: Building,
+    timeout: float,
+    bindAddress: tuple[str, int] | None,
+    secure: Secure | None,
+) -> Deferred[IProtocol]:
+    """
+    Connect to an address of a target.
+
+    @param timeout: seconds, for TLS as well.
+
+    @return: fires with the protocol that the factory has built, which has begun; where there is TLS, once that stands. Cancelling it leaves
+        nothing open.
+    """
+    creator = None if secure is None else secure(target)
+
+    def connect(dialing: _Dialing) -> Deferred[IProtocol]:
+        return dialing.begin(cast("IReactorTCP", reactor).connectTCP(address, target.port, dialing, timeout, bindAddress))
+
+    if creator is None:
+        return connect(_Dialing(building, building.call))
+    return _Handshake(reactor, building, timeout).begin(connect, creator)
+
+
+class _Dialing(ClientFactory):
+    """
+    One connection on its way. Twisted's own endpoints do the same, but if the protocol cannot begin they never fire, and cannot be
+    canceled either.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, call: Callable[..., object]) -> None:
+        """
+        @param factory: builds the protocol.
+        @param call: calls what lets it begin.
+        """
+        self.call = call
+        self._factory = factory
+        self._result: Deferred[IProtocol] = Deferred(self._canceled)
+        self._connector: IConnector | None = None
+        self._arrived = self._over = False
+
+    def begin(self, connector: IConnector) -> Deferred[IProtocol]:
+        """
+        @param connector: what connects.
+        """
+        self._connector = connector
+        return self._result
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        if self._over:
+            return None
+        self._arrived = True
+        try:
+            protocol = self._factory.buildProtocol(cast("IAddress", addr))
+            if protocol is None:
+                raise NoProtocol()
+        except BaseException as error:
+            self.failed(_failureOf(error))
+            return None
+        # The factory may have canceled it.
+        return None if self._over else _Beginning(self, protocol)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.failed(reason)
+
+    def made(self, protocol: IProtocol) -> None:
+        """
+        The protocol has begun.
+        """
+        if not self._over:
+            self._over = True
+            self._result.callback(protocol)
+
+    def failed(self, failure: Failure) -> None:
+        """
+        There will be no protocol.
+        """
+        if not self._over:
+            self._over = True
+            self._result.errback(failure)
+
+    def _canceled(self, result: Deferred[IProtocol]) -> None:
+        self._over = True
+        connector = self._connector
+        if connector is not None and self._arrived:
+            connector.disconnect()
+        elif connector is not None:
+            connector.stopConnecting()
+
+
+class _Beginning(Passing):
+    """
+    Tells whether a protocol can begin.
+    """
+
+    def __init__(self, dialing: _Dialing, inner: IProtocol) -> None:
+        super().__init__(inner)
+        self._dialing = dialing
+
+    def connectionMade(self) -> None:
+        try:
+            self._dialing.call(self.inner.makeConnection, self.transport)
+        except BaseException as error:
+            self._dialing.failed(_failureOf(error))
+            cast("ITCPTransport", self.transport).abortConnection()
+        else:
+            self._dialing.made(self.inner)
+
+
+@implementer(IProtocolFactory)
+class _Handing:
+    """
+    Hands a handshake to the connection that it is for.
+    """
+
+    noisy = False
+
+    def __init__(self, handshake: _Handshake, building: Building) -> None:
+        self._handshake = handshake
+        self._building = building
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol:
+        self._handshake.address = addr
+        return self._handshake
+
+    def doStart(self) -> None:
+        self._building.doStart()
+
+    def doStop(self) -> None:
+        self._building.doStop()
+
+
+@implementer(IHandshakeListener)
+class _Handshake(Protocol):
+    """
+    Stands for the caller's protocol until there is TLS. Before that the caller's factory is not asked, so that a server with a certificate
+    that is wrong is passed over as one is that refuses.
+
+    @ivar address: the server's.
+    """
+
+    address: IAddress
+
+    def __init__(self, reactor: IReactorTime, building: Building, timeout: float) -> None:
+        self._reactor = reactor
+        self._building = building
+        self._result: Deferred[IProtocol] = Deferred(self._canceled)
+        self._over = False
+        self._timer: IDelayedCall = reactor.callLater(timeout, self._late)
+        self._dialing: Deferred[IProtocol] | None = None
+
+    def begin(
+        self, connect: Callable[[_Dialing], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
+    ) -> Deferred[IProtocol]:
+        """
+        Connect, and shake hands.
+        """
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        factory = TLSMemoryBIOFactory(creator, True, _Handing(self, self._building), self._reactor)
+        self._dialing = connect(_Dialing(factory, _called))
+        self._dialing.addErrback(self._failed)
+        return self._result
+
+    def handshakeCompleted(self) -> None:
+        tls = cast("TLSMemoryBIOProtocol", self.transport)
+        if self._over or tls.disconnecting:
+            return
+        try:
+            protocol = self._building.buildProtocol(self.address)
+            if protocol is None:
+                raise NoProtocol()
+            tls.wrappedProtocol = protocol
+            self._building.call(protocol.makeConnection, tls)
+            if IHandshakeListener.providedBy(protocol):
+                self._building.call(protocol.handshakeCompleted)
+        except BaseException as error:
+            self._failed(_failureOf(error))
+            tls.abortConnection()
+            return
+        self._end()
+        self._result.callback(protocol)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._failed(reason)
+
+    def _failed(self, failure: Failure) -> None:
+        if not self._over:
+            self._end()
+            self._result.errback(failure)
+
+    def _late(self) -> None:
+        self._failed(_failureOf(_newTimeout() if self.transport is None else _newTimeout(string="TLS took too long")))
+        self._close()
+
+    def _canceled(self, result: Deferred[IProtocol]) -> None:
+        self._end()
+        self._close()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            cast("TLSMemoryBIOProtocol", self.transport).abortConnection()
+        elif self._dialing is not None:
+            self._dialing.cancel()
+
+
+def _called(function: Callable[..., _T], *arguments: object) -> _T:
+    return function(*arguments)

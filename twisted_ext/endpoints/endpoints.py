@@ -1,0 +1,422 @@
+"""
+Endpoints that find out themselves where to connect to: by SRV records, by HTTPS records, by the addresses of a host, or from a list.
+
+They connect as L{twisted_ext.endpoints.happyeyeballs} describes. Parameters that they have in common:
+
+  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, or a description, of which a resolver is made once for each
+    endpoint, so that its cache serves one connection after the other. L{None} is for the one that is installed in the reactor, if it is
+    of this package, else for that of this process;
+  - C{timeout}: seconds that one attempt to connect may take, L{ATTEMPT_SECONDS<twisted_ext.limits.ATTEMPT_SECONDS>} unless said otherwise;
+  - C{bindAddress}: what to connect from: an address, or a pair of it and a port. Only addresses of its family are tried;
+  - C{attemptDelay}, C{priorityDelay}: see L{ATTEMPT_DELAY<twisted_ext.limits.ATTEMPT_DELAY>} and
+    L{PRIORITY_DELAY<twisted_ext.limits.PRIORITY_DELAY>};
+  - C{lookupTimeout}: seconds for the look-ups of records, and once more for those of each target's addresses; L{None} leaves it to the
+    resolver.
+
+What is nothing of the kind, and a number of seconds below zero, is a L{CallerFault} when the endpoint is made; other numbers are moved
+inside their range: 0 is the shortest time that there is, not one without end.
+
+C{connect} fires with the protocol, or fails
+
+  - with what look-ups fail with (L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}, which is a
+    L{DNSLookupError<twisted.internet.error.DNSLookupError>}) where it does not come to targets, or the only one has no address;
+  - with L{TargetsFailed}, which is a L{ConnectError<twisted.internet.error.ConnectError>}, and says of each target why;
+  - with L{ConnectingCancelledError<twisted.internet.error.ConnectingCancelledError>} if it is cancelled, which can be done at any time and
+    leaves nothing open;
+  - with whatever the caller's own factory raises, or his protocol when its connection is made.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+
+from twisted.internet.address import HostnameAddress
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import (
+    IProtocolNegotiationFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from zope.interface import implementer
+
+from twisted_ext.aliases import isHostName
+from twisted_ext.compat.clocks import withClock
+from twisted_ext.compat.conversion.errors import DomainError
+from twisted_ext.compat.conversion.timeouts import secondsOf
+from twisted_ext.compat.lookups.ask import isAsked, resolverOf
+from twisted_ext.compat.lookups.follow import chanceOf, literalHost, nameOf
+from twisted_ext.compat.lookups.services import bindingTargets, serverTargets
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.discovery.limits import RECORD_DELAY
+from twisted_ext.discovery.svcb import questionFor
+from twisted_ext.discovery.targets import Target, checkedPort, hostIn, hostOf, protocolsIn
+from twisted_ext.endpoints.attempts import Attempt, TargetsFailed
+from twisted_ext.endpoints.dial import BindAddress, Secure
+from twisted_ext.endpoints.happyeyeballs import Connecting, Way
+from twisted_ext.errors import BadDescription, BadName, CallerFault
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
+
+if TYPE_CHECKING:
+    from twisted.internet._sslverify import IOpenSSLTrustRoot
+    from twisted.internet.interfaces import (
+        IOpenSSLClientConnectionCreator,
+        IProtocol,
+        IProtocolFactory,
+    )
+    from twisted.internet.ssl import Certificate, PrivateCertificate
+
+    from twisted_ext.discovery.weights import Shuffling
+
+__all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint", "TargetsEndpoint", "TargetsFailed"]
+
+#: What is spoken without ALPN.
+_USUAL: Final = ("http/1.1",)
+
+
+class Options(TypedDict, total=False):
+    """
+    What all endpoints take.
+    """
+
+    resolver: object
+    timeout: float | None
+    bindAddress: BindAddress
+    attemptDelay: float | None
+    priorityDelay: float | None
+    lookupTimeout: float | None
+
+
+class _Reaching:
+    """
+    What an endpoint is told besides where to connect to.
+    """
+
+    __slots__ = ("_way", "_resolver", "_reactor")
+
+    def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
+        """
+        @raise TypeError: there is no such option.
+        @raise CallerFault: one has a value that it cannot have.
+        """
+        unknown = sorted(set(options) - set(Options.__annotations__))
+        if unknown:
+            raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
+        reactor = self._reactor = withClock(reactor)
+        self._way = Way(
+            reactor,
+            timeout=options.get("timeout"),
+            bindAddress=options.get("bindAddress"),
+            attemptDelay=options.get("attemptDelay"),
+            priorityDelay=options.get("priorityDelay"),
+            lookupTimeout=options.get("lookupTimeout"),
+            relative=relative,
+        )
+        given = options.get("resolver")
+        try:
+            self._resolver = None if given is None else resolverOf(given, reactor)
+        except BadDescription as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
+
+    def connectByName(self) -> None:
+        """
+        Leave the addresses of targets to the reactor, one of a test that takes no resolver. What was set as the resolver of the process is
+        asked for the records.
+        """
+        self._way.byName = True
+
+    def resolver(self) -> NamesResolver:
+        """
+        @return: what to ask, as things are now.
+        """
+        if self._resolver is None:
+            reactor: object = self._reactor
+            installed = getattr(reactor, "nameResolver", None)
+            if isinstance(installed, NamesResolver):
+                return installed
+            if self._way.byName and isAsked():
+                return resolverOf(None)
+            # Nobody's reactor but the process' own can be served by its resolver.
+            if sys.modules.get("twisted.internet.reactor") is reactor:
+                return resolverOf(None)
+            self._resolver = resolverOf(None, self._reactor)
+        return self._resolver
+
+    def connect(
+        self,
+        address: HostnameAddress,
+        find: Callable[[NamesResolver, float | None], Deferred[Sequence[Target]]],
+        protocolFactory: IProtocolFactory,
+        secure: Secure | None = None,
+    ) -> Deferred[IProtocol]:
+        """
+        @param address: what the caller wants to reach, for messages.
+        @param find: finds the targets with a resolver and a timeout.
+        """
+        resolver = self.resolver()
+        connecting = Connecting(self._way, resolver, address, protocolFactory, secure)
+        connecting.begin(find(resolver, self._way.lookupTimeout))
+        return connecting.result
+
+
+@implementer(IStreamClientEndpoint)
+class TargetsEndpoint:
+    """
+    Connects to the first of given targets that can be reached.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        targets: Iterable[Target] | Callable[[], Deferred[list[Target]]],
+        name: str = "",
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param targets: in the order to try them in; or a function that finds them, asked for each connection, such as
+            C{lambda: client.mailTargets("example.org")}.
+        @param name: what they are, for messages.
+
+        @raise CallerFault: these are no targets.
+        """
+        self._reaching = _Reaching(reactor, options)
+        self._find = targets if callable(targets) else None
+        self._targets = [] if callable(targets) else _listed(targets)
+        if not isinstance(name, str):
+            raise CallerFault(f"name: {name!r:.80} is no text")
+        self._name = name or (str(self._targets[0]) if len(self._targets) == 1 else "the targets")
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+            return succeed(self._targets) if self._find is None else _widened(maybeDeferred(self._find))
+
+        address = HostnameAddress(self._name.encode("ascii", "backslashreplace"), 0)
+        return self._reaching.connect(address, find, protocolFactory)
+
+    def __repr__(self) -> str:
+        return f"<TargetsEndpoint {self._name}>"
+
+
+@implementer(IStreamClientEndpoint)
+class HostEndpoint:
+    """
+    Connects to a host as L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>} does, with a resolver of its own.
+    """
+
+    def __init__(self, reactor: IReactorTime, host: str, port: int, **options: Unpack[Options]) -> None:
+        """
+        @param host: a name, to which the search list applies unless it ends with a dot; or an address, with or without brackets.
+
+        @raise CallerFault: this is no name of a host, or no port.
+        """
+        self._reaching = _Reaching(reactor, options, relative=True)
+        literal = literalHost(host)
+        self._target = Target(literal or host, checkedPort(port))
+        shown = literal
+        if shown is None:
+            name = nameFromText(host)
+            shown = nameToText(name, final=False)
+            if name == ROOT or not isHostName(name):
+                raise BadName(f"{host!r:.80} is no name of a host; write one such as 'www.example.org', and the port beside it")
+        self._address = HostnameAddress(shown.encode(), port)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._reaching.connect(self._address, lambda *_: succeed([self._target]), protocolFactory)
+
+    def __repr__(self) -> str:
+        return f"<HostEndpoint {self._target}>"
+
+
+@implementer(IStreamClientEndpoint)
+class SRVEndpoint:
+    """
+    Connects to a service by its SRV records (RFC 2782), which are asked for anew for each connection.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        owner: str | bytes,
+        defaultPort: int | None = None,
+        *,
+        rng: Shuffling | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
+        @param defaultPort: where the domain itself has the service if it has no SRV records; L{None} to fail then.
+        @param rng: what to draw with where weights leave it to chance, such as a L{random.Random}.
+
+        @raise CallerFault: this is no name, or no port.
+        """
+        self._reaching = _Reaching(reactor, options)
+        name = nameOf(owner)
+        self._owner = nameToText(name, final=False)
+        self._rng = chanceOf(rng)
+        self._address = HostnameAddress(self._owner.encode(), 0)
+        self._fallback: Target | None = None
+        if defaultPort is not None:
+            while name[1:2] == b"_":
+                name = parentOf(name)
+            host = hostOf(name)
+            if host is None:
+                raise CallerFault(f"{self._owner} has no host behind the service's name, so that a default port is of no use")
+            self._fallback = Target(host, checkedPort(defaultPort))
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._reaching.connect(self._address, self._find, protocolFactory)
+
+    def _find(self, resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+        found = serverTargets(self._owner, resolver=resolver, timeout=timeout, rng=self._rng)
+        return found.addCallback(self._cbFound)
+
+    def _cbFound(self, targets: list[Target]) -> Sequence[Target]:
+        if targets:
+            return targets
+        if self._fallback is None:
+            raise DomainError(f"{self._owner}: there are no SRV records, and no default port was given", rcode=0)
+        return [self._fallback]
+
+    def __repr__(self) -> str:
+        return f"<SRVEndpoint {self._owner}>"
+
+
+@implementer(IStreamClientEndpoint)
+class HTTPSEndpoint:
+    """
+    Connects with TLS to the host of an C{https} URI, by its HTTPS records where it has any (RFC 9460).
+
+    Whatever host, port and address the records lead to, the certificate has to be for the host that was asked for, and so is the name that
+    the server is told (RFC 9460, section 9.1). A connection counts once its TLS stands: a server whose TLS fails is passed over.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        host: str,
+        port: int = 443,
+        *,
+        alpn: Sequence[str] | None = None,
+        trustRoot: IOpenSSLTrustRoot | Certificate | None = None,
+        clientCertificate: PrivateCertificate | None = None,
+        recordDelay: float | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """
+        @param host: a name, which is whole as it is; or an address, with or without brackets.
+        @param alpn: the protocols to speak, the best first, as ALPN calls them. A server whose record has none of them is left out; the
+            others are offered all of them, so that nobody who changes records makes us speak the worst (RFC 9460, section 7.1.2).
+            L{None} for those that the protocol factory names
+            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
+            which is what is spoken where nothing is offered, so that nothing is.
+        @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
+        @param clientCertificate: our own.
+
+        @param recordDelay: seconds that HTTPS records are waited for once the host has an address; see
+            L{bindingTargets<twisted_ext.compat.lookups.services.bindingTargets>}.
+
+        @raise CallerFault: this is no name of a host, no port, no protocol, or nothing to trust or to show.
+        """
+        self._reaching = _Reaching(reactor, options)
+        literal = literalHost(host)
+        # As it is asked for, TLS has it: IDNA in the one reading that we have of it.
+        self._host = literal or hostIn(host)
+        self._port = checkedPort(port)
+        if literal is None:
+            # With the port in front it may be too long to be asked for.
+            questionFor("https", self._host, port)
+        self._address = HostnameAddress(self._host.encode(), port)
+        self._alpn = None if alpn is None else protocolsIn("alpn", alpn)
+        self._recordDelay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
+        _checkTrust(trustRoot, clientCertificate)
+        self._trustRoot = trustRoot
+        self._clientCertificate = clientCertificate
+        # The first connection with one reads all certificates of this machine.
+        self._creators: dict[tuple[str, ...], IOpenSSLClientConnectionCreator] = {}
+        try:
+            self._creatorFor(self._alpn or ())
+        except UnicodeError as error:
+            raise BadName(f"{host!r:.80} is no name that TLS can be spoken to: {error}") from error
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        offered = self._alpn or ()
+        if self._alpn is None and IProtocolNegotiationFactory.providedBy(protocolFactory):
+            try:
+                spoken = [each.decode("latin-1") for each in protocolFactory.acceptableProtocols()]
+                offered = protocolsIn("acceptableProtocols", spoken)
+            except Exception as error:
+                return fail(error)
+
+        def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
+            return _widened(
+                bindingTargets(
+                    "https",
+                    self._host,
+                    self._port,
+                    protocols=offered or _USUAL,
+                    recordDelay=self._recordDelay,
+                    resolver=resolver,
+                    timeout=timeout,
+                )
+            )
+
+        def secure(target: Target) -> IOpenSSLClientConnectionCreator:
+            return self._creatorFor(offered)
+
+        return self._reaching.connect(self._address, find, protocolFactory, secure)
+
+    def _creatorFor(self, alpn: tuple[str, ...]) -> IOpenSSLClientConnectionCreator:
+        creator = self._creators.get(alpn)
+        if creator is None:
+            from twisted.internet.ssl import optionsForClientTLS
+
+            creator = self._creators[alpn] = optionsForClientTLS(
+                # The scope says which way to take, not who is there.
+                self._host.partition("%")[0],
+                self._trustRoot,
+                self._clientCertificate,
+                [each.encode("ascii") for each in alpn] or None,
+            )
+        return creator
+
+    def __repr__(self) -> str:
+        return f"<HTTPSEndpoint {Target(self._host, self._port)}>"
+
+
+def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
+    return targets.addCallback(_listed)
+
+
+def _listed(targets: Iterable[Target]) -> Sequence[Target]:
+    """
+    @return: the targets that a caller gave.
+
+    @raise CallerFault: they are none.
+    """
+    given: object = targets
+    if isinstance(given, Iterable):
+        found = list(given)
+        if all(isinstance(each, Target) for each in found):
+            for each in found:
+                literalHost(each.host)
+                checkedPort(each.port)
+            return found
+    raise CallerFault(f"targets: {given!r:.80} is no list of targets; write one such as [Target('www.example.org', 80)]")
+
+
+def _checkTrust(trustRoot: object, clientCertificate: object) -> None:
+    """
+    @raise CallerFault: these are nothing to trust, or nothing to show.
+    """
+    if trustRoot is not None:
+        from twisted.internet._sslverify import IOpenSSLTrustRoot
+
+        if IOpenSSLTrustRoot(trustRoot, None) is None:
+            what = "give a Certificate, or what trustRootFromCertificates() makes"
+            raise CallerFault(f"trustRoot: {trustRoot!r:.80} is nothing to trust; {what}")
+    if clientCertificate is not None:
+        from twisted.internet.ssl import PrivateCertificate
+
+        if not isinstance(clientCertificate, PrivateCertificate):
+            raise CallerFault(f"clientCertificate: {clientCertificate!r:.80} is none; PrivateCertificate.loadPEM() reads one with its key")

@@ -1,0 +1,414 @@
+"""
+Connecting to the first of several targets that can be reached (RFC 8305).
+
+Attempts begin one after the other, each a moment after the one before it or as soon as that has failed, and the first that succeeds ends
+all others. Targets are gone through in their order, and the addresses of a target in theirs, except that the families take turns. The
+addresses of a target are looked up when its turn comes, not before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IAddress, IResolutionReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.addrinfo.gethost import literalOf
+from twisted_ext.compat.clocks import withClock
+from twisted_ext.compat.conversion.errors import NoAddressError
+from twisted_ext.compat.conversion.timeouts import secondsAndWaits, secondsOf
+from twisted_ext.compat.hostnames import HostResolution, whyNoAddress
+from twisted_ext.discovery.targets import Target
+from twisted_ext.endpoints.attempts import Attempt, failureOf
+from twisted_ext.endpoints.dial import BindAddress, Building, Secure, dial
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import (
+    ATTEMPT_DELAY,
+    ATTEMPT_SECONDS,
+    ATTEMPTS,
+    ATTEMPTS_AT_ONCE,
+    PRIORITY_DELAY,
+    TARGET_ADDRESSES,
+)
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IHostResolution, IProtocol, IProtocolFactory, IReactorTime
+
+    from twisted_ext.compat.names import NamesResolver
+
+__all__ = ["Connecting", "Way"]
+
+_newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
+
+
+class Way:
+    """
+    How to connect, whatever the targets are.
+
+    @ivar byName: hand the names of targets to the reactor's C{connectTCP}: a reactor of a test is looked at for them.
+    @ivar bindAddress: address and port to connect from.
+    @ivar families: those that can be connected to from there, L{None} for both.
+    """
+
+    __slots__ = (
+        "reactor", "byName", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative", "families",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        timeout: float | None = None,
+        bindAddress: BindAddress = None,
+        attemptDelay: float | None = None,
+        priorityDelay: float | None = None,
+        lookupTimeout: float | None = None,
+        relative: bool = False,
+    ) -> None:
+        """
+        @param lookupTimeout: seconds for the look-ups of the addresses of one target.
+        @param relative: hosts are as people write them, so that a search list applies to them.
+
+        @raise CallerFault: one of these is nothing of the kind.
+        """
+        self.reactor = withClock(reactor)
+        self.byName = False
+        self.timeout = secondsOf("timeout", timeout, ATTEMPT_SECONDS)
+        self.bindAddress = None if bindAddress is None else _pairOf(bindAddress)
+        self.attemptDelay = secondsOf("attemptDelay", attemptDelay, ATTEMPT_DELAY)
+        self.priorityDelay = secondsOf("priorityDelay", priorityDelay, PRIORITY_DELAY)
+        try:
+            secondsAndWaits(lookupTimeout)
+        except CallerFault as fault:
+            raise CallerFault(f"lookupTimeout: {fault}") from fault
+        self.lookupTimeout = lookupTimeout
+        self.relative = relative
+        where = "" if self.bindAddress is None else self.bindAddress[0]
+        self.families = [IPv6Address if ":" in where else IPv4Address] if where else None
+
+
+def _pairOf(given: object) -> tuple[str, int]:
+    """
+    @return: what a caller gave to connect from.
+
+    @raise CallerFault: it is none. Names are none either: whoever binds to one has it looked up by the system, and everything waits.
+    """
+    match given:
+        case str() if literalOf(given):
+            return given, 0
+        case (str(address), int(port)) if (not address or literalOf(address)) and 0 <= port < 0x10000:
+            return address, port
+    raise CallerFault(
+        f"bindAddress: {given!r:.80} is no address to connect from; write one such as '192.0.2.7', or a pair of it and a port"
+    )
+
+
+def _whyNone(place: _Place, way: Way) -> BaseException:
+    """
+    @return: why a place has no address.
+    """
+    failures = [] if place.resolution is None else place.resolution.failures
+    host = place.target.host
+    if failures or way.families is None or way.bindAddress is None:
+        return whyNoAddress(host, failures)
+    family = "IPv6" if way.families[0] is IPv6Address else "IPv4"
+    what = f"this is no {family} address" if literalOf(host) else f"the name has no {family} address"
+    return NoAddressError(f"{host}: {what}, and no other can be connected to from {way.bindAddress[0]}", rcode=0)
+
+
+@implementer(IResolutionReceiver)
+class _Place:
+    """
+    A target whose turn has come.
+
+    @ivar waiting: addresses that have not been tried.
+    @ivar dialed: one of them has been.
+    @ivar looking: more of them may come.
+    @ivar resolution: what finds them.
+    """
+
+    __slots__ = ("target", "waiting", "dialed", "looking", "resolution", "_changed", "_hinted", "_six", "_left")
+
+    def __init__(self, target: Target, changed: Callable[[_Place], None]) -> None:
+        self.target = target
+        self.waiting: list[str] = []
+        self.dialed = False
+        self.looking = False
+        self.resolution: HostResolution | None = None
+        self._changed = changed
+        self._hinted = False
+        self._six: bool | None = None
+        self._left = int(TARGET_ADDRESSES.default)
+
+    def look(self, resolver: NamesResolver, way: Way) -> None:
+        """
+        Begin to look its addresses up. What a record hints at serves until they are there, and where there are none (RFC 9460,
+        section 7.3).
+        """
+        target, families = self.target, way.families
+        host = target.host
+        if not (way.relative or host.endswith(".") or literalOf(host)):
+            host += "."
+        self.looking = True
+        self.waiting = [text for text in target.addresses if families is None or (":" in text) == (families[0] is IPv6Address)]
+        self._hinted = bool(self.waiting)
+        if way.byName:
+            self.waiting = [target.host]
+            self.looking = False
+            return
+        self.resolution = HostResolution(resolver, way.reactor, self, host, target.port, families)
+        self.resolution.begin(resolver.contextFor(way.lookupTimeout))
+        if self._hinted:
+            self.waiting = resolver.order.textsInOrder(self.waiting)
+
+    def next(self) -> str:
+        """
+        @return: the address to try next, of the family that was not tried last if there is one (RFC 8305, section 4).
+        """
+        index = next((index for index, text in enumerate(self.waiting) if (":" in text) is not self._six), 0)
+        text = self.waiting.pop(index)
+        self._six = ":" in text
+        self.dialed = True
+        self._left -= 1
+        if self._left <= 0:
+            self.waiting.clear()
+            self.stop()
+        return text
+
+    def stop(self) -> None:
+        """
+        Look for no more.
+        """
+        looking, self.looking = self.looking, False
+        if looking and self.resolution is not None:
+            self.resolution.cancel()
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """
+        Nothing to do.
+        """
+
+    def addressResolved(self, address: IAddress) -> None:
+        if self._hinted:
+            # The domain's own word is better than a hint.
+            self._hinted = False
+            self.waiting.clear()
+        if isinstance(address, IPv4Address | IPv6Address) and self.looking:
+            self.waiting.append(address.host)
+            self._changed(self)
+
+    def resolutionComplete(self) -> None:
+        self.looking = False
+        self._changed(self)
+
+
+class Connecting:
+    """
+    One connection on its way.
+
+    @ivar result: fires with the caller's protocol; cancel it to stop everything.
+    """
+
+    def __init__(
+        self, way: Way, resolver: NamesResolver, address: HostnameAddress, protocolFactory: IProtocolFactory, secure: Secure | None
+    ) -> None:
+        """
+        @param address: what the caller wants to reach, for messages; the port is 0 where records say it.
+        """
+        self.result: Deferred[IProtocol] = Deferred(self._canceled)
+        self._way = way
+        self._resolver = resolver
+        self._address = address
+        self._secure = secure
+        self._building = Building(protocolFactory)
+        self._finding: Deferred[None] | None = None
+        self._unopened: deque[Target] = deque()
+        self._places: list[_Place] = []
+        self._underWay: dict[Deferred[IProtocol], int] = {}
+        self._ended: list[Attempt] = []
+        self._tried: set[tuple[str, int]] = set()
+        self._left = int(ATTEMPTS.default)
+        # What was begun last: when, of which priority, and whether something has failed since.
+        self._begunAt = 0.0
+        self._priority = -1
+        self._latest: _Place | None = None
+        self._failed = False
+        self._timer: IDelayedCall | None = None
+        self._going = False
+        self._over = False
+
+    def begin(self, finding: Deferred[Sequence[Target]]) -> None:
+        """
+        Begin.
+
+        @param finding: fires with the targets, in their order.
+        """
+        self._finding = finding.addCallbacks(self._cbFound, self._fail)
+        self._finding.addErrback(self._fail)
+
+    def _cbFound(self, targets: Sequence[Target]) -> None:
+        self._finding = None
+        self._unopened.extend(targets)
+        self._go()
+
+    # -- what is next
+
+    def _go(self) -> None:
+        """
+        Begin everything whose time has come. What that causes at once is seen to in the same turn.
+        """
+        if self._going:
+            return
+        self._going = True
+        try:
+            while not self._over and self._step():
+                pass
+        finally:
+            self._going = False
+
+    def _step(self) -> bool:
+        """
+        @return: whether to look again.
+        """
+        place = next((place for place in self._places if place.waiting), None)
+        if self._left <= 0:
+            place = None
+            self._unopened.clear()
+        if place is None and not self._unopened:
+            if not self._isUnderWay():
+                self._fail(failureOf(self._name(), self._ended))
+            return False
+        if len(self._underWay) >= ATTEMPTS_AT_ONCE.default:
+            return False
+        target = self._unopened[0] if place is None else place.target
+        if not self._isTime(target.priority, place is not None and place is self._latest and not place.dialed):
+            return False
+        self._begunAt = self._way.reactor.seconds()
+        self._priority = target.priority
+        self._failed = False
+        self._stopTimer()
+        if place is None:
+            self._open(self._unopened.popleft())
+        else:
+            self._dial(place)
+        return True
+
+    def _isUnderWay(self, priority: int | None = None) -> bool:
+        """
+        @return: whether anything is under way, or anything of this priority.
+        """
+        priorities = {*self._underWay.values(), *[place.target.priority for place in self._places if place.looking]}
+        return bool(priorities) if priority is None else priority in priorities
+
+    def _isTime(self, priority: int, opened: bool) -> bool:
+        """
+        @param opened: it was time for this target when its addresses were asked for, and nothing has been begun since.
+
+        @return: whether the next thing is to be begun now; if not, a timer is set.
+        """
+        if opened or not self._isUnderWay():
+            return True
+        if priority > self._priority:
+            if not self._isUnderWay(self._priority):
+                return True
+            delay = self._way.priorityDelay
+        elif self._failed:
+            return True
+        else:
+            delay = self._way.attemptDelay
+        reactor = self._way.reactor
+        self._stopTimer()
+        left = self._begunAt + delay - reactor.seconds()
+        if left <= 0:
+            return True
+        self._timer = reactor.callLater(left, self._timeIsUp)
+        return False
+
+    def _timeIsUp(self) -> None:
+        self._timer = None
+        self._go()
+
+    # -- what is begun
+
+    def _open(self, target: Target) -> None:
+        place = self._latest = _Place(target, self._cbPlace)
+        self._places.append(place)
+        place.look(self._resolver, self._way)
+
+    def _cbPlace(self, place: _Place) -> None:
+        if not (place.looking or place.dialed or place.waiting):
+            self._ended.append(Attempt(place.target, "", _whyNone(place, self._way)))
+            self._failed = True
+        self._go()
+
+    def _dial(self, place: _Place) -> None:
+        self._latest = place
+        target, address = place.target, place.next()
+        key = (address, target.port)
+        if key in self._tried:
+            self._failed = True
+            return
+        self._tried.add(key)
+        self._left -= 1
+        way = self._way
+        try:
+            attempt = dial(way.reactor, address, target, self._building, way.timeout, way.bindAddress, self._secure)
+        except Exception as error:
+            attempt = fail(error)
+        self._underWay[attempt] = target.priority
+        attempt.addCallbacks(self._cbConnected, self._ebAttempt, (attempt,), {}, (attempt, target, address))
+
+    def _cbConnected(self, protocol: IProtocol, attempt: Deferred[IProtocol]) -> None:
+        del self._underWay[attempt]
+        self._stop()
+        self.result.callback(protocol)
+
+    def _ebAttempt(self, failure: Failure, attempt: Deferred[IProtocol], target: Target, address: str) -> None:
+        if self._over:
+            return
+        del self._underWay[attempt]
+        if self._building.failure is not None:
+            self._fail(self._building.failure)
+            return
+        self._ended.append(Attempt(target, address, cast(BaseException, failure.value)))
+        self._failed = True
+        self._go()
+
+    # -- the end
+
+    def _fail(self, failure: Failure | BaseException) -> None:
+        if not self._over:
+            self._finding = None
+            self._stop()
+            self.result.errback(failure)
+
+    def _canceled(self, result: Deferred[IProtocol]) -> None:
+        self._stop()
+        result.errback(_newCancellation(self._address))
+
+    def _stop(self) -> None:
+        self._over = True
+        self._stopTimer()
+        finding, self._finding = self._finding, None
+        if finding is not None:
+            finding.cancel()
+        for place in self._places:
+            place.stop()
+        attempts, self._underWay = self._underWay, {}
+        for attempt in attempts:
+            attempt.cancel()
+
+    def _name(self) -> str:
+        host, port = self._address.hostname.decode(), self._address.port
+        return str(Target(host, port)) if port else host
+
+    def _stopTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()

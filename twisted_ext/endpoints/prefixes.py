@@ -1,0 +1,51 @@
+"""
+What C{clientFromString} knows of this package: prefixes, by name only. Nothing heavy is imported until one is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IStreamClientEndpoint,
+    IStreamClientEndpointStringParserWithReactor,
+)
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+__all__ = ["ENDPOINTS", "LazyEndpointParser"]
+
+_Build = Callable[[str, str, object, tuple[object, ...], dict[str, object]], IStreamClientEndpoint]
+
+
+@implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
+class LazyEndpointParser:
+    """
+    A prefix that is made of texts only: the module behind it is imported when somebody uses the prefix.
+    """
+
+    def __init__(self, prefix: str, function: str) -> None:
+        """
+        @param function: the name of what builds the endpoint, in L{twisted_ext.endpoints.strings}.
+        """
+        self.prefix = prefix
+        self.function = function
+
+    def parseStreamClient(self, reactor: IReactorCore, *args: object, **kwargs: object) -> IStreamClientEndpoint:
+        module = importlib.import_module("twisted_ext.endpoints.strings")
+        build = cast(_Build, module.endpointFromWords)
+        return build(self.prefix, self.function, reactor, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<LazyEndpointParser {self.prefix}>"
+
+
+#: What this package brings along.
+ENDPOINTS: Final = (
+    LazyEndpointParser("srv", "srvEndpoint"),
+    LazyEndpointParser("https-rr", "httpsEndpoint"),
+    LazyEndpointParser("dns", "dnsEndpoint"),
+)

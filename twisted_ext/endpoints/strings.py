@@ -1,0 +1,214 @@
+"""
+Endpoints from text, for L{clientFromString<twisted.internet.endpoints.clientFromString>}.
+
+What a prefix takes is what its function's signature takes. A colon or a backslash inside an argument has a backslash before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, Options, SRVEndpoint
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.files import openNow
+from twisted_ext.resolver.strings.schema import Parameter, Schema, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet._sslverify import IOpenSSLTrustRoot
+    from twisted.internet.ssl import PrivateCertificate
+
+__all__ = ["dnsEndpoint", "endpointFromWords", "httpsEndpoint", "srvEndpoint"]
+
+#: How certificates begin and end in a file.
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_END = b"-----END CERTIFICATE-----"
+
+
+def srvEndpoint(
+    reactor: IReactorTime,
+    owner: str,
+    *,
+    defaultPort: int | None = None,
+    resolver: str | None = None,
+    timeout: float | None = None,
+    bindAddress: str | None = None,
+    attemptDelay: float | None = None,
+    priorityDelay: float | None = None,
+    lookupTimeout: float | None = None,
+) -> SRVEndpoint:
+    """
+    Build C{srv:_xmpp-client._tcp.example.org}.
+    """
+    options = _options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout)
+    return SRVEndpoint(reactor, owner, defaultPort, **options)
+
+
+def dnsEndpoint(
+    reactor: IReactorTime,
+    host: str,
+    port: int,
+    *,
+    resolver: str | None = None,
+    timeout: float | None = None,
+    bindAddress: str | None = None,
+    attemptDelay: float | None = None,
+    lookupTimeout: float | None = None,
+) -> HostEndpoint:
+    """
+    Build C{dns:www.example.org:80}.
+    """
+    return HostEndpoint(
+        reactor, host, port, **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout)
+    )
+
+
+def httpsEndpoint(
+    reactor: IReactorTime,
+    host: str,
+    port: int = 443,
+    *,
+    alpn: str | None = None,
+    trustRoots: str | None = None,
+    certificate: str | None = None,
+    privateKey: str | None = None,
+    recordDelay: float | None = None,
+    resolver: str | None = None,
+    timeout: float | None = None,
+    bindAddress: str | None = None,
+    attemptDelay: float | None = None,
+    priorityDelay: float | None = None,
+    lookupTimeout: float | None = None,
+) -> HTTPSEndpoint:
+    """
+    Build C{https-rr:www.example.org}.
+
+    @param alpn: protocols with commas between them.
+    @param trustRoots: a file with certificates, or a folder with such files named C{*.pem}.
+    @param certificate: a file with a certificate of ours.
+    @param privateKey: a file with its key; L{None} where the same file has it.
+    """
+    if privateKey is not None and certificate is None:
+        raise CallerFault("privateKey is of no use without certificate")
+    return HTTPSEndpoint(
+        reactor,
+        host,
+        port,
+        alpn=None if alpn is None else [each.strip() for each in alpn.split(",") if each.strip()],
+        trustRoot=None if trustRoots is None else _trustRootOf(Path(trustRoots)),
+        clientCertificate=None if certificate is None else _ownCertificate(Path(certificate), Path(privateKey or certificate)),
+        recordDelay=recordDelay,
+        **_options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout),
+    )
+
+
+def endpointFromWords(
+    prefix: str, function: str, reactor: IReactorTime, words: tuple[object, ...], named: dict[str, object]
+) -> IStreamClientEndpoint:
+    """
+    Build what a description says.
+
+    @param function: the name of the function here that builds it.
+    @param words: arguments without a key.
+    @param named: arguments with one.
+
+    @raise BadDescription: it cannot be built; one line says what is wrong, and what would be right.
+    """
+    build = cast("Callable[..., IStreamClientEndpoint]", globals()[function])
+    schema = Schema(build)
+    try:
+        taken = _taken(prefix, schema, [_text(word) for word in words], {key: _text(value) for key, value in named.items()})
+        return build(reactor, **taken)
+    except CallerFault as fault:
+        what = str(fault).removeprefix(f"{prefix}: ")
+        raise BadDescription(f"{prefix}: {what}") from fault
+
+
+def _taken(prefix: str, schema: Schema, words: list[str], named: dict[str, str]) -> dict[str, object]:
+    given: dict[str, str] = {}
+    for index, word in enumerate(words):
+        parameter = schema.at(index)
+        if parameter is None:
+            raise CallerFault(
+                f"{word!r} is one argument too many; it is {schema.usage(prefix)}, and a colon inside an argument is written \\:"
+            )
+        given[parameter.name] = word
+    known: dict[str, Parameter] = {parameter.name: parameter for parameter in schema.parameters}
+    for key, word in named.items():
+        if key not in known:
+            raise CallerFault(f"there is no option {key!r}{nearest(key, list(known))}")
+        if key in given:
+            raise CallerFault(f"{key} is given twice")
+        given[key] = word
+    for parameter in schema.parameters:
+        if parameter.required and not given.get(parameter.name):
+            raise CallerFault(f"{parameter.name} is missing; it is {schema.usage(prefix)}")
+    return {key: known[key].convert(word) for key, word in given.items()}
+
+
+def _text(word: object) -> str:
+    if isinstance(word, bytes):
+        try:
+            return word.decode("utf-8")
+        except UnicodeDecodeError:
+            raise CallerFault(f"{word!r} is no text in UTF-8") from None
+    return str(word)
+
+
+def _options(
+    resolver: str | None,
+    timeout: float | None,
+    bindAddress: str | None,
+    attemptDelay: float | None,
+    priorityDelay: float | None,
+    lookupTimeout: float | None,
+) -> Options:
+    return {
+        "resolver": resolver,
+        "timeout": timeout,
+        "bindAddress": bindAddress,
+        "attemptDelay": attemptDelay,
+        "priorityDelay": priorityDelay,
+        "lookupTimeout": lookupTimeout,
+    }
+
+
+def _octetsOf(path: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=openNow) as file:
+            return file.read()
+    except OSError as error:
+        raise CallerFault(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _trustRootOf(path: Path) -> IOpenSSLTrustRoot:
+    from OpenSSL.crypto import Error
+    from twisted.internet.ssl import Certificate, trustRootFromCertificates
+
+    found: list[Certificate] = []
+    for each in sorted(path.glob("*.pem")) if path.is_dir() else [path]:
+        for piece in _octetsOf(each).split(_BEGIN)[1:]:
+            try:
+                found.append(Certificate.loadPEM(_BEGIN + piece.partition(_END)[0] + _END + b"\n"))
+            except (Error, ValueError) as error:
+                raise CallerFault(f"{each} has a certificate that is none, or is not in PEM") from error
+    if not found:
+        raise CallerFault(f"there is no certificate in {path}")
+    trust: Callable[[list[Certificate]], IOpenSSLTrustRoot] = trustRootFromCertificates
+    return trust(found)
+
+
+def _ownCertificate(certificate: Path, key: Path) -> PrivateCertificate:
+    from OpenSSL.crypto import Error
+    from twisted.internet.ssl import PrivateCertificate
+
+    load: Callable[[bytes], PrivateCertificate] = PrivateCertificate.loadPEM
+    octets = _octetsOf(key) + b"\n" + _octetsOf(certificate)
+    try:
+        return load(octets)
+    except (Error, ValueError) as error:
+        raise CallerFault(f"{certificate} with {key}: this is no certificate and its key, in PEM") from error

@@ -1,0 +1,3 @@
+"""
+Adapters for other programs: aioxmpp, dnspython, Scrapy, Synapse, twisted.mail.
+"""

@@ -1,0 +1,37 @@
+"""
+The functions of C{aioxmpp.network} on this resolver: as Deferreds here, see L{twisted_ext.integrations.aioxmpp.deferreds}, and as
+coroutines under the same names in L{twisted_ext.integrations.aioxmpp.asyncio}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted_ext.lazy import lazyNames
+
+if TYPE_CHECKING:
+    from twisted_ext.integrations.aioxmpp.deferreds import (
+        ValidationError,
+        findXmppHostAddr,
+        getResolver,
+        groupAndOrderSrvRecords,
+        lookupSrv,
+        lookupTlsa,
+        reconfigureResolver,
+        repeatedQuery,
+        setResolver,
+    )
+
+__all__ = [
+    "ValidationError",
+    "findXmppHostAddr",
+    "getResolver",
+    "groupAndOrderSrvRecords",
+    "lookupSrv",
+    "lookupTlsa",
+    "reconfigureResolver",
+    "repeatedQuery",
+    "setResolver",
+]
+
+__getattr__, __dir__ = lazyNames(__name__, {"twisted_ext.integrations.aioxmpp.deferreds": __all__})

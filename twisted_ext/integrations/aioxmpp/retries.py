@@ -1,0 +1,379 @@
+"""
+Look-ups that are tried again with something changed each time, as aioxmpp makes them, and what it reads in the records.
+
+This is what L{twisted_ext.integrations.aioxmpp.asyncio}, for asyncio, and L{twisted_ext.integrations.aioxmpp}, for Deferreds, have in
+common.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final, Protocol, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.compat.conversion.errors import LookupFailed, errorFromFault
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.discovery.weights import Drawing, grouped
+from twisted_ext.errors import DNSFault
+from twisted_ext.integrations.aioxmpp.perthread import (
+    described,
+    getResolver,
+    ownResolver,
+    renewResolver,
+    resolverHere,
+    runsLoop,
+)
+from twisted_ext.integrations.dnspython import Meaning, NoAnswer, RecordSet, asTheirs, lookUp, meaningOf
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.codes import AD, CD, RD
+
+__all__ = [
+    "CLIENT_PORT",
+    "CLIENT_SERVICE",
+    "Blocking",
+    "InThread",
+    "ServerRecord",
+    "ValidationError",
+    "certificateName",
+    "certificatesIn",
+    "hostOf",
+    "inOrder",
+    "isBlocking",
+    "repeatedQuery",
+    "serversIn",
+    "serviceName",
+]
+
+_T = TypeVar("_T")
+
+#: A record of a server: its priority, its weight, and the host and port to connect to.
+ServerRecord = tuple[int, int, tuple[bytes, int]]
+
+#: What XMPP clients look for, and where a server is that nobody says anything about (RFC 6120, section 3.2).
+CLIENT_SERVICE: Final = "xmpp-client"
+CLIENT_PORT: Final = 5222
+
+#: What is asked with, the first time and after a failure.
+_FLAGS: Final = RD | AD
+_UNCHECKED: Final = RD | AD | CD
+
+#: Attempts with the thread's own resolver, and with any other: none without a change.
+_OWN_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 2
+
+
+class ValidationError(Exception):
+    """
+    The servers fail as long as they are to validate the answer, and only then: it is forged, or its signatures are broken.
+    """
+
+
+class Blocking(Protocol):
+    """
+    A resolver that has its caller wait, of dnspython's shape.
+    """
+
+    def set_flags(self, flags: int) -> None:
+        """
+        Set those of the queries from now on.
+        """
+
+    def query(self, qname: str, rdtype: object, *, tcp: bool) -> RecordSet:
+        """
+        Ask, and wait for the answer.
+        """
+
+
+#: What calls something in another thread.
+InThread = Callable[[Callable[[], RecordSet]], "Deferred[RecordSet]"]
+
+
+class _Asked(Protocol):
+    """
+    Whoever is asked.
+    """
+
+    def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
+        """
+        @return: fires with records, or fails with what L{meaningOf} knows.
+        """
+
+
+class _Ours:
+    """
+    A resolver of ours.
+    """
+
+    def __init__(self, resolver: NamesResolver) -> None:
+        self.resolver = resolver
+
+    def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
+        """
+        Ask.
+        """
+        return Deferred.fromCoroutine(self._ask(name, rdtype, flags, stream))
+
+    async def _ask(self, name: str, rdtype: object, flags: int, stream: bool) -> RecordSet:
+        found = await lookUp(self.resolver, name, rdtype, flags, stream)
+        if found.rrset is None:
+            raise NoAnswer(f"{found.qname}: there are no such records")
+        return found
+
+
+class _Theirs:
+    """
+    A resolver that blocks.
+    """
+
+    def __init__(self, resolver: Blocking, inThread: InThread) -> None:
+        self._resolver = resolver
+        self._inThread = inThread
+
+    def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
+        """
+        Ask in a thread.
+        """
+        self._resolver.set_flags(flags)
+        wishes = {"raise_on_no_answer": False} if flags & CD else {}
+        return self._inThread(partial(self._resolver.query, name, rdtype, tcp=stream, **wishes))
+
+
+def isBlocking(resolver: object) -> bool:
+    """
+    @return: whether this is a resolver of dnspython's shape.
+    """
+    ours = isinstance(resolver, NamesResolver) or IAnswerSource.providedBy(resolver)
+    return not ours and all(callable(getattr(resolver, name, None)) for name in ("set_flags", "query"))
+
+
+def _asked(resolver: object, inThread: InThread) -> _Asked:
+    if isBlocking(resolver):
+        return _Theirs(cast(Blocking, resolver), inThread)
+    return _Ours(resolverHere(resolver))
+
+
+def _ofThread(inThread: InThread) -> tuple[_Asked, NamesResolver | None]:
+    """
+    @return: whom this thread asks, and that resolver where it may be replaced.
+    """
+    own = ownResolver()
+    if own is not None:
+        return _Ours(own), own
+    given = getResolver()
+    return _Ours(described(given)) if isinstance(given, str) else _asked(given, inThread), None
+
+
+async def repeatedQuery(
+    qname: bytes, rdtype: object, nattempts: int | None, resolver: object, requireAD: bool, inThread: InThread
+) -> RecordSet | None:
+    """
+    Look records up, again where that fails: first with the system's configuration read anew, where it is the thread's own resolver that
+    failed, then by TCP.
+
+    @param qname: the whole name; no search list is tried.
+    @param nattempts: how often at most; L{None} for 3 times with the thread's own resolver, twice with any other.
+    @param resolver: L{None} for that of this thread, one of ours, a description, a blocking one such as dnspython's.
+    @param requireAD: take only what was validated. That it is to be is said in every query.
+    @param inThread: what asks a blocking resolver; no other needs it.
+
+    @return: the records, or L{None} where there is no such name or no such record.
+
+    @raise ValueError: there is nothing to be had with so few attempts, or what was found was not validated.
+    @raise ValidationError: see there.
+    @raise TimeoutError: nobody answered.
+    @raise NoNameservers: the servers fail even where they need not validate. Where dnspython is installed, this is of its class too.
+    @raise LookupFailed: what was asked cannot be asked, or whoever was to be asked was closed.
+    """
+    if nattempts is not None and nattempts <= 0:
+        raise ValueError(f"nattempts: {nattempts} attempts give no answer; it takes one at least")
+    name = _octets("qname", qname).decode("ascii")
+    own: NamesResolver | None = None
+    made: NamesResolver | None = None
+    try:
+        if resolver is None:
+            asked, own = _ofThread(inThread)
+        else:
+            asked = _asked(resolver, inThread)
+            if isinstance(resolver, str) and isinstance(asked, _Ours) and not runsLoop():
+                made = asked.resolver
+    except DNSFault as fault:
+        raise errorFromFault(fault) from fault
+    attempts = nattempts or (_ATTEMPTS if own is None else _OWN_ATTEMPTS)
+    try:
+        stream = False
+        for _ in range(attempts):
+            try:
+                found = await asked.ask(name, rdtype, _FLAGS, stream)
+            except Exception as raised:
+                meaning = meaningOf(raised)
+                if meaning is Meaning.NOTHING:
+                    return None
+                if meaning is Meaning.OTHER:
+                    raise
+                if own is not None:
+                    renewResolver(own)
+                    asked, own = _ofThread(inThread)[0], None
+                    continue
+                if meaning is Meaning.FAILED:
+                    await _expectTimeout(asked, name, rdtype, stream, raised)
+                stream = True
+                continue
+            if requireAD and not found.response.flags & AD:
+                raise ValueError(f"{name}: the answer was not validated, or the server does not say so")
+            return found
+        raise TimeoutError(f"{name}: no answer after {attempts} attempts")
+    finally:
+        if made is not None:
+            await made.close()
+
+
+async def _expectTimeout(asked: _Asked, name: str, rdtype: object, stream: bool, failure: Exception) -> None:
+    """
+    Find out what a failure of all servers means, by asking without validation.
+
+    @raise ValidationError: they do answer then.
+    @raise NoNameservers: they fail as before.
+    """
+    try:
+        await asked.ask(name, rdtype, _UNCHECKED, stream)
+    except Exception as raised:
+        meaning = meaningOf(raised)
+        if meaning is Meaning.TIMEOUT:
+            return
+        if meaning is not Meaning.NOTHING:
+            if isinstance(raised, LookupFailed):
+                raise asTheirs(raised) from raised.__cause__
+            raise
+    raise ValidationError(f"{name}: servers answer only when they need not validate; {failure}") from failure
+
+
+# -- what the records say
+
+
+def serviceName(domain: bytes, service: str, transport: str) -> bytes:
+    """
+    @return: the owner of a service's SRV records (RFC 2782).
+    """
+    words = (_text("service", service, CLIENT_SERVICE), _text("transport", transport, "tcp"))
+    return b".".join([*[b"_" + word.encode("ascii") for word in words], _octets("domain", domain)])
+
+
+def hostOf(domain: str) -> bytes:
+    """
+    @param domain: as people write it.
+
+    @return: its name in octets.
+
+    @raise ValueError: it is no name.
+    """
+    text = _text("domain", domain, "example.org")
+    try:
+        host = text.encode("idna")
+    except UnicodeError as error:
+        raise UnicodeError(f"domain: {domain!r:.80} is no name: {error.__cause__ or error}") from error
+    if not host:
+        raise ValueError("domain: it is empty; write 'example.org'")
+    return host
+
+
+def _octets(what: str, given: object) -> bytes:
+    """
+    @raise TypeError: it is something else, mostly text.
+    """
+    if not isinstance(given, bytes):
+        raise TypeError(f"{what}: {given!r:.80} is not in octets; write b'example.org', other scripts by .encode('idna')")
+    return given
+
+
+def _text(what: str, given: object, right: str) -> str:
+    """
+    @raise TypeError: it is something else, mostly octets.
+    """
+    if not isinstance(given, str):
+        raise TypeError(f"{what}: {given!r:.80} is no text; write such as {right!r}")
+    return given
+
+
+def serversIn(found: Iterable[object] | None, owner: bytes) -> list[ServerRecord] | None:
+    """
+    @param found: SRV records.
+    @param owner: whose they are.
+
+    @return: what they say, or L{None} where there are none.
+
+    @raise ValueError: one of them has the root as its target: there is no such service.
+    """
+    if found is None:
+        return None
+    servers: list[ServerRecord] = []
+    for each in found:
+        record = cast("_Server", each)
+        host = str(record.target)
+        if host == ".":
+            raise ValueError(f"{owner.decode('ascii')}: the domain says that it has no such service")
+        servers.append((record.priority, record.weight, (host.removesuffix(".").encode("ascii"), record.port)))
+    return servers or None
+
+
+def certificateName(hostname: bytes, port: int | str, transport: str) -> bytes:
+    """
+    @return: the owner of a server's TLSA records (RFC 6698, section 3).
+
+    @raise TypeError: the port is no number, nor one in digits.
+    @raise ValueError: there is no such port.
+    """
+    if isinstance(port, bool) or not isinstance(port, int | str):
+        raise TypeError(f"port: {port!r:.80} is no number; write such as 5222")
+    text = port if isinstance(port, str) else str(int(port))
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 0x10000):
+        raise ValueError(f"port: {port!r:.80} is none from 1 to 65535; write such as 5222")
+    return serviceName(hostname, str(int(text)), transport)
+
+
+def certificatesIn(found: Iterable[object] | None) -> list[tuple[int, int, int, bytes]] | None:
+    """
+    @param found: TLSA records.
+
+    @return: usage, selector, matching type and certificate of each, or L{None} where there are none.
+    """
+    if found is None:
+        return None
+    records = [cast("_Certificate", each) for each in found]
+    return [(each.usage, each.selector, each.mtype, each.cert) for each in records] or None
+
+
+def inOrder(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing | None = None) -> Iterator[_T]:
+    """
+    Go through servers in the order to try them in: the lowest priority first, those of one priority as they are drawn by weight (RFC 2782).
+
+    @param allRecords: priorities, weights and what they belong to.
+    @param rng: what is asked for C{randint(0, total)}; L{None} for the module L{random}.
+
+    @return: what they belong to, such as C{(host, port)}.
+    """
+    yield from grouped(allRecords, rng or random)
+
+
+class _Server(Protocol):
+    """
+    An SRV record of anybody's.
+    """
+
+    priority: int
+    weight: int
+    port: int
+    target: object
+
+
+class _Certificate(Protocol):
+    """
+    A TLSA record of anybody's.
+    """
+
+    usage: int
+    selector: int
+    mtype: int
+    cert: bytes

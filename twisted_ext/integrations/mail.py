@@ -1,0 +1,91 @@
+"""
+Twisted's mail delivery on this resolver::
+
+    MXCalculator(resolver=MailResolver())
+
+Any resolver of this package can stand there. This one also gets it past three stones in C{MXCalculator}'s own way: exchanges of the
+same preference, domains that take no mail, and domains that are written in another case than in the cache.
+"""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.names import dns
+
+from twisted_ext.compat.conversion.errors import errorFromFault
+from twisted_ext.compat.conversion.results import Result
+from twisted_ext.compat.conversion.timeouts import Timeout
+from twisted_ext.compat.lookups.ask import resolverOf
+from twisted_ext.errors import NotOffered
+
+if TYPE_CHECKING:
+    from random import Random
+
+__all__ = ["MailExchange", "MailResolver"]
+
+_chance: Final = SystemRandom()
+
+
+class MailExchange(dns.Record_MX):
+    """
+    An MX record that can stand beside others of the same preference where they are sorted. Twisted's own has no order, so that
+    C{MXCalculator} fails with a C{TypeError} for every domain that has two of them.
+    """
+
+    def __lt__(self, other: object) -> bool:
+        # They stay in the order in which they are, which is any.
+        return False if isinstance(other, dns.Record_MX) else NotImplemented
+
+
+class MailResolver:
+    """
+    What C{MXCalculator} asks.
+    """
+
+    def __init__(self, resolver: object = None, rng: Random | None = None) -> None:
+        """
+        @param resolver: one of ours, a description of one, or L{None} for the resolver of this process.
+        @param rng: draws which of equal exchanges comes first.
+        """
+        self._resolver = resolverOf(resolver)
+        self._rng = _chance if rng is None else rng
+
+    def lookupMailExchange(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
+        """
+        @return: fires with the records in any order, or fails with
+            L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} where they say that the domain takes no mail
+            (RFC 7505), with which C{MXCalculator} does not go on to try the domain itself.
+        """
+        return self._resolver.lookupMailExchange(name, timeout).addCallback(self._cbExchanges, name)
+
+    def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
+        """
+        Find where to deliver where there are no records.
+        """
+        return self._resolver.getHostByName(name, timeout, effort)
+
+    def _cbExchanges(self, result: Result, name: str | bytes) -> Result:
+        asked = dns.Name(name)
+        owner = asked.name.rstrip(b".").lower()
+        exchanges: list[MailExchange] = []
+        for header in result[0]:
+            if header.name.name.lower() == owner:
+                # It is looked for as it was written.
+                header.name = asked
+            payload: object = header.payload
+            if isinstance(payload, dns.Record_MX):
+                exchanges.append(_orderly(payload))
+                header.payload = exchanges[-1]
+        if len(exchanges) == 1 and exchanges[0].name == dns.Name():
+            raise errorFromFault(NotOffered(f"{asked}: the domain says that it takes no mail"))
+        self._rng.shuffle(result[0])
+        return result
+
+
+def _orderly(record: dns.Record_MX) -> MailExchange:
+    made = object.__new__(MailExchange)
+    vars(made).update(vars(record))
+    return made

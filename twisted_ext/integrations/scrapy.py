@@ -1,0 +1,137 @@
+"""
+Scrapy on this resolver, by one line of its settings::
+
+    TWISTED_DNS_RESOLVER = "twisted_ext.integrations.scrapy.CrawlerResolver"
+
+It finds addresses of both families, in no thread, and keeps what it found for as long as the records say. Nothing here imports Scrapy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar, cast
+
+from twisted.internet.interfaces import IReactorCore, IReactorPluggableNameResolver, IReactorTime
+
+from twisted_ext.compat.names import NamesResolver
+from twisted_ext.errors import BadDescription
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import IAnswerSource
+
+__all__ = ["CrawlerResolver"]
+
+_T = TypeVar("_T")
+
+#: What Scrapy's cache holds is counted in names. Octets that one may take here: addresses of both families, or that there are none.
+_NAME_OCTETS: Final = 1024
+
+#: Scrapy's number for a setting that nobody has set.
+_UNSET: Final = 0
+
+
+class _Settings(Protocol):
+    """
+    The part of Scrapy's settings that matters here.
+    """
+
+    def get(self, name: str) -> object:
+        """
+        @return: L{None} where there is none.
+        """
+
+    def getbool(self, name: str) -> bool:
+        """
+        @raise ValueError: it is none.
+        """
+
+    def getint(self, name: str) -> int:
+        """
+        @raise ValueError: it is none.
+        """
+
+    def getfloat(self, name: str) -> float:
+        """
+        @raise ValueError: it is none.
+        """
+
+    def getpriority(self, name: str) -> int | None:
+        """
+        @return: how much it counts that somebody has set this.
+        """
+
+
+class _Crawler(Protocol):
+    """
+    What has settings.
+    """
+
+    @property
+    def settings(self) -> _Settings:
+        """
+        Those of Scrapy, of the project, of the command line.
+        """
+
+
+class CrawlerResolver(NamesResolver):
+    """
+    A resolver as Scrapy makes, installs and forgets it. It is closed when the reactor stops.
+
+    These settings count:
+
+      - C{TXDNS_RESOLVER}: a description of whom to ask, such as C{"system:stale=3600"}. Without one, what the machine is configured to
+        use. A description says itself what is kept, so that the next two do not count beside it.
+      - C{DNSCACHE_ENABLED}: whether answers are kept, L{True} unless set.
+      - C{DNSCACHE_SIZE}: for how many names. Unless set, a cache is as large as it is everywhere in this package.
+      - C{DNS_TIMEOUT}: seconds until a look-up fails, at most. Scrapy's own minute does not count where nobody has asked for it.
+    """
+
+    @classmethod
+    def from_crawler(cls, crawler: _Crawler, reactor: IReactorTime) -> Self:
+        """
+        @param crawler: a crawler, or what starts several.
+
+        @raise BadDescription: a setting that cannot be used.
+        """
+        settings = crawler.settings
+        seconds = _read(settings, "DNS_TIMEOUT", settings.getfloat, "a number of seconds")
+        if seconds is not None and not seconds > 0:
+            raise BadDescription(f"DNS_TIMEOUT: {seconds:g} seconds are no time to look anything up; name a number above 0")
+        return cls(_source(settings, reactor), reactor, timeout=seconds)
+
+    def install_on_reactor(self) -> None:
+        """
+        Let the reactor look up all names here, of both families, until it stops.
+        """
+        reactor: object = self._reactor
+        self.install(cast(IReactorPluggableNameResolver, reactor))
+        cast(IReactorCore, reactor).addSystemEventTrigger("during", "shutdown", self.close)
+
+
+def _source(settings: _Settings, reactor: IReactorTime) -> IAnswerSource:
+    description = settings.get("TXDNS_RESOLVER")
+    if description:
+        from twisted_ext.resolver.strings.descriptions import sourceFromString
+
+        if not isinstance(description, str):
+            raise BadDescription(f"TXDNS_RESOLVER: {description!r:.80} is no description, such as 'system' or 'cache:udp:192.0.2.1'")
+        try:
+            return sourceFromString(reactor, description)
+        except BadDescription as fault:
+            raise BadDescription(f"TXDNS_RESOLVER: {fault}") from fault
+    from twisted_ext.resolver.system.configured import System
+
+    cached = _read(settings, "DNSCACHE_ENABLED", settings.getbool, "true or false")
+    names = _read(settings, "DNSCACHE_SIZE", settings.getint, "a number of names")
+    if cached is False or (names is not None and names <= 0):
+        return System(reactor, cached=False)
+    return System(reactor, mostBytes=None if names is None else names * _NAME_OCTETS)
+
+
+def _read(settings: _Settings, name: str, get: Callable[[str], _T], what: str) -> _T | None:
+    if (settings.getpriority(name) or _UNSET) <= _UNSET:
+        return None
+    try:
+        return get(name)
+    except (TypeError, ValueError):
+        raise BadDescription(f"{name}: {settings.get(name)!r:.80} is not {what}") from None

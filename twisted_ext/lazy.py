@@ -1,0 +1,31 @@
+"""
+Packages that offer names of their modules and import a module only when one of its names is asked for (PEP 562).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+__all__ = ["lazyNames"]
+
+
+def lazyNames(package: str, modules: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """
+    Make what a package assigns to C{__getattr__} and C{__dir__}.
+
+    @param package: its name.
+    @param modules: the names that each module has.
+    """
+    home = {name: module for module, names in modules.items() for name in names}
+    namespace = vars(sys.modules[package])
+
+    def load(name: str) -> object:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found: object = getattr(import_module(home[name]), name)
+        namespace[name] = found
+        return found
+
+    return load, lambda: sorted({*namespace, *home})

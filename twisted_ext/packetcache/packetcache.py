@@ -1,0 +1,257 @@
+"""
+All replies that have been given before, for all clients, and the one loop that gives them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeVar
+
+from twisted_ext.limits import LISTENER_BATCH
+from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.epochs import Epoch
+from twisted_ext.packetcache.replykinds import kindOf
+
+__all__ = ["Address", "Counting", "Lane"]
+
+#: The address of a socket as the system gives it: host and port, and for IPv6 flow label and scope.
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+#: Where a datagram came from, the client's address first.
+_Place = TypeVar("_Place", bound="tuple[str, *tuple[object, ...]]")
+
+_MOST: Final = int(LISTENER_BATCH.default)
+
+#: The end of what is right until something changes.
+_FOREVER: Final = float("inf")
+
+
+class Counting(Protocol):
+    """
+    The part of L{Counters<twisted_ext.metrics.counters.Counters>} that is written here.
+    """
+
+    udp: int
+    udpBeyond: int
+    unsent: int
+    replies: list[int]
+
+    def limited(self, count: int, silent: int) -> None:
+        """
+        Count replies that were held back, and how many of them without a word.
+        """
+
+    def sampled(self, datagram: bytes, weight: int = 1) -> None:
+        """
+        Count the name of a query on behalf of others.
+        """
+
+
+class Lane:
+    """
+    The replies of one server.
+
+    @ivar epoch: the cell of all that has none of its own; to be bumped when a cache is flushed, or what may be answered changes.
+    @ivar clients: who asks.
+    @ivar groups: whom they are treated like.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        groups: Iterable[Group],
+        *,
+        epoch: Epoch | None = None,
+        cookie: Callable[[str, bytes], bytes | None] | None = None,
+        quick: bool = False,
+    ) -> None:
+        """
+        @param quick: whether there are zones, whose replies stay as they are, to be given with as few steps as may be.
+        @param cookie: gives the whole EDNS option to reply with to a client and the octets of its cookie: nothing where that is not known
+            yet, L{None} where the reply is to have no cookie. C{None} where cookies are not looked at.
+        """
+        self.clients = clients
+        self.groups = tuple(groups)
+        self.epoch = Epoch() if epoch is None else epoch
+        self._cookie = cookie
+        self._quick = quick
+
+    def drain(
+        self,
+        receive: Callable[[int], tuple[bytes, _Place]],
+        send: Callable[[bytes, _Place], object],
+        size: int,
+        now: float,
+        beyond: Callable[[bytes, _Place, Client, float], None],
+        counters: Counting,
+        failed: Callable[[Exception], object] | None = None,
+    ) -> int:
+        """
+        Read what has come to a socket that does not block, and reply to what has been replied to before.
+
+        All of it is read first and answered then: going to the system and back for each datagram costs more.
+
+        @param receive: C{recvfrom} of the socket.
+        @param send: C{sendto} of the socket.
+        @param size: octets that a datagram may have.
+        @param beyond: takes what there is no reply to here.
+        @param counters: see L{twisted_ext.metrics.counters.Counters}.
+        @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those behind it do. Must not raise.
+            Without it the exception is raised, and the rest of the batch is lost.
+
+        @return: how many datagrams there were.
+        """
+        arrived: list[tuple[bytes, _Place]] = []
+        add = arrived.append
+        try:
+            for _ in range(_MOST):
+                add(receive(size))
+        except OSError:
+            # Nothing more is there; or an error of what was sent before, which is its receiver's affair.
+            pass
+        except Exception as error:
+            # Such as a lack of memory. What has been read is answered.
+            if failed is None:
+                raise
+            failed(error)
+        if not arrived:
+            return 0
+        clients = self.clients
+        replies = counters.replies
+        count = len(arrived)
+        cookie = self._cookie
+        quick = self._quick
+        if quick:
+            for group in self.groups:
+                group.datagrams.freshen()
+        fine = others = lost = held = silent = 0
+        hit = b""
+        packets = iter(arrived)
+        while True:
+            # Entering the try block costs nothing, and is done once for each batch.
+            try:
+                for datagram, address in packets:
+                    client = clients.known(address[0])
+                    if client is None:
+                        client = clients.find(address[0], now)
+                    bucket = client.bucket
+                    if bucket.tokens >= 1.0:
+                        key = datagram[2:]
+                        table = client.table
+                        if quick and client.accounts is None:
+                            reply = table.quick.get(key)
+                            if reply is not None:
+                                bucket.tokens -= 1.0
+                                fine += 1
+                                hit = datagram
+                                try:
+                                    send(datagram[:2] + reply, address)
+                                except OSError:
+                                    lost += 1
+                                continue
+                        entry = table.find(key)
+                        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+                            if client.accounts is not None:
+                                account = client.accounts[entry.kind]
+                                if account.tokens < 1.0:
+                                    if now >= account.shut:
+                                        others += 1
+                                        beyond(datagram, address, client, now)
+                                        continue
+                                    held += 1
+                                    short = entry.truncated() if account.holdBack() else b""
+                                    if short:
+                                        replies[entry.rcode] += 1
+                                        try:
+                                            send(datagram[:2] + short, address)
+                                        except OSError:
+                                            lost += 1
+                                    else:
+                                        silent += 1
+                                    continue
+                                account.tokens -= 1.0
+                            bucket.tokens -= 1.0
+                            if entry.rcode:
+                                replies[entry.rcode] += 1
+                                fine -= 1
+                            elif quick and entry.until == _FOREVER:
+                                table.quick[key] = entry.reply
+                            fine += 1
+                            hit = datagram
+                            try:
+                                send(datagram[:2] + entry.reply, address)
+                            except OSError:
+                                lost += 1
+                            continue
+                        reply = table.again(datagram, now, client.address, cookie)
+                        if reply is not None:
+                            if client.accounts is not None:
+                                account = client.accounts[kindOf(reply)]
+                                if account.tokens < 1.0:
+                                    # Whoever has shown a cookie is not held back; that is looked at elsewhere.
+                                    others += 1
+                                    beyond(datagram, address, client, now)
+                                    continue
+                                account.tokens -= 1.0
+                            hit = datagram
+                            bucket.tokens -= 1.0
+                            replies[reply[1] & 15] += 1
+                            try:
+                                send(datagram[:2] + reply, address)
+                            except OSError:
+                                lost += 1
+                            continue
+                    others += 1
+                    beyond(datagram, address, client, now)
+                break
+            except Exception as error:
+                if failed is None:
+                    raise
+                others += 1
+                failed(error)
+        replies[0] += fine
+        counters.udp += count
+        counters.udpBeyond += others + held
+        counters.unsent += lost
+        if held:
+            counters.limited(held, silent)
+        if hit:
+            counters.sampled(hit, count - others - held)
+        return count
+
+    def find(self, octets: bytes, address: str, now: float) -> bytes | None:
+        """
+        Look for the reply to a message that came by a stream.
+
+        @param address: the client's.
+
+        @return: the reply without its id.
+        """
+        client = self.clients.known(address) or self.clients.find(address, now)
+        bucket = client.bucket
+        if bucket.tokens < 1.0:
+            return None
+        table = client.group.messages
+        entry = table.find(octets[2:])
+        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+            reply: bytes | None = entry.reply
+        else:
+            reply = table.again(octets, now, client.address, self._cookie)
+        if reply is not None:
+            bucket.tokens -= 1.0
+        return reply
+
+    def clear(self) -> None:
+        """
+        Forget everything, clients too.
+        """
+        self.clients.clear()
+        for group in self.groups:
+            group.clear()
+
+    @property
+    def octets(self) -> int:
+        """
+        What all replies take.
+        """
+        return sum([group.datagrams.octets + group.messages.octets for group in self.groups])

@@ -1,0 +1,3 @@
+"""
+Answering from the cache, coalescing equal questions, serving stale answers.
+"""

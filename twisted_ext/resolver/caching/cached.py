@@ -1,0 +1,374 @@
+"""
+Answering from what was learned before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.cache.denial import denialKey
+from twisted_ext.cache.entries import Entry
+from twisted_ext.cache.store import Statistics, Store
+from twisted_ext.cache.variants import kinOf, madePlainer
+from twisted_ext.errors import DNSFault, PeerFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import (
+    FLIGHT_SECONDS,
+    PREFETCH_HITS,
+    PREFETCH_SHARE,
+    PREFETCHES,
+    STALE_RECHECK,
+    STALE_SECONDS,
+    STALE_TTL,
+    STALE_WAIT,
+)
+from twisted_ext.resolver.caching.coalescing import Coalescing, startAnew
+from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.cache.dump import Loaded
+
+__all__ = ["Caching"]
+
+_MOST_PREFETCHES: Final = int(PREFETCHES.default)
+_PREFETCH_HITS: Final = int(PREFETCH_HITS.default)
+_RECHECK: Final = STALE_RECHECK.default
+_STALE_TTL: Final = int(STALE_TTL.default)
+
+
+@implementer(IAnswerSource)
+class Caching:
+    """
+    Remembers what the inner source answers, denials and failures too, and gives it again as long as it holds.
+
+    Equal questions that are asked at the same time are asked once: see L{Coalescing}.
+
+    What one look-up learned is used for its own question only: whatever else came along in the reply is part of that answer and of no
+    other, so a server cannot speak for names that it was not asked about.
+
+    @ivar store: where it is kept.
+    """
+
+    def __init__(
+        self,
+        inner: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        store: Store | None = None,
+        stale: float = 0,
+        staleWait: float | None = None,
+        prefetch: bool = False,
+        today: Callable[[], float] = time,
+    ) -> None:
+        """
+        @param stale: seconds past its end for which an answer is given where no other can be had (RFC 8767); 0 for never.
+        @param staleWait: seconds to wait for a fresh one before that.
+        @param prefetch: fetch an answer that is asked for often anew shortly before its end. Then queries are sent at times when
+            nobody is waiting for them.
+        @param today: gives seconds since 1970, for cache files; C{clock} may count from when the machine was started.
+        """
+        self.store = Store() if store is None else store
+        if stale:
+            self.store.keepStale = STALE_SECONDS.pick(stale)
+        if not isinstance(inner, Coalescing) or inner.learning is not None:
+            # What is under way for one cache teaches that one, and no other.
+            inner = Coalescing(inner, clock)
+        inner.learning = self
+        self._inner = inner
+        self._clock = clock
+        self._seconds = clock.seconds
+        self._today = today
+        self._ready = self.store.ready
+        self._staleWait = STALE_WAIT.pick(staleWait)
+        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+        self._fetching: dict[bytes, Deferred[Answer]] = {}
+        self._closed = False
+        self._misses = self._refused = self._prefetches = self._staleGiven = 0
+
+    # -- asking
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        key = question.key + context.variant
+        entry = self._ready.get(key)
+        now = self._seconds()
+        if entry is not None and entry.since <= now < entry.until:
+            entry.hits += 1
+            if context.trace is not None:
+                self._trace(entry, context, now)
+            return entry.answer
+        if entry is not None or not self.store.lacks(question, context.variant):
+            answer = self._find(key, question, context, now)
+            if answer is not None:
+                return answer
+        answer = self._inner.answerNow(question, context)
+        if answer is not None:
+            return answer
+        fault = self.store.failures.find(key, now)
+        if fault is not None:
+            # A stale answer that was given for this very failure may have been packed meanwhile.
+            if self.store.keepStale and isinstance(fault, PeerFault):
+                answer = self._giveStale(question, context)
+                if answer is not None:
+                    return answer
+            self._refused += 1
+            if context.trace is not None:
+                context.trace.note(now, "cache", "failed before", error=str(fault))
+            raise fault
+        context.missed = question
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if context.missed is question:
+            # Once only: the next time it may be there.
+            context.missed = None
+        else:
+            try:
+                answer = self.answerNow(question, context)
+            except DNSFault as fault:
+                return fail(fault)
+            if answer is not None:
+                return succeed(answer)
+        self._misses += 1
+        if context.trace is not None:
+            context.trace.note(self._seconds(), "cache", "miss")
+        flight = self._inner.answer(question, context)
+        if self.store.keepStale:
+            now = self._seconds()
+            if self._own(question, context, now) is not None:
+                return self._freshOrStale(flight, question, context, now)
+        return flight
+
+    def _find(self, key: bytes, question: Question, context: QueryContext, now: float) -> Answer | None:
+        entry = self._entryFor(key, question, context, now)
+        if entry is None:
+            return None
+        if not entry.since <= now < entry.until:
+            if now >= entry.expires:
+                return None
+            self.store.show(entry, now)
+            if self._prefetchShare and not entry.fetched:
+                self._considerPrefetch(entry, question, context, now)
+        self.store.given(entry)
+        if context.trace is not None:
+            self._trace(entry, context, now)
+        return entry.answer
+
+    def _entryFor(self, key: bytes, question: Question, context: QueryContext, now: float) -> Entry | None:
+        """
+        @return: what answers the question: its own entry, a denial of its name, what was kept for richer wishes, a proved denial of a name
+            above it; or, where there is none of these, what did so once.
+        """
+        store = self.store
+        variant = context.variant
+        own = store.find(key, now)
+        if own is not None and now < own.expires:
+            return own
+        if store.denies:
+            denial = store.find(denialKey(question.key, variant), now)
+            if denial is not None and now < denial.expires:
+                return denial
+            own = _later(own, denial)
+        if len(store.variants) > 1 or variant not in store.variants:
+            kin = self._fromKin(question, context, now)
+            if kin is not None:
+                return kin
+        if store.proves:
+            cut = store.cut(question, variant, now)
+            if cut is not None:
+                return cut
+        return own
+
+    def _fromKin(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        if not context.recursionDesired and context.client is not None:
+            # A stranger who does not want recursion learns nothing of what others have asked for, nor makes us fetch it ahead.
+            return None
+        store = self.store
+        for variant in kinOf(context.variant, store.variants):
+            for key in (question.key + variant, denialKey(question.key, variant)):
+                richer = store.find(key, now)
+                if richer is None or now >= richer.expires:
+                    continue
+                plainer = madePlainer(question, context, richer.kept)
+                if plainer is not None and store.keep(question, context.variant, plainer, richer.learned):
+                    return self._own(question, context, now)
+        return None
+
+    def _trace(self, entry: Entry, context: QueryContext, now: float) -> None:
+        if context.trace is not None:
+            event = "stale" if entry.stale else "hit"
+            context.trace.note(now, "cache", event, age=round(now - entry.learned, 3), left=round(entry.expires - now, 3))
+
+    # -- learning
+
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
+        if context.options:
+            return None
+        store = self.store
+        now = self._seconds()
+        seconds = store.keep(question, context.variant, answer, now)
+        if not seconds and store.keepStale:
+            self._endStale(question, context, now)
+        if len(store.failures):
+            store.failures.forget(question.key + context.variant)
+        if context.trace is not None:
+            context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
+        return store.lifetimes.given(answer) if seconds else None
+
+    def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+        if not (context.options or self._closed):
+            self.store.failures.note(question.key + context.variant, fault, self._seconds(), asked)
+
+    # -- stale answers
+
+    def _own(self, question: Question, context: QueryContext, now: float) -> Entry | None:
+        """
+        @return: what is known of this very question, past its end or not, and made ready: what is said of it is to be said for a while.
+        """
+        find = self.store.find
+        variant = context.variant
+        return _later(find(question.key + variant, now, ready=True), find(denialKey(question.key, variant), now, ready=True))
+
+    def _freshOrStale(
+        self, flight: Deferred[Answer], question: Question, context: QueryContext, now: float
+    ) -> Deferred[Answer]:
+        from twisted_ext.resolver.caching.stale import freshOrStale
+
+        # A caller with less patience than that would rather have a stale answer than none.
+        wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
+        return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(question, context))
+
+    def _giveStale(self, question: Question, context: QueryContext) -> Answer | None:
+        """
+        @return: L{None} if it is too old by now, or was to be forgotten.
+        """
+        now = self._seconds()
+        entry = self._own(question, context, now)
+        if entry is None:
+            return None
+        if now < entry.expires:
+            # Another look-up has found out meanwhile that there is no such name.
+            self.store.given(entry)
+            return self.store.show(entry, now)
+        answer = entry.showStale(now, _STALE_TTL, now + _RECHECK)
+        self._staleGiven += 1
+        if context.trace is not None:
+            self._trace(entry, context, now)
+        return answer
+
+    def _endStale(self, question: Question, context: QueryContext, now: float) -> None:
+        """
+        Its servers answer again, though nothing that may be kept: the next one asks them, and has what is stale only if they fail.
+        """
+        for key in (question.key + context.variant, denialKey(question.key, context.variant)):
+            entry = self._ready.get(key)
+            if entry is not None and entry.stale:
+                entry.until = now
+
+    # -- fetching ahead
+
+    def _considerPrefetch(self, entry: Entry, question: Question, context: QueryContext, now: float) -> None:
+        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < _PREFETCH_HITS:
+            return
+        key = question.key + context.variant
+        if key in self._fetching or len(self._fetching) >= _MOST_PREFETCHES or context.options or self._closed:
+            return
+        entry.fetched = True
+        self._prefetches += 1
+        wishes = context.detached(now + FLIGHT_SECONDS.default)
+        wishes.trace = None
+        flight = self._inner.answer(question, wishes)
+        self._fetching[key] = flight
+        # Whether it came to anything shows when the entry ends.
+        flight.addBoth(self._fetched, key)
+
+    def _fetched(self, outcome: object, key: bytes) -> None:
+        self._fetching.pop(key, None)
+
+    # -- looking after it
+
+    @property
+    def stats(self) -> Statistics:
+        """
+        Counters as of now.
+        """
+        counted = self.store.statistics()
+        counted.misses = self._misses
+        counted.failures = self._refused
+        counted.prefetches = self._prefetches
+        counted.stale += self._staleGiven
+        return counted
+
+    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+        """
+        Forget what was learned.
+
+        @param name: of this name only; of all by default.
+        @param subtree: and of all names below it.
+
+        @return: how many answers were forgotten.
+        """
+        from twisted_ext.cache.flush import flush
+
+        startAnew(self._inner)
+        return flush(self.store, name, subtree)
+
+    def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
+        """
+        Go over to other values of what these mean when it is made.
+        """
+        self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
+        self._staleWait = STALE_WAIT.pick(staleWait)
+        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+
+    def dump(self) -> Iterator[str]:
+        """
+        @return: the lines of a cache file, with their ends. What changes while they are taken may or may not be in them.
+        """
+        from twisted_ext.cache.dump import dumpLines
+
+        return dumpLines(self.store, self._seconds(), self._today())
+
+    def load(self, lines: Iterable[str], source: str = "cache file") -> Loaded:
+        """
+        Take in what L{dump} gave, here or elsewhere, except for lines that cannot be used.
+
+        @param source: where the lines come from, for errors.
+
+        @raise twisted_ext.errors.CallerFault: the first line is not that of a cache file.
+        """
+        from twisted_ext.cache.dump import loadLines
+
+        return loadLines(self.store, lines, self._seconds(), self._today(), source)
+
+    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, Loaded]:
+        """
+        L{load} in steps of a few milliseconds, for a server that goes on serving.
+        """
+        from twisted_ext.cache.dump import loading
+
+        return loading(self.store, lines, self._seconds(), self._today(), source)
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        for fetching in list(self._fetching.values()):
+            fetching.cancel()
+        self._fetching.clear()
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
+
+
+def _later(one: Entry | None, other: Entry | None) -> Entry | None:
+    """
+    @return: what was learned last of two that are past their end: a name may have been denied since it had data of a type.
+    """
+    return one if other is None or (one is not None and one.learned >= other.learned) else other

@@ -1,0 +1,3 @@
+"""
+Several sources as one: chains, races, routes, search lists.
+"""

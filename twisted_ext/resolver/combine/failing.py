@@ -1,0 +1,42 @@
+"""
+A source for when there is no server to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import DNSFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.message import Question
+
+__all__ = ["FailingSource"]
+
+
+@implementer(IAnswerSource)
+class FailingSource:
+    """
+    Fails every question: there is no upstream, and the fault says why.
+    """
+
+    def __init__(self, fault: Callable[[], DNSFault]) -> None:
+        """
+        @param fault: makes what each look-up fails with.
+        """
+        self._fault = fault
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return fail(self._fault())
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()

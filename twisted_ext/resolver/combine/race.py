@@ -1,0 +1,226 @@
+"""
+Several sources for one question, and the first answer wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import (
+    CallerFault,
+    Closed,
+    DNSFault,
+    PeerFault,
+    PolicyFault,
+    ServerFailed,
+    TimedOut,
+    TrustFault,
+    Unknown,
+    Unreachable,
+)
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import HEDGE_SECONDS
+from twisted_ext.resolver.forward.failures import Abandoned, together
+from twisted_ext.resolver.policy.localanswers import closeAll
+from twisted_ext.wire.message import Question
+
+__all__ = ["Racing"]
+
+#: How much a failure says of the question; the first class that it is of counts.
+_RANKS: Final = (
+    (Unknown, 0),
+    (Closed, 0),
+    (Unreachable, 1),
+    (TimedOut, 2),
+    (PolicyFault, 3),
+    (ServerFailed, 5),
+    (TrustFault, 6),
+    (PeerFault, 4),
+)
+
+#: A mistake in the code is never hidden behind somebody's timeout.
+_MISTAKE: Final = 7
+
+
+@implementer(IAnswerSource)
+class Racing:
+    """
+    Ask the first source; where it takes longer than a moment, or fails, ask the next one as well. The first answer wins, be it a
+    denial, and whoever still works on the question is cancelled. Where all of them fail, the failure that says most is raised.
+
+    @ivar immediate: whether all sources are. See L{IAnswerSource}.
+    """
+
+    __slots__ = ("immediate", "_sources", "_clock", "_delay", "_races", "_order")
+
+    def __init__(
+        self,
+        sources: Sequence[IAnswerSource],
+        clock: IReactorTime,
+        *,
+        delay: float | None = None,
+        order: Callable[[], Sequence[IAnswerSource]] | None = None,
+    ) -> None:
+        """
+        @param delay: seconds that each source has before the next one is asked; 0 asks all of them at once.
+        @param order: gives the sources in the order in which they are to be asked now; that of C{sources} by default.
+
+        @raise CallerFault: there are no sources.
+        """
+        if not sources:
+            raise CallerFault("a race needs one source at least")
+        self._sources = tuple(sources)
+        self._clock = clock
+        self._delay = HEDGE_SECONDS.pick(delay)
+        self._order = order
+        self._races: set[_Race] = set()
+        self.immediate = all(getattr(source, "immediate", False) for source in sources)
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        for source in self._sources:
+            try:
+                answer = source.answerNow(question, context)
+            except DNSFault:
+                continue
+            if answer is not None:
+                return answer
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        answer = self.answerNow(question, context)
+        if answer is not None:
+            return succeed(answer)
+        sources = self._sources if self._order is None else tuple(self._order())
+        race = _Race(sources, self._clock, self._delay, question, context)
+        self._races.add(race)
+        race.goOn()
+        return race.result.addBoth(self._cbOver, race)
+
+    def _cbOver(self, result: Answer | Failure, race: _Race) -> Answer | Failure:
+        self._races.discard(race)
+        return result
+
+    def close(self) -> Deferred[None]:
+        # What comes of the end of one may be the end of another.
+        while self._races:
+            self._races.pop().end()
+        return closeAll(self._sources)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return self._sources
+
+
+class _Race:
+    """
+    One question on its way to several sources.
+
+    @ivar result: the first answer.
+    """
+
+    def __init__(
+        self,
+        sources: tuple[IAnswerSource, ...],
+        clock: IReactorTime,
+        delay: float,
+        question: Question,
+        context: QueryContext,
+    ) -> None:
+        self.result: Deferred[Answer] = Deferred(self._cancelled)
+        self._waiting = list(sources[::-1])
+        self._running: list[Deferred[Answer]] = []
+        self._clock = clock
+        self._delay = delay
+        self._question = question
+        self._context = context
+        self._timer: IDelayedCall | None = None
+        self._worst: Failure | None = None
+        self._faults: list[DNSFault] = []
+        self._over = False
+
+    def goOn(self) -> None:
+        """
+        Ask the next source, and the one behind it when its time has come.
+        """
+        self._dropTimer()
+        while self._waiting and not self._over:
+            running = self._waiting.pop().answer(self._question, self._context)
+            self._running.append(running)
+            running.addCallbacks(self._cbAnswer, self._ebFault, (running,), {}, (running,), {})
+            if running in self._running and self._delay > 0:
+                break
+        if self._over:
+            return
+        if self._waiting:
+            self._timer = self._clock.callLater(self._delay, self._due)
+        elif not self._running:
+            self._lost()
+
+    def end(self) -> None:
+        """
+        Nobody may answer any more.
+        """
+        self._stop()
+        self.result.errback(Closed("the resolver was closed"))
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._context.trace is not None:
+            self._context.trace.note(self._clock.seconds(), "race", "hedged", delay=self._delay)
+        self.goOn()
+
+    def _cbAnswer(self, answer: Answer, running: Deferred[Answer]) -> None:
+        self._running.remove(running)
+        if not self._over:
+            self._stop()
+            self.result.callback(answer)
+
+    def _ebFault(self, failure: Failure, running: Deferred[Answer]) -> None:
+        self._running.remove(running)
+        fault = failure.value
+        if isinstance(fault, Abandoned):
+            # It was cancelled, and says what there was to say by then.
+            fault = fault.fault
+        if isinstance(fault, DNSFault):
+            self._faults.append(fault)
+        if self._over:
+            return
+        if self._worst is None or _rank(failure.value) >= _rank(self._worst.value):
+            self._worst = failure
+        if self._timer is not None:
+            self.goOn()
+        elif not self._running and not self._waiting:
+            self._lost()
+
+    def _lost(self) -> None:
+        self._stop()
+        assert self._worst is not None
+        worst = self._worst.value
+        self.result.errback(together(self._faults, worst) if isinstance(worst, DNSFault) else self._worst)
+
+    def _cancelled(self, result: Deferred[Answer]) -> None:
+        self._stop()
+        if self._faults:
+            worst = max(self._faults, key=_rank)
+            result.errback(Abandoned(together(self._faults, worst)))
+
+    def _dropTimer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop(self) -> None:
+        self._over = True
+        self._dropTimer()
+        for running in list(self._running):
+            running.cancel()
+
+
+def _rank(fault: BaseException | None) -> int:
+    return next((rank for kind, rank in _RANKS if isinstance(fault, kind)), _MISTAKE)

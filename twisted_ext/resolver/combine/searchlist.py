@@ -1,0 +1,302 @@
+"""
+The search list: names written short, tried below the domains of this machine (resolv.conf(5); RFC 1535).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import DNSFault, ServerFailed, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import NDOTS, SEARCH_DOMAINS
+from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime, unknown
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
+
+__all__ = ["Searching"]
+
+_DATA: Final = Outcome.DATA
+#: The end of names that addresses are looked up under. A tool has made them in full, whether it wrote their final dot or not.
+_ARPA: Final = b"\x04arpa\x00"
+_FAMILIES: Final = {A: AAAA, AAAA: A}
+
+
+@implementer(IAnswerSource)
+class Searching:
+    """
+    Try names that were written without their final dot in several domains, as the C library does (C{QueryContext.relative} says so).
+
+    A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial leads on, and so
+    does a server's failure (SERVFAIL), because the name may be in the next domain; any other failure ends the list, unless it is that of
+    the name as it stands, tried first. Where nothing is found, what was said of the name as it stands is the answer.
+
+    Names below C{arpa}, which addresses are looked up under, are not searched.
+
+    A host with addresses of one family only has no data of the other one, and that ends the search too: both families are looked
+    up one by one here, and the addresses of two hosts must not be taken for those of one. Who wants one family only can say so
+    (C{QueryContext.single}).
+
+    @ivar inner: who is asked.
+    @ivar domains: where names are searched.
+    """
+
+    __slots__ = ("inner", "domains", "ndots", "topLevel", "_outer", "_inward")
+
+    def __init__(
+        self, inner: IAnswerSource, domains: Sequence[bytes], ndots: int | None = None, *, topLevel: bool = True
+    ) -> None:
+        """
+        @param domains: in this order. The root stands for the name as it is.
+        @param ndots: see above.
+        @param topLevel: try a name without dots as it stands, too, when all domains have been tried.
+        """
+        self.inner = inner
+        self.domains = tuple(dict.fromkeys([domain.lower() for domain in domains]))[: int(SEARCH_DOMAINS.most)]
+        self.ndots = int(NDOTS.pick(ndots))
+        self.topLevel = topLevel
+        # What is at hand is asked for with the same wishes again and again; to copy them each time would cost more than the answer.
+        self._outer = self._inward = QueryContext(0.0)
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if not context.relative:
+            return self.inner.answerNow(question, context)
+        if context is not self._outer or context.trace is not self._inward.trace:
+            self._outer, self._inward = context, context.but(relative=False)
+        inward = self._inward
+        if not self.domains or question.key[-10:-4] == _ARPA:
+            answer = self.inner.answerNow(question, inward)
+            if answer is None:
+                context.missed = inward.takeMissed()
+            return answer
+        if self.asIsFirst(question.name):
+            try:
+                answer = self.inner.answerNow(question, inward)
+            except DNSFault:
+                # The search decides whether that is the end of it.
+                pass
+            else:
+                if answer is None:
+                    context.missed = inward.takeMissed()
+                    return None
+                if answer.outcome is _DATA:
+                    return answer
+        return self._searchNow(_Search(self, question, context.single), inward)
+
+    def asIsFirst(self, name: bytes) -> bool:
+        """
+        @return: whether this name is tried as it stands before it is tried anywhere else.
+        """
+        ndots = self.ndots
+        if ndots == 1:
+            # More than one label.
+            return len(name) > name[0] + 2 or name == ROOT
+        return labelCount(name) > ndots or name == ROOT
+
+    def _searchNow(self, search: _Search, context: QueryContext) -> Answer | None:
+        while (question := search.upcoming()) is not None:
+            try:
+                answer = self.inner.answerNow(question, context)
+            except DNSFault as fault:
+                search.failed(fault)
+            else:
+                if answer is None:
+                    return None
+                search.answered(answer)
+        return search.verdict()
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if not context.relative:
+            return self.inner.answer(question, context)
+        inward = context.but(relative=False)
+        if not self.domains or question.key[-10:-4] == _ARPA:
+            inward.missed = context.takeMissed()
+            return self.inner.answer(question, inward)
+        if self.asIsFirst(question.name):
+            # Most look-ups end with the first answer and need nothing more.
+            _note(context, question)
+            inward.missed = context.takeMissed()
+            asked = self.inner.answer(question, inward)
+            return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (question, inward), {}, (question, inward))
+        return Deferred.fromCoroutine(self._search(_Search(self, question, context.single), inward))
+
+    def _cbAsIs(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
+        if answer.outcome is _DATA:
+            return answer
+        search = _Search(self, question, context.single)
+        search.upcoming()
+        search.answered(answer)
+        return Deferred.fromCoroutine(self._search(search, context))
+
+    def _ebAsIs(self, failure: Failure, question: Question, context: QueryContext) -> Failure | Deferred[Answer]:
+        if not isinstance(failure.value, DNSFault):
+            return failure
+        search = _Search(self, question, context.single)
+        search.upcoming()
+        search.failed(failure.value)
+        return Deferred.fromCoroutine(self._search(search, context))
+
+    async def _search(self, search: _Search, context: QueryContext) -> Answer:
+        while (question := search.upcoming()) is not None:
+            _note(context, question)
+            try:
+                answer = await self.inner.answer(question, context)
+            except DNSFault as fault:
+                search.failed(fault)
+            else:
+                search.answered(answer)
+        return search.verdict()
+
+    def close(self) -> Deferred[None]:
+        return self.inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self.inner,)
+
+
+def _note(context: QueryContext, question: Question) -> None:
+    if context.trace is not None:
+        context.trace.note(lastTime(context.trace), "search", "tries", name=nameToText(question.name))
+
+
+class _Search:
+    """
+    Decide which name is tried next, and what came of all of them.
+    """
+
+    __slots__ = (
+        "_question",
+        "_names",
+        "_first",
+        "_name",
+        "_asIs",
+        "_sibling",
+        "_single",
+        "_found",
+        "_noData",
+        "_denial",
+        "_fault",
+        "_done",
+    )
+
+    def __init__(self, searching: Searching, question: Question, single: bool) -> None:
+        self._question = question
+        self._single = single
+        self._first = searching.asIsFirst(question.name)
+        self._names = self._candidates(searching)
+        self._name = b""
+        #: What came of the name as it stands, once that is known.
+        self._asIs: Answer | DNSFault | None = None
+        #: That this name has no data of the type, while its other family is being asked for.
+        self._sibling: Answer | None = None
+        self._found: Answer | None = None
+        self._noData: Answer | None = None
+        self._denial: Answer | None = None
+        self._fault: DNSFault | None = None
+        self._done = False
+
+    def _candidates(self, searching: Searching) -> Iterator[bytes]:
+        name = self._question.name
+        if self._first:
+            yield name
+        for domain in searching.domains:
+            if self._done:
+                break
+            if domain == ROOT:
+                if self._asIs is None:
+                    yield name
+            elif len(name) + len(domain) - 1 <= MOST_OCTETS:
+                yield name[:-1] + domain
+        if self._asIs is None and (searching.topLevel or len(name) > name[0] + 2):
+            yield name
+
+    def upcoming(self) -> Question | None:
+        """
+        @return: what to ask next, or L{None} when there is a verdict.
+        """
+        question = self._question
+        if self._sibling is not None:
+            return Question(self._name, _FAMILIES[question.rrType], question.rrClass)
+        if self._found is not None:
+            return None
+        name = next(self._names, None)
+        if name is None:
+            return None
+        self._name = name
+        return question if name is question.name else Question(name, question.rrType, question.rrClass)
+
+    def answered(self, answer: Answer) -> None:
+        """
+        Take note of the answer to what was asked last.
+        """
+        held = self._sibling
+        if held is not None:
+            self._sibling = None
+            if answer.outcome is _DATA:
+                self._found = held
+            else:
+                self._denied(held)
+        elif answer.outcome is _DATA:
+            self._found = answer
+        elif answer.outcome is Outcome.NODATA and self._question.rrType in _FAMILIES and not self._single:
+            self._sibling = answer
+        else:
+            self._denied(answer)
+
+    def _denied(self, answer: Answer) -> None:
+        if self._name is self._question.name:
+            self._asIs = answer
+        self._denial = answer
+        if answer.outcome is Outcome.NODATA and self._noData is None:
+            self._noData = answer
+
+    def failed(self, fault: DNSFault) -> None:
+        """
+        Take note that what was asked last could not be answered.
+        """
+        if self._sibling is not None:
+            # It exists, and may well have an address: no reason to look for another host of that name.
+            self._found, self._sibling = self._sibling, None
+            return
+        if self._name is self._question.name:
+            self._asIs = fault
+        if isinstance(fault, Unknown):
+            return
+        if self._fault is None:
+            self._fault = fault
+        if self._first and self._asIs is fault:
+            return
+        if not (isinstance(fault, ServerFailed) and fault.rcode == Rcode.SERVFAIL):
+            self._done = True
+
+    def verdict(self) -> Answer:
+        """
+        @return: what was found, or what was said of the name as it stands; of a name that was not tried so, that it has no such data
+            somewhere.
+
+        @raise DNSFault: nothing was found, and not everybody could be asked.
+        """
+        found = self._found
+        if found is not None:
+            return found
+        asIs = self._asIs
+        if isinstance(asIs, Answer):
+            # A name that was tried last and does not exist says less than one on the way that does.
+            if self._first or asIs.outcome is Outcome.NODATA or (self._noData is None and self._fault is None):
+                return asIs
+        elif asIs is not None and not isinstance(asIs, Unknown):
+            # One that was tried last may have had no time left.
+            raise self._fault or asIs
+        if self._noData is not None:
+            return self._noData
+        if self._fault is not None:
+            raise self._fault
+        if self._denial is not None:
+            return self._denial
+        raise unknown("the search list", self._question)

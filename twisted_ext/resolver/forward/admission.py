@@ -1,0 +1,185 @@
+"""
+Look-ups that wait until the servers can take them: thousands begun in one turn are sent as replies come, and not all at once into a receive
+buffer that has room for some hundreds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from twisted_ext.errors import QueueFull
+from twisted_ext.limits import LOOKUPS_BURST, LOOKUPS_WAITING
+from twisted_ext.resolver.forward.failures import named
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from twisted_ext.resolver.forward.lookup import Flight
+    from twisted_ext.resolver.forward.serverstats import Standing
+
+__all__ = ["Admission", "Holdable"]
+
+#: Seconds in which look-ups count as begun at once.
+_MOMENT: Final = 0.02
+
+#: Round trip times up to which each reply lets one more look-up be under way. Longer ones may be made of waiting in a full receive buffer.
+_BRISK: Final = 0.01
+
+#: Seconds without any reply after which waiting for replies is of no use: all that wait begin, and each has its own time.
+_SILENCE: Final = 1.5
+
+
+@runtime_checkable
+class Holdable(Protocol):
+    """
+    A shared look-up, whose callers' time stands still while its question waits here.
+    """
+
+    def hold(self, now: float) -> None:
+        """
+        The question waits from now on.
+        """
+
+    def proceed(self, now: float) -> None:
+        """
+        The question is sent now.
+        """
+
+
+class Admission:
+    """
+    The queue of one source. It forms when many look-ups begin at once, and is worked off as replies come: so many are kept under way as get
+    no datagrams lost (additive increase, multiplicative decrease). A look-up whose first wait for a reply is over takes no place: it is not
+    what the servers are busy with.
+
+    @ivar queue: look-ups that wait, the oldest first, and since when.
+    @ivar late: look-ups under way whose first wait was in vain.
+    @ivar free: look-ups under way up to which nothing is counted.
+    @ivar size: look-ups that are kept under way while others wait.
+    """
+
+    __slots__ = (
+        *("queue", "late", "free", "size", "_under", "_standings", "_seconds", "_least", "_greatest", "_most"),
+        *("_since", "_then", "_heard", "_growing", "_cutUntil", "_admitting", "_closed"),
+    )
+
+    def __init__(
+        self,
+        under: Sized,
+        standings: Sequence[Standing],
+        seconds: Callable[[], float],
+        *,
+        burst: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        """
+        @param under: all look-ups under way.
+        @param burst: look-ups that may begin at once.
+        @param most: look-ups that may wait.
+        """
+        self.queue: OrderedDict[Flight, float] = OrderedDict()
+        self.late = 0
+        self.free = self._least = int(LOOKUPS_BURST.pick(burst))
+        self.size = float(self._least)
+        self._under = under
+        self._standings = standings
+        self._seconds = seconds
+        self._greatest = LOOKUPS_BURST.most
+        self._most = int(LOOKUPS_WAITING.pick(most))
+        # How many were under way at some moment not long ago.
+        self._since = -inf
+        self._then = 0
+        self._heard = 0.0
+        self._growing = True
+        self._cutUntil = -inf
+        self._admitting = self._closed = False
+
+    def enter(self, flight: Flight, now: float) -> None:
+        """
+        Begin a look-up now, or when there is room. Where too many wait it fails with L{QueueFull}.
+        """
+        queue = self.queue
+        if flight.context.served:
+            flight.begin(now)
+            return
+        if not queue:
+            busy = len(self._under) - self.late
+            if busy < self._then or now - self._since > _MOMENT:
+                self._since = now
+                self._then = busy
+            if busy - self._then < self._least:
+                flight.begin(now)
+                return
+            self.size = float(max(self._least, busy))
+            self._growing = True
+            self._heard = now
+        if len(queue) >= self._most:
+            text = f"{named(flight.question)}: {len(queue)} look-ups wait to be sent already, and more are not taken"
+            flight.refuse(QueueFull(text))
+            return
+        queue[flight] = now
+        holder = flight.context.flight
+        if isinstance(holder, Holdable):
+            holder.hold(now)
+
+    def left(self, flight: Flight) -> None:
+        """
+        A look-up is over, or is not wanted any more.
+        """
+        if self.queue.pop(flight, None) is not None:
+            return
+        if flight.attempts == 1:
+            self.size = min(self.size + (1.0 if self._growing and self._brisk() else 2.0 / self.size), self._greatest)
+        self.admit(self._seconds())
+
+    def _brisk(self) -> bool:
+        """
+        @return: whether replies come so soon that queries cannot be waiting in a buffer of a server's.
+        """
+        return any(standing.rtt is not None and standing.rtt <= _BRISK for standing in self._standings)
+
+    def lost(self, now: float) -> None:
+        """
+        A look-up's first wait was in vain.
+        """
+        if now >= self._cutUntil:
+            # Those that were sent together are one sign.
+            self._cutUntil = now + max([standing.timeout for standing in self._standings])
+            self._growing = False
+            self.size = max(self.size / 2, float(self._least))
+        self.admit(now)
+
+    def admit(self, now: float) -> None:
+        """
+        Begin as many as there is room for now.
+        """
+        if self._admitting or self._closed:
+            return
+        if not all(standing.failures for standing in self._standings):
+            self._heard = now
+        silent = now - self._heard >= _SILENCE
+        queue = self.queue
+        self._admitting = True
+        try:
+            while queue and (silent or len(self._under) - self.late < self.size):
+                flight, since = queue.popitem(last=False)
+                context = flight.context
+                if isinstance(context.flight, Holdable):
+                    context.flight.proceed(now)
+                # The time until now was ours and not the servers'.
+                flight.context = context.but(deadline=context.deadline + now - since)
+                flight.begin(now)
+        finally:
+            self._admitting = False
+
+    def close(self) -> list[Flight]:
+        """
+        Let none begin any more.
+
+        @return: those that wait.
+        """
+        self._closed = True
+        return list(self.queue)

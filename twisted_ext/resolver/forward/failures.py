@@ -1,0 +1,120 @@
+"""
+What to say when nobody answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError
+
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.transport.udpsockets import QuerySocket
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.exchange import Leg
+
+__all__ = ["Abandoned", "mostTelling", "named", "together"]
+
+_SERVFAIL = 2
+
+#: Servers that are named: a line has to stay one.
+_MOST_STORIES = 6
+
+
+class Abandoned(CancelledError):
+    """
+    A look-up was cancelled while it was under way.
+
+    @ivar fault: what there would have been to say, had its time been up just then.
+    """
+
+    def __init__(self, fault: DNSFault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+def named(question: Question) -> str:
+    """
+    @return: the question, for people: C{"www.example.org. A"}.
+    """
+    return f"{nameToText(question.name)} {typeName(question.rrType)}"
+
+
+def _strays(legs: Iterable[Leg | None]) -> list[str]:
+    """
+    @return: a story of each server from whose address something came by UDP that answers nothing, whoever has sent it: it is why the server
+        was asked by TCP at all.
+    """
+    counts: dict[str, int] = {}
+    for leg in legs:
+        if isinstance(leg, QuerySocket) and leg.misses:
+            label = leg.exchange.label
+            counts[label] = counts.get(label, 0) + leg.misses
+    return [
+        f"what came from {label} by UDP was no reply to the question ({count} message{'s' * (count > 1)})"
+        for label, count in counts.items()
+    ]
+
+
+def mostTelling(
+    question: Question,
+    faults: Sequence[DNSFault],
+    servers: Sequence[str],
+    attempts: int,
+    seconds: float,
+    legs: Iterable[Leg | None] = (),
+) -> DNSFault:
+    """
+    Make one fault of many: a server's own word before silence, silence before unreachable servers; SERVFAIL before other words, since
+    the others may be about us and not about the name.
+
+    @param servers: all that were asked.
+    @param seconds: how long it took.
+    @param legs: where queries are under way still.
+    """
+    told = {fault.server for fault in faults}
+    silent = [server for server in servers if server not in told]
+    stories = [*_strays(legs), *dict.fromkeys([fault.cause or str(fault) for fault in faults])]
+    if silent:
+        others = f" and {len(silent) - _MOST_STORIES} more" if len(silent) > _MOST_STORIES else ""
+        stories.append(f"{', '.join(silent[:_MOST_STORIES])}{others} did not answer within {seconds:.1f} seconds")
+    if len(stories) > _MOST_STORIES:
+        stories[_MOST_STORIES:] = [f"and {len(stories) - _MOST_STORIES} more servers failed"]
+    cause = "; ".join(stories) or "no server was asked"
+    fault = _told(f"{named(question)}: {cause}", faults, silent, attempts)
+    fault.cause = cause
+    return fault
+
+
+def _told(text: str, faults: Sequence[DNSFault], silent: Sequence[str], attempts: int) -> DNSFault:
+    spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
+    if spoken:
+        worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])
+        failed = ServerFailed(text, server=worst.server, attempts=attempts, rcode=worst.rcode, ede=worst.ede)
+        failed.reply = worst.reply
+        return failed
+    if silent:
+        return TimedOut(text, server=silent[-1], attempts=attempts)
+    return Unreachable(text, server=faults[-1].server if faults else "", attempts=attempts)
+
+
+def together(faults: Sequence[DNSFault], worst: DNSFault) -> DNSFault:
+    """
+    Let one failure tell the causes of all who were asked the same question.
+
+    @param worst: the one of C{faults} that says most.
+    """
+    causes = dict.fromkeys([fault.cause for fault in faults if fault.cause])
+    if len(causes) < 2 or not isinstance(worst, TimedOut | Unreachable):
+        return worst
+    question, _, _ = str(worst).partition(worst.cause)
+    cause = "; ".join(causes)
+    kind = TimedOut if isinstance(worst, TimedOut) else Unreachable
+    whole = kind(f"{question}{cause}", server=worst.server, attempts=sum([fault.attempts for fault in faults]), ede=worst.ede)
+    whole.cause = cause
+    return whole

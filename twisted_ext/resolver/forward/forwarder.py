@@ -1,0 +1,217 @@
+"""
+Asking other servers, which do the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import CallerFault, Closed
+from twisted_ext.interfaces import IAnswerSource, IExchange
+from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
+from twisted_ext.resolver.forward.admission import Admission
+from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.serverstats import Standing, bestOf, nextOf
+from twisted_ext.transport.case0x20 import mixed
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.random import Draw
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.timers import Timetable, Waiting
+from twisted_ext.wire.builder import optRecord
+from twisted_ext.wire.codes import AD, CD, DO, RD
+from twisted_ext.wire.message import Question
+
+__all__ = ["Forwarding", "Upstream"]
+
+#: Header without id and without and with an OPT record, and that record.
+_Parts = tuple[bytes, bytes, bytes]
+
+_SIZE: Final = int(DATAGRAM_SIZE.default)
+
+#: Sets of wishes that are kept ready made.
+_MOST_PARTS: Final = 64
+
+
+class Upstream:
+    """
+    One server, and the ways to ask it.
+
+    @ivar server: which one.
+    @ivar datagram: by UDP.
+    """
+
+    __slots__ = ("server", "datagram", "_stream", "_makeStream")
+
+    def __init__(self, server: Server, datagram: DatagramExchange, makeStream: Callable[[Server], IExchange]) -> None:
+        self.server = server
+        self.datagram = datagram
+        self._makeStream = makeStream
+        self._stream: IExchange | None = None
+
+    @property
+    def stream(self) -> IExchange:
+        """
+        By TCP.
+        """
+        if self._stream is None:
+            self._stream = self._makeStream(self.server)
+        return self._stream
+
+    def exchanges(self) -> list[IExchange]:
+        """
+        @return: those that have been used.
+        """
+        return [self.datagram] if self._stream is None else [self.datagram, self._stream]
+
+
+@implementer(IAnswerSource)
+class Forwarding:
+    """
+    Asks these servers and no others: by UDP, and by TCP where a reply is cut short or somebody seems to forge replies.
+
+    Nothing is left in the reactor while nobody waits, unless connections are to be kept.
+
+    @param servers: in the order in which they are tried until they have been measured.
+    @param stream: ask by TCP only.
+    @param keep: seconds for which TCP connections stay when nobody waits on them.
+    @param mixCase: send names in mixed case, and take replies only that have them in the same (0x20; forgers have to guess a bit for
+        each letter). Servers that do not keep it are found out and remembered.
+    @param tries: queries by UDP to one server in one look-up.
+    @param mostWaiting: look-ups that may wait until the servers can take them.
+    @param rotate: begin each look-up with the next server that answers, to spread them, and not with the quickest.
+    @ivar upstreams: the servers.
+    @ivar standings: what is known of each of them, in the same order.
+    @ivar alone: whether there is but one.
+    @ivar untried: a zero for each.
+    @ivar waiting: look-ups under way.
+    @ivar admission: look-ups that wait to be begun.
+    @ivar queued: these, as L{Admission} has them.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        servers: Sequence[Server],
+        *,
+        stream: bool = False,
+        keep: float | None = None,
+        mixCase: bool = False,
+        tries: int | None = None,
+        rotate: bool = False,
+        datagrams: Datagrams | None = None,
+        mostWaiting: int | None = None,
+    ) -> None:
+        """
+        @raise CallerFault: there is no server among C{servers}.
+        """
+        if not servers:
+            raise CallerFault("no server to ask; it takes one at least")
+        self._reactor = reactor
+        self.seconds: Callable[[], float] = reactor.seconds
+        self.stream = stream
+        self.tries = int(SERVER_TRIES.pick(tries))
+        self._keep = keep
+        self._draw = draw = Draw()
+        self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
+        datagrams = datagrams or Datagrams(reactor, draw=draw)
+        distinct = dict.fromkeys(servers)
+        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in distinct])
+        self.standings = tuple([Standing() for _ in self.upstreams])
+        self.untried = (0,) * len(self.upstreams)
+        self.alone = len(self.upstreams) == 1
+        self._rotate = rotate
+        self._turn = -1
+        self.timetable = Timetable(reactor)
+        self.waiting: set[Waiting] = self.timetable.waiting
+        self.admission = admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
+        self.queued = admission.queue
+        self._free = admission.free
+        self.parts: _Parts = _partsFor(QueryContext(0.0))
+        self._parts: dict[bytes, _Parts] = {}
+        self._closed = False
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self._closed:
+            return fail(Closed("the resolver is closed"))
+        flight = Flight(self, question, context)
+        deferred = flight.deferred
+        if self.queued or len(self.waiting) >= self._free:
+            self.admission.enter(flight, self.seconds())
+        else:
+            flight.begin(self.seconds())
+        return deferred
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        for queued in self.admission.close():
+            if queued in self.queued:
+                queued.end(Closed("the resolver was closed while the look-up waited"))
+        # What comes of the end of one may be the end of another.
+        while self.waiting:
+            flight = next(iter(self.waiting))
+            assert isinstance(flight, Flight)
+            flight.end(Closed("the resolver was closed while the look-up ran"))
+        closing = [exchange.close() for upstream in self.upstreams for exchange in upstream.exchanges()]
+        return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)
+
+    def settle(self) -> None:
+        """
+        Leave nothing in the reactor. Nobody waits any more.
+        """
+        self.timetable.settle()
+        for upstream in self.upstreams:
+            for exchange in upstream.exchanges():
+                exchange.settle()
+
+    def first(self, now: float) -> int:
+        """
+        @return: the index of the server to ask first in a look-up that begins now.
+        """
+        if self._rotate or self.stream:
+            for standing in self.standings:
+                standing.reconsidered(now)
+        if not self._rotate:
+            return bestOf(self.standings, self.untried, now, 1) or 0
+        self._turn = nextOf(self.standings, self._turn)
+        return self._turn
+
+    def partsOf(self, context: QueryContext) -> _Parts:
+        """
+        @return: what stands before and behind the question for these wishes.
+        """
+        variant = context.variant
+        if not variant:
+            return self.parts
+        parts = self._parts.get(variant)
+        if parts is None:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            parts = self._parts[variant] = _partsFor(context)
+        return parts
+
+    def _makeStream(self, server: Server) -> IExchange:
+        from twisted_ext.transport.stream import StreamExchange
+
+        return StreamExchange(IReactorTCP(self._reactor), server, self._draw, keep=self._keep)
+
+    def __repr__(self) -> str:
+        return f"<Forwarding to {', '.join([upstream.server.label for upstream in self.upstreams])}>"
+
+
+def _partsFor(context: QueryContext) -> _Parts:
+    flags = (RD if context.recursionDesired else 0) | (AD if context.authenticData else 0) | (CD if context.checkingDisabled else 0)
+    start = flags.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x00\x00"
+    opt = optRecord(_SIZE, DO if context.dnssecOk else 0, context.options) if context.edns else b""
+    return start + b"\x00", start + b"\x01", opt

@@ -1,0 +1,651 @@
+"""
+One look-up on its way through servers: what has been sent, what came of it, what is next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.limits import FAILURE_TRIES, STREAM_WAIT
+from twisted_ext.outcomes import answerFromMessage, answerFromReply
+from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
+from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
+from twisted_ext.resolver.forward.serverstats import Standing, bestOf, domainAsked, dueForProbe
+from twisted_ext.transport.matching import isBareFailure, isReplyTo
+from twisted_ext.transport.timers import ROUNDING
+from twisted_ext.transport.udpsockets import SIZE
+from twisted_ext.wire.codes import AA, AD, CD, RA, RD, rcodeName
+from twisted_ext.wire.message import Message, Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import IExchange
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.transport.exchange import Leg
+
+__all__ = ["Flight"]
+
+#: Set in a count of queries: do not send another one to this server in this look-up.
+_DONE: Final = 1 << 16
+
+#: Timeouts of a query by UDP that one by TCP has after a near miss.
+_CONNECTING: Final = 3
+
+_FAILURES: Final = int(FAILURE_TRIES.default)
+
+_SERVFAIL: Final = 2
+
+#: Extended errors (RFC 8914) with which a SERVFAIL stays one however often it is asked for: the server has judged the name (unsupported
+#: algorithms, what DNSSEC found, filters), gives what it remembers of an earlier failure (13), or could not reach the name's servers (22).
+_LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 25, 26, 27))
+
+#: Rcodes with which servers say that they do not understand EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
+_NO_EDNS: Final = frozenset((1, 4, 16))
+
+#: Flags and count of questions of nearly all replies: QR, with or without AA, RD, RA, AD and CD; NOERROR or NXDOMAIN; one question.
+_PLAIN: Final = frozenset(
+    (0x8000 | aa | rd | ra | ad | cd | rcode).to_bytes(2, "big") + b"\x00\x01"
+    for aa in (0, AA)
+    for rd in (0, RD)
+    for ra in (0, RA)
+    for ad in (0, AD)
+    for cd in (0, CD)
+    for rcode in (0, 3)
+)
+
+#: A query under way: where, under which id, to which server, since when, and whether without EDNS against our wish.
+_Open = tuple["Leg", bytes, int, float, bool]
+
+
+class _Tried:
+    """
+    What was tried with one server in a look-up.
+
+    @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
+    @ivar stream: whether it was asked by TCP.
+    @ivar plain: whether it was asked without EDNS against the caller's wish.
+    """
+
+    __slots__ = ("nearMiss", "stream", "plain")
+
+    def __init__(self) -> None:
+        self.nearMiss = False
+        self.stream = Stream.NO
+        self.plain = Plain.NO
+
+
+class _Troubles:
+    """
+    What a flight keeps in mind once something did not go as it mostly does.
+
+    @ivar tries: queries sent to each server in its turn, with L{_DONE} set where no more are to be sent.
+    @ivar tried: what was tried with each.
+    @ivar others: earlier queries and probes that are still open.
+    @ivar faults: what has come to nothing.
+    @ivar plain: whether the query that is waited for is one without EDNS against the caller's wish.
+    @ivar turns: how many of the context's waits have begun.
+    @ivar failures: how often SERVFAIL came.
+    @ivar late: whether a query was not answered in time.
+    """
+
+    __slots__ = ("tries", "tried", "others", "faults", "plain", "turns", "failures", "late")
+
+    def __init__(self, tries: list[int]) -> None:
+        self.tries = tries
+        self.tried = [_Tried() for _ in tries]
+        self.others: list[_Open] = []
+        self.faults: list[DNSFault] = []
+        self.plain = self.late = False
+        self.turns = self.failures = 0
+
+
+class Flight:
+    """
+    One question and its deadline.
+
+    A query goes to the best server; time-outs, refusals and failures lead to the next. Earlier queries stay open, so that a slow
+    server's answer counts as well. Whatever is not a reply to the question is passed over.
+
+    @ivar question: what is asked.
+    @ivar context: with what wishes.
+    @ivar deferred: who waits for it; gone when it is over.
+    @ivar query: the message as it is sent now, without its id.
+    @ivar wire: the question in it.
+    @ivar due: when to do something about silence.
+    @ivar attempts: queries sent.
+    """
+
+    __slots__ = (
+        *("question", "context", "deferred", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
+        # The query that silence is waited out for.
+        *("_leg", "_key", "_index", "_sentAt"),
+    )
+
+    query: bytes
+    due: float
+    _began: float
+    _key: bytes
+    _index: int
+    _sentAt: float
+
+    def __init__(self, source: Forwarding, question: Question, context: QueryContext) -> None:
+        self._source = source
+        self.question = question
+        self.context = context
+        self.deferred: Deferred[Answer] = Deferred(self._cancelled)
+        self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
+        self.attempts = 0
+        self._began = -1.0
+        self._leg: Leg | None = None
+        self._troubles: _Troubles | None = None
+
+    def begin(self, now: float) -> None:
+        """
+        Send the first query.
+        """
+        self._began = now
+        source = self._source
+        context = self.context
+        self.due = context.deadline
+        source.waiting.add(self)
+        if now >= context.deadline:
+            self.end(TimedOut(f"{named(self.question)}: the time for it was over before it was asked"))
+        elif source.alone:
+            self._send(0, now)
+        else:
+            index = source.first(now)
+            if context.budget is None and not (source.stream or context.stream):
+                self._probe(index, now)
+            # What a probe finds out may have been the end of the source.
+            if self in source.waiting:
+                self._send(index, now)
+
+    # -- what exchanges call
+
+    def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+        if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
+            # Not what comes nearly always: another spelling, a truncated reply, a failure, or no reply to this at all.
+            if not self._matches(octets, leg, key):
+                return False
+            if octets[2] & 2:
+                self._truncated(now, leg, key)
+                return True
+            if octets[3] & 15 not in (0, 3):
+                self._declined(octets, now, leg, key)
+                return True
+        source = self._source
+        exchange = leg.exchange
+        try:
+            answer = answerFromReply(self.question, octets, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
+        except BadMessage as fault:
+            self._malformed(octets, fault, now, leg, key)
+            return True
+        except ServerFailed:
+            self._declined(octets, now, leg, key)
+            return True
+        if self._troubles is None:
+            standing = source.standings[self._index]
+            if now < standing.measuredUntil and not standing.failures:
+                standing.replies += 1
+                standing.replySeconds += now - self._sentAt
+            else:
+                standing.replied(now - self._sentAt)
+                standing.measuredUntil = now + (standing.rtt or 0.0)
+        else:
+            _, _, index, sentAt, plain = self._open(leg, key)
+            standing = source.standings[index]
+            # Each query has an id of its own, so that it is known which of them this is the reply to.
+            standing.replied(None if exchange.reliable else now - sentAt)
+            if plain:
+                standing.neededPlain(now)
+        if standing.declines:
+            standing.answered()
+        if standing.plainSigns and answer.message is not None and answer.message.edns is not None:
+            standing.tookEDNS()
+        if self.context.trace is not None:
+            self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
+        self._over()
+        deferred = self.deferred
+        # It leads back here by its canceller; without a circle both are gone at once.
+        del self.deferred
+        deferred.callback(answer)
+        return True
+
+    def doubted(self, now: float, leg: Leg, key: bytes) -> None:
+        self._note(now, "near miss", leg.exchange)
+        index = self._open(leg, key)[2]
+        step = self._stepAfter(Came.NEAR_MISS, index, False)
+        self._trouble().tried[index].nearMiss = True
+        if step is Step.STREAM:
+            self._byStream(index, now, Came.NEAR_MISS)
+
+    def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+        index = self._open(leg, key)[2]
+        self._source.standings[index].silent(now, str(fault))
+        self._setBack(Came.BROKEN, fault, now, leg, key)
+
+    # -- what the timetable calls
+
+    def overdue(self, now: float) -> None:
+        """
+        Nothing of use has come in time.
+        """
+        if now >= self.context.deadline - ROUNDING:
+            self.end(self._soFar(now))
+            return
+        leg = self._leg
+        if leg is not None:
+            index = self._index
+            stream = leg.exchange.reliable
+            if not stream:
+                self._source.standings[index].silent(now, waited=now - self._sentAt)
+            self._note(now, "timed out", leg.exchange)
+            troubles = self._trouble()
+            admission = self._source.admission
+            if not troubles.late:
+                troubles.late = True
+                admission.late += 1
+                if admission.queue:
+                    admission.lost(now)
+            elif admission.queue:
+                admission.admit(now)
+            if stream and self._stepAfter(Came.SILENT, index, True) is Step.AGAIN:
+                troubles.tries[index] &= ~_DONE
+        self._next(now)
+
+    # -- what the source calls
+
+    def refuse(self, fault: DNSFault) -> None:
+        """
+        Be over before anything was sent.
+        """
+        deferred = self.deferred
+        del self.deferred
+        deferred.errback(fault)
+
+    def end(self, fault: DNSFault) -> None:
+        """
+        Be over.
+        """
+        self._over()
+        deferred = self.deferred
+        del self.deferred
+        deferred.errback(fault)
+
+    # -- sending
+
+    def _send(self, index: int, now: float, anew: bool = False) -> None:
+        """
+        @param anew: ask a server once more in the turn that it has already, because it wants the query in another form.
+        """
+        source = self._source
+        context = self.context
+        if source.stream or context.stream:
+            if not anew and self._troubles is not None:
+                self._troubles.tries[index] += 1
+            self._byStream(index, now, None)
+            return
+        standing = source.standings[index]
+        plainHead, head, opt = source.partsOf(context) if context.variant else source.parts
+        troubles = self._troubles
+        plain = troubles is not None and troubles.tried[index].plain is not Plain.NO
+        if not opt or plain or now < standing.plainUntil:
+            self.query = plainHead + self.wire
+        else:
+            self.query = head + self.wire + opt
+        if context.budget is not None and not self._afford():
+            return
+        exchange = source.upstreams[index].datagram
+        try:
+            if troubles is None:
+                leg, key = exchange.ask(self, now)
+            else:
+                leg, key = exchange.askAgain(self, now, self._legs(troubles))
+        except Unreachable as fault:
+            self._unsent(index, fault, now, False)
+            return
+        if troubles is None:
+            tries = 0
+        else:
+            tries = troubles.tries[index]
+            if not anew:
+                troubles.tries[index] = tries + 1
+            self._keepOpen(troubles)
+            troubles.plain = plain
+        self._leg = leg
+        self._key = key
+        self._index = index
+        self._sentAt = now
+        standing.queries += 1
+        if context.waits is None:
+            due = now + (standing.wait(tries) if tries else standing.timeout)
+        else:
+            due = now + self._turn(context.waits, anew)
+        self.attempts += 1
+        self.due = due = due if due < context.deadline else context.deadline
+        if context.trace is not None:
+            self._note(now, "sent", exchange, attempt=self.attempts, wait=round(due - now, 3))
+        if due < source.timetable.wakesAt:
+            source.timetable.wakeAt(due)
+
+    def _byStream(self, index: int, now: float, because: Came | None) -> None:
+        """
+        @param because: what led to it; L{None} where TCP was asked for.
+        """
+        source = self._source
+        context = self.context
+        troubles = self._trouble()
+        if context.budget is not None and not self._afford():
+            return
+        tried = troubles.tried[index]
+        tried.stream = Stream.OPEN
+        # What can get lost by this way is reported; there is no use in asking twice.
+        troubles.tries[index] |= _DONE
+        standing = source.standings[index]
+        plain = tried.plain is not Plain.NO
+        if plain:
+            tried.plain = Plain.TCP
+        self.query = self._queryFor(standing, plain, now)
+        exchange = source.upstreams[index].stream
+        try:
+            leg, key = exchange.ask(self, now)
+        except Unreachable as fault:
+            self._unsent(index, fault, now, True)
+            return
+        self._keepOpen(troubles)
+        troubles.plain = plain
+        self._leg = leg
+        self._key = key
+        self._index = index
+        self._sentAt = now
+        standing.queries += 1
+        self.attempts += 1
+        waits = context.waits
+        if waits is None:
+            if because is Came.NEAR_MISS:
+                # Where TCP does not work, UDP still may. It takes a round trip to connect and another one to ask.
+                due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
+            elif source.alone:
+                due = context.deadline
+            else:
+                due = now + STREAM_WAIT.default
+        elif because is Came.NEAR_MISS:
+            # Nothing was answered: the time that this attempt has goes on.
+            due = self.due
+        else:
+            due = now + self._turn(waits, because is not None)
+        self.due = min(due, context.deadline)
+        self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
+        source.timetable.add(self)
+
+    def _queryFor(self, standing: Standing, plain: bool, now: float) -> bytes:
+        plainHead, head, opt = self._source.partsOf(self.context)
+        return plainHead + self.wire if plain or now < standing.plainUntil or not opt else head + self.wire + opt
+
+    def _turn(self, waits: tuple[float, ...], anew: bool) -> float:
+        """
+        Begin the next of the waits that the caller gave.
+
+        @param anew: begin the last one once more instead.
+        """
+        troubles = self._troubles
+        turns = 0 if troubles is None else troubles.turns
+        if anew and turns:
+            return waits[turns - 1]
+        if troubles is not None:
+            troubles.turns = turns + 1
+        return waits[turns] if turns < len(waits) else 0.0
+
+    def _probe(self, chosen: int, now: float) -> None:
+        source = self._source
+        index = dueForProbe(source.standings, chosen, now)
+        source.standings[chosen].lookedAt = now
+        if index is None:
+            return
+        standing = source.standings[index]
+        standing.lookedAt = now
+        self.query = self._queryFor(standing, False, now)
+        exchange = source.upstreams[index].datagram
+        try:
+            leg, key = exchange.ask(self, now)
+        except Unreachable as fault:
+            standing.silent(now, str(fault))
+            return
+        standing.queries += 1
+        troubles = self._trouble()
+        troubles.tries[index] = 1
+        troubles.others.append((leg, key, index, now, False))
+        self.attempts += 1
+        self._note(now, "probed", exchange)
+
+    def _afford(self) -> bool:
+        try:
+            if self.context.budget is not None:
+                self.context.budget.spend()
+        except DNSFault as fault:
+            self.end(fault)
+            return False
+        return True
+
+    # -- what comes back and is no answer
+
+    def _matches(self, octets: bytes, leg: Leg, key: bytes) -> bool:
+        source = self._source
+        standing = source.standings[self._open(leg, key)[2]]
+        sameCase = source.mix is not None and standing.keepsCase(self._sentAt)
+        if not leg.exchange.reliable:
+            return isReplyTo(octets, self.wire, sameCase)
+        if not isReplyTo(octets, self.wire, False):
+            return isBareFailure(octets)
+        if sameCase and not octets.startswith(self.wire, 12):
+            standing.changedCase(self._sentAt)
+        return True
+
+    def _truncated(self, now: float, leg: Leg, key: bytes) -> None:
+        exchange = leg.exchange
+        index = self._open(leg, key)[2]
+        self._note(now, "truncated", exchange)
+        if exchange.reliable:
+            fault = ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label)
+        else:
+            self._source.standings[index].replied(None)
+            fault = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
+        self._setBack(Came.CUT, fault, now, leg, key)
+
+    def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Leg, key: bytes) -> None:
+        exchange = leg.exchange
+        self._note(now, "malformed", exchange, why=str(fault))
+        self._source.standings[self._open(leg, key)[2]].trouble("malformed")
+        worse = ServerFailed(f"{exchange.label} sent what is no message: {fault}", server=exchange.label)
+        # Longer than we asked for, it was cut by us.
+        cut = not exchange.reliable and len(octets) >= SIZE
+        self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)
+
+    def _declined(self, octets: bytes, now: float, leg: Leg, key: bytes) -> None:
+        exchange = leg.exchange
+        message = Message.fromWire(octets)
+        try:
+            answerFromMessage(self.question, message, Origin(exchange.kind, exchange.label))
+            return
+        except ServerFailed as problem:
+            fault = problem
+        except BadMessage as problem:
+            self._malformed(octets, problem, now, leg, key)
+            return
+        fault.reply = message
+        _, _, index, sentAt, plain = self._open(leg, key)
+        standing = self._source.standings[index]
+        standing.replied(None if exchange.reliable else now - sentAt)
+        self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
+        if fault.rcode in _NO_EDNS and self.context.edns and not plain and standing.withEDNS(now):
+            self._setBack(Came.NO_EDNS, fault, now, leg, key)
+            return
+        standing.trouble(rcodeName(fault.rcode))
+        standing.declined(now, domainAsked(self.question.key))
+        lasting = fault.rcode != _SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
+        if not lasting:
+            self._trouble().failures += 1
+        self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, leg, key)
+
+    def _stepAfter(self, came: Came, index: int, stream: bool) -> Step:
+        tried = self._trouble().tried[index]
+        return nextStep(stream, tried.nearMiss, came, tried.stream, tried.plain)
+
+    def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+        """
+        One query has brought no answer.
+        """
+        troubles = self._trouble()
+        index = self._open(leg, key)[2]
+        stream = leg.exchange.reliable
+        tried = troubles.tried[index]
+        step = self._stepAfter(came, index, stream)
+        if step is Step.WAIT:
+            return
+        if step is Step.STREAM:
+            troubles.faults.append(fault)
+            # The question that goes out again is ours, whatever the reply has.
+            self._byStream(index, now, came)
+            return
+        waitedFor = leg is self._leg and key == self._key
+        if stream or step is not Step.PLAIN:
+            # It has ended. Otherwise it stays open: a refusal by UDP may be forged.
+            leg.release(key)
+            if waitedFor:
+                self._leg = None
+            else:
+                troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
+        if step is Step.PLAIN:
+            self._note(now, "asking without EDNS", leg.exchange)
+            tried.plain = Plain.TCP if stream else Plain.UDP
+            if stream:
+                self._byStream(index, now, came)
+            else:
+                self._send(index, now, True)
+            return
+        if stream and step is not Step.DROP:
+            tried.stream = Stream.ENDED
+        troubles.faults.append(fault)
+        if step is Step.NEXT:
+            troubles.tries[index] |= _DONE
+        elif step is Step.AGAIN and stream:
+            troubles.tries[index] &= ~_DONE
+        if waitedFor:
+            if step is not Step.DROP:
+                self._note(now, "moving on", leg.exchange, why=str(fault))
+            self._next(now)
+
+    def _unsent(self, index: int, fault: Unreachable, now: float, stream: bool) -> None:
+        if self not in self._source.waiting:
+            # Others learned of it before us, and one of them has ended this look-up.
+            return
+        troubles = self._trouble()
+        step = self._stepAfter(Came.BROKEN, index, stream)
+        if stream:
+            troubles.tried[index].stream = Stream.ENDED
+        if step is Step.AGAIN:
+            troubles.tries[index] &= ~_DONE
+        else:
+            troubles.tries[index] |= _DONE
+        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # What was raised holds on to those who called: us.
+        self._source.standings[index].silent(now, str(fault))
+        if self.context.trace is not None:
+            self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
+        if step is Step.NEXT or self._leg is None or not stream:
+            self._next(now)
+
+    # -- what then
+
+    def _next(self, now: float) -> None:
+        """
+        Ask another server, or wait for those that have been asked.
+        """
+        source = self._source
+        troubles = self._trouble()
+        waits = self.context.waits
+        index = None
+        if waits is None or troubles.turns < len(waits):
+            # After so many failures, only servers that have not been asked yet.
+            most = 1 if troubles.failures >= _FAILURES else source.tries if waits is None else _DONE
+            index = bestOf(source.standings, troubles.tries, now, most)
+        if index is not None:
+            self._send(index, now)
+        elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
+            self.end(self._soFar(now))
+        elif waits is None:
+            self.due = self.context.deadline
+            source.timetable.add(self)
+        elif now >= self.due - ROUNDING:
+            if troubles.turns >= len(waits):
+                # That was all the time that the caller has given to attempts.
+                self.end(self._soFar(now))
+            else:
+                self.due = min(now + self._turn(waits, False), self.context.deadline)
+                source.timetable.add(self)
+
+    def _soFar(self, now: float) -> DNSFault:
+        troubles = self._trouble()
+        labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
+        legs = [self._leg, *[leg for leg, _, _, _, _ in troubles.others]]
+        faults = list({(type(fault), str(fault)): fault for fault in troubles.faults}.values())
+        return mostTelling(self.question, faults, labels, self.attempts, now - self._began, legs)
+
+    # -- bookkeeping
+
+    def _trouble(self) -> _Troubles:
+        troubles = self._troubles
+        if troubles is None:
+            troubles = self._troubles = _Troubles(list(self._source.untried))
+            if self._leg is not None:
+                troubles.tries[self._index] = troubles.turns = 1
+        return troubles
+
+    def _legs(self, troubles: _Troubles) -> list[Leg]:
+        legs = [leg for leg, _, _, _, _ in troubles.others]
+        if self._leg is not None:
+            legs.append(self._leg)
+        return legs
+
+    def _keepOpen(self, troubles: _Troubles) -> None:
+        if self._leg is not None:
+            troubles.others.append((self._leg, self._key, self._index, self._sentAt, troubles.plain))
+
+    def _open(self, leg: Leg, key: bytes) -> _Open:
+        troubles = self._troubles
+        if leg is self._leg and key == self._key:
+            return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain
+        return [other for other in self._trouble().others if other[0] is leg and other[1] == key][0]
+
+    def _over(self) -> None:
+        leg = self._leg
+        if leg is not None:
+            self._leg = None
+            leg.release(self._key)
+        troubles = self._troubles
+        if troubles is not None:
+            for other, key, _, _, _ in troubles.others:
+                other.release(key)
+            troubles.others = []
+            if troubles.late:
+                self._source.admission.late -= 1
+        source = self._source
+        waiting = source.waiting
+        waiting.discard(self)
+        if source.queued:
+            source.admission.left(self)
+        if not waiting:
+            source.settle()
+
+    def _cancelled(self, deferred: Deferred[Answer]) -> None:
+        fault = self._soFar(self._source.seconds())
+        self._over()
+        del self.deferred
+        deferred.errback(Abandoned(fault))
+
+    def _note(self, now: float, event: str, exchange: IExchange, **details: str | int | float | bool | None) -> None:
+        trace = self.context.trace
+        if trace is not None:
+            trace.note(now, "forward", event, server=exchange.label, transport=exchange.kind, **details)

@@ -1,0 +1,253 @@
+"""
+A stream of look-ups, thousands under way at once, with callbacks: what L{twisted_ext.bulk} and C{txdns bulk} stand on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from twisted_ext.aliases import found, together
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
+from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["InOrder", "Run", "Slot"]
+
+Item = TypeVar("Item")
+
+#: Seconds for which look-ups share one deadline; it is that much later for the first of them than for the last.
+_SHARED: Final = 0.1
+
+
+class Run(Generic[Item]):
+    """
+    Look-ups that begin one after the other as earlier ones end, with callbacks in place of an iterator.
+
+    @ivar underway: how many there are now.
+    @ivar window: how many there may be.
+    @ivar held: while true, none is begun: whoever takes the results cannot take more at present. Call L{fill} when it can.
+    """
+
+    def __init__(
+        self,
+        source: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        pull: Callable[[], tuple[Item, Question | Exception] | None],
+        done: Callable[[Item, Answer | Exception], object],
+        window: Window,
+        seconds: float | None = None,
+        rate: Rate | None = None,
+        makeContext: Callable[[float], QueryContext] = QueryContext,
+    ) -> None:
+        """
+        @param pull: gives what to call the next one and its question, or the exception that is its result already; L{None} if there
+            is none now. Call L{fill} when there is.
+        @param done: takes each result, exactly once: an answer, or the exception that says why there is none.
+        @param seconds: how long one look-up may take.
+        @param makeContext: makes the wishes to go along with the questions, given a deadline.
+        """
+        self.underway = 0
+        self.window = window
+        self.held = False
+        self._source = source
+        self._clock = clock
+        self._pull = pull
+        self._done = done
+        self._seconds = LOOKUP_SECONDS.pick(seconds)
+        self._rate = rate
+        self._makeContext = makeContext
+        self._context = makeContext(0.0)
+        self._renewAt = float("-inf")
+        self._flights: dict[Deferred[Answer], None] = {}
+        self._filling = self._closed = False
+        self._timer: IDelayedCall | None = None
+
+    def fill(self) -> None:
+        """
+        Begin as many look-ups as there is room for.
+        """
+        if self._filling or self._closed:
+            return
+        self._filling = True
+        window = self.window
+        source = self._source
+        seconds = self._clock.seconds
+        try:
+            while self.underway < window.size and not self.held:
+                if self._rate is not None and not self._mayBegin(self._rate):
+                    break
+                pulled = self._pull()
+                if pulled is None:
+                    break
+                item, question = pulled
+                if isinstance(question, Exception):
+                    self._done(item, question)
+                    continue
+                now = seconds()
+                if now >= self._renewAt:
+                    self._renewAt = now + _SHARED
+                    self._context = self._makeContext(self._renewAt + self._seconds)
+                self.underway += 1
+                try:
+                    answer = source.answerNow(question, self._context)
+                    if answer is None:
+                        flight = source.answer(question, self._context)
+                        self._flights[flight] = None
+                        arguments = (item, question, flight)
+                        flight.addCallbacks(self._answered, self._failed, callbackArgs=arguments, errbackArgs=arguments)
+                        continue
+                except Exception as fault:
+                    # A source that gives up at once must not cost the name its result.
+                    self._end(item, fault, True)
+                else:
+                    self._took(answer, item, question, self._context)
+        finally:
+            self._filling = False
+
+    def _mayBegin(self, rate: Rate) -> bool:
+        if self._timer is not None:
+            return False
+        wait = rate.take(self._clock.seconds())
+        if not wait:
+            return True
+        self._timer = self._clock.callLater(wait, self._again)
+        return False
+
+    def _again(self) -> None:
+        self._timer = None
+        self.fill()
+
+    def _answered(self, answer: Answer, item: Item, question: Question, flight: Deferred[Answer]) -> None:
+        del self._flights[flight]
+        if answer.outcome is Outcome.NODATA and answer.answer:
+            self._took(answer, item, question, self._context)
+            return
+        # What follows is _end, written out: this is where all names pass.
+        self.underway -= 1
+        origin = answer.origin
+        self.window.note(self._clock.seconds(), origin is not None and origin.attempts > 1)
+        self._done(item, answer)
+        if not self._filling:
+            self.fill()
+
+    def _failed(self, failure: Failure, item: Item, question: Question, flight: Deferred[Answer]) -> None:
+        self._flights.pop(flight, None)
+        if self._closed:
+            return
+        fault = failure.value
+        self._end(item, fault if isinstance(fault, Exception) else DNSFault(repr(fault)), True)
+
+    def _took(self, answer: Answer, item: Item, question: Question, context: QueryContext) -> None:
+        """
+        Take an answer that may end in an alias that leads elsewhere, to be asked for in its turn.
+        """
+        if answer.outcome is Outcome.NODATA and answer.answer and found(question, answer)[2] is not None:
+            flight = Deferred.fromCoroutine(self._follow(question, answer, context))
+            self._flights[flight] = None
+            flight.addCallbacks(self._followed, self._failed, callbackArgs=(item, flight), errbackArgs=(item, question, flight))
+            return
+        origin = answer.origin
+        self._end(item, answer, origin is not None and origin.attempts > 1)
+
+    async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
+        steps = await askedOn(self._ask, question, answer, context, int(BULK_ALIASES.default))
+        if found(*steps[-1])[2] is not None:
+            raise Unknown(f"its aliases lead round in circles, or over more than {BULK_ALIASES.default:.0f} names")
+        return together([each for _, each in steps])
+
+    def _ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        ready = self._source.answerNow(question, context)
+        return self._source.answer(question, context) if ready is None else succeed(ready)
+
+    def _followed(self, answer: Answer, item: Item, flight: Deferred[Answer]) -> None:
+        del self._flights[flight]
+        self._end(item, answer, False)
+
+    def _end(self, item: Item, result: Answer | Exception, lost: bool) -> None:
+        self.underway -= 1
+        self.window.note(self._clock.seconds(), lost)
+        self._done(item, result)
+        if not self._filling:
+            self.fill()
+
+    def close(self) -> None:
+        """
+        Give up all look-ups under way; none of them is C{done} then.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        flights, self._flights = self._flights, {}
+        for flight in flights:
+            flight.addErrback(lambda failure: None)
+            flight.cancel()
+
+
+class InOrder(Generic[Item]):
+    """
+    Keeps results back until those of all earlier items have been given; stands between a L{Run} and its two callbacks.
+    """
+
+    def __init__(
+        self,
+        pull: Callable[[], tuple[Item, Question | Exception] | None],
+        done: Callable[[Item, Answer | Exception], object],
+        most: int | None = None,
+    ) -> None:
+        """
+        @param most: begin no more while so many are waited for or kept back.
+        """
+        self._pull = pull
+        self._done = done
+        self._most = BULK_KEPT_BACK.pick(most)
+        self._slots: deque[Slot[Item]] = deque()
+
+    def pull(self) -> tuple[Slot[Item], Question | Exception] | None:
+        """
+        @see: L{Run.__init__}
+        """
+        if len(self._slots) >= self._most:
+            return None
+        pulled = self._pull()
+        if pulled is None:
+            return None
+        slot = Slot(pulled[0])
+        self._slots.append(slot)
+        return slot, pulled[1]
+
+    def done(self, slot: Slot[Item], result: Answer | Exception) -> None:
+        """
+        @see: L{Run.__init__}
+        """
+        slot.result = result
+        slots = self._slots
+        while slots and (ready := slots[0].result) is not None:
+            self._done(slots.popleft().item, ready)
+
+
+class Slot(Generic[Item]):
+    """
+    The place of one item in the order.
+
+    @ivar result: L{None} while it is waited for.
+    """
+
+    __slots__ = ("item", "result")
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.result: Answer | Exception | None = None

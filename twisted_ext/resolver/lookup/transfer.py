@@ -1,0 +1,95 @@
+"""
+Whole zones from whichever server gives them, record by record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.errors import BadMessage, BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut
+from twisted_ext.limits import STREAM_WAIT, TRANSFER_OCTETS
+from twisted_ext.resolver.forward.failures import mostTelling
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.transfer import fetchZone
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, SOA
+
+__all__ = ["ZoneRecords", "transferZone"]
+
+
+class ZoneRecords:
+    """
+    The records of a zone, out of the messages that bring it.
+
+    @ivar records: what has come so far, each as a set of its own, the SOA first and not again at the end.
+    """
+
+    def __init__(self, zone: bytes) -> None:
+        self.records: list[RRSet] = []
+        self._zone = zone.lower()
+        self._ended = False
+
+    def keep(self, octets: bytes) -> None:
+        """
+        Take the next message.
+
+        @raise BadMessage: it has what this zone cannot have (RFC 5936, section 3).
+        """
+        text = nameToText(self._zone)
+        for record in Message.fromWire(octets).check().records()[0]:
+            if self._ended:
+                raise BadMessage(f"more records behind the end of {text}")
+            isSOA = record.rrType == SOA and record.name.lower() == self._zone
+            if isSOA and self.records:
+                if record.rdatas != self.records[0].rdatas:
+                    raise BadMessage(f"the SOA of {text} has changed during the transfer")
+                self._ended = True
+                continue
+            if not isBelow(record.name.lower(), self._zone):
+                raise BadMessage(f"{nameToText(record.name)} is not in {text}")
+            self.records.append(record)
+
+
+def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> Deferred[list[RRSet]]:
+    """
+    Ask the servers in turn for a zone by AXFR (RFC 5936), until one gives all of it.
+
+    @param reactor: provides L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>} as well.
+    @param deadline: the clock's seconds by which it has to be there.
+
+    @return: the zone's records in their order, one record to a set, the SOA first and not again at the end. Fails as a look-up does.
+    """
+    if not servers:
+        raise CallerFault("no server to ask for the zone; it takes one at least")
+    return Deferred.fromCoroutine(_transfer(reactor, servers, zone, deadline))
+
+
+async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> list[RRSet]:
+    began = reactor.seconds()
+    faults: list[DNSFault] = []
+    asked: list[str] = []
+    for server in servers:
+        asked.append(server.label)
+        left = max(0.0, deadline - reactor.seconds())
+        # A server that hangs must not keep us from those that do not; one that has begun may take its time.
+        patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
+        came = ZoneRecords(zone)
+        try:
+            await fetchZone(
+                reactor, server, zone, came.keep, edns=False, most=TRANSFER_OCTETS.default, begin=patience, seconds=left
+            )
+            return came.records
+        except TimedOut:
+            # Silence is told of all servers in one.
+            if reactor.seconds() >= deadline:
+                break
+        except BudgetSpent as fault:
+            faults.append(ServerFailed(str(fault), server=server.label))
+        except DNSFault as fault:
+            faults.append(fault)
+    raise mostTelling(Question(zone, AXFR), faults, asked, len(asked), reactor.seconds() - began)

@@ -1,0 +1,3 @@
+"""
+Sources that decide what is answered locally, filtered or limited.
+"""

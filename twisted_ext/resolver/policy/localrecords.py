@@ -1,0 +1,196 @@
+"""
+Records of one's own in front of what others answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from twisted_ext.aliases import together
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import BadDescription, BadRecord, DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LOCAL_ALIASES, LOCAL_OCTETS, LOCAL_TTL
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, lastTime
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["LocalRecords", "Overriding", "localRecord", "localRecords", "readLocalFile"]
+
+_CNAME: Final = 5
+_ANY: Final = 255
+_STAR: Final = b"\x01*"
+_ALIASES: Final = int(LOCAL_ALIASES.default)
+
+#: What is known locally: by folded name, then by type.
+LocalRecords = Mapping[bytes, Mapping[int, RRSet]]
+
+
+def localRecord(text: str) -> RRSet:
+    """
+    Read C{name [ttl] [class] type rdata}.
+
+    @raise BadRecord: with the column, and what was expected there.
+    """
+    from twisted_ext.wire.text import recordFromText
+
+    rrset = recordFromText(text, None, int(LOCAL_TTL.default))
+    if rrset.rrClass != 1:
+        raise BadRecord(f"{text!r} is of another class than IN")
+    return rrset
+
+
+def localRecords(records: Iterable[RRSet]) -> LocalRecords:
+    """
+    Put records of one name and type together; the first one's TTL is that of all (RFC 2181, section 5.2).
+    """
+    table: dict[bytes, dict[int, RRSet]] = {}
+    for rrset in records:
+        sets = table.setdefault(rrset.name.lower(), {})
+        before = sets.get(rrset.rrType)
+        if before is None:
+            sets[rrset.rrType] = rrset
+        else:
+            rdatas = tuple(dict.fromkeys([*before.rdatas, *rrset.rdatas]))
+            sets[rrset.rrType] = RRSet(before.name, rrset.rrType, before.rrClass, before.ttl, rdatas)
+    return table
+
+
+def readLocalFile(path: str) -> list[RRSet]:
+    """
+    @return: the records of a file, one on each line; behind C{;} or C{#} at a line's beginning stand remarks.
+
+    @raise BadDescription: it cannot be read, or a line is no record; says which and why.
+    """
+    complaints = Complaints()
+    data = FollowedFile(path).read(int(LOCAL_OCTETS.default), complaints)
+    if data is None or complaints.count:
+        raise BadDescription(f"{path}: {complaints}")
+    found: list[RRSet] = []
+    for number, octets in enumerate(data.splitlines(), 1):
+        if octets.strip() and octets.lstrip()[:1] not in (b";", b"#"):
+            try:
+                found.append(localRecord(octets.decode("utf-8")))
+            except UnicodeDecodeError:
+                raise BadDescription(f"{path}:{number}: this is no UTF-8") from None
+            except DNSFault as error:
+                raise BadDescription(f"{path}:{number}: {error}") from None
+    return found
+
+
+@implementer(IAnswerSource)
+class Overriding:
+    """
+    Answer for names with local records from those, and ask the inner source for everything else. A name with a local record has no data
+    of other types. C{*.lan} stands for all names below C{lan} that have no records of their own. A local alias that leads to another
+    name is followed, to the inner source where that name is not local.
+
+    @ivar immediate: whether the inner source is. See L{IAnswerSource}.
+    """
+
+    __slots__ = ("immediate", "_inner", "_innerNow", "_records", "_wild", "_origin")
+
+    def __init__(self, inner: IAnswerSource, records: LocalRecords) -> None:
+        self._inner = inner
+        self._innerNow = inner.answerNow
+        self._records = records
+        self._wild = any(name.startswith(_STAR) for name in records)
+        self._origin = Origin("local")
+        self.immediate = bool(getattr(inner, "immediate", False))
+
+    def setsFor(self, name: bytes) -> Mapping[int, RRSet] | None:
+        """
+        @param name: folded.
+
+        @return: what is known of it here.
+        """
+        found = self._records.get(name)
+        if found is None and self._wild:
+            rest = name
+            while rest != b"\x00" and found is None:
+                rest = rest[rest[0] + 1 :]
+                if rest in self._records:
+                    # A name that is there keeps a star above it from what is below.
+                    return None if _STAR + rest not in self._records else self._records[_STAR + rest]
+                found = self._records.get(_STAR + rest)
+        return found
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        found = self._found(question, context)
+        if found is None:
+            return self._innerNow(question, context)
+        answer, onward = found
+        if onward is None:
+            return answer
+        try:
+            more = self._innerNow(onward, context)
+        except Unknown:
+            return answer
+        return None if more is None else together((answer, more))
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        found = self._found(question, context)
+        if found is None:
+            return self._inner.answer(question, context)
+        answer, onward = found
+        if onward is None:
+            return succeed(answer)
+
+        def join(more: Answer) -> Answer:
+            return together((answer, more))
+
+        def stand(failure: Failure) -> Answer:
+            if not isinstance(failure.value, Unknown):
+                failure.raiseException()
+            return answer
+
+        return self._inner.answer(onward, context).addCallbacks(join, stand)
+
+    def _found(self, question: Question, context: QueryContext) -> tuple[Answer, Question | None] | None:
+        """
+        @return: the local part of the answer, and the question that is left for the inner source where an alias leads there.
+        """
+        if question.rrClass != 1:
+            return None
+        name, shown = question.key[:-4], question.name
+        sections: list[RRSet] = []
+        for _ in range(_ALIASES):
+            sets = self.setsFor(name)
+            if sets is None:
+                if not sections:
+                    return None
+                return self._made(sections, Outcome.DATA, context), Question(shown, question.rrType, question.rrClass)
+            wanted = list(sets.values()) if question.rrType == _ANY else [sets[kind] for kind in (question.rrType,) if kind in sets]
+            if wanted:
+                sections += [_owned(rrset, shown) for rrset in wanted]
+                return self._made(sections, Outcome.DATA, context), None
+            alias = sets.get(_CNAME)
+            if alias is None:
+                return self._made(sections, Outcome.NODATA, context), None
+            sections.append(_owned(alias, shown))
+            shown = alias.rdatas[0]
+            name = shown.lower()
+        return self._made(sections, Outcome.NODATA, context), None
+
+    def _made(self, sections: list[RRSet], outcome: Outcome, context: QueryContext) -> Answer:
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "local", outcome.value)
+        return Answer(outcome, tuple(sections), origin=self._origin)
+
+    def close(self) -> Deferred[None]:
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)
+
+
+def _owned(rrset: RRSet, name: bytes) -> RRSet:
+    return rrset if rrset.name == name else RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas)
+

@@ -1,0 +1,176 @@
+"""
+Zones in a client's own chain of sources: names that a program knows from master files, before servers are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from twisted_ext.aliases import found
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
+from twisted_ext.errors import BadDescription, Unknown
+from twisted_ext.files import openNow
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LOCAL_ALIASES
+from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.policy.localanswers import AAAA, ANY, A, decided, lastTime
+from twisted_ext.wire.codes import AA, IN
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import RRSIG
+from twisted_ext.zone.query.answers import aliasTarget, answerAcross
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
+
+__all__ = ["LeadingOn", "Zones", "zoneFromFile"]
+
+_EVERYTHING: Final = (A, AAAA)
+
+
+def zoneFromFile(name: bytes, path: str) -> Zone:
+    """
+    Read a master file (RFC 1035, section 5), which may not include others.
+
+    @param name: the apex.
+
+    @raise BadDescription: the file cannot be read, or is not a zone of this name; says what is wrong first.
+    """
+    try:
+        with open(path, "rb", opener=openNow) as opened:
+            data: bytes = opened.read() or b""
+    except (OSError, ValueError) as error:
+        raise BadDescription(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        return Zone.fromText(data, name)
+    except ValueError as error:
+        raise BadDescription(f"{path} is not a master file of {nameToText(name)}: {error}") from error
+
+
+@implementer(IAnswerSource)
+class Zones:
+    """
+    Answer from zones as their authority does: with wildcards, denials, and aliases from one of them to another. Of names in none of them it
+    says nothing, nor of names below a delegation.
+
+    An alias that leads out of them is given as it is; a chain of L{chained<twisted_ext.resolver.combine.chain.chained>} follows it.
+    """
+
+    __slots__ = ("_zones",)
+
+    #: See L{IAnswerSource}.
+    immediate: Final = True
+
+    #: See L{chained<twisted_ext.resolver.combine.chain.chained>}.
+    leadsOn: Final = True
+
+    def __init__(self, zones: Iterable[Zone]) -> None:
+        self._zones = {zone.apex: zone for zone in zones}
+
+    def _find(self, name: bytes) -> Version | None:
+        zones = self._zones
+        while True:
+            zone = zones.get(name)
+            if zone is not None:
+                return zone.current
+            if len(name) <= 1:
+                return None
+            name = name[name[0] + 1 :]
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if question.rrClass != IN:
+            return None
+        version = self._find(question.key[:-4])
+        if version is None:
+            return None
+        answer = self._everything(version, question) if question.rrType == ANY else self._answer(question, context)
+        if answer is None or not answer.flags & AA:
+            # Others know what lies below a delegation.
+            return None
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "zone", answer.outcome.value, zone=nameToText(version.apex))
+        return answer
+
+    def _answer(self, question: Question, context: QueryContext) -> Answer | None:
+        return answerAcross(self._find, question, dnssecOk=context.dnssecOk)
+
+    def _everything(self, version: Version, question: Question) -> Answer | None:
+        """
+        @return: for a question for ANY, all sets of the name, without signatures.
+        """
+        plain = QueryContext(0.0)
+        node = version.find(question.key[: -len(version.apex) - 4])
+        types: Sequence[int] = _EVERYTHING if node is None else [each.rrType for each in node.sets if each.rrType != RRSIG]
+        answers = [self._answer(Question(question.name, rrType), plain) for rrType in types or _EVERYTHING]
+        telling = [each for each in answers if each is not None and each.outcome is Outcome.DATA]
+        if len(telling) < 2:
+            return (telling or answers)[0]
+        together = Answer(Outcome.DATA, tuple([rrset for each in telling for rrset in each.answer]), flags=telling[0].flags)
+        together.origin = telling[0].origin
+        return together
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return decided(self, "the zones", question, context)
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+    def __repr__(self) -> str:
+        return f"<Zones {' '.join([nameToText(apex) for apex in self._zones])}>"
+
+
+def _isPartial(answer: Answer) -> bool:
+    return answer.origin is not None and answer.origin.source == "zone" and aliasTarget(answer) is not None
+
+
+@implementer(IAnswerSource)
+class LeadingOn:
+    """
+    A chain with zones in it: where an alias of a zone leads out of the zones, the chain is asked for the name that it leads to.
+    """
+
+    __slots__ = ("_chain",)
+
+    def __init__(self, chain: IAnswerSource) -> None:
+        self._chain = chain
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = self._chain.answerNow(question, context)
+        return None if answer is not None and _isPartial(answer) else answer
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._chain.answer(question, context).addCallback(self._followed, question, context)
+
+    def _followed(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
+        return Deferred.fromCoroutine(self._follow(answer, question, context)) if _isPartial(answer) else answer
+
+    async def _follow(self, first: Answer, question: Question, context: QueryContext) -> Answer:
+        try:
+            steps = await askedOn(self._chain.answer, question, first, context, int(LOCAL_ALIASES.default))
+        except Unknown:
+            return first
+        _, last = steps[-1]
+        end, _, left = found(*steps[-1])
+        return Answer(
+            last.outcome if left is None or end else Outcome.NODATA,
+            tuple([rrset for _, answer in steps for rrset in answer.answer]),
+            last.authority,
+            last.additional,
+            rcode=last.rcode,
+            # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+            flags=last.flags | first.flags & AA,
+            security=first.security,
+            ede=last.ede,
+            origin=last.origin,
+        )
+
+    def close(self) -> Deferred[None]:
+        return self._chain.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._chain,)

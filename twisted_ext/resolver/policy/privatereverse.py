@@ -1,0 +1,118 @@
+"""
+Names of private addresses: questions for them that lead nowhere, and tell strangers what a network is like inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.policy.localanswers import decided, emptySOA, lastTime
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, nameFromText
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["EMPTY_ZONES", "PrivateReverse"]
+
+#: Zones that hold nothing where their addresses are nobody's but the network's own (RFC 6303, section 4; RFC 7793). Those of the loopback
+#: addresses are among L{SPECIAL_NAMES<twisted_ext.resolver.policy.specialnames.SPECIAL_NAMES>}.
+EMPTY_ZONES: Final = (
+    "0.in-addr.arpa",
+    "10.in-addr.arpa",
+    *[f"{octet}.172.in-addr.arpa" for octet in range(16, 32)],
+    *[f"{octet}.100.in-addr.arpa" for octet in range(64, 128)],
+    "168.192.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "255.255.255.255.in-addr.arpa",
+    "0" + 31 * ".0" + ".ip6.arpa",
+    "d.f.ip6.arpa",
+    *[f"{nibble}.e.f.ip6.arpa" for nibble in "89ab"],
+    "8.b.d.0.1.0.0.2.ip6.arpa",
+)
+
+_TAILS: Final = (nameFromText("in-addr.arpa"), nameFromText("ip6.arpa"))
+_ZONES: Final = frozenset([nameFromText(text) for text in EMPTY_ZONES])
+
+#: Seconds (RFC 6303, section 3).
+_TTL: Final = 10800
+
+_NS: Final = 2
+_SOA: Final = 6
+
+
+@implementer(IAnswerSource)
+class PrivateReverse:
+    """
+    Denies names of private addresses (RFC 6303), unless there is somebody to ask who is inside of the network as well. Of all other names
+    it says nothing.
+    """
+
+    __slots__ = ("_inside", "_routed")
+
+    #: See L{IAnswerSource}.
+    immediate: Final = True
+
+    def __init__(self, inside: Callable[[], bool], routed: Iterable[bytes] = ()) -> None:
+        """
+        @param inside: whether those that are asked may know such names.
+        @param routed: domains that somebody in particular is asked for.
+        """
+        self._inside = inside
+        self._routed = tuple([name.lower() for name in routed])
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        name = question.key[:-4]
+        if not name.endswith(_TAILS) or question.rrClass != IN:
+            return None
+        zone = _zoneOf(name)
+        if zone is None or self._inside() or any(isBelow(name, routed) for routed in self._routed):
+            return None
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "special", "denied", reason="RFC 6303")
+        return _emptiness(question, zone, name)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return decided(self, "the table of private networks", question, context)
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+def _zoneOf(name: bytes) -> bytes | None:
+    """
+    @param name: folded.
+
+    @return: the empty zone that it is in.
+    """
+    while name != b"\x00":
+        if name in _ZONES:
+            return name
+        name = name[name[0] + 1 :]
+    return None
+
+
+def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
+    """
+    @return: what an empty zone has to say (RFC 6303, section 3).
+    """
+    soa = emptySOA(zone)
+    origin = Origin("special")
+    if name != zone:
+        return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, origin=origin)
+    if question.rrType == _SOA:
+        return Answer(Outcome.DATA, (soa,), origin=origin)
+    if question.rrType == _NS:
+        return Answer(Outcome.DATA, (RRSet(zone, _NS, IN, _TTL, (zone,)),), origin=origin)
+    return Answer(Outcome.NODATA, (), (soa,), origin=origin)

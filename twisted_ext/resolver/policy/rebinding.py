@@ -1,0 +1,207 @@
+"""
+Holding back answers that would let strangers reach into the network: rebinding of names to addresses inside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.errors import Refused
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
+
+_log: Final = Logger()
+
+#: Info code of an extended error (RFC 8914, section 4.18).
+_FILTERED: Final = 17
+
+_HTTPS: Final = 65
+_SVCB: Final = 64
+
+#: Addresses that no name of the internet has (RFC 6890).
+PRIVATE_PREFIXES: Final = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::/128",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def _ranges(version: int) -> tuple[tuple[int, int], ...]:
+    networks = [ip_network(text) for text in PRIVATE_PREFIXES]
+    return tuple([(int(each.netmask), int(each.network_address)) for each in networks if each.version == version])
+
+
+_RANGES: Final = {4: _ranges(4), 16: _ranges(6)}
+
+#: Prefixes of IPv6 addresses that stand for the IPv4 address behind them: mapped, compatible, and that of NAT64 (RFC 6052).
+_CARRIERS: Final = (bytes(10) + b"\xff\xff", bytes(12), bytes.fromhex("0064ff9b") + bytes(8))
+
+
+def isPrivate(packed: bytes) -> bool:
+    """
+    @param packed: four or sixteen octets.
+
+    @return: whether no name of the internet has this address.
+    """
+    ranges = _RANGES.get(len(packed))
+    if ranges is None:
+        return False
+    number = int.from_bytes(packed, "big")
+    if any(number & mask == network for mask, network in ranges):
+        return True
+    return len(packed) == 16 and packed[:12] in _CARRIERS and isPrivate(packed[12:])
+
+
+def _hints(rdata: bytes) -> list[bytes]:
+    """
+    @return: the addresses that an SVCB or HTTPS record hints at (RFC 9460, section 7.3).
+    """
+    position = 2
+    while position < len(rdata) and rdata[position]:
+        position += 1 + rdata[position]
+    position += 1
+    found: list[bytes] = []
+    while position + 4 <= len(rdata):
+        key = int.from_bytes(rdata[position : position + 2], "big")
+        end = position + 4 + int.from_bytes(rdata[position + 2 : position + 4], "big")
+        size = {4: 4, 6: 16}.get(key, 0)
+        if size:
+            found += [rdata[start : start + size] for start in range(position + 4, end, size)]
+        position = end
+    return found
+
+
+def _inside(rrset: RRSet) -> bytes | None:
+    """
+    @return: the first private address that these records have.
+    """
+    if rrset.rrType in (A, AAAA):
+        return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
+    if rrset.rrType in (_HTTPS, _SVCB):
+        return next((address for rdata in rrset.rdatas for address in _hints(rdata) if isPrivate(address)), None)
+    return None
+
+
+class RebindingLog:
+    """
+    Says in the log what was held back, and why. Strangers can cause as much of this as they like, so there is one line a second at most,
+    and the next one has the count of those that were left out.
+    """
+
+    __slots__ = ("_clock", "_next", "_untold")
+
+    #: Seconds between two lines.
+    PAUSE: Final = 1.0
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._next = float("-inf")
+        self._untold = 0
+
+    def __call__(self, question: Question, address: bytes, server: str) -> None:
+        now = self._clock.seconds()
+        if now < self._next:
+            self._untold += 1
+            return
+        self._next = now + self.PAUSE
+        untold, self._untold = self._untold, 0
+        _log.warn(
+            "held back an answer for {name}: {server} gives it the private address {address}; rebinding-allow is for domains that may have "
+            "one{more}",
+            name=nameToText(question.name),
+            server=server or "an upstream",
+            address=str(ip_address(address)),
+            more=f" ({untold} more like this since the last line)" if untold else "",
+        )
+
+
+@implementer(IAnswerSource)
+class StopRebinding:
+    """
+    Refuse answers with private addresses (DNS rebinding: a web page whose name first has an address of its owner's, then one of the
+    visitor's own network).
+
+    All of an answer's records count, also those that are not what was asked for: there are programs that take any address they find in it.
+
+    @param allowed: names that may have such addresses, and all below them.
+    @param told: called for what is held back, with the question, the address and the server that gave it; see L{RebindingLog}.
+    """
+
+    __slots__ = ("_inner", "_innerNow", "_allowed", "_told")
+
+    def __init__(
+        self, inner: IAnswerSource, allowed: Iterable[bytes] = (), told: Callable[[Question, bytes, str], object] | None = None
+    ) -> None:
+        self._inner = inner
+        self._innerNow = inner.answerNow
+        self._allowed = frozenset([name.lower() for name in allowed])
+        self._told = told
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = self._innerNow(question, context)
+        return answer if answer is None else self._passed(answer, question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return self._inner.answer(question, context).addCallback(self._passed, question, context)
+
+    def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
+        """
+        @return: the answer, if it may be given.
+
+        @raise Refused: it may not.
+        """
+        for rrset in answer.answer:
+            bad = _inside(rrset)
+            if bad is not None:
+                break
+        else:
+            return answer
+        if self._mayHave(question.key[:-4]):
+            return answer
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "rebinding", "held back")
+        server = (answer.origin or Origin("")).server
+        if self._told is not None:
+            self._told(question, bad, server)
+        raise Refused(
+            "the answer has a private address, which names of the internet have not (rebinding-allow lets a domain have them)",
+            server=server,
+            ede=((_FILTERED, "private address (rebinding protection)"),),
+        )
+
+    def _mayHave(self, name: bytes) -> bool:
+        while True:
+            if name in self._allowed:
+                return True
+            if name == b"\x00":
+                return False
+            name = name[name[0] + 1 :]
+
+    def close(self) -> Deferred[None]:
+        return self._inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self._inner,)

@@ -1,0 +1,189 @@
+"""
+Names that are never asked of anybody: special-use names and addresses written where a name is expected.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.policy.localanswers import (
+    AAAA,
+    ANY,
+    PTR,
+    A,
+    decided,
+    emptySOA,
+    known,
+    knownAddresses,
+    lastTime,
+)
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
+
+__all__ = ["SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
+
+#: What is said of a name and of all names below it.
+_DENIED: Final = "denied"
+_LOOPBACK: Final = "loopback"
+_REVERSE: Final = "reverse"
+_MULTICAST: Final = "multicast"
+
+#: Every special-use name that is answered here, what is said of it, and which document asks for it. Left to the configured servers, as
+#: their documents ask of applications and stub resolvers: test (RFC 6761, section 6.2), example (6.5), home.arpa (RFC 8375, section
+#: 4), resolver.arpa (RFC 9462, section 4), service.arpa (RFC 9665, section 10), and private reverse zones (RFC 6761, section 6.1).
+SPECIAL_NAMES: Final = (
+    ("localhost", _LOOPBACK, "RFC 6761, section 6.3"),
+    ("127.in-addr.arpa", _REVERSE, "RFC 6303, section 4.2"),
+    ("1" + 31 * ".0" + ".ip6.arpa", _REVERSE, "RFC 6303, section 4.3"),
+    ("invalid", _DENIED, "RFC 6761, section 6.4"),
+    ("onion", _DENIED, "RFC 7686, section 2"),
+    ("alt", _DENIED, "RFC 9476, section 2"),
+    ("local", _MULTICAST, "RFC 6762, section 22.1"),
+)
+
+#: Seconds; none of this ever changes.
+_TTL: Final = 86400
+
+_LOCALHOST: Final = b"\x09localhost\x00"
+_POINTERS: Final = (nameFromText("1.0.0.127.in-addr.arpa"), nameFromText("1" + 31 * ".0" + ".ip6.arpa"))
+_LOOPBACKS: Final = (b"\x7f\x00\x00\x01", bytes(15) + b"\x01")
+
+# Nearly all names are not special. To see that, the last three letters of the name and its end do; the tables are by the top label.
+_TABLE: Final = [(nameFromText(text).lower(), action, reason) for text, action, reason in SPECIAL_NAMES]
+_TAILS: Final = frozenset([name[-4:] for name, _, _ in _TABLE])
+_DIGITS: Final = frozenset([b"%d\x00" % digit for digit in range(10)])
+
+
+@implementer(IAnswerSource)
+class Special:
+    """
+    Answer special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) that somebody asks for as if they were names.
+    None of them leaves this machine. Of all other names it says nothing.
+
+    Below C{local} only names of two labels, such as C{printer.local}, are those of multicast DNS and denied, as nss-mdns has it: deeper
+    ones (C{cluster.local}, C{dc.corp.local}) are in wide use with ordinary servers.
+    """
+
+    __slots__ = ("_local",)
+
+    #: See L{IAnswerSource}.
+    immediate: Final = True
+
+    def __init__(self, *, local: bool = False) -> None:
+        """
+        @param local: ask the servers for all names below C{local}, because they know them.
+        """
+        self._local = local
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        key = question.key
+        tail = key[-8:-4]
+        if tail not in _TAILS and tail[-2:] not in _DIGITS and b":" not in key:
+            return None
+        if question.rrClass != IN:
+            return None
+        found = self._literal(question) or self._special(question)
+        if found is None:
+            return None
+        answer, reason = found
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "special", answer.outcome.value, reason=reason)
+        return answer
+
+    def _literal(self, question: Question) -> tuple[Answer, str] | None:
+        packed = literalOf(question.key[:-4])
+        if packed is None:
+            return None
+        if not packed:
+            return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "the numbers are no address, and no name ends in one"
+        return self._addresses(question, (packed,)), "an address"
+
+    def _addresses(self, question: Question, addresses: Sequence[bytes]) -> Answer:
+        origin = Origin("special")
+        if question.rrType in (A, AAAA, ANY):
+            return knownAddresses(question, addresses, _TTL, origin)
+        return known(question, (), _TTL, origin)
+
+    def _special(self, question: Question) -> tuple[Answer, str] | None:
+        name = question.key[:-4]
+        for top, action, reason in _TABLE:
+            if not isBelow(name, top):
+                continue
+            if action is _LOOPBACK:
+                if question.rrType in (A, AAAA, ANY):
+                    return knownAddresses(question, _LOOPBACKS, _TTL, Origin("special")), reason
+                return _said(question, top), reason
+            if action is _REVERSE:
+                return self._reverse(question, top, name), reason
+            if action is _MULTICAST and (self._local or labelCount(name) > 2):
+                return None
+            return _said(question, top, exists=False), reason
+        return None
+
+    def _reverse(self, question: Question, top: bytes, name: bytes) -> Answer:
+        if name in _POINTERS:
+            if question.rrType in (PTR, ANY):
+                return known(question, (_LOCALHOST,), _TTL, Origin("special"), PTR)
+            return _said(question, top)
+        # What lies between the zone's top and its one name exists, but holds nothing (RFC 8020, section 2).
+        return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        return decided(self, "the table of special names", question, context)
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
+    """
+    @param top: where the names begin of which this is said.
+
+    @return: that there is no such record, or no such name at all.
+    """
+    if exists:
+        return Answer(Outcome.NODATA, (), (emptySOA(top),), origin=Origin("special"))
+    # A name that does not exist has no SOA record of its own.
+    authority = () if question.key[:-4] == top else (emptySOA(top),)
+    return Answer(Outcome.NXDOMAIN, (), authority, rcode=3, origin=Origin("special"))
+
+
+def isSpecial(name: bytes) -> bool:
+    """
+    @return: whether nothing at or below this name is ever asked of a server.
+    """
+    folded = name.lower()
+    return any(isBelow(folded, top) and action is not _MULTICAST for top, action, _ in _TABLE)
+
+
+def literalOf(name: bytes) -> bytes | None:
+    """
+    @param name: a name in wire form.
+
+    @return: the packed address that the name's text is, its scope left out; empty where it looks like an IPv4 address but is none; L{None}
+        for every other name.
+    """
+    labels = labelsOf(name)
+    if len(labels) == 4 and all(label.isdigit() for label in labels):
+        try:
+            return socket.inet_pton(socket.AF_INET, b".".join(labels).decode())
+        except OSError:
+            return b""
+    if labels and b":" in labels[0]:
+        text = b".".join(labels).partition(b"%")[0]
+        try:
+            return socket.inet_pton(socket.AF_INET6, text.decode("ascii", "replace"))
+        except OSError:
+            return None
+    return None

@@ -1,0 +1,3 @@
+"""
+Answer sources from text: C{cache:udp:192.0.2.1}.
+"""

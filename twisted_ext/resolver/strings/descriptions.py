@@ -1,0 +1,143 @@
+"""
+Answer sources from text, as C{cache:udp:192.0.2.1:5353}.
+
+The grammar: a description is a prefix and its arguments, with a colon before each of them. An argument is C{key=value}, or it is
+positional. Where the prefix wants another source, a description of it stands: in parentheses, or, as the last one, without them, and
+then all that follows belongs to it. So what a wrapper is told stands before what it wraps: C{cache:mostBytes=1000000:udp:192.0.2.1}.
+
+    - C{chain:(hosts):(special):cache:udp:192.0.2.1} combines three sources.
+    - C{route:corp.example=(udp:192.0.2.53):system} has descriptions as values.
+    - C{udp:[2001:db8::1]:5353}: in square brackets a colon is an ordinary character.
+    - C{https://dns.example:443/dns-query:timeout=2}: behind a colon and two slashes is a URL, whose only argument colon is the one
+      behind its path (or its port).
+    - A backslash takes the meaning from any character behind it: C{hosts:C\\:\\\\hosts}.
+
+What a prefix takes is what its function's signature takes; see L{IResolverParser}.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from twisted_ext.interfaces import IAnswerSource, IResolverParser
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["BUILT_IN", "LazyParser", "Site", "foundParsers", "parserFor", "sourceFromString"]
+
+
+@implementer(IPlugin, IResolverParser)
+class LazyParser:
+    """
+    A prefix that is made of texts only: the module behind it is imported when somebody uses the prefix.
+    """
+
+    def __init__(self, prefix: str, module: str, function: str, summary: str) -> None:
+        """
+        @param module: the dotted name of the module where C{function} is.
+        @param function: see L{IResolverParser.load}.
+        """
+        self.prefix = prefix
+        self.module = module
+        self.function = function
+        self.summary = summary
+
+    def load(self) -> Callable[..., IAnswerSource]:
+        return cast("Callable[..., IAnswerSource]", getattr(importlib.import_module(self.module), self.function))
+
+    def __repr__(self) -> str:
+        return f"<LazyParser {self.prefix}: {self.module}.{self.function}>"
+
+
+_PARSERS: Final = "twisted_ext.resolver.strings.parsers"
+
+#: What this package brings along. These are found without looking for plugins, which takes milliseconds and reads files.
+BUILT_IN: Final = (
+    LazyParser(
+        "system", _PARSERS, "parseSystem", "what this machine is configured to use: hosts file, search list, servers"
+    ),
+    LazyParser("hosts", _PARSERS, "parseHosts", "a hosts file: hosts[:path]"),
+    LazyParser("zone", _PARSERS, "parseZone", "zones from master files: zone:name=path..."),
+    LazyParser("special", _PARSERS, "parseSpecial", "special-use names and literal addresses"),
+    LazyParser(
+        "udp",
+        _PARSERS,
+        "parseUDP",
+        "servers asked by UDP, and by TCP where that is too small: udp:address[,address...][:port]",
+    ),
+    LazyParser("tcp", _PARSERS, "parseTCP", "servers asked by TCP: tcp:address[,address...][:port]"),
+    LazyParser("threaded", _PARSERS, "parseThreaded", "the operating system's own resolver, in threads"),
+    LazyParser("cache", _PARSERS, "parseCache", "remember answers: cache:source"),
+    LazyParser("coalesce", _PARSERS, "parseCoalesce", "ask once for all who ask the same: coalesce:source"),
+    LazyParser("chain", _PARSERS, "parseChain", "one after the other until one knows: chain:(source):(source)..."),
+    LazyParser("race", _PARSERS, "parseRace", "the first to answer wins: race:(source):(source)..."),
+    LazyParser(
+        "route", _PARSERS, "parseRoute", "by the end of the name: route:domain=(source)...[:source for all others]"
+    ),
+    LazyParser("search", _PARSERS, "parseSearch", "a search list: search:domain[,domain...]:source"),
+    LazyParser("names", "twisted_ext.compat.parser", "parseNames", "any resolver of twisted.names: names:dotted.path"),
+)
+
+
+class Site:
+    """
+    Where a source is built.
+
+    @ivar reactor: for its clock, its sockets, its threads.
+    """
+
+    __slots__ = ("reactor",)
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self.reactor = reactor
+
+    def source(self, description: str) -> IAnswerSource:
+        """
+        Build another source, for functions that take descriptions apart themselves.
+
+        @raise BadDescription: it cannot be built.
+        """
+        return sourceFromString(self.reactor, description)
+
+
+def parserFor(prefix: str) -> IResolverParser | None:
+    """
+    Find a prefix among those of this package, then among the plugins.
+    """
+    for parser in BUILT_IN:
+        if parser.prefix == prefix:
+            return parser
+    return next((parser for parser in _plugged()[0] if parser.prefix == prefix), None)
+
+
+def foundParsers() -> tuple[list[IResolverParser], list[str]]:
+    """
+    Look for all prefixes there are.
+
+    @return: those of this package, then those of plugins by their names; and what is wrong with plugins that could not be used, in words.
+    """
+    plugged, complaints = _plugged()
+    return [*BUILT_IN, *sorted(plugged, key=lambda parser: parser.prefix)], complaints
+
+
+def _plugged() -> tuple[list[IResolverParser], list[str]]:
+    from twisted_ext.resolver.strings.plugins import pluggedParsers
+
+    return pluggedParsers({parser.prefix: parser for parser in BUILT_IN})
+
+
+def sourceFromString(reactor: IReactorTime, description: str) -> IAnswerSource:
+    """
+    Build what a description says.
+
+    @raise BadDescription: it cannot be built; one line says what is wrong, where, and what would be right. Nothing is left open.
+    """
+    from twisted_ext.resolver.strings.reader import read
+
+    return read(description).build(Site(reactor))

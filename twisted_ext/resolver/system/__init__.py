@@ -1,0 +1,3 @@
+"""
+This machine's configuration: resolv.conf, the hosts file, the C library.
+"""

@@ -1,0 +1,370 @@
+"""
+What this machine is configured to use: its hosts file, its search list, its name servers, as they are at the moment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Closed, TimedOut, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
+from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.combine.searchlist import Searching
+from twisted_ext.resolver.policy.localanswers import AAAA, A, closeAll
+from twisted_ext.resolver.policy.specialnames import Special, isSpecial
+from twisted_ext.resolver.system.hosts import Hosts
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.cache.store import Store
+    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.caching.coalescing import Coalescing
+
+__all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
+
+#: Where POSIX systems say whom to ask. Windows has no such file: name the servers there, or use C{threaded}.
+SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
+
+#: What makes the source that asks the configured servers. It is closed when the configuration is another one.
+UpstreamMaker = Callable[[SystemConfiguration], IAnswerSource]
+
+_LOCAL: Final = nameFromText("local")
+_PAUSE: Final = LOOK_SECONDS.default
+_LONG_AGO: Final = float("-inf")
+
+
+@implementer(IAnswerSource)
+class Configured:
+    """
+    Ask as C{resolv.conf} wants it: its time and number of attempts, AD where it trusts the servers, no AAAA where it says so, addresses in
+    the order of its C{sortlist}.
+    """
+
+    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
+
+    def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> None:
+        """
+        @param path: where the configuration was read.
+        """
+        self.inner = inner
+        #: What people should know where the server that was asked is nobody's choice.
+        self._hint = hintOf(configuration, path)
+        self._waits: tuple[float, ...] | None = None
+        if configuration.timeout is not None:
+            attempts = configuration.attempts or int(CONFIGURED_ATTEMPTS.default)
+            self._waits = (float(configuration.timeout),) * (attempts * len(configuration.servers))
+        self._trustAD = "trust-ad" in configuration.flags
+        self._noAAAA = "no-aaaa" in configuration.flags
+        self._sortlist = [(_number(mask), _number(address) & _number(mask)) for address, mask in configuration.sortlist]
+
+    @property
+    def idle(self) -> bool:
+        """
+        Whether there is nothing that C{resolv.conf} wants otherwise.
+        """
+        return not (self._hint or self._waits or self._trustAD or self._noAAAA or self._sortlist)
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if self._noAAAA and question.rrType == AAAA:
+            return Answer(Outcome.NODATA, origin=Origin("configuration"))
+        return self.inner.answerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self._noAAAA and question.rrType == AAAA:
+            return succeed(Answer(Outcome.NODATA, origin=Origin("configuration")))
+        wishes = context
+        if self._waits is not None and context.waits is None:
+            wishes = context.but(waits=self._waits)
+        if self._trustAD and not context.authenticData:
+            wishes = _withAD(wishes)
+        asked = self.inner.answer(question, wishes)
+        if self._hint:
+            asked.addErrback(self._ebDefaulted)
+        return asked.addCallback(self._sorted) if self._sortlist and question.rrType == A else asked
+
+    def _ebDefaulted(self, failure: Failure) -> Failure:
+        fault = failure.value
+        if isinstance(fault, TimedOut | Unreachable):
+            fault.text += self._hint
+        return failure
+
+    def _sorted(self, answer: Answer) -> Answer:
+        sets = tuple([self._inOrder(rrset) if rrset.rrType == A and len(rrset.rdatas) > 1 else rrset for rrset in answer.answer])
+        if all(one.rdatas == other.rdatas for one, other in zip(sets, answer.answer, strict=True)):
+            return answer
+        other = copy(answer)
+        other.answer = sets
+        # It is not what the octets say any more.
+        other.message = None
+        return other
+
+    def _inOrder(self, rrset: RRSet) -> RRSet:
+        return RRSet(rrset.name, A, rrset.rrClass, rrset.ttl, tuple(sorted(rrset.rdatas, key=self._rank)))
+
+    def _rank(self, rdata: bytes) -> int:
+        number = _number(rdata)
+        for rank, (mask, address) in enumerate(self._sortlist):
+            if number & mask == address:
+                return rank
+        return len(self._sortlist)
+
+    def close(self) -> Deferred[None]:
+        return self.inner.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (self.inner,)
+
+
+def hintOf(configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> str:
+    """
+    @return: what to put behind a complaint about a server that is asked where nobody has named one; C{""} where somebody has.
+    """
+    if not configuration.defaulted:
+        return ""
+    unread = [text for text in configuration.complaints.texts if text.startswith("cannot be read")]
+    return f"; it was asked since {path} {unread[0] if unread else 'names no server'}"
+
+
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
+
+
+def _withAD(context: QueryContext) -> QueryContext:
+    """
+    @return: the same wishes, and to be told whether the servers take the answer to be proved.
+    """
+    wishes = QueryContext(
+        context.deadline,
+        recursionDesired=context.recursionDesired,
+        dnssecOk=context.dnssecOk,
+        checkingDisabled=context.checkingDisabled,
+        authenticData=True,
+        edns=context.edns,
+        options=context.options,
+        stream=context.stream,
+        waits=context.waits,
+        relative=context.relative,
+        single=context.single,
+        client=context.client,
+        budget=context.budget,
+        trace=context.trace,
+    )
+    wishes.served = context.served
+    wishes.flight = context.flight
+    return wishes
+
+
+class _Generation:
+    """
+    All that was built for one state of the configuration.
+
+    @ivar outermost: what is asked for everything that no file of this machine knows.
+    @ivar sharing: what all look-ups go through that are under way.
+    """
+
+    __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "answerNow")
+
+    def __init__(self, configuration: SystemConfiguration, sharing: Coalescing, caching: Caching, hosts: Hosts, cached: bool) -> None:
+        self.configuration = configuration
+        self.sharing = sharing
+        self.caching = caching
+        inner = caching if cached else sharing
+        domains = [domain for domain in configuration.search if not isSpecial(domain)]
+        special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
+        self.outermost: IAnswerSource = inner
+        if any(domain != ROOT for domain in domains):
+            topLevel = "no-tld-query" not in configuration.flags
+            self.outermost = Searching(inner, domains, configuration.ndots, topLevel=topLevel)
+        # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
+        self.chain = Chaining([hosts, special, self.outermost])
+        self.answerNow = self.chain.answerNow
+
+    def close(self) -> Deferred[None]:
+        return self.outermost.close()
+
+
+@implementer(IAnswerSource)
+class System:
+    """
+    Answer as this machine is configured to: literal addresses, hosts file, special names, then the servers of C{resolv.conf} behind a
+    search list and a cache.
+
+    C{resolv.conf} is looked at when a look-up begins, once a second at most. When it has changed, servers and search list are made anew,
+    and where it names other servers, the cache too; look-ups that run keep the old ones, which are closed after the last of them. Without
+    such a file, or without a server in it, 127.0.0.1 is asked; or for a time the servers that it named before, see L{ResolvConf}.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        resolvConf: str | None = None,
+        hosts: str | None = None,
+        *,
+        mostBytes: float | None = None,
+        stale: float = 0,
+        prefetch: bool = False,
+        cached: bool = True,
+        environment: Mapping[str, str] | None = None,
+        upstream: UpstreamMaker | None = None,
+    ) -> None:
+        """
+        @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
+        @param resolvConf: a path, or L{None} for L{SYSTEM_RESOLV_CONF}.
+        @param hosts: a path, or L{None} for the one of the operating system.
+        @param mostBytes: of the cache.
+        @param stale: see L{twisted_ext.resolver.caching.cached.Caching}.
+        @param prefetch: see there.
+        @param cached: whether answers are kept at all.
+        @param environment: L{None} for that of the process.
+        @param upstream: L{None} to ask the configured servers.
+        """
+        self._reactor = reactor
+        self._seconds: Callable[[], float] = reactor.seconds
+        self._hosts = Hosts(reactor, hosts)
+        self._path = resolvConf or SYSTEM_RESOLV_CONF
+        self._file: ResolvConf | None = None
+        self._environment = os.environ if environment is None else environment
+        self._upstream = self._forwarding if upstream is None else upstream
+        self._cacheOptions = mostBytes, stale, prefetch
+        self._cached = cached
+        self._looked = _LONG_AGO
+        self._closed = False
+        self._retired: list[_Generation] = []
+        self._current: _Generation | None = None
+
+    # -- what it is made of
+
+    @property
+    def configuration(self) -> SystemConfiguration:
+        """
+        What is configured now.
+
+        @raise Closed: this was closed.
+        """
+        return self._generation().configuration
+
+    @property
+    def caching(self) -> Caching:
+        """
+        The cache in use now, to flush, dump or load.
+
+        @raise Closed: this was closed.
+        """
+        return self._generation().caching
+
+    def flush(self) -> None:
+        """
+        Forget all answers, and look at the files again with the next look-up.
+        """
+        self.caching.flush()
+        if self._file is not None:
+            self._file.forget()
+        self._looked = _LONG_AGO
+
+    def _generation(self) -> _Generation:
+        if self._closed:
+            raise Closed("the resolver was closed")
+        if self._current is None or not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            self._current = self._look()
+        return self._current
+
+    def _look(self) -> _Generation:
+        """
+        Look whether the configuration is another one.
+
+        @return: what belongs to it.
+        """
+        before = self._current
+        if before is not None and "no-reload" in before.configuration.flags:
+            return before
+        self._looked = self._seconds()
+        if self._file is None or before is None:
+            self._file = ResolvConf(self._path, self._environment, socket.gethostname())
+            return self._generationFor(self._file.configuration, None)
+        former = self._file.look(self._looked)
+        if former is None:
+            return before
+        configuration = self._file.configuration
+        self._retire(before)
+        same = set(former.servers) == set(configuration.servers)
+        return self._generationFor(configuration, before.caching.store if same else None)
+
+    def _generationFor(self, configuration: SystemConfiguration, store: Store | None) -> _Generation:
+        """
+        @param store: what was learned from the same servers.
+        """
+        from twisted_ext.cache.store import Store
+        from twisted_ext.resolver.caching.cached import Caching
+        from twisted_ext.resolver.caching.coalescing import Coalescing
+
+        inner = self._upstream(configuration)
+        wanted = Configured(inner, configuration, self._path)
+        if not wanted.idle:
+            inner = wanted
+        mostBytes, stale, prefetch = self._cacheOptions
+        sharing = Coalescing(inner, self._reactor)
+        caching = Caching(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
+        if not self._cached:
+            # It is there to be flushed and looked at like any other, and learns nothing.
+            sharing.learning = None
+        return _Generation(configuration, sharing, caching, self._hosts, self._cached)
+
+    def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:
+        from twisted_ext.resolver.forward.forwarder import Forwarding
+
+        streaming = "use-vc" in configuration.flags
+        rotate = "rotate" in configuration.flags
+        return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
+
+    def _retire(self, generation: _Generation) -> None:
+        self._retired.append(generation)
+        generation.sharing.whenIdle(lambda: self._drop(generation))
+
+    def _drop(self, generation: _Generation) -> None:
+        if not self._closed:
+            self._retired.remove(generation)
+            generation.close()
+
+    # -- asking
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        current = self._current
+        if current is None or self._closed or not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            current = self._generation()
+        return current.answerNow(question, context)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        try:
+            generation = self._generation()
+        except Closed as closed:
+            return fail(closed)
+        if context.trace is not None:
+            details = {"path": self._path, **generation.configuration.describe()}
+            context.trace.note(self._seconds(), "system", "configuration", **details)
+        return generation.chain.answer(question, context)
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        generations = [*self._retired, *([] if self._current is None else [self._current])]
+        return closeAll([self._hosts, *[generation.outermost for generation in generations]])
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        try:
+            return (self._generation().chain,)
+        except Closed:
+            return ()

@@ -1,0 +1,219 @@
+"""
+The hosts file of this machine as an answer source (hosts(5); RFC 952).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import BadName
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
+from twisted_ext.resolver.policy.localanswers import (
+    AAAA,
+    ANY,
+    PTR,
+    A,
+    Complaints,
+    FollowedFile,
+    addressFromReverse,
+    known,
+    knownAddresses,
+    unknown,
+)
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+
+__all__ = ["Hosts", "HostsTable", "systemHostsPath"]
+
+_PAUSE: Final = LOOK_SECONDS.default
+_LONG_AGO: Final = float("-inf")
+
+
+def systemHostsPath() -> str:
+    """
+    @return: where this operating system keeps its hosts file.
+    """
+    if sys.platform == "win32":
+        return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "hosts")
+    return "/etc/hosts"
+
+
+class HostsTable:
+    """
+    What a hosts file says.
+
+    @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
+    @ivar names: packed address to the name that stands first on its first line.
+    @ivar canonical: folded name to the one that stands first on its first line, where that is written differently.
+    @ivar complaints: lines that say nothing, and why.
+    """
+
+    __slots__ = ("addresses", "names", "canonical", "complaints")
+
+    def __init__(self) -> None:
+        self.addresses: dict[bytes, tuple[bytes, ...]] = {}
+        self.names: dict[bytes, bytes] = {}
+        self.canonical: dict[bytes, bytes] = {}
+        self.complaints = Complaints()
+
+    def read(self, data: bytes) -> None:
+        """
+        Add what C{data} says. A line that cannot be understood is left out, as the C library does, but not silently.
+        """
+        addresses, names, complaints = self.addresses, self.names, self.complaints
+        most = int(HOSTS_ADDRESSES.default)
+        packedOf: dict[bytes, tuple[bytes, ...]] = {}
+        for number, line in enumerate(data.splitlines(), 1):
+            fields = line.partition(b"#")[0].split()
+            if not fields:
+                continue
+            text = fields[0]
+            packed = packedOf.get(text)
+            if packed is None:
+                try:
+                    packed = packedOf[text] = _packed(text)
+                except ValueError as error:
+                    complaints.add(number, str(error))
+                    continue
+            if len(fields) == 1:
+                complaints.add(number, f"{_shown(text)} has no name behind it")
+            first = None
+            for field in fields[1:]:
+                try:
+                    name = nameFromText(field) if field.isascii() else nameFromText(field.decode("utf-8"))
+                except (BadName, UnicodeDecodeError) as error:
+                    complaints.add(number, str(error))
+                    continue
+                folded = name.lower()
+                first = first or name
+                before = addresses.get(folded)
+                if before is None:
+                    addresses[folded] = packed
+                    if first != folded:
+                        self.canonical[folded] = first
+                elif packed[0] not in before:
+                    if len(before) >= most:
+                        complaints.add(number, f"{_shown(field)} has more than {most} addresses")
+                        continue
+                    addresses[folded] = before + packed
+                names.setdefault(packed[0], name)
+
+
+def _shown(text: bytes) -> str:
+    return repr(text[:60].decode("utf-8", "backslashreplace"))
+
+
+def _packed(text: bytes) -> tuple[bytes, ...]:
+    shown = text.decode("ascii", "replace")
+    if b"%" in text:
+        # A record cannot say by which interface, and without that the address leads nowhere.
+        raise ValueError(f"{_shown(text)} has a scope, which an address record cannot hold")
+    try:
+        return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, shown),)
+    except OSError:
+        raise ValueError(f"{_shown(text)} is no IPv4 or IPv6 address") from None
+
+
+@implementer(IAnswerSource)
+class Hosts:
+    """
+    Answer from a hosts file: addresses of both families in its order, and names of addresses. A name that it knows with one family
+    only has no data of the other one, unless C{QueryContext.single} says otherwise; of a name that it does not know it says nothing.
+
+    The file is looked at when it is used, once a second at most, and read again when it is another one.
+
+    @ivar table: what it said the last time that it was read.
+    """
+
+    __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl", "_unread")
+
+    #: See L{IAnswerSource}.
+    immediate: Final = True
+
+    def __init__(
+        self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None, mostOctets: float | None = None
+    ) -> None:
+        """
+        @param path: L{None} for the one of the operating system.
+        @param ttl: seconds that answers may be kept by others.
+        @param mostOctets: how much of the file is read.
+        """
+        self._seconds = clock.seconds
+        self._file = FollowedFile(path or systemHostsPath())
+        self._origin = Origin("hosts", self._file.path)
+        self._ttl = int(HOSTS_TTL.pick(ttl))
+        self._mostOctets = int(HOSTS_OCTETS.pick(mostOctets))
+        self._looked = _LONG_AGO
+        #: Why the file could not be read.
+        self._unread = ""
+        self.table = HostsTable()
+        self._addresses = self.table.addresses
+
+    @property
+    def path(self) -> str:
+        """
+        Where the file is.
+        """
+        return self._file.path
+
+    def refresh(self) -> None:
+        """
+        Look at the file, and read it where it is another one.
+        """
+        self._looked = self._seconds()
+        if self._file.changed():
+            table = HostsTable()
+            data = self._file.read(self._mostOctets, table.complaints)
+            self._unread = "" if data is not None else str(table.complaints)
+            if data is not None:
+                table.read(data)
+            self.table = table
+            self._addresses = table.addresses
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        if not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            self.refresh()
+        addresses = self._addresses.get(question.key[:-4])
+        if addresses is None and question.rrType not in (PTR, ANY) and context.trace is None:
+            return None
+        answer = self._found(question, addresses)
+        if context.single and answer is not None and answer.outcome is not Outcome.DATA:
+            return None
+        if context.trace is not None:
+            event = "nothing" if answer is None else answer.outcome.value
+            complaints = self.table.complaints
+            context.trace.note(self._seconds(), "hosts", event, path=self.path, complaints=str(complaints) or None)
+        return answer
+
+    def _found(self, question: Question, addresses: tuple[bytes, ...] | None) -> Answer | None:
+        if question.rrClass != IN:
+            return None
+        if question.rrType == PTR or (addresses is None and question.rrType == ANY):
+            address = addressFromReverse(question.key[:-4])
+            name = None if address is None else self.table.names.get(address)
+            return None if name is None else known(question, (name,), self._ttl, self._origin, PTR)
+        if addresses is None or question.rrType not in (A, AAAA, ANY):
+            return None
+        return knownAddresses(question, addresses, self._ttl, self._origin)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        answer = self.answerNow(question, context)
+        if answer is not None:
+            return succeed(answer)
+        return fail(unknown(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else ""))
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()

@@ -1,0 +1,240 @@
+"""
+Reading C{resolv.conf} (resolv.conf(5), as the GNU C library has it), without touching any file.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.limits import (
+    CONFIGURED_ATTEMPTS,
+    CONFIGURED_SERVERS,
+    CONFIGURED_TIMEOUT,
+    NDOTS,
+    SEARCH_DOMAINS,
+    SORTLIST_PAIRS,
+    Limit,
+)
+from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import ROOT, nameFromText
+
+__all__ = ["DEFAULT_SERVER", "FLAGS", "SystemConfiguration"]
+
+#: Asked where no server is configured, as Twisted and the C library do.
+DEFAULT_SERVER: Final = "127.0.0.1"
+
+#: Options without a number, and what became of each: those that change what we do, and why the others change nothing.
+FLAGS: Final = {
+    "rotate": "servers are asked in turn",
+    "no-tld-query": "a name without dots is only searched",
+    "use-vc": "everything is asked by TCP",
+    "no-reload": "the file is read once",
+    "trust-ad": "the AD bit of these servers is asked for",
+    "no-aaaa": "IPv6 addresses are not asked of servers",
+    "single-request": "each query is matched by port, id and question, so that no reply is taken for another one's; nothing changes",
+    "single-request-reopen": "each query is matched by port, id and question, so that no reply is taken for another one's; nothing changes",
+    "edns0": "EDNS is used anyway",
+    "no-check-names": "names are octets here; nothing is checked",
+    "inet6": "of no effect, in the C library neither",
+    "ip6-bytestring": "of no effect, in the C library neither",
+    "ip6-dotint": "of no effect, in the C library neither",
+    "no-ip6-dotint": "of no effect, in the C library neither",
+    "debug": "C{explain} tells more",
+}
+
+_NUMBERS: Final[dict[str, Limit]] = {"ndots": NDOTS, "timeout": CONFIGURED_TIMEOUT, "attempts": CONFIGURED_ATTEMPTS}
+
+
+class SystemConfiguration:
+    """
+    What a C{resolv.conf} and the environment say. Lines that cannot be understood are left out, with a complaint.
+
+    @ivar servers: whom to ask; L{DEFAULT_SERVER} where none is named.
+    @ivar defaulted: no server was named.
+    @ivar search: the domains that relative names are searched in.
+    @ivar ndots: how many dots make a name be tried as it stands first.
+    @ivar timeout: seconds for each attempt, or L{None} where nobody asked for that.
+    @ivar attempts: how often each server is asked, or L{None} likewise.
+    @ivar flags: the options of L{FLAGS} that are set.
+    @ivar sortlist: addresses with their masks, packed. IPv4 addresses of one name that are in the
+        first come first, and so on.
+    @ivar complaints: what could not be understood.
+    """
+
+    __slots__ = ("servers", "defaulted", "search", "ndots", "timeout", "attempts", "flags", "sortlist", "complaints")
+
+    def __init__(self) -> None:
+        self.servers: tuple[Server, ...] = ()
+        self.defaulted = False
+        self.search: tuple[bytes, ...] = ()
+        self.ndots = int(NDOTS.default)
+        self.timeout: int | None = None
+        self.attempts: int | None = None
+        self.flags: set[str] = set()
+        self.sortlist: list[tuple[bytes, bytes]] = []
+        self.complaints = Complaints()
+
+    @classmethod
+    def parse(
+        cls, data: bytes, environment: Mapping[str, str] | None = None, hostName: str = ""
+    ) -> SystemConfiguration:
+        """
+        @param data: what is in the file.
+        @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options.
+        @param hostName: the name of this machine; what is behind its first dot is searched where the file says nothing of that.
+        """
+        self = cls()
+        reading = _Reading(self, hostName)
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+            # A comment begins in the first column in the C library; others of our time begin behind what they comment on, too.
+            fields = line.split("#")[0].split(";")[0].split()
+            if fields:
+                reading.line(number, fields[0], fields[1:])
+        reading.finish(environment or {})
+        return self
+
+    def describe(self) -> dict[str, str | int | float | bool | None]:
+        """
+        @return: all of it as texts and numbers, for people.
+        """
+        from twisted_ext.wire.names import nameToText
+
+        return {
+            "servers": ", ".join([server.label for server in self.servers]),
+            "defaulted": self.defaulted,
+            "search": " ".join([nameToText(domain, final=domain == ROOT) for domain in self.search]),
+            "ndots": self.ndots,
+            "timeout": self.timeout,
+            "attempts": self.attempts,
+            "flags": " ".join(sorted(self.flags)),
+            "complaints": str(self.complaints) or None,
+        }
+
+
+class _Reading:
+    """
+    The state of going through one file.
+    """
+
+    def __init__(self, into: SystemConfiguration, hostName: str) -> None:
+        self.into = into
+        self.servers: list[Server] = []
+        _, dot, behind = hostName.partition(".")
+        self.search = [behind] if dot and behind else []
+        self.searchLine = 0
+        self._keywords: dict[str, Callable[[int, list[str]], None]] = {
+            "nameserver": self.nameserver,
+            "domain": self.domain,
+            "search": self.searched,
+            "sortlist": self.sortlist,
+            "options": self.options,
+        }
+
+    def line(self, number: int, keyword: str, values: list[str]) -> None:
+        read = self._keywords.get(keyword)
+        if read is None:
+            self.into.complaints.add(number, f"{keyword!r} is none of {', '.join(self._keywords)}")
+        elif not values:
+            self.into.complaints.add(number, f"nothing stands behind {keyword!r}")
+        else:
+            read(number, values)
+
+    def nameserver(self, number: int, values: list[str]) -> None:
+        complaints = self.into.complaints
+        try:
+            server = Server.fromText(values[0])
+        except BadDescription as error:
+            complaints.add(number, str(error))
+            return
+        if len(values) > 1:
+            complaints.add(number, "a nameserver line takes one address; write a line for each")
+        if server in self.servers:
+            return
+        if len(self.servers) >= CONFIGURED_SERVERS.default:
+            complaints.add(number, f"{server.label} is not used: {CONFIGURED_SERVERS.default:.0f} servers are the most")
+            return
+        self.servers.append(server)
+
+    def domain(self, number: int, values: list[str]) -> None:
+        self.search = values[:1]
+        self.searchLine = number
+
+    def searched(self, number: int, values: list[str]) -> None:
+        self.search = values
+        self.searchLine = number
+
+    def sortlist(self, number: int, values: list[str]) -> None:
+        into = self.into
+        for value in values:
+            try:
+                pair = _masked(value)
+            except (OSError, ValueError):
+                into.complaints.add(number, f"{value!r} is no address with a mask, such as 192.0.2.0/255.255.255.0")
+                continue
+            if len(into.sortlist) >= SORTLIST_PAIRS.default:
+                into.complaints.add(number, f"{value!r} is not used: {SORTLIST_PAIRS.default:.0f} pairs are the most")
+            else:
+                into.sortlist.append(pair)
+
+    def options(self, number: int, values: list[str]) -> None:
+        into = self.into
+        for value in values:
+            word, colon, digits = value.partition(":")
+            limit = _NUMBERS.get(word)
+            if limit is not None:
+                if not (digits.isascii() and digits.isdigit()):
+                    into.complaints.add(number, f"option {value!r} takes a number, such as {word}:{limit.default:.0f}")
+                else:
+                    setattr(into, word, int(limit.pick(int(digits[:9]))))
+            elif word in FLAGS and not colon:
+                into.flags.add(word)
+            elif word.startswith("-") and word[1:] in FLAGS:
+                into.flags.discard(word[1:])
+            else:
+                into.complaints.add(number, f"option {value!r} is not known")
+
+    def finish(self, environment: Mapping[str, str]) -> None:
+        into = self.into
+        local = environment.get("LOCALDOMAIN")
+        if local is not None:
+            self.search = local.split()
+            self.searchLine = 0
+        if wanted := environment.get("RES_OPTIONS"):
+            self.options(0, wanted.split())
+        domains: list[bytes] = []
+        for text in self.search:
+            try:
+                domain = nameFromText(text).lower()
+            except BadName as error:
+                into.complaints.add(self.searchLine, str(error))
+                continue
+            if domain in domains:
+                continue
+            if len(domains) >= SEARCH_DOMAINS.default:
+                into.complaints.add(
+                    self.searchLine, f"{text!r} is not searched: {SEARCH_DOMAINS.default:.0f} domains are the most"
+                )
+            else:
+                domains.append(domain)
+        into.search = tuple(domains)
+        into.defaulted = not self.servers
+        into.servers = tuple(self.servers) or (Server(DEFAULT_SERVER),)
+
+
+def _masked(text: str) -> tuple[bytes, bytes]:
+    """
+    @return: an address and its mask, the natural one of its class where none is given.
+    """
+    address, slash, mask = text.partition("/")
+    packed = socket.inet_pton(socket.AF_INET, address)
+    if not slash:
+        return packed, socket.inet_aton(
+            "255.0.0.0" if packed[0] < 128 else "255.255.0.0" if packed[0] < 192 else "255.255.255.0"
+        )
+    if mask.isdigit():
+        return packed, (0xFFFFFFFF << 32 - int(mask) & 0xFFFFFFFF).to_bytes(4, "big")
+    return packed, socket.inet_pton(socket.AF_INET, mask)

@@ -1,0 +1,74 @@
+"""
+Following C{resolv.conf}, which those who write it may remove or empty for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted_ext.limits import CONFIGURATION_OCTETS, LOST_CONFIGURATION_SECONDS
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+
+__all__ = ["ResolvConf"]
+
+
+class ResolvConf:
+    """
+    Reads the file, and reads it again when it has changed. A file that is gone, cannot be read or names no server does not replace one that
+    named servers before L{LOST_CONFIGURATION_SECONDS} are over.
+
+    @ivar configuration: the one in force.
+    @ivar lostAt: since when the file has named no server although the configuration in force does; L{None} where it names some.
+    """
+
+    def __init__(self, path: str, environment: Mapping[str, str], hostName: str = "") -> None:
+        """
+        @param hostName: see L{SystemConfiguration.parse}.
+        """
+        self._file = FollowedFile(path)
+        self._environment = environment
+        self._hostName = hostName
+        self._file.changed()
+        self._latest = self.configuration = self._read()
+        self.lostAt: float | None = None
+
+    @property
+    def path(self) -> str:
+        """
+        Where the file is.
+        """
+        return self._file.path
+
+    def forget(self) -> None:
+        """
+        Read the file with the next look, whether it seems to have changed or not.
+        """
+        self._file.forget()
+
+    def _read(self) -> SystemConfiguration:
+        complaints = Complaints()
+        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
+        configuration = SystemConfiguration.parse(data or b"", self._environment, self._hostName)
+        configuration.complaints.texts[:0] = complaints.texts
+        configuration.complaints.count += complaints.count
+        return configuration
+
+    def look(self, now: float) -> SystemConfiguration | None:
+        """
+        See whether the file has changed.
+
+        @return: the configuration that was in force until now, if another one has replaced it.
+        """
+        if self._file.changed():
+            self._latest = self._read()
+            if self._latest.defaulted and not self.configuration.defaulted:
+                if self.lostAt is None:
+                    self.lostAt = now
+                return None
+            self.lostAt = None
+        elif self.lostAt is None or 0.0 <= now - self.lostAt < LOST_CONFIGURATION_SECONDS.default:
+            return None
+        self.lostAt = None
+        before, self.configuration = self.configuration, self._latest
+        return None if before.describe() == self.configuration.describe() else before

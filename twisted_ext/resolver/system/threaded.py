@@ -1,0 +1,343 @@
+"""
+The system's own resolver, C{getaddrinfo}, in threads that nobody else waits for.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import RESOLVER_THREADS, THREADED_TTL, THREADED_WAITING
+from twisted_ext.resolver.policy.localanswers import AAAA, PTR, A, addressFromReverse, known, unknown
+from twisted_ext.wire.codes import IN, Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText, nameToText
+
+__all__ = ["Pool", "Threaded", "addressesOf", "namesOf"]
+
+#: What C{gethostbyaddr} raises (C{netdb.h}): nobody is there, nothing is known of him.
+_HOST_NOT_FOUND: Final = 1
+_NO_DATA: Final = 4
+
+#: A name that has no addresses, where the system tells that from a name that does not exist.
+_NO_ADDRESSES: Final = frozenset(
+    [getattr(socket, name) for name in ("EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)]
+) - {socket.EAI_NONAME}
+
+
+class Pool(Protocol):
+    """
+    What is needed of a L{twisted.python.threadpool.ThreadPool}.
+    """
+
+    def start(self) -> None:
+        """
+        Begin to work.
+        """
+
+    def callInThread(self, func: Callable[[], object]) -> object:
+        """
+        Call this in one of the threads.
+        """
+
+    def stop(self) -> None:
+        """
+        Wait for all threads to end.
+        """
+
+
+@implementer(IAnswerSource)
+class Threaded:
+    """
+    Ask the operating system, with everything that it is configured to do, nsswitch and mDNS included: addresses and names of addresses,
+    nothing else. It works in a pool of threads of its own, so that a resolver that hangs holds up nobody but itself, and tells no TTL.
+
+    Both families of a name come from one call. A call cannot be cancelled; whoever no longer waits for it is told so at once, and one
+    that has not begun never does.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        threads: float | None = None,
+        mostWaiting: float | None = None,
+        ttl: float | None = None,
+        pool: Pool | None = None,
+        getAddresses: Callable[[str], list[bytes]] | None = None,
+        getNames: Callable[[str], list[bytes]] | None = None,
+    ) -> None:
+        """
+        @param reactor: provides IReactorFromThreads, too.
+        @param threads: how many calls are made at once.
+        @param mostWaiting: how many look-ups may wait for a thread or be in one.
+        @param ttl: seconds to keep what the system says.
+        @param pool: for tests; L{None} makes one when it is first needed.
+        @param getAddresses: called in a thread; L{None} for L{addressesOf}.
+        @param getNames: called in a thread; L{None} for L{namesOf}.
+        """
+        self._clock = reactor
+        self._reactor = IReactorFromThreads(reactor)
+        self._threads = int(RESOLVER_THREADS.pick(threads))
+        self._mostWaiting = int(THREADED_WAITING.pick(mostWaiting))
+        self._ttl = int(THREADED_TTL.pick(ttl))
+        self._addressesOf = addressesOf if getAddresses is None else getAddresses
+        self._namesOf = namesOf if getNames is None else getNames
+        self._pool = pool
+        self._started = self._closed = self._stopping = False
+        self._calls: dict[tuple[bool, str], _Call] = {}
+        self._waiting = 0
+        self._closing: list[Deferred[None]] = []
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        return None
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if self._closed:
+            return fail(Closed("the resolver was closed"))
+        key = _keyOf(question, context)
+        if key is None:
+            return fail(unknown("the system's resolver", question))
+        left = context.deadline - self._clock.seconds()
+        if left <= 0:
+            return fail(TimedOut("there was no time left to ask the system"))
+        if self._waiting >= self._mostWaiting:
+            return fail(BudgetSpent(f"{self._mostWaiting} look-ups wait for the system's resolver already"))
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = _Call(key)
+            self._begin(call)
+        if context.trace is not None:
+            context.trace.note(self._clock.seconds(), "threaded", "asked", of=key[1], waiting=self._waiting)
+        result: Deferred[Answer] = Deferred(lambda _: self._leave(waiter))
+        waiter = _Waiter(call, question, result)
+        waiter.timer = self._clock.callLater(left, self._late, waiter)
+        call.waiters.append(waiter)
+        self._waiting += 1
+        return result
+
+    def _late(self, waiter: _Waiter) -> None:
+        waiter.timer = None
+        self._leave(waiter)
+        waiter.result.errback(
+            TimedOut("the system's resolver did not answer in time", server="getaddrinfo", attempts=1)
+        )
+
+    def _leave(self, waiter: _Waiter) -> None:
+        waiter.call.waiters.remove(waiter)
+        self._waiting -= 1
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+            waiter.timer = None
+
+    # -- threads
+
+    def _begin(self, call: _Call) -> None:
+        if self._pool is None:
+            self._pool = _newPool(self._threads)
+        if not self._started:
+            self._started = True
+            self._pool.start()
+        self._pool.callInThread(lambda: self._work(call))
+
+    def _work(self, call: _Call) -> None:
+        """
+        In a thread: ask the system, unless everybody has gone.
+        """
+        outcome: _Outcome = None
+        if call.waiters:
+            reverse, text = call.key
+            try:
+                outcome = self._namesOf(text) if reverse else self._addressesOf(text)
+            except Exception as error:
+                outcome = error
+        self._reactor.callFromThread(self._done, call, outcome)
+
+    def _done(self, call: _Call, outcome: _Outcome) -> None:
+        if outcome is None and call.waiters and not self._closed:
+            # Somebody came just when the thread had seen nobody.
+            self._begin(call)
+            return
+        del self._calls[call.key]
+        # What one does with its answer may make another leave.
+        while call.waiters:
+            waiter = call.waiters[0]
+            self._leave(waiter)
+            try:
+                answer = self._answerFrom(waiter.question, call, outcome)
+            except Exception as error:
+                waiter.result.errback(error)
+            else:
+                waiter.result.callback(answer)
+
+    def _answerFrom(self, question: Question, call: _Call, outcome: _Outcome) -> Answer:
+        origin = Origin("threaded", "getaddrinfo", attempts=1)
+        if isinstance(outcome, OSError):
+            denial = _denialIn(outcome)
+            if denial is None:
+                why = outcome.strerror or str(outcome)
+                raise ServerFailed(
+                    f"the system could not look up {call.key[1]}: {why}", server="getaddrinfo", attempts=1
+                )
+            return Answer(denial, rcode=Rcode.NXDOMAIN if denial is Outcome.NXDOMAIN else 0, origin=origin)
+        if isinstance(outcome, Exception):
+            raise outcome
+        rdatas = dict.fromkeys(outcome or ())
+        if question.rrType == PTR:
+            return known(question, tuple(rdatas), self._ttl, origin)
+        octets = 4 if question.rrType == A else 16
+        return known(question, tuple([rdata for rdata in rdatas if len(rdata) == octets]), self._ttl, origin)
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        for call in self._calls.values():
+            while call.waiters:
+                waiter = call.waiters[0]
+                self._leave(waiter)
+                waiter.result.errback(Closed("the resolver was closed"))
+        if not self._started or self._pool is None:
+            return succeed(None)
+        if not self._calls:
+            # No thread has anything to do, so all of them end at once.
+            self._started = False
+            self._pool.stop()
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._closing.append(done)
+        if not self._stopping:
+            self._stopping = True
+            # Calls that have begun end when the system lets them. The reactor does not wait for that.
+            threading.Thread(
+                target=self._stop, args=(self._pool,), name="twisted_ext.resolver.stop", daemon=True
+            ).start()
+        return done
+
+    def _stop(self, pool: Pool) -> None:
+        pool.stop()
+        self._reactor.callFromThread(self._stopped)
+
+    def _stopped(self) -> None:
+        self._started = False
+        closing, self._closing = self._closing, []
+        for done in closing:
+            done.callback(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+#: What a thread brings back: rdata, or why there is none, or L{None} where nobody wanted to know.
+_Outcome = list[bytes] | Exception | None
+
+
+class _Call:
+    """
+    One question to the system.
+    """
+
+    __slots__ = ("key", "waiters")
+
+    def __init__(self, key: tuple[bool, str]) -> None:
+        self.key = key
+        self.waiters: list[_Waiter] = []
+
+
+class _Waiter:
+    """
+    Somebody who wants to know, until his deadline.
+    """
+
+    __slots__ = ("call", "question", "result", "timer")
+
+    def __init__(self, call: _Call, question: Question, result: Deferred[Answer]) -> None:
+        self.call = call
+        self.question = question
+        self.result = result
+        self.timer: IDelayedCall | None = None
+
+
+def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None:
+    """
+    @return: whether an address is looked up, and the text to give to the system; L{None} for what cannot be asked of it.
+    """
+    if question.rrClass != IN:
+        return None
+    if question.rrType == PTR:
+        packed = addressFromReverse(question.key[:-4])
+        if packed is None:
+            return None
+        return True, socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+    if question.rrType not in (A, AAAA):
+        return None
+    # The final dot keeps the system from searching, just as it keeps us.
+    text = nameToText(question.key[:-4], final=not context.relative)
+    return None if text == "." or "\\" in text else (False, text)
+
+
+def _denialIn(error: OSError) -> Outcome | None:
+    """
+    @return: what this error of the system says of the name, or L{None} where it says that the system does not know.
+    """
+    if isinstance(error, socket.herror):
+        return {_HOST_NOT_FOUND: Outcome.NXDOMAIN, _NO_DATA: Outcome.NODATA}.get(error.errno or 0)
+    if isinstance(error, socket.gaierror):
+        return (
+            Outcome.NODATA
+            if error.errno in _NO_ADDRESSES
+            else Outcome.NXDOMAIN
+            if error.errno == socket.EAI_NONAME
+            else None
+        )
+    return None
+
+
+def addressesOf(name: str) -> list[bytes]:
+    """
+    Ask the system for a name's addresses, and wait for it.
+
+    @return: them, packed. Those with a scope are left out: a record cannot say by which interface.
+
+    @raise OSError: there are none.
+    """
+    found: list[bytes] = []
+    for family, _, _, _, address in socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM):
+        text = str(address[0])
+        if family in (socket.AF_INET, socket.AF_INET6) and "%" not in text:
+            found.append(socket.inet_pton(family, text))
+    return found
+
+
+def namesOf(address: str) -> list[bytes]:
+    """
+    Ask the system for the name of an address, and wait for it.
+
+    @raise OSError: it has none.
+    """
+    return [nameFromText(socket.gethostbyaddr(address)[0])]
+
+
+class _Thread(threading.Thread):
+    """
+    One that does not keep the program from ending when it hangs in the system.
+    """
+
+    def start(self) -> None:
+        self.daemon = True
+        super().start()
+
+
+def _newPool(threads: int) -> Pool:
+    from twisted.python.threadpool import ThreadPool
+
+    pool = ThreadPool(0, threads, "twisted_ext.resolver")
+    pool.threadFactory = _Thread
+    return pool

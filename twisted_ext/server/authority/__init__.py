@@ -1,0 +1,3 @@
+"""
+The table of served zones, and the source that answers from it.
+"""

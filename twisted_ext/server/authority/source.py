@@ -1,0 +1,313 @@
+"""
+The zones of a server, and what they answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.server.authority.zonetable import (
+    EXPIRED,
+    FAILED,
+    LOADING,
+    SERVING,
+    Place,
+    Zones,
+    countsOf,
+    zoneFigures,
+)
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.fieldtypes import plainName
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, A
+from twisted_ext.zone.query.answers import aliasTarget, answerAcross
+
+__all__ = [
+    "EXPIRED",
+    "FAILED",
+    "LOADING",
+    "SERVING",
+    "AliasLeads",
+    "Alone",
+    "AuthoritySource",
+    "Leading",
+    "Place",
+    "Zones",
+    "countsOf",
+    "isReferral",
+    "zoneFigures",
+]
+
+#: Info code of an extended error (RFC 8914).
+_OTHER: Final = 0
+
+_CNAME: Final = 5
+_DNAME: Final = 39
+_RRSIG: Final = 46
+_ANY: Final = 255
+
+#: Types that an ALIAS record stands for.
+_ADDRESSES: Final = (A, AAAA)
+
+#: Where answers come from that several zones have a part in: no single one says until when they hold.
+_SEVERAL: Final = Origin("zone")
+
+
+@implementer(IAnswerSource)
+class AuthoritySource:
+    """
+    Answer for the zones of a server, at once. Of other names it knows nothing.
+
+    @ivar immediate: that it never has to wait. See L{IAnswerSource}.
+    """
+
+    immediate = True
+
+    def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True, expandAlias: bool = False) -> None:
+        """
+        @param minimal: leave out name servers and addresses that nobody needs to get on.
+        @param minimalAny: answer questions for everything with one set (RFC 8482, section 4.1).
+        @param expandAlias: take records of type 65401 for ALIAS records in all zones, not only where a master file calls them so.
+        """
+        self.zones = zones
+        self._version = zones.version
+        self._minimal = minimal
+        self._minimalAny = minimalAny
+        self._expandAlias = expandAlias
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk, minimal=self._minimal)
+        if answer is None:
+            return None
+        sets = answer.answer
+        if not sets:
+            if question.rrType in _ADDRESSES and answer.outcome is Outcome.NODATA and answer.flags & AA:
+                return self._aliased(question) or answer
+        else:
+            first = sets[0].rrType
+            if first == _CNAME or first == _DNAME:
+                if self._crosses(answer):
+                    answer.origin = _SEVERAL
+            elif question.rrType == _ANY and self._minimalAny:
+                answer.answer = _one(sets)
+        return answer
+
+    def _aliased(self, question: Question) -> Answer | None:
+        """
+        @return: the addresses of the name that an ALIAS record leads to; L{None} where there is no such record.
+
+        @raise AliasLeads: that name is in none of our zones.
+        """
+        version = self._version(question.key[:-4])
+        if version is None or not (self._expandAlias or version.image.aliases):
+            return None
+        node = version.find(question.key[: -len(version.apex) - 4])
+        alias = None if node is None else node.of(ALIAS)
+        if alias is None or not _isName(alias.rdatas[0]):
+            return None
+        target = Question(alias.rdatas[0], question.rrType)
+        found = answerAcross(self._version, target)
+        if found is None or aliasTarget(found) is not None or isReferral(found):
+            raise AliasLeads(target, alias.ttl)
+        return asAlias(question, alias.ttl, found)
+
+    def _crosses(self, answer: Answer) -> bool:
+        """
+        @return: whether more than one zone has said something of it.
+        """
+        find = self.zones.find
+        if len(self.zones) < 2:
+            return False
+        last = answer.authority[-1] if answer.authority else answer.answer[-1]
+        own = find(last.name.lower())
+        return any(find(rrset.name.lower()) is not own for rrset in answer.answer)
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        try:
+            answer = self.answerNow(question, context)
+        except DNSFault as fault:
+            return fail(fault)
+        return fail(_foreign()) if answer is None else succeed(answer)
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+class Alone(AuthoritySource):
+    """
+    The zones of a server that asks nobody: names of no zone are refused.
+    """
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = AuthoritySource.answerNow(self, question, context)
+        if answer is None:
+            raise _foreign()
+        return answer
+
+
+class AliasLeads(ServerFailed):
+    """
+    An ALIAS record leads to a name whose addresses somebody else has to say.
+
+    @ivar question: what is to be asked.
+    @ivar ttl: of the record.
+    """
+
+    def __init__(self, question: Question, ttl: int) -> None:
+        super().__init__(
+            f"an ALIAS record leads to {nameToText(question.name)}", ede=((_OTHER, "the target of an ALIAS record is not known here"),)
+        )
+        self.question = question
+        self.ttl = ttl
+
+
+def _isName(rdata: bytes) -> bool:
+    try:
+        return plainName(rdata, 0)[1] == len(rdata)
+    except BadMessage:
+        return False
+
+
+def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
+    """
+    @param ttl: of the ALIAS record.
+    @param found: what is known of its target.
+
+    @return: the addresses in it as those of the name that was asked for; L{None} where there are none.
+    """
+    sets = [rrset for rrset in found.answer if rrset.rrType == question.rrType]
+    if not sets:
+        return None
+    own = RRSet(question.name, question.rrType, 1, min(ttl, sets[0].ttl), sets[0].rdatas)
+    return Answer(Outcome.DATA, (own,), flags=AA, origin=_originWith(found))
+
+
+def _originWith(found: Answer) -> Origin:
+    """
+    @param found: what another source says of a name that a zone leads to.
+
+    @return: where an answer of both comes from. Where a cache has a part in it, its TTLs go down as those of the cache do.
+    """
+    origin = found.origin
+    if origin is None or origin.learned is None:
+        return _SEVERAL
+    return Origin("zone", learned=origin.learned, expires=origin.expires)
+
+
+def _foreign() -> Unknown:
+    return Unknown("no zone of this server has that name")
+
+
+def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+    """
+    @return: the first set, and its signatures if they are there.
+    """
+    first = next((rrset for rrset in sets if rrset.rrType != _RRSIG), sets[0])
+    covered = first.rrType.to_bytes(2, "big")
+    return (first, *[rrset for rrset in sets if rrset.rrType == _RRSIG and rrset is not first and rrset.rdatas[0][:2] == covered])
+
+
+@implementer(IAnswerSource)
+class Leading:
+    """
+    Zones first, and others for what is in none. Who wants recursion is not sent elsewhere: where the zones refer to other servers, or an
+    alias leads out of them, the others are asked.
+    """
+
+    def __init__(self, authority: AuthoritySource, others: IAnswerSource) -> None:
+        """
+        @param others: who is asked.
+        """
+        self._authority = authority
+        self._zones = authority.zones
+        self._others = others
+        self._first = authority.answerNow
+        self._then = others.answerNow
+
+    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+        try:
+            answer = self._first(question, context) if self._zones else None
+        except AliasLeads as leads:
+            if not context.recursionDesired:
+                raise
+            found = self._then(leads.question, context)
+            return None if found is None else self._alias(question, leads, found)
+        if answer is None:
+            return self._then(question, context)
+        if not context.recursionDesired:
+            return answer
+        if isReferral(answer):
+            return self._then(question, context)
+        target = aliasTarget(answer)
+        if target is None:
+            return answer
+        try:
+            found = self._then(Question(target, question.rrType, question.rrClass), context)
+        except DNSFault:
+            return answer
+        return None if found is None else _joined(answer, found)
+
+    def _alias(self, question: Question, leads: AliasLeads, found: Answer) -> Answer:
+        return asAlias(question, leads.ttl, found) or Answer(Outcome.NODATA, flags=AA, origin=_originWith(found))
+
+    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        try:
+            answer = self._first(question, context)
+        except AliasLeads as leads:
+            if not context.recursionDesired:
+                return fail(leads)
+            wanted = leads
+            return self._others.answer(wanted.question, context).addCallback(lambda found: self._alias(question, wanted, found))
+        except DNSFault as fault:
+            return fail(fault)
+        if answer is None or (context.recursionDesired and isReferral(answer)):
+            return self._others.answer(question, context)
+        target = aliasTarget(answer) if context.recursionDesired else None
+        if target is None:
+            return succeed(answer)
+        known = answer
+        asked = self._others.answer(Question(target, question.rrType, question.rrClass), context)
+        # Who asks can go on from there (RFC 1034, section 4.3.2), so what we know is worth more than that we could not.
+        return asked.addCallbacks(lambda found: _joined(known, found), lambda failure: known)
+
+    def close(self) -> Deferred[None]:
+        return self._others.close()
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return (cast(IAnswerSource, self._authority), self._others)
+
+
+def isReferral(answer: Answer) -> bool:
+    """
+    @return: whether a zone says with this that others are to be asked.
+    """
+    return not answer.flags & AA and not answer.answer and answer.outcome is Outcome.NODATA and not answer.rcode
+
+
+def _joined(first: Answer, found: Answer) -> Answer:
+    """
+    @return: aliases, and what came of the name that they lead to.
+    """
+    return Answer(
+        found.outcome,
+        first.answer + found.answer,
+        found.authority,
+        found.additional,
+        rcode=found.rcode,
+        # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+        flags=found.flags | first.flags & AA,
+        security=first.security,
+        ede=found.ede,
+        origin=_originWith(found),
+    )

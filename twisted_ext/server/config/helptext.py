@@ -1,0 +1,105 @@
+"""
+What C{twistd txdns --help} says.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.server.config.settings import SETTINGS
+from twisted_ext.server.config.types import COUNT, FLAG
+
+__all__ = ["usageOf"]
+
+#: Settings that are of no use to who asks nobody, by their groups, and others by their names.
+_ASKING: Final = ("Whom to ask", "The cache", "What is known here")
+_AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
+
+#: Options that are no settings of their own.
+_LIKE_TWISTD: Final = (
+    ("    --bindzone=", "Serve the zone of this master file, whose name or $ORIGIN says which that is, as for twistd dns."),
+    ("    --secondary=", "Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org."),
+)
+
+_INTRODUCTIONS: Final = {
+    "": (
+        "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
+        "other servers; serve answers from its zones alone. Each has its own --help.",
+    ),
+    "forward": (
+        "A DNS server that answers from its zones if it has some, from a cache, local records and a hosts file, and asks other servers.",
+    ),
+    "serve": (
+        "An authoritative DNS server: it answers for its zones, for everybody, and refuses all else.",
+        "A zone is read from its master file in a process of its own, made into an image, and found again at the next start where --state",
+        "says. Changed files are loaded while it answers; a file with errors changes nothing, and the log says where they are.",
+    ),
+}
+
+#: What most people want first.
+_FORWARDING: Final = (
+    '  twistd -n txdns --interface 127.0.0.1 --port 5300 --local "router.lan A 192.168.1.1"',
+    "  twistd -n txdns --upstream 192.0.2.53 --route corp.example=10.0.0.53 --http 127.0.0.1",
+    "  twistd txdns --config /etc/txdns.toml; txdns control status",
+)
+
+_SERVE: Final = (
+    "  twistd -n txdns serve --port 5300 --zone example.org=/etc/zones/example.org",
+    "  twistd txdns serve --state /var/lib/txdns --zones /etc/zones --workers 4",
+    "  txdns control zones; txdns control zone reload example.org",
+)
+
+_EXAMPLES: Final = {"": (*_FORWARDING[:2], _SERVE[0], _FORWARDING[2]), "forward": _FORWARDING, "serve": _SERVE}
+
+_ENDING: Final = (
+    "-n keeps it in the foreground. Exit code 1: an option, a file or an address cannot be used, with a line for each reason.",
+)
+
+
+def usageOf(role: str) -> str:
+    """
+    @param role: C{"forward"}, C{"serve"}, or C{""} for what is true of both.
+
+    @return: all options, under the headings of their settings.
+    """
+    from textwrap import wrap
+
+    lines = [*_INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
+    rows: list[tuple[str, str]] = []
+    group = "Settings"
+    everything: list[tuple[str, list[tuple[str, str]]]] = [
+        (
+            group,
+            [
+                ("--config=", "Read settings from this TOML file; options given here go before it. It is read again at SIGHUP."),
+                ("--show-config", "Print all settings as a TOML file, and exit."),
+                ("--show-path", "Print what a question goes through, in order, and exit."),
+                ("--version", "Print the version, and exit."),
+                ("--help", "Print this, and exit."),
+            ],
+        )
+    ]
+    for setting in SETTINGS:
+        if role == "serve" and (setting.group in _ASKING or setting.name in _AS_WELL):
+            continue
+        if setting.group != group:
+            group = setting.group
+            rows = []
+            everything.append((group, rows))
+        plain = setting.kind is FLAG or setting.kind is COUNT
+        short = f"-{setting.short}, " if setting.short else "    "
+        negative = f" (--no-{setting.name})" if setting.kind is FLAG else ""
+        several = " May be given several times." if setting.many else ""
+        default = "" if setting.many or setting.default in ("", False) else f" [default: {setting.default}]"
+        if setting.default is True:
+            default = " [default: yes]"
+        rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
+        if setting.name == "zones":
+            rows += _LIKE_TWISTD
+    for heading, each in everything:
+        lines += ["", f"{heading}:"]
+        for option, text in each:
+            wrapped = wrap(text, 92)
+            lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
+            lines += [f"{'':<29}{line}" for line in wrapped[1:]]
+    return "\n".join([*lines, "", "For example:", *_EXAMPLES[role], "", *_ENDING, ""])

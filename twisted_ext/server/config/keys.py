@@ -1,0 +1,242 @@
+"""
+Keys that are shared with other servers, and who may have what by them: TSIG keys, grants, and servers to talk to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Container, Iterable, Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.files import openNow
+from twisted_ext.server.limits import KEY_FILE_OCTETS
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.tsig import ALGORITHMS, Key
+
+__all__ = ["Grants", "Keys", "RemoteServer"]
+
+#: Algorithms that are not taken unless somebody insists (RFC 8945, section 6).
+_WEAK: Final = frozenset((ALGORITHMS["hmac-md5"], ALGORITHMS["hmac-sha1"]))
+
+_CLAUSE: Final = re.compile(
+    r'key\s+"?(?P<name>[^\s"{;]+)"?\s*\{(?P<body>[^{}]*)\}\s*;?|(?P<line>[^\s{}#;]+)|#[^\n]*|//[^\n]*|\s+', re.ASCII
+)
+_ALGORITHM: Final = re.compile(r'\balgorithm\s+"?([^\s";]+)"?\s*;')
+_SECRET: Final = re.compile(r'\bsecret\s+"?([^\s";]+)"?\s*;')
+
+
+class Keys(Mapping[bytes, Key]):
+    """
+    Keys by their folded names.
+
+    @ivar terms: what L{twisted_ext.server.config.transferpolicy} has made with them of what is said of zones, which may be the same for
+        thousands.
+    @ivar exposed: that every user of this machine can read the file that they come from, as a sentence; C{""} where it is not so.
+    """
+
+    def __init__(self, keys: Iterable[Key] = (), *, weak: bool = False) -> None:
+        """
+        @param weak: whether MD5 and SHA-1 will do.
+
+        @raise BadDescription: two of one name, or an algorithm that will not do.
+        """
+        self._keys: dict[bytes, Key] = {}
+        self.exposed = ""
+        self.terms: dict[tuple[object, ...], object] = {}
+        for key in keys:
+            text = nameToText(key.name)
+            if key.name in self._keys:
+                raise BadDescription(f"there are two TSIG keys by the name of {text}")
+            if key.algorithm in _WEAK and not weak:
+                raise BadDescription(f"TSIG key {text}: {nameToText(key.algorithm)} is too weak; write hmac-sha256")
+            self._keys[key.name] = key
+
+    @classmethod
+    def fromTexts(cls, texts: Iterable[str], *, weak: bool = False) -> Keys:
+        """
+        Read keys written as C{algorithm:name:secret} or C{name:secret}.
+
+        @raise BadDescription: one of them is not.
+        """
+        return cls([Key.fromText(text) for text in texts], weak=weak)
+
+    @classmethod
+    def fromFile(cls, path: str, *, weak: bool = False) -> Keys:
+        """
+        Read a file of keys, each on a line of its own as L{fromTexts} takes them, or as C{tsig-keygen} and C{ddns-confgen} write them:
+        C{key "name" { algorithm hmac-sha256; secret "..."; };}
+
+        @raise BadDescription: it cannot be read, every user can write to it, or something in it is not a key.
+        """
+        try:
+            with open(path, "rb", opener=openNow) as file:
+                mode = os.fstat(file.fileno()).st_mode
+                text = (file.read(int(KEY_FILE_OCTETS.default) + 1) or b"").decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadDescription(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        if len(text) > KEY_FILE_OCTETS.default:
+            raise BadDescription(f"{path} is too large for a file of keys")
+        if mode & stat.S_IWOTH and stat.S_ISREG(mode):
+            raise BadDescription(f"{path}: every user of this machine can write to it, and so choose the keys: chmod 640 {path}")
+        try:
+            keys = cls.fromTexts(_written(text), weak=weak)
+        except BadDescription as fault:
+            raise BadDescription(f"{path}: {fault}") from None
+        if mode & stat.S_IROTH and keys:
+            keys.exposed = f"{path}: every user of this machine can read the secrets in it (mode {mode & 0o777:o}): chmod 640 {path}"
+        return keys
+
+    def joined(self, other: Keys) -> Keys:
+        """
+        @return: these and those.
+
+        @raise BadDescription: two have one name.
+        """
+        return Keys([*self._keys.values(), *other.values()], weak=True)
+
+    def named(self, text: str) -> Key:
+        """
+        @raise BadDescription: there is no such key.
+        """
+        try:
+            return self._keys[nameFromText(text).lower()]
+        except (KeyError, BadName):
+            known = ", ".join([nameToText(name, final=False) for name in self._keys]) or "none"
+            raise BadDescription(f"there is no TSIG key {text!r}; there are: {known}") from None
+
+    def __getitem__(self, name: bytes) -> Key:
+        return self._keys[name]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _written(text: str) -> Iterator[str]:
+    """
+    @return: the keys in a file, each as C{algorithm:name:secret}.
+    """
+    position = 0
+    while position < len(text):
+        found = _CLAUSE.match(text, position)
+        if found is None:
+            line = text.count("\n", 0, position) + 1
+            raise BadDescription(f'line {line}: write name:secret, or key "name" {{ algorithm ...; secret ...; }};')
+        position = found.end()
+        if found["line"]:
+            yield found["line"]
+        elif found["name"]:
+            algorithm, secret = _ALGORITHM.search(found["body"]), _SECRET.search(found["body"])
+            if secret is None:
+                raise BadDescription(f"key {found['name']!r} has no secret")
+            yield f"{algorithm[1].rstrip('.') if algorithm else 'hmac-sha256'}:{found['name']}:{secret[1]}"
+
+
+class RemoteServer:
+    """
+    A server to transfer from or to notify.
+
+    @ivar server: its address and port.
+    @ivar key: what messages with it are signed with, or L{None}.
+    """
+
+    __slots__ = ("server", "key")
+
+    def __init__(self, server: Server, key: Key | None = None) -> None:
+        self.server = server
+        self.key = key
+
+    @classmethod
+    def fromText(cls, text: str, keys: Keys) -> RemoteServer:
+        """
+        Read C{192.0.2.1}, C{[2001:db8::1]:5353}, C{192.0.2.1:53 key=name}.
+
+        @raise BadDescription: it is something else, or there is no such key.
+        """
+        words = text.split()
+        key: Key | None = None
+        for word in words[1:]:
+            option, equals, value = word.partition("=")
+            if option != "key" or not equals:
+                raise BadDescription(f"{text!r}: behind the address may stand key=NAME, not {word!r}")
+            key = keys.named(value)
+        if not words:
+            raise BadDescription("a server is written as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME")
+        return cls(Server.fromText(words[0]), key)
+
+    def __repr__(self) -> str:
+        return f"<RemoteServer {self.server.label}{'' if self.key is None else f' {self.key!r}'}>"
+
+
+class Grants:
+    """
+    Who may: by network, by key, or by both at once. Nobody else may, and nobody at all where nothing is granted.
+    """
+
+    __slots__ = ("_grants",)
+
+    def __init__(self, grants: Iterable[tuple[IPv4Network | IPv6Network | None, bytes]] = ()) -> None:
+        """
+        @param grants: networks, L{None} for any, each with a key's folded name, or C{b""} where none is needed.
+        """
+        self._grants = tuple(grants)
+
+    @classmethod
+    def fromTexts(cls, texts: Iterable[str], keys: Container[bytes] | None = None) -> Grants:
+        """
+        Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}.
+
+        @param keys: the names of those that there are; not looked at by default.
+
+        @raise BadDescription: it is none of these, or nobody could ever have such a key.
+        """
+        grants = [_grant(text) for text in texts]
+        missing = next((name for _, name in grants if name and keys is not None and name not in keys), None)
+        if missing is not None:
+            raise BadDescription(f"there is no TSIG key {nameToText(missing)}; key-file names the file that has it")
+        return cls(grants)
+
+    def __bool__(self) -> bool:
+        return bool(self._grants)
+
+    def allows(self, client: str, keyName: bytes = b"") -> bool:
+        """
+        @param client: an address.
+        @param keyName: of the key that the request was signed with and found right, folded; C{b""} where there was none.
+        """
+        if not self._grants:
+            return False
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            return False
+        if address.version == 6 and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        for network, name in self._grants:
+            if (not name or name == keyName) and (network is None or address in network):
+                return True
+        return False
+
+
+def _grant(text: str) -> tuple[IPv4Network | IPv6Network | None, bytes]:
+    network: IPv4Network | IPv6Network | None = None
+    name = b""
+    words = text.split()
+    if not words:
+        raise BadDescription("a grant is written as 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any")
+    for word in words:
+        try:
+            if word.startswith("key="):
+                name = nameFromText(word[4:]).lower()
+            elif word != "any":
+                network = ip_network(word)
+        except (ValueError, BadName) as error:
+            raise BadDescription(f"{text!r}: {error}; write 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any") from None
+    return network, name

@@ -1,0 +1,146 @@
+"""
+Settings from a TOML file: checked as a whole, with the line of whatever is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.server.config.settings import SETTINGS, settingNamed
+from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Setting
+    from twisted_ext.server.config.types import Value
+
+__all__ = ["readSettings", "valuesFromTOML"]
+
+#: Line and column as Python's reader of TOML says them.
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+_ZONE: Final = "zone"
+_ZONES: Final = "zones"
+
+#: Where the table of a zone begins.
+_TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
+
+
+def readSettings(path: str) -> dict[str, Value]:
+    """
+    @return: what a file says, checked, by the names of settings.
+
+    @raise BadDescription: one line for each thing that is wrong: file, line, key, what is allowed.
+    """
+    complaints = Complaints()
+    data = FollowedFile(path).read(int(SETTINGS_OCTETS.default), complaints)
+    if data is None or complaints.count:
+        raise BadDescription(f"{path}: {complaints}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadDescription(f"{path}:{line}: this is no UTF-8") from None
+    return valuesFromTOML(text, path)
+
+
+def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
+    """
+    @param path: where the text is from: named in errors, and relative paths in it begin at its folder.
+
+    @return: see L{readSettings}.
+
+    @raise BadDescription: see there.
+    """
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+        place = _PLACE.search(said)
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+        column = f":{place[2]}" if place and place[2] else ""
+        raise BadDescription(f"{path}:{line}{column}: this is no TOML: {_PLACE.sub('', said)}") from None
+    folder = os.path.dirname(os.path.abspath(path))
+    values: dict[str, Value] = {}
+    wrong: list[tuple[int, str]] = []
+    for key, value in document.items():
+        setting = settingNamed(key)
+        if setting is None:
+            wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
+            continue
+        if key == _ZONE and isinstance(value, list):
+            values[key] = _zones(setting, value, text, folder, wrong)
+            continue
+        try:
+            values[key] = setting.fromTOML(value, folder)
+        except BadDescription as fault:
+            tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
+            if key == _ZONE and tables:
+                wrong += [(_lineOf(text, key), said) for said in str(fault).splitlines()]
+            else:
+                hint = "; tables of zones are headed [[zone]]" if key == _ZONES and tables else ""
+                wrong.append((_lineOf(text, key), f"{key} {fault}{hint}"))
+    if wrong:
+        raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=_line)]))
+    return values
+
+
+def _line(wrong: tuple[int, str]) -> int:
+    return wrong[0]
+
+
+def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
+    """
+    @param folder: where relative paths begin.
+    @param wrong: where what is wrong is put, with the line of the table that it is in.
+
+    @return: what the tables say.
+    """
+    found: list[str] = []
+    faults: list[tuple[int, str]] = []
+    for number, table in enumerate(tables):
+        try:
+            found.append(str(setting.kind.fromTOML(table, folder)))
+        except BadDescription as fault:
+            said = str(fault).splitlines() if isinstance(table, dict) else [f"{_ZONE} {fault}"]
+            faults += [(number, line) for line in said]
+    if faults:
+        lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
+        # Of tables that are written within a list nobody can tell.
+        usual = _lineOf(text, _ZONE)
+        most = int(LOADING_COMPLAINTS.default)
+        wrong += [(lines[number] if len(lines) == len(tables) else usual, said) for number, said in faults[:most]]
+        if len(faults) > most:
+            wrong.append((text.count("\n") + 1, f"and {len(faults) - most} more of zones"))
+    return tuple(found)
+
+
+def _meant(key: str) -> str:
+    names = [setting.name for setting in SETTINGS]
+    close = get_close_matches(key.replace("_", "-"), names, 1)
+    return f"; did you mean {close[0]}?" if close else "; --show-config lists them all"
+
+
+def _lineOf(text: str, key: str) -> int:
+    """
+    @return: the line where a key of the first level stands.
+    """
+    import tomllib
+
+    lines = text.split("\n")
+    statement = re.compile(rf"""\s*(?:\[\s*){{0,2}}(["']?){re.escape(key)}\1\s*[=.\]]""")
+    for number, line in enumerate(lines, 1):
+        if statement.match(line):
+            # A line that looks so may be the inside of a longer text. Where a statement begins, all before it is whole.
+            try:
+                tomllib.loads("\n".join(lines[: number - 1]))
+            except tomllib.TOMLDecodeError:
+                continue
+            return number
+    return 1

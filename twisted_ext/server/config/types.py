@@ -1,0 +1,429 @@
+"""
+Kinds of settings: what a text or a TOML value means, what is allowed, and how it is written again.
+
+Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would be right, and leaves it to its caller to say where.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from ipaddress import ip_network
+from typing import Final, Protocol
+
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.files import openNow
+from twisted_ext.limits import Limit
+from twisted_ext.server.reply.cookies import SECRET_OCTETS
+from twisted_ext.transport.servers import Server
+
+__all__ = [
+    "ADDRESS",
+    "CATALOG",
+    "CONTROL",
+    "COUNT",
+    "DESCRIPTION",
+    "DIGEST",
+    "FLAG",
+    "GRANT",
+    "GROUPED",
+    "HTTP_ADDRESS",
+    "LISTING",
+    "NAME",
+    "PATH",
+    "PORT",
+    "PREFIX",
+    "READABLE",
+    "RECORD",
+    "REMOTE",
+    "ROLE",
+    "ROUTE",
+    "RULE",
+    "SECRET",
+    "SERIALS",
+    "TEXT",
+    "ZONE",
+    "File",
+    "Flag",
+    "Kind",
+    "Number",
+    "Octets",
+    "Text",
+    "Value",
+    "describedUpstream",
+    "readSecret",
+]
+
+#: One value of a setting, or all of those of a setting that takes several.
+Value = bool | int | float | str | tuple[str, ...]
+
+#: Where the status page is unless somebody says otherwise.
+_HTTP: Final = 5380
+
+_POWERS: Final = {"K": 10, "M": 20, "G": 30}
+
+
+class Kind(Protocol):
+    """
+    What all kinds can do.
+
+    @ivar allowed: what may be written, in words that follow on "takes".
+    """
+
+    allowed: str
+
+    def fromText(self, text: str) -> Value:
+        """
+        Read what stands behind an option.
+
+        @raise BadDescription: it is not allowed.
+        """
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        """
+        Read what a TOML file has.
+
+        @param folder: where relative paths begin; C{""} for the working directory.
+
+        @raise BadDescription: it is not allowed.
+        """
+
+
+class Flag:
+    """
+    Yes or no.
+    """
+
+    allowed = "true or false"
+
+    def fromText(self, text: str) -> Value:
+        if text not in ("true", "false"):
+            raise BadDescription(f"takes {self.allowed}, not {text!r}")
+        return text == "true"
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if not isinstance(value, bool):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        return value
+
+
+class Number:
+    """
+    A number within a range.
+
+    @param limit: the range.
+    @param whole: whether there are no fractions.
+    @param unit: what is counted.
+    """
+
+    def __init__(self, limit: Limit, unit: str = "", *, whole: bool = True) -> None:
+        self.limit = limit
+        self.whole = whole
+        self.allowed = f"a number{f' of {unit}' if unit else ''} from {_plain(limit.least)} to {_plain(limit.most)}"
+
+    def fromText(self, text: str) -> Value:
+        try:
+            return self.fromTOML(int(text) if self.whole else float(text))
+        except ValueError as error:
+            if isinstance(error, BadDescription):
+                raise
+            raise BadDescription(f"takes {self.allowed}, not {text!r}") from None
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        # Written so that it is false of what is no number at all.
+        if not self.limit.least <= value <= self.limit.most:
+            raise BadDescription(f"takes {self.allowed}, not {value}")
+        return value if self.whole else float(value)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+class Octets(Number):
+    """
+    A size in octets, also as C{64M}.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit, "octets")
+        self.allowed += ", also as 64K, 64M or 1G"
+
+    def fromText(self, text: str) -> Value:
+        power = _POWERS.get(text[-1:].upper())
+        if power is None or not text[:-1].isdecimal():
+            return super().fromText(text)
+        return super().fromTOML(int(text[:-1]) << power)
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        return self.fromText(value) if isinstance(value, str) else super().fromTOML(value)
+
+
+class Text:
+    """
+    A text that is what it should be.
+
+    @param allowed: see L{Kind}.
+    @param check: gives the text as it is kept; raises what a caller did wrong.
+    """
+
+    def __init__(self, allowed: str, check: Callable[[str], str]) -> None:
+        self.allowed = allowed
+        self._check = check
+
+    def fromText(self, text: str) -> Value:
+        try:
+            return self._check(text)
+        except OSError as error:
+            raise BadDescription(f"takes {self.allowed}; {text}: {error.strerror or error}") from None
+        except (DNSFault, ValueError) as error:
+            said = str(error) if isinstance(error, CallerFault) else f"{text!r} is none"
+            raise BadDescription(f"takes {self.allowed}; {said}") from None
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if not isinstance(value, str):
+            raise BadDescription(f"takes {self.allowed}, as a text, not {value!r}")
+        return self.fromText(value)
+
+
+class File(Text):
+    """
+    The path of a file. In a settings file a relative one begins at the folder of that file.
+
+    @param words: values that are not paths.
+    """
+
+    def __init__(self, allowed: str, check: Callable[[str], str], words: Collection[str] = ("",)) -> None:
+        super().__init__(allowed, check)
+        self._words = words
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if isinstance(value, str) and value not in self._words:
+            value = os.path.join(folder, value)
+        return super().fromTOML(value)
+
+
+class Zone:
+    """
+    A zone: what it is called, and what is to be known of it.
+    """
+
+    allowed = "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table"
+
+    def fromText(self, text: str) -> Value:
+        from twisted_ext.server.config.zonesettings import ZoneSettings
+
+        return ZoneSettings.fromText(text).toText()
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        from twisted_ext.server.config.zonesettings import ZoneSettings
+
+        if isinstance(value, dict):
+            return ZoneSettings.fromTable(value, folder).toText()
+        if not isinstance(value, str):
+            raise BadDescription(f"takes {self.allowed}, not {value!r}")
+        return ZoneSettings.fromText(value, folder).toText()
+
+    def shown(self, text: str) -> str:
+        """
+        @return: one as TOML has it.
+        """
+        from twisted_ext.server.config.zonesettings import ZoneSettings
+
+        return ZoneSettings.fromText(text).toTOML()
+
+
+def _any(text: str) -> str:
+    if not text.isprintable():
+        raise BadDescription(f"{text!r} holds characters that cannot be printed")
+    return text
+
+
+def _name(text: str) -> str:
+    from twisted_ext.wire.names import nameFromText, nameToText
+
+    return nameToText(nameFromText(text))
+
+
+def _address(text: str) -> str:
+    return text if not text else Server("127.0.0.1" if text == "localhost" else text).address
+
+
+def _httpAddress(text: str) -> str:
+    return Server.fromText(text, _HTTP).label if text else text
+
+
+def _prefix(text: str) -> str:
+    if text == "any":
+        return text
+    return str(ip_network(text))
+
+
+def _path(text: str) -> str:
+    if "\x00" in text:
+        raise BadDescription(f"{text!r} cannot be a path")
+    return text
+
+
+def _readable(text: str) -> str:
+    if text:
+        with open(_path(text), "rb", opener=openNow) as opened:
+            opened.read(1)
+    return text
+
+
+def _listing(text: str) -> str:
+    if os.path.isdir(_path(text)):
+        os.scandir(text).close()
+        return text
+    return _readable(text)
+
+
+def readSecret(path: str) -> bytes:
+    """
+    @return: the octets that a file has in hexadecimal digits.
+
+    @raise BadDescription: it has anything else.
+
+    @raise OSError: it cannot be read.
+    """
+    with open(path, "rb", opener=openNow) as opened:
+        text = opened.read(256).strip()
+    try:
+        secret = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_OCTETS:
+        raise BadDescription(f"{path} has to hold {2 * SECRET_OCTETS} hexadecimal digits and nothing else")
+    return secret
+
+
+def _secret(text: str) -> str:
+    if text:
+        readSecret(_path(text))
+    return text
+
+
+def _record(text: str) -> str:
+    from twisted_ext.resolver.policy.localrecords import localRecord
+
+    localRecord(text)
+    return text
+
+
+def _description(text: str) -> str:
+    from twisted_ext.resolver.strings.reader import read
+
+    text = describedUpstream(text)
+    read(text)
+    return text
+
+
+def describedUpstream(text: str) -> str:
+    """
+    @return: the description of what is written as a bare address, such as C{192.0.2.1} or C{[2001:db8::1]:5353}; all else as it is.
+    """
+    try:
+        server = Server.fromText(text)
+    except BadDescription:
+        return text
+    return f"udp:[{server.address}]:{server.port}" if ":" in server.address else f"udp:{server.label}"
+
+
+def _route(text: str) -> str:
+    domain, equals, description = text.partition("=")
+    if not equals or not domain:
+        raise BadDescription(f"{text!r} is no route")
+    return f"{_name(domain)}={_description(description)}"
+
+
+def _role(text: str) -> str:
+    if text not in ("forward", "serve"):
+        raise BadDescription(f"{text!r} is neither")
+    return text
+
+
+def _granted(text: str) -> str:
+    from twisted_ext.server.config.keys import Grants
+
+    Grants.fromTexts((text,))
+    return text
+
+
+def _remote(text: str) -> str:
+    words = text.split()
+    if not words or any(not word.startswith("key=") for word in words[1:]):
+        raise BadDescription(f"{text!r} is none")
+    Server.fromText(words[0])
+    return text
+
+
+def _grouped(text: str) -> str:
+    group, _, server = text.partition(" ")
+    _remote(server.strip())
+    return f"{group} {server.strip()}"
+
+
+def _rule(text: str) -> str:
+    from twisted_ext.zone.update.policy import Rule
+
+    Rule.fromText(text)
+    return text
+
+
+def _serials(text: str) -> str:
+    from twisted_ext.zone.store.serials import SERIALS
+
+    if text not in SERIALS:
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
+def _catalog(text: str) -> str:
+    if text not in ("follow", "produce"):
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
+def _digest(text: str) -> str:
+    if text not in ("check", "require"):
+        raise BadDescription(f"{text!r} is none")
+    return text
+
+
+def _logFormat(text: str) -> str:
+    from twisted_ext.server.operations.logs import FORMATS
+
+    if text not in FORMATS:
+        raise BadDescription(f"{text!r} is not a format of the log")
+    return text
+
+
+FLAG: Final = Flag()
+COUNT: Final = Number(Limit(default=0, least=0, most=9))
+PORT: Final = Number(Limit(default=53, least=0, most=65535))
+TEXT: Final = Text("a text", _any)
+NAME: Final = Text("a domain name", _name)
+ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
+HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
+PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
+PATH: Final = File("the path of a file", _path)
+CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))
+SECRET: Final = File("the path of a file with a secret", _secret)
+READABLE: Final = File("the path of a file that can be read", _readable)
+LISTING: Final = File("the path of a folder or a file that can be read", _listing)
+RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
+DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
+LOG_FORMAT: Final = Text("text or json", _logFormat)
+ROLE: Final = Text("forward or serve", _role)
+ZONE: Final = Zone()
+GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
+GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
+REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
+RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
+CATALOG: Final = Text("follow or produce", _catalog)
+DIGEST: Final = Text("check or require", _digest)
+SERIALS: Final = Text("increment, unixtime or dateserial", _serials)
+ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -1,0 +1,348 @@
+"""
+What a server can be told of one zone, in one table: keys of a C{[[zone]]} table of the TOML file, the first two of them also as
+C{--zone NAME=FILE}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TextIO
+
+from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.files import openNow
+from twisted_ext.server.config import types
+from twisted_ext.server.config.settings import Setting, shown
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.zone.limits import JOURNAL_OCTETS
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.types import Value
+    from twisted_ext.zone.update.policy import Policy
+
+__all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
+
+#: Lines of a master file among which its SOA record is.
+_FIRST_LINES: Final = 1000
+
+#: Entries of a folder that are looked at in one step.
+_ENTRIES: Final = 500
+
+#: How the files of a folder of zones may be named, besides the zone's name itself.
+_ENDINGS: Final = (".zone", ".db", ".txt")
+
+
+def _zoneSettings() -> Iterable[Setting]:
+    yield Setting("name", types.NAME, "", "The zone's name, its apex")
+    yield Setting("file", types.PATH, "", "Its master file")
+    yield Setting("store", types.PATH, "", "The database that it is in, in place of a file; see txdns zone edit")
+    yield Setting(
+        "primaries", types.REMOTE, (), "Servers to fetch it from, in place of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
+    )
+    yield Setting("allow-transfer", types.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
+    yield Setting(
+        "one-answer", types.GRANT, (), "Who of them gets each record in a message of its own, as old servers want it: 192.0.2.7, key=NAME"
+    )
+    yield Setting("notify", types.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
+    yield Setting("allow-notify", types.GRANT, (), "Who, beside its primaries, may say that it has changed")
+    yield Setting(
+        "zonemd",
+        types.DIGEST,
+        "",
+        "Of a zone that is fetched: check that it is what its ZONEMD record says, if there is one, or require that (RFC 8976)",
+    )
+    yield Setting(
+        "catalog", types.CATALOG, "", "It lists zones (RFC 9432): follow it and serve these, or produce it of those that are listed-in it"
+    )
+    yield Setting(
+        "member-primaries", types.REMOTE, (), "Of a catalog to follow: servers to fetch its zones from; by default its own primaries"
+    )
+    yield Setting("group-primaries", types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
+    yield Setting("listed-in", types.NAME, "", "The catalog of this server that lists it")
+    yield Setting("group", types.TEXT, (), "Group of zones that it is in there")
+    yield Setting("update", types.RULE, (), "Who may change what of it (RFC 2136): key NAME subtree dyn A AAAA; the first that fits")
+    yield Setting("serial", types.SERIALS, "increment", "How a change chooses the next serial number")
+    yield Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "What is kept of its changes, for IXFR")
+
+
+#: The table. Who teaches servers something about zones adds to it.
+ZONE_SETTINGS: Final = tuple(_zoneSettings())
+
+_BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
+
+
+class ZoneSettings:
+    """
+    What was said of one zone.
+
+    @ivar name: the apex, folded, in wire form.
+    @ivar text: the same for people, with its final dot.
+    @ivar file: the master file, as an absolute path; C{""} for a zone without one.
+    @ivar values: all that was said, checked, by the names of the table.
+    @ivar plain: whether nothing is said of it but its file, as of most where there are many.
+    @ivar policy: what L{policyOf<twisted_ext.server.config.updatepolicy.policyOf>} has made of it, once it has.
+    @ivar terms: what L{twisted_ext.server.transfer.replication} has made of it, once it has.
+    """
+
+    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms")
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        """
+        @param values: checked ones.
+        """
+        self.values = dict(values)
+        self.policy: Policy | None = None
+        self.terms: object = None
+        self.text = str(self.values["name"])
+        self.name = nameFromText(self.text).lower()
+        self.file = str(self.values.get("file", ""))
+        self.plain = len(self.values) <= 2 and bool(self.file)
+
+    @classmethod
+    def of(cls, text: str, file: str) -> ZoneSettings:
+        """
+        @param text: the name as somebody wrote it.
+        @param file: an absolute path.
+
+        @raise BadDescription: this is no name.
+        """
+        self = cls.__new__(cls)
+        try:
+            wire = nameFromText(text)
+        except BadName as fault:
+            raise BadDescription(f"zone {text}: {fault}") from None
+        self.text = nameToText(wire)
+        self.name = wire.lower()
+        self.file = file
+        self.values = {"name": self.text, "file": file}
+        self.plain = True
+        self.policy = self.terms = None
+        return self
+
+    def value(self, name: str) -> Value:
+        """
+        @return: the value of a setting of the table, its default where nobody said one.
+        """
+        found = self.values.get(name)
+        return _BY_NAME[name].default if found is None else found
+
+    @property
+    def apexName(self) -> bytes:
+        """
+        The apex as it was written, in wire form.
+        """
+        return nameFromText(self.text)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """
+        @return: all values of a setting of the table that may have several.
+        """
+        value = self.value(name)
+        return value if isinstance(value, tuple) else (str(value),)
+
+    @classmethod
+    def fromText(cls, text: str, folder: str = "") -> ZoneSettings:
+        """
+        Read C{NAME=FILE}, or what L{toText} wrote.
+
+        @param folder: where a relative path begins; C{""} for the working directory.
+
+        @raise BadDescription: it is neither.
+        """
+        if text.startswith("{"):
+            try:
+                table = json.loads(text)
+            except ValueError:
+                table = None
+            if not isinstance(table, dict):
+                raise BadDescription(f"{text!r} is no zone")
+            return cls.fromTable(table, folder)
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise BadDescription(f"{text!r} is no zone: write its name, an equals sign, and its master file")
+        return cls.of(name, _absolute(path, folder))
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ZoneSettings:
+        """
+        Check and take a table of TOML.
+
+        @param folder: where relative paths begin; C{""} for the working directory.
+
+        @raise BadDescription: it says what is not allowed; one line for each such thing.
+        """
+        said = table.get("name")
+        if not isinstance(said, str) or not said:
+            raise BadDescription('a zone has no name; write name = "example.org"')
+        values: dict[str, Value] = {}
+        wrong: list[str] = []
+        for key, value in table.items():
+            setting = _BY_NAME.get(key)
+            if setting is None:
+                wrong.append(f"zone {said}: {key}: there is no such key{_meant(key)}")
+                continue
+            try:
+                values[key] = setting.fromTOML(value, folder)
+            except BadDescription as fault:
+                wrong.append(f"zone {said}: {key} {fault}")
+        if wrong:
+            raise BadDescription("\n".join(wrong))
+        values["name"] = _apex(said)
+        for name in ("file", "store"):
+            if values.get(name):
+                values[name] = _absolute(str(values[name]))
+        return cls(values)
+
+    def only(self, *names: str) -> ZoneSettings:
+        """
+        @return: the same without all settings but these.
+        """
+        return ZoneSettings({name: self.values[name] for name in names if name in self.values})
+
+    def toText(self) -> str:
+        """
+        @return: what L{fromText} makes the same of.
+        """
+        if set(self.values) == {"name", "file"}:
+            return f"{self.text}={self.file}"
+        return json.dumps({name: list(value) if isinstance(value, tuple) else value for name, value in self.values.items()})
+
+    def toTOML(self) -> str:
+        """
+        @return: an inline table.
+        """
+        return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in self.values.items()])} }}"
+
+    def __repr__(self) -> str:
+        return f"<ZoneSettings {self.text} {self.file}>"
+
+
+def zonesOf(settings: Settings) -> list[ZoneSettings]:
+    """
+    @return: all zones that a server is told to serve, those of folders and lists read now.
+
+    @raise BadDescription: a zone is there twice, or a folder or list cannot be read; says which.
+    """
+    found: dict[bytes, ZoneSettings] = {}
+    for _ in gather(settings, found):
+        pass
+    return list(found.values())
+
+
+def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[None]:
+    """
+    Find out the same in short steps.
+
+    @param found: where they are put, by their names.
+
+    @raise BadDescription: see L{zonesOf}.
+    """
+    for text in settings.zone:
+        zone = ZoneSettings.fromText(text)
+        before = found.setdefault(zone.name, zone)
+        if before is not zone and before.values != zone.values:
+            raise BadDescription(f"zone {zone.text} is there twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
+        yield
+    for path in settings.zones:
+        for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
+            if each is not None:
+                # What was said of a single zone goes before.
+                found.setdefault(each.name, each)
+            yield
+
+
+def apexIn(path: str) -> str:
+    """
+    @return: the name of the zone in a master file, as its SOA record has it; that of the file is the origin where no C{$ORIGIN} says so.
+
+    @raise BadDescription: there is no SOA record near its beginning, or it cannot be read.
+    """
+    origin = f"{os.path.basename(path)}."
+    owner = "@"
+    try:
+        with _opened(path, "replace") as lines:
+            for line in islice(lines, _FIRST_LINES):
+                words = line.partition(";")[0].split()
+                if not words:
+                    continue
+                if words[0].upper() == "$ORIGIN" and len(words) > 1:
+                    origin = words[1] if words[1].endswith(".") else f"{words[1]}.{origin}"
+                elif not words[0].startswith("$"):
+                    owner = owner if line[0] in " \t" else words[0]
+                    if "SOA" in [word.upper() for word in words]:
+                        return origin if owner == "@" else owner if owner.endswith(".") else f"{owner}.{origin}"
+    except OSError as error:
+        raise BadDescription(f"{path}: {error.strerror or error}") from None
+    raise BadDescription(f"{path}: no SOA record is near the beginning of this file; say which zone it has with zone")
+
+
+def _meant(key: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(key.replace("_", "-"), list(_BY_NAME), 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_BY_NAME)}"
+
+
+def _apex(text: str) -> str:
+    try:
+        return nameToText(nameFromText(text))
+    except BadName as fault:
+        raise BadDescription(f"zone {text}: {fault}") from None
+
+
+def _opened(path: str, errors: str = "strict") -> TextIO:
+    """
+    @raise OSError: it cannot be read, or not without waiting for somebody who writes there.
+    """
+    return open(path, encoding="utf-8", errors=errors, opener=openNow)
+
+
+def _absolute(path: str, folder: str = "") -> str:
+    if "\x00" in path:
+        raise BadDescription(f"{path!r} cannot be a path")
+    return path if path.startswith("/") else os.path.abspath(os.path.join(folder, path))
+
+
+def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
+    """
+    Go through the files of a folder, each of them a zone with the file's name; L{None} comes while there is none to tell of yet.
+    """
+    folder = os.path.abspath(path)
+    parts: list[list[str]] = []
+    try:
+        with os.scandir(folder) as entries:
+            while some := list(islice(entries, _ENTRIES)):
+                parts.append(sorted([entry.name for entry in some if entry.name[0] != "." and entry.name[-1] != "~" and entry.is_file()]))
+                yield None
+    except OSError as error:
+        raise BadDescription(f"zones: {path}: {error.strerror or error}") from None
+    for name in merge(*parts):
+        stem = name
+        if name.endswith(_ENDINGS):
+            stem = name.rpartition(".")[0]
+        yield ZoneSettings.of(stem, f"{folder}/{name}")
+
+
+def _inList(path: str) -> Iterator[ZoneSettings]:
+    """
+    Go through a list with a zone on each line: its name, and its file. Relative paths begin at the folder of the list.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        with _opened(path) as lines:
+            for number, line in enumerate(lines, 1):
+                words = line.split(None, 1)
+                if not words or words[0].startswith("#"):
+                    continue
+                if len(words) < 2:
+                    raise BadDescription(f"{path}:{number}: write the name of a zone and its master file")
+                try:
+                    yield ZoneSettings.of(words[0], _absolute(words[1].strip(), folder))
+                except BadDescription as fault:
+                    raise BadDescription(f"{path}:{number}: {fault}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadDescription(f"zones: {path}: {getattr(error, 'strerror', None) or error}") from None

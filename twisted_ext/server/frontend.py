@@ -1,0 +1,315 @@
+"""
+Gates, fast lane, responder and listeners of one process, made as its settings say and changed as they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.packetcache import Lane
+from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.server.config.replies import finishingOf, identityOf
+from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
+from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.operations.watchdog import Watchdog
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.reply.querylog import QueryLog
+from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.server.reply.selftest import SelfTest
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.packetcache.epochs import Epoch
+    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.listeners.sockets import Bound
+    from twisted_ext.server.reply.operations import Errand
+
+__all__ = ["KeptReplies", "Serving", "gatesOf"]
+
+_log: Final = Logger()
+
+
+class _Forgetful(Table):
+    """
+    Keeps nothing, so that every query is seen.
+    """
+
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
+        """
+        @see: L{Table.offer}
+        """
+
+
+class _Access(Access):
+    def adopt(self, settings: Settings, zones: Zones | None) -> None:
+        rules = _rules(settings)
+        # An error is raised by this one, while the old rules are in force.
+        Access(rules)
+        Access.__init__(self, rules, _otherwise(zones))
+
+
+class _Rates(Rates):
+    def adopt(self, settings: Settings) -> None:
+        Rates.__init__(self, settings.clientRate)
+
+
+class _Limiting(Limiting):
+    def adopt(self, settings: Settings) -> None:
+        Limiting.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
+
+
+def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
+    return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
+
+
+def _otherwise(zones: Zones | None) -> str:
+    return "refuse" if zones is None else "zones"
+
+
+def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
+    if zones is None or settings.role == "serve":
+        return {}
+    from twisted_ext.server.authority.source import Alone
+
+    return {"public": Alone(zones)}
+
+
+def _logging(settings: Settings) -> bool:
+    return settings.queryLog or settings.verbose > 0
+
+
+def _gates(
+    settings: Settings,
+    rates: Rates,
+    cookies: Cookies | None,
+    zones: Zones | None = None,
+    errands: dict[int, Errand] | None = None,
+    keys: Keys | None = None,
+) -> tuple[Gate, ...]:
+    alone = settings.role == "serve"
+    return standardGates(
+        rates=rates,
+        cookies=cookies,
+        identity=identityOf(settings),
+        # Who has nothing but zones says of each name what there is to it.
+        minimalAny=settings.minimalAny and not alone,
+        serves=None if zones is None else zones.find,
+        keys=keys,
+        opcodes=opcodesOf(errands or {}),
+        transfers=transfersIn(errands or {}),
+        hopeless=hopelessOf(errands or {}),
+    )
+
+
+def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
+    """
+    @return: the gates that requests pass under these settings, in order.
+
+    @raise BadDescription: they contradict each other.
+    """
+    Access(_rules(settings))
+    Limiting(exempt=settings.responseExempt)
+    Access({"allow": settings.requireCookie})
+    if settings.requireCookie and not settings.cookies:
+        raise BadDescription("require-cookie: nobody can show a cookie where cookies is no; have cookies, or require none")
+    return _gates(settings, Rates(settings.clientRate), Cookies(secret) if settings.cookies else None)
+
+
+class Serving:
+    """
+    All that stands between the sockets and what answers.
+
+    @ivar lane: the fast lane.
+    @ivar responder: what happens beyond it.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        source: IAnswerSource,
+        counters: Counters,
+        secret: bytes,
+        *,
+        zones: Zones | None = None,
+        large: bool = False,
+    ) -> None:
+        """
+        @param zones: those that everybody may ask for, if there are any.
+        @param large: whether there is much to be answered from them, so that much is to be remembered.
+
+        @raise BadDescription: settings that contradict each other.
+        """
+        # What contradicts itself is found before there is anything.
+        gatesOf(settings, secret)
+        self._reactor = reactor
+        self._zones = zones
+        self._access = _Access(_rules(settings), _otherwise(zones))
+        self._rates = _Rates(settings.clientRate)
+        self._limiting = _Limiting()
+        self._limiting.adopt(settings)
+        self._cookies = Cookies(secret) if settings.cookies else None
+        self.lane: Lane = laneFor(
+            self._access,
+            self._rates,
+            self._cookies,
+            limiting=self._limiting,
+            required=settings.requireCookie if settings.cookies else (),
+            octets=ZONE_LANE_BYTES.default if large else None,
+            sights=int(ZONE_LANE_SIGHTS.default) if large else None,
+            public=zones is not None,
+        )
+        self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]
+        self.responder = Responder(
+            source,
+            reactor,
+            gates=_gates(settings, self._rates, self._cookies, zones),
+            finishing=finishingOf(settings),
+            views=_views(settings, zones),
+            lane=self.lane,
+            counters=counters,
+            limiting=self._limiting,
+        )
+        self.responder.selfTest = SelfTest(secret)
+        self._settings = settings
+        self._errands: dict[int, Errand] = {}
+        self._keys: Keys | None = None
+        self._expiring: Callable[[bytes], float | None] | None = None
+        self._remember(not _logging(settings))
+        self._datagrams: list[DatagramListener] = []
+        self._streams = StreamServings(Responding(self.responder), reactor, idle=settings.tcpIdle)
+        self._listeners: list[StreamListener] = []
+
+    @property
+    def epoch(self) -> Epoch:
+        """
+        To be bumped when answers given before may not hold any more.
+        """
+        return self.lane.epoch
+
+    def _remember(self, remember: bool) -> None:
+        # What the fast lane answers would not be logged.
+        self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
+        for group, (datagrams, messages) in zip(self.lane.groups, self._tables, strict=True):
+            group.datagrams = datagrams if remember else _Forgetful()
+            group.messages = messages if remember else _Forgetful(stream=True)
+
+    def see(
+        self, errands: dict[int, Errand], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+    ) -> None:
+        """
+        Have these see to requests that are no look-ups.
+
+        @param keys: that requests may be signed with.
+        @param expiring: see L{Finishing}.
+        """
+        self._errands, self._keys, self._expiring = errands, keys, expiring
+        self.responder.finishing.expiring = expiring
+        self.responder.errands = dict(errands)
+        self.responder.gates = self._gatesNow()
+
+    def _gatesNow(self) -> tuple[Gate, ...]:
+        return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys)
+
+    def adopt(self, settings: Settings) -> None:
+        """
+        Go over to other settings.
+
+        @raise BadDescription: they contradict each other; nothing has changed then.
+        """
+        self._access.adopt(settings, self._zones)
+        self._limiting.adopt(settings)
+        self._rates.adopt(settings)
+        self._settings = settings
+        self.responder.gates = self._gatesNow()
+        self.responder.finishing = finishingOf(settings)
+        self.responder.finishing.expiring = self._expiring
+        self._remember(not _logging(settings))
+        # Who asks is looked up anew, and replies are made anew.
+        self.lane.clear()
+        self.epoch.bump()
+
+    def listen(self, several: Sequence[Bound], lost: Callable[[str], object] = lambda reason: None) -> None:
+        """
+        Begin to answer at these sockets.
+
+        @param lost: called with a line when there cannot be listened at one of them, or not any more.
+        """
+
+        def failed(failure: Failure, where: str) -> None:
+            _log.failure("cannot listen", failure=failure)
+            lost(f"cannot listen at {where} by TCP: {failure.getErrorMessage()}")
+
+        for bound in several:
+            make = not bound.sockets
+            if make or bound.datagram is not None:
+                listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram, lost=lost)
+                listener.start()
+                self._datagrams.append(listener)
+            if make or bound.stream is not None:
+                streams = StreamListener(
+                    self._reactor, self.responder, bound.address, bound.port, socket=bound.stream, servings=self._streams, lost=lost
+                )
+                streams.start().addErrback(failed, f"{bound.address} port {bound.port}")
+                self._listeners.append(streams)
+
+    def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
+        """
+        Make what asks all listeners whether they answer.
+
+        @param failed: called with a line when one does not.
+        @param shared: whether other processes listen at the same addresses and ports.
+        """
+        return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, self._faults, shared=shared)
+
+    def _faults(self) -> int:
+        return self.responder.counters.faults
+
+    def stop(self) -> Deferred[None]:
+        """
+        Answer no more.
+
+        @return: fires when no listener and no connection is left.
+        """
+        stopping = [listener.stop() for listener in self._listeners] + [listener.stop() for listener in self._datagrams]
+        self._listeners.clear()
+        self._datagrams.clear()
+        self.responder.close()
+        stopping.append(self._streams.close())
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+
+class KeptReplies:
+    """
+    How much a fast lane has.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    @property
+    def octets(self) -> int:
+        """
+        Memory that it takes.
+        """
+        return self._lane.octets
+
+    def __len__(self) -> int:
+        return sum([len(group.datagrams) + len(group.messages) for group in self._lane.groups])

@@ -1,0 +1,420 @@
+"""
+Control of a running server: HTTP with JSON over a Unix socket that only its owner can open::
+
+    GET  /status  /stats  /upstreams  /traces
+    GET  /cache?name=NAME            GET  /cache/dump
+    POST /cache/flush[?name=NAME[&subtree=1]]
+    POST /cache/load                 the file is the body
+    POST /reload
+    GET  /zones/[?name=NAME][&broken=1][&begin=NUMBER]
+    POST /zones/reload?name=NAME
+    GET  /explain?name=NAME[&type=TYPE]
+    POST /trace?on=1[&name=NAME]     POST /trace?on=0
+
+What went wrong comes as an object with the key C{error}.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import IO, Any, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPushProducer, IReactorTime, IReactorUNIX
+from twisted.internet.protocol import Factory
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from twisted_ext.errors import BadRecord, CallerFault
+from twisted_ext.limits import CACHE_LINE
+from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
+from twisted_ext.server.operations.controlpath import isOwn
+from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, Crowd, replyJSON, replyLater
+from twisted_ext.server.operations.operations import Operations, WhichZones
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A, typeNumber
+
+__all__ = ["ControlService", "Streaming", "controlSite", "controlTree", "linesIn"]
+
+#: Lines of a dump that are sent in one go.
+_LINES: Final = 64
+
+#: Digits of a number of zones.
+_DIGITS: Final = 9
+
+
+class ControlService(Service):
+    """
+    Listens at a path of the file system. The folder is made where it is not there, for its owner only.
+    """
+
+    def __init__(self, reactor: IReactorUNIX, path: str | Sequence[str], operations: Operations) -> None:
+        """
+        @param path: where to listen, or several places of which the first is taken that is in a folder of ours.
+        """
+        self._reactor = reactor
+        self._paths = (path,) if isinstance(path, str) else tuple(path)
+        self._operations = operations
+        self._port: IListeningPort | None = None
+        self._crowd: Crowd | None = None
+
+    def startService(self) -> None:
+        """
+        @raise CallerFault: nothing can be had at this path; says why.
+        """
+        self.running = 1
+        path = self._paths[0] if len(self._paths) == 1 else _firstOwn(self._paths)
+        _clear(path)
+        clock = IReactorTime(self._reactor)
+        site = controlSite(self._operations, clock)
+        self._crowd = Crowd(site, int(CONTROL_CLIENTS.default))
+        # So that it is nobody else's even before its mode is set.
+        mask = os.umask(0o177)
+        try:
+            self._port = self._reactor.listenUNIX(path, cast("Factory[Any]", self._crowd), mode=0o600)
+        except Exception as error:
+            raise CallerFault(f"control: cannot listen at {path}: {getattr(error, 'socketError', error)}") from error
+        finally:
+            os.umask(mask)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when the socket is gone.
+        """
+        self.running = 0
+        port, self._port = self._port, None
+        if self._crowd is not None:
+            self._crowd.end()
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+
+def _firstOwn(paths: Sequence[str]) -> str:
+    """
+    @return: the first of these in a folder of ours, which is made where it is missing.
+
+    @raise CallerFault: there is none.
+    """
+    reasons: list[str] = []
+    for path in paths:
+        folder = os.path.dirname(path)
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            if isOwn(folder) and os.access(folder, os.W_OK):
+                return path
+            reasons.append(f"{folder} is not a folder that only we can write to")
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror or error}")
+    raise CallerFault(f"control: there is no folder for the control socket ({'; '.join(reasons)}); name a path with --control")
+
+
+def _clear(path: str) -> None:
+    """
+    Make sure of a folder that nobody else can write to, and take away a socket that a server has left there that is no more.
+
+    @raise CallerFault: that cannot be.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        found = os.stat(folder)
+        # Root's folders and those with the sticky bit do, for nobody can put another file in the place of ours there.
+        if found.st_uid not in (0, os.geteuid()) or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
+            raise CallerFault(f"control: others can write to {folder}: the socket has to be in a folder that is the server's own")
+        try:
+            left = os.lstat(path)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(left.st_mode):
+            raise CallerFault(f"control: {path} is there already and is no socket")
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(1.0)
+            try:
+                asking.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+                return
+        raise CallerFault(f"control: another server is controlled at {path}; give this one another path")
+    except OSError as error:
+        raise CallerFault(f"control: {error.filename or path}: {error.strerror or error}") from error
+
+
+class _ControlRequest(BoundedRequest):
+    """
+    A request whose body may be a whole cache file. Twisted keeps it in a file.
+    """
+
+    mostOctets = int(CONTROL_LOAD.default)
+
+
+Work = Callable[[Request], Deferred[JSON]]
+
+
+class _Command(Resource):
+    """
+    One thing to see or to do.
+    """
+
+    isLeaf = True
+
+    def __init__(self, method: bytes, work: Work) -> None:
+        Resource.__init__(self)
+        self._method = method
+        self._work = work
+
+    def render(self, request: Request) -> bytes | int:
+        """
+        @see: L{Resource.render}
+        """
+        if request.postpath:
+            return _Absent().render(request)
+        if request.method != self._method:
+            request.setHeader(b"Allow", self._method)
+            return replyJSON(request, {"error": f"{request.path.decode('ascii', 'replace')} takes {self._method.decode()}"}, 405)
+        return replyLater(request, lambda: self._work(request))
+
+
+class _Absent(Resource):
+    """
+    Whatever there is not.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def render(self, request: Request) -> bytes:
+        """
+        @see: L{Resource.render}
+        """
+        return replyJSON(request, {"error": "there is no such command"}, 404)
+
+
+class _Branch(Resource):
+    """
+    Commands under one word.
+    """
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """
+        @see: L{Resource.getChild}
+        """
+        return _Absent()
+
+
+def controlSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
+    """
+    @return: a factory for connections for control.
+    """
+    return BoundedSite(controlTree(operations, clock), clock, CONTROL_SECONDS.default, _ControlRequest)
+
+
+def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
+    """
+    @return: all commands, as resources.
+    """
+    root = _Branch()
+    cache = _Branch()
+
+    def get(branch: Resource, word: str, work: Work) -> None:
+        branch.putChild(word.encode("ascii"), _Command(b"GET", work))
+
+    def post(branch: Resource, word: str, work: Work) -> None:
+        branch.putChild(word.encode("ascii"), _Command(b"POST", work))
+
+    def flush(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        flushed = operations.flush(nameFromText(name) if name else None, _flag(request, "subtree"))
+        return flushed.addCallback(lambda count: {"flushed": count})
+
+    def load(request: Request) -> Deferred[JSON]:
+        assert request.content is not None
+        loading = operations.load(linesIn(request.content))
+        return loading.addCallback(lambda loaded: {"loaded": loaded.answers, "skipped": loaded.skipped, "said": [*loaded.complaints]})
+
+    def served(request: Request) -> Deferred[JSON]:
+        name, begin = _text(request, "name"), _text(request, "begin")
+        if begin and not (begin.isascii() and begin.isdigit() and len(begin) <= _DIGITS):
+            raise CallerFault(f"begin={begin[:20]} is not a number of zones to pass over")
+        apex = nameFromText(name).lower() if name else None
+        return operations.served(WhichZones(apex, _flag(request, "broken"), int(begin) if begin else None)).addCallback(_whole)
+
+    def reloadZone(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        if not name:
+            raise CallerFault("which zone? write zones/reload?name=NAME")
+        apex = nameFromText(name).lower()
+
+        def over(lines: list[str]) -> Deferred[JSON]:
+            def done(said: dict[str, JSON]) -> JSON:
+                zones = said["zones"]
+                return {"said": [*lines], "failed": isinstance(zones, list) and any(map(_isBroken, zones))}
+
+            return operations.served(WhichZones(apex)).addCallback(done)
+
+        return operations.reloadZone(apex).addCallback(over)
+
+    def explain(request: Request) -> Deferred[JSON]:
+        return operations.explain(_question(request)).addCallback(_whole)
+
+    def trace(request: Request) -> Deferred[JSON]:
+        on, name = _flag(request, "on"), _text(request, "name")
+        return operations.trace(on, nameFromText(name) if name else None).addCallback(lambda _: {"tracing": on})
+
+    get(root, "status", lambda _: operations.status().addCallback(_whole))
+    get(root, "stats", lambda _: operations.figures().addCallback(Figures.toJSON).addCallback(_whole))
+    get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
+    get(root, "traces", lambda _: operations.traces().addCallback(lambda traces: {"traces": traces}))
+    get(root, "explain", explain)
+    post(root, "reload", lambda _: operations.reload().addCallback(lambda lines: {"said": [*lines]}))
+    post(root, "trace", trace)
+    cache.putChild(b"", _Command(b"GET", lambda request: _cached(operations, request)))
+    cache.putChild(b"dump", _Dump(operations, clock))
+    post(cache, "flush", flush)
+    post(cache, "load", load)
+    root.putChild(b"cache", cache)
+    zones = _Branch()
+    zones.putChild(b"", _Command(b"GET", served))
+    post(zones, "reload", reloadZone)
+    root.putChild(b"zones", zones)
+    return root
+
+
+def _whole(value: dict[str, JSON]) -> JSON:
+    return value
+
+
+def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
+    name = _text(request, "name")
+    if not name:
+        raise CallerFault("which name? write cache/?name=NAME")
+    return operations.cached(nameFromText(name)).addCallback(lambda entries: {"entries": entries})
+
+
+def _isBroken(zone: JSON) -> bool:
+    """
+    @return: whether the master file of a zone could not be loaded.
+    """
+    return isinstance(zone, dict) and bool(zone.get("file") and zone.get("said"))
+
+
+def _text(request: Request, key: str) -> str:
+    values: list[bytes] = request.args.get(key.encode("ascii"), [])
+    return values[0].decode("utf-8", "replace") if values else ""
+
+
+def _flag(request: Request, key: str) -> bool:
+    return _text(request, key) in ("1", "on", "yes", "true")
+
+
+def _question(request: Request) -> Question:
+    name, said = _text(request, "name"), _text(request, "type")
+    if not name:
+        raise CallerFault("which name? write explain?name=NAME&type=TYPE")
+    rrType = typeNumber(said) if said else A
+    if rrType is None:
+        raise BadRecord(f"{said!r} is no record type: write a mnemonic such as MX, or a number as TYPE65280")
+    return Question(nameFromText(name), rrType)
+
+
+def linesIn(content: IO[bytes]) -> Iterator[str]:
+    """
+    @return: the lines of a file that may be large, and whose lines may be: of those that are, the beginning, which is an error anyway.
+    """
+    most = int(CACHE_LINE.default) + 2
+    while line := content.readline(most):
+        yield line.decode("utf-8", "replace")
+
+
+class _Dump(Resource):
+    """
+    The cache as a file, sent as fast as it is read.
+    """
+
+    isLeaf = True
+
+    def __init__(self, operations: Operations, clock: IReactorTime) -> None:
+        Resource.__init__(self)
+        self._operations = operations
+        self._clock = clock
+
+    def render_GET(self, request: Request) -> bytes | int:
+        """
+        @see: L{Resource.render}
+        """
+        try:
+            lines = self._operations.dump()
+        except CallerFault as fault:
+            return replyJSON(request, {"error": str(fault)}, 400)
+        request.setHeader(b"Content-Type", b"application/x-ndjson")
+        Streaming(request, lines, self._clock).begin()
+        return NOT_DONE_YET
+
+
+@implementer(IPushProducer)
+class Streaming:
+    """
+    Sends lines whenever there is room for more, and gives up on a client who reads nothing for long.
+    """
+
+    def __init__(self, request: Request, lines: Iterable[str], clock: IReactorTime) -> None:
+        self._request = request
+        self._lines = iter(lines)
+        self._clock = clock
+        self._next: IDelayedCall | None = None
+
+    def begin(self) -> None:
+        """
+        Send what there is room for.
+        """
+        self._request.notifyFinish().addBoth(self._ended)
+        # Not as a pull producer, which Twisted would drive by the global reactor.
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def resumeProducing(self) -> None:
+        self._wait(0.0, self._send)
+
+    def pauseProducing(self) -> None:
+        self._wait(CONTROL_SECONDS.default, self._giveUp)
+
+    def stopProducing(self) -> None:
+        self._ended(None)
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._ended(None)
+        self._next = self._clock.callLater(seconds, then)
+
+    def _send(self) -> None:
+        # Whoever writes may be paused by it.
+        self.resumeProducing()
+        some = "".join(islice(self._lines, _LINES))
+        if some:
+            self._request.write(some.encode("utf-8"))
+        else:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def _ended(self, _: object) -> None:
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+
+    def _giveUp(self) -> None:
+        channel = self._request.channel
+        if channel is not None:
+            with suppress(AttributeError):
+                channel.forceAbortClient()

@@ -1,0 +1,449 @@
+"""
+What can be seen of a running server and done to it, apart from how one gets at it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterable, Iterator
+from time import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext._version import __version__
+from twisted_ext.answers import QueryContext, Question
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.figures import JSON, Figures, figuresOf
+from twisted_ext.metrics.history import History
+from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.server.operations.querytrace import Followed, Tracing
+
+if TYPE_CHECKING:
+    from twisted_ext.cache.dump import Loaded
+    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.lookup.explain import Explanation
+    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.authority.zonetable import Place
+
+__all__ = ["Asking", "Keeping", "Operations", "Sight", "WhichZones", "shownZones", "upstreamsOf"]
+
+#: Seconds between two moments of the history.
+_EVERY: Final = 1.0
+
+#: Moments after which what was asked long ago weighs half as much.
+_AGING: Final = 300
+
+
+class WhichZones(NamedTuple):
+    """
+    Zones that a client of the control socket asks for.
+
+    @ivar apex: a folded name, or L{None} for all zones.
+    @ivar broken: only those with something wrong.
+    @ivar begin: how many to pass over, for a list in several parts; L{None} for the first part only, where zones with something wrong
+        come first.
+    """
+
+    apex: bytes | None = None
+    broken: bool = False
+    begin: int | None = None
+
+
+class Operations(Protocol):
+    """
+    What control, status page and manhole need of a server, be it one process or several.
+    """
+
+    history: History
+    started: float
+
+    def status(self) -> Deferred[dict[str, JSON]]:
+        """
+        @return: what this server is: version, process, where it listens.
+        """
+
+    def figures(self) -> Deferred[Figures]:
+        """
+        @return: all figures as of now.
+        """
+
+    def cached(self, name: bytes) -> Deferred[list[JSON]]:
+        """
+        @return: what the cache has for questions about a name.
+        """
+
+    def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
+        """
+        Forget what was learned of a name, and below it, or of all names; no client is given it any more.
+
+        @return: how many answers were forgotten.
+        """
+
+    def dump(self) -> Iterator[str]:
+        """
+        @return: the lines of a cache file.
+        """
+
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+        """
+        Take in what L{dump} gave, except for lines that cannot be used.
+        """
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Read the settings again.
+
+        @return: lines that say what came of it. Fails with a L{CallerFault} where they cannot be used and the old ones stay in force.
+        """
+
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
+        """
+        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} where something is wrong; C{count}, how
+            many there are of which was asked; C{more}, how many of these come behind the last one.
+        """
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Have a zone made ready again.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with a L{CallerFault} where there is no such zone.
+        """
+
+    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+        """
+        @return: the steps to the answer, as C{txdns explain +json} has them.
+        """
+
+    def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
+        """
+        Begin or end to follow live queries.
+        """
+
+    def traces(self) -> Deferred[list[JSON]]:
+        """
+        @return: those followed last, oldest first.
+        """
+
+
+class Asking(Protocol):
+    """
+    What looks up what it is asked for.
+
+    @ivar source: where.
+    """
+
+    source: IAnswerSource
+
+
+class Keeping(Protocol):
+    """
+    What is to be known of a fast lane.
+
+    @ivar octets: memory that it takes.
+    """
+
+    @property
+    def octets(self) -> int:
+        """
+        Memory that it takes.
+        """
+
+    def __len__(self) -> int: ...
+
+
+class Sight(Service):
+    """
+    One serving process, seen and controlled. Whoever builds the server sets the attributes, and again when a reload has replaced them.
+
+    @ivar counters: what is counted.
+    @ivar source: what answers, or L{None} before it has been built.
+    @ivar caching: the cache in it, if there is one.
+    @ivar lane: the fast lane, if there is one.
+    @ivar zones: those that are served, if there are any.
+    @ivar reloadingZone: has a zone of this folded name made ready again.
+    @ivar flushed: called when the cache has forgotten something: voids what the fast lane has.
+    @ivar reloading: reads the settings again.
+    @ivar responder: whose C{source} look-ups go through, so that they can be followed; L{None} where they cannot be.
+    @ivar listening: where the server listens, for people: C{'udp 127.0.0.1:53'}.
+    @ivar tracing: the live queries that are followed.
+    @ivar history: how the figures have moved.
+    @ivar started: seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: IReactorTime, counters: Counters, *, today: Callable[[], float] = time) -> None:
+        self.counters = counters
+        self.source: IAnswerSource | None = None
+        self.caching: Caching | None = None
+        self.lane: Keeping | None = None
+        self.zones: Zones | None = None
+        self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
+        self.flushed: Callable[[], object] = _nothing
+        self.reloading: Callable[[], Deferred[list[str]]] | None = None
+        self.responder: Asking | None = None
+        self.listening: tuple[str, ...] = ()
+        self.tracing = Tracing()
+        self.history = History()
+        self.started = today()
+        self._reactor = reactor
+        self._today = today
+        self._ticks = 0
+        self._ticking: LoopingCall | None = None
+        self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+
+    def startService(self) -> None:
+        """
+        Begin to remember how the figures move.
+        """
+        self.running = 1
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = self._reactor
+        self._ticking.start(_EVERY).addErrback(self._ended)
+
+    def stopService(self) -> None:
+        """
+        Leave no timer behind.
+        """
+        self.running = 0
+        if self._ticking is not None and self._ticking.running:
+            self._ticking.stop()
+        self._cooperator.stop()
+
+    def _tick(self) -> None:
+        figures = figuresOf(self.counters, withNames=False)
+        self.history.note(figures, self._reactor.seconds())
+        self._ticks += 1
+        if self._ticks % _AGING == 0:
+            self.counters.names.halve()
+            self.counters.slowest.turn()
+
+    def _ended(self, failure: object) -> None:
+        self.log.error("the figures are not remembered any more: {failure}", failure=failure)
+
+    # -- seeing
+
+    def status(self) -> Deferred[dict[str, JSON]]:
+        zones: dict[str, JSON] = {} if not self.zones else {"zones": {**_countsOf(self.zones)}}
+        return succeed(
+            zones
+            | {
+                "version": __version__,
+                "process": os.getpid(),
+                "user": os.geteuid(),
+                "started": round(self.started, 3),
+                "uptime": round(self._today() - self.started, 3),
+                "listening": [*self.listening],
+                "tracing": self.tracing.on,
+                "perSecond": round(self.history.perSecond(), 1),
+            }
+        )
+
+    def figures(self) -> Deferred[Figures]:
+        figures = figuresOf(self.counters)
+        numbers = figures.numbers
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        numbers["cpuSeconds"] = round(usage.ru_utime + usage.ru_stime, 3)
+        numbers["residentOctets"] = _residentOctets()
+        if self.caching is not None:
+            counted = self.caching.stats
+            numbers["cacheEntries"] = counted.entries
+            numbers["cacheOctets"] = counted.octets
+            numbers["cacheHits"] = counted.hits
+            numbers["cacheMisses"] = counted.misses
+            numbers["cacheStale"] = counted.stale
+            numbers["cacheFailures"] = counted.failures
+            numbers["cachePrefetches"] = counted.prefetches
+            numbers["cacheEvictions"] = counted.evictions
+        if self.zones:
+            from twisted_ext.server.authority.source import zoneFigures
+
+            numbers.update(zoneFigures(self.zones))
+        if self.lane is not None:
+            numbers["laneEntries"] = len(self.lane)
+            numbers["laneOctets"] = self.lane.octets
+        figures.upstreams = upstreamsOf(self.source, self._reactor.seconds())
+        return succeed(figures)
+
+    def cached(self, name: bytes) -> Deferred[list[JSON]]:
+        if self.caching is None:
+            return _withoutCache()
+        from twisted_ext.server.operations.cachedump import keptFor
+
+        return succeed(keptFor(self.caching.store, name, self._reactor.seconds(), int(CONTROL_SHOWN.default)))
+
+    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+        from twisted_ext.resolver.lookup.explain import explained
+
+        if self.source is None:
+            return fail(CallerFault("the server has not begun to answer yet"))
+
+        def told(explanation: Explanation) -> dict[str, JSON]:
+            return explanation.data
+
+        context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
+        return explained(self.source, self._reactor, question, context).addCallback(told)
+
+    def traces(self) -> Deferred[list[JSON]]:
+        return succeed(self.tracing.kept())
+
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
+        return succeed(shownZones(self.zones, which))
+
+    # -- doing
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        if self.reloadingZone is None:
+            return fail(CallerFault("this server has no zones"))
+        return self.reloadingZone(apex)
+
+    def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
+        if self.caching is None:
+            self.flushed()
+            return _withoutCache()
+        count = self.caching.flush(name, subtree)
+        self.flushed()
+        return succeed(count)
+
+    def dump(self) -> Iterator[str]:
+        if self.caching is None:
+            raise CallerFault(_NO_CACHE)
+        return self.caching.dump()
+
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+        if self.caching is None:
+            return _withoutCache()
+        loading = self.caching.loading(lines, "the file")
+        done: list[Loaded] = []
+
+        def steps() -> Iterator[None]:
+            done.append((yield from loading))
+
+        return self._cooperator.cooperate(steps()).whenDone().addCallback(lambda _: done[0])
+
+    def reload(self) -> Deferred[list[str]]:
+        if self.reloading is None:
+            return fail(CallerFault("this server has no settings to read again"))
+        return self.reloading()
+
+    def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
+        responder = self.responder
+        if responder is None:
+            return fail(CallerFault("this server's look-ups cannot be followed"))
+        source = responder.source
+        inner = source.inner if isinstance(source, Followed) else source
+        if on:
+            responder.source = Followed(inner, self.tracing, self._reactor)
+            self.tracing.turnOn(below)
+        else:
+            responder.source = inner
+            self.tracing.turnOff()
+        return succeed(None)
+
+
+def _countsOf(zones: Zones) -> dict[str, int]:
+    from twisted_ext.server.authority.source import countsOf
+
+    return countsOf(zones)
+
+
+def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
+    """
+    @return: see L{Operations.served}.
+    """
+    places: list[Place] = []
+    if zones is not None and which.apex is not None:
+        place = zones.at(which.apex)
+        places = [] if place is None else [place]
+    elif zones is not None:
+        places = list(zones)
+        if which.broken:
+            places = [place for place in places if _isWrong(place)]
+        elif which.begin is None:
+            places.sort(key=_isRight)
+    begin = which.begin or 0
+    shown = places[begin : begin + int(CONTROL_SHOWN.default)]
+    return {"zones": [place.toJSON() for place in shown], "count": len(places), "more": max(len(places) - begin - len(shown), 0)}
+
+
+def _isWrong(place: Place) -> bool:
+    return bool(place.said) or place.state != "serving"
+
+
+def _isRight(place: Place) -> bool:
+    return not _isWrong(place)
+
+
+T = TypeVar("T")
+
+_NO_CACHE: Final = "this server keeps no cache"
+
+
+def _withoutCache() -> Deferred[T]:
+    return fail(CallerFault(_NO_CACHE))
+
+
+def _nothing() -> None:
+    """
+    There is no fast lane.
+    """
+
+
+def _residentOctets() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        # No Linux: the most that it ever was, in kilobytes as a rule.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:
+    """
+    @return: one for each server that a source and those within it ask: C{server}, C{way} (C{'udp'}, which includes TCP for what is cut
+        short, or C{'tcp'}), C{up}, which is whether it replies, whatever it says; C{rtt} and C{deviation} in seconds or L{None},
+        C{failures} in a row and C{declines}, domains in a row; C{retryIn} seconds; and since it is asked: C{queries}, C{replies} whose
+        time was measured, C{replySeconds} in all, and C{troubles} by kind.
+    """
+    from twisted_ext.resolver.forward.forwarder import Forwarding
+
+    found: list[dict[str, JSON]] = []
+    seen: set[int] = set()
+    waiting = [] if source is None else [source]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        waiting.extend(each.sources())
+        if not isinstance(each, Forwarding):
+            continue
+        for upstream, standing in zip(each.upstreams, each.standings, strict=True):
+            found.append(
+                {
+                    "server": upstream.server.label,
+                    "way": "tcp" if each.stream else "udp",
+                    "up": not standing.unheard(now),
+                    "rtt": None if standing.rtt is None else round(standing.rtt, 6),
+                    "deviation": round(standing.deviation, 6),
+                    "failures": standing.failures,
+                    "declines": standing.declines,
+                    "retryIn": round(max(standing.downUntil - now, 0.0), 3),
+                    "queries": standing.queries,
+                    "replies": standing.replies,
+                    "replySeconds": round(standing.replySeconds, 6),
+                    "troubles": {**standing.troubles},
+                }
+            )
+    return found

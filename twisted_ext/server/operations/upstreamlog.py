@@ -1,0 +1,146 @@
+"""
+Logging that an upstream has stopped to reply and that it replies again, once each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from twisted.logger import Logger, LogLevel
+
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.serverstats import Standing
+from twisted_ext.server.limits import UPSTREAM_LINES, UPSTREAM_LINES_SECONDS
+from twisted_ext.wire.escapes import printable
+
+__all__ = ["SharedUpstreamLog", "UpstreamLog", "logUpstream"]
+
+_log: Final = Logger(namespace="twisted_ext.upstreams")
+
+_MOST: Final = int(UPSTREAM_LINES.default)
+
+
+def logUpstream(fields: dict[str, JSON]) -> None:
+    """
+    Log a change, with these fields: C{server}, C{way}, C{state}, which is C{down} or C{up}, C{reason}, C{seconds} for which it has not
+    replied, C{unlogged}, earlier changes without a line.
+    """
+    seconds = fields["seconds"]
+    assert isinstance(seconds, int | float)
+    if fields["state"] == "down":
+        text = f"upstream {fields['server']} does not reply: {printable(str(fields['reason']))}"
+    else:
+        text = f"upstream {fields['server']} replies again after {seconds:.0f} s"
+    if fields["unlogged"]:
+        text += f"; {fields['unlogged']} changes before that were not logged"
+    _log.emit(LogLevel.warn if fields["state"] == "down" else LogLevel.info, "{text}", text=text, fields={"event": "upstream", **fields})
+
+
+class _Watched:
+    """
+    @ivar standing: what is known of the server.
+    @ivar down: what the log has said of it last.
+    @ivar wasDown: what was seen last.
+    @ivar since: since when it had not replied, when that was seen.
+    @ivar lines: when the last lines about it were logged.
+    @ivar unlogged: changes since, without a line.
+    """
+
+    __slots__ = ("standing", "down", "wasDown", "since", "lines", "unlogged")
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self.down = self.wasDown = False
+        self.since = 0.0
+        self.lines: deque[float] = deque(maxlen=_MOST)
+        self.unlogged = 0
+
+
+class UpstreamLog:
+    """
+    Compares what is known of upstreams with what was logged of them. A server that changes often gets L{UPSTREAM_LINES} lines in
+    L{UPSTREAM_LINES_SECONDS}; what holds after that is logged then.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[tuple[str, str], _Watched] = {}
+
+    def look(self, servers: Iterable[tuple[Forwarding, int]], now: float) -> None:
+        """
+        @param servers: those that are asked at present, as of L{serversOf<twisted_ext.server.upstreams.serversOf>}.
+        """
+        before, self._watched = self._watched, {}
+        for forwarding, index in servers:
+            standing = forwarding.standings[index]
+            key = (forwarding.upstreams[index].server.label, "tcp" if forwarding.stream else "udp")
+            watched = before.get(key)
+            if watched is None or watched.standing is not standing:
+                # It is asked anew, and nothing is known of it yet.
+                watched = _Watched(standing)
+            self._watched[key] = watched
+            self._compare(key, watched, now)
+
+    def _compare(self, key: tuple[str, str], watched: _Watched, now: float) -> None:
+        standing = watched.standing
+        down = standing.unheard(now)
+        if down:
+            watched.since = standing.silentSince
+        if down != watched.wasDown:
+            watched.wasDown = down
+            watched.unlogged += 1
+        if down == watched.down or (len(watched.lines) == _MOST and now - watched.lines[0] < UPSTREAM_LINES_SECONDS.default):
+            return
+        watched.lines.append(now)
+        watched.down = down
+        seconds = max(now - watched.since, 0.0)
+        server, way = key
+        reason = standing.why.removeprefix(f"{server} ") or f"{standing.failures} queries without a reply in {seconds:.1f} s"
+        logUpstream(
+            {
+                "server": server,
+                "way": way,
+                "state": "down" if down else "up",
+                "reason": reason if down else "",
+                "seconds": round(seconds, 1),
+                "unlogged": watched.unlogged - 1,
+            }
+        )
+        watched.unlogged = 0
+
+
+class SharedUpstreamLog:
+    """
+    Merges what several workers tell: an upstream is logged as down when the first of them says so, and as up when it replies to all of
+    them again.
+    """
+
+    def __init__(self) -> None:
+        self._down: dict[tuple[str, str], set[int]] = {}
+
+    def take(self, worker: int, fields: dict[str, JSON]) -> None:
+        """
+        @param fields: as of L{logUpstream}.
+        """
+        key = (str(fields.get("server")), str(fields.get("way")))
+        down = self._down.setdefault(key, set())
+        before = bool(down)
+        if fields.get("state") == "down":
+            down.add(worker)
+        else:
+            down.discard(worker)
+        if not down:
+            del self._down[key]
+        if bool(down) != before:
+            logUpstream({name: value for name, value in fields.items() if name != "event"})
+
+    def ended(self, worker: int) -> None:
+        """
+        A worker is gone; what it knew is no longer known.
+        """
+        for key in [key for key, workers in self._down.items() if worker in workers]:
+            self._down[key].discard(worker)
+            if not self._down[key]:
+                del self._down[key]

@@ -1,0 +1,325 @@
+"""
+Requests that workers pass on to their parent, which alone changes zones and knows who may do that; and its replies on their way back.
+
+What is passed is the message as it came, and from where, as the worker's socket told. The parent judges it as if it had come to itself.
+It replies with whole messages, or has the worker send the zone: transfers are large, and the worker has the same zone.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from twisted_ext.errors import Refused
+from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
+from twisted_ext.server.reply.operations import Errand, Flow, HandedOver, Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.transfer.fairqueue import Slots
+from twisted_ext.wire.codes import Opcode, Rcode
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
+
+__all__ = ["Passed", "Passing", "keysFrom"]
+
+# Info codes of extended errors (RFC 8914).
+_OTHER: Final = 0
+_NOT_READY: Final = 14
+
+_BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too much waits for the process that sees to this; come again"),))
+_GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the process that sees to this gives no reply"),))
+
+_log: Final = Logger()
+
+
+class _Passage:
+    __slots__ = ("request", "done", "timer", "turn")
+
+    def __init__(self, request: Request, done: Deferred[Refusal | Flow], timer: IDelayedCall) -> None:
+        self.request = request
+        self.done = done
+        self.timer = timer
+        # Fires when this process may send the zone itself.
+        self.turn: Deferred[Refusal | Flow] | None = None
+
+
+class Passing:
+    """
+    Sees to requests in a worker by passing them on.
+
+    @ivar unread: what is passed on is read by whoever judges it.
+    """
+
+    unread: Final = True
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        say: Callable[[dict[str, object]], object],
+        own: Callable[[Request, bool], Outcome],
+        *,
+        most: int | None = None,
+        octets: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """
+        @param say: tells the parent something.
+        @param own: sends a zone to who may have it, each record in a message of its own if so asked.
+        @param most: requests that may wait for a reply: by UDP half of these, of one network a quarter. More of them wait for their turn
+            where they came by TCP, and the networks take turns; those by UDP are refused.
+        @param octets: all of theirs; by UDP half of that.
+        @param seconds: for a reply.
+        """
+        self._clock = clock
+        self._say = say
+        self._own = own
+        self._most = int(PASSED_WAITING.pick(most))
+        self._mostOctets = int(PASSED_OCTETS.pick(octets))
+        self._seconds = PASSED_SECONDS.pick(seconds)
+        self._waiting: dict[int, _Passage] = {}
+        self._slots = Slots(self._most, self._most // 4)
+        # Requests that have not been passed on yet.
+        self._turns: dict[Deferred[None], None] = {}
+        self._octets = 0
+        self._count = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __call__(self, request: Request) -> Outcome:
+        if self._closed:
+            return _GONE
+        # By UDP the sender may be made up: these leave room for those who come by TCP, and one network leaves room for others.
+        share = 2 if request.transport == "udp" else 1
+        site = request.record.site
+        octets = len(request.wire)
+        if self._octets + octets > self._mostOctets // share:
+            return _BUSY
+        if share == 2:
+            if self._slots.running >= self._most // share or self._slots.waiting or not self._slots.take(site):
+                return _BUSY
+        elif not self._slots.take(site):
+            self._octets += octets
+            turn = self._slots.acquire(site)
+            self._turns[turn] = None
+            return cast("Deferred[Refusal | Flow]", turn.addCallbacks(self._turned, self._left, (turn, request), {}, (request,)))
+        self._octets += octets
+        return self._pass(request)
+
+    def _turned(self, _: None, turn: Deferred[None], request: Request) -> Deferred[Refusal | Flow]:
+        del self._turns[turn]
+        return self._pass(request)
+
+    def _left(self, _: object, request: Request) -> Refusal:
+        self._octets -= len(request.wire)
+        return _GONE
+
+    def _pass(self, request: Request) -> Deferred[Refusal | Flow]:
+        self._count += 1
+        number = self._count
+        done: Deferred[Refusal | Flow] = Deferred()
+        self._waiting[number] = _Passage(request, done, self._clock.callLater(self._seconds, self._finish, number, _GONE))
+        self._say(
+            {
+                "pass": number,
+                "wire": b64encode(request.wire).decode("ascii"),
+                "address": list(request.address),
+                "transport": request.transport,
+            }
+        )
+        return done
+
+    def take(self, said: dict[str, JSON]) -> None:
+        """
+        The parent replies: with C{messages}, or with C{own} where this process is to send the zone.
+        """
+        number = cast(int, said["passed"])
+        passage = self._waiting.get(number)
+        if passage is None:
+            return
+        outcome: Outcome
+        if "own" in said:
+            outcome = self._own(passage.request, bool(said["own"]))
+            if isinstance(outcome, Deferred):
+                # It waits for its turn here, for no longer than all of it may take.
+                passage.turn = cast("Deferred[Refusal | Flow]", outcome)
+                passage.turn.addErrback(lambda failure: _GONE).addCallback(self._ownTurn, number)
+                return
+        else:
+            messages = [b64decode(str(message)) for message in cast("list[JSON]", said["messages"])]
+            outcome = iter(messages) if messages else _GONE
+        self._finish(number, outcome)
+
+    def _ownTurn(self, outcome: Refusal | Flow, number: int) -> None:
+        if number in self._waiting:
+            self._waiting[number].turn = None
+            self._finish(number, outcome)
+
+    def _finish(self, number: int, outcome: Refusal | Flow) -> None:
+        passage = self._waiting.pop(number)
+        self._octets -= len(passage.request.wire)
+        self._slots.release(passage.request.record.site)
+        if passage.timer.active():
+            passage.timer.cancel()
+        turn, passage.turn = passage.turn, None
+        if turn is not None:
+            turn.cancel()
+        passage.done.callback(outcome)
+
+    def close(self) -> None:
+        """
+        The parent is gone: whoever waits is told so.
+        """
+        self._closed = True
+        for turn in list(self._turns):
+            turn.cancel()
+        self._turns.clear()
+        for number in list(self._waiting):
+            self._finish(number, _GONE)
+
+
+class Passed:
+    """
+    Answers in the parent what workers pass on.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: Settings,
+        secret: bytes,
+        settled: Callable[[], Deferred[None]],
+        *,
+        most: int | None = None,
+    ) -> None:
+        """
+        @param secret: for cookies.
+        @param settled: fires when all workers have done what they were told so far.
+        @param most: octets of a reply that is passed back.
+        """
+        from twisted_ext.resolver.combine.failing import FailingSource
+        from twisted_ext.server.reply.acl import Access
+        from twisted_ext.server.reply.packetcaches import laneFor
+        from twisted_ext.server.reply.respond import Responder
+
+        self._secret = secret
+        self._settled = settled
+        self._most = PASSED_REPLY.pick(most)
+        # Who may ask at all, and how much, the worker has looked at already.
+        lane = laneFor(Access({"allow": ["any"]}))
+        nobody = FailingSource(lambda: Refused("this is for those who answer"))
+        self.errands: dict[int, Errand] = {}
+        self._responder = Responder(nobody, clock, gates=(), lane=lane)
+        self.see(settings, {}, None)
+
+    def see(
+        self,
+        settings: Settings,
+        errands: dict[int, Errand],
+        keys: Keys | None,
+        expiring: Callable[[bytes], float | None] | None = None,
+    ) -> None:
+        """
+        Have these see to what is passed on; as L{Serving.see<twisted_ext.server.frontend.Serving.see>}.
+        """
+        from twisted_ext.server.config.replies import finishingOf
+        from twisted_ext.server.reply.cookies import Cookies
+        from twisted_ext.server.reply.gates import standardGates
+        from twisted_ext.server.reply.operations import hopelessOf
+
+        self.errands = errands
+        self._keys = keys
+        responder = self._responder
+        responder.errands = dict(errands)
+        responder.gates = standardGates(
+            cookies=Cookies(self._secret) if settings.cookies else None,
+            keys=keys,
+            opcodes=opcodesOf(errands),
+            transfers=transfersIn(errands),
+            hopeless=hopelessOf(errands),
+        )
+        responder.finishing = finishingOf(settings)
+        responder.finishing.expiring = expiring
+
+    def told(self) -> dict[str, object]:
+        """
+        @return: what workers are told: which requests to pass on, and the keys with which those that they read may be signed.
+        """
+        keys = [] if self._keys is None else [*self._keys.values()]
+        return {
+            "errands": [*self.errands],
+            "keys": [[key.name.hex(), key.secret.hex(), key.algorithm.hex(), key.macSize] for key in keys],
+        }
+
+    def take(self, said: dict[str, JSON], reply: Callable[[dict[str, object]], object]) -> None:
+        """
+        Answer a request.
+
+        @param said: what L{Passing} says of it.
+        @param reply: called with what it is to be told.
+        """
+        number = said["pass"]
+        wire = b64decode(str(said["wire"]))
+        host, port = cast("list[JSON]", said["address"])[:2]
+
+        def give(messages: list[bytes]) -> None:
+            reply({"passed": number, "messages": [b64encode(message).decode("ascii") for message in messages]})
+
+        def send(octets: bytes) -> None:
+            if wire[2] >> 3 & 15 == Opcode.UPDATE and not octets[3] & 15:
+                # Whoever is told that something has changed finds it changed, whichever worker he asks next.
+                self._settled().addCallback(lambda _: give([octets])).addErrback(_bug)
+            else:
+                give([octets])
+
+        def flow(made: Iterator[bytes]) -> None:
+            messages: list[bytes] = []
+            octets = 0
+            for message in made:
+                octets += len(message)
+                if octets > self._most and isinstance(made, HandedOver):
+                    reply({"passed": number, "own": made.handOver()})
+                    return
+                messages.append(message)
+            give(messages)
+
+        try:
+            stream = said["transport"] != "udp"
+            taken = self._responder.take(wire, (str(host), int(str(port))), str(said["transport"]), send, flow=flow if stream else None)
+        except Exception:
+            _log.failure("what a worker passed on could not be answered")
+            taken = False
+        if not taken:
+            give([])
+
+    def close(self) -> None:
+        """
+        Answer nothing any more.
+        """
+        self._responder.close()
+
+
+def keysFrom(told: JSON) -> Keys:
+    """
+    @param told: what L{Passed.told} says of keys.
+    """
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.wire.tsig import Key
+
+    found: list[Key] = []
+    for name, secret, algorithm, size in cast("list[list[JSON]]", told):
+        found.append(Key(bytes.fromhex(str(name)), bytes.fromhex(str(secret)), bytes.fromhex(str(algorithm)), int(str(size))))
+    return Keys(found, weak=True)
+
+
+def _bug(failure: object) -> None:
+    _log.error("a reply to what a worker passed on got lost: {failure}", failure=failure)

@@ -1,0 +1,545 @@
+"""
+Several processes that share a port, one for each core, seen as one server.
+
+The parent binds all sockets and keeps them, so that a worker that dies can be replaced by one without privileges, and what was sent to it
+meanwhile waits in its sockets. Parent and workers write lines of JSON to each other, by pipes that nobody else has an end of:
+C{{"id", "do", ...}} there, C{{"id", "value"}} or C{{"id", "error"}} back; how many lines about zones were done, as C{{"taken"}}; and what
+L{twisted_ext.server.process.relay} has to say.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from signal import SIGBUS
+from time import time
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext._version import __version__
+from twisted_ext.errors import CallerFault, TimedOut
+from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
+from twisted_ext.metrics.history import History
+from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
+from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
+from twisted_ext.server.listeners.sockets import Bound, closeSockets
+from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
+from twisted_ext.server.process.relay import Passed
+from twisted_ext.server.process.worker import Lines, Worker
+from twisted_ext.server.process.zonesyncparent import Mirroring
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.cache.dump import Loaded
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.operations.operations import WhichZones
+    from twisted_ext.server.zones.zoneset import Zoned
+    from twisted_ext.wire.message import Question
+
+__all__ = ["Lines", "Workforce"]
+
+#: The module that a worker runs.
+_MODULE: Final = "twisted_ext.apps.worker"
+
+#: Settings that are none of a worker's affair.
+_PARENTAL: Final = frozenset(("zone", "zones", "pyzone", "state", "watch", "key-file", "weak-keys"))
+
+#: Seconds between two looks at the figures of all.
+_EVERY: Final = 1.0
+
+#: Seconds between two looks at which workers give a sign, and by how much one may be late before it shows nothing but that this process
+#: was busy or suspended itself.
+_WATCH: Final = 0.5
+_LATE: Final = 1.0
+
+#: Figures that are of now and not of all time: they end with their process.
+_GAUGES: Final = frozenset(("pending", "tcpOpen"))
+
+#: Other figures that only grow.
+_GROWING: Final = frozenset(("cacheHits", "cacheMisses", "cacheStale", "cacheFailures", "cachePrefetches", "cacheEvictions", "cpuSeconds"))
+
+
+class Workforce(Service):
+    """
+    The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} over all of them.
+
+    @ivar settings: those in force.
+    @ivar history: how the figures of all have moved.
+    @ivar upstreamLog: what workers tell of upstreams.
+    @ivar started: in seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        bound: Sequence[Sequence[Bound]],
+        secret: bytes,
+        *,
+        reread: Callable[[], Settings] | None = None,
+        check: Callable[[Settings], object] = lambda settings: None,
+        ready: Callable[[], object] = lambda: None,
+        zoned: Zoned | None = None,
+        stateOf: Callable[[int], str] = stateOf,
+    ) -> None:
+        """
+        @param bound: the sockets of each worker; empty where L{use} gets them later.
+        @param secret: for cookies, the same for all.
+        @param reread: gives the settings as they are to be after a reload.
+        @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
+        @param ready: called when all workers serve.
+        @param zoned: the zones that workers serve, by default none.
+        @param stateOf: gives the state of a process.
+        """
+        self.clock = reactor
+        self.settings = settings
+        self.history = History()
+        self.upstreamLog = SharedUpstreamLog()
+        self.started = time()
+        self.use(bound)
+        self._secret = secret
+        self._reread = reread
+        self._reloads = DeferredLock()
+        self._check = check
+        self._ready: Callable[[], object] | None = ready
+        self._workers: dict[int, Worker] = {}
+        self._pauses: dict[int, float] = {}
+        self._timers: dict[int, IDelayedCall] = {}
+        self._former = Figures()
+        self._former.processes = 0
+        self._looking: LoopingCall | None = None
+        self._stateOf = stateOf
+        self._beating: LoopingCall | None = None
+        self._watched = 0.0
+        self._beaten = 0.0
+        self._done: Deferred[None] | None = None
+        self._killing: IDelayedCall | None = None
+        self.zoned = zoned
+        self._mirroring: Mirroring | None = None
+        self._passed: Passed | None = None
+        if zoned is not None:
+            self._mirroring = Mirroring(
+                reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
+            )
+            self._passed = Passed(reactor, settings, secret, self.settled)
+
+    def use(self, bound: Sequence[Sequence[Bound]]) -> None:
+        """
+        Give each worker its sockets, once they are started. They belong to this service from now on.
+        """
+        self._bound = [list(each) for each in bound]
+
+    # -- workers come and go
+
+    def startService(self) -> None:
+        """
+        Start the workers.
+        """
+        self.running = 1
+        if self.zoned is not None:
+            self.zoned.begin()
+            self._see()
+        for number in range(len(self._bound)):
+            try:
+                self._start(number)
+            except CallerFault:
+                self.stopService()
+                raise
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = self.clock
+        self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while counting", failure=failure))
+        self._watched = self.clock.seconds()
+        self._beating = LoopingCall(self._watch)
+        self._beating.clock = self.clock
+        self._beating.start(_WATCH, now=False).addErrback(lambda failure: self.log.failure("while watching workers", failure=failure))
+
+    def _start(self, number: int) -> None:
+        self._timers.pop(number, None)
+        worker = Worker(self, number, self.clock.seconds())
+        descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r"}
+        told: list[dict[str, object]] = []
+        for bound in self._bound[number]:
+            pair: dict[str, object] = {"address": bound.address, "port": bound.port}
+            for way, opened in (("datagram", bound.datagram), ("stream", bound.stream)):
+                if opened is not None:
+                    pair[way] = place = len(descriptors)
+                    descriptors[place] = opened.fileno()
+            told.append(pair)
+        try:
+            spawnModule(self.clock, worker, _MODULE, descriptors=descriptors, undisturbed=True)
+        except OSError as error:
+            text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
+            raise CallerFault(text) from None
+        self._workers[number] = worker
+        worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
+        if self._mirroring is not None and self._passed is not None:
+            worker.tell("errands", **self._passed.told())
+            # What is noted only now is told to all, and this one knows it already.
+            del self._workers[number]
+            self._mirroring.flush()
+            self._workers[number] = worker
+            for words in self._mirroring.everything():
+                worker.tellZones(words)
+            # It answers nobody before it knows as much as the others.
+            worker.tell("begin")
+
+    def _watch(self) -> None:
+        """
+        Replace workers that give no sign, and ask all for a heartbeat from time to time.
+        """
+        now = self.clock.seconds()
+        late, self._watched = now - self._watched - _WATCH > _LATE, now
+        for worker in list(self._workers.values()):
+            if late:
+                # This process has read nothing of what they wrote meanwhile.
+                worker.heard = now
+            reason = worker.silence(now, self._stateOf)
+            if reason:
+                self.log.error("worker {number} hangs: {reason}; another one replaces it", number=worker.number, reason=reason)
+                # Once is enough, and for a process in a disk access that takes a while.
+                worker.heard = now
+                worker.kill("KILL")
+        if not 0 <= now - self._beaten < WORKER_BEAT.default:
+            self._beaten = now
+            for worker in self._workers.values():
+                worker.tell("beat")
+
+    # -- zones
+
+    def _see(self) -> None:
+        """
+        Have workers pass on what there is somebody for.
+        """
+        zoned, passed = self.zoned, self._passed
+        if zoned is None or passed is None:
+            return
+        passed.see(self.settings, zoned.errands, zoned.keys, zoned.expiring)
+        for worker in self._workers.values():
+            worker.tell("errands", **passed.told())
+
+    def _spread(self, words: list[JSON]) -> None:
+        for worker in self._workers.values():
+            worker.tellZones(words)
+
+    def settled(self) -> Deferred[None]:
+        """
+        @return: fires when all workers serve what has been put in force by now.
+        """
+        mirroring = self._mirroring
+        if mirroring is None:
+            return succeed(None)
+
+        def told(_: None) -> Deferred[None]:
+            return gatherResults([worker.settled() for worker in self._workers.values()]).addCallback(lambda _: None)
+
+        return mirroring.settled().addCallback(told)
+
+    def took(self, worker: Worker) -> None:
+        """
+        A worker has done something of what it was told of zones.
+        """
+        mirroring = self._mirroring
+        if mirroring is not None and mirroring.leftovers and not any(each.behind for each in self._workers.values()):
+            mirroring.taken()
+
+    def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
+        """
+        A worker passes a request on.
+        """
+        if self._passed is not None:
+            self._passed.take(said, worker.reply)
+
+    def lacks(self, worker: Worker, apex: bytes, path: str) -> None:
+        """
+        A worker cannot use an image. If it should be able to, that is made anew, or the worker.
+        """
+        if self.zoned is None or self._mirroring is None or not self._mirroring.isShown(apex, path):
+            return
+        place = self.zoned.zones.at(apex)
+        self.log.error("worker {number} cannot use {path}", number=worker.number, path=path)
+        truncated = self._mirroring.isTruncated(apex)
+        if place is not None and (truncated or (place.source is not None and place.source[0] == path)):
+            self.zoned.damaged(apex, truncated)
+        else:
+            worker.kill("KILL")
+
+    def _startAgain(self, number: int) -> None:
+        try:
+            self._start(number)
+        except CallerFault as fault:
+            self.log.error("{fault}", fault=fault)
+            self._timers[number] = self.clock.callLater(WORKER_PAUSE.most, self._startAgain, number)
+
+    def serves(self, worker: Worker) -> None:
+        """
+        A worker serves now.
+        """
+        self.log.info("worker {number} serves as process {process}", number=worker.number, process=worker.process)
+        if self._ready is not None and len(self._workers) == len(self._bound) and all(each.ready for each in self._workers.values()):
+            ready, self._ready = self._ready, None
+            ready()
+
+    def ended(self, worker: Worker, reason: Failure) -> None:
+        """
+        A worker is no more. Unless all of them are to end, another one takes its sockets.
+        """
+        number = worker.number
+        self.upstreamLog.ended(number)
+        if self._workers.get(number) is worker:
+            del self._workers[number]
+        self._keep(worker)
+        if not self.running:
+            self._over()
+            return
+        lived = self.clock.seconds() - worker.since
+        pause = 0.0
+        if lived < WORKER_SETTLED.default:
+            pause = self._pauses[number] = min(max(self._pauses.get(number, 0.0) * 2, WORKER_PAUSE.default), WORKER_PAUSE.most)
+        else:
+            self._pauses.pop(number, None)
+        self.log.error(
+            "worker {number} has ended: {reason}; the next one begins in {pause:.1f} s",
+            number=number,
+            reason=_reasonOf(reason),
+            pause=pause,
+        )
+        self._timers[number] = self.clock.callLater(pause, self._startAgain, number)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all workers, those that do not want to by force.
+
+        @return: fires when none is left.
+        """
+        self.running = 0
+        closing = succeed(None) if self.zoned is None else self.zoned.close()
+        if self._mirroring is not None:
+            self._mirroring.close()
+        if self._passed is not None:
+            self._passed.close()
+        if self._looking is not None and self._looking.running:
+            self._looking.stop()
+        if self._beating is not None and self._beating.running:
+            self._beating.stop()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        done: Deferred[None] = Deferred()
+        self._done = done
+        for worker in list(self._workers.values()):
+            worker.kill("TERM")
+        if self._workers:
+            self._killing = self.clock.callLater(WORKER_ENDING.default, self._kill)
+        self._over()
+        return gatherResults([done, closing]).addCallback(lambda _: None)
+
+    def _kill(self) -> None:
+        self._killing = None
+        for worker in list(self._workers.values()):
+            worker.kill("KILL")
+
+    def _over(self) -> None:
+        if self._done is not None and not self._done.called and not self._workers:
+            if self._killing is not None:
+                self._killing.cancel()
+                self._killing = None
+            for bound in self._bound:
+                closeSockets(bound)
+            self._done.callback(None)
+
+    # -- all of them as one
+
+    def _look(self) -> Deferred[None]:
+        return self.figures().addCallback(lambda figures: self.history.note(figures, self.clock.seconds()))
+
+    def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
+        """
+        @param starting: ask those as well that do not serve yet.
+
+        @return: what those say that say anything; the fault of one that cannot do it.
+        """
+        asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready or starting]
+
+        def silent(failure: Failure) -> None:
+            if isinstance(failure.value, CallerFault) and "has ended" not in str(failure.value):
+                failure.raiseException()
+
+        return gatherResults([each.addErrback(silent) for each in asked], consumeErrors=True).addErrback(_firstOf)
+
+    def _keep(self, worker: Worker) -> None:
+        """
+        What a worker counted goes on counting when it is gone.
+        """
+        figures = worker.figures
+        if figures is None:
+            return
+        for name in list(figures.numbers):
+            if name in _GAUGES or (name not in COUNTED and name not in _GROWING):
+                figures.numbers[name] = 0
+        figures.processes = 0
+        figures.upstreams = []
+        self._former = sumOf([self._former, figures])
+
+    def figures(self) -> Deferred[Figures]:
+        workers = [worker for worker in self._workers.values() if worker.ready]
+
+        def told(value: JSON, worker: Worker) -> None:
+            worker.figures = Figures.fromJSON(value)
+
+        def add(_: object) -> Figures:
+            figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
+            if self.zoned is not None:
+                figures.numbers.update(self.zoned.figures())
+            return figures
+
+        asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
+        return gatherResults(asked, consumeErrors=True).addCallback(add)
+
+    def status(self) -> Deferred[dict[str, JSON]]:
+        listening: list[JSON] = [label for bound in self._bound[0] for label in bound.labels]
+        workers: list[JSON] = [
+            {
+                "number": worker.number,
+                "process": worker.process,
+                "serves": worker.ready,
+                "uptime": round(self.clock.seconds() - worker.since, 3),
+            }
+            for worker in self._workers.values()
+        ]
+        zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**self.zoned.counts()}}
+        return succeed(
+            zones
+            | {
+                "version": __version__,
+                "process": os.getpid(),
+                "user": os.geteuid(),
+                "started": round(self.started, 3),
+                "uptime": round(time() - self.started, 3),
+                "listening": listening,
+                "perSecond": round(self.history.perSecond(), 1),
+                "workers": workers,
+            }
+        )
+
+    def cached(self, name: bytes) -> Deferred[list[JSON]]:
+        return self._all("cached", name=nameToText(name)).addCallback(_joined)
+
+    def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
+        text = None if name is None else nameToText(name)
+        return self._all("flush", name=text, subtree=subtree).addCallback(
+            lambda counts: sum([count for count in counts if isinstance(count, int)])
+        )
+
+    def dump(self) -> Iterator[str]:
+        raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
+
+    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+        return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Read the settings again, and have all workers go over to them.
+        """
+        reread = self._reread
+        if reread is None:
+            return fail(CallerFault("this server has no settings to read again"))
+
+        def begin() -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
+            # Thousands of tables take a second to be read.
+            return inThread(self.clock, reread).addCallback(self._listed)
+
+        # One after the other, so that what was written last is in force in the end.
+        begun = self._reloads.run(begin)
+        return begun.addCallback(lambda both: both[0].addCallback(lambda lines: both[1].addCallback(lambda more: _with(lines, more))))
+
+    def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
+        """
+        @return: what fires with what came of settings, and of zones.
+        """
+        self._check(settings)
+        zoned = self.zoned
+        if zoned is None:
+            return succeed((self._goOver(settings), succeed([])))
+        listed = zoned.listed(self.settings.goingOverTo(settings))
+
+        def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
+            again = zoned.reload(self.settings.goingOverTo(settings), zones)
+            return self._goOver(settings), again
+
+        return listed.addCallback(reload)
+
+    def _goOver(self, settings: Settings) -> Deferred[list[str]]:
+        """
+        Have all workers go over to other settings.
+        """
+        # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
+        self.settings = self.settings.goingOverTo(settings)
+        self._see()
+
+        def done(said: list[JSON]) -> list[str]:
+            return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
+
+        return self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
+
+    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
+        return succeed({"zones": [], "count": 0, "more": 0} if self.zoned is None else self.zoned.shown(which))
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        if self.zoned is None:
+            return fail(CallerFault("this server has no zones"))
+        return self.zoned.reloadZone(apex)
+
+    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+        worker = next((each for each in self._workers.values() if each.ready), None)
+        if worker is None:
+            return fail(TimedOut("no worker serves at the moment"))
+        asked = worker.ask("explain", name=nameToText(question.name), type=question.rrType)
+        return asked.addCallback(lambda said: said if isinstance(said, dict) else {})
+
+    def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
+        return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
+
+    def traces(self) -> Deferred[list[JSON]]:
+        return self._all("traces").addCallback(_joined)
+
+
+def _reasonOf(ended: Failure) -> str:
+    """
+    @return: why a process is no more.
+    """
+    text = ended.getErrorMessage()
+    return f"{text} (SIGBUS: a file that it had mapped was truncated)" if getattr(ended.value, "signal", None) == SIGBUS else text
+
+
+def _forWorkers(settings: Settings) -> dict[str, object]:
+    """
+    @return: the settings as workers get them: what concerns zones they are told otherwise.
+    """
+    return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
+
+
+def _with(lines: list[str], more: list[str]) -> list[str]:
+    return [*[line for line in lines if not more or line != "nothing has changed"], *more]
+
+
+def _joined(lists: list[JSON]) -> list[JSON]:
+    return [each for one in lists if isinstance(one, list) for each in one]
+
+
+def _firstOf(failure: Failure) -> Failure:
+    """
+    @return: the fault of the one that failed, rather than that one of several has.
+    """
+    inner = getattr(failure.value, "subFailure", None)
+    return failure if inner is None else cast("Failure", inner)

@@ -1,0 +1,81 @@
+"""
+The fast lane of a server: whom it treats how, and how much it remembers for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from time import time
+from typing import TYPE_CHECKING
+
+from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.packetcache import Lane
+from twisted_ext.packetcache.table import Table
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.ratelimit import Rates, siteOf
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.rrl import Limiting
+
+__all__ = ["laneFor"]
+
+
+def laneFor(
+    access: Access | None = None,
+    rates: Rates | None = None,
+    cookies: Cookies | None = None,
+    *,
+    limiting: Limiting | None = None,
+    required: Collection[str] = (),
+    octets: float | None = None,
+    sights: int | None = None,
+    public: bool = False,
+    today: Callable[[], float] = time,
+) -> Lane:
+    """
+    Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
+
+    @param required: prefixes of clients that are answered by UDP only if they show a cookie of C{cookies}.
+    @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
+    @param sights: queries seen once that are remembered, of the same clients.
+    @param public: there are zones, for which those may ask who may ask for nothing else.
+    @param today: gives seconds since 1970.
+    """
+    allowed = access or Access()
+    metered = rates or Rates()
+    groups = {
+        "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
+        "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
+        "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
+    }
+    if public:
+        groups["zones"] = Group("public", "zones", Table(octets, sights=sights), Table(octets, sights=sights, stream=True))
+
+    wanting = Access({"allow": required})
+    guarded: dict[str, Group] = {}
+    if required:
+        for action in groups.keys() & {"allow", "zones"}:
+            datagrams = Table(octets, sights=sights, shown=True)
+            guarded[action] = Group(groups[action].name, action, datagrams, Table(octets, sights=sights, stream=True), shown=True)
+
+    def wanted(client: str) -> bool:
+        return bool(guarded) and bool(client) and wanting.actionFor(client) == "allow"
+
+    def classify(address: str, now: float) -> Client:
+        client = address[7:] if address.startswith("::ffff:") and "." in address else address
+        accounts = None if limiting is None else limiting.accountsFor(client, now)
+        action = allowed.actionFor(client)
+        group = guarded[action] if action in guarded and wanted(client) else groups[action]
+        return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
+
+    def cookie(client: str, octets: bytes) -> bytes | None:
+        assert cookies is not None
+        now = today()
+        option, verified = cookies.known(client, octets, now)
+        if verified or not wanted(client):
+            return None if not option and cookies.spent(octets, now) else option
+        # A client that has to show a good cookie and does not is refused elsewhere.
+        return b""
+
+    return Lane(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)

@@ -1,0 +1,99 @@
+"""
+How much one client may ask.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from twisted_ext.packetcache.clients import UNMETERED, Bucket
+from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
+
+__all__ = ["Rates", "networkOf", "siteOf"]
+
+#: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
+_SITE_BITS = 64
+
+#: Hexadecimal digits of a /48.
+_NETWORK_DIGITS = 12
+
+
+def siteOf(client: str) -> str:
+    """
+    @param client: an address.
+
+    @return: what stands for all addresses of whoever has this one: a /64 of IPv6, an address of IPv4, mapped into IPv6 or not.
+    """
+    if ":" not in client:
+        return client
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{address.packed[: _SITE_BITS // 8].hex()}/{_SITE_BITS}"
+
+
+def networkOf(client: str) -> str:
+    """
+    @param client: an address.
+
+    @return: a name for the network that it is in, such as one customer of a provider has: a /48 of IPv6, a /24 of IPv4.
+    """
+    site = siteOf(client)
+    return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
+
+
+class Rates:
+    """
+    A bucket of tokens for each client's network: an address of IPv4, a /64 of IPv6.
+
+    @ivar perSecond: tokens that come in a second; 0 where nobody counts.
+    @ivar most: tokens in a full bucket.
+    @ivar slip: of queries without a token, one in so many is worth a reply.
+    """
+
+    def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:
+        self.perSecond = CLIENT_RATE.pick(perSecond)
+        self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
+        self.slip = int(CLIENT_SLIP.pick(slip))
+        self._buckets: dict[str, Bucket] = {}
+        self._former: dict[str, Bucket] = {}
+
+    def bucketFor(self, client: str, now: float) -> Bucket:
+        """
+        @param client: an address, or C{""} for who came by a socket file.
+        """
+        if not self.perSecond or not client:
+            return UNMETERED
+        key = siteOf(client)
+        bucket = self._buckets.get(key) or self._former.pop(key, None)
+        if bucket is None:
+            bucket = Bucket(self.most, now)
+        if key not in self._buckets:
+            if len(self._buckets) >= CLIENTS_METERED.default // 2:
+                self._former = self._buckets
+                self._buckets = {}
+            self._buckets[key] = bucket
+        return bucket
+
+    def take(self, bucket: Bucket, now: float) -> bool:
+        """
+        Take a token.
+
+        @return: whether there was one.
+        """
+        if bucket.tokens < 1.0:
+            bucket.fill(now, self.perSecond, self.most)
+            if bucket.tokens < 1.0:
+                return False
+        bucket.tokens -= 1.0
+        return True
+
+    def slips(self, bucket: Bucket) -> bool:
+        """
+        @return: whether this query without a token is worth a reply.
+        """
+        bucket.slips += 1
+        return bool(self.slip) and bucket.slips % self.slip == 0

@@ -1,0 +1,101 @@
+"""
+What is logged of transfers, notices and updates that are declined: who wanted what and why not, and of many in a row only how many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.server.limits import DECLINED_LINES, DECLINED_SECONDS
+from twisted_ext.wire.codes import Opcode, Rcode
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.requests import Refusal, Request
+
+__all__ = ["Declining"]
+
+_log: Final = Logger()
+
+_KINDS: Final[dict[int, str]] = {Opcode.UPDATE: "update", Opcode.NOTIFY: "notice"}
+_TRANSFERS: Final = (251, 252)
+
+#: What is wrong with a signature (RFC 8945, section 5.2).
+_FAULTS: Final = {
+    16: "the signature is wrong: do both sides have the same secret?",
+    17: "there is no such key here",
+    18: "the clocks of both sides differ too much",
+    22: "the signature is cut too short",
+}
+_BADKEY: Final = 17
+
+
+class Declining:
+    """
+    Tells of what is declined.
+
+    @ivar unsaid: how many were not told of since the last line.
+    """
+
+    __slots__ = ("unsaid", "_most", "_seconds", "_begun", "_said")
+
+    def __init__(self, *, most: int | None = None, seconds: float | None = None) -> None:
+        """
+        @param most: lines within C{seconds}.
+        """
+        self.unsaid = 0
+        self._most = int(DECLINED_LINES.pick(most))
+        self._seconds = DECLINED_SECONDS.pick(seconds)
+        self._begun = 0.0
+        self._said = 0
+
+    def tell(self, request: Request, refusal: Refusal) -> None:
+        """
+        Something was declined.
+        """
+        if refusal.silent or not refusal.rcode:
+            return
+        now = request.arrived
+        if not self._said or now - self._begun >= self._seconds:
+            if self.unsaid:
+                _log.warn("{count} more requests were declined", count=self.unsaid)
+            self._begun, self._said, self.unsaid = now, 0, 0
+        if self._said >= self._most:
+            self.unsaid += 1
+            return
+        self._said += 1
+        _log.warn(
+            "{kind} of {zone} is declined to {client}, {key}: {why}",
+            kind=_kindOf(request),
+            zone=nameToText(request.question.name),
+            client=request.client,
+            key=_keyOf(request),
+            why=_reason(request, refusal),
+        )
+
+
+def _kindOf(request: Request) -> str:
+    kind = _KINDS.get(request.opcode)
+    return kind or ("transfer" if request.question.rrType in _TRANSFERS else "a query")
+
+
+def _keyOf(request: Request) -> str:
+    if request.signature is None:
+        # What is declined whatever it says is not read.
+        return "with a key that was not looked at" if request.opcode and not request.message and request.seemsSigned() else "without a key"
+    return f"key {nameToText(request.signature.keyName)}"
+
+
+def _reason(request: Request, refusal: Refusal) -> str:
+    try:
+        said = Rcode(refusal.rcode).name
+    except ValueError:
+        said = f"rcode {refusal.rcode}"
+    texts = [text for _, text in refusal.ede if text]
+    if request.signature is not None and not request.keyName:
+        error = _BADKEY if request.verdict is None else request.verdict.error
+        if error in _FAULTS:
+            texts.append(_FAULTS[error])
+    return f"{said}: {'; '.join(texts)}" if texts else said

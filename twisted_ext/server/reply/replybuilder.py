@@ -1,0 +1,168 @@
+"""
+What a reply says besides its records: flags, the OPT record, and how much of what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.server.limits import CLIENT_STREAM_IDLE
+from twisted_ext.server.reply.chaos import Identity
+from twisted_ext.server.reply.replywriter import Composed, Sections, compose
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Finishing", "withCookie"]
+
+_OPCODE: Final = 0x7800
+
+# EDNS options.
+_NSID: Final = 3
+_EXPIRE: Final = 9
+_KEEPALIVE: Final = 11
+_EDE: Final = 15
+
+#: Characters of an extended error's text that are passed on.
+_TEXT: Final = 200
+
+_SOA: Final = 6
+_NOTHING: Final[Sections] = ((), (), ())
+
+#: Octets of an OPT record without options.
+_OPT_OCTETS: Final = 11
+
+#: Types that prove a denial: RRSIG, NSEC, NSEC3.
+_PROOFS: Final = frozenset((46, 47, 50))
+
+#: Sources whose own word it is what they say.
+_OWN: Final = frozenset(("zone",))
+
+
+class Finishing:
+    """
+    How replies look.
+
+    @ivar size: octets that a reply by UDP may have, and that we say we take.
+    @ivar expiring: gives the seconds for which the zone of a folded name may be served, for who asks for it together with the SOA record
+        (RFC 7314); L{None} where nobody is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int | None = None,
+        minimal: bool = True,
+        identity: Identity | None = None,
+        recursion: bool = True,
+        idle: float | None = None,
+    ) -> None:
+        """
+        @param minimal: leave out what was not asked for: name servers and their addresses.
+        @param recursion: whether others are asked, so that RA is set.
+        @param idle: seconds for which a connection is kept between requests.
+        """
+        self.size = int(DATAGRAM_SIZE.pick(size))
+        self.expiring: Callable[[bytes], float | None] | None = None
+        self._minimal = minimal
+        # In tenths of a second, for whoever asks for it (RFC 7828, section 3.3.2).
+        self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
+        self._available = RA if recursion else 0
+        self._nsid = (identity or Identity()).nsid
+        self._plainOPT = EDNS(self.size).toWire()
+        self._dnssecOPT = EDNS(self.size, DO).toWire()
+
+    def answer(self, request: Request, answer: Answer) -> Composed:
+        """
+        @return: the reply with an answer, without the cookie, for which there is room.
+        """
+        edns = request.edns
+        flags = QR | self._available | request.flags & (RD | CD)
+        dnssecOk = False
+        opt = b""
+        if edns is not None:
+            dnssecOk = bool(edns.flags & DO)
+            expiring = self.expiring is not None and request.question.rrType == _SOA
+            if answer.ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
+                opt = self._opt(request, answer.rcode >> 4, answer.ede)
+            else:
+                opt = self._dnssecOPT if dnssecOk else self._plainOPT
+        if answer.security is Security.SECURE and (dnssecOk or request.flags & AD):
+            flags |= AD
+        flags |= answer.rcode & 15
+        sections: Sections
+        if answer.origin is not None and answer.origin.source in _OWN:
+            # A zone leaves out by itself what was not asked for, and CD says nothing to it (RFC 4035, section 3.1.6).
+            flags = flags & ~CD | answer.flags & AA
+            sections = (answer.answer, answer.authority, answer.additional)
+        elif not self._minimal:
+            sections = (answer.answer, answer.authority, answer.additional)
+        elif answer.outcome is Outcome.DATA:
+            sections = (answer.answer, _proofs(answer.authority) if dnssecOk and answer.authority else (), ())
+        else:
+            sections = (answer.answer, answer.authority, ())
+        size = (min(request.size, self.size) if request.transport == "udp" else request.size) - len(request.cookie)
+        return compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
+
+    def refusal(self, request: Request, refusal: Refusal) -> bytes:
+        """
+        @return: the reply that says no, or what the refusal has in place of that; its cookie included.
+        """
+        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15 | refusal.flags
+        if refusal.truncated:
+            flags |= TC
+        opt = b"" if request.edns is None else self._opt(request, refusal.rcode >> 4, refusal.ede)
+        if refusal.bare or request.questionEnd == 12:
+            octets = HEADER.pack(request.id, flags, 0, 0, 0, 1 if opt else 0) + opt
+            optAt = HEADER_OCTETS
+        else:
+            sections = (refusal.answer, (), ()) if refusal.answer else _NOTHING
+            size = request.size - len(request.cookie)
+            composed = compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
+            octets, optAt = composed.octets, composed.optAt
+        if request.cookie:
+            octets = withCookie(octets, optAt, request.cookie)
+        if refusal.rcode == Rcode.NOTAUTH and request.signature is not None:
+            from twisted_ext.wire.tsig import Verdict, replySigned
+
+            if request.verdict is not None and request.verdict.error:
+                return replySigned(octets, request.verdict, request.today)[0]
+            if not request.keyName:
+                # Without a key there is nothing that our time could be believed by.
+                return replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)[0]
+        return octets
+
+    def _opt(self, request: Request, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:
+        edns = request.edns
+        assert edns is not None
+        options = [(_EDE, code.to_bytes(2, "big") + text[:_TEXT].encode("utf-8", "replace")) for code, text in ede[:4]]
+        if self._nsid and edns.option(_NSID) is not None:
+            options.append((_NSID, self._nsid))
+        if self.expiring is not None and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+            seconds = self.expiring(request.question.name.lower())
+            if seconds is not None:
+                options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
+        if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
+            options.append((_KEEPALIVE, self._idle))
+        return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
+
+
+def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:
+    """
+    @param octets: a reply that ends with an OPT record.
+    @param optAt: where that begins.
+    @param option: a whole EDNS option.
+
+    @return: the reply with this as its last option.
+    """
+    length = len(octets) - optAt - _OPT_OCTETS + len(option)
+    return b"%b%b%b%b" % (octets[: optAt + 9], length.to_bytes(2, "big"), octets[optAt + _OPT_OCTETS :], option)
+
+
+def _proofs(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
+    return tuple([rrset for rrset in sets if rrset.rrType in _PROOFS])

@@ -1,0 +1,207 @@
+"""
+The octets of a reply: like L{twisted_ext.wire.builder}, but for the replies of a server, which begin with the question as it was asked.
+
+Names are compressed without regard to case (RFC 1035, section 2.3.3), so that what stands behind the question is the same in whatever case
+it was asked, and where TTLs stand is noted on the way. The types whose names are compressed are those whose canonical form has no case
+(RFC 4034, section 6.2), so no signature breaks.
+"""
+
+from __future__ import annotations
+
+from struct import Struct, pack
+from typing import Final
+
+from twisted_ext.limits import NAMES_COMPRESSED
+from twisted_ext.wire.builder import COMPRESSED, appendName, hostsInside
+from twisted_ext.wire.codes import AA, TC
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["Composed", "compose"]
+
+_MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
+
+#: Where the question stands, and a pointer to it.
+_ASKED: Final = 12
+_POINTER: Final = b"\xc0\x0c"
+
+#: Offsets that fourteen bits can say.
+_REACH: Final = 0x4000
+
+_DNAME: Final = 39
+
+_fixed: Final = Struct(">HHIH").pack
+_counts: Final = Struct(">HHHHH").pack_into
+
+Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
+
+
+class Composed:
+    """
+    A reply.
+
+    @ivar octets: the message.
+    @ivar ttls: where in it TTLs stand, each with what it says.
+    @ivar whole: whether nothing was left out for want of room.
+    @ivar optAt: where the OPT record begins, which is the last one; the end where there is none.
+    """
+
+    __slots__ = ("octets", "ttls", "whole", "optAt")
+
+    def __init__(self, octets: bytes, ttls: list[tuple[int, int]], whole: bool, optAt: int) -> None:
+        self.octets = octets
+        self.ttls = ttls
+        self.whole = whole
+        self.optAt = optAt
+
+
+def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: bytes, size: int) -> Composed:
+    """
+    Compose a reply of at most C{size} octets.
+
+    A set of the answer or authority section that does not fit ends the reply and sets TC; one of the additional section is left out
+    (RFC 2181, section 9), which sets TC as well where a referral needs it: addresses of name servers inside the zone that is referred to
+    (RFC 9471, section 3.1).
+
+    @param start: the query from its id to the end of its one question.
+    @param folded: the name asked for, in lower case.
+    @param flags: the header's second pair of octets.
+    @param opt: the OPT record, or nothing.
+    @param size: 512 at least.
+    """
+    writer = _Writer(start, folded)
+    octets = writer.octets
+    most = size - len(opt)
+    counts = [0, 0, 0]
+    whole = True
+    inside: set[bytes] | None = None
+    for index in range(3):
+        for rrset in sections[index]:
+            if writer.records(rrset, most):
+                counts[index] += len(rrset.rdatas)
+            else:
+                whole = False
+                if index < 2:
+                    flags |= TC
+                    break
+                if not flags & (AA | TC) and not sections[0]:
+                    if inside is None:
+                        inside = hostsInside(sections[1])
+                    if rrset.name.lower() in inside:
+                        flags |= TC
+        if flags & TC:
+            break
+    optAt = len(octets)
+    if opt:
+        octets += opt
+        counts[2] += 1
+    _counts(octets, 2, flags, 1, *counts)
+    return Composed(bytes(octets), writer.ttls, whole, optAt)
+
+
+class _Writer:
+    """
+    Octets of a reply in the making.
+
+    @ivar ttls: where TTLs stand, each with what it says.
+    """
+
+    __slots__ = ("octets", "ttls", "_folded", "_offsets", "_budget")
+
+    def __init__(self, start: bytes, folded: bytes) -> None:
+        self.octets = bytearray(start)
+        self.ttls: list[tuple[int, int]] = []
+        self._folded = folded
+        self._offsets: dict[bytes, int] | None = None
+        self._budget = _MOST_NAMES
+
+    def records(self, rrset: RRSet, most: int) -> bool:
+        """
+        Append all records of a set, or nothing.
+
+        @param most: octets that the message may have then.
+
+        @return: whether they fitted.
+        """
+        octets = self.octets
+        ttls = self.ttls
+        before = len(octets)
+        noted = len(ttls)
+        offsets = self._offsets
+        known = len(offsets) if offsets is not None else 0
+        name = rrset.name
+        folded = name.lower()
+        asked = folded == self._folded
+        rrType = rrset.rrType
+        ttl = rrset.ttl
+        layout = COMPRESSED.get(rrType)
+        for rdata in rrset.rdatas:
+            if asked:
+                octets += _POINTER
+            else:
+                self._name(name, folded)
+            ttls.append((len(octets) + 4, ttl))
+            octets += _fixed(rrType, rrset.rrClass, ttl, len(rdata))
+            if layout is None or not rdata:
+                if rrType == _DNAME and rdata:
+                    self._note(rdata)
+                octets += rdata
+            else:
+                self._rdata(rdata, layout)
+            if len(octets) > most:
+                del octets[before:]
+                del ttls[noted:]
+                if self._offsets is not None:
+                    while len(self._offsets) > known:
+                        self._offsets.popitem()
+                    if not known:
+                        self._offsets = None
+                return False
+        return True
+
+    def _note(self, name: bytes) -> None:
+        """
+        A name follows that may not be compressed, but pointed to: that of a DNAME record, in which the aliases end that are made from it.
+        """
+        octets = self.octets
+        offsets = self._known()
+        here = len(octets)
+        position = 0
+        folded = name.lower()
+        while (length := folded[position]) and here + position < _REACH:
+            offsets.setdefault(folded[position:], here + position)
+            position += length + 1
+
+    def _rdata(self, rdata: bytes, layout: tuple[int, int]) -> None:
+        octets = self.octets
+        start = len(octets)
+        position, count = layout
+        octets += rdata[:position]
+        for _ in range(count):
+            end = position
+            while rdata[end]:
+                end += rdata[end] + 1
+            name = rdata[position : end + 1]
+            self._name(name, name.lower())
+            position = end + 1
+        octets += rdata[position:]
+        octets[start - 2 : start] = pack(">H", len(octets) - start)
+
+    def _name(self, name: bytes, folded: bytes) -> None:
+        """
+        Append a name, pointing to an earlier one where its end stands there already.
+        """
+        self._budget = appendName(self.octets, self._offsets or self._known(), name, folded, self._budget)
+
+    def _known(self) -> dict[bytes, int]:
+        """
+        @return: where names stand, those of the question first.
+        """
+        offsets = self._offsets
+        if offsets is None:
+            offsets = self._offsets = {}
+            position = 0
+            asked = self._folded
+            while length := asked[position]:
+                offsets[asked[position:]] = _ASKED + position
+                position += length + 1
+        return offsets

@@ -1,0 +1,624 @@
+"""
+What happens to a request, from its arrival to its reply: gates, what is at hand, and only then whatever takes time.
+
+Nobody else sends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from os import urandom
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.cache.failures import causesOf
+from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import (
+    MEMORY_PAUSE,
+    REQUEST_LATE,
+    REQUEST_SECONDS,
+    REQUEST_YIELDS,
+    REQUESTS_PER_CLIENT,
+    REQUESTS_WAITING,
+)
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.packetcache import Address, Lane
+from twisted_ext.packetcache.table import Reply
+from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.packetcaches import laneFor
+from twisted_ext.server.reply.refusallog import Declining
+from twisted_ext.server.reply.replybuilder import Finishing, withCookie
+from twisted_ext.server.reply.replywriter import Composed
+from twisted_ext.server.reply.requests import Refusal, Request, Send
+from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.transport.faultlog import FaultLog
+from twisted_ext.wire.codes import CD, CH, DO, RA, RD, Rcode
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from twisted_ext.server.reply.operations import Errand, Flow
+    from twisted_ext.server.reply.querylog import QueryLog
+    from twisted_ext.server.reply.rrl import Limiting
+    from twisted_ext.wire.records import RRSet
+
+__all__ = ["Later", "Responder", "laneFor"]
+
+#: A request that waits to be looked up: for whom, and what is asked.
+Later = tuple[IAnswerSource, Request, QueryContext, Send]
+
+# Info codes of extended errors (RFC 8914).
+_OTHER: Final = 0
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+_NETWORK: Final = 23
+
+#: Seconds by which a deadline may be off.
+_SLACK: Final = 0.01
+
+#: Seconds for which what does not change by itself is given again without looking.
+_STATIC_SECONDS: Final = 1.0
+
+_SOA: Final = 6
+
+#: The EDNS option that goes down as time goes by (RFC 7314).
+_EXPIRE: Final = 9
+
+#: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
+_STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
+
+#: When the replies of zones end.
+_FOREVER: Final = float("inf")
+
+#: Kinds of sources that know what somebody has asked for.
+_REMEMBERED: Final = frozenset(("cache", "stale"))
+
+#: Share of an answer's time after which the cache is asked again, so that it can fetch it anew while it still holds.
+_SHARE: Final = 0.9
+
+#: Nothing came of a look-up, for reasons that are nobody's but ours.
+_BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
+
+_OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),))
+
+_NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
+
+_log: Final = Logger()
+
+_failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
+
+
+class Responder:
+    """
+    Answers requests from a source.
+
+    What the source says from a cache is given again, without asking it, to all clients of one group. Whoever has other answers for some
+    clients puts them into a group of their own.
+
+    @ivar source: what is asked.
+    @ivar lane: replies that were given before, and who asks.
+    @ivar counters: what is counted.
+    @ivar queryLog: logs requests and their replies, or L{None}.
+    @ivar faults: logs and counts unexpected exceptions.
+    @ivar relieve: called when there is no memory, to give some back.
+    @ivar selfTest: the question that the server asks itself, which is answered whatever clients may ask.
+    @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and L{lookUp} is to be called with
+        each of them. A listener sets it while it goes through a batch, to answer first what is at hand.
+    """
+
+    def __init__(
+        self,
+        source: IAnswerSource,
+        clock: IReactorTime,
+        *,
+        gates: tuple[Gate, ...] | None = None,
+        finishing: Finishing | None = None,
+        lane: Lane | None = None,
+        counters: Counters | None = None,
+        limiting: Limiting | None = None,
+        views: Mapping[str, IAnswerSource] | None = None,
+        share: float = _SHARE,
+        fromCache: bool = False,
+        unrecursed: bool = False,
+        seconds: float | None = None,
+        late: float | None = None,
+        perClient: int | None = None,
+        waiting: int | None = None,
+        yields: float | None = None,
+        errands: Mapping[int, Errand] | None = None,
+    ) -> None:
+        """
+        @param lane: one for everybody nearby, by default.
+        @param limiting: how many replies the networks of the lane's clients get; as many as they ask for by default.
+        @param views: sources for single groups of clients, by the group's name; on behalf of those nobody else is asked.
+        @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
+        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
+        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks
+            nobody.
+        @param seconds: for everything that answering takes.
+        @param late: seconds after which nothing is sent by UDP.
+        @param perClient: requests of one client that may wait for answers; of one /64 of IPv6.
+        @param waiting: requests of all that may.
+        @param yields: seconds that a request has waited for when it gives way to a new one, where no more may wait.
+        @param errands: who sees to what is no look-up, by L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        """
+        self.source = source
+        self.lane = laneFor() if lane is None else lane
+        self.counters = Counters() if counters is None else counters
+        self.finishing = finishing or Finishing()
+        self.gates = standardGates() if gates is None else gates
+        self.seconds: Callable[[], float] = clock.seconds
+        self._clock = clock
+        self.errands = dict(errands or {})
+        self.queryLog: QueryLog | None = None
+        self.faults = FaultLog(self._faulty)
+        self.selfTest = SelfTest(urandom(16))
+        self.relieve: Callable[[], object] = self.lane.clear
+        self._relieved = float("-inf")
+        self.later: deque[Later] | None = None
+        self._declining = Declining()
+        self._limiting = limiting
+        self._views = dict(views or {})
+        self._share = share
+        self._fromCache = fromCache
+        self._unrecursed = unrecursed
+        self._patience = REQUEST_SECONDS.pick(seconds)
+        self._late = REQUEST_LATE.pick(late)
+        self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
+        self._most = int(REQUESTS_WAITING.pick(waiting))
+        self._yields = REQUEST_YIELDS.pick(yields)
+        # In the order of their coming: those of each client, and all.
+        self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
+        self._flights: dict[Request, Deferred[Answer]] = {}
+        # Failures that are told later.
+        self._held: dict[Request, IDelayedCall] = {}
+        self._yielding: Request | None = None
+        self._closed = False
+
+    # -- for listeners
+
+    def take(
+        self,
+        wire: bytes,
+        address: Address,
+        transport: str,
+        send: Send,
+        local: object = None,
+        client: Client | None = None,
+        flow: Callable[[Iterator[bytes]], None] | None = None,
+    ) -> bool:
+        """
+        Answer a message that the fast lane has no reply to.
+
+        @param send: is called with the reply, now or later or never, never twice.
+        @param flow: is called with many replies in its place, where the transport can carry them.
+
+        @return: whether it was a request at all.
+        """
+        now = self.seconds()
+        request = Request.fromWire(wire, address, transport, local, now)
+        if request is None or self._closed:
+            self.counters.dropped += 1
+            return False
+        try:
+            request.record = self.lane.clients.find(address[0], now) if client is None else client
+            self.respond(request, send, flow)
+        except Exception as error:
+            self._broken(error, request, send)
+        return True
+
+    def _faulty(self, error: BaseException) -> None:
+        self.counters.faults += 1
+        if isinstance(error, MemoryError):
+            now = self.seconds()
+            if now >= self._relieved + MEMORY_PAUSE.default:
+                self._relieved = now
+                self.relieve()
+
+    def _broken(self, error: BaseException, request: Request, send: Send) -> None:
+        """
+        Log an unexpected exception, and answer SERVFAIL if the request was not answered before.
+        """
+        self.faults.note(f"answering {request}", error, request.arrived)
+        if request.replied or self._closed:
+            return
+        request.replied = True
+        try:
+            self.counters.replied(Rcode.SERVFAIL)
+            send(self.finishing.refusal(request, _BROKEN))
+        except Exception as again:
+            # Without memory there may be no reply either.
+            self.faults.note("refusing a request", again, request.arrived)
+
+    # -- the path of a request
+
+    def respond(self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None = None) -> None:
+        """
+        Answer a request.
+        """
+        now = request.arrived
+        if request.question.rrClass == CH and not request.opcode:
+            own = self.selfTest.answer(request.question)
+            if own:
+                self._answerSelf(request, own, send)
+                return
+        if self.queryLog is not None:
+            send, flow = self.queryLog.guard(request, send, flow)
+        if self._limiting is not None and request.record.accounts is not None:
+            send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
+        for gate in self.gates:
+            refusal = gate(request, now)
+            if refusal is not None:
+                self.counters.refused(gate.name)
+                if self.queryLog is not None:
+                    self.queryLog.gate = gate.name
+                if gate.name == "signature" and self.errands:
+                    self._declining.tell(request, refusal)
+                self._refuse(request, refusal, send, lasting=gate.name != "rate")
+                return
+        if self.errands:
+            errand = self.errands.get(request.opcode << 16 or request.question.rrType)
+            if errand is not None:
+                self._run(errand, request, send, flow)
+                return
+        self.counters.asked(request.question.name, request.question.rrType)
+        source = self._views.get(request.record.group.name, self.source) if self._views else self.source
+        recursion = bool(request.flags & RD)
+        edns = request.edns
+        context = QueryContext(
+            now + self._patience,
+            recursionDesired=recursion or self._fromCache,
+            dnssecOk=edns is not None and bool(edns.flags & DO),
+            checkingDisabled=bool(request.flags & CD),
+            client=request.client,
+        )
+        try:
+            answer = source.answerNow(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        if answer is not None and (recursion or self._fromCache or not _isRemembered(answer)):
+            self.counters.ready += 1
+            self._answer(request, answer, send, now)
+        elif recursion or self._unrecursed:
+            if self.later is None:
+                self._wait(source, request, context, send)
+            else:
+                self.later.append((source, request, context, send))
+        else:
+            self._refuse(request, _NOT_RECURSED, send)
+
+    def _answerSelf(self, request: Request, own: tuple[RRSet, ...], send: Send) -> None:
+        # What operators count is what clients ask.
+        counters = self.counters
+        if request.transport == "udp":
+            counters.udp -= 1
+            counters.udpBeyond -= 1
+        else:
+            counters.tcp -= 1
+            counters.tcpBeyond -= 1
+        request.replied = True
+        send(self.finishing.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
+
+    def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+        """
+        Answer a request that was put off, see L{later}.
+        """
+        try:
+            if not self._closed:
+                self._wait(source, request, context, send)
+        except Exception as error:
+            self._broken(error, request, send)
+
+    def _run(self, errand: Errand, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+        try:
+            outcome = errand(request)
+        except Exception as error:
+            outcome = self._failure(error)
+        if isinstance(outcome, Deferred):
+
+            def late(outcome: Refusal | Flow) -> None:
+                if not self._closed:
+                    self._give(outcome, request, send, flow)
+
+            waiting = cast("Deferred[Refusal | Flow]", outcome)
+            waiting.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
+            waiting.addErrback(self._bug, request, send)
+        else:
+            self._give(outcome, request, send, flow)
+
+    def _give(
+        self, outcome: Refusal | Flow, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
+    ) -> None:
+        if isinstance(outcome, Refusal):
+            self._declining.tell(request, outcome)
+            self._refuse(request, outcome, send)
+        elif flow is not None:
+            request.replied = True
+            flow(outcome)
+        else:
+            first = next(outcome, None)
+            if first is not None:
+                request.replied = True
+                send(first)
+            close = getattr(outcome, "close", None)
+            if close is not None:
+                close()
+
+    def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+        site = request.record.site
+        theirs = self._waiting.get(site)
+        if theirs is not None and len(theirs) >= self._perClient:
+            self._makeRoom(theirs, request.arrived)
+            theirs = self._waiting.get(site)
+        if len(self._flights) >= self._most:
+            self._makeRoom(self._flights, request.arrived)
+            theirs = self._waiting.get(site)
+        if (theirs is not None and len(theirs) >= self._perClient) or len(self._flights) >= self._most:
+            self._overflow(request, send)
+            return
+        try:
+            flight = source.answer(request.question, context)
+        except Exception as error:
+            self._refuse(request, self._failure(error), send)
+            return
+        # Asking may end others of theirs at once, such as where a socket tells only now that nobody is there.
+        self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
+        self.counters.pending += 1
+        flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
+        flight.addErrback(self._bug, request, send)
+
+    def _makeRoom(self, flights: dict[Request, Deferred[Answer]], now: float) -> None:
+        """
+        Have one of these requests give way, if it has had its time: what waits for servers that are gone is not to be in the way of what
+        others would answer. The older half waits on: if all gave way to newer ones, slow answers would never be lived to see.
+        """
+        oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
+        if now - oldest.arrived >= self._yields:
+            self._yielding = oldest
+            flight.cancel()
+            self._yielding = None
+
+    def _overflow(self, request: Request, send: Send) -> None:
+        # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
+        self.counters.overflowed += 1
+        self.counters.dropped += 1
+        if request.transport != "udp":
+            self._refuse(request, _OVERFLOWED, send)
+        elif self.queryLog is not None:
+            self.queryLog.dropped(request, "overflow")
+
+    def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
+        if self._landed(request):
+            self._answer(request, answer, send, None)
+
+    def _failed(self, failure: Failure, request: Request, send: Send) -> None:
+        if request is self._yielding:
+            if self._landed(request):
+                self._overflow(request, send)
+            return
+        refusal = self._failure(failure.value)
+        if not self._landed(request, failed=True):
+            return
+        left = request.arrived + self._patience - self.seconds()
+        if request.transport == "udp" and left > _SLACK and self.seconds() - request.arrived > self._late and self._patience > self._late:
+            # Many may fail at one moment, of which their servers choose when. Each is told at one of its own.
+            if len(self._held) < self._most:
+                self._held[request] = self._clock.callLater(left, self._tell, request, refusal, send)
+            return
+        self._fail(request, refusal, send)
+
+    def _tell(self, request: Request, refusal: Refusal, send: Send) -> None:
+        del self._held[request]
+        self._fail(request, refusal, send)
+
+    def _fail(self, request: Request, refusal: Refusal, send: Send) -> None:
+        self.counters.failed += 1
+        self._refuse(request, refusal, send)
+
+    def _bug(self, failure: Failure, request: Request, send: Send) -> None:
+        assert failure.value is not None
+        self._broken(failure.value, request, send)
+
+    def _landed(self, request: Request, failed: bool = False) -> bool:
+        """
+        A request waits no more.
+
+        @param failed: without an answer, so that it is worth a reply even late.
+
+        @return: whether anybody still wants the reply.
+        """
+        del self._flights[request]
+        counters = self.counters
+        counters.pending -= 1
+        site = request.record.site
+        theirs = self._waiting[site]
+        del theirs[request]
+        if not theirs:
+            del self._waiting[site]
+        took = self.seconds() - request.arrived
+        counters.waited(request.question.name, took)
+        if self._closed:
+            return False
+        if took > self._late and not failed and request.transport == "udp":
+            counters.late += 1
+            if self.queryLog is not None:
+                self.queryLog.dropped(request, "late")
+            return False
+        return True
+
+    # -- replies
+
+    def _answer(self, request: Request, answer: Answer, send: Send, now: float | None) -> None:
+        """
+        Send an answer.
+
+        @param now: where it was at hand: when, so that the fast lane may have it.
+        """
+        composed = self.finishing.answer(request, answer)
+        octets = composed.octets
+        if self._views and request.record.group.name in self._views:
+            # Nobody else is asked on behalf of these.
+            octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
+        counters = self.counters
+        counters.replied(answer.rcode)
+        if self.queryLog is not None:
+            self.queryLog.answered(answer)
+        if octets[2] & 2:
+            counters.truncated += 1
+        if answer.origin is not None and answer.origin.source == "stale":
+            counters.stale += 1
+        if request.cookie:
+            octets = withCookie(octets, composed.optAt, request.cookie)
+        if request.keyName:
+            # Each signature is for one request.
+            octets = _signed(request, octets)
+            request.replied = True
+            send(octets)
+            return
+        request.replied = True
+        send(octets)
+        if now is not None:
+            self._offer(request, answer, composed, now)
+
+    def _offer(self, request: Request, answer: Answer, composed: Composed, now: float) -> None:
+        origin = answer.origin
+        if origin is None:
+            return
+        if origin.learned is not None and origin.source == "cache":
+            learned = origin.learned
+            ends = learned + (origin.expires - learned) * self._share
+            said = int(now - learned)
+            ttls = composed.ttls
+        elif origin.epoch is not None:
+            # What a zone says holds until it says something else. TTLs of zones do not go down.
+            learned, said, ends, ttls = 0.0, 0, _FOREVER, []
+        elif origin.source in _STATIC:
+            learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
+            if origin.learned is not None:
+                # Some of its records are from a cache, whose TTLs go down.
+                ends = min(ends, origin.learned + int(now - origin.learned) + 1, origin.expires)
+        else:
+            return
+        if ends <= now or said < 0:
+            return
+        edns = request.edns
+        if edns is not None and edns.options and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+            # It tells how long a zone holds, which is another number the next time.
+            return
+        reply = Reply(
+            composed.octets,
+            ttls,
+            learned,
+            said,
+            ends,
+            origin.epoch or self.lane.epoch,
+            request.questionEnd,
+            whole=composed.whole,
+            plain=edns is not None and composed.optAt == len(composed.octets) - 11,
+            known=origin.epoch is not None and _isKnown(answer, request.question.name),
+        )
+        group = request.record.group
+        table = group.datagrams if request.transport == "udp" else group.messages
+        question = request.question
+        varies = (edns is not None and bool(edns.options)) or not question.key.startswith(question.name)
+        table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
+
+    def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
+        """
+        Send a refusal.
+
+        @param lasting: whether whoever asks the same is told the same until what may be asked changes.
+        """
+        if self.queryLog is not None:
+            self.queryLog.refused(refusal)
+        if refusal.silent:
+            self.counters.dropped += 1
+            if self.queryLog is not None:
+                self.queryLog.dropped(request, "policy")
+            return
+        self.counters.replied(refusal.rcode)
+        octets = self.finishing.refusal(request, refusal)
+        if request.keyName:
+            octets = _signed(request, octets)
+        request.replied = True
+        send(octets)
+        if lasting and not request.cookie and request.signature is None and not request.opcode:
+            now = request.arrived
+            reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.lane.epoch, request.questionEnd)
+            group = request.record.group
+            table = group.datagrams if request.transport == "udp" else group.messages
+            table.offer(request.wire, reply)
+
+    def _failure(self, fault: BaseException | None) -> Refusal:
+        """
+        @return: the reply to a question that could not be answered: the rcode, and as an extended error which servers failed, and how.
+        """
+        if not isinstance(fault, DNSFault):
+            if fault is not None and not isinstance(fault, CancelledError):
+                self.faults.note("looking something up", fault, self.seconds())
+            return _BROKEN
+        ede = causesOf(fault)
+        if isinstance(fault, Unknown):
+            return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "nobody here answers this"),))
+        if isinstance(fault, ServerFailed):
+            rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
+            return Refusal(rcode, ede)
+        if isinstance(fault, Refused):
+            return Refusal(fault.rcode, ede or ((_PROHIBITED, ""),))
+        if isinstance(fault, TimedOut | Unreachable):
+            return Refusal(Rcode.SERVFAIL, ede)
+        if isinstance(fault, BadMessage | CallerFault):
+            # It is not the client that sent what could not be read.
+            return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
+        return Refusal(fault.rcode, ede or ((_OTHER, ""),))
+
+    # -- the end
+
+    def close(self) -> None:
+        """
+        Answer nothing any more, and give up what is under way. The source is its owner's to close.
+        """
+        self._closed = True
+        for flight in list(self._flights.values()):
+            flight.cancel()
+        for held in self._held.values():
+            held.cancel()
+        self._held.clear()
+
+
+def _signed(request: Request, octets: bytes) -> bytes:
+    from twisted_ext.wire.tsig import replySigned
+
+    assert request.verdict is not None
+    return replySigned(octets, request.verdict, request.today)[0]
+
+
+def _isKnown(answer: Answer, name: bytes) -> bool:
+    """
+    @param name: the name that was asked for, the very object.
+
+    @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
+        name that was asked for, as by wildcards, of which there is no end.
+    """
+    if answer.outcome is not Outcome.DATA:
+        return False
+    for rrset in answer.answer:
+        if rrset.name is name:
+            return False
+    return True
+
+
+def _isRemembered(answer: Answer) -> bool:
+    """
+    @return: whether this is known because somebody asked for it, which is nobody else's affair.
+    """
+    return answer.origin is not None and answer.origin.source in _REMEMBERED

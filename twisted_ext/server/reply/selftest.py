@@ -1,0 +1,55 @@
+"""
+The question by which a server finds out whether it still answers.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+from os import urandom
+from typing import Final
+
+from twisted_ext.wire.builder import buildQuery
+from twisted_ext.wire.codes import CH
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.records import RRSet
+
+__all__ = ["SelfTest"]
+
+_TXT: Final = 16
+
+
+class SelfTest:
+    """
+    The question that a server asks itself, and how it knows its own answer.
+
+    @ivar suffix: the end of the name, folded: equal in all processes with the same secret, and known to nobody else.
+    @ivar token: what this process answers, and no other.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        """
+        @param secret: shared by the processes of the server.
+        """
+        label = blake2s(secret, digest_size=16, person=b"selftest").hexdigest().encode("ascii")
+        self.suffix = bytes([len(label)]) + label + b"\x08selftest\x00"
+        self.token = urandom(8).hex().encode("ascii")
+        self._count = 0
+
+    def query(self) -> bytes:
+        """
+        @return: a query that was not sent before.
+        """
+        self._count += 1
+        first = b"%x" % self._count
+        question = Question(bytes([len(first)]) + first + self.suffix, _TXT, CH)
+        return urandom(2) + buildQuery(0, question.toWire(), b"")
+
+    def answer(self, question: Question) -> tuple[RRSet, ...]:
+        """
+        @param question: one of class CH.
+
+        @return: the answer of this process, nothing to other questions.
+        """
+        if question.rrType != _TXT or not question.name.lower().endswith(self.suffix):
+            return ()
+        return (RRSet(question.name, _TXT, CH, 0, (bytes([len(self.token)]) + self.token,)),)

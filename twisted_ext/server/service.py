@@ -1,0 +1,541 @@
+"""
+A server as a service of Twisted: its listeners, what they answer from, and what is counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.config.types import readSecret
+from twisted_ext.server.frontend import KeptReplies, Serving, gatesOf
+from twisted_ext.server.jobs.rlimit import raiseDescriptors
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.operations.operations import Sight
+from twisted_ext.server.operations.systemd import notify, watchdogSeconds
+from twisted_ext.server.process.workers import Workforce
+from twisted_ext.server.reply.cookies import SECRET_OCTETS
+from twisted_ext.server.sources import stackFor
+from twisted_ext.server.upstreams import Listening
+from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.server.zones.zoneset import Zoned
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Setting, Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.operations.watchdog import Watchdog
+    from twisted_ext.server.process.relay import Passing
+    from twisted_ext.server.zones.zonesyncworker import Mirrored
+    from twisted_ext.zone.zone import Zone
+
+__all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
+
+#: Seconds between two looks at files that are answered from.
+_EVERY: Final = 1.0
+
+
+class ForwardService(Service):
+    """
+    One process that answers: sockets, what it answers from, and what is counted.
+
+    @ivar settings: those in force.
+    @ivar zoned: the zones that it serves.
+    @ivar stack: what it answers from.
+    @ivar counters: what it counts.
+    @ivar sight: what can be seen of it and done to it.
+    @ivar watchdog: asks whether it still answers, while it runs.
+    @ivar lost: called with a line when it does not, or a socket is lost: this process is to be replaced by another one.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        bound: Sequence[Bound],
+        secret: bytes,
+        *,
+        reread: Callable[[], Settings] | None = None,
+        zoned: bool = False,
+        passing: Callable[[dict[str, object]], object] | None = None,
+        fromPython: Callable[[str], Zone] | None = None,
+    ) -> None:
+        """
+        @param bound: the sockets to listen on, which this service owns from now on; empty where L{use} gets them later.
+        @param secret: for cookies.
+        @param reread: gives the settings as they are to be after a reload.
+        @param fromPython: makes the zone of a file of Python code.
+        @param zoned: whether somebody else has zones put there.
+        @param passing: in a worker, tells the parent something.
+
+        @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
+        """
+        self.settings = settings
+        self._reactor = reactor
+        self._bound: list[Bound] = []
+        self._reread = reread
+        self._reloads = DeferredLock()
+        # Who shares the reload that comes next, while there is one that has not begun.
+        self._waiting: list[Deferred[list[str]]] | None = None
+        self._listening = Listening(*_placeOf(bound)) if bound else Listening(settings.interface, settings.port)
+        # A worker's settings say nothing of zones: its parent loads them.
+        self._worker = zoned
+        self.zoned = Zoned(reactor, settings, self._changed, fromPython, worker=zoned)
+        self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
+        self.counters = Counters()
+        self.sight = sight = Sight(reactor, self.counters)
+        sight.source = self.stack
+        sight.caching = self.stack.caching
+        if not zoned:
+            sight.zones = self.zoned.zones
+            sight.reloadingZone = self.zoned.reloadZone
+        sight.flushed = self._changed
+        sight.reloading = self.reload
+        self.use(bound)
+        self._serving: Serving | None = None
+        try:
+            large = zoned or self.zoned.any or settings.role == "serve"
+            self._serving = Serving(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
+        except BaseException:
+            self.stack.close()
+            raise
+        sight.responder = self._serving.responder
+        self._serving.responder.relieve = self._relieve
+        sight.lane = KeptReplies(self._serving.lane)
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+        self.lost: Callable[[str], object] | None = None
+        self.watchdog: Watchdog | None = None
+        self.passing: Passing | None = None
+        if passing is not None and self.zoned.mirrored is not None:
+            self._pass(passing, self.zoned.mirrored)
+
+    def use(self, bound: Sequence[Bound]) -> None:
+        """
+        Listen on these sockets once the service starts. They belong to it from now on.
+        """
+        self._bound = list(bound)
+        if bound:
+            self._listening.at(*_placeOf(bound))
+        self.sight.listening = tuple([label for each in bound for label in each.labels])
+
+    def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
+        from twisted_ext.server.process.relay import Passing
+        from twisted_ext.server.transfer.transferlimits import TransferBounds
+        from twisted_ext.server.transfer.xfrout import Transferring
+
+        bounds = TransferBounds.fromSettings(self.settings)
+        whole = Transferring(mirrored.offer, bounds=bounds)
+        singly = Transferring(mirrored.offerSingly, bounds=bounds)
+        self.passing = Passing(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
+        mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
+
+    def passOn(self, errands: Iterable[int], keys: Keys) -> None:
+        """
+        In a worker: have the parent see to some requests.
+
+        @param errands: as of L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        @param keys: that those which are read here may be signed with.
+        """
+        assert self.passing is not None
+        self.zoned.errands = dict.fromkeys(errands, self.passing)
+        self.zoned.keys = keys
+        self._see()
+
+    def _see(self) -> None:
+        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
+
+    def _changed(self) -> None:
+        # The stack may say so while it is still being built.
+        if self._serving is not None:
+            self._serving.epoch.bump()
+
+    @property
+    def _parts(self) -> Serving:
+        assert self._serving is not None
+        return self._serving
+
+    def startService(self) -> None:
+        """
+        Begin to answer.
+        """
+        self.running = 1
+        self.sight.startService()
+        self.zoned.begin()
+        self._see()
+        self._parts.listen(self._bound, self._ended)
+        self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
+        self.watchdog.start()
+        self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
+        self.stack.started()
+        self.log.info("answering at {listening}", listening=", ".join(self.sight.listening))
+
+    def _ended(self, reason: str) -> None:
+        if not self.running:
+            return
+        self.log.critical("{reason}", reason=reason)
+        if self.lost is not None:
+            self.lost(reason)
+
+    def _relieve(self) -> None:
+        """
+        There is no memory: give up what can be found out anew.
+        """
+        self._parts.lane.clear()
+        if self.stack.caching is not None:
+            self.stack.caching.flush()
+        self.log.error("out of memory; all that was cached is forgotten")
+
+    def _look(self) -> None:
+        try:
+            self.stack.look()
+        except Exception as error:
+            # The next look may go well.
+            self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Answer no more.
+
+        @return: fires when no socket, look-up or timer is left.
+        """
+        self.running = 0
+        if self.watchdog is not None:
+            self.watchdog.stop()
+        if self.passing is not None:
+            self.passing.close()
+        if self._looking.running:
+            self._looking.stop()
+        stopping = [
+            self.zoned.close(),
+            maybeDeferred(self.sight.stopService),
+            self._parts.stop(),
+            self.stack.close(),
+        ]
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: closeSockets(self._bound))
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Read the settings again and go over to them; cache and sockets stay.
+
+        @return: lines that say what came of it. Fails with L{BadDescription} where the settings cannot be used; then all is as before.
+        """
+        waiting = self._waiting
+        if waiting is not None:
+            # One has not begun yet, and will read what has been written by now as well.
+            shared: Deferred[list[str]] = Deferred()
+            waiting.append(shared)
+            return shared
+        others: list[Deferred[list[str]]] = []
+        self._waiting = others
+
+        def begin() -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+            self._waiting = None
+            return self._begun()
+
+        def share(outcome: list[str] | Failure) -> list[str] | Failure:
+            for other in others:
+                other.callback(outcome)
+            return outcome
+
+        # One after the other, so that what was written last is in force in the end.
+        begun = self._reloads.run(begin)
+        told = begun.addCallback(
+            lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != _NOTHING], *more])
+        )
+        return told.addBoth(share)
+
+    def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+        """
+        @return: what has changed, and what fires with what came of zones.
+        """
+        if self._reread is None:
+            return fail(BadDescription("this server has no settings to read again"))
+        # Thousands of tables take a second to be read.
+        return inThread(self._reactor, self._reread).addCallback(self._listed)
+
+    def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
+        return self.zoned.listed(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
+
+    def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
+        lines = self.goOverTo(settings, zones)
+        loaded = self.zoned.reload(self.settings, zones)
+        self._see()
+        return lines, loaded
+
+    def goOverTo(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> list[str]:
+        """
+        Go over to other settings; what cannot change while it runs stays as it was.
+
+        @param zones: those that the settings name, where the caller has found them out.
+
+        @return: lines that say what came of it.
+
+        @raise BadDescription: they cannot be used; all is as before.
+        """
+        before = self.settings
+        inForce = before.goingOverTo(settings)
+        if not self._worker:
+            self.zoned.check(inForce, zones)
+        # Whatever can be wrong with the rest is found before anything changes.
+        gatesOf(inForce, bytes(SECRET_OCTETS))
+        self.stack.reload(inForce)
+        self.settings = inForce
+        self._parts.adopt(inForce)
+        if self._worker:
+            self._see()
+        self.stack.started()
+        return _told(before, settings)
+
+
+def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
+    return tuple(dict.fromkeys([each.address for each in bound])), bound[0].port
+
+
+#: What there is to tell where there is nothing.
+_NOTHING: Final = "nothing has changed"
+
+
+def _told(before: Settings, after: Settings) -> list[str]:
+    """
+    @return: what has changed, and, each time anew, what would have but for a restart.
+    """
+    lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
+    if lines:
+        return lines
+    return ["no setting has changed; the files of records were read again" if after.localFile else _NOTHING]
+
+
+def _line(setting: Setting, before: str, after: str) -> str:
+    if setting.live:
+        return f"{setting.name}: {before} is now {after}"
+    return f"{setting.name}: still {before}; {after} takes a restart"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    shown = ", ".join([str(each) for each in value]) if isinstance(value, tuple) else str(value)
+    return (shown if len(shown) <= 60 else f"{shown[:57]}...") or "none"
+
+
+class Server(Service):
+    """
+    The whole of C{twistd txdns}: one serving process, or a parent with several; and what is told to systemd.
+
+    @ivar operations: for control, status page and manhole.
+    @ivar observer: what the application that this becomes a part of is to write its log with, or L{None}.
+    @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
+    @ivar lost: called with a line when a listener is lost or does not answer, or an image that is in use was truncated, so that the process
+        had better be started anew.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: IReactorTime, inner: ForwardService | Workforce, bind: Callable[[], object] = lambda: None
+    ) -> None:
+        """
+        @param bind: binds the sockets of C{inner}; see L{bind}.
+        """
+        self._inner = inner
+        self._binding = [bind]
+        zoned = inner.zoned
+        if zoned is not None:
+            zoned.useless = self._end
+            zoned.broken = self._break
+        self.observer: ILogObserver | None = None
+        self.useless: Callable[[str], object] | None = None
+        self.lost: Callable[[str], object] | None = None
+        if isinstance(inner, ForwardService):
+            inner.lost = self._ended
+        self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
+        self._parts: list[Service] = [inner]
+        self._alive = LoopingCall(self._tellAlive)
+        self._alive.clock = reactor
+        self._reactor = reactor
+
+    def _end(self, said: str) -> None:
+        self.log.critical("{said}", said=said)
+        if self.useless is not None:
+            self.useless(said)
+
+    def _ended(self, said: str) -> None:
+        if self.lost is not None:
+            self.lost(said)
+
+    def _tellAlive(self) -> None:
+        """
+        Tell systemd that this server answers, if it does.
+        """
+        watchdog = self._inner.watchdog if isinstance(self._inner, ForwardService) else None
+        if watchdog is None or watchdog.well:
+            notify("WATCHDOG=1")
+
+    def _break(self, said: str) -> None:
+        self.log.critical("{said}", said=said)
+        self._ended(said)
+
+    def setServiceParent(self, parent: object) -> None:
+        """
+        Join an application, before it begins to log.
+        """
+        if self.observer is not None and isinstance(parent, Componentized):
+            give: Callable[[object, object], object] = parent.setComponent
+            give(ILogObserver, self.observer)
+        super().setServiceParent(parent)
+
+    def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
+        """
+        Start and stop C{service} with the server.
+
+        @param bind: binds its sockets, called by L{bind}.
+        """
+        self._parts.append(service)
+        if bind is not None:
+            self._binding.append(bind)
+
+    def bind(self) -> None:
+        """
+        Bind all sockets. Call it once, when everything else has been checked, and before privileges are dropped: a socket that cannot be
+        bound must not hide an error of the settings.
+
+        @raise DNSFault: a socket cannot be bound; says which, and why.
+        """
+        for bind in self._binding:
+            bind()
+
+    def startService(self) -> None:
+        """
+        Start everything, and say so.
+        """
+        self.running = 1
+        for part in self._parts:
+            _run(part.startService)
+        seconds = watchdogSeconds()
+        if seconds:
+            self._alive.start(seconds).addErrback(lambda failure: self.log.failure("while telling systemd", failure=failure))
+        if isinstance(self._inner, ForwardService):
+            # Only a running reactor handles the signals with which systemd may stop a service that is ready.
+            if IReactorCore.providedBy(self._reactor):
+                self._reactor.callWhenRunning(notify, "READY=1")
+            else:
+                notify("READY=1")
+
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is left.
+        """
+        notify("STOPPING=1")
+        if self._alive.running:
+            self._alive.stop()
+        self.running = 0
+        stopping = [maybeDeferred(part.stopService) for part in reversed(self._parts)]
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+    def reloadNow(self) -> Deferred[None]:
+        """
+        Read the settings again because somebody sent a signal. The log tells what came of it.
+        """
+        notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._reactor.seconds() * 1e6)}")
+
+        def done(lines: list[str]) -> None:
+            for line in lines:
+                self.log.info("settings read again: {line}", line=line)
+
+        def failed(failure: object) -> None:
+            error = getattr(failure, "value", failure)
+            for line in str(error).splitlines():
+                self.log.error("settings not usable, the old ones stay in force: {line}", line=line)
+
+        def over(_: object) -> None:
+            notify("READY=1")
+
+        return self.operations.reload().addCallbacks(done, failed).addBoth(over)
+
+
+def _run(step: Callable[[], object]) -> None:
+    step()
+
+
+def makeServer(
+    reactor: IReactorTime,
+    settings: Settings,
+    reread: Callable[[], Settings] | None = None,
+    fromPython: Callable[[str], Zone] | None = None,
+) -> Server:
+    """
+    Make a server. It has its sockets once L{Server.bind} has been called, and answers once it is started.
+
+    @param reread: gives the settings as they are to be after a reload.
+    @param fromPython: makes the zone of a file of Python code; by default none is run.
+
+    @raise BadDescription: the settings cannot be used.
+    """
+    raiseDescriptors()
+    secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
+    received = receivedSockets()
+    if settings.workers > 1:
+        if received:
+            raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
+        listening = Listening(settings.interface, settings.port)
+
+        def check(settings: Settings) -> None:
+            gatesOf(settings, secret)
+            stackFor(reactor, settings, Zones(), listening=listening).close()
+
+        # Find what workers cannot build before there are any.
+        check(settings)
+        wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
+        zoned = Zoned(reactor, settings, fromPython=fromPython) if wanted else None
+        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
+
+        def bindAll() -> None:
+            sets = boundSockets(settings.interface, settings.port, settings.workers)
+            listening.at(*_placeOf(sets[0]))
+            force.use(sets)
+
+        return Server(reactor, force, bindAll)
+    service = ForwardService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
+
+    def bind() -> None:
+        if not received:
+            service.use(boundSockets(settings.interface, settings.port)[0])
+
+    return Server(reactor, service, bind)
+
+
+def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
+    """
+    @return: what a question goes through under these settings, in words, one line each.
+
+    @raise BadDescription: they cannot be used.
+    """
+    zones = Zones()
+    for zone in zonesIn(settings):
+        zones.expect(zone.name, zone.file)
+    stack = stackFor(reactor, settings, zones, listening=Listening(settings.interface, settings.port))
+    try:
+        lines = ["fast lane: what was answered before, from its octets"] if not (settings.queryLog or settings.verbose) else []
+        lines += ["query log: each request and its reply"] if settings.queryLog or settings.verbose else []
+        lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
+        lines += stack.path()
+    finally:
+        stack.close()
+    return lines

@@ -1,0 +1,266 @@
+"""
+Notices of changed zones (RFC 1996): to those who are to have them, and from those who may give them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import DNSFault
+from twisted_ext.server.config.keys import RemoteServer
+from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
+from twisted_ext.wire.codes import AA, Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.store.serials import serialIn
+
+__all__ = ["Noticing", "Notifying", "Watched", "notify"]
+
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+
+#: Notices that are sent in one turn of the reactor, so that others get theirs: some 10 ms.
+_PER_TURN: Final = 50
+
+_log: Final = Logger()
+
+#: A zone and the label of a server.
+_Notice = tuple[bytes, str]
+
+
+def notify(
+    sender: MessageSender,
+    remote: RemoteServer,
+    zone: bytes,
+    soa: RRSet | None,
+    *,
+    wait: float,
+    tries: int,
+    today: Callable[[], float],
+) -> Deferred[Message]:
+    """
+    Tell a server that a zone has changed.
+
+    @param soa: the new SOA, as a hint.
+
+    @return: its confirmation. Fails as L{exchange} does.
+    """
+    return exchange(
+        sender,
+        remote,
+        Question(zone, SOA),
+        opcode=Opcode.NOTIFY,
+        flags=AA,
+        answer=() if soa is None else (soa,),
+        wait=wait,
+        tries=tries,
+        today=today,
+    )
+
+
+class Notifying:
+    """
+    Tells other servers of changes, again and again until they confirm it, or for as long as it makes sense. Changes in a row are told of
+    once.
+
+    @ivar confirmed: notices that were.
+    @ivar givenUp: those that never were.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        today: Callable[[], float] | None = None,
+        delay: float | None = None,
+        wait: float | None = None,
+        tries: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        """
+        @param today: gives seconds since 1970.
+        @param delay: seconds between a change and its notice.
+        @param wait: seconds for the first try.
+        @param most: notices under way at a time.
+        """
+        from time import time
+
+        self.confirmed = 0
+        self.givenUp = 0
+        self._reactor = reactor
+        self._sender = MessageSender(reactor)
+        self._today = today or time
+        self._delay = NOTIFY_DELAY.pick(delay)
+        self._wait = NOTIFY_WAIT.pick(wait)
+        self._tries = int(NOTIFY_TRIES.pick(tries))
+        self._most = int(NOTIFIES.pick(most))
+        self._targets: dict[bytes, list[RemoteServer]] = {}
+        self._each = max(1, self._most - self._most // 4)
+        # What is to be told each server, in the order of its coming; the one whose turn is next stands first. And what is being told.
+        self._waiting: dict[str, dict[bytes, tuple[RemoteServer, RRSet]]] = {}
+        self._flights: dict[_Notice, Deferred[None]] = {}
+        self._told: Counter[str] = Counter()
+        self._timer: IDelayedCall | None = None
+        self._stopped = False
+
+    def targets(self, zone: bytes, remotes: Sequence[RemoteServer]) -> None:
+        """
+        @param zone: its name, folded.
+        @param remotes: who is told of its changes; nobody any more where it is empty.
+        """
+        if remotes:
+            self._targets[zone] = list(remotes)
+        else:
+            self._targets.pop(zone, None)
+
+    def changed(self, zone: bytes, soa: RRSet) -> None:
+        """
+        A zone has another serial number.
+
+        @param zone: its name, folded.
+        """
+        if self._stopped:
+            return
+        for remote in self._targets.get(zone, ()):
+            self._waiting.setdefault(remote.server.label, {})[zone] = (remote, soa)
+        if self._waiting and self._timer is None:
+            self._timer = self._reactor.callLater(self._delay, self._tell)
+
+    def _tell(self) -> None:
+        """
+        Send as many notices as may be under way: to each server in turn, so that none waits for one that is not there.
+        """
+        self._timer = None
+        for _ in range(_PER_TURN):
+            if len(self._flights) >= self._most:
+                return
+            label = next((label for label in self._waiting if self._told[label] < self._each), None)
+            if label is None:
+                return
+            waiting = self._waiting.pop(label)
+            zone = next(iter(waiting))
+            remote, soa = waiting.pop(zone)
+            if waiting:
+                self._waiting[label] = waiting
+            notice = (zone, label)
+            before = self._flights.get(notice)
+            if before is not None:
+                # Whoever has not confirmed the one before gets this in its place, and at once: he may be back.
+                before.cancel()
+            self._told[label] += 1
+            told = notify(
+                self._sender, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today
+            )
+            flight = told.addCallback(self._cbConfirmed)
+            self._flights[notice] = flight
+            flight.addErrback(self._ebTold, notice, remote).addBoth(self._over, notice)
+        self._goOn()
+
+    def _cbConfirmed(self, reply: Message) -> None:
+        self.confirmed += 1
+
+    def _ebTold(self, failure: Failure, notice: _Notice, remote: RemoteServer) -> None:
+        if isinstance(failure.value, CancelledError):
+            return
+        self.givenUp += 1
+        if not isinstance(failure.value, DNSFault):
+            _log.failure("a notice could not be given", failure=failure)
+            return
+        _log.warn("zone {zone}: {server} was not told of the change: {fault}", zone=nameToText(notice[0]), server=remote.server.label,
+                  fault=str(failure.value))  # fmt: skip
+
+    def _over(self, _: object, notice: _Notice) -> None:
+        self._flights.pop(notice, None)
+        self._told[notice[1]] -= 1
+        self._goOn()
+
+    def _goOn(self) -> None:
+        if self._waiting and self._timer is None and not self._stopped:
+            self._timer = self._reactor.callLater(0, self._tell)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Tell nobody any more.
+
+        @return: fires when nothing is under way.
+        """
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting.clear()
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        return gatherResults(flights, consumeErrors=True).addCallback(lambda _: None)
+
+
+class Watched(Protocol):
+    """
+    A zone that is another server's, as far as its notices go.
+    """
+
+    def mayNotify(self, client: str, keyName: bytes) -> bool:
+        """
+        @param keyName: of the key with which the notice was signed, C{b""} without one.
+        """
+
+    def notified(self, client: str, serial: int | None) -> None:
+        """
+        Somebody who may has said that it has changed.
+        """
+
+
+class Noticing:
+    """
+    Sees to notices that come. Strangers learn that they may not, and cause nothing.
+    """
+
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone is fetched here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+    _CONFIRMED: Final = Refusal(Rcode.NOERROR, flags=AA)
+    _NOT_KNOWN: Final = Refusal(Rcode.NOTIMP)
+
+    def __init__(self, find: Callable[[bytes], Watched | None]) -> None:
+        """
+        @param find: gives the zone with exactly this folded name that is another server's.
+        """
+        self._find = find
+
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        """
+        @return: whether a notice will be refused; see L{Foreseeing<twisted_ext.server.reply.operations.Foreseeing>}.
+        """
+        zone = self._find(request.question.name.lower())
+        return zone is None or not (signed or zone.mayNotify(request.client, b""))
+
+    def __call__(self, request: Request) -> Refusal:
+        question = request.question
+        if question.rrType != SOA:
+            return self._NOT_KNOWN
+        zone = self._find(question.name.lower())
+        if zone is None:
+            return self._UNKNOWN
+        if not zone.mayNotify(request.client, request.keyName):
+            return self._DENIED
+        message = request.message
+        if message is None:
+            return self._MALFORMED
+        serial: int | None = None
+        for rrset in message.answer:
+            if rrset.rrType == SOA and rrset.name.lower() == question.name.lower() and len(rrset.rdatas[0]) >= 22:
+                serial = serialIn(rrset.rdatas[0])
+        zone.notified(request.client, serial)
+        return self._CONFIRMED

@@ -1,0 +1,450 @@
+"""
+A server's zones among other servers: who may have them, who is told of their changes, and which ones come from elsewhere.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, BadZone
+from twisted_ext.server.authority.source import EXPIRED
+from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.limits import STARTS
+from twisted_ext.server.reply.operations import Errand, errandKey
+from twisted_ext.server.transfer.catalogs import Cataloging
+from twisted_ext.server.transfer.notify import Noticing, Notifying
+from twisted_ext.server.transfer.secondaries import Secondaries
+from twisted_ext.server.transfer.transferlimits import TransferBounds
+from twisted_ext.server.transfer.xfrin import Secondary
+from twisted_ext.server.transfer.xfrout import Offer, Transferring
+from twisted_ext.wire.codes import Opcode
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.catalog.catalogs import Catalog
+from twisted_ext.zone.catalog.members import Step
+from twisted_ext.zone.store.history import Compared
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zone import Zone
+
+if TYPE_CHECKING:
+    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.zone.transfer.sender import Differences
+
+__all__ = ["Replication"]
+
+#: Zones of catalogs that have come or gone since it was last told that those which are there stay.
+_MANY: Final = 1000
+
+#: Zones that are noted in one step: a millisecond.
+_STEP: Final = 500
+
+_log: Final = Logger()
+
+
+class Replication:
+    """
+    All transfers and notices of a server, in and out.
+
+    @ivar errands: what is to see to requests for them, for L{Responder<twisted_ext.server.reply.respond.Responder>}.
+    @ivar secondaries: the zones that come from elsewhere; L{None} without a folder to keep them in.
+    @ivar notifying: who is told of changes.
+    @ivar cataloging: the zones, those of catalogs among them.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        zones: Zones,
+        folder: str,
+        *,
+        journal: Callable[[bytes], Differences | None] = lambda apex: None,
+        today: Callable[[], float] = time,
+        bounds: TransferBounds | None = None,
+    ) -> None:
+        """
+        @param folder: where zones that come from elsewhere are kept, or C{""}.
+        @param bounds: how many transfers there may be at a time.
+        @param journal: gives what has changed in a zone of our own.
+        @param today: gives seconds since 1970.
+
+        @raise OSError: the folder cannot be made.
+        """
+        self._zones = zones
+        self._journal = journal
+        self._today = today
+        self._reactor = reactor
+        self._terms: dict[bytes, Terms] = {}
+        # Zones of catalogs that there are, those that are to be seen to, and why, and versions of catalogs that are being read.
+        self._fromCatalogs: set[bytes] = set()
+        self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
+        self._versions: dict[bytes, Version] = {}
+        # What has changed in zones of which no journal is kept.
+        self._compared: dict[bytes, Compared] = {}
+        self._comparing: set[Deferred[None]] = set()
+        # Zones that are being left, and whether they are to be forgotten.
+        self._leaving: dict[bytes, bool] = {}
+        self._turn: IDelayedCall | None = None
+        self._settled = 0
+        self._stopped = False
+        self._ended: Deferred[None] | None = None
+        self._keys = Keys()
+        self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
+        self.notifying = Notifying(reactor, today=today)
+        bounds = bounds or TransferBounds()
+        self.secondaries = (
+            Secondaries(reactor, folder, self._install, told=self._told, today=today, bounds=bounds) if folder else None
+        )
+        transferring = Transferring(self._offer, bounds=bounds, today=today)
+        self.transferring = transferring
+        self.errands: dict[int, Errand] = {
+            errandKey(Opcode.QUERY, AXFR): transferring,
+            errandKey(Opcode.QUERY, IXFR): transferring,
+            errandKey(Opcode.NOTIFY): Noticing(self._watched),
+        }
+
+    def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
+        """
+        Go over to what is said of zones now. Those that come from elsewhere begin to come, or end.
+
+        @raise BadDescription: something cannot be used; nothing has changed then.
+        """
+        for _ in self.adopting(list(zones), keys):
+            pass
+
+    def adopting(
+        self,
+        zones: Sequence[ZoneSettings],
+        keys: Keys,
+        also: Callable[[bytes, ZoneSettings | None], object] = lambda apex, zone: None,
+        others: Iterable[bytes] = (),
+    ) -> Iterator[None]:
+        """
+        Do the same in short steps. What is said of a zone counts as a whole from one step on, that of the next one from the next.
+
+        @param also: called in the same step with the zone's name and what is said of it, L{None} where that is nothing any more.
+        @param others: names of zones for which this is to be called as well.
+        """
+        special = [zone for zone in zones if not zone.plain]
+        yield from self.cataloging.checking(zones)
+        for zone in special:
+            if termsOf(zone, keys).primaries and self.secondaries is None:
+                raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
+            yield
+        self._keys = keys
+        steps = self.cataloging.adopt(zones)
+        said = self.cataloging.said
+        # Of the others, a hundred thousand perhaps, there is nothing to be known here but that they are there.
+        known = [apex for apex in self._terms if apex in said or apex not in self._fromCatalogs]
+        for apex in dict.fromkeys([*known, *others, *[zone.name for zone in special]]):
+            also(apex, said.get(apex))
+            self._arrange(apex)
+            yield
+        self._settle(steps)
+        for apex in self.cataloging.followed:
+            place = self._zones.at(apex)
+            served = None if place is None else place.served()
+            if served is not None:
+                self._catalogued(served.current)
+        yield from self._produce()
+
+    # -- zones of catalogs, in short turns
+
+    def _settle(self, steps: list[Step]) -> None:
+        """
+        Have those zones that there are, and forget all about those that a catalog has taken away.
+        """
+        for _ in self._pend(steps):
+            pass
+        if self._turn is None:
+            self._settleSome()
+
+    def _pend(self, steps: list[Step]) -> Iterator[None]:
+        for count, step in enumerate(steps):
+            if not count % _STEP:
+                yield
+            apex = step.member.apex
+            before = self._pending.get(apex)
+            # It is looked at anew when its turn comes; what is to be forgotten of it stays to be.
+            reset, gone = step.kind == "reset", step.kind in ("remove", "reset")
+            self._pending[apex] = (step, (reset, gone) if before is None else (reset or before[1][0], gone or before[1][1]))
+
+    def _settleSome(self) -> None:
+        self._turn = None
+        for apex in list(islice(self._pending, int(STARTS.default))):
+            step, (reset, gone) = self._pending.pop(apex)
+            zone, catalog = nameToText(step.member.name), nameToText(step.catalog)
+            _log.info("{kind} {zone} of catalog {catalog}", kind=step.kind, zone=zone, catalog=catalog)
+            try:
+                self._arrange(apex, gone=gone, reset=reset)
+            except Exception:
+                # A mistake about one must not cost the others their turn.
+                _log.failure("while seeing to {zone} of a catalog", zone=zone)
+            self._settled += 1
+        if self._pending:
+            if not self._stopped:
+                self._turn = self._reactor.callLater(0, self._settleSome)
+        elif self._settled >= _MANY:
+            # They stay, and to go through all of them in search of garbage takes longer than a turn may.
+            self._settled = 0
+            gc.freeze()
+
+    def _arrange(self, apex: bytes, *, gone: bool = False, reset: bool = False) -> None:
+        """
+        Treat a zone as is said of it now.
+
+        @param gone: a catalog has taken it away: what is kept of it is to be forgotten, unless it is fetched otherwise.
+        @param reset: what is kept of it is to be forgotten, and all to begin anew.
+        """
+        if apex in self._leaving:
+            # When it has gone; what is said then counts.
+            self._leaving[apex] = self._leaving[apex] or gone
+            return
+        zone = self.cataloging.zoneAt(apex)
+        terms = None if zone is None else termsOf(zone, self._keys)
+        self._terms.pop(apex, None)
+        self._fromCatalogs.discard(apex)
+        if terms is not None and terms is not USUAL:
+            self._terms[apex] = terms
+        if terms is None or not terms.transfer:
+            self._compared.pop(apex, None)
+        if zone is not None and apex not in self.cataloging.said:
+            self._fromCatalogs.add(apex)
+        self.notifying.targets(apex, () if terms is None else terms.notify)
+        if self.secondaries is None:
+            return
+        primaries = [] if terms is None else terms.primaries
+        known = self.secondaries.at(apex)
+        if known is not None and (reset or not primaries):
+            self._leaving[apex] = False
+            if zone is None or reset:
+                self._zones.remove(apex)
+            leaving = self.secondaries.remove(apex, forget=gone or reset)
+            leaving.addBoth(self._left, apex)
+            return
+        if known is None and (reset or (gone and not primaries)):
+            # An earlier process kept it.
+            self.secondaries.erase(apex)
+        if zone is None or terms is None or not primaries:
+            return
+        if known is None:
+            self._zones.expect(apex)
+            self.secondaries.add(zone.apexName, primaries, terms.notices, digest=terms.digest)
+        else:
+            known.digest = terms.digest
+            known.follow(primaries, terms.notices)
+
+    def _left(self, result: object, apex: bytes) -> None:
+        gone = self._leaving.pop(apex)
+        if isinstance(result, Failure):
+            _log.failure("a zone could not be left", failure=result)
+        if not self._stopped:
+            self._arrange(apex, gone=gone)
+        elif self._ended is not None and not self._leaving:
+            self._ended.callback(None)
+
+    def _catalogued(self, version: Version) -> None:
+        """
+        Go over to another version of a catalog, if this is one. Reading it may take long: that is done aside, one after the other.
+        """
+        apex = version.apex
+        if apex in self.cataloging.followed:
+            reading = apex in self._versions
+            self._versions[apex] = version
+            if not reading:
+                Deferred.fromCoroutine(self._follow(apex)).addErrback(lambda failure: _log.failure("while following a catalog", failure))
+
+    async def _follow(self, apex: bytes) -> None:
+        reactor = self._reactor
+        try:
+            while not self._stopped:
+                version = self._versions[apex]
+                try:
+                    catalog = await inThread(reactor, partial(Catalog.fromVersion, version, former=self.cataloging.catalogs.catalog(apex)))
+                except BadZone as wrong:
+                    self.cataloging.breaks(apex, wrong)
+                else:
+                    found: list[Step] = []
+                    await self._pacing(self._found(catalog, found))
+                    # Before anything is done with a zone it is on disk which catalog owns it.
+                    await inThread(reactor, self.cataloging.write)
+                    if not self._stopped:
+                        await self._pacing(self._pend(found))
+                        self._settle([])
+                if self._versions[apex] is version:
+                    return
+        except CancelledError:
+            # The server is about to end.
+            return
+        finally:
+            del self._versions[apex]
+
+    def _found(self, catalog: Catalog, found: list[Step]) -> Iterator[None]:
+        found += yield from self.cataloging.following(catalog)
+
+    async def _pacing(self, steps: Iterator[None]) -> None:
+        """
+        Do what takes long in short turns, until this ends.
+        """
+        done = paced(self._reactor, steps)
+        self._comparing.add(done)
+        try:
+            await done
+        finally:
+            self._comparing.discard(done)
+
+    def _produce(self) -> Iterator[None]:
+        """
+        Make the catalogs of this server anew where they list other zones than before.
+        """
+        for name, members in (yield from self.cataloging.producing()):
+            yield
+            place = self._zones.at(name.lower())
+            zone = None if place is None else place.served()
+            version = self.cataloging.next(name, members, None if zone is None else zone.current, self._today())
+            if version is not None:
+                if zone is None:
+                    zone = Zone(version)
+                else:
+                    zone.replace(version)
+                self._zones.put(zone, now=self._today())
+                self.changed(version)
+
+    def expires(self, apex: bytes) -> float | None:
+        """
+        @return: seconds for which a zone may be served: of our own what its SOA says, of others what is left of that; L{None} of what is no
+            zone that is served.
+        """
+        place = self._zones.at(apex)
+        if place is None or place.state == EXPIRED or place.zone is None:
+            return None
+        secondary = self._watched(apex)
+        if secondary is not None:
+            return secondary.expires
+        return int.from_bytes(place.zone.current.soa.rdatas[0][-8:-4], "big")
+
+    def until(self, apex: bytes) -> float | None:
+        """
+        @return: when a zone of other servers expires, in seconds since 1970; L{None} of our own.
+        """
+        secondary = self._watched(apex)
+        return None if secondary is None else secondary.refreshing.expiresAt
+
+    def refresh(self, apex: bytes) -> bool:
+        """
+        Look now whether a zone that comes from elsewhere has changed.
+
+        @return: whether this is one.
+        """
+        zone = self._watched(apex)
+        if zone is not None:
+            zone.refreshNow()
+        return zone is not None
+
+    def changed(self, version: Version) -> None:
+        """
+        Another version of a zone is in force: tell those who are to know.
+        """
+        self._catalogued(version)
+        terms = self._terms.get(version.apex)
+        secondary = self._watched(version.apex)
+        if terms is None or not terms.transfer or secondary is not None or self._journal(version.apex) is not None:
+            self._compared.pop(version.apex, None)
+            self.notifying.changed(version.apex, version.soa)
+            return
+        compared = self._compared.get(version.apex)
+        if compared is None:
+            compared = self._compared[version.apex] = Compared(version)
+        # Whoever is told comes at once, and is to find what has changed.
+        comparing = paced(self._reactor, compared.going(version))
+        self._comparing.add(comparing)
+        comparing.addBoth(self._tell, comparing, version)
+
+    def _tell(self, result: object, comparing: Deferred[None], version: Version) -> None:
+        self._comparing.discard(comparing)
+        if isinstance(result, Failure):
+            self._compared.pop(version.apex, None)
+            if not isinstance(result.value, CancelledError):
+                _log.failure("while comparing versions of a zone", failure=result)
+        if not self._stopped:
+            self.notifying.changed(version.apex, version.soa)
+
+    def start(self) -> None:
+        """
+        Begin to fetch.
+        """
+        if self.secondaries is not None:
+            self.secondaries.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way any more.
+        """
+        self._stopped = True
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        for comparing in list(self._comparing):
+            comparing.cancel()
+        stopping = [self.notifying.stop()]
+        if self._leaving:
+            self._ended = Deferred()
+            stopping.append(self._ended)
+        if self.secondaries is not None:
+            stopping.append(self.secondaries.stop())
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
+
+    def _install(self, apexName: bytes, version: Version | None) -> None:
+        apex = apexName.lower()
+        if version is None:
+            self._zones.fail(apex, "no primary has confirmed it for too long", EXPIRED)
+            return
+        place = self._zones.at(apex)
+        if place is not None and place.zone is not None:
+            place.zone.replace(version)
+            zone = place.zone
+        else:
+            zone = Zone(version)
+        self._zones.put(zone, now=self._today())
+        self.changed(version)
+
+    def _told(self, apex: bytes, said: str) -> None:
+        place = self._zones.at(apex)
+        if place is not None:
+            place.said = said
+            self._zones.told(apex)
+
+    def _watched(self, apex: bytes) -> Secondary | None:
+        return None if self.secondaries is None else self.secondaries.at(apex)
+
+    def _offer(self, apex: bytes) -> Offer | None:
+        place = self._zones.at(apex)
+        if place is None:
+            return None
+        terms = self._terms.get(apex)
+        if terms is None or not terms.transfer:
+            return Offer(None, NOBODY)
+        grants = terms.transfer
+        zone = place.served()
+        version = None if zone is None or place.state == EXPIRED else zone.current
+        secondary = self._watched(apex)
+        if secondary is not None:
+            return Offer(version, grants, secondary.journal, secondary.expires, terms.singly)
+        journal = self._journal(apex)
+        compared = self._compared.get(apex)
+        if journal is None and compared is not None:
+            journal = compared.history
+        return Offer(version, grants, journal, singly=terms.singly)

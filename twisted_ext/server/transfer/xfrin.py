@@ -1,0 +1,497 @@
+"""
+A zone that is another server's: fetched from it, kept in step with it, and given up when it has not been heard of for too long.
+
+L{twisted_ext.zone.transfer.refresh} decides; here is done what it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, ServerFailed, StorageFault
+from twisted_ext.server.config.keys import Grants, RemoteServer
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
+from twisted_ext.server.transfer.secondarystore import Holding, Spool
+from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
+from twisted_ext.server.transfer.zonemd import prove
+from twisted_ext.transport.transfer import fetchZone
+from twisted_ext.wire.codes import TC, Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.store.changeset import applied
+from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.transfer.receiver import Received, Receiving, settled
+from twisted_ext.zone.transfer.refresh import Refreshing, State, Step
+
+if TYPE_CHECKING:
+    from twisted_ext.server.transfer.secondaries import Secondaries
+    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.zone.store.journal import Journal
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["Secondary"]
+
+#: The EDNS option that asks for how long a zone still holds (RFC 7314).
+_EXPIRE: Final = 9
+
+#: Seconds after which the clock is looked at again, which may have been set meanwhile.
+_LONGEST: Final = 3600.0
+
+#: Times as long as otherwise for which notices of a zone that could not be had cause no look.
+_FAILED: Final = 5
+
+_Result = TypeVar("_Result")
+
+_log: Final = Logger()
+
+
+class Secondary:
+    """
+    One zone.
+
+    @ivar apexName: its name.
+    @ivar refreshing: what it is about, and until when it holds.
+    @ivar version: what is held, served or not; L{None} while that is nothing.
+    @ivar said: what went wrong last, or C{""}.
+    @ivar digest: what has to be proved of what comes, see L{prove}; C{""} for nothing.
+    """
+
+    def __init__(
+        self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants, digest: str = ""
+    ) -> None:
+        self.apexName = apexName
+        self.digest = digest
+        self.version: Version | None = None
+        self.said = ""
+        self.text = nameToText(apexName)
+        self.primaries = list(primaries)
+        self.grants = grants
+        self._all = all_
+        self._today = all_.today
+        self._holding = Holding(all_.folder, apexName)
+        self.refreshing = Refreshing(len(self.primaries), all_.draw, self._today())
+        self._timer: IDelayedCall | None = None
+        self._flight: Deferred[None] | None = None
+        self._noticed = 0.0
+        # When to look because of a notice that came while there was no time for it, and what it said of the serial number.
+        self._called: tuple[float, int | None] | None = None
+        # Primaries that do not know EDNS.
+        self._plain: set[str] = set()
+        # What is done in a thread ends by itself alone.
+        self._thread: Deferred[None] | None = None
+        self._running = False
+        self._ended = False
+
+    @property
+    def journal(self) -> Journal | None:
+        """
+        What has changed, as long as that is known.
+        """
+        if self._thread is not None and not self._holding.isOpen:
+            # It may be opened there just now.
+            return None
+        try:
+            journal = self._holding.journal
+        except (StorageFault, OSError):
+            return None
+        if journal is not None:
+            self._all.opened(self)
+        return journal
+
+    def rest(self) -> bool:
+        """
+        Have no file open for the zone, unless it is being written to.
+
+        @return: whether that could be.
+        """
+        if self._thread is None:
+            self._holding.rest()
+        return self._thread is None
+
+    @property
+    def expires(self) -> float:
+        """
+        Seconds for which it still holds.
+        """
+        return max(0.0, self.refreshing.expiresAt - self._today())
+
+    # -- beginning and end
+
+    def start(self) -> None:
+        """
+        Serve what is held, if that is still good, and look for what is new.
+        """
+        if self._ended:
+            return
+        self._running = True
+        now = self._today()
+        try:
+            held = self._holding.restore()
+        except (StorageFault, OSError) as fault:
+            self._complain("{zone}: what was kept cannot be read: {fault}", fault)
+            held = None
+        if self._holding.isOpen:
+            self._all.opened(self)
+        if held is not None:
+            self.version = held.version
+            self.refreshing.restore(held.version.soa.rdatas[0], held.refreshedAt, held.expiresAt, now)
+            if self.refreshing.serving:
+                self._all.install(self.apexName, held.version)
+            else:
+                self._giveUp()
+        self._look()
+
+    def stop(self) -> Deferred[None]:
+        """
+        @return: fires when nothing is under way any more.
+        """
+        self._ended = True
+        self._running = False
+        self._disarm()
+        flight, thread = self._flight, self._thread
+        ending: list[Deferred[None]] = []
+        for each in (flight, thread):
+            if each is not None:
+                ended: Deferred[None] = Deferred()
+                each.addBoth(_ended, ended)
+                ending.append(ended)
+        if flight is not None:
+            flight.cancel()
+        return gatherResults(ending).addCallback(lambda _: self._holding.close())
+
+    def _aside(self, work: Callable[[], _Result]) -> Deferred[_Result]:
+        """
+        Do something in a thread. Whoever cancels this has no more to do with it, but L{stop} waits for its end.
+        """
+        done: Deferred[_Result] = Deferred(lambda _: None)
+        ended: Deferred[None] = Deferred()
+        self._thread = ended
+
+        def over(result: _Result | Failure) -> None:
+            self._thread = None
+            if not done.called:
+                done.callback(result)
+            ended.callback(None)
+
+        inThread(self._all.reactor, work).addBoth(over)
+        return done
+
+    def forget(self) -> None:
+        """
+        Remove what is kept on disk, once it has stopped.
+        """
+        self._holding.remove()
+
+    # -- notices
+
+    def mayNotify(self, client: str, keyName: bytes) -> bool:
+        """
+        @see: L{Watched<twisted_ext.server.transfer.notify.Watched>}
+        """
+        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName)
+
+    def _primaryAt(self, client: str, keyName: bytes) -> int | None:
+        for number, remote in enumerate(self.primaries):
+            if remote.server.address == client and (remote.key is None or remote.key.name == keyName):
+                return number
+        return None
+
+    def notified(self, client: str, serial: int | None) -> None:
+        """
+        @see: L{Watched<twisted_ext.server.transfer.notify.Watched>}
+        """
+        now = self._today()
+        refreshing = self.refreshing
+        if not self._running or not refreshing.isNews(serial):
+            return
+        # Whatever is sent in a primary's name is no reason to fetch again and again what cannot be had.
+        soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is State.CURRENT else _FAILED)
+        if not refreshing.waiting:
+            # What is being fetched may be what was there before.
+            self._called = (soonest, serial)
+            return
+        if now < soonest:
+            # One look for all of them, in a moment.
+            refreshing.nextAt = min(refreshing.nextAt, soonest)
+            self._arm()
+            return
+        primary = next((n for n, remote in enumerate(self.primaries) if remote.server.address == client), None)
+        step = self.refreshing.notified(now, primary, serial)
+        if step is not None:
+            self._noticed = now
+            self._take(step)
+
+    def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
+        """
+        Go over to other primaries.
+        """
+        before = [(remote.server, remote.key) for remote in self.primaries]
+        self.grants = grants
+        if [(remote.server, remote.key) for remote in primaries] != before:
+            self.primaries = list(primaries)
+            self.refreshing.follow(len(self.primaries), self._today())
+            self._arm()
+
+    def refreshNow(self) -> None:
+        """
+        Look for what is new, whatever the time.
+        """
+        step = self.refreshing.notified(self._today()) if self._running else None
+        if step is not None:
+            self._take(step)
+
+    # -- time
+
+    def _look(self) -> None:
+        """
+        See what is due, and come back when something will be.
+        """
+        self._timer = None
+        if not self._running:
+            return
+        serving = self.refreshing.serving
+        step = self.refreshing.wake(self._today())
+        if serving and not self.refreshing.serving:
+            self._giveUp()
+        if step is not None:
+            self._take(step)
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        at = self.refreshing.wakeAt()
+        if at is not None and self._running:
+            wait = min(max(0.0, at - self._today()), _LONGEST)
+            self._timer = self._all.reactor.callLater(wait, self._look)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _giveUp(self) -> None:
+        _log.warn("zone {zone} has expired: no primary has confirmed it", zone=self.text)
+        self._all.install(self.apexName, None)
+
+    def _complain(self, format: str, fault: object) -> None:
+        self.said = str(fault)
+        self._all.told(self.apexName.lower(), self.said)
+        _log.warn(format, zone=self.text, fault=self.said)
+
+    # -- steps
+
+    def _take(self, step: Step) -> None:
+        """
+        Do what has been decided, and what that leads to, one after the other.
+        """
+        if self._flight is None and self._running:
+            flight = Deferred.fromCoroutine(self._run(step))
+            if not flight.called:
+                self._flight = flight
+            flight.addErrback(_given)
+        self._arm()
+
+    async def _run(self, first: Step) -> None:
+        step: Step | None = first
+        try:
+            while step is not None and self._running:
+                remote = self.primaries[step.primary % len(self.primaries)]
+                # The zone may expire meanwhile.
+                self._arm()
+                try:
+                    step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
+                except CancelledError:
+                    raise
+                except Exception:
+                    # Nothing of ours is to end it forever.
+                    _log.failure("while keeping {zone} in step", zone=self.text)
+                    step = self.refreshing.failed(self._today())
+        finally:
+            self._flight = None
+        called, self._called = self._called, None
+        if called is not None and self.refreshing.state is State.CURRENT and self.refreshing.isNews(called[1]):
+            self.refreshing.nextAt = min(self.refreshing.nextAt, called[0])
+        self._arm()
+
+    async def _probe(self, remote: RemoteServer) -> Step | None:
+        question = Question(self.apexName, SOA)
+        label = remote.server.label
+        options = () if label in self._plain else ((_EXPIRE, b""),)
+        try:
+            await self._all.probes.acquire(label)
+            try:
+                reply = await exchange(
+                    MessageSender(self._all.reactor), remote, question, options=options, wait=PROBE_WAIT.default,
+                    tries=int(PROBE_TRIES.default), today=self._today, unsignedRefusals=True,
+                )  # fmt: skip
+            finally:
+                self._all.probes.release(label)
+            expire = None if reply.edns is None else reply.edns.option(_EXPIRE)
+            for rrset in reply.answer:
+                if rrset.rrType == SOA and rrset.name.lower() == self.apexName.lower() and len(rrset.rdatas[0]) >= 22:
+                    seconds = int.from_bytes(expire, "big") if expire is not None and len(expire) == 4 else None
+                    serial = serialIn(rrset.rdatas[0])
+                    step = self.refreshing.probed(self._today(), serial, seconds)
+                    if step is None or not step.fetch:
+                        await self._looked(serial, label)
+                    return step
+            if reply.flags & TC:
+                # As whoever limits its replies sends them: it may be asked by TCP.
+                return self.refreshing.undisclosed(self._today())
+            raise BadMessage(f"{label} does not say what the SOA of {self.text} is")
+        except DNSFault as fault:
+            if self._isPlain(fault, label):
+                return await self._probe(remote)
+            if fault.rcode in (Rcode.REFUSED, Rcode.NOTAUTH):
+                # Knot DNS refuses queries for catalogs, and does not sign that. By TCP it is asked for the zone, which has to be signed.
+                return self.refreshing.undisclosed(self._today())
+            self._complain("zone {zone} could not be refreshed: {fault}", fault)
+        return self.refreshing.failed(self._today())
+
+    def _isPlain(self, fault: BaseException, label: str) -> bool:
+        """
+        @return: whether a primary may be one that does not know EDNS (RFC 6891, section 7), which is found out now.
+        """
+        if not isinstance(fault, ServerFailed) or fault.rcode != Rcode.FORMERR or label in self._plain:
+            return False
+        self._plain.add(label)
+        return True
+
+    async def _looked(self, serial: int, label: str) -> None:
+        """
+        A primary has nothing newer.
+        """
+        if serial == self.refreshing.serial:
+            await self._confirm()
+        else:
+            self._complain("zone {zone}: {fault}", f"{label} has serial number {serial}, which is older than {self.refreshing.serial}")
+
+    async def _fetch(self, step: Step, remote: RemoteServer) -> Step | None:
+        label = remote.server.label
+        spool = Spool(self._holding.spoolPath, room=self._all.room, label=label)
+        slots = self._all.slots
+        version = self.version if step.serial is not None else None
+        try:
+            await slots.acquire(label)
+            try:
+                soa = None if version is None else version.soa
+                receiving = await fetchZone(
+                    self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
+                    edns=label not in self._plain, today=self._today, most=self._all.most,
+                )  # fmt: skip
+                spool.close()
+                return await self._received(receiving, spool, remote)
+            finally:
+                slots.release(label)
+        except (DNSFault, OSError) as fault:
+            if self._isPlain(fault, label):
+                spool.drop()
+                return await self._fetch(step, remote)
+            self._complain("zone {zone} could not be fetched: {fault}", fault)
+            return self.refreshing.failed(self._today())
+        finally:
+            spool.drop()
+
+    async def _received(self, receiving: Receiving, spool: Spool, remote: RemoteServer) -> Step | None:
+        refreshing = self.refreshing
+        current = self.version
+        if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
+            # Nothing is to go back in time, whatever way it came.
+            step = refreshing.unchanged(self._today(), receiving.serial, receiving.expire)
+            await self._looked(receiving.serial, remote.server.label)
+            return step
+        if receiving.kind is Received.CURRENT:
+            raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
+        if receiving.kind is Received.CHANGES:
+            assert current is not None
+            before, came = current, receiving.differences
+            # In turns with others: some thousands of records take as many hundredths of a second as are too long for one.
+            version, differences = await self._aside(lambda: _changed(before, came))
+            if version.crowded:
+                # The next image is due; what comes whole is one.
+                raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
+            await self._prove(version, remote)
+            imaged = current.image.serial
+            await self._aside(lambda: self._holding.change(differences, imaged))
+            self._all.opened(self)
+        else:
+            version = await self._built(spool)
+            try:
+                if version.serial != receiving.serial or version.apex != self.apexName.lower():
+                    raise BadImage(f"the image of {self.text} is of something else")
+                await self._prove(version, remote)
+            except DNSFault:
+                self._holding.reject()
+                raise
+            version = await self._aside(self._holding.adopt)
+        self.version = version
+        self.said = ""
+        step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)
+        _log.info(
+            "zone {zone} {serial} from {server}: {octets} octets of {kind}",
+            zone=self.text,
+            serial=version.serial,
+            server=remote.server.label,
+            octets=receiving.octets,
+            kind=receiving.kind.value,
+        )
+        self._all.install(self.apexName, version)
+        await self._confirm()
+        return step
+
+    async def _prove(self, version: Version, remote: RemoteServer) -> None:
+        if self.digest:
+            await self._aside(lambda: prove(version, self.digest, remote.server.label))
+
+    async def _built(self, spool: Spool) -> Version:
+        holding = self._holding
+        if not spool.path:
+            # They are dropped when nobody waits for this any more.
+            messages = list(spool.messages)
+            await self._aside(lambda: holding.build(messages))
+        else:
+            await self._all.gather(self.apexName, spool.path, holding.nextPath)
+        return await self._aside(holding.built)
+
+    async def _confirm(self) -> None:
+        refreshing = self.refreshing
+        at, until = refreshing.refreshedAt, refreshing.expiresAt
+        # Also until when it holds is another time.
+        self.said = ""
+        self._all.told(self.apexName.lower(), "")
+        try:
+            await self._aside(lambda: self._holding.confirm(at, until))
+        except OSError as error:
+            self._complain("zone {zone}: when it expires cannot be kept: {fault}", error)
+
+    def __repr__(self) -> str:
+        return f"<Secondary {self.text} {self.refreshing.state.value}>"
+
+
+def _given(failure: Failure) -> None:
+    """
+    What was under way has been given up, or should not have failed.
+    """
+    if isinstance(failure.value, CancelledError):
+        # Its frames know it, and it knows its frames: ten thousand such circles are much to be found.
+        failure.value.__traceback__ = failure.tb = None
+    else:
+        _log.failure("a bug", failure)
+
+
+def _ended(result: object, ended: Deferred[None]) -> None:
+    ended.callback(None)
+
+
+def _changed(version: Version, came: Sequence[Difference]) -> tuple[Version, Sequence[Difference]]:
+    differences = settled(version, came)
+    return applied(version, differences), differences

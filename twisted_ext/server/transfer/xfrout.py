@@ -1,0 +1,317 @@
+"""
+Sending zones to those who may have them: AXFR (RFC 5936) and IXFR (RFC 1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.server.config.keys import Grants
+from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER, TRANSFERS_WAITING
+from twisted_ext.server.reply.operations import Flow, Outcome
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.transfer.fairqueue import Slots
+from twisted_ext.server.transfer.transferlimits import TransferBounds
+from twisted_ext.wire.codes import DO, Rcode
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import HEADER_OCTETS, Message
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import AXFR, SOA
+from twisted_ext.wire.tsigstream import StreamSigning
+from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.transfer.sender import (
+    Differences,
+    Octets,
+    messages,
+    oneMessage,
+    recordsOf,
+    recordsOfChanges,
+    recordsSince,
+    unsendable,
+)
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+__all__ = ["Offer", "Transferring"]
+
+# Info codes of extended errors (RFC 8914).
+_NOT_READY: Final = 14
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+_INVALID_DATA: Final = 24
+
+#: The EDNS option that tells for how long a zone still holds (RFC 7314).
+_EXPIRE: Final = 9
+
+_log: Final = Logger()
+
+
+class Offer:
+    """
+    A zone, for those who may have it.
+
+    @ivar version: what it holds now, or L{None} where it holds nothing that may be given.
+    @ivar grants: who may have it.
+    @ivar journal: what has changed in it, or L{None}.
+    @ivar expires: seconds for which it still holds, of a zone that is another server's; L{None} of one that is our own.
+    @ivar singly: who of them gets each record in a message of its own.
+    """
+
+    __slots__ = ("version", "grants", "journal", "expires", "singly")
+
+    def __init__(
+        self,
+        version: Version | None,
+        grants: Grants,
+        journal: Differences | None = None,
+        expires: float | None = None,
+        singly: Grants | None = None,
+    ) -> None:
+        self.version = version
+        self.grants = grants
+        self.journal = journal
+        self.expires = expires
+        self.singly = singly
+
+
+class Transferring:
+    """
+    Answers requests for transfers. Access is checked first, so that a client which may not have a zone takes no place. Where all places are
+    taken a request waits, and the networks of clients take turns.
+    """
+
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP"),))
+    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((_INVALID_DATA, "nothing is held of this zone"),))
+    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many transfers; come again"),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+
+    def __init__(
+        self,
+        find: Callable[[bytes], Offer | None],
+        *,
+        bounds: TransferBounds | None = None,
+        today: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        @param find: gives what is offered of the zone with exactly this folded name.
+        @param bounds: how many there may be at a time.
+        @param today: gives seconds since 1970.
+        """
+        from time import time
+
+        self._find = find
+        bounds = bounds or TransferBounds()
+        self._slots = Slots(int(TRANSFERS_OUT.pick(bounds.out)), int(TRANSFERS_OUT_PER_PEER.pick(bounds.outPerClient)))
+        self._most = int(TRANSFERS_WAITING.pick(bounds.waiting))
+        self._today = today or time
+
+    @property
+    def running(self) -> int:
+        """
+        Transfers under way.
+        """
+        return self._slots.running
+
+    @property
+    def waiting(self) -> int:
+        """
+        Requests that wait for their turn.
+        """
+        return self._slots.waiting
+
+    def __call__(self, request: Request) -> Outcome:
+        offered = self._offered(request)
+        if isinstance(offered, Refusal):
+            return offered
+        if request.transport == "udp":
+            return self._datagram(request, *offered)
+        site = request.record.site
+        slots = self._slots
+        if slots.take(site):
+            return self._stream(request, *offered)
+        if slots.waiting >= self._most or slots.waitingFor(site) >= max(1, self._most - self._most // 4):
+            return self._BUSY
+        return cast("Deferred[Refusal | Flow]", slots.acquire(site).addCallback(self._next, request))
+
+    def _next(self, _: None, request: Request) -> Refusal | Flow:
+        """
+        Answer a request whose turn has come. While it waited the zone may have changed, and who may have it.
+        """
+        offered = self._offered(request)
+        if isinstance(offered, Refusal):
+            self._slots.release(request.record.site)
+            return offered
+        return self._stream(request, *offered)
+
+    def _offered(self, request: Request) -> Refusal | tuple[Offer, Version]:
+        offer = self._find(request.question.name.lower())
+        if offer is None:
+            return self._UNKNOWN
+        if not offer.grants.allows(request.client, request.keyName):
+            return self._DENIED
+        if offer.version is None:
+            return self._EXPIRED
+        return offer, offer.version
+
+    def _datagram(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+        if request.question.rrType == AXFR:
+            return self._NO_DATAGRAM
+        try:
+            serial = _serialOf(request)
+        except BadMessage:
+            return self._MALFORMED
+        pieces = recordsSince(version, serial, offer.journal)
+        # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
+        message = None if pieces is None else self._one(request, offer, pieces)
+        return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
+
+    def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+        """
+        @return: the messages, which give the place back when they end; or a refusal, for which it has been given back.
+        """
+        try:
+            pieces = self._pieces(request, offer, version)
+        except BaseException:
+            self._slots.release(request.record.site)
+            raise
+        if isinstance(pieces, Refusal):
+            self._slots.release(request.record.site)
+            return pieces
+        return self._flow(request, offer, version, pieces)
+
+    def _pieces(self, request: Request, offer: Offer, version: Version) -> Refusal | Iterator[Octets]:
+        room = self._room(request, offer)
+        if request.question.rrType != AXFR:
+            try:
+                serial = _serialOf(request)
+            except BadMessage:
+                return self._MALFORMED
+            pieces = recordsSince(version, serial, offer.journal, room)
+            if pieces is not None:
+                return pieces
+        # Found out before anything is sent: what is cut off in the middle is asked for again and again.
+        said = unsendable(version, room)
+        return Refusal(Rcode.SERVFAIL, ((0, said),)) if said else recordsOf(version)
+
+    @staticmethod
+    def _room(request: Request, offer: Offer) -> int:
+        """
+        @return: octets that a message has for its records.
+        """
+        return request.size - request.questionEnd - len(_opt(request, offer))
+
+    def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
+        return oneMessage(
+            request.id,
+            request.flags,
+            request.wire[HEADER_OCTETS : request.questionEnd],
+            pieces,
+            opt=_opt(request, offer),
+            most=request.size,
+            seal=self._seal(request),
+        )
+
+    def _seal(self, request: Request) -> Callable[[bytes], bytes] | None:
+        verdict = request.verdict
+        if verdict is None or verdict.key is None or not request.keyName:
+            return None
+        signing = StreamSigning(verdict.key, verdict.mac)
+        return lambda message: signing.sign(message, self._today())
+
+    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> Flow:
+        def over(count: int, elsewhere: bool) -> None:
+            self._slots.release(request.record.site)
+            if elsewhere:
+                return
+            _log.info(
+                "zone {zone} {serial} for {client}: {octets} octets sent",
+                zone=nameToText(version.apex),
+                serial=version.serial,
+                client=request.client,
+                octets=count,
+            )
+
+        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName)
+        made = messages(
+            request.id,
+            request.flags,
+            request.wire[HEADER_OCTETS : request.questionEnd],
+            pieces,
+            opt=_opt(request, offer),
+            most=request.size,
+            seal=self._seal(request),
+            single=single,
+        )
+        return _Counted(made, over, single)
+
+
+class _Counted:
+    """
+    Messages, and what is called when there are no more, for whatever reason.
+    """
+
+    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
+        self._made = made
+        self._over: Callable[[int, bool], None] | None = over
+        self._single = single
+        self._octets = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            message = next(self._made)
+        except BaseException:
+            self.close()
+            raise
+        self._octets += len(message)
+        return message
+
+    def close(self) -> None:
+        """
+        Nobody reads any further.
+        """
+        self._end(False)
+
+    def handOver(self) -> bool:
+        self._end(True)
+        return self._single
+
+    def _end(self, elsewhere: bool) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over(self._octets, elsewhere)
+
+
+def _opt(request: Request, offer: Offer) -> bytes:
+    edns = request.edns
+    if edns is None:
+        return b""
+    options: tuple[tuple[int, bytes], ...] = ()
+    if edns.option(_EXPIRE) is not None and offer.version is not None:
+        soa = offer.version.soa.rdatas[0]
+        seconds = int.from_bytes(soa[-8:-4], "big") if offer.expires is None else max(0, int(offer.expires))
+        options = ((_EXPIRE, seconds.to_bytes(4, "big")),)
+    return EDNS(int(DATAGRAM_SIZE.default), edns.flags & DO, options).toWire()
+
+
+def _serialOf(request: Request) -> int:
+    """
+    @return: the serial number that the asker has.
+
+    @raise BadMessage: he does not say.
+    """
+    for rrset in Message.fromWire(request.wire).authority:
+        if rrset.rrType == SOA and rrset.name.lower() == request.question.name.lower():
+            return serialIn(rrset.rdatas[0])
+    raise BadMessage("an IXFR without the asker's SOA")

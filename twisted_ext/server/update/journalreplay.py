@@ -1,0 +1,270 @@
+"""
+Zones that were changed since their sources were read, on the way to where their journals end: a step for each turn, while others are
+served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadChange, BadImage, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.wire.names import ROOT, nameToText
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.python.failure import Failure
+
+    from twisted_ext.zone.store.journal import Journal
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["Aside", "Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
+
+#: Characters of a file's name before what is put behind it.
+_MOST_NAME: Final = 200
+
+_log: Final = Logger()
+
+
+class Aside:
+    """
+    A step that takes seconds.
+
+    @ivar now: does it, and gives the version it leads to.
+    @ivar later: has it done where it holds nobody up. Cancelling what it gives ends it.
+    """
+
+    __slots__ = ("now", "later")
+
+    def __init__(self, now: Callable[[], Version], later: Callable[[], Deferred[Version]]) -> None:
+        self.now = now
+        self.later = later
+
+
+#: Leads to a version, in steps between which others may have their turn. Whoever does them sends what comes of a step that is to be done
+#: aside.
+Steps = Generator["Aside | None", "Version | None", "Version"]
+
+
+def finished(steps: Steps) -> Version:
+    """
+    @return: where steps lead to, all of them done at once.
+    """
+    came: Version | None = None
+    while True:
+        try:
+            aside = steps.send(came)
+        except StopIteration as end:
+            return cast("Version", end.value)
+        came = None if aside is None else aside.now()
+
+
+def compacted(path: str, version: Version, origin: bytes) -> Version:
+    """
+    @param path: of the image that was built last with the help of a journal, if there is one.
+    @param origin: what the journal began with.
+
+    @return: that image, or the version itself.
+    """
+    from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.store.journal import originOf
+    from twisted_ext.zone.store.version import Version
+
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        return version
+    except (BadImage, OSError) as fault:
+        _log.error("{fault}", fault=fault)
+        return version
+    return Version(image) if image.apex == version.apex and originOf(image) == origin else version
+
+
+def begun(path: str, version: Version, most: float | None = None) -> Journal:
+    """
+    Begin the journal of a zone that is in force already.
+
+    @param most: octets that it may have.
+
+    @return: it, which has nothing that is not in the version.
+
+    @raise StorageFault: it cannot be written, or there is one that leads elsewhere.
+    """
+    from twisted_ext.zone.store.journal import Journal, originOf
+
+    journal = Journal(path, version.apexName, most=most, mend=True)
+    try:
+        if journal.newest is None:
+            journal.clear(originOf(version.image))
+        elif journal.newest != version.serial:
+            raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; have the zone loaded anew")
+    except StorageFault:
+        journal.close()
+        raise
+    return journal
+
+
+def mended(journal: Journal, version: Version) -> Version:
+    """
+    Make up for what a damaged journal has lost, as far as that is possible: the changes that were found behind the damage are made, and the
+    zone gets a serial number that is newer than the one that it had, so that its secondaries go along.
+
+    @param version: where the sound part of the journal leads to, or an image or a master file where there is none.
+
+    @return: the version to be put in force.
+
+    @raise StorageFault: the journal cannot be written.
+    """
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.serials import isNewer, nextSerial, withSerial
+    from twisted_ext.zone.update.transactions import Transaction
+
+    lost, text = journal.lost, nameToText(version.apexName)
+    found = [difference for difference in journal.recovered if isNewer(difference.newSerial, version.serial)]
+    journal.mended()
+    if lost is None or not (found or isNewer(lost, version.serial)):
+        # The master file is newer, or the image has all of it.
+        return version
+    serial = nextSerial(lost if isNewer(lost, version.serial) else version.serial)
+    soa = version.soa
+    for differences in (found, []):
+        transaction = Transaction(version)
+        try:
+            for difference in differences:
+                for removed in difference.removed:
+                    transaction.remove(removed)
+                for added in difference.added:
+                    transaction.add(added)
+            transaction.replace(RRSet(soa.name, soa.rrType, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], serial),)))
+            done = transaction.commit()
+        except (BadChange, BudgetSpent) as fault:
+            _log.error("{zone}: changes behind the damage in its journal cannot be made: {fault}", zone=text, fault=fault)
+            continue
+        assert done is not None
+        after, change = done
+        journal.append([change])
+        said = (
+            "{zone}: its journal led to serial {lost} and is sound up to serial {sound}; {found} later changes were found in it and made,"
+            " others are lost. The zone goes on with serial {serial}"
+        )
+        _log.error(said, zone=text, lost=lost, sound=version.serial, found=len(differences), serial=serial)
+        return after
+    return version
+
+
+def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], Version]], Deferred[Version]]) -> Steps:
+    """
+    Take a version to where its journal ends, however far that is.
+
+    @param grow: has a new image made of both, where so much has changed that this is due: by what it is given, or in another way.
+
+    @raise StorageFault: see L{Journal.replayed}.
+    """
+    try:
+        return (yield from journal.replaying(version))
+    except BudgetSpent:
+        # The image that had most of it is gone.
+        from twisted_ext.zone.build.compaction import brought
+
+        def now() -> Version:
+            return brought(version, journal.since(version.serial) or ())
+
+        came = yield Aside(now, lambda: grow(now))
+        assert came is not None
+        return came
+
+
+def journalName(apex: bytes) -> str:
+    """
+    @return: what the journal of a zone is called: the zone's name, as far as files can be called so.
+    """
+    text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
+    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
+
+
+class Replaying:
+    """
+    The zones that are on their way.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._going: dict[bytes, tuple[Steps, IDelayedCall | Deferred[Version]]] = {}
+
+    def __contains__(self, apex: bytes) -> bool:
+        return apex in self._going
+
+    def begin(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
+        """
+        Go on with a zone, one step for each turn. What else was begun with it ends.
+
+        @param done: is called with what there is at the end. May raise L{DNSFault} and L{OSError}.
+        @param failed: is called in its place with what is wrong, in one line.
+        """
+        self.cancel(apex)
+        self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+
+    def _step(
+        self,
+        apex: bytes,
+        steps: Steps,
+        done: Callable[[Version], object],
+        failed: Callable[[str], object],
+        came: Version | None = None,
+    ) -> None:
+        del self._going[apex]
+        try:
+            aside = steps.send(came)
+        except StopIteration as end:
+            version = cast("Version", end.value)
+        except (DNSFault, OSError) as fault:
+            failed(str(fault))
+            return
+        except Exception as error:
+            _log.failure("{zone} cannot be taken to where its journal ends", zone=nameToText(apex))
+            failed(repr(error))
+            return
+        else:
+            if aside is None:
+                self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+            else:
+                waiting = aside.later()
+                self._going[apex] = steps, waiting
+                waiting.addCallback(lambda version: self._step(apex, steps, done, failed, version))
+                waiting.addErrback(self._nothing, apex, steps, failed)
+            return
+        try:
+            done(version)
+        except (DNSFault, OSError) as fault:
+            failed(str(fault))
+
+    def _nothing(self, failure: Failure, apex: bytes, steps: Steps, failed: Callable[[str], object]) -> None:
+        if self._going.get(apex, (None,))[0] is not steps:
+            # Nobody wants it any more.
+            return
+        del self._going[apex]
+        steps.close()
+        if not isinstance(failure.value, DNSFault | OSError):
+            _log.failure("{zone} cannot be taken to where its journal ends", failure, zone=nameToText(apex))
+        failed(str(failure.value))
+
+    def cancel(self, apex: bytes) -> None:
+        """
+        Go on with a zone no more, if one was.
+        """
+        steps, call = self._going.pop(apex, (None, None))
+        if steps is not None and call is not None:
+            call.cancel()
+            steps.close()
+
+    def close(self) -> None:
+        """
+        Go on with none.
+        """
+        for apex in list(self._going):
+            self.cancel(apex)

@@ -1,0 +1,524 @@
+"""
+Dynamic updates by their way into a server (RFC 2136): whose they are, which zone they are for, and what is said to them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
+from twisted_ext.server.reply.operations import Errand, Outcome, errandKey
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.update.commit import Changing, Elsewhere, Keeper, Ward, threadsOf
+from twisted_ext.server.update.journalreplay import Steps, begun, compacted, finished, journalName, mended, replaying
+from twisted_ext.wire.codes import IN, Opcode, Rcode
+from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.updates import Update, updated
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zone import Zone
+
+__all__ = ["Updating"]
+
+# Info codes of extended errors (RFC 8914).
+_OTHER: Final = 0
+_NOT_READY: Final = 14
+_PROHIBITED: Final = 18
+_NOT_AUTHORITATIVE: Final = 20
+
+#: Octets of a journal from which on others have their turn while it is gone through: some hundred differences, 20 ms of work.
+_LONG: Final = 2**16
+
+_log: Final = Logger()
+
+
+class Updating:
+    """
+    Sees to updates. Whether somebody may change anything at all is looked at before all that would take any work.
+
+    @ivar done: how many updates have changed something or might have.
+    @ivar refused: how many have not, for whatever reason.
+    """
+
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+    _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
+    _DONE: Final = Refusal(Rcode.NOERROR)
+    _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "the zone is not loaded"),))
+    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the change cannot be kept"),))
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        find: Callable[[bytes], Zone | None],
+        elsewhere: Elsewhere,
+        *,
+        exists: Callable[[bytes], bool] | None = None,
+        changed: Callable[[Version], object] = lambda version: None,
+        folder: str = "",
+        compact: Callable[[Version, str, str], Deferred[Image]] | None = None,
+        grow: Callable[[Version, Journal, str, Callable[[], Version]], Deferred[Version]] | None = None,
+        today: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        @param find: gives the zone with exactly this folded name, if there is something in force of it.
+        @param elsewhere: has something done by a thread.
+        @param exists: whether there is a zone of this name at all.
+        @param changed: called whenever another version of a zone is in force.
+        @param folder: where journals are, for L{adopt}.
+        @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.update.compaction}.
+        @param grow: takes a version to where its journal ends, with a new image; see there. By default a thread does.
+        @param today: gives seconds since 1970.
+        """
+        from time import time
+
+        self.done = self.refused = 0
+        self._clock = clock
+        self._find = find
+        self._elsewhere = elsewhere
+        self._exists = exists or (lambda apex: find(apex) is not None)
+        self._changed = changed
+        self._folder = folder
+        self._compact = compact
+        self._grow = grow
+        self._today = today or time
+        self._wards: dict[bytes, Ward] = {}
+
+    @classmethod
+    def among(
+        cls,
+        reactor: IReactorTime,
+        zones: Zones,
+        folder: str = "",
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        today: Callable[[], float] | None = None,
+    ) -> Updating:
+        """
+        See to the updates of a server's zones.
+
+        @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
+            L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
+        @param folder: where journals are kept; without one changes are forgotten with this process.
+        @param changed: called whenever another version of a zone is in force.
+        """
+        from twisted_ext.server.authority.source import SERVING
+        from twisted_ext.server.update.compaction import Compacting
+
+        def find(apex: bytes) -> Zone | None:
+            place = zones.at(apex)
+            return place.served() if place is not None and place.state == SERVING else None
+
+        elsewhere = threadsOf(reactor)
+        compacting = Compacting(reactor, elsewhere)
+        return cls(
+            reactor,
+            find,
+            elsewhere,
+            exists=lambda apex: zones.at(apex) is not None,
+            changed=changed,
+            folder=folder,
+            compact=compacting,
+            grow=compacting.grown,
+            today=today,
+        )
+
+    @property
+    def errands(self) -> dict[int, Errand]:
+        """
+        What is to see to requests, for L{Responder<twisted_ext.server.reply.respond.Responder>}.
+        """
+        return {errandKey(Opcode.UPDATE): self}
+
+    # -- zones
+
+    def adopt(
+        self,
+        zones: Iterable[ZoneSettings],
+        keys: Iterable[bytes],
+        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+    ) -> None:
+        """
+        Go over to what is said of zones now.
+
+        @param keys: the names of the keys that there are.
+        @param keeperOf: what keeps the changes of a zone in place of a journal.
+
+        @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
+        """
+        said = {zone.name: zone for zone in zones}
+        if [zone for zone in said.values() if not zone.plain and policyOf(zone, keys).rules]:
+            self.ready()
+        for apex in {**self._wards, **said}:
+            self.arrange(apex, said.get(apex), keys, keeperOf)
+
+    def ready(self) -> None:
+        """
+        See to it that there can be journals.
+
+        @raise BadDescription: there cannot.
+        """
+        if self._folder:
+            try:
+                os.makedirs(self._folder, 0o750, exist_ok=True)
+            except OSError as error:
+                raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
+
+    @property
+    def wards(self) -> list[bytes]:
+        """
+        The names of zones that may be changed, or were once.
+        """
+        return list(self._wards)
+
+    def arrange(
+        self,
+        apex: bytes,
+        zone: ZoneSettings | None,
+        keys: Iterable[bytes],
+        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+    ) -> None:
+        """
+        Go over to what is said of one zone now; see L{adopt}.
+
+        @param zone: L{None} where it is served no more.
+        """
+        if zone is not None and not zone.plain:
+            policy = policyOf(zone, keys)
+            if policy.rules:
+                serials = str(zone.value("serial"))
+                kept = keeperOf(apex)
+                if kept is not None:
+                    self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
+                else:
+                    self.permit(apex, policy, serials=serials, path=self._pathOf(apex), most=journalOctets(zone))
+                return
+        ward = self._wards.get(apex)
+        if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
+            # What was changed stays, although nobody may change it any more.
+            ward.policy = Policy()
+        elif ward is not None:
+            self.forbid(apex)
+
+    def permit(
+        self,
+        apex: bytes,
+        policy: Policy,
+        *,
+        serials: str = "increment",
+        path: str = "",
+        most: float | None = None,
+        keeper: Keeper | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        """
+        Let a zone be changed.
+
+        @param apex: its name, folded.
+        @param path: its journal; without one changes are forgotten with this process.
+        @param most: octets that the journal may have.
+        @param keeper: what keeps the changes in place of a journal, and C{elsewhere} by whom it is asked to.
+        """
+        ward = self._wards.get(apex)
+        if ward is not None and ward.elsewhere != elsewhere:
+            # It comes from elsewhere now, and what kept its changes has nothing to do with it any more.
+            self.forbid(apex)
+            ward = None
+        if ward is None:
+            ward = self._wards[apex] = Ward(policy, serials, path, most)
+            ward.keeper, ward.elsewhere = keeper, elsewhere
+        else:
+            # Its journal stays open where it is.
+            ward.policy, ward.serials = policy, serials
+
+    def forbid(self, apex: bytes) -> Deferred[None]:
+        """
+        Let a zone be changed no more.
+
+        @return: fires when its journal is closed.
+        """
+        return self._closed(self._wards.pop(apex, None))
+
+    def journal(self, apex: bytes) -> Journal | None:
+        """
+        @return: what has changed in a zone, for those who transfer it.
+        """
+        ward = self._wards.get(apex)
+        return None if ward is None else ward.journal
+
+    def opened(self, version: Version) -> Version:
+        """
+        Take a version that was read from its sources to where the journal ends. To be called with each version before it is put in force.
+
+        @return: what is to be put in force.
+
+        @raise StorageFault: the journal cannot be read, or knows nothing of this version although it is not newer.
+        @raise BadZone: the zone is served and was changed, and what was read has no newer serial number.
+        """
+        return finished(self.opening(version))
+
+    def takesLong(self, apex: bytes) -> bool:
+        """
+        @return: whether there is so much in the journal of a zone that others should have their turn between the steps of L{opening}.
+        """
+        ward = self._wards.get(apex)
+        path = self._pathOf(apex) if ward is None else ward.path
+        try:
+            return bool(path) and os.stat(path).st_size > _LONG
+        except OSError:
+            return False
+
+    def opening(self, version: Version) -> Steps:
+        """
+        Do what L{opened} does, one step for each turn that others are given.
+        """
+        came = yield from self._opening(version)
+        ward = self._wards.get(version.apex)
+        journal = None if ward is None else ward.journal
+        if ward is None or journal is None or journal.lost is None:
+            return came
+        base = came if journal.newest is not None else compacted(ward.imagePath, version, originOf(version.image))
+        return mended(journal, base if isNewer(base.serial, came.serial) else came)
+
+    def _opening(self, version: Version) -> Steps:
+        ward = self._wards.get(version.apex)
+        if ward is None and os.path.exists(path := self._pathOf(version.apex)):
+            # It has been changed once, by somebody who could be sure that this lasts.
+            self.permit(version.apex, Policy(), path=path)
+            ward = self._wards[version.apex]
+        if ward is None or not ward.path:
+            return version
+        if ward.journal is None:
+            ward = yield from self._read(ward, version)
+        journal = ward.journal
+        assert journal is not None
+        newest = journal.newest
+        origin = originOf(version.image)
+        pending = None if ward.changing is None else ward.changing.superseded
+        if newest is None or pending is not None:
+            if (pending or journal.origin) != origin:
+                self._clear(ward, version, origin)
+            return version
+        zone = self._find(version.apex)
+        # A file that was only touched, or read by another release, is the one that it was.
+        known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
+        if known and zone is not None and (ward.damaged is not zone.current.image or (ward.changing is not None and ward.changing.busy)):
+            return zone.current
+        base = compacted(ward.imagePath, version, journal.origin)
+        if known and journal.octetsSince(base.serial) is not None:
+            return (yield from replaying(journal, base, lambda work: self._grown(ward, journal, base, work)))
+        if not isNewer(version.serial, newest):
+            text = (
+                f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
+                f" give it a newer one, or remove {ward.path}"
+            )
+            raise StorageFault(text) if zone is None else BadZone(text)
+        _log.info(
+            "{zone}: serial {serial} is newer than {newest}, to which the zone was changed, and takes its place",
+            zone=nameToText(version.apex),
+            serial=version.serial,
+            newest=newest,
+        )
+        self._clear(ward, version, origin)
+        with suppress(OSError):
+            os.unlink(ward.imagePath)
+        return version
+
+    def distrust(self, apex: bytes) -> None:
+        """
+        The image of a zone is damaged that is in force: what is read next takes its place, with the changes of the journal.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        if ward is not None and zone is not None:
+            ward.damaged = zone.current.image
+
+    def isDistrusted(self, apex: bytes) -> bool:
+        """
+        @return: whether that image is still in force.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        return ward is not None and zone is not None and ward.damaged is zone.current.image
+
+    def _grown(self, ward: Ward, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
+        """
+        Have a new image made of an older one and a journal.
+        """
+        grow = self._grow
+        if grow is not None:
+            return grow(base, journal, ward.imagePath, work)
+        return self._elsewhere(work).addCallback(lambda version: cast("Version", version))
+
+    def _clear(self, ward: Ward, version: Version, origin: bytes) -> None:
+        """
+        Have the journal forget what it has: while nobody waits for the disk, where the zone is served.
+        """
+        zone = self._find(version.apex)
+        changing = ward.changing if zone is None else self._changingOf(ward, zone) or ward.changing
+        if changing is not None:
+            changing.supersede(origin)
+        elif ward.journal is not None:
+            ward.journal.clear(origin)
+
+    def _read(self, ward: Ward, version: Version) -> Generator[None, None, Ward]:
+        """
+        @return: with the zone's journal.
+        """
+        journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
+        try:
+            yield from journal.reading()
+        except BaseException:
+            journal.close()
+            raise
+        known = self._wards.get(version.apex)
+        if known is None:
+            # Nobody may change it any more.
+            known = self._wards[version.apex] = ward
+            ward.policy = Policy()
+        known.journal = journal
+        if journal.said:
+            _log.error("{said}", said=journal.said)
+        return known
+
+    def _pathOf(self, apex: bytes) -> str:
+        return f"{self._folder}/{journalName(apex)}" if self._folder else ""
+
+    def _changingOf(self, ward: Ward, zone: Zone) -> Changing | None:
+        """
+        @return: L{None} while what was there before is still being written.
+        """
+        changing = ward.changing
+        if changing is None:
+            changing = ward.changing = Changing(
+                self._clock,
+                zone,
+                ward.keeper or ward.journal,
+                ward.elsewhere or self._elsewhere,
+                changed=self._changed,
+                compact=self._compacting(ward),
+            )
+        elif changing.zone is not zone:
+            if changing.busy:
+                return None
+            changing.zone = zone
+        return changing
+
+    def _compacting(self, ward: Ward) -> Callable[[Version], Deferred[Image]] | None:
+        compact = self._compact
+        if compact is None or not ward.path:
+            return None
+        chosen = compact
+        return lambda version: chosen(version, ward.path, ward.imagePath)
+
+    # -- requests
+
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        """
+        @return: whether there is no such zone, or no rule by which somebody from there could change anything of it; see
+            L{Foreseeing<twisted_ext.server.reply.operations.Foreseeing>}.
+        """
+        ward = self._wards.get(request.question.name.lower())
+        return ward is None or not ward.policy.mayAdmit(request.client, signed)
+
+    def __call__(self, request: Request) -> Outcome:
+        outcome = self._judge(request)
+        if isinstance(outcome, Refusal) and outcome is not self._DONE:
+            self.refused += 1
+        return outcome
+
+    def _judge(self, request: Request) -> Outcome:
+        question = request.question
+        apex = question.name.lower()
+        if question.rrClass != IN or not self._exists(apex):
+            return self._UNKNOWN
+        ward = self._wards.get(apex)
+        if ward is None:
+            return self._DENIED
+        policy, keyName = ward.policy, request.keyName
+        client = request.client if isProven(request) else ""
+        if not policy.admits(keyName, client):
+            # By TCP he could show that he is where he says.
+            return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
+        zone = self._find(apex)
+        if zone is not None and ward.path and ward.journal is None:
+            # It was put in force before anybody might change it.
+            try:
+                ward.journal = begun(ward.path, zone.current, ward.most)
+            except StorageFault as fault:
+                _log.error("{fault}", fault=fault)
+                return self._UNKEPT
+        changing = None if zone is None else self._changingOf(ward, zone)
+        if changing is None:
+            return self._ABSENT
+        if request.message is None:
+            request.readWhole()
+        if request.message is None:
+            return self._MALFORMED
+        try:
+            update = Update.fromMessage(request.message)
+        except (BadUpdate, BadMessage) as fault:
+            return _refusalOf(fault)
+        serials, now = ward.serials, self._today()
+        changed = changing.change(lambda version: updated(update, version, policy, keyName, client, serials=serials, now=now))
+        return changed.addCallbacks(self._cbChanged, self._ebChanged, (request,), {}, (request,))
+
+    def _cbChanged(self, version: Version, request: Request) -> Refusal:
+        self.done += 1
+        _log.info(
+            "{zone} {serial}: update by {client} {key}",
+            zone=nameToText(version.apex),
+            serial=version.serial,
+            client=request.client,
+            key=nameToText(request.keyName) if request.keyName else "without a key",
+        )
+        return self._DONE
+
+    def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
+        self.refused += 1
+        fault = failure.value
+        if isinstance(fault, StorageFault):
+            return self._UNKEPT
+        if isinstance(fault, DNSFault):
+            return _refusalOf(fault)
+        _log.failure("{request} could not be done", failure, request=request)
+        return self._UNKEPT
+
+    # -- the end
+
+    def _closed(self, ward: Ward | None) -> Deferred[None]:
+        if ward is not None and ward.changing is not None:
+            return ward.changing.close()
+        if ward is not None and ward.journal is not None:
+            ward.journal.close()
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Take no more updates.
+
+        @return: fires when all that were taken have been kept.
+        """
+        wards, self._wards = self._wards, {}
+        return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
+
+
+def _refusalOf(fault: DNSFault) -> Refusal:
+    code = _PROHIBITED if fault.rcode == Rcode.REFUSED else _OTHER
+    return Refusal(fault.rcode, ((code, fault.text),))

@@ -1,0 +1,370 @@
+"""
+Zones from a database, served and kept in step with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadChange, BadZone, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.server.limits import STORE_LOOKS
+from twisted_ext.server.update.commit import Elsewhere
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.store.changeset import Difference, kindOf
+from twisted_ext.zone.store.events import History, News
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
+from twisted_ext.zone.zone import Zone
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import IZoneStore
+    from twisted_ext.server.authority.source import Zones
+
+__all__ = ["StoreJournal", "Storing"]
+
+#: Names that are looked at before others have their turn.
+_STEP: Final = 200
+
+_log: Final = Logger()
+
+
+class StoreJournal:
+    """
+    Keeps changes in the database that the zone is from; in the form in which L{Changing<twisted_ext.server.update.commit.Changing>} asks
+    for it.
+    """
+
+    def __init__(self, store: IZoneStore, note: Callable[[Sequence[Difference]], object] = lambda differences: None) -> None:
+        """
+        @param note: called with what is kept, by the thread that has done it.
+        """
+        self._store = store
+        self._note = note
+
+    def append(self, differences: Sequence[Difference]) -> None:
+        """
+        @see: L{Journal.append<twisted_ext.zone.store.journal.Journal.append>}
+        """
+        self._store.write(differences)
+        self._note(differences)
+
+    def trim(self, imaged: int) -> bool:
+        """
+        The database has no past to be let go.
+        """
+        return False
+
+    def clear(self, origin: bytes | None = None) -> None:
+        """
+        Neither has it one to be forgotten.
+        """
+
+    def close(self) -> None:
+        """
+        The database is its owner's to close.
+        """
+
+
+class Storing:
+    """
+    Serves the zones of a database. What changes there is in force within a second, or the log says why not.
+
+    What waits for the database is done by a thread; what is new is put in force some names at a time.
+
+    @ivar said: what is wrong with zones, by their folded names.
+    @ivar wanted: the folded names of those that are served; L{None} for all that there are.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IZoneStore,
+        zones: Zones,
+        elsewhere: Elsewhere,
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        label: str = "",
+        today: Callable[[], float] = time,
+    ) -> None:
+        """
+        @param elsewhere: has something done by a thread.
+        @param changed: called whenever another version of a zone is in force.
+        @param label: the database, for people.
+        @param today: gives seconds since 1970.
+        """
+        self.said: dict[bytes, str] = {}
+        self.wanted: set[bytes] | None = None
+        self._store = store
+        self._zones = zones
+        self._outside = elsewhere
+        self._turns = DeferredLock()
+        self._changed = changed
+        self._label = label
+        self._today = today
+        # What has been taken from the database; L{None} before it was read at all.
+        self._position: int | None = None
+        self._ours: set[bytes] = set()
+        # Those that could not be read when there was something new.
+        self._unread: set[bytes] = set()
+        self._histories: dict[bytes, History] = {}
+        self._fault = ""
+        self._begun: Deferred[None] = Deferred()
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = clock
+        self._cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
+        self._closed = False
+
+    def historyOf(self, apex: bytes) -> History:
+        """
+        @return: what has changed in a zone of late.
+        """
+        return self._histories.setdefault(apex, History())
+
+    def keeper(self) -> StoreJournal:
+        """
+        @return: what keeps changes that are made here.
+        """
+        return StoreJournal(self._store, self._note)
+
+    def _note(self, differences: Sequence[Difference]) -> None:
+        self.historyOf(differences[0].before.name.lower()).note(differences)
+
+    def exclusively(self, work: Callable[[], object]) -> Deferred[object]:
+        """
+        Have something done by a thread while no other one has the database: also by those who write there.
+        """
+        return self._turns.run(self._outside, work)
+
+    def start(self) -> Deferred[None]:
+        """
+        Load all zones, and look for changes from then on.
+
+        @return: fires when they are served, or it was found that the database cannot be read: then that is tried again.
+        """
+        self._begun = Deferred()
+        for apex in self.wanted or ():
+            self._expect(apex)
+        self._looking.start(STORE_LOOKS.default).addErrback(
+            lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
+        )
+        return self._begun
+
+    def _expect(self, apex: bytes) -> None:
+        self._ours.add(apex)
+        self._zones.expect(apex, self._label)
+
+    async def _load(self) -> None:
+        """
+        Load all zones.
+        """
+        position = await self.exclusively(self._store.position)
+        assert isinstance(position, int)
+        names = await self.exclusively(self._store.zones)
+        assert isinstance(names, list)
+        there = {name.lower(): name for name in names}
+        for apex in sorted(there if self.wanted is None else self.wanted):
+            if self.wanted is None:
+                self._expect(apex)
+            await self._reload(there.get(apex, apex))
+        self._position = position
+
+    def follow(self, wanted: set[bytes]) -> None:
+        """
+        Serve those zones that were not wanted before, and those no more that are not wanted now.
+        """
+        self._ours &= wanted
+        for apex in wanted - (self.wanted or set()):
+            self._expect(apex)
+            Deferred.fromCoroutine(self._reload(apex)).addErrback(
+                lambda failure: _log.failure("a zone of {label} cannot be loaded", failure, label=self._label)
+            )
+
+    async def _reload(self, name: bytes) -> None:
+        def load() -> Version:
+            builder = ImageBuilder(name)
+            # There the type is text, and nobody writes ALIAS who means something else.
+            builder.aliases = True
+            builder.addSets(self._store.load(name))
+            return Version(Image(builder.finish()))
+
+        apex = name.lower()
+        try:
+            version = await self.exclusively(load)
+        except DNSFault as fault:
+            if self._closed or apex not in self._ours:
+                return
+            if isinstance(fault, StorageFault):
+                # Somebody else may have had the database for too long.
+                self._unread.add(apex)
+            self._complain(apex, fault)
+            return
+        assert isinstance(version, Version)
+        # It may be nobody's any more by now.
+        if apex in self._ours and not self._closed:
+            self._install(version)
+
+    def _install(self, version: Version) -> None:
+        place = self._zones.at(version.apex)
+        zone = None if place is None else place.zone
+        if zone is None or not _isSame(zone.current, version):
+            self.historyOf(version.apex).forget()
+            self._serve(zone, version)
+        else:
+            self._settled(zone)
+
+    def _serve(self, zone: Zone | None, version: Version) -> None:
+        if zone is None:
+            zone = Zone(version)
+        else:
+            zone.replace(version)
+        self._settled(zone)
+        self._changed(version)
+
+    def _settled(self, zone: Zone) -> None:
+        apex = zone.apex
+        self._zones.put(zone, self._label, self._today())
+        if self.said.pop(apex, None) is not None:
+            _log.info("{zone} is as {label} has it again", zone=nameToText(apex), label=self._label)
+
+    def _complain(self, apex: bytes, fault: DNSFault) -> None:
+        if self.said.get(apex) != str(fault):
+            self.said[apex] = str(fault)
+            self._zones.fail(apex, str(fault))
+            _log.error("{zone} stays as it is: {fault}", zone=nameToText(apex), fault=fault)
+
+    # -- changes
+
+    def look(self) -> Deferred[None]:
+        """
+        Look whether something has changed.
+
+        @return: fires when that is in force.
+        """
+        return Deferred.fromCoroutine(self._look())
+
+    async def _look(self) -> None:
+        try:
+            if self._position is None:
+                await self._load()
+            else:
+                await self._follow(self._position)
+            self._fault = ""
+        except DNSFault as fault:
+            if self._fault != str(fault) and not self._closed:
+                self._fault = str(fault)
+                _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
+                for apex in self.wanted or ():
+                    self._zones.fail(apex, str(fault))
+        except Exception:
+            # The next look may be a better one.
+            _log.failure("while looking at {label}", label=self._label)
+        if not self._begun.called:
+            self._begun.callback(None)
+
+    async def _follow(self, since: int) -> None:
+        """
+        Put what is new in force.
+        """
+        unread, self._unread = self._unread, set()
+        for apex in unread & self._ours:
+            await self._reload(apex)
+        told = await self.exclusively(lambda: self._store.news(since))
+        assert isinstance(told, tuple)
+        position, found = told
+        for apex, news in found.items():
+            if self._closed:
+                return
+            await self._take(apex, news)
+        self._position = position
+
+    async def _take(self, apex: bytes, news: News | BadZone) -> None:
+        if self.wanted is not None and apex not in self.wanted:
+            return
+        if isinstance(news, BadZone):
+            self._complain(apex, news)
+            return
+        if news.serial is None:
+            if apex in self._ours:
+                self._ours.discard(apex)
+                self._histories.pop(apex, None)
+                self.said.pop(apex, None)
+                self._zones.remove(apex)
+            return
+        self._ours.add(apex)
+        place = self._zones.at(apex)
+        zone = None if place is None else place.zone
+        if zone is None or news.names is None or news.soa is None or apex in self.said:
+            # What could not be put in force before is not in the zone yet.
+            await self._reload(apex)
+            return
+        current = zone.current
+        if current.serial == news.serial:
+            # Our own change.
+            return
+        transaction = Transaction(current)
+        await self._cooperator.cooperate(_steps(transaction, news.names)).whenDone()
+        try:
+            transaction.replace(news.soa)
+            made = transaction.commit()
+        except BudgetSpent:
+            await self._reload(apex)
+            return
+        except BadChange as fault:
+            self._complain(apex, fault)
+            return
+        if made is not None and zone.current is current and apex in self._ours:
+            self.historyOf(apex).note([made[1]])
+            self._serve(zone, made[0])
+
+    # -- the end
+
+    def close(self) -> Deferred[None]:
+        """
+        Look no more, and let go of the database.
+        """
+        self._closed = True
+        if self._looking.running:
+            self._looking.stop()
+        self._cooperator.stop()
+        return self.exclusively(self._store.close).addCallbacks(lambda _: None, self._ebClose)
+
+    def _ebClose(self, failure: Failure) -> None:
+        _log.failure("{label} cannot be closed", failure, label=self._label)
+
+
+def _isSame(current: Version, version: Version) -> bool:
+    """
+    @return: whether a version that was read is what is in force, as far as that is known; another database may have other records under the
+        same serial number.
+    """
+    return current.serial == version.serial and not current.overlay and current.image.content == version.image.content
+
+
+def _steps(transaction: Transaction, names: dict[bytes, tuple[RRSet, ...]]) -> Iterator[None]:
+    """
+    Have names have what the database says.
+    """
+    for count, (name, sets) in enumerate(names.items()):
+        key = transaction.keyOf(name)
+        kinds = {kindOf(rrset) for rrset in sets}
+        for kind, rrset in list(transaction.setsAt(key).items()):
+            if kind not in kinds and kind[0] != SOA:
+                transaction.remove(rrset)
+        for rrset in sets:
+            transaction.replace(rrset)
+        if count % _STEP == _STEP - 1:
+            yield
+    yield

@@ -1,0 +1,331 @@
+"""
+Images of zones on disk: which there are, what they were made from, and whether that is still the same.
+
+A folder holds files with one image or many, and C{index}, to which a line is added for each image that is made. After a crash the worst is
+that a zone is read from its master file once more: files are in their place as a whole or not at all, and a line that was cut is passed
+over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from json.encoder import encode_basestring_ascii as quoted
+from mmap import ACCESS_READ, mmap
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from twisted_ext.errors import BadDescription, BadImage
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["Built", "Images", "Maps"]
+
+_INDEX: Final = "index"
+_ENDING: Final = ".image"
+
+#: A file that a zone was made from: its path, its octets, and the time of its last change, in nanoseconds.
+Source = tuple[str, int, int]
+
+
+class Built:
+    """
+    An image of a zone.
+
+    @ivar zone: the zone's name, as text with its final dot.
+    @ivar path: the file with the image.
+    @ivar offset: where in that it begins.
+    @ivar octets: how many it has.
+    @ivar serial: the zone's serial number.
+    @ivar records: how many there are in it.
+    @ivar sources: the files that it was made from, the zone's own first.
+    """
+
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources")
+
+    def __init__(self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...]) -> None:
+        self.zone = zone
+        self.path = path
+        self.offset = offset
+        self.octets = octets
+        self.serial = serial
+        self.records = records
+        self.sources = sources
+
+    def toJSON(self) -> str:
+        """
+        @return: one line. What it says L{fromList} makes the same of.
+        """
+        # There may be a hundred thousand of them, for each of which an encoder takes longer to make than to use.
+        sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
+        numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
+        return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]]\n"
+
+    @classmethod
+    def fromList(cls, said: object) -> Built:
+        """
+        @raise ValueError: this is no such thing.
+        """
+        try:
+            if not isinstance(said, list):
+                raise TypeError
+            zone, path, offset, octets, serial, records, sources = said
+            found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
+            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found)
+        except (TypeError, ValueError):
+            raise ValueError(f"{said!r:.200} is no image") from None
+
+    @property
+    def current(self) -> bool:
+        """
+        Whether all files that it was made from are as they were then.
+        """
+        return all(statusOf(path) == (size, changed) for path, size, changed in self.sources)
+
+    def __repr__(self) -> str:
+        return f"<Built {self.zone} {self.serial} {self.path}:{self.offset}>"
+
+
+def statusOf(path: str) -> tuple[int, int] | None:
+    """
+    @return: octets of a file, and the time of its last change in nanoseconds; L{None} where it cannot be seen.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        # Nor is there any file with such a name.
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+class _Mapped:
+    """
+    A file in memory, for all images in it.
+    """
+
+    __slots__ = ("buffer", "words", "__weakref__")
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise BadImage(f"{path}: an empty file is no image of a zone")
+            self.buffer = mmap(file.fileno(), 0, access=ACCESS_READ)
+        self.words = memoryview(self.buffer)[: size & ~3].cast("I")
+
+
+class Maps:
+    """
+    Files that are mapped, each once for all zones in it.
+    """
+
+    def __init__(self) -> None:
+        self._mapped: WeakValueDictionary[str, _Mapped] = WeakValueDictionary()
+
+    def opening(self, zone: bytes, path: str, offset: int, *, checked: bool = True) -> Callable[[], Version]:
+        """
+        Map a file, so that it stays even where it is removed.
+
+        @param zone: the folded name.
+        @param checked: look whether all of it is as it was written.
+
+        @return: what gives the version in it.
+
+        @raise OSError: it cannot be read.
+        @raise BadImage: it is empty.
+        """
+        mapped = self._mapped.get(path)
+        if mapped is None:
+            mapped = self._mapped[path] = _Mapped(path)
+        return partial(_opened, mapped, zone, path, offset, checked)
+
+
+def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int, checked: bool) -> Version:
+    from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.store.version import Version
+
+    image = Image(mapped.buffer, offset, mapped.words)
+    if image.apex != zone:
+        raise BadImage(f"{path}: the image at {offset} is another zone's")
+    if checked and not image.sound:
+        raise BadImage(f"{path}: the image at {offset} is not as it was written")
+    image.path = path
+    return Version(image)
+
+
+class Images:
+    """
+    The images in a folder. It is one server's; its workers only read what they are told of.
+
+    @ivar folder: where.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """
+        @raise BadDescription: it cannot be had, or is another server's; says which.
+        """
+        self.folder = os.path.abspath(folder)
+        self._known: dict[str, Built] = {}
+        self._uses: dict[str, int] = {}
+        self._count = 0
+        self._garbage = 0
+        try:
+            os.makedirs(self.folder, 0o750, exist_ok=True)
+            self._lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise BadDescription(f"state: {self.folder} cannot be used: {error.strerror or error}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise BadDescription(f"state: {self.folder} is another server's; give this one a folder of its own") from None
+        # A process of an earlier server may still be at work, and must not write where this one does.
+        self._mark = os.urandom(4).hex()
+        try:
+            self._read()
+            self._sweep()
+        except BaseException:
+            self.close()
+            raise
+        if self._garbage > len(self._known) + 100:
+            self._rewrite()
+
+    def _read(self) -> None:
+        try:
+            with open(f"{self.folder}/{_INDEX}", encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    try:
+                        said = json.loads(line)
+                        if isinstance(said, str):
+                            self._known.pop(said, None)
+                            self._garbage += 2
+                            continue
+                        built = Built.fromList(said)
+                    except ValueError:
+                        self._garbage += 1
+                        continue
+                    self._garbage += built.zone in self._known
+                    self._known[built.zone] = built
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise BadDescription(f"state: {self.folder}/{_INDEX} cannot be read: {error.strerror or error}") from None
+        for built in self._known.values():
+            self._uses[built.path] = self._uses.get(built.path, 0) + 1
+
+    def _sweep(self) -> None:
+        """
+        Remove files that nobody knows of, and forget images whose files are gone.
+        """
+        try:
+            there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)}
+        except OSError as error:
+            raise BadDescription(f"state: {self.folder} cannot be read: {error.strerror or error}") from None
+        for path in there:
+            if path.endswith((_ENDING, f"{_ENDING}.new")):
+                number = os.path.basename(path).partition(".")[0]
+                self._count = max(self._count, int(number) if number.isdecimal() else 0)
+                if path not in self._uses:
+                    _unlink(path)
+        gone = [zone for zone, built in self._known.items() if built.path not in there]
+        for zone in gone:
+            del self._known[zone]
+
+    def _rewrite(self) -> None:
+        temporary = f"{self.folder}/{_INDEX}.new"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                for built in self._known.values():
+                    file.write(built.toJSON())
+            os.rename(temporary, f"{self.folder}/{_INDEX}")
+        except OSError:
+            # With a disk that is full the longer one will do.
+            _unlink(temporary)
+
+    def path(self) -> str:
+        """
+        @return: that of a file that there is not yet.
+        """
+        self._count += 1
+        return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
+
+    def of(self, zone: str) -> Built | None:
+        """
+        @param zone: the name as text with its final dot.
+
+        @return: the image of a zone, whether it is of late or not.
+        """
+        return self._known.get(zone)
+
+    def __iter__(self) -> Iterator[Built]:
+        return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def note(self, several: list[Built]) -> None:
+        """
+        These are the images of their zones from now on.
+        """
+        lines = []
+        for built in several:
+            self._uses[built.path] = self._uses.get(built.path, 0) + 1
+            self._release(self._known.get(built.zone))
+            self._known[built.zone] = built
+            lines.append(built.toJSON())
+        if lines:
+            self._write("".join(lines))
+
+    def forget(self, *zones: str) -> None:
+        """
+        There are no such zones any more, or their images are damaged.
+        """
+        lines: list[str] = []
+        for zone in zones:
+            built = self._known.pop(zone, None)
+            if built is not None:
+                self._release(built)
+                lines.append(json.dumps(zone) + "\n")
+        if lines:
+            self._write("".join(lines))
+
+    def discard(self, path: str) -> None:
+        """
+        Remove a file that was made, where it is of use to no zone.
+        """
+        if path not in self._uses:
+            _unlink(path)
+
+    def _release(self, built: Built | None) -> None:
+        if built is None:
+            return
+        left = self._uses[built.path] = self._uses.get(built.path, 1) - 1
+        if left <= 0:
+            del self._uses[built.path]
+            # Who has it mapped keeps it.
+            _unlink(built.path)
+
+    def _write(self, lines: str) -> None:
+        try:
+            with open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8") as file:
+                file.write(lines)
+        except OSError:
+            # It is read from the master file again next time, which is all that is lost.
+            pass
+
+    def close(self) -> None:
+        """
+        Let others have the folder.
+        """
+        os.close(self._lock)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,575 @@
+"""
+Zones from master files: made ready by other processes, found again at the next start, followed when their files change.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.files import TemporaryFolder
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.limits import (
+    BATCH_OCTETS,
+    BATCH_ZONES,
+    CHANGING_SECONDS,
+    COMPILER_PAUSE,
+    LOADING_BROKEN,
+    LOADING_COMPLAINTS,
+    WATCH_FILES,
+    WATCH_SECONDS,
+)
+from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
+from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
+from twisted_ext.server.zones.pending import ABSENT, GONE, Reload, Wanted
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+__all__ = ["Loading", "Sink", "stateFolder"]
+
+_log: Final = Logger()
+
+#: Zones whose files are looked at in one step: a millisecond.
+_LOOKS: Final = 250
+
+#: Zones that are put in force before others may have their turn: 2 ms of work.
+_RESULTS: Final = 20
+
+_MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
+
+
+def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
+    """
+    @return: where the server keeps what is to be found again, C{""} for nowhere.
+    """
+    # With several folders systemd writes colons between them.
+    return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
+
+
+class Sink(Protocol):
+    """
+    What is told of zones.
+    """
+
+    def expect(self, apex: bytes, file: str) -> object:
+        """
+        There is to be a zone, for which nothing is known yet.
+        """
+
+    def loaded(self, apex: bytes, file: str, built: Built) -> object:
+        """
+        There is an image of a zone.
+
+        @raise DNSFault: it cannot be used.
+        @raise OSError: likewise.
+        """
+
+    def serial(self, apex: bytes) -> int | None:
+        """
+        @return: that of what is served, which updates may have raised; L{None} where nothing is, or nothing yet.
+        """
+
+    def fail(self, apex: bytes, said: str) -> object:
+        """
+        There is none, or no newer one.
+        """
+
+    def remove(self, apex: bytes) -> object:
+        """
+        There is no such zone any more.
+        """
+
+
+class Loading:
+    """
+    Has zones made ready and tells a sink of them.
+
+    @ivar images: the images that there are.
+    @ivar settled: fires once, when all zones of the beginning have been tried, with how many there are and how many are served.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        sink: Sink,
+        folder: str = "",
+        *,
+        watch: bool = True,
+        compilers: Callable[[IReactorTime, Callable[[list[Result]], object]], Compilers] = Compilers,
+    ) -> None:
+        """
+        @param folder: for images; C{""} for one that ends with this.
+        @param watch: make zones ready again when their files have changed.
+        @param compilers: makes what has images made.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        self._reactor = reactor
+        self._sink = sink
+        self._own = None if folder else TemporaryFolder()
+        self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
+        self._compilers = compilers(reactor, self._took)
+        self._wanted: dict[str, Wanted] = {}
+        self._order: Iterator[Wanted] = iter(())
+        # Zones whose files have changed: how these were at the last look, and since when they change.
+        self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
+        self._sweeping: Deferred[None] | None = None
+        self._watch = watch
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = reactor
+        self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+        self._turns = DeferredLock()
+        self._results: deque[list[Result]] = deque()
+        self._taking: Deferred[None] | None = None
+        self._busy = False
+        # Zones for which no process could be started, when they are tried again, and the seconds to the time after that.
+        self._unstarted: dict[str, Wanted] = {}
+        self._retry: IDelayedCall | None = None
+        self._pause = COMPILER_PAUSE.default
+        # Lines about zones that are served and about those that are not, the number of the latter, and of the former without lines.
+        self._logged = self._loggedBroken = self._broken = self._untold = 0
+        self.settled: Deferred[tuple[int, int]] = Deferred()
+        self._starting: Reload | None = None
+
+    # -- from the beginning to the end
+
+    def begin(self, zones: Iterable[ZoneSettings]) -> None:
+        """
+        Tell of all zones that there are images of, and have the others made ready.
+        """
+        starting = self._starting = Reload()
+        began = self._reactor.seconds()
+        stale: list[Wanted] = []
+        for zone in zones:
+            if not zone.file:
+                continue
+            wanted = self._wanted[zone.text] = Wanted(zone)
+            self._sink.expect(wanted.apex, wanted.file)
+            if not self._found(wanted):
+                stale.append(wanted)
+        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
+        self._make(stale, starting)
+        starting.begun = True
+        starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
+        starting.settle()
+        self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
+            lambda failure: _log.failure("while looking at master files", failure=failure)
+        )
+
+    def _started(self, _: list[str], began: float, ready: int) -> None:
+        self._starting = None
+        served = sum([wanted.serial is not None for wanted in self._wanted.values()])
+        if self._wanted:
+            _log.info(
+                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them by images that were there",
+                served=served,
+                all=len(self._wanted),
+                seconds=self._reactor.seconds() - began,
+                ready=ready,
+            )
+        if self._untold:
+            _log.info("nothing is logged of {count} more zones, which are served", count=self._untold)
+        unnamed = self._broken - int(LOADING_BROKEN.default)
+        if unnamed > 0:
+            text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
+            _log.error(text, count=unnamed, broken=self._broken)
+        self.settled.callback((len(self._wanted), served))
+
+    def _found(self, wanted: Wanted) -> bool:
+        """
+        @return: whether there is an image that is of late.
+        """
+        built = self.images.of(wanted.zone)
+        if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
+            return False
+        try:
+            self._sink.loaded(wanted.apex, wanted.file, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: the image is made anew: {fault}", zone=wanted.zone, fault=fault)
+            self.images.forget(wanted.zone)
+            return False
+        wanted.serial = built.serial
+        wanted.sources = built.sources
+        return True
+
+    def close(self) -> None:
+        """
+        Make no more zones ready.
+        """
+        if self._looking.running:
+            self._looking.stop()
+        self._cooperator.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._compilers.close()
+        for wanted in self._wanted.values():
+            if wanted.reloads:
+                wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
+                wanted.leave(f"{wanted.zone}: the server ends before it is ready")
+        for each in (self._taking, self._sweeping):
+            if each is not None:
+                each.cancel()
+        self.images.close()
+        if self._own is not None:
+            self._own.close()
+
+    # -- making zones ready
+
+    def _make(self, several: Sequence[Wanted], reload: Reload | None = None) -> None:
+        """
+        Have zones made ready: large ones each by a process of its own, small ones many at a time.
+        """
+        batch: list[Wanted] = []
+        octets = 0
+        for wanted in several:
+            if reload is not None:
+                wanted.reloads.append(reload)
+                reload.left += 1
+            if wanted.pending:
+                wanted.again = True
+                continue
+            wanted.pending = True
+            status = statusOf(wanted.file) or ABSENT
+            wanted.sources = ((wanted.file, *status),)
+            size = status[0]
+            if size > BATCH_OCTETS.default:
+                self._job([wanted])
+                continue
+            batch.append(wanted)
+            octets += size
+            if len(batch) >= BATCH_ZONES.default or octets > BATCH_OCTETS.default:
+                self._job(batch)
+                batch, octets = [], 0
+        if batch:
+            self._job(batch)
+
+    def _job(self, several: list[Wanted]) -> None:
+        self._compilers.add(Job(self.images.path(), [(wanted.zone, wanted.file) for wanted in several]))
+
+    def _took(self, results: list[Result]) -> None:
+        self._results.append(results)
+        if not self._busy:
+            # Hundreds may come at a time.
+            self._busy = True
+            self._taking = paced(self._reactor, self._take())
+            self._taking.addErrback(_ended)
+
+    def _take(self) -> Iterator[None]:
+        try:
+            while self._results:
+                results = self._results.popleft()
+                made: list[Built] = []
+                try:
+                    for begin in range(0, len(results), _RESULTS):
+                        yield
+                        self._takeSome(results[begin : begin + _RESULTS], made)
+                finally:
+                    # Of all at once, for a disk may be slow. Some may be served no more by now.
+                    self.images.note([built for built in made if built.zone in self._wanted])
+                for path in {str(result["image"]) for result in results if result.get("image")}:
+                    self.images.discard(path)
+        finally:
+            self._busy = False
+
+    def _takeSome(self, results: list[Result], made: list[Built]) -> None:
+        for result in results:
+            wanted = self._wanted.get(str(result.get("name")))
+            sources = sourcesOf(result)
+            if wanted is None or (sources and wanted.file != sources[0][0]):
+                # It was to be served from elsewhere, or not at all, before it was ready.
+                continue
+            try:
+                self._result(wanted, result, sources, made)
+            except Exception:
+                # Others came with it.
+                _log.failure("{zone} cannot be served", zone=wanted.zone)
+                wanted.failed = True
+                wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
+
+    def _result(self, wanted: Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
+        wanted.pending = False
+        complaints = complaintsOf(result)
+        if sources:
+            wanted.sources = sources
+        first = next((line for line, fatal in complaints if fatal), "")
+        if result.get("unstarted"):
+            self._later(wanted, first.removeprefix(f"{wanted.file}: "))
+            return
+        self._pause = COMPILER_PAUSE.default
+        if result.get("image"):
+            built = Built(
+                wanted.zone,
+                str(result.get("image")),
+                numberIn(result, "offset"),
+                numberIn(result, "octets"),
+                numberIn(result, "serial"),
+                numberIn(result, "records"),
+                sources,
+            )
+            before = None if wanted.serial is None else self._sink.serial(wanted.apex)
+            try:
+                self._sink.loaded(wanted.apex, wanted.file, built)
+                made.append(built)
+            except (DNSFault, OSError) as fault:
+                first = str(fault)
+                complaints.append((f"{wanted.file}: {fault}", True))
+            else:
+                self._tell(wanted, complaints, self._news(wanted, built, before))
+                wanted.serial = built.serial
+        wanted.failed = bool(first or not result.get("image"))
+        if wanted.failed:
+            first = first or f"{wanted.file}: there is no zone in it"
+            self._sink.fail(wanted.apex, first)
+            serial = None if wanted.serial is None else self._sink.serial(wanted.apex)
+            outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
+            self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
+        if wanted.again:
+            wanted.again = False
+            self._make([wanted])
+            return
+        wanted.leave()
+
+    def _later(self, wanted: Wanted, said: str) -> None:
+        """
+        Try a zone again after a while, for which no process could be started.
+        """
+        wanted.failed = True
+        wanted.again = False
+        self._sink.fail(wanted.apex, said)
+        self._unstarted[wanted.zone] = wanted
+        if self._retry is None:
+            _log.error("{said}; zones that have to be made ready are tried again in {pause:g} s", said=said, pause=self._pause)
+            self._retry = self._reactor.callLater(self._pause, self._tryAgain)
+            self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
+        wanted.leave(said)
+
+    def _tryAgain(self) -> None:
+        self._retry = None
+        unstarted, self._unstarted = self._unstarted, {}
+        self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
+
+    def _news(self, wanted: Wanted, built: Built, before: int | None) -> str:
+        now = self._sink.serial(wanted.apex)
+        # What updates have made of it counts, once that is known.
+        serial = built.serial if now is None else now
+        changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
+        if before is None:
+            return f"{wanted.zone}: serial {serial}, {built.records} records{changed}"
+        if serial == before:
+            return f"{wanted.zone}: serial {serial} as before, {built.records} records{changed}"
+        # RFC 1982, section 3.2.
+        older = 0 < (before - serial) % (1 << 32) < 1 << 31
+        remark = "; it went back, so secondaries will not take it" if older else ""
+        return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
+
+    def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+        """
+        Log what came of a zone that is served, and report it to those who wait for it.
+        """
+        if self._starting is None or self._logged < _MOST_LINES:
+            self._logged += _logged(complaints[:_MOST_LINES])
+            self._logged += 1
+            _log.info("{outcome}", outcome=outcome)
+        else:
+            self._untold += 1
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.say(outcome)
+
+    def _tellBroken(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+        """
+        Log why a zone could not be loaded, and report it to those who wait for it. Each zone is named, whatever has been logged of others.
+        """
+        # What keeps the zone from being loaded goes first, for there may be no room for the rest.
+        complaints = sorted(complaints, key=lambda complaint: not complaint[1])
+        if self._starting is not None:
+            self._broken += 1
+        if self._starting is None or self._loggedBroken < _MOST_LINES:
+            self._loggedBroken += _logged(complaints[:_MOST_LINES])
+            _log.error("{outcome}", outcome=outcome)
+        elif self._broken <= LOADING_BROKEN.default:
+            _log.error("{outcome}: {complaint}", outcome=outcome, complaint=complaints[0][0])
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.name(f"{outcome}: {complaints[0][0]}" if reload.unsaid else outcome)
+
+    # -- following changes
+
+    def look(self) -> None:
+        """
+        See whether files have changed. A zone is made ready once its files have stayed the same from one look to the next, since they may
+        be half written; and nevertheless when they have been changing for C{CHANGING_SECONDS}.
+        """
+        if not self._watch or self._sweeping is not None:
+            return
+        sweeping = self._sweeping = paced(self._reactor, self._sweep())
+        sweeping.addErrback(_ended).addBoth(self._swept)
+
+    def _swept(self, _: object) -> None:
+        self._sweeping = None
+
+    def _sweep(self) -> Iterator[None]:
+        now = self._reactor.seconds()
+        ready: dict[str, Wanted] = {}
+        for zone, (before, since) in list(self._resting.items()):
+            wanted = self._wanted.get(zone)
+            del self._resting[zone]
+            if wanted is None or wanted.pending:
+                continue
+            status = wanted.status
+            # A file that is gone for a moment while it is replaced is not the end of its zone.
+            if (status == before or now - since >= CHANGING_SECONDS.default) and not wanted.current:
+                ready[zone] = wanted
+            elif status != before:
+                self._resting[zone] = status, since
+            if not len(ready) % _LOOKS:
+                yield
+        some = self._some(int(WATCH_FILES.default))
+        for begin in range(0, len(some), _LOOKS):
+            for wanted in some[begin : begin + _LOOKS]:
+                if not wanted.pending and not wanted.current and wanted.zone not in self._resting and wanted.zone not in ready:
+                    self._resting[wanted.zone] = wanted.status, now
+            yield
+        changed = [wanted for wanted in ready.values() if self._wanted.get(wanted.zone) is wanted]
+        for begin in range(0, len(changed), int(BATCH_ZONES.default)):
+            self._make(changed[begin : begin + int(BATCH_ZONES.default)])
+            yield
+
+    def _some(self, count: int) -> list[Wanted]:
+        """
+        @return: the next so many zones, all of them in turn.
+        """
+        some = list(islice(self._order, count))
+        if len(some) < min(count, len(self._wanted)):
+            self._order = iter(list(self._wanted.values()))
+            some += list(islice(self._order, min(count, len(self._wanted)) - len(some)))
+        return [wanted for wanted in some if self._wanted.get(wanted.zone) is wanted]
+
+    def follow(self, watch: bool) -> None:
+        """
+        Make zones ready again when their files have changed, or not.
+        """
+        self._watch = watch
+        if not watch:
+            self._resting.clear()
+
+    # -- when somebody says so
+
+    def reload(self, zones: Iterable[ZoneSettings], first: Iterable[None] = ()) -> Deferred[list[str]]:
+        """
+        Go over to these zones, and have those made ready again whose files have changed.
+
+        @param first: short steps to be taken before that. What they raise ends it.
+
+        @return: lines that say what came of it, when all is done.
+        """
+        reload = Reload()
+
+        def step() -> Iterator[None]:
+            seen: set[str] = set()
+            changed: list[Wanted] = []
+            yield from first
+            for zone in zones:
+                if not zone.file:
+                    continue
+                seen.add(zone.text)
+                wanted = self._wanted.get(zone.text)
+                if wanted is None or wanted.file != zone.file:
+                    if wanted is not None:
+                        wanted.leave(f"{zone.text}: comes from {zone.file} now")
+                    wanted = self._wanted[zone.text] = Wanted(zone)
+                    self._sink.expect(wanted.apex, wanted.file)
+                    if not self._found(wanted):
+                        changed.append(wanted)
+                elif wanted.failed or not wanted.current:
+                    changed.append(wanted)
+                yield
+            for text in [text for text in self._wanted if text not in seen]:
+                self._drop(text)
+                reload.say(f"{text}{GONE}")
+                yield
+            size = int(BATCH_ZONES.default)
+            for begin in range(0, len(changed), size):
+                self._make(changed[begin : begin + size], reload)
+                yield
+
+        def over(_: object) -> None:
+            reload.begun = True
+            reload.settle()
+
+        # One after the other, so that what was said last is in force in the end.
+        self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(over, reload.done.errback)
+        return reload.done
+
+    def release(self, apexes: Collection[bytes]) -> None:
+        """
+        Serve some zones from their files no more, at once: they are to come from elsewhere.
+
+        @param apexes: folded names.
+        """
+        for drop in self.among(apexes).values():
+            drop()
+
+    def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
+        """
+        @param apexes: folded names.
+
+        @return: those of them that are served from their files, each with what does that no more.
+        """
+        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
+        return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
+
+    def _drop(self, text: str) -> None:
+        gone = self._wanted.pop(text)
+        self._sink.remove(gone.apex)
+        self.images.forget(text)
+        gone.leave()
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Make a zone ready again, whether its file has changed or not.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        """
+        reload = Reload()
+        wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
+        if wanted is None:
+            reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
+            return reload.done
+        self._make([wanted], reload)
+        reload.begun = True
+        reload.settle()
+        return reload.done
+
+
+def _ended(failure: Failure) -> None:
+    if not isinstance(failure.value, CancelledError):
+        _log.failure("while zones are made ready, or their files are looked at", failure)
+
+
+def _logged(complaints: list[tuple[str, bool]]) -> int:
+    """
+    @return: how many lines that were.
+    """
+    for line, fatal in complaints:
+        (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
+    return len(complaints)

@@ -1,0 +1,376 @@
+"""
+Zones in an SQLite database, to be changed with SQL by whoever likes to, and by servers.
+
+Two tables are for people. C{zones} has a name and the serial number of each zone; C{records} has owner, type, TTL and data as a master
+file has them, owners and names without a final dot below the zone's name, C{@} for that itself. The serial number in a zone's SOA record
+does not count: the one in C{zones} does, and every change of a record raises it. A third table, C{changes}, is filled by triggers:
+from it servers learn what is new.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from zope.interface import implementer
+
+from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault
+from twisted_ext.files import isPlain
+from twisted_ext.interfaces import IZoneStore
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
+from twisted_ext.wire.records import RRSet, eachRecord, groupRecords
+from twisted_ext.wire.rrtypes import SOA, isMeta, typeName, typeNumber
+from twisted_ext.zone.limits import STORE_FEED, STORE_NEWS, STORE_SECONDS
+from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.events import News
+from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.serials import withSerial
+
+__all__ = ["SQLiteStore"]
+
+#: What the database says of itself in its header, so that no other is taken for one.
+_APPLICATION: Final = 0x74786473
+
+_NEXT: Final = "(serial + 1) & 4294967295"
+
+_SCHEMA: Final = f"""
+CREATE TABLE zones (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    serial INTEGER NOT NULL DEFAULT 1 CHECK (serial BETWEEN 0 AND 4294967295)
+);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
+    zone INTEGER NOT NULL REFERENCES zones (id) ON DELETE CASCADE,
+    owner TEXT NOT NULL COLLATE NOCASE,
+    type TEXT NOT NULL COLLATE NOCASE,
+    ttl INTEGER NOT NULL DEFAULT 3600 CHECK (ttl BETWEEN 0 AND 2147483647),
+    rdata TEXT NOT NULL
+);
+CREATE INDEX records_owner ON records (zone, owner);
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    zone TEXT NOT NULL COLLATE NOCASE,
+    owner TEXT
+);
+CREATE TRIGGER records_come AFTER INSERT ON records BEGIN
+    UPDATE zones SET serial = {_NEXT} WHERE id = NEW.zone;
+    INSERT INTO changes (zone, owner) SELECT name, NEW.owner FROM zones WHERE id = NEW.zone;
+END;
+CREATE TRIGGER records_go AFTER DELETE ON records BEGIN
+    UPDATE zones SET serial = {_NEXT} WHERE id = OLD.zone;
+    INSERT INTO changes (zone, owner) SELECT name, OLD.owner FROM zones WHERE id = OLD.zone;
+END;
+CREATE TRIGGER records_change AFTER UPDATE ON records BEGIN
+    UPDATE zones SET serial = {_NEXT} WHERE id IN (OLD.zone, NEW.zone);
+    INSERT INTO changes (zone, owner) SELECT name, OLD.owner FROM zones WHERE id = OLD.zone;
+    INSERT INTO changes (zone, owner) SELECT name, NEW.owner FROM zones WHERE id = NEW.zone;
+END;
+CREATE TRIGGER zones_come AFTER INSERT ON zones BEGIN
+    INSERT INTO changes (zone) VALUES (NEW.name);
+END;
+CREATE TRIGGER zones_go AFTER DELETE ON zones BEGIN
+    INSERT INTO changes (zone) VALUES (OLD.name);
+END;
+CREATE TRIGGER zones_named AFTER UPDATE OF name ON zones BEGIN
+    INSERT INTO changes (zone) VALUES (OLD.name);
+    INSERT INTO changes (zone) VALUES (NEW.name);
+END;
+CREATE TRIGGER changes_kept AFTER INSERT ON changes BEGIN
+    DELETE FROM changes WHERE id <= NEW.id - {STORE_FEED.default:.0f};
+END;
+PRAGMA application_id = {_APPLICATION};
+"""
+
+
+@implementer(IZoneStore)
+class SQLiteStore:
+    """
+    An SQLite database with zones. To be used by one thread at a time.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        Open a database, or make one.
+
+        @raise StorageFault: it cannot be opened, or is something else.
+        """
+        self.path = path
+        self._seen = -1
+        # Zones of a database that was here before this one, as long as nobody has heard that it has gone.
+        self._former: set[str] | None = None
+        self._logs: dict[str, tuple[int, int] | None] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        self._file = None
+        if not isPlain(self.path):
+            # Whoever opens a pipe waits for somebody who writes there.
+            raise StorageFault(f"{self.path}: a file was expected, which this is not")
+        with self._asking():
+            self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
+        try:
+            with self._asking():
+                self._open()
+        except StorageFault:
+            self._connection.close()
+            raise
+        self._file = _fileAt(self.path)
+
+    def _renew(self) -> None:
+        """
+        Go over to another database, where one was put in the place of this one: what is written into a file without a name is lost.
+
+        @raise StorageFault: it cannot be opened; that is tried again.
+        """
+        there = _fileAt(self.path)
+        if there is None or there == self._file:
+            self._logs = {path: _fileAt(path, empty=True) for path in (f"{self.path}-wal", f"{self.path}-shm")}
+            return
+        if self._file is not None:
+            with suppress(StorageFault):
+                self._former = {nameToText(name) for name in self.zones()} | (self._former or set())
+        # First of all: its log is named after the path as well, and would be taken for that of what is there now.
+        self._connection.close()
+        for path, log in self._logs.items():
+            if log is not None and _fileAt(path, empty=True) == log:
+                with suppress(OSError):
+                    os.unlink(path)
+        self._former = self._former or set()
+        self._seen = -1
+        self._connect()
+
+    def _open(self) -> None:
+        execute = self._connection.execute
+        (application,) = execute("PRAGMA application_id").fetchone()
+        if application != _APPLICATION:
+            (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if application or tables:
+                raise StorageFault(f"{self.path}: a database of something else")
+            # Readers and the one who writes are not in each other's way then.
+            execute("PRAGMA journal_mode = WAL")
+            self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        execute("PRAGMA foreign_keys = ON")
+        execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageFault(f"{self.path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self, kind: str) -> Iterator[None]:
+        with self._asking():
+            self._connection.execute(f"BEGIN {kind}")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # -- reading
+
+    def zones(self) -> list[bytes]:
+        with self._asking():
+            names = [str(name) for (name,) in self._connection.execute("SELECT name FROM zones ORDER BY name")]
+        found: list[bytes] = []
+        for name in names:
+            try:
+                found.append(nameFromText(name))
+            except BadName:
+                # Whoever wrote it there is told when it is asked for; nobody can.
+                continue
+        return found
+
+    def position(self) -> int:
+        with self._asking():
+            (position,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+        return int(position)
+
+    def load(self, apexName: bytes) -> list[RRSet]:
+        self._renew()
+        with self._transaction("DEFERRED"):
+            found = self._find(apexName)
+            if found is None:
+                raise BadZone(f"{self.path}: has no zone {nameToText(apexName)}")
+            return self._load(apexName, *found)
+
+    def _find(self, apexName: bytes) -> tuple[int, int] | None:
+        names = (nameToText(apexName), nameToText(apexName, final=False))
+        row = self._connection.execute("SELECT id, serial FROM zones WHERE name IN (?, ?)", names).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def _load(self, apexName: bytes, zone: int, serial: int) -> list[RRSet]:
+        rows = self._connection.execute("SELECT id, owner, type, ttl, rdata FROM records WHERE zone = ?", (zone,))
+        sets = groupRecords([self._record(apexName, *row) for row in rows])
+        return [_numbered(rrset, serial) if rrset.rrType == SOA else rrset for rrset in sets]
+
+    def _record(self, apexName: bytes, row: int, owner: str, kind: str, ttl: int, rdata: str) -> RRSet:
+        try:
+            rrType = typeNumber(kind)
+            if rrType is None or isMeta(rrType):
+                raise BadRecord(f"{kind!r} is no type that records have")
+            name = apexName if owner == "@" else nameFromText(owner, apexName)
+            if keyBelow(name, apexName.lower()) is None:
+                raise BadRecord(f"{owner} is not in the zone")
+            return RRSet(name, rrType, IN, ttl, (rdataFromText(rrType, rdata, apexName),))
+        except (BadName, BadRecord) as error:
+            raise BadZone(f"{self.path}: {nameToText(apexName)}, record {row}: {error}") from None
+
+    def news(self, since: int) -> tuple[int, dict[bytes, News | BadZone]]:
+        self._renew()
+        former = self._former
+        with self._asking():
+            (seen,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if seen == self._seen and former is None:
+                # Nobody else has written anything.
+                return since, {}
+        with self._transaction("DEFERRED"):
+            execute = self._connection.execute
+            (first, last) = execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM changes").fetchone()
+            rows = execute("SELECT DISTINCT zone, owner FROM changes WHERE id > ? LIMIT ?", (since, int(STORE_NEWS.default) + 1)).fetchall()
+            if first > since + 1 or last < since or former is not None:
+                # More has changed than was kept, or it is another database.
+                rows = [(name, None) for name in {nameToText(name) for name in self.zones()} | (former or set())]
+            elif len(rows) > STORE_NEWS.default:
+                rows = [(zone, None) for (zone,) in execute("SELECT DISTINCT zone FROM changes WHERE id > ?", (since,))]
+            told: dict[str, set[str] | None] = {}
+            for zone, owner in rows:
+                known = told.setdefault(zone.lower().rstrip("."), set())
+                if owner is None:
+                    told[zone.lower().rstrip(".")] = None
+                elif known is not None:
+                    known.add(owner)
+            found: dict[bytes, News | BadZone] = {}
+            for text, owners in told.items():
+                try:
+                    apexName = nameFromText(text or ".")
+                except BadName:
+                    continue
+                try:
+                    found[apexName.lower()] = self._newsOf(apexName, owners)
+                except BadZone as fault:
+                    found[apexName.lower()] = fault
+        self._seen = seen
+        self._former = None
+        return int(last), found
+
+    def _newsOf(self, apexName: bytes, owners: set[str] | None) -> News:
+        zone = self._find(apexName)
+        if zone is None:
+            return News(None, None)
+        number, serial = zone
+        if owners is None:
+            return News(serial, None)
+        names: dict[bytes, tuple[RRSet, ...]] = {}
+        for owner in owners:
+            try:
+                name = apexName if owner == "@" else nameFromText(owner, apexName)
+            except BadName:
+                raise BadZone(f"{self.path}: {nameToText(apexName)}: {owner!r} is no name") from None
+            names[name.lower()] = tuple([rrset for rrset in self._at(apexName, number, name) if rrset.rrType != SOA])
+        soa = next((rrset for rrset in self._at(apexName, number, apexName) if rrset.rrType == SOA), None)
+        return News(serial, names, None if soa is None else _numbered(soa, serial))
+
+    def _at(self, apexName: bytes, zone: int, name: bytes) -> tuple[RRSet, ...]:
+        return groupRecords([self._record(apexName, *row) for row in self._rows(apexName, zone, name)])
+
+    def _rows(self, apexName: bytes, zone: int, name: bytes) -> list[tuple[int, str, str, int, str]]:
+        """
+        @return: the rows of a name, however it is written.
+        """
+        texts = (nameToText(name), _relative(name, apexName))
+        query = "SELECT id, owner, type, ttl, rdata FROM records WHERE zone = ? AND owner IN (?, ?)"
+        return [tuple(row) for row in self._connection.execute(query, (zone, *texts))]
+
+    # -- writing
+
+    def write(self, differences: Sequence[Difference]) -> None:
+        self._renew()
+        with self._transaction("IMMEDIATE"):
+            for difference in differences:
+                self._write(difference)
+
+    def _write(self, difference: Difference) -> None:
+        apexName = difference.before.name
+        found = self._find(apexName)
+        if found is None or found[1] != difference.oldSerial:
+            where = "is gone" if found is None else f"is at serial {found[1]}"
+            raise StorageFault(f"{self.path}: {nameToText(apexName)} {where}, the change begins at {difference.oldSerial}")
+        zone = found[0]
+        for record in eachRecord((*difference.removed, difference.before)):
+            self._remove(apexName, zone, record)
+        self._insert(apexName, zone, (*difference.added, difference.after))
+        self._connection.execute("UPDATE zones SET serial = ? WHERE id = ?", (difference.newSerial, zone))
+
+    def _remove(self, apexName: bytes, zone: int, record: RRSet) -> None:
+        for row in self._rows(apexName, zone, record.name):
+            there = self._record(apexName, *row)
+            if there.rrType == record.rrType and (record.rrType == SOA or there.rdatas == record.rdatas):
+                self._connection.execute("DELETE FROM records WHERE id = ?", (row[0],))
+
+    def _insert(self, apexName: bytes, zone: int, sets: Iterable[RRSet]) -> None:
+        self._connection.executemany(
+            "INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (?, ?, ?, ?, ?)",
+            [
+                (zone, _relative(record.name, apexName), typeName(record.rrType), record.ttl, rdataToText(record.rrType, record.rdatas[0]))
+                for record in eachRecord(tuple(sets))
+            ],
+        )
+
+    def create(self, apexName: bytes, sets: Sequence[RRSet]) -> None:
+        """
+        Add a zone.
+
+        @param sets: its records, the SOA among them.
+
+        @raise StorageFault: it is there already.
+        @raise BadZone: it has no SOA.
+        """
+        soa = next((rrset for rrset in sets if rrset.rrType == SOA), None)
+        if soa is None:
+            raise BadZone(f"{nameToText(apexName)} has no SOA")
+        with self._transaction("IMMEDIATE"):
+            if self._find(apexName) is not None:
+                raise StorageFault(f"{self.path}: has a zone {nameToText(apexName)} already")
+            cursor = self._connection.execute("INSERT INTO zones (name) VALUES (?)", (nameToText(apexName),))
+            zone = int(cursor.lastrowid or 0)
+            self._insert(apexName, zone, sets)
+            serial = int.from_bytes(soa.rdatas[0][-20:-16], "big")
+            self._connection.execute("UPDATE zones SET serial = ? WHERE id = ?", (serial, zone))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _fileAt(path: str, *, empty: bool = False) -> tuple[int, int] | None:
+    """
+    @param empty: whether a file may have nothing in it.
+
+    @return: what tells the file at a path from others; L{None} where there is none.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size or empty else None
+
+
+def _numbered(soa: RRSet, serial: int) -> RRSet:
+    return RRSet(soa.name, SOA, soa.rrClass, soa.ttl, tuple([withSerial(rdata, serial) for rdata in soa.rdatas]))
+
+
+def _relative(name: bytes, apexName: bytes) -> str:
+    """
+    @return: a name as people write it in a zone.
+    """
+    labels = name[: len(name) - len(apexName)]
+    return nameToText(labels + b"\x00", final=False) if labels else "@"

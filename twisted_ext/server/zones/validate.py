@@ -1,0 +1,68 @@
+"""
+What a server is told of its zones, looked at before any of it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import TYPE_CHECKING, cast
+
+from twisted_ext.errors import BadDescription
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+__all__ = ["checkZones", "checking", "zonesIn"]
+
+
+def zonesIn(settings: Settings) -> list[ZoneSettings]:
+    """
+    @return: the zones that a server is told to serve.
+
+    @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
+    """
+    if not (settings.zone or settings.zones):
+        return []
+    from twisted_ext.server.config.zonesettings import zonesOf
+
+    return zonesOf(settings)
+
+
+def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
+    """
+    @return: the keys that a server shares with others, if any are of use.
+
+    @raise BadDescription: what is said of the zones cannot be used.
+    """
+    steps = checking(settings, zones)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Keys | None", end.value)
+
+
+def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[None, None, Keys | None]:
+    """
+    Do the same in short steps.
+    """
+    special = [zone for zone in zones if not zone.plain]
+    if not special and not settings.keyFile:
+        return None
+    from twisted_ext.server.config.transferpolicy import checkZone, keysOf
+    from twisted_ext.server.config.updatepolicy import policyOf
+    from twisted_ext.server.transfer.catalogs import Cataloging
+
+    keys = keysOf(settings)
+    for zone in special:
+        if zone.value("store") and (zone.file or zone.texts("primaries")):
+            raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
+        if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
+            raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
+        checkZone(zone, keys)
+        policyOf(zone, keys)
+        yield
+    yield from Cataloging.checking(special)
+    return keys

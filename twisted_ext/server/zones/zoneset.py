@@ -1,0 +1,614 @@
+"""
+The zones of a server as one thing: the table, what puts zones there, and what has them made ready.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from glob import escape, glob
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.files import TemporaryFolder
+from twisted_ext.server.authority.source import Place, Zones, countsOf, zoneFigures
+from twisted_ext.server.config.ownership import refuseForeign
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.limits import WATCH_SECONDS
+from twisted_ext.server.update.journalreplay import Replaying, journalName
+from twisted_ext.server.zones.folders import Folders
+from twisted_ext.server.zones.pending import GONE
+from twisted_ext.server.zones.publish import Placing
+from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.operations.operations import WhichZones
+    from twisted_ext.server.reply.operations import Errand
+    from twisted_ext.server.transfer.replication import Replication
+    from twisted_ext.server.update.journalreplay import Steps
+    from twisted_ext.server.update.updates import Updating
+    from twisted_ext.server.zones.dbzones import Stored
+    from twisted_ext.server.zones.loader import Loading
+    from twisted_ext.server.zones.zonesyncworker import Mirrored
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.transfer.sender import Differences
+    from twisted_ext.zone.zone import Zone
+
+__all__ = ["Zoned"]
+
+_log: Final = Logger()
+
+#: What folders of files for workers begin with.
+_SHARED: Final = "workers-"
+
+#: Settings of zones whose new versions others are told of, or fetch.
+_TOLD: Final = frozenset(("notify", "allow-transfer"))
+
+
+#: Zones from which on they are kept out of the search for garbage.
+_MANY: Final = 10_000
+
+#: Seconds until a zone is made anew once more that was being changed when that was done.
+_AGAIN: Final = 1.0
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """
+    Do not search for garbage while many things are made of which none is garbage.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class Zoned:
+    """
+    A server's zones, as its settings say: loaded, fetched, sent and changed.
+
+    @ivar zones: the table.
+    @ivar placing: puts zones there.
+    @ivar loading: has them made ready; L{None} before there are any.
+    @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
+    @ivar keys: those that are shared with other servers.
+    @ivar mirrored: in a worker, puts zones there as its parent says.
+    @ivar broken: called with a line where this process cannot go on safely.
+    @ivar useless: called with a line where of all zones of the beginning not one can be served.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        changed: Callable[[], object] = lambda: None,
+        fromPython: Callable[[str], Zone] | None = None,
+        *,
+        worker: bool = False,
+    ) -> None:
+        """
+        @param changed: called when zones have come or gone.
+        @param worker: whether another process, the parent, sees to all of it and says what is to be served.
+        @param fromPython: makes the zone of a file of Python code.
+
+        @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
+        """
+        self._reactor = reactor
+        self._settings = settings
+        self._worker = worker
+        # Those whose zones are served now, and what of them is looked at for files that come and go.
+        self._inForce = settings
+        self._folders = Folders(() if worker else settings.zones)
+        self._polling = LoopingCall(self._poll)
+        self._polling.clock = reactor
+        self._looking: Deferred[None] | None = None
+        with _uncollected():
+            self._beginning = zonesIn(settings)
+            self.keys = None if worker else checkZones(settings, self._beginning)
+            self._warnOfKeys()
+        self._fromPython = fromPython
+        if settings.pyzone and fromPython is None and not worker:
+            raise BadDescription("pyzone: this server runs no code of others")
+        for path in settings.pyzone:
+            refuseForeign("pyzone", path, owners=False)
+        self._made: dict[str, Zone] = {}
+        self.zones = Zones(changed)
+        self.zones.damaged = self._damaged
+        self.placing = Placing(
+            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=Replaying(reactor), put=self._put
+        )
+        self.loading: Loading | None = None
+        self.errands: dict[int, Errand] = {}
+        self.useless: Callable[[str], object] = lambda said: None
+        self.broken: Callable[[str], object] = lambda said: None
+        self._replication: Replication | None = None
+        self._updating: Updating | None = None
+        self._stored: Stored | None = None
+        self._own: TemporaryFolder | None = None
+        self._telling: set[bytes] = set()
+        self.mirrored: Mirrored | None = None
+        if worker:
+            from twisted_ext.server.zones.zonesyncworker import Mirrored
+
+            self.mirrored = Mirrored(self.zones)
+        self._listing: Deferred[None] | None = None
+        # What was looked at last, and the keys that go with it.
+        self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
+        self._closed = False
+        self._retry: IDelayedCall | None = None
+
+    @property
+    def any(self) -> bool:
+        """
+        Whether there is anything to be served.
+        """
+        return bool(self._beginning or self._settings.pyzone or self.zones)
+
+    def _fromCode(self, settings: Settings) -> dict[str, Zone]:
+        """
+        Run code that makes zones. At the beginning that is done once privileges are shed, as with all that the server reads later.
+        """
+        made: dict[str, Zone] = {}
+        for path in settings.pyzone:
+            if self._fromPython is None:
+                raise BadDescription("pyzone: this server runs no code of others")
+            refuseForeign("pyzone", path)
+            made[path] = self._fromPython(path)
+        return made
+
+    def _use(self, made: dict[str, Zone]) -> None:
+        """
+        Serve zones that code has made, in the place of those that it had made before.
+        """
+        for zone in self._made.values():
+            if zone.apex not in [each.apex for each in made.values()]:
+                self.zones.remove(zone.apex)
+        for path, zone in made.items():
+            self.zones.put(zone, path, time())
+        self._made = made
+
+    def _revised(self, version: Version) -> Steps:
+        return version if self._updating is None else (yield from self._updating.opening(version))
+
+    def _takesLong(self, apex: bytes) -> bool:
+        return self._updating is not None and self._updating.takesLong(apex)
+
+    def _put(self, place: Place) -> None:
+        """
+        Another version of a zone is in force: tell those who are to know of it.
+        """
+        if self._replication is not None and place.apex in self._telling:
+            zone = place.served()
+            if zone is not None:
+                self._replication.changed(zone.current)
+
+    def _damaged(self, apex: bytes) -> None:
+        """
+        An image is not what it was when it was made: have another one made.
+        """
+        if self.loading is not None:
+            self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
+    def _truncated(self, apex: bytes) -> None:
+        """
+        The file was truncated with the image of a zone that is in force. To read what is mapped of it would end this process: serve a new
+        image. Where there is no master file to make it from, this process has to begin anew.
+        """
+        updating, loading = self._updating, self.loading
+        if self._closed or loading is None:
+            return
+        if updating is not None:
+            updating.distrust(apex)
+
+        def over(_: object) -> None:
+            if not self._closed and updating is not None and updating.isDistrusted(apex):
+                # It is being changed at this very moment.
+                self._retry = self._reactor.callLater(_AGAIN, self._truncated, apex)
+
+        def failed(failure: Failure) -> None:
+            self.broken(f"the file with the image of {nameToText(apex)} was truncated while it was in use: {failure.value}")
+
+        loading.reloadZone(apex).addCallbacks(over, failed)
+
+    def begin(self) -> None:
+        """
+        Serve what is ready, and have the rest made ready.
+
+        @raise BadDescription: the folder for what is to be found again cannot be used, or code cannot be run or makes no zone.
+        """
+        if self._worker:
+            self._beginning = []
+            return
+        self._follow()
+        self._use(self._fromCode(self._settings))
+        if self._beginning:
+            beginning, self._beginning = self._beginning, []
+            with _uncollected():
+                self._open(beginning)
+                if len(beginning) >= _MANY:
+                    # They stay, and to go through all of them in search of garbage takes a quarter of a second.
+                    gc.freeze()
+
+    def _open(self, zones: list[ZoneSettings]) -> Loading:
+        from twisted_ext.server.zones.loader import Loading, stateFolder
+
+        folder = stateFolder(self._settings)
+        if not folder:
+            self._own = self._own or TemporaryFolder()
+            folder = self._own.path
+            forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
+            if forgotten:
+                text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
+                _log.warn(text, zone=forgotten)
+        # Zones that were changed once stay so, even if nobody may change any more.
+        if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
+            self._connect(folder)
+            for _ in self._adopting(zones):
+                # Nobody is answered yet.
+                pass
+        self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
+        for left in glob(f"{escape(folder)}/{_SHARED}*"):
+            # An earlier process was killed.
+            shutil.rmtree(left, ignore_errors=True)
+        loading.begin(zones)
+        if self._replication is not None:
+            self._replication.start()
+        loading.settled.addCallback(self._settled)
+        return loading
+
+    def _warnOfKeys(self) -> None:
+        if self.keys is not None and self.keys.exposed:
+            _log.warn("key-file: {exposed}", exposed=self.keys.exposed)
+
+    def _connect(self, folder: str) -> Replication:
+        """
+        Begin to see to what comes from other servers and from those who change zones.
+
+        @return: what fetches zones once it is started.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        from twisted_ext.server.config.transferpolicy import keysOf
+        from twisted_ext.server.transfer.replication import Replication
+        from twisted_ext.server.transfer.transferlimits import TransferBounds
+        from twisted_ext.server.update.updates import Updating
+
+        if self.keys is None:
+            self.keys = keysOf(self._settings)
+            self._warnOfKeys()
+        try:
+            bounds = TransferBounds.fromSettings(self._settings)
+            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, bounds=bounds)
+        except OSError as error:
+            raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
+        updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        self._replication, self._updating = replication, updating
+        self.errands = {**replication.errands, **updating.errands}
+        return replication
+
+    def _store(self, replication: Replication) -> None:
+        from twisted_ext.server.update.commit import threadsOf
+        from twisted_ext.server.zones.dbzones import Stored
+
+        self._stored = Stored(self._reactor, self.zones, threadsOf(self._reactor), replication.changed)
+
+    def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
+        """
+        Go over to what is said of zones now, in short steps: each zone in one of them.
+
+        @raise BadDescription: it cannot be used; nothing has changed then.
+        """
+        replication, updating, keys = self._replication, self._updating, self.keys
+        assert replication is not None and updating is not None and keys is not None
+        special = [zone for zone in zones if not zone.plain]
+        if any(zone.values.get("update") for zone in special):
+            updating.ready()
+        if self._stored is None and any(zone.values.get("store") for zone in special):
+            self._store(replication)
+        stored, loading = self._stored, self.loading
+        if stored is not None:
+            if loading is not None:
+                loading.release({zone.name for zone in special if zone.values.get("store")})
+            stored.adopt(special)
+        # Those that were in files until now.
+        moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
+
+        def go(apex: bytes, zone: ZoneSettings | None) -> None:
+            if zone is not None and not zone.plain and (_TOLD & zone.values.keys() or zone.values.get("catalog") == "follow"):
+                self._telling.add(apex)
+            else:
+                self._telling.discard(apex)
+            if apex in moved:
+                moved[apex]()
+            updating.arrange(apex, zone, keys, _unkept if stored is None else stored.keeperOf)
+
+        yield from replication.adopting(zones, keys, go, updating.wards)
+        if stored is not None:
+            stored.start()
+
+    def _journal(self, apex: bytes) -> Differences | None:
+        journal = None if self._updating is None else self._updating.journal(apex)
+        return self._stored.historyOf(apex) if journal is None and self._stored is not None else journal
+
+    def _settled(self, counts: tuple[int, int]) -> None:
+        wanted, served = counts
+        if wanted and not served and len(self.zones) == wanted:
+            first = next(iter(self.zones))
+            said = f"none of {wanted} zones can be served; the log says why. The first of them" if wanted > 1 else first.text
+            self.useless(f"{said} cannot be served: {first.said}" if wanted == 1 else f"{said}: {first.said}")
+
+    def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
+        """
+        Find out which zones other settings name, in short turns where these are many.
+
+        @return: fails with L{BadDescription} where they cannot be those of one server, or a list of them cannot be read.
+        """
+        if self._closed:
+            return fail(BadDescription("the server is about to end"))
+        if not (settings.zone or settings.zones):
+            return succeed([])
+        from twisted_ext.server.config.zonesettings import gather
+
+        zones: list[ZoneSettings] = []
+
+        def steps() -> Iterator[None]:
+            found: dict[bytes, ZoneSettings] = {}
+            yield from gather(settings, found)
+            zones.extend(found.values())
+            yield
+            keys = yield from checking(settings, zones)
+            self._checked = zones, keys
+
+        listing = self._listing = paced(self._reactor, steps())
+        return listing.addCallback(lambda _: zones)
+
+    def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
+        """
+        @param zones: what L{listed} has found, which has looked at them already.
+
+        @return: the keys that are shared with other servers, if any are of use.
+
+        @raise BadDescription: the zones of other settings cannot be used.
+        """
+        checked, keys = self._checked
+        if zones is None or zones is not checked:
+            zones = zonesIn(settings) if zones is None else zones
+            keys = checkZones(settings, zones)
+            self._checked = zones, keys
+        return keys
+
+    def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
+        """
+        Go over to the zones of other settings, and have those made ready again whose files have changed.
+
+        @param zones: what L{listed} has found, where the caller has asked it.
+
+        @return: lines that say what came of it.
+
+        @raise BadDescription: they cannot be used; all is as before.
+        """
+        if self._closed:
+            raise BadDescription("the server is about to end")
+        if zones is None:
+            zones = zonesIn(settings)
+        keys = self.check(settings, zones)
+        self._checked = None, None
+        self._use(self._fromCode(settings))
+        if settings.zones != self._folders.paths:
+            self._folders = Folders(settings.zones, read=True)
+            self._follow()
+        self._inForce = settings
+        return self._serve(settings, zones, keys)
+
+    def _serve(self, settings: Settings, zones: list[ZoneSettings], keys: Keys | None) -> Deferred[list[str]]:
+        loading = self.loading
+        if loading is None:
+            if not zones:
+                return succeed([])
+            loading = self._open([])
+        if keys:
+            self.keys = keys
+            self._warnOfKeys()
+        if self._replication is None and not all(zone.plain for zone in zones):
+            self._connect(os.path.dirname(loading.images.folder)).start()
+        loading.follow(settings.watch)
+        return loading.reload(zones, () if self._replication is None else self._adopting(zones))
+
+    def _follow(self) -> None:
+        """
+        Look at folders from time to time, if there are any.
+        """
+        if self._folders.paths and not self._polling.running:
+            self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
+                lambda failure: _log.failure("while looking at folders of zones", failure)
+            )
+        elif not self._folders.paths and self._polling.running:
+            self._polling.stop()
+
+    def _poll(self) -> None:
+        """
+        Look whether folders of zones have other files than before.
+        """
+        if self._inForce.watch and self._looking is None:
+            found: list[str] = []
+            looking = self._looking = paced(self._reactor, self._folders.changed(self._reactor.seconds(), found))
+            looking.addCallback(lambda _: self._again(found)).addErrback(self._unread).addBoth(self._polled)
+
+    def _again(self, found: list[str]) -> Deferred[None] | None:
+        if not found or self._closed:
+            return None
+        settings = self._inForce
+
+        def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
+            if self._closed or settings is not self._inForce:
+                return None
+            keys = self.check(settings, zones)
+            self._checked = None, None
+            # What comes of each of them the log tells anyway.
+            return self._serve(settings, zones, keys).addCallback(self._tellGone)
+
+        _log.info("{path}: its zones are read again, since files have come or gone", path=", ".join(found))
+        return self.listed(settings).addCallback(take)
+
+    @staticmethod
+    def _tellGone(lines: list[str]) -> None:
+        for line in lines:
+            if line.endswith(GONE):
+                _log.info("{line}", line=line)
+
+    @staticmethod
+    def _unread(failure: Failure) -> None:
+        if isinstance(failure.value, DNSFault):
+            _log.error("zones that have come or gone are not looked at, all stays as it was: {fault}", fault=str(failure.value))
+        elif not isinstance(failure.value, CancelledError):
+            _log.failure("while looking at folders of zones", failure)
+
+    def _polled(self, _: object) -> None:
+        self._looking = None
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Have a zone made ready again.
+
+        @param apex: a folded name.
+
+        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        """
+        if self._replication is not None and self._replication.refresh(apex):
+            return succeed(["its primaries are asked whether it has changed"])
+        if self.loading is None:
+            return fail(CallerFault("there are no zones with master files here"))
+        return self.loading.reloadZone(apex)
+
+    @property
+    def expiring(self) -> Callable[[bytes], float | None] | None:
+        """
+        Gives the seconds for which a zone may be served (RFC 7314).
+        """
+        if self.mirrored is not None and self.errands:
+            return self.mirrored.expires
+        return self._expires if self._replication is None else self._replication.expires
+
+    def _expires(self, apex: bytes) -> float | None:
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
+
+    # -- for those who tell workers
+
+    def until(self, apex: bytes) -> float | None:
+        """
+        @return: see L{Replication.until<twisted_ext.server.transfer.replication.Replication.until>}.
+        """
+        return None if self._replication is None else self._replication.until(apex)
+
+    def isRevised(self, apex: bytes) -> bool:
+        """
+        @return: whether a zone may be otherwise than its image, since it has been changed.
+        """
+        loading = self.loading
+        if self._updating is None or loading is None:
+            return False
+        return os.path.exists(f"{os.path.dirname(loading.images.folder)}/journals/{journalName(apex)}")
+
+    def sharedFolder(self) -> str:
+        """
+        @return: a new folder for files that are there for workers alone, where the images of zones are.
+
+        @raise OSError: there can be none.
+        """
+        if self.loading is not None:
+            folder = os.path.dirname(self.loading.images.folder)
+        else:
+            self._own = self._own or TemporaryFolder()
+            folder = self._own.path
+        return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
+
+    def damaged(self, apex: bytes, truncated: bool = False) -> None:
+        """
+        A worker cannot use the image of a zone.
+
+        @param truncated: this process cannot use it either.
+        """
+        if truncated:
+            self._truncated(apex)
+        else:
+            self._damaged(apex)
+
+    def shown(self, which: WhichZones) -> dict[str, JSON]:
+        """
+        @return: see L{Operations.served<twisted_ext.server.operations.operations.Operations.served>}.
+        """
+        from twisted_ext.server.operations.operations import shownZones
+
+        return shownZones(self.zones, which)
+
+    def counts(self) -> dict[str, int]:
+        """
+        @return: see L{countsOf}.
+        """
+        return countsOf(self.zones)
+
+    def figures(self) -> dict[str, int]:
+        """
+        @return: see L{zoneFigures}.
+        """
+        return zoneFigures(self.zones)
+
+    def close(self) -> Deferred[None]:
+        """
+        Load, fetch, send and change no more.
+
+        @return: fires when nothing is left of it.
+        """
+        self._closed = True
+        if self._polling.running:
+            self._polling.stop()
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        if self._listing is not None:
+            self._listing.cancel()
+        if self.loading is not None:
+            self.loading.close()
+        self.placing.close()
+        stopping: list[Deferred[None]] = []
+        if self._replication is not None:
+            stopping.append(self._replication.stop())
+        changing = succeed(None) if self._updating is None else self._updating.close()
+        # What keeps changes goes after those who make them.
+        stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
+
+        def over(_: object) -> None:
+            if self._own is not None:
+                self._own.close()
+
+        return gatherResults(stopping, consumeErrors=True).addCallback(over)
+
+
+def _unkept(apex: bytes) -> None:
+    """
+    Nothing but its journal keeps what is changed of a zone.
+    """

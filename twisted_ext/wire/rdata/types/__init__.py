@@ -1,0 +1,3 @@
+"""
+The declarations of record types, by the purpose of the type.
+"""

@@ -1,0 +1,73 @@
+"""
+Types on the zone itself, and what its parent is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from twisted_ext.wire.rdata.bitmaps import TypeBits
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, TypeNumber, hexOctets
+from twisted_ext.wire.rdata.times import Duration
+
+__all__ = ["CSYNC", "DSYNC", "SOA", "ZONEMD"]
+
+
+class SOA(Rdata):
+    """
+    The start of a zone (RFC 1035, section 3.3.13). Times are in seconds; C{minimum} is how long a denial may be kept (RFC 2308).
+    """
+
+    rrType = 6
+    primary = Name(expanded=True, folded=True)
+    responsible = Name(expanded=True, folded=True)
+    serial = Number(4)
+    refresh = Duration()
+    retry = Duration()
+    expire = Duration()
+    minimum = Duration()
+
+
+class CSYNC(Rdata):
+    """
+    What of the child's apex the parent is to take over (RFC 7477).
+    """
+
+    rrType = 62
+    serial = Number(4)
+    flags = Number()
+    types = TypeBits()
+
+
+class ZONEMD(Rdata):
+    """
+    A digest of the whole zone (RFC 8976).
+    """
+
+    rrType = 63
+    serial = Number(4)
+    scheme = Number(1)
+    algorithm = Number(1)
+    digest = hexOctets(least=1)
+
+    @classmethod
+    def flaw(cls, values: Sequence[object]) -> str:
+        wanted = {1: 48, 2: 64}.get(cast(int, values[2]))
+        count = len(cast(bytes, values[3]))
+        if values[1] == 1 and wanted not in (None, count):
+            return f"a digest of {count} octets; algorithm {values[2]} gives {wanted}"
+        return ""
+
+
+class DSYNC(Rdata):
+    """
+    Whom to tell that the child's CDS or CSYNC has changed (RFC 9859).
+    """
+
+    rrType = 66
+    type = TypeNumber()
+    scheme = Number(1, {"NOTIFY": 1}, named=True)
+    port = Number()
+    target = Name()

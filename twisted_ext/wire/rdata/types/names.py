@@ -1,0 +1,244 @@
+"""
+Types that point to other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, nameFromToken
+from twisted_ext.wire.tokens import Tokens
+
+__all__ = [
+    "AFSDB",
+    "ALIAS",
+    "CNAME",
+    "DNAME",
+    "KX",
+    "LP",
+    "MB",
+    "MD",
+    "MF",
+    "MG",
+    "MINFO",
+    "MR",
+    "MX",
+    "NS",
+    "NSAP_PTR",
+    "PTR",
+    "PX",
+    "RP",
+    "RT",
+    "TALINK",
+]
+
+
+class NS(Rdata):
+    """
+    A server that has the zone (RFC 1035, section 3.3.11).
+    """
+
+    rrType = 2
+    target = Name(expanded=True, folded=True)
+
+
+class MD(Rdata):
+    """
+    Where mail was to be delivered, before MX (RFC 1035, section 3.3.4).
+    """
+
+    rrType = 3
+    target = Name(expanded=True, folded=True)
+
+
+class MF(Rdata):
+    """
+    Where mail was to be forwarded to, before MX (RFC 1035, section 3.3.5).
+    """
+
+    rrType = 4
+    target = Name(expanded=True, folded=True)
+
+
+class CNAME(Rdata):
+    """
+    The name that this one stands for (RFC 1035, section 3.3.1).
+    """
+
+    rrType = 5
+    target = Name(expanded=True, folded=True)
+
+
+class MB(Rdata):
+    """
+    The host of a mailbox (RFC 1035, section 3.3.3).
+    """
+
+    rrType = 7
+    target = Name(expanded=True, folded=True)
+
+
+class MG(Rdata):
+    """
+    A member of a mail group (RFC 1035, section 3.3.6).
+    """
+
+    rrType = 8
+    target = Name(expanded=True, folded=True)
+
+
+class MR(Rdata):
+    """
+    The new name of a mailbox (RFC 1035, section 3.3.8).
+    """
+
+    rrType = 9
+    target = Name(expanded=True, folded=True)
+
+
+class PTR(Rdata):
+    """
+    A name somewhere else in the tree (RFC 1035, section 3.3.12).
+    """
+
+    rrType = 12
+    target = Name(expanded=True, folded=True)
+
+
+class MINFO(Rdata):
+    """
+    Who answers for a mailing list (RFC 1035, section 3.3.7).
+    """
+
+    rrType = 14
+    responsible = Name(expanded=True, folded=True)
+    errors = Name(expanded=True, folded=True)
+
+
+class MX(Rdata):
+    """
+    Where mail goes (RFC 1035, section 3.3.9); the root as exchange says that there is no mail (RFC 7505).
+    """
+
+    rrType = 15
+    preference = Number()
+    exchange = Name(expanded=True, folded=True)
+
+
+class RP(Rdata):
+    """
+    Who is responsible: a mailbox, and a name with text (RFC 1183, section 2.2).
+    """
+
+    rrType = 17
+    mailbox = Name(expanded=True, folded=True)
+    text = Name(expanded=True, folded=True)
+
+
+class AFSDB(Rdata):
+    """
+    A server of a cell of AFS or DCE (RFC 1183, section 1; RFC 5864).
+    """
+
+    rrType = 18
+    subtype = Number()
+    host = Name(expanded=True, folded=True)
+
+
+class RT(Rdata):
+    """
+    A host on the way to one without a connection of its own (RFC 1183, section 3.3).
+    """
+
+    rrType = 21
+    preference = Number()
+    host = Name(expanded=True, folded=True)
+
+
+class NSAP_PTR(Rdata):
+    """
+    The name of a network service access point (RFC 1348; RFC 1706).
+    """
+
+    rrType = 23
+    mnemonic = "NSAP-PTR"
+    target = Name()
+
+
+class PX(Rdata):
+    """
+    How mail addresses of RFC 822 and X.400 map to each other (RFC 2163, section 4).
+    """
+
+    rrType = 26
+    preference = Number()
+    map822 = Name(expanded=True, folded=True)
+    mapX400 = Name(expanded=True, folded=True)
+
+
+class KX(Rdata):
+    """
+    A host that exchanges keys for this one (RFC 2230).
+    """
+
+    rrType = 36
+    preference = Number()
+    exchanger = Name(folded=True)
+
+
+class DNAME(Rdata):
+    """
+    The tree that this one's names stand for (RFC 6672). Its target may not be compressed when sent; older senders may have done so.
+    """
+
+    rrType = 39
+    target = Name(expanded=True, folded=True)
+
+
+class TALINK(Rdata):
+    """
+    The neighbours in a list of trust anchors' histories (draft-wijngaards-dnsop-trust-history).
+    """
+
+    rrType = 58
+    previous = Name()
+    next = Name()
+
+
+class LP(Rdata):
+    """
+    A name that has L32 or L64 records (RFC 6742, section 2.4).
+    """
+
+    rrType = 107
+    preference = Number()
+    target = Name()
+
+
+class _PrivateName(Field[bytes]):
+    """
+    A name in the text of a type for private use, of which others may use the number for something else: any octets on the wire.
+    """
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        return data[position:], len(data)
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        return value
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
+        return nameFromToken(tokens, tokens.take(f"{self.expected()}, a name,"))
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str | None:
+        return None
+
+
+class ALIAS(Rdata):
+    """
+    A name whose addresses are those of the owner as well. No RFC has it; PowerDNS does, under this number, which is one for private use
+    (RFC 6895, section 3.1). So it is written as an unknown type (RFC 3597).
+    """
+
+    rrType = 65401
+    target = _PrivateName()

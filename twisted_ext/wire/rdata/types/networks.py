@@ -1,0 +1,236 @@
+"""
+Addresses in networks other than the Internet of today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.escapes import fromHex
+from twisted_ext.wire.rdata.fields import Field, Rdata
+from twisted_ext.wire.rdata.fieldtypes import Number, hexOctets, takeOctets
+from twisted_ext.wire.rdata.types.address import Address4
+from twisted_ext.wire.tokens import Tokens, badRecord
+
+__all__ = ["ATMA", "EID", "EUI48", "EUI64", "IPN", "L32", "L64", "NID", "NIMLOC", "NSAP"]
+
+
+class _Grouped(Field[bytes]):
+    """
+    A fixed number of octets in hex, in groups of the same length.
+    """
+
+    def __init__(self, size: int, group: int, mark: str, *, padded: bool = True) -> None:
+        """
+        @param group: digits between two marks.
+        @param padded: zeros at the beginning of a group have to be written.
+        """
+        self.size = self.count = size
+        self.group = group
+        self.mark = mark
+        self.padded = padded
+        example = (mark.join(["0" * group] * (2 * size // group)))
+        self.what = f"{2 * size} digits in hex such as {example}"
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        return takeOctets(data, position, self.count), position + self.count
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        if not isinstance(value, bytes) or len(value) != self.count:
+            raise badRecord(f"{self.expected()} is {value!r:.60}; {self.count} octets were expected")
+        return value
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
+        expected = f"{self.expected()}, {self.what},"
+        text = tokens.take(expected)
+        groups = text.split(self.mark)
+        try:
+            lengths = {len(group) for group in groups}
+            if len(groups) * self.group != 2 * self.count or max(lengths) > self.group:
+                raise ValueError(text)
+            if min(lengths) < (self.group if self.padded else 1):
+                raise ValueError(text)
+            return fromHex("".join([group.zfill(self.group) for group in groups]))
+        except ValueError:
+            raise tokens.bad(text, expected) from None
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str:
+        digits = value.hex()
+        return self.mark.join([digits[start : start + self.group] for start in range(0, len(digits), self.group)])
+
+
+class NID(Rdata):
+    """
+    A node's identifier in ILNP (RFC 6742, section 2.1).
+    """
+
+    rrType = 104
+    preference = Number()
+    nodeId = _Grouped(8, 4, ":", padded=False)
+
+
+class L32(Rdata):
+    """
+    A locator of 32 bits in ILNP (RFC 6742, section 2.2).
+    """
+
+    rrType = 105
+    preference = Number()
+    locator = Address4()
+
+
+class L64(Rdata):
+    """
+    A locator of 64 bits in ILNP (RFC 6742, section 2.3).
+    """
+
+    rrType = 106
+    preference = Number()
+    locator = _Grouped(8, 4, ":", padded=False)
+
+
+class EUI48(Rdata):
+    """
+    A hardware address of 48 bits (RFC 7043, section 3).
+    """
+
+    rrType = 108
+    address = _Grouped(6, 2, "-")
+
+
+class EUI64(Rdata):
+    """
+    A hardware address of 64 bits (RFC 7043, section 4).
+    """
+
+    rrType = 109
+    address = _Grouped(8, 2, "-")
+
+
+class IPN(Rdata):
+    """
+    A node's number in an interplanetary network (draft-johnson-dns-ipn-cla).
+    """
+
+    rrType = 264
+    node = Number(8)
+
+
+class _ServicePoint(Field[bytes]):
+    """
+    Octets up to the rdata's end, in hex behind C{0x}, with dots anywhere (RFC 1706, section 7).
+    """
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        if position == len(data):
+            raise BadMessage("an address has one octet at least")
+        return data[position:], len(data)
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        if not isinstance(value, bytes):
+            raise badRecord(f"{self.expected()} is {value!r:.60}; octets were expected")
+        return value
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
+        expected = "an address such as 0x47.0005.80.005a00.0000.0001.e133.ffffff000161.00"
+        text = tokens.take(expected)
+        try:
+            octets = fromHex(text[2:].replace(".", "")) if text[:2].lower() == "0x" else b""
+        except ValueError:
+            octets = b""
+        if not octets:
+            raise tokens.bad(text, expected)
+        return octets
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str:
+        return "0x" + value.hex()
+
+
+class NSAP(Rdata):
+    """
+    A network service access point (RFC 1706).
+    """
+
+    rrType = 22
+    address = _ServicePoint()
+
+
+_DIGITS: Final = re.compile(rb"[0-9]+")
+
+
+class _ATMAddress(Field[bytes]):
+    """
+    Digits behind C{+}, or octets in hex, with dots between, as the format before says.
+    """
+
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
+        taken = data[position:]
+        if before[0] == 1 and not _DIGITS.fullmatch(taken):
+            raise BadMessage("an E.164 number has digits, at least one")
+        if before[0] == 0 and len(taken) != 20:
+            raise BadMessage(f"an ATM end system address of {len(taken)} octets; 20 were expected")
+        return taken, len(data)
+
+    def write(self, value: bytes, before: Sequence[object]) -> bytes:
+        if not isinstance(value, bytes):
+            raise badRecord(f"{self.expected()} is {value!r:.60}; octets were expected")
+        return value
+
+    def toText(self, value: bytes, before: Sequence[object]) -> str | None:
+        if before[0] == 1:
+            return "+" + value.decode("ascii")
+        return value.hex() if before[0] == 0 else None
+
+
+class ATMA(Rdata):
+    """
+    An address in an ATM network (ATM Forum, af-saa-0069.000): format 0 in hex, format 1 a telephone number.
+    """
+
+    rrType = 34
+    format = Number(1)
+    address = _ATMAddress()
+
+    @classmethod
+    def words(cls, values: Sequence[object]) -> str | None:
+        return cls.fields[1].toText(values[1], values)
+
+    @classmethod
+    def readWords(cls, tokens: Tokens) -> list[object]:
+        expected = "an address such as +1.908.555.1212, or 40 digits in hex,"
+        text = tokens.take(expected)
+        digits = text.replace(".", "")
+        if ".." in text or text.endswith(".") or text.removeprefix("+").startswith("."):
+            raise tokens.bad(text, expected)
+        if text.startswith("+"):
+            if not (digits[1:].isascii() and digits[1:].isdigit()):
+                raise tokens.bad(text, expected)
+            return [1, digits[1:].encode("ascii")]
+        try:
+            octets = fromHex(digits)
+        except ValueError:
+            octets = b""
+        if len(octets) != 20:
+            raise tokens.bad(text, expected)
+        return [0, octets]
+
+
+class EID(Rdata):
+    """
+    An endpoint of the Nimrod architecture, which was never built (IANA's registry).
+    """
+
+    rrType = 31
+    octets = hexOctets()
+
+
+class NIMLOC(Rdata):
+    """
+    A place in that architecture.
+    """
+
+    rrType = 32
+    octets = hexOctets()

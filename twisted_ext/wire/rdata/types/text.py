@@ -1,0 +1,116 @@
+"""
+Types that hold text.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.fieldtypes import Strings, Text
+
+__all__ = ["AVC", "CLA", "HINFO", "ISDN", "NINFO", "RESINFO", "SPF", "TXT", "WALLET", "X25"]
+
+
+class HINFO(Rdata):
+    """
+    A host's machine and system (RFC 1035, section 3.3.2), or why ANY is not answered in full (RFC 8482).
+    """
+
+    rrType = 13
+    cpu = Text()
+    system = Text()
+
+
+class TXT(Rdata):
+    """
+    Any text, in one or more strings (RFC 1035, section 3.3.14).
+    """
+
+    rrType = 16
+    strings = Strings()
+
+    @property
+    def text(self) -> bytes:
+        """
+        All strings as one, as most uses of the type have it (RFC 7208, section 3.3).
+        """
+        return b"".join(self.strings)
+
+
+class X25(Rdata):
+    """
+    An address in a public packet-switched network (RFC 1183, section 3.1).
+    """
+
+    rrType = 19
+    address = Text()
+
+
+class ISDN(Rdata):
+    """
+    A telephone number, and perhaps a subaddress (RFC 1183, section 3.2).
+    """
+
+    rrType = 20
+    strings = Strings(1, 2)
+
+    @property
+    def address(self) -> bytes:
+        """
+        The telephone number.
+        """
+        return self.strings[0]
+
+    @property
+    def subaddress(self) -> bytes:
+        """
+        The subaddress; empty where there is none.
+        """
+        return self.strings[1] if len(self.strings) > 1 else b""
+
+
+class NINFO(TXT):
+    """
+    The state of a zone (draft-reid-dnsext-zs).
+    """
+
+    rrType = 56
+
+
+class SPF(TXT):
+    """
+    Who may send mail for the domain; TXT has taken its place (RFC 7208, section 3.1).
+    """
+
+    rrType = 99
+
+
+class AVC(TXT):
+    """
+    Metadata on applications (Cisco's application visibility and control).
+    """
+
+    rrType = 258
+
+
+class RESINFO(TXT):
+    """
+    What a resolver can do (RFC 9606).
+    """
+
+    rrType = 261
+
+
+class WALLET(TXT):
+    """
+    The address of a wallet, behind the name of its currency.
+    """
+
+    rrType = 262
+
+
+class CLA(TXT):
+    """
+    Where a node of an interplanetary network can be reached (draft-johnson-dns-ipn-cla).
+    """
+
+    rrType = 263

@@ -1,0 +1,3 @@
+"""
+Building the images of zones, in processes of their own.
+"""

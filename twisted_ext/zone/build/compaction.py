@@ -1,0 +1,106 @@
+"""
+The next image of a zone that has changed much, and the program of the process that makes it:
+C{python -m twisted_ext.zone.build.compaction IMAGE JOURNAL SERIAL TARGET}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
+from twisted_ext.zone.store.traversal import builderOf
+from twisted_ext.zone.store.changeset import Difference, applied
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
+from twisted_ext.zone.store.version import Version
+
+__all__ = ["brought", "compact", "main"]
+
+#: By how much less the process is in a hurry than others.
+_NICE: Final = 5
+
+#: Records that come and go at a time.
+_STEP: Final = 8192
+
+
+def brought(version: Version, differences: Iterable[Difference]) -> Version:
+    """
+    Take a version further, however far that is: where more would differ from its image than may, there is a new one, in memory.
+
+    @raise BadChange: a difference does not fit.
+    """
+    for some in _portions(differences):
+        try:
+            version = applied(version, some)
+        except BudgetSpent:
+            version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
+            # However much it is that came in one: it is on the disk, and there is no other way on.
+            version = applied(version, some, bounded=False)
+    return version
+
+
+def _portions(differences: Iterable[Difference]) -> Iterator[list[Difference]]:
+    some: list[Difference] = []
+    records = 0
+    for difference in differences:
+        some.append(difference)
+        records += difference.records
+        if records >= _STEP:
+            yield some
+            some, records = [], 0
+    if some:
+        yield some
+
+
+def compact(image: str, journal: str, serial: int, target: str) -> None:
+    """
+    Build the image of a zone at a serial number.
+
+    @param image: the file with an earlier image: one of sources, or one that was built like this.
+    @param journal: the file with what has changed since.
+    @param target: the file to be written. It takes the place of what is there at once.
+
+    @raise DNSFault: they do not lead there.
+    @raise OSError: a file cannot be read or written.
+    """
+    version = Version(Image.open(image))
+    origin = originOf(version.image)
+    kept = Journal(journal, version.apexName, readOnly=True)
+    try:
+        differences = kept.since(version.serial)
+    finally:
+        kept.close()
+    if differences is None:
+        raise StorageFault(f"{journal}: has nothing on serial {version.serial}, which {image} has")
+    # More may have come meanwhile.
+    ends = [difference.newSerial for difference in differences]
+    if serial != version.serial:
+        if serial not in ends:
+            raise StorageFault(f"{journal}: does not lead from serial {version.serial} to {serial}")
+        version = brought(version, differences[: ends.index(serial) + 1])
+    version.compacted(target, fingerprintOf(origin))
+
+
+def main(words: list[str]) -> int:
+    """
+    @param words: image, journal, serial number, target.
+
+    @return: the exit code.
+    """
+    try:
+        image, journal, serial, target = words
+        compact(image, journal, int(serial), target)
+    except (DNSFault, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{serial}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    # Nobody waits for it, and those who ask the server do.
+    os.nice(_NICE)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,278 @@
+"""
+The program of the child process that makes images of master files: C{python -m twisted_ext.zone.build.compiler}.
+
+Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs, which say the
+time for signatures that may have ended::
+
+    {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such; with
+                                                    "each": true each of these zones is told of at once
+    {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
+    {"name": "example.net.", "path": "/zones/example.net"}
+    {"seal": true}                                  the pack is whole; another one may follow
+
+What comes back for a zone that could be built, and for one that could not::
+
+    {"name": …, "image": …, "offset": 0, "octets": …, "serial": …, "records": …, "nodes": …, "sources": [[path, octets, mtime], …],
+     "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
+    {"name": …, "sources": […], "complaints": […], "unsaid": 0}
+
+In between C{{"busy": true}} says that there is much to be read, and that it goes on.
+
+With C{{"seal": true}}, or at the end of the input, the pack is synchronized, which C{{"done": true}} says: only then its images last.
+Images of their own are synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.zonefile.complaints import Reading
+    from twisted_ext.zone.check.findings import Finding
+    from twisted_ext.zone.store.image import Image
+
+__all__ = ["Compiling", "fingerprintOf", "main"]
+
+#: Images in a pack begin at multiples of this.
+_ALIGNED: Final = 8
+
+_toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+#: How records at the apex begin that belong to the zone above: DS, DELEG.
+_PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
+
+#: How many objects may be made, beyond those that are gone, before circles are looked for.
+_MADE: Final = 100_000
+
+
+def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
+    """
+    @param sources: path, octets and time of change of each file that a zone is made of.
+
+    @return: what an image says of its sources: equal as long as none of them changes.
+    """
+    return _toJSON([list(source) for source in sources]).encode("utf-8", "surrogateescape")
+
+
+class Compiling:
+    """
+    Does one job after the other.
+    """
+
+    def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
+        """
+        @param sign: called from time to time while master files are read.
+        """
+        self._sign = sign
+        self._untold = 0
+        self._each = False
+        self._pack: FileIO | None = None
+        # Why there is no pack, where one was asked for.
+        self._unpacked = ""
+        self._path = ""
+        self._offset = 0
+
+    def perform(self, line: bytes) -> dict[str, object]:
+        """
+        @param line: a job.
+
+        @return: what came of it.
+        """
+        try:
+            job = json.loads(line)
+            name = job.get("name")
+            if "pack" in job:
+                self._each = bool(job.get("each"))
+                return self._begin(job["pack"])
+            if "seal" in job:
+                return self.end()
+            now = job.get("now")
+            return self._compile(str(name), str(job["path"]), job.get("image"), float(now) if now is not None else None)
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
+
+    def _begin(self, path: str) -> dict[str, object]:
+        if self._pack is not None:
+            return {"pack": path, "complaints": [_said("the pack before is not sealed yet")]}
+        try:
+            self._pack = open(path, "wb", buffering=0)
+        except OSError as error:
+            self._unpacked = f"{path!r} cannot be written: {error.strerror}"
+            return {"pack": path, "complaints": [_said(self._unpacked)]}
+        self._path, self._offset, self._unpacked = path, 0, ""
+        return {"pack": path, "complaints": []}
+
+    def _compile(self, name: str, path: str, image: str | None, now: float | None) -> dict[str, object]:
+        from twisted_ext.errors import BadName, BadZone
+        from twisted_ext.wire.names import nameFromText
+        from twisted_ext.zone.store.image import Image
+        from twisted_ext.zone.zonefile.progress import Telling
+
+        result: dict[str, object] = {"name": name, "sources": [], "complaints": [], "unsaid": 0}
+        try:
+            reader = Telling(nameFromText(name), self._tell)
+            reader.read(path)
+            reading = reader.reading
+            result["sources"] = [list(source) for source in reading.sources]
+            result["complaints"] = [complaint.toJSON() for complaint in reading.complaints]
+            result["unsaid"] = reading.unsaid
+            if reading.sound and not self._refused(reading, result):
+                builder = reading.builder
+                fingerprint = fingerprintOf(reading.sources)
+                if image is None:
+                    octets = builder.finish(fingerprint)
+                    place, offset, size = self._path, self._offset, self._packed(octets)
+                else:
+                    builder.finishTo(image, fingerprint)
+                    place, offset, size = image, 0, os.path.getsize(image)
+                    self._checked(Image.open(image, checked=False), path, now, result)
+                header = builder.header
+                assert header is not None
+                result |= {"image": place, "offset": offset, "octets": size}
+                result |= {"serial": header.serial, "records": header.records, "nodes": header.nodes}
+        except BadName as error:
+            result["complaints"] = [_said(f"the zone's name: {error}", path)]
+        except BadZone as error:
+            self._add(result, _said(str(error), path))
+        except OSError as error:
+            self._add(result, _said(f"the image cannot be written: {error.strerror or error}", path))
+        except MemoryError:
+            self._add(result, _said("there is not enough memory for this zone", path))
+        return result
+
+    def _tell(self, octets: int) -> None:
+        from twisted_ext.zone.limits import TELLING_OCTETS
+
+        self._untold += octets
+        if self._untold >= TELLING_OCTETS.default:
+            self._untold = 0
+            self._sign()
+
+    def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
+        """
+        @return: whether names of the zone would have two meanings, which is put down.
+        """
+        builder = reading.builder
+        if not any(mark & (CNAME | DNAME) for mark in builder.marks.values()) and not any(
+            hasKind(builder.nodes[b""], 0, kind) for kind in _PARENTAL
+        ):
+            return False
+        from twisted_ext.zone.check.checkfile import locate, refused
+
+        report = refused(reading.builder)
+        if report.findings:
+            locate(reading.sources[0][0], reading.builder.apexName, report)
+        for finding in report.findings:
+            self._add(result, _found(finding))
+        return bool(report.fatal)
+
+    def _checked(self, built: Image, path: str, now: float | None, result: dict[str, object]) -> None:
+        """
+        Do all checks of a zone that is not too large for it, and put down what they find.
+        """
+        from twisted_ext.zone.limits import CHECKED_NODES
+
+        if built.nodes > CHECKED_NODES.default:
+            return
+        from twisted_ext.zone.check.semantics import check
+        from twisted_ext.zone.store.version import Version
+        from twisted_ext.zone.check.checkfile import locate
+
+        report = check(Version(built), now=now)
+        if report.findings:
+            locate(path, built.apexName, report)
+        for finding in report.findings:
+            self._add(result, _found(finding))
+
+    @staticmethod
+    def _add(result: dict[str, object], complaint: dict[str, object]) -> None:
+        complaints = result["complaints"]
+        assert isinstance(complaints, list)
+        complaints.append(complaint)
+
+    def _packed(self, image: bytes) -> int:
+        """
+        @return: how many octets the pack has more.
+
+        @raise OSError: there is none, or it cannot be written.
+        """
+        if self._pack is None:
+            raise OSError(self._unpacked or "there is no pack for images without a file of their own")
+        octets = len(image) + -len(image) % _ALIGNED
+        left = memoryview(image.ljust(octets, b"\x00"))
+        try:
+            while left:
+                left = left[self._pack.write(left) :]
+        except OSError:
+            # What did get there of it is written over by the next one.
+            with suppress(OSError):
+                self._pack.seek(self._offset)
+            raise
+        self._offset += octets
+        return octets
+
+    def packs(self, result: dict[str, object]) -> bool:
+        """
+        @return: whether this is of a zone whose image is of use to nobody before the pack is whole.
+        """
+        return self._pack is not None and not self._each and result.get("image") == self._path
+
+    def end(self) -> dict[str, object]:
+        """
+        @return: whether all that was packed is on the disk.
+        """
+        pack, self._pack = self._pack, None
+        if pack is not None:
+            try:
+                os.fsync(pack.fileno())
+            except OSError as error:
+                return {"done": False, "complaints": [_said(f"{self._path!r} cannot be written: {error.strerror}")]}
+            finally:
+                pack.close()
+        return {"done": True, "pack": self._path, "octets": self._offset}
+
+
+def _found(finding: Finding) -> dict[str, object]:
+    text = f"{finding.subject}: {finding.text}" if finding.subject else finding.text
+    return {"path": finding.path, "line": finding.line, "column": 0, "text": text, "fatal": finding.level == "fatal"}
+
+
+def _said(text: str, path: str = "") -> dict[str, object]:
+    return {"path": path, "line": 0, "column": 0, "text": text, "fatal": True}
+
+
+def main(lines: BinaryIO, results: BinaryIO) -> None:
+    """
+    Do all jobs.
+    """
+
+    def sign() -> None:
+        results.write(b'{"busy":true}\n')
+        results.flush()
+
+    # That it runs at all.
+    sign()
+    compiling = Compiling(sign)
+    for line in lines:
+        if line.strip():
+            result = compiling.perform(line)
+            results.write(_toJSON(result).encode("ascii") + b"\n")
+            if not compiling.packs(result):
+                results.flush()
+    results.write(json.dumps(compiling.end()).encode("ascii") + b"\n")
+    results.flush()
+
+
+if __name__ == "__main__":
+    gc.freeze()
+    gc.set_threshold(_MADE)
+    main(sys.stdin.buffer, sys.stdout.buffer)

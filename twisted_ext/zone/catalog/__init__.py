@@ -1,0 +1,3 @@
+"""
+Catalog zones (RFC 9432): what they list, and what a new version changes.
+"""

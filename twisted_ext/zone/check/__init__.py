@@ -1,0 +1,3 @@
+"""
+Finding mistakes in zones.
+"""

@@ -1,0 +1,172 @@
+"""
+Reading a master file and finding everything that is wrong with it and with its zone, in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from struct import Struct
+from typing import Final
+
+from twisted_ext.errors import BadChange, BadZone
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.check.findings import FATAL, WARNING, Finding, Report
+from twisted_ext.zone.check.semantics import check, owned
+from twisted_ext.zone.limits import LOCATED_OCTETS
+from twisted_ext.zone.store.canonical import canonicalOf
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zonefile.complaints import Complaint, Reading
+from twisted_ext.zone.zonefile.locations import Locating
+from twisted_ext.zone.zonefile.reader import Reader
+
+__all__ = ["Vetted", "locate", "refused", "unlike", "vet"]
+
+_RRSIG: Final = 46
+
+_fixed: Final = Struct(">HHHIH").unpack_from
+
+#: Octets between an owner's labels and the rdata in what images hold.
+_BETWEEN: Final = 12
+
+
+class Vetted:
+    """
+    What came of it.
+
+    @ivar report: all that is wrong.
+    @ivar version: the zone; L{None} where there is none to be had from the file.
+    @ivar image: the same as octets, to be written down; C{b""} without one.
+    @ivar reading: what was read.
+    """
+
+    __slots__ = ("report", "version", "image", "reading")
+
+    def __init__(self, report: Report, version: Version | None, image: bytes, reading: Reading) -> None:
+        self.report = report
+        self.version = version
+        self.image = image
+        self.reading = reading
+
+
+def vet(
+    source: bytes | str,
+    apex: bytes,
+    *,
+    path: str = "",
+    now: float | None = None,
+    fingerprint: bytes = b"",
+    progress: Callable[[int, int], object] = lambda done, all: None,
+) -> Vetted:
+    """
+    Read a zone and check it.
+
+    @param source: what a file holds, or the path of one.
+    @param apex: the zone's name.
+    @param path: how a source that is given as octets is called.
+    @param now: seconds since 1970, for signatures; L{None} to leave aside whether they hold at a time.
+    @param fingerprint: for the image.
+    @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
+    """
+    reader = Reader(apex, None, True)
+    reader.read(source, path)
+    reading = reader.reading
+    report = Report([_finding(complaint) for complaint in reading.complaints])
+    unlike(reading.builder, report)
+    version: Version | None = None
+    image = b""
+    try:
+        image = reading.builder.finish(fingerprint)
+        version = Version(Image(image))
+    except (BadZone, BadChange) as wrong:
+        if reading.sound:
+            report.say("soa", apex, str(wrong))
+    if version is not None:
+        check(version, now=now, report=report, progress=progress)
+    locate(source, apex, report, path)
+    report.findings.sort(key=lambda finding: (finding.path, finding.line))
+    return Vetted(report, version, image, reading)
+
+
+def _finding(complaint: Complaint) -> Finding:
+    check = "syntax" if complaint.fatal else "outside" if "lies outside" in complaint.text else "reading"
+    level = FATAL if complaint.fatal else WARNING
+    return Finding(check, b"", complaint.text, level=level, path=complaint.path, line=complaint.line)
+
+
+def refused(builder: ImageBuilder) -> Report:
+    """
+    Find what keeps a zone from being served, before there is an image of it: names that would have two meanings.
+    """
+    report = Report()
+    for key, mark in chain(builder.marks.items(), () if b"" in builder.marks else ((b"", 0),)):
+        if (mark & (CNAME | DNAME) or not key) and builder.counts.get(key, 1) > 1:
+            owned(Node(key, gathered(decoded(builder.nodes[key], len(key), builder.apexName)), mark, 0), report)
+    return report
+
+
+def unlike(builder: ImageBuilder, report: Report) -> None:
+    """
+    Find sets whose records do not agree: those with several TTLs, and records that stand there twice. An image has none of these any more.
+    """
+    apex = builder.apexName
+    for key in builder.mixed:
+        records = builder.nodes[key]
+        ttls: dict[tuple[int, bytes], set[int]] = {}
+        seen: set[tuple[int, bytes]] = set()
+        twice: set[int] = set()
+        position = 0
+        while position < len(records):
+            place = position + len(key)
+            _, rrType, _, ttl, size = _fixed(records, place)
+            position = place + _BETWEEN + size
+            rdata = canonicalOf(rrType, records[place + _BETWEEN : position])
+            if (rrType, rdata) in seen:
+                twice.add(rrType)
+            seen.add((rrType, rdata))
+            ttls.setdefault((rrType, rdata[:2] if rrType == _RRSIG else b""), set()).add(ttl)
+        owner = records[: len(key)] + apex
+        for (rrType, _), several in ttls.items():
+            if len(several) > 1:
+                said = ", ".join([str(ttl) for ttl in sorted(several)])
+                report.say("ttl-mixed", owner, f"TTLs of {said} s; {min(several)} s is taken for all", rrType)
+        for rrType in sorted(twice):
+            report.say("repeated", owner, f"the same {typeName(rrType)} record stands there more than once", rrType)
+
+
+def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> None:
+    """
+    Say of each finding in which line of a file its records stand. The file is read once more for that, record by record: not where it is
+    very large.
+
+    @param source: see L{vet}.
+    """
+    folded = apex.lower()
+    wanted = {}
+    for finding in report.findings:
+        if finding.owner and not finding.line:
+            key = keyBelow(finding.owner, folded)
+            if key is not None:
+                wanted[finding] = key
+    if not wanted:
+        return
+    if isinstance(source, str):
+        import os
+
+        try:
+            size = os.stat(source).st_size
+        except OSError:
+            return
+    else:
+        size = len(source)
+    if size > LOCATED_OCTETS.default:
+        return
+    locating = Locating(apex, set(wanted.values()))
+    locating.read(source, path)
+    for finding, key in wanted.items():
+        found = locating.places.get((key, finding.rrType)) or locating.places.get((key, 0))
+        if found is not None:
+            finding.path, finding.line = found

@@ -1,0 +1,395 @@
+"""
+Checks of signed zones: whether all that needs a signature has one that holds, and whether the chain that proves what is not there is whole.
+
+Signatures are not computed anew. What is seen here are mistakes of those who put zones together, time above all.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import sha1
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.escapes import toBase32Hex
+from twisted_ext.wire.names import labelCount, nameToText
+from twisted_ext.wire.rdata.bitmaps import TypeBits
+from twisted_ext.wire.rdata.times import dateFromSeconds
+from twisted_ext.wire.rdata.types.dnssec import DNSKEY
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.limits import SIGNATURE_WARNING
+from twisted_ext.zone.store.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, parentKey
+from twisted_ext.zone.store.order import orderedNodes
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.check.findings import Report
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["prove"]
+
+_NS: Final = 2
+_DS: Final = 43
+_RRSIG: Final = 46
+_NSEC: Final = 47
+_DNSKEY: Final = 48
+_NSEC3: Final = 50
+_NSEC3PARAM: Final = 51
+
+#: What is signed, and proved to be there, at a delegation.
+_SIGNED_AT_CUTS: Final = frozenset((_DS, _NSEC))
+_PROVED_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, _NSEC))
+
+#: Octets of a hash by SHA-1.
+_HASH: Final = 20
+
+#: An RRSIG up to the signer's name: type covered, algorithm, labels, original TTL, end, beginning, key tag.
+_signature: Final = Struct(">HBBIIIH").unpack_from
+_SIGNER: Final = 18
+
+#: Algorithms that nobody should sign with any more, and those that nobody ever should have (RFC 8624, section 3.1; RFC 9904).
+_OLD: Final = frozenset((1, 3, 5, 6, 7, 12))
+
+#: Rounds of NSEC3 hashes above which they are not computed: a zone of a million names would keep us for minutes.
+_MOST_ROUNDS: Final = 150
+
+_STEP: Final = 16_384
+
+
+_bits: Final = TypeBits()
+
+
+@lru_cache(8192)
+def _typesOf(bitmap: bytes) -> frozenset[int] | None:
+    try:
+        return frozenset(_bits.read(bitmap, 0, ())[0])
+    except BadMessage:
+        return None
+
+
+def prove(
+    version: Version, report: Report, now: float | None, progress: Callable[[int, int], object] = lambda done, all: None
+) -> None:
+    """
+    Check a signed zone.
+
+    @param report: where to put down what is wrong.
+    @param now: seconds since 1970; L{None} to leave aside whether signatures hold at a time.
+    @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
+    """
+    proving = _Proving(version, report, now)
+    proving.keysAtApex()
+    proving.signatures(progress)
+    if version.top.flags & SIGNED:
+        proving.chain()
+    elif version.nsec3Parameters is not None:
+        proving.hashedChain()
+    else:
+        text = "neither an NSEC nor an NSEC3PARAM record at the apex: nothing proves what is not there"
+        report.say("nsec-missing", version.apexName, text)
+
+
+class _Proving:
+    def __init__(self, version: Version, report: Report, now: float | None) -> None:
+        self.version = version
+        self.apex = version.apex
+        self.say = report.say
+        self.now = None if now is None else int(now)
+        self.keys: set[tuple[int, int]] = set()
+        self.algorithms: set[int] = set()
+
+    def keysAtApex(self) -> None:
+        version = self.version
+        rrset = version.top.of(_DNSKEY)
+        if rrset is None:
+            self.say("dnskey-missing", version.apexName, "signatures, but no DNSKEY records; nobody can check them", _DNSKEY)
+            return
+        for rdata in rrset.rdatas:
+            try:
+                key = DNSKEY.fromWire(rdata)
+            except BadMessage as wrong:
+                self.say("dnskey-values", rrset.name, str(wrong), _DNSKEY)
+                continue
+            if not key.flags & 0x100 or key.protocol != 3:
+                text = f"key {key.keyTag} is for nothing in zones: those have flags 256 or 257, and protocol 3"
+                self.say("dnskey-values", rrset.name, text, _DNSKEY)
+                continue
+            if (key.keyTag, key.algorithm) in self.keys:
+                text = f"two keys of algorithm {key.algorithm} have the tag {key.keyTag}; resolvers may refuse to try both"
+                self.say("dnskey-values", rrset.name, text, _DNSKEY)
+            if key.algorithm in _OLD:
+                text = f"key {key.keyTag} is of algorithm {key.algorithm}, which is not to be used any more"
+                self.say("dnskey-values", rrset.name, text, _DNSKEY)
+            if key.flags & 0x80:
+                # Revoked: it signs the keys and nothing else (RFC 5011, section 2.1).
+                self.keys.add((key.keyTag, key.algorithm))
+                continue
+            self.keys.add((key.keyTag, key.algorithm))
+            self.algorithms.add(key.algorithm)
+
+    # -- signatures
+
+    def signatures(self, progress: Callable[[int, int], object]) -> None:
+        """
+        Look at the signatures of all names.
+        """
+        version = self.version
+        count = version.image.nodes
+        for done, node in enumerate(version.nodes()):
+            if done % _STEP == 0:
+                progress(done, count)
+            if node.sets:
+                self._signed(node)
+
+    def _signed(self, node: Node) -> None:
+        owner = node.sets[0].name
+        flags = node.flags
+        covering: dict[int, RRSet] = {}
+        for rrset in node.sets:
+            if rrset.rrType == _RRSIG:
+                covering[int.from_bytes(rrset.rdatas[0][:2], "big")] = rrset
+        if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
+            for rrType in covering:
+                self.say("rrsig-extra", owner, f"the {typeName(rrType)} records below a delegation or a DNAME record are signed", _RRSIG)
+            return
+        cut = bool(flags & CUT)
+        labels = labelCount(node.key + self.apex) - (node.key[:2] == b"\x01*")
+        for rrset in node.sets:
+            rrType = rrset.rrType
+            if rrType == _RRSIG or (cut and rrType not in _SIGNED_AT_CUTS):
+                continue
+            signatures = covering.pop(rrType, None)
+            if signatures is None:
+                self.say("rrsig-missing", rrset.name, "no signature", rrType)
+            else:
+                self._holds(rrset, signatures, labels)
+        for rrType in covering:
+            there = node.of(rrType) is not None
+            why = "the delegated zone signs these, not this one" if there else "there are no such records"
+            self.say("rrsig-extra", owner, f"a signature of {typeName(rrType)} records: {why}", _RRSIG)
+
+    def _holds(self, rrset: RRSet, signatures: RRSet, labels: int) -> None:
+        name, rrType = rrset.name, rrset.rrType
+        now = self.now
+        algorithms = set()
+        for rdata in signatures.rdatas:
+            try:
+                _, algorithm, said, ttl, end, begin, tag = _signature(rdata)
+            except StructError:
+                self.say("rrsig-values", name, f"the signature of {typeName(rrType)} is cut off", _RRSIG)
+                continue
+            algorithms.add(algorithm)
+            wrong = ""
+            if self.keys and (tag, algorithm) not in self.keys:
+                wrong = f"is of key {tag} of algorithm {algorithm}, which the zone does not have"
+            elif rdata[_SIGNER : _SIGNER + len(self.apex)].lower() != self.apex:
+                wrong = "names another signer than the zone"
+            elif said != labels:
+                wrong = f"says that the name has {said} labels; it has {labels}"
+            elif ttl != rrset.ttl:
+                wrong = f"is for a TTL of {ttl} s; the records have {rrset.ttl} s"
+            if wrong:
+                self.say("rrsig-values", name, f"the signature of {typeName(rrType)} {wrong}", rrType)
+            if now is not None:
+                # Serial arithmetic, for the year 2106 (RFC 4034, section 3.1.5).
+                left = _apart(end, now)
+                if left < 0:
+                    self.say("rrsig-expired", name, f"the signature of {typeName(rrType)} ended {dateFromSeconds(end)}", rrType)
+                elif left < SIGNATURE_WARNING.default:
+                    self.say("rrsig-ending", name, f"the signature of {typeName(rrType)} ends {dateFromSeconds(end)}", rrType)
+                if _apart(begin, now) > 0:
+                    self.say("rrsig-early", name, f"the signature of {typeName(rrType)} begins {dateFromSeconds(begin)}", rrType)
+        if not self.algorithms <= algorithms:
+            missing = ", ".join([str(each) for each in sorted(self.algorithms - algorithms)])
+            self.say("rrsig-missing", name, f"no signature of algorithm {missing}, of which the zone has keys", rrType)
+
+    # -- the chain of names
+
+    def _named(self) -> Iterator[Node]:
+        """
+        @return: the names that the zone has authority for, in canonical order.
+        """
+        for node in orderedNodes(self.version):
+            if not node.flags & (OCCLUDED | HASHED):
+                yield node
+
+    def chain(self) -> None:
+        """
+        Follow the NSEC records.
+        """
+        apex = self.apex
+        before: tuple[bytes, bytes] | None = None
+        for node in self._named():
+            owner = node.key + apex
+            rrset = node.of(_NSEC)
+            if rrset is None:
+                self.say("nsec-missing", node.sets[0].name, "no NSEC record", _NSEC)
+                continue
+            if len(rrset.rdatas) > 1:
+                self.say("nsec-chain", rrset.name, f"{len(rrset.rdatas)} NSEC records, where one is allowed", _NSEC)
+            if before is not None and before[1] != owner:
+                self._leads(before[0], before[1], owner)
+            try:
+                following, bitmap = _nsecParts(rrset.rdatas[0])
+            except IndexError:
+                self.say("rdata", rrset.name, "the NSEC record is cut off", _NSEC)
+                before = None
+                continue
+            before = (rrset.name, following)
+            self._types(rrset.name, node, bitmap, _NSEC, _expected(node))
+        if before is not None and before[1] != apex:
+            self._leads(before[0], before[1], apex)
+
+    def _leads(self, owner: bytes, said: bytes, right: bytes) -> None:
+        self.say("nsec-chain", owner, f"the NSEC record leads to {nameToText(said)}; the next name is {nameToText(right)}", _NSEC)
+
+    def _types(self, owner: bytes, node: Node, bitmap: bytes, rrType: int, right: frozenset[int]) -> None:
+        said = _typesOf(bitmap)
+        if said == right:
+            return
+        if said is None:
+            self.say("nsec-types", owner, "the list of types cannot be read", rrType)
+            return
+        words = []
+        if right - said:
+            words.append(f"does not list {_listed(right - said)}")
+        if said - right:
+            words.append(f"lists {_listed(said - right)}, which {'is' if len(said - right) == 1 else 'are'} not there")
+        name = nameToText(node.key + self.apex)
+        self.say("nsec-types", owner, f"the {typeName(rrType)} record of {name} {' and '.join(words)}", rrType)
+
+    def hashedChain(self) -> None:
+        """
+        Follow the NSEC3 records.
+        """
+        version, apex = self.version, self.apex
+        parameters = version.nsec3Parameters
+        assert parameters is not None
+        algorithm, rounds, salt = parameters
+        if algorithm != 1:
+            self.say("nsec3-values", version.apexName, f"names are hashed by algorithm {algorithm}; 1 is the only one", _NSEC3PARAM)
+            return
+        if rounds:
+            text = f"names are hashed {rounds} times more than needed; many resolvers take such a zone for unsigned"
+            self.say("nsec3-values", version.apexName, text, _NSEC3PARAM)
+        if rounds > _MOST_ROUNDS:
+            return
+        records = self._hashes(parameters)
+        labels = sorted(records)
+        for index, label in enumerate(labels):
+            following = labels[index + 1 if index + 1 < len(labels) else 0]
+            record = records[label]
+            if record.octets != _HASH:
+                text = f"the NSEC3 record leads to a hash of {record.octets} octets; those by SHA-1 have {_HASH}"
+                self.say("nsec3-values", record.owner, text, _NSEC3)
+                continue
+            if record.following != following:
+                text = f"the NSEC3 record leads to {record.following.decode()}; the next hash is {following.decode()}"
+                self.say("nsec-chain", record.owner, text, _NSEC3)
+        # Names above those in the chain, and empty ones that are left out of it.
+        above: set[bytes] = set()
+        out: list[bytes] = []
+        for node in version.nodes():
+            if node.flags & (OCCLUDED | HASHED):
+                continue
+            digest = sha1(node.key + apex + salt, usedforsecurity=False).digest()
+            for _ in range(rounds):
+                digest = sha1(digest + salt, usedforsecurity=False).digest()
+            label = toBase32Hex(digest).encode().lower()
+            found = records.get(label)
+            if found is not None:
+                found.used = True
+                self._types(found.owner, node, found.bitmap, _NSEC3, _expected(node))
+                key = node.key
+                while key and (key := parentKey(key)) and key not in above:
+                    above.add(key)
+            elif not self._mayBeOut(node, labels, label, records):
+                self.say("nsec-missing", node.key + apex, "no NSEC3 record", _NSEC3)
+            elif not node.sets:
+                out.append(node.key)
+        for key in out:
+            if key in above:
+                text = "no NSEC3 record, though there is one of a name below"
+                self.say("nsec-missing", key + apex, text, _NSEC3)
+        for record in records.values():
+            if not record.used:
+                self.say("nsec-extra", record.owner, "an NSEC3 record whose hash is of no name here", _NSEC3)
+
+    def _hashes(self, parameters: tuple[int, int, bytes]) -> dict[bytes, _Hash]:
+        """
+        @return: the records of the chain that NSEC3PARAM speaks of, by their labels.
+        """
+        records: dict[bytes, _Hash] = {}
+        algorithm, rounds, salt = parameters
+        start = bytes([algorithm])
+        behind = rounds.to_bytes(2, "big") + bytes([len(salt)]) + salt
+        for node in self.version.nodes():
+            rrset = node.of(_NSEC3)
+            if rrset is None:
+                continue
+            for rdata in rrset.rdatas:
+                if rdata[:1] == start and rdata[2 : 2 + len(behind)] == behind:
+                    records[node.key[1:]] = _Hash(rrset.name, rdata, 2 + len(behind))
+        return records
+
+    def _mayBeOut(self, node: Node, labels: list[bytes], label: bytes, records: dict[bytes, _Hash]) -> bool:
+        """
+        @return: whether the name may be left out of the chain: a delegation without DS, or what stands above nothing else, in a span that
+            says so (RFC 5155, section 6). The latter needs that all below are left out as well, which is not seen here.
+        """
+        if node.sets and (not node.flags & CUT or node.of(_DS) is not None):
+            return False
+        if not labels:
+            return False
+        return records[labels[bisect_right(labels, label) - 1]].optOut
+
+
+class _Hash:
+    """
+    One NSEC3 record.
+    """
+
+    __slots__ = ("owner", "following", "octets", "bitmap", "optOut", "used")
+
+    def __init__(self, owner: bytes, rdata: bytes, position: int) -> None:
+        self.owner = owner
+        length = self.octets = rdata[position] if position < len(rdata) else 0
+        self.following = toBase32Hex(rdata[position + 1 : position + 1 + length]).encode().lower()
+        self.bitmap = rdata[position + 1 + length :]
+        self.optOut = bool(rdata[1] & 1)
+        self.used = False
+
+
+def _expected(node: Node) -> frozenset[int]:
+    """
+    @return: the types that the chain is to list at a name.
+    """
+    types = frozenset(node.types)
+    if node.flags & CUT:
+        types &= _PROVED_AT_CUTS
+    return types - {_NSEC3} if node.key else types
+
+
+def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
+    """
+    @return: the next name, folded, and the list of types.
+    """
+    position = 0
+    while rdata[position]:
+        position += rdata[position] + 1
+    return rdata[: position + 1].lower(), rdata[position + 1 :]
+
+
+def _apart(later: int, earlier: int) -> int:
+    """
+    @return: seconds between two moments of 32 bits, less than zero where they are the other way round.
+    """
+    return (later - earlier + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+
+
+def _listed(types: frozenset[int]) -> str:
+    return ", ".join([typeName(rrType) for rrType in sorted(types)])

@@ -1,0 +1,385 @@
+"""
+Semantic checks of a zone: what its records say together, whichever way they came here.
+
+The checks of signed zones are in L{twisted_ext.zone.check.dnssec}; what can be seen in a master file only, its reader has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.check.cds import DNSSEC_ANNOUNCED, announcedAt, announcedKeys
+from twisted_ext.zone.check.findings import Report
+from twisted_ext.zone.limits import CHECKED_ALIASES
+from twisted_ext.zone.query.referrals import cutAbove
+from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["check", "owned"]
+
+_A: Final = 1
+_NS: Final = 2
+_CNAME: Final = 5
+_SOA: Final = 6
+_PTR: Final = 12
+_MX: Final = 15
+_TXT: Final = 16
+_AAAA: Final = 28
+_SRV: Final = 33
+_DNAME: Final = 39
+_DS: Final = 43
+_RRSIG: Final = 46
+_DNSKEY: Final = 48
+_NSEC3: Final = 50
+
+#: A delegation of the kind that is being drafted.
+_DELEG: Final = 61440
+
+#: Types that name hosts, and how many octets of the rdata stand before the name.
+_HOSTS: Final = {_NS: 0, _MX: 2, _SRV: 6}
+
+_ADDRESSES: Final = frozenset((_A, _AAAA))
+
+#: What may stand beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, which is not of that name
+#: (RFC 5155, section 7.1). KEY, once allowed by RFC 2535, no server takes there any more.
+_BESIDE_CNAME: Final = frozenset((_CNAME, 24, 30, _RRSIG, 47, _NSEC3))
+
+#: A single record of one of these types, at a name of which nothing else is said, has nothing that could be wrong.
+_HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 99, 256, 257))
+
+#: SVCB, HTTPS.
+_SERVICES: Final = frozenset((64, 65))
+
+#: Nodes between two reports of progress.
+_STEP: Final = 16_384
+
+_type: Final = Struct(">H").unpack_from
+_times: Final = Struct(">IIIII").unpack_from
+
+_DAY: Final = 86400
+
+
+def check(
+    version: Version,
+    *,
+    now: float | None = None,
+    report: Report | None = None,
+    progress: Callable[[int, int], object] = lambda done, all: None,
+) -> Report:
+    """
+    Find everything that is wrong with a zone.
+
+    @param now: seconds since 1970, for signatures; L{None} to leave aside whether they hold at a time.
+    @param report: where to put down what is found; a new one by default.
+    @param progress: called with the number of names done, and of all, every few thousand of them.
+    """
+    report = Report() if report is None else report
+    _Checking(version, report).run(progress)
+    if _isSigned(version):
+        from twisted_ext.zone.check.dnssec import prove
+
+        prove(version, report, now, progress)
+    if version.top.of(63) is not None:
+        from twisted_ext.zone.check.zonemd import Verdict, verify
+
+        digested = verify(version)
+        if digested.verdict is not Verdict.VERIFIED:
+            report.say("zonemd", version.apexName, digested.text, 63)
+    return report
+
+
+def _isSigned(version: Version) -> bool:
+    return version.signed or version.top.of(_DNSKEY) is not None or version.top.of(_RRSIG) is not None
+
+
+class _Checking:
+    def __init__(self, version: Version, report: Report) -> None:
+        self.version = version
+        self.apex = version.apex
+        self.report = report
+        self.say = report.say
+        # Hosts in this zone that its delegations name, and names below delegations that have addresses.
+        self.servers: set[bytes] = set()
+        self.glue: list[bytes] = []
+
+    def run(self, progress: Callable[[int, int], object]) -> None:
+        count = self.version.image.nodes
+        self._guarded(self._apex, self.version.top)
+        for done, node in self._worthALook():
+            if done % _STEP == 0:
+                progress(done, count)
+            if node is not None:
+                self._guarded(self._look, node)
+        for key in self.glue:
+            if key not in self.servers:
+                node = self.version.find(key)
+                assert node is not None
+                text = "no delegation of this zone names this host; take the address away"
+                self.say("glue-extra", node.sets[0].name, text, _A if node.of(_A) is not None else _AAAA)
+        progress(count, count)
+
+    def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
+        """
+        Look at a name. Records that came by transfer need not have the form of their type.
+        """
+        try:
+            look(node)
+        except (IndexError, StructError):
+            types = _listed([typeName(rrType) for rrType in node.types])
+            self.say("rdata", node.sets[0].name, f"one of these records is not as it should be: {types}")
+
+    def _worthALook(self) -> Iterator[tuple[int, Node | None]]:
+        """
+        @return: numbers that go up, and nodes that something could be wrong with.
+        """
+        version = self.version
+        image = version.image
+        if version.overlay:
+            yield from enumerate(version.nodes(), 1)
+            return
+        flags, tally, rendered, key = image.flags, image.tally, image.rendered, image.key
+        for index in range(1, image.nodes):
+            if not flags(index) and tally(index) == 1:
+                if _type(rendered(index), len(key(index)) + 2)[0] in _HARMLESS:
+                    if index % _STEP == 0:
+                        yield index, None
+                    continue
+            yield index, image.node(index)
+
+    # -- single names
+
+    def _apex(self, node: Node) -> None:
+        version = self.version
+        servers = node.of(_NS)
+        if servers is None:
+            self.say("ns", version.apexName, "the apex has no NS records; give it one for each server of the zone")
+        self._startOfAuthority(version.soa)
+        announcedKeys(node, self.say)
+        self._look(node)
+
+    def _startOfAuthority(self, soa: RRSet) -> None:
+        rdata = soa.rdatas[0]
+        _, refresh, retry, expire, minimum = _times(rdata, len(rdata) - 20)
+        position = 0
+        while rdata[position]:
+            position += rdata[position] + 1
+        responsible = labelsOf(rdata[position + 1 : -20])
+        texts: list[str] = []
+        say = texts.append
+        if responsible and b"@" in responsible[0]:
+            say(f"the mail address has an @, which is to be a dot: {nameToText(rdata[position + 1 : -20])}")
+        if refresh < 60:
+            say(f"secondaries are to ask every {refresh} s; an hour or more is usual")
+        if retry >= refresh:
+            say(f"retry is {retry} s, not less than refresh, {refresh} s")
+        if expire <= refresh + retry:
+            say(f"expire is {expire} s; secondaries give the zone up before they have tried again after {refresh} s and {retry} s")
+        if minimum > _DAY:
+            say(f"denials are kept for {minimum} s; a day at most is sensible (RFC 2308, section 5)")
+        if texts:
+            # One finding, for in a zone made to try something out all of them may be wrong.
+            self.say("soa-values", soa.name, "; ".join(texts), _SOA)
+
+    def _look(self, node: Node) -> None:
+        flags = node.flags
+        # Hashes stand directly below the apex, even one with a DNAME record: they are got as proofs, not as names.
+        if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
+            self._hidden(node)
+            return
+        if flags & HASHED or not node.sets:
+            return
+        if flags & (CNAME | DNAME) or not node.key:
+            owned(node, self.report)
+        if flags & CNAME:
+            self._alias(node)
+        if flags & DNAME:
+            self._subtree(node)
+        if flags & CUT:
+            self._delegation(node)
+        for rrset in node.sets:
+            rrType = rrset.rrType
+            if rrType in _HOSTS:
+                self._hosts(node, rrset)
+            elif rrType == _SOA and node.key:
+                self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", _SOA)
+            elif rrType in _SERVICES:
+                announcedAt(node, rrset, self.say)
+            elif rrType in DNSSEC_ANNOUNCED and node.key:
+                self.say("cds-values", rrset.name, "keys are announced at the apex only; the zone above looks nowhere else", rrType)
+            elif rrType == _DNSKEY and node.key:
+                self.say("dnskey-place", rrset.name, "keys below the apex are of no use", _DNSKEY)
+            elif rrType == _DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+                text = "a digest by SHA-1, which is not to be used any more; have one by SHA-256"
+                self.say("ds-values", rrset.name, text, _DS)
+            if rrType == _DS and node.key and not flags & CUT:
+                self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", _DS)
+
+    def _hidden(self, node: Node) -> None:
+        above = cutAbove(self.version, node.key)
+        if above is None or not node.sets:
+            return
+        owner = node.sets[0].name
+        where = nameToText(above.sets[0].name)
+        if not above.flags & CUT:
+            self.say("dname-below", owner, f"nobody finds this: the DNAME record of {where} stands for all names below")
+            return
+        others = [typeName(rrType) for rrType in node.types if rrType not in _ADDRESSES]
+        if others:
+            self.say("occluded", owner, f"nobody finds {_listed(others)} here: the name is delegated to the servers of {where}")
+        if node.of(_A) is not None or node.of(_AAAA) is not None:
+            self.glue.append(node.key)
+
+    def _alias(self, node: Node) -> None:
+        rrset = node.of(_CNAME)
+        assert rrset is not None
+        seen = {node.key}
+        target = rrset.rdatas[0]
+        for _ in range(int(CHECKED_ALIASES.default)):
+            state, found = self._reach(target)
+            if state == "missing":
+                self.say("cname-dangling", rrset.name, f"the alias leads to {nameToText(target)}, which does not exist", _CNAME)
+            if state != "alias" or found is None:
+                return
+            if found.key in seen:
+                break
+            seen.add(found.key)
+            following = found.of(_CNAME)
+            if following is None:
+                return
+            target = following.rdatas[0]
+        self.say("cname-loop", rrset.name, f"the aliases from here do not end within {int(CHECKED_ALIASES.default)} steps", _CNAME)
+
+    def _subtree(self, node: Node) -> None:
+        rrset = node.of(_DNAME)
+        assert rrset is not None
+        if node.flags & CUT:
+            self.say("dname-ns", rrset.name, "a delegation with a DNAME record; leave either", _DNAME)
+
+    def _delegation(self, node: Node) -> None:
+        rrset = node.of(_NS)
+        assert rrset is not None
+        if node.key.startswith(b"\x01*"):
+            self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", _NS)
+        others = [typeName(rrType) for rrType in node.types if rrType not in _AT_CUTS]
+        if others:
+            self.say("occluded", rrset.name, f"nobody finds {_listed(others)} here: the name is delegated")
+        if _hasAddress(node):
+            self.glue.append(node.key)
+
+    # -- what records name
+
+    def _hosts(self, node: Node, rrset: RRSet) -> None:
+        apex = self.apex
+        rrType = rrset.rrType
+        before = _HOSTS[rrType]
+        delegated = rrType == _NS and bool(node.key)
+        for rdata in rrset.rdatas:
+            host = rdata[before:].lower()
+            if host == ROOT and rrType != _NS:
+                # No mail, no service (RFC 7505; RFC 2782).
+                continue
+            if _isAddress(host):
+                text = f"{nameToText(host)} is written like an address; name a host that has it"
+                self.say("target-address", rrset.name, text, rrType)
+                continue
+            key = keyBelow(host, apex)
+            if key is None:
+                continue
+            if rrType == _NS:
+                self.servers.add(key)
+            if delegated and isBelow(host, node.key + apex):
+                found = self.version.find(key)
+                if found is None or not _hasAddress(found):
+                    text = f"{nameToText(host)} is inside of what is delegated to it, and has no address here; resolvers cannot reach it"
+                    self.say("glue-missing", rrset.name, text, rrType)
+                continue
+            state, _ = self._reach(host)
+            if state == "delegated" and rrType == _NS and not node.key:
+                found = self.version.find(key)
+                if found is None or not _hasAddress(found):
+                    text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; resolvers cannot reach it"
+                    self.say("glue-missing", rrset.name, text, rrType)
+            elif state == "missing":
+                self.say("target-missing", rrset.name, f"{nameToText(host)} does not exist", rrType)
+            elif state == "bare":
+                self.say("target-missing", rrset.name, f"{nameToText(host)} has no address; give it an A or AAAA record", rrType)
+            elif state == "alias":
+                self.say("target-alias", rrset.name, f"{nameToText(host)} is an alias; name what it leads to", rrType)
+
+    def _reach(self, name: bytes) -> tuple[str, Node | None]:
+        """
+        @return: what somebody finds who asks for the addresses of a name, and where: C{"outside"} of the zone, C{"delegated"}, an
+            C{"alias"}, an C{"address"}, C{"bare"} where there is none, C{"missing"} where there is no name.
+        """
+        version = self.version
+        key = keyBelow(name, self.apex)
+        if key is None:
+            return "outside", None
+        node = version.find(key)
+        if node is None:
+            above = key
+            while node is None and above:
+                above = above[above[0] + 1 :]
+                node = version.find(above)
+            assert node is not None
+            if node.flags & (CUT | OCCLUDED):
+                return "delegated", node
+            if node.flags & DNAME:
+                return "alias", None
+            node = version.find(b"\x01*" + above)
+            if node is None:
+                return "missing", None
+        if node.flags & (CUT | OCCLUDED):
+            return "delegated", node
+        if node.flags & CNAME:
+            return "alias", node
+        return ("address" if _hasAddress(node) else "bare"), node
+
+
+def owned(node: Node, report: Report) -> None:
+    """
+    Check the apex, or a name with a CNAME or a DNAME record, for what would give it two meanings.
+    """
+    if not node.key:
+        for rrType in (_DS, _DELEG):
+            if (parental := node.of(rrType)) is not None:
+                text = f"{typeName(rrType)} records at the apex; they belong to the zone above"
+                report.say("ds-apex", parental.name, text, rrType)
+    aliases = node.of(_CNAME)
+    if aliases is not None:
+        if len(aliases.rdatas) > 1:
+            report.say("cname-several", aliases.name, f"{len(aliases.rdatas)} CNAME records; leave one", _CNAME)
+        others = [typeName(rrType) for rrType in node.types if rrType not in _BESIDE_CNAME]
+        if others:
+            report.say("cname-others", aliases.name, f"an alias that has {_listed(others)} as well; leave either", _CNAME)
+    subtrees = node.of(_DNAME)
+    if subtrees is not None and len(subtrees.rdatas) > 1:
+        report.say("dname-several", subtrees.name, f"{len(subtrees.rdatas)} DNAME records; leave one", _DNAME)
+
+
+#: What may stand at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, of which more is said elsewhere.
+_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, 47, 50, _DNAME, _A, _AAAA))
+
+
+def _hasAddress(node: Node) -> bool:
+    return node.of(_A) is not None or node.of(_AAAA) is not None
+
+
+def _isAddress(name: bytes) -> bool:
+    """
+    @return: whether the name is four numbers, and perhaps more: that of the zone, where a dot was forgotten.
+    """
+    labels = labelsOf(name)[:4]
+    return len(labels) == 4 and all(label.isdigit() and len(label) <= 3 and int(label) <= 255 for label in labels)
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:4]) + (" and more" if len(words) > 4 else "")

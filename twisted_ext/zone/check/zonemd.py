@@ -1,0 +1,168 @@
+"""
+Digests of whole zones, by which whoever got one can see that nothing is missing in it (RFC 8976).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from hashlib import sha384, sha512
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import RRSIG, ZONEMD
+from twisted_ext.zone.store.order import canonicalRecords
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["ALGORITHMS", "SIMPLE", "Digested", "Verdict", "digests", "verify", "withDigests"]
+
+#: The only scheme: all records, one after the other (RFC 8976, section 3.3).
+SIMPLE: Final = 1
+
+#: Hash algorithms by number, with their mnemonics (RFC 8976, section 5.3).
+ALGORITHMS: Final = {1: "SHA384", 2: "SHA512"}
+
+_HASHES: Final = {1: sha384, 2: sha512}
+
+#: Octets of a ZONEMD record before its digest: serial, scheme, algorithm.
+_FIXED: Final = Struct(">IBB")
+
+#: Octets that are gathered for the hash at a time.
+_PIECE: Final = 1 << 16
+
+
+class Verdict(Enum):
+    """
+    What comes of checking a zone against the digests in it.
+    """
+
+    VERIFIED = "verified"
+    ABSENT = "absent"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+
+
+class Digested:
+    """
+    A verdict, and why.
+
+    @ivar text: a sentence for people.
+    """
+
+    __slots__ = ("verdict", "text")
+
+    def __init__(self, verdict: Verdict, text: str) -> None:
+        self.verdict = verdict
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<Digested {self.verdict.value}: {self.text}>"
+
+
+def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int], object] = lambda count: None) -> dict[int, bytes]:
+    """
+    Digest a zone (RFC 8976, section 3).
+
+    @param algorithms: the numbers of those wanted.
+    @param progress: called with the number of sets done, every few thousand of them.
+
+    @return: the digest by each.
+
+    @raise CallerFault: one of the algorithms is not known.
+    """
+    wanted = list(dict.fromkeys(algorithms))
+    for algorithm in wanted:
+        if algorithm not in _HASHES:
+            known = " and ".join([f"{number} ({name})" for number, name in ALGORITHMS.items()])
+            raise CallerFault(f"no digest of algorithm {algorithm} can be made; there are {known}")
+    hashes = {algorithm: _HASHES[algorithm]() for algorithm in wanted}
+    apex = version.apex
+    gathered: list[bytes] = []
+    size = count = 0
+    for rrset, octets in canonicalRecords(version):
+        count += 1
+        if rrset.name.lower() == apex and (rrset.rrType == ZONEMD or (rrset.rrType == RRSIG and _covered(rrset) == ZONEMD)):
+            continue
+        gathered.append(octets)
+        size += len(octets)
+        if size > _PIECE:
+            piece = b"".join(gathered)
+            for each in hashes.values():
+                each.update(piece)
+            gathered, size = [], 0
+            progress(count)
+    for each in hashes.values():
+        each.update(b"".join(gathered))
+    return {algorithm: each.digest() for algorithm, each in hashes.items()}
+
+
+def _covered(rrset: RRSet) -> int:
+    return int.from_bytes(rrset.rdatas[0][:2], "big")
+
+
+def verify(version: Version, progress: Callable[[int], object] = lambda count: None) -> Digested:
+    """
+    Check a zone against the ZONEMD records at its apex (RFC 8976, section 4). Whether these are signed is for others to say.
+
+    @param progress: see L{digests}.
+    """
+    rrset = version.top.of(ZONEMD)
+    if rrset is None:
+        return Digested(Verdict.ABSENT, "there is no ZONEMD record at the apex")
+    given: dict[tuple[int, int], list[bytes]] = {}
+    reasons: list[str] = []
+    for rdata in rrset.rdatas:
+        if len(rdata) < _FIXED.size:
+            reasons.append("a ZONEMD record is cut off")
+            continue
+        serial, scheme, algorithm = _FIXED.unpack_from(rdata)
+        if serial != version.serial:
+            reasons.append(f"a digest is for serial {serial}, the zone has {version.serial}")
+        else:
+            given.setdefault((scheme, algorithm), []).append(rdata[_FIXED.size :])
+    known: dict[int, bytes] = {}
+    unknown: list[str] = []
+    for (scheme, algorithm), values in given.items():
+        if len(values) > 1:
+            reasons.append(f"{len(values)} digests of scheme {scheme} and algorithm {algorithm}, where one is allowed")
+        elif scheme != SIMPLE or algorithm not in _HASHES:
+            unknown.append(f"scheme {scheme} and algorithm {algorithm}")
+        elif len(values[0]) != _HASHES[algorithm]().digest_size:
+            reasons.append(f"a digest of {len(values[0])} octets, where {ALGORITHMS[algorithm]} makes {_HASHES[algorithm]().digest_size}")
+        else:
+            known[algorithm] = values[0]
+    if known:
+        made = digests(version, known, progress)
+        for algorithm, value in known.items():
+            if made[algorithm] == value:
+                return Digested(Verdict.VERIFIED, f"the zone is what its {ALGORITHMS[algorithm]} digest says")
+            right = f"the zone's {ALGORITHMS[algorithm]} digest is {_short(made[algorithm])}"
+            reasons.append(f"{right}, its ZONEMD record says {_short(value)}")
+    if reasons or not unknown:
+        return Digested(Verdict.FAILED, "; ".join(reasons))
+    return Digested(Verdict.UNSUPPORTED, f"only digests of unknown kinds: {', '.join(unknown)}")
+
+
+def _short(digest: bytes) -> str:
+    return f"{digest[:8].hex()}..."
+
+
+def withDigests(version: Version, algorithms: Iterable[int] = (1,)) -> Version:
+    """
+    Put digests into a zone, in place of those that are there. Signatures of these go; there is nobody here to make new ones.
+
+    @return: the version with ZONEMD records at the apex.
+
+    @raise CallerFault: one of the algorithms is not known.
+    """
+    before = version.top.of(ZONEMD)
+    kept = [rrset for rrset in version.top.sets if rrset.rrType != ZONEMD and not (rrset.rrType == RRSIG and _covered(rrset) == ZONEMD)]
+    made = digests(version, algorithms)
+    start = version.serial
+    rdatas = tuple([_FIXED.pack(start, SIMPLE, algorithm) + digest for algorithm, digest in made.items()])
+    ttl = version.soa.ttl if before is None else before.ttl
+    return version.edited({b"": (*kept, RRSet(version.apexName, ZONEMD, version.soa.rrClass, ttl, rdatas))})

@@ -1,0 +1,123 @@
+"""
+What a zone says to a question: the algorithm of RFC 1034, section 4.3.2, with what RFC 2181, 4592 (wildcards), 6672 (DNAME), 4035 and 5155
+(proofs) and 9471 (glue) have made of it.
+
+Answers are as short as they may be, and have signatures and proofs only for those who ask for them. What a server does with questions for
+all types (RFC 8482) or with transfers is decided before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.names import isBelow
+from twisted_ext.zone.query.lookup import MOST_LINKS, Find, Walk, authorityFor, originOf
+from twisted_ext.zone.store.nodes import CNAME, CUT, HASHED, OCCLUDED
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.message import Question
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["aliasTarget", "answer", "answerAcross"]
+
+_CNAME: Final = 5
+_DNAME: Final = 39
+_RRSIG: Final = 46
+
+#: Nodes at which a type's records may not be all that there is to say.
+_SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
+
+
+def answer(version: Version, question: Question, *, dnssecOk: bool = False, minimal: bool = True) -> Answer:
+    """
+    Answer from one zone.
+
+    Aliases are followed inside it. A referral is an answer without AA whose outcome is that there is no such data.
+
+    @param question: for a name in the zone.
+    @param dnssecOk: give signatures and proofs as well (RFC 3225).
+    @param minimal: leave out name servers and addresses that nobody needs to get on.
+    """
+    if minimal:
+        found = _plain(version, question, dnssecOk)
+        if found is not None:
+            return found
+    walk = Walk(question, dnssecOk, minimal)
+    walk.follow(version, None)
+    return walk.answer()
+
+
+def answerAcross(find: Find, question: Question, *, dnssecOk: bool = False, minimal: bool = True) -> Answer | None:
+    """
+    Answer from all zones of a server: aliases are followed from one to another, and the DS records of a zone are its parent's to give (RFC
+    4035, section 3.1.4.1).
+
+    @param find: gives the zone with the longest name that a folded name lies in or below, or L{None}.
+
+    @return: L{None} where the name is in no zone.
+    """
+    version = authorityFor(find, question.key[:-4], question.rrType)
+    if version is None:
+        return None
+    if minimal:
+        found = _plain(version, question, dnssecOk)
+        if found is not None:
+            return found
+    walk = Walk(question, dnssecOk, minimal)
+    walk.follow(version, find)
+    return walk.answer()
+
+
+def aliasTarget(found: Answer) -> bytes | None:
+    """
+    @return: the name that an answer's last alias leads to, where nothing more is known of it; L{None} where the answer is complete as it
+        is, or where its aliases lead in a circle or too far.
+    """
+    if found.outcome is not Outcome.NODATA or found.rcode or found.authority or not found.answer:
+        return None
+    targets = {rrset.name.lower(): rrset.rdatas[0] for rrset in found.answer if rrset.rrType == _CNAME}
+    if not targets or len(targets) >= MOST_LINKS:
+        return None
+    target = list(targets.values())[-1]
+    folded = target.lower()
+    if folded in targets or any(
+        rrset.rrType == _DNAME and isBelow(folded, rrset.name.lower()) for rrset in found.answer
+    ):
+        return None
+    return target
+
+
+def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | None:
+    """
+    @return: the answer where the name exists, has such records and nothing else has a say; this is nearly always so.
+    """
+    node = version.find(question.key[: -len(version.apex) - 4])
+    if node is None or node.flags & _SPECIAL:
+        return None
+    rrType = question.rrType
+    for rrset in node.sets:
+        if rrset.rrType == rrType:
+            break
+    else:
+        return None
+    if rrType == _RRSIG:
+        return None
+    sets: tuple[RRSet, ...] = (rrset,)
+    if dnssecOk:
+        signatures = node.signatures(rrType)
+        if signatures is not None:
+            sets = (rrset, signatures)
+    found = Answer.__new__(Answer)
+    found.outcome = Outcome.DATA
+    found.rcode = 0
+    found.flags = AA
+    found.answer = sets
+    found.authority = found.additional = found.ede = ()
+    found.security = Security.INDETERMINATE
+    found.origin = version.origin or originOf(version)
+    found.wire = b""
+    found._message = None
+    return found

@@ -1,0 +1,202 @@
+"""
+Proofs that something is not there, from the NSEC or NSEC3 records that a signed zone came with (RFC 4035, section 3.1.3; RFC 5155,
+section 7.2).
+
+Each function gives sets for the authority section, each followed by its signatures. Where a chain has a gap, what there is of the proof is
+given: a validator will say what is missing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha1
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.wire.escapes import toBase32Hex
+from twisted_ext.zone.limits import NSEC3_HASHES, NSEC3_ITERATIONS
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.nodes import Node
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["absent", "expanded", "hashed", "noData", "noWildcardData", "tooManyIterations", "undelegated"]
+
+_NSEC: Final = 47
+_NSEC3: Final = 50
+
+#: The only hash algorithm there is (RFC 5155, section 11).
+_SHA1: Final = 1
+
+_WILDCARD: Final = b"\x01*"
+
+_MOST_ITERATIONS: Final = int(NSEC3_ITERATIONS.default)
+
+Proof = tuple["RRSet", ...]
+
+
+@lru_cache(int(NSEC3_HASHES.default))
+def hashed(name: bytes, iterations: int, salt: bytes) -> bytes:
+    """
+    Hash a name as NSEC3 does (RFC 5155, section 5).
+
+    @param name: folded and absolute.
+
+    @return: the hash in base 32, in lower case, as owners of NSEC3 records have it.
+    """
+    digest = sha1(name + salt, usedforsecurity=False).digest()
+    for _ in range(iterations):
+        digest = sha1(digest + salt, usedforsecurity=False).digest()
+    return toBase32Hex(digest).encode()
+
+
+def tooManyIterations(version: Version) -> bool:
+    """
+    @return: whether the zone's names take so many rounds to hash that its denials are left unproved (RFC 9276, section 3.2): anybody could
+        have us do that work.
+    """
+    parameters = version.nsec3Parameters
+    return parameters is not None and (parameters[0] != _SHA1 or parameters[1] > _MOST_ITERATIONS)
+
+
+def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
+    """
+    Prove that a name does not exist, and that no wildcard stands for it (RFC 4035, section 3.1.3.2; RFC 5155, section 7.2.2).
+
+    @param encloser: the key of the closest encloser.
+    """
+    if not version.proves:
+        return ()
+    if version.nsec3Parameters is None:
+        return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
+    if tooManyIterations(version):
+        return ()
+    nearest, further, proved = _enclosed(version, key, encloser)
+    return _sets(_NSEC3, (nearest, further, _covering(version, _WILDCARD + proved)))
+
+
+def noData(version: Version, key: bytes) -> Proof:
+    """
+    Prove that a name which exists has no records of a type (RFC 4035, section 3.1.3.1; RFC 5155, section 7.2.3).
+    """
+    if not version.proves:
+        return ()
+    if version.nsec3Parameters is None:
+        return _sets(_NSEC, (version.nsecBefore(key),))
+    if tooManyIterations(version):
+        return ()
+    return _sets(_NSEC3, _standing(version, key))
+
+
+def undelegated(version: Version, key: bytes) -> Proof:
+    """
+    Prove that a delegation has no DS records (RFC 4035, section 3.1.4.1; RFC 5155, sections 7.2.4 and 7.2.7).
+
+    @param key: where the cut is.
+    """
+    if not version.proves:
+        return ()
+    if version.nsec3Parameters is None:
+        node = version.nsecBefore(key)
+        # An NSEC of another name would deny the delegation itself.
+        return _sets(_NSEC, (node,)) if node is not None and node.key == key else ()
+    return noData(version, key)
+
+
+def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
+    """
+    Prove that a name does not exist, and that the wildcard which stands for it has no records of a type (RFC 4035, section 3.1.3.4; RFC
+    5155, section 7.2.5).
+    """
+    if not version.proves:
+        return ()
+    if version.nsec3Parameters is None:
+        return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
+    if tooManyIterations(version):
+        return ()
+    nearest, further, proved = _enclosed(version, key, encloser)
+    if proved != encloser:
+        # The wildcard, too, stands above nothing but unsigned delegations: that anything may be below is all there is to prove.
+        return _sets(_NSEC3, (nearest, further))
+    wildcard = _WILDCARD + encloser
+    return _sets(_NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
+
+
+def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
+    """
+    Prove that a name does not exist for which a wildcard's records were given (RFC 4035, section 3.1.3.3; RFC 5155, section 7.2.6).
+    """
+    if not version.proves:
+        return ()
+    if version.nsec3Parameters is None:
+        return _sets(_NSEC, (version.nsecBefore(key),))
+    if tooManyIterations(version):
+        return ()
+    return _sets(_NSEC3, (_covering(version, _nextCloser(key, encloser)),))
+
+
+def _sets(rrType: int, nodes: tuple[Node | None, ...]) -> Proof:
+    found: list[RRSet] = []
+    seen: list[bytes] = []
+    for node in nodes:
+        if node is None or node.key in seen:
+            continue
+        seen.append(node.key)
+        rrset = node.of(rrType)
+        if rrset is not None:
+            found.append(rrset)
+            signatures = node.signatures(rrType)
+            if signatures is not None:
+                found.append(signatures)
+    return tuple(found)
+
+
+def _nextCloser(key: bytes, encloser: bytes) -> bytes:
+    """
+    @return: the name one label longer than its closest encloser (RFC 5155, section 1.3).
+    """
+    end = len(key) - len(encloser)
+    position = 0
+    while (following := position + key[position] + 1) < end:
+        position = following
+    return key[position:]
+
+
+def _nodeFor(version: Version, key: bytes) -> tuple[Node, bool] | None:
+    _, iterations, salt = version.nsec3Parameters or (_SHA1, 0, b"")
+    return version.nsec3For(hashed(key + version.apex, iterations, salt))
+
+
+def _matching(version: Version, key: bytes) -> Node | None:
+    found = _nodeFor(version, key)
+    return found[0] if found is not None and found[1] else None
+
+
+def _covering(version: Version, key: bytes) -> Node | None:
+    found = _nodeFor(version, key)
+    return found[0] if found is not None and not found[1] else None
+
+
+def _enclosed(version: Version, key: bytes, encloser: bytes) -> tuple[Node | None, Node | None, bytes]:
+    """
+    @return: what matches the closest encloser and what covers the next closer name (RFC 5155, section 7.2.1), and the encloser. Where that
+        is left out of the chain, standing above nothing but unsigned delegations, it is the closest one that is not.
+    """
+    closer = _nextCloser(key, encloser)
+    while True:
+        nearest = _matching(version, encloser)
+        if nearest is not None or not encloser:
+            return nearest, _covering(version, closer), encloser
+        closer = encloser
+        encloser = encloser[encloser[0] + 1 :]
+
+
+def _standing(version: Version, key: bytes) -> tuple[Node | None, ...]:
+    """
+    @return: what matches a name that exists, or, where it is left out of the chain, what proves that it may be (RFC 5155, section 6).
+    """
+    matching = _matching(version, key)
+    if matching is not None or not key:
+        return (matching,)
+    nearest, further, _ = _enclosed(version, key, key[key[0] + 1 :])
+    return nearest, further

@@ -1,0 +1,345 @@
+"""
+The way from a question to its answer, through names that do not exist, wildcards, aliases and cuts (RFC 1034, section 4.3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.wire.codes import AA, Rcode
+from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameToText, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.limits import CHAIN_LINKS
+from twisted_ext.zone.query import denial
+from twisted_ext.zone.query.referrals import addresses, cutAbove, referral
+from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, WILDCARD, Node, keyBelow
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.message import Question
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["MOST_LINKS", "Find", "Walk", "authorityFor", "originOf"]
+
+_NS: Final = 2
+_CNAME: Final = 5
+_SOA: Final = 6
+_DNAME: Final = 39
+_DS: Final = 43
+_RRSIG: Final = 46
+_NSEC: Final = 47
+_ANY: Final = 255
+
+#: Nodes at or below which the zone says nothing of its own.
+_BEYOND: Final = CUT | DNAME | OCCLUDED
+
+#: Types that an alias may have of its own, so that a question for one is not for its target (RFC 4035, section 2.5).
+_BESIDE: Final = (_RRSIG, _NSEC)
+
+_WILDCARD: Final = b"\x01*"
+
+#: Aliases that are followed.
+MOST_LINKS: Final = int(CHAIN_LINKS.default)
+
+#: Unsupported NSEC3 iterations value (RFC 9276, section 3.2).
+_EDE_ITERATIONS: Final = ((27, ""),)
+
+#: Finds the zone that a folded name is in.
+Find = Callable[[bytes], "Version | None"]
+
+
+class Walk:
+    """
+    The way from a question to its answer.
+    """
+
+    __slots__ = (
+        "question",
+        "rrType",
+        "dnssecOk",
+        "minimal",
+        "version",
+        "sets",
+        "authority",
+        "additional",
+        "outcome",
+        "rcode",
+        "flags",
+        "ede",
+    )
+
+    def __init__(self, question: Question, dnssecOk: bool, minimal: bool) -> None:
+        self.question = question
+        self.rrType = question.rrType
+        self.dnssecOk = dnssecOk
+        self.minimal = minimal
+        self.sets: list[RRSet] = []
+        self.authority: list[RRSet] = []
+        self.additional: tuple[RRSet, ...] = ()
+        self.outcome = Outcome.NODATA
+        self.rcode = 0
+        self.flags = AA
+        self.ede: tuple[tuple[int, str], ...] = ()
+
+    def answer(self) -> Answer:
+        """
+        @return: all that was found on the way.
+        """
+        version = self.version
+        if not self.minimal and self.flags and (self.outcome is Outcome.DATA):
+            self._complete()
+        return Answer(
+            self.outcome,
+            tuple(self.sets),
+            tuple(self.authority),
+            self.additional,
+            rcode=self.rcode,
+            flags=self.flags,
+            ede=self.ede,
+            origin=version.origin or originOf(version),
+        )
+
+    def follow(self, version: Version, find: Find | None) -> None:
+        """
+        Look up the name, and those that aliases lead to, in this zone or wherever C{find} says.
+        """
+        name = self.question.name
+        key = self.question.key[: -len(version.apex) - 4]
+        passed: set[bytes] = set()
+        while True:
+            self.version = version
+            target = self._at(name, key)
+            if target is None:
+                return
+            folded = target.lower()
+            passed.add(key + version.apex)
+            if folded in passed or len(passed) >= MOST_LINKS:
+                return
+            if find is not None:
+                following = authorityFor(find, folded, self.rrType)
+                if following is None:
+                    return
+                version = following
+                key = folded[: -len(version.apex)]
+            else:
+                below = keyBelow(folded, version.apex)
+                if below is None:
+                    return
+                key = below
+            name = target
+
+    def _at(self, name: bytes, key: bytes) -> bytes | None:
+        """
+        Find what there is at a name.
+
+        @return: where an alias leads on to.
+        """
+        version = self.version
+        node = version.find(key)
+        if node is None or (node.flags & HASHED and not node.children):
+            return self._around(name, key)
+        flags = node.flags
+        if flags & OCCLUDED:
+            return self._beyond(name, key, node)
+        if flags & CUT and self.rrType != _DS:
+            self._refer(node)
+            return None
+        return self._within(node, name, key, None)
+
+    def _around(self, name: bytes, key: bytes) -> bytes | None:
+        """
+        The name does not exist: a cut, a DNAME or a wildcard above may have a say.
+        """
+        version = self.version
+        encloser = _encloser(version, key)
+        if encloser.flags & _BEYOND:
+            return self._beyond(name, key, encloser)
+        if encloser.flags & WILDCARD:
+            node = version.find(_WILDCARD + encloser.key)
+            if node is not None:
+                return self._within(node, name, key, encloser.key)
+        self.outcome = Outcome.NXDOMAIN
+        self.rcode = Rcode.NXDOMAIN
+        self._deny()
+        if self.dnssecOk:
+            self._prove(denial.absent(version, key, encloser.key))
+        return None
+
+    def _within(self, node: Node, name: bytes, key: bytes, encloser: bytes | None) -> bytes | None:
+        """
+        The zone's own word: the node of the name, or the wildcard that stands for it.
+
+        @param encloser: the key of the closest encloser, where the node is a wildcard below it (RFC 4592, section 3.3.1).
+        """
+        rrType = self.rrType
+        if rrType == _ANY:
+            found = [rrset for rrset in node.sets if rrset.rrType != _RRSIG or self.dnssecOk]
+        else:
+            found = [rrset for rrset in node.sets if rrset.rrType == rrType]
+        alias = not found and bool(node.flags & CNAME) and rrType not in _BESIDE
+        if alias:
+            found = [rrset for rrset in node.sets if rrset.rrType == _CNAME]
+        if not found:
+            self._deny()
+            if self.dnssecOk:
+                self._prove(self._noData(node, key, encloser))
+            return None
+        if self.dnssecOk and rrType != _RRSIG and rrType != _ANY:
+            signatures = node.signatures(found[0].rrType)
+            if signatures is not None:
+                found.append(signatures)
+        if encloser is None:
+            # A DNAME record that redirected may be what is asked for in the end.
+            self.sets += [rrset for rrset in found if rrset not in self.sets] if self.sets else found
+        else:
+            self.sets += [RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas) for rrset in found]
+            if self.dnssecOk:
+                self._prove(denial.expanded(self.version, key, encloser))
+        if alias:
+            return found[0].rdatas[0]
+        self.outcome = Outcome.DATA
+        return None
+
+    def _noData(self, node: Node, key: bytes, encloser: bytes | None) -> tuple[RRSet, ...]:
+        if encloser is not None:
+            return denial.noWildcardData(self.version, key, encloser)
+        if node.flags & CUT:
+            return denial.undelegated(self.version, key)
+        return denial.noData(self.version, key)
+
+    def _beyond(self, name: bytes, key: bytes, node: Node) -> bytes | None:
+        """
+        The name lies where the zone's authority has ended: below a cut or a DNAME record.
+
+        @param node: the name's own, or that of its closest encloser.
+        """
+        above = cutAbove(self.version, key) if node.flags & OCCLUDED else node
+        if above is None:
+            raise AssertionError("a name that is hidden by nothing")
+        if above.flags & CUT:
+            self._refer(above)
+            return None
+        return self._redirect(above, name, key)
+
+    def _refer(self, cut: Node) -> None:
+        authority, self.additional = referral(self.version, cut, self.dnssecOk)
+        if not self.sets:
+            self.flags = 0
+        self.authority += authority
+
+    def _redirect(self, above: Node, name: bytes, key: bytes) -> bytes | None:
+        """
+        Put another suffix in the place of a DNAME record's owner (RFC 6672, section 3.1).
+        """
+        rrset = above.of(_DNAME)
+        assert rrset is not None
+        if rrset not in self.sets:
+            self.sets.append(rrset)
+            signatures = above.signatures(_DNAME) if self.dnssecOk else None
+            if signatures is not None:
+                self.sets.append(signatures)
+        target = name[: len(key) - len(above.key)] + rrset.rdatas[0]
+        if len(target) > MOST_OCTETS:
+            self.rcode = Rcode.YXDOMAIN
+            return None
+        self.sets.append(RRSet(name, _CNAME, rrset.rrClass, rrset.ttl, (target,)))
+        if self.rrType == _CNAME or self.rrType == _ANY:
+            self.outcome = Outcome.DATA
+            return None
+        # Where it leads below itself, names would grow at each step, or stay.
+        return None if isBelow(rrset.rdatas[0].lower(), above.key + self.version.apex) else target
+
+    def _deny(self) -> None:
+        """
+        Say for how long a denial holds: the lesser of the SOA's TTL and its last number (RFC 2308, section 3).
+        """
+        version = self.version
+        denied = version.signedDenial if self.dnssecOk else version.denial
+        if denied is None:
+            soa = version.soa
+            ttl = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:], "big"))
+            version.denial = denied = (soa.withTTL(ttl),)
+            if self.dnssecOk:
+                apex = version.find(b"")
+                signatures = None if apex is None else apex.signatures(_SOA)
+                if signatures is not None:
+                    denied += (signatures.withTTL(ttl),)
+                version.signedDenial = denied
+        self.authority += denied
+
+    def _prove(self, proof: tuple[RRSet, ...]) -> None:
+        for rrset in proof:
+            if rrset not in self.authority:
+                self.authority.append(rrset)
+        if not proof and denial.tooManyIterations(self.version):
+            self.ede = _EDE_ITERATIONS
+
+    def _complete(self) -> None:
+        """
+        Add the zone's name servers, and addresses of hosts that are named.
+        """
+        version = self.version
+        apex = version.find(b"")
+        if apex is not None:
+            servers = apex.of(_NS)
+            if servers is not None and servers not in self.sets:
+                self.authority.insert(0, servers)
+                signatures = apex.signatures(_NS) if self.dnssecOk else None
+                if signatures is not None:
+                    self.authority.insert(1, signatures)
+        more: list[RRSet] = []
+        for rrset in addresses(version, (*self.sets, *self.authority), self.dnssecOk):
+            if rrset not in self.sets and rrset not in more:
+                more.append(rrset)
+        self.additional = tuple(more)
+
+
+def _encloser(version: Version, key: bytes) -> Node:
+    """
+    @param key: of a name that does not exist.
+
+    @return: the longest name above it that does (RFC 4592, section 3.3.1). All names above one that exists do, so that of many labels
+        the first halves are tried: strangers choose how many there are.
+    """
+    starts = []
+    position = key[0] + 1
+    end = len(key)
+    while position < end:
+        starts.append(position)
+        position += key[position] + 1
+    starts.append(end)
+    best: Node | None = None
+    # Nearly always it is the first one.
+    low, high = 0, len(starts) - 1
+    middle = 0
+    while low <= high:
+        node = version.find(key[starts[middle] :])
+        if node is not None and not (node.flags & HASHED and not node.children):
+            best = node
+            high = middle - 1
+        else:
+            low = middle + 1
+        middle = (low + high) // 2
+    if best is None:
+        raise AssertionError("a zone without an apex")
+    return best
+
+
+def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
+    """
+    @return: the zone whose word it is what there is of a type at a name: for the DS records of a zone its parent, if that is here (RFC
+        4035, section 3.1.4.1).
+    """
+    version = find(folded)
+    if rrType == _DS and version is not None and folded == version.apex:
+        return find(parentOf(folded)) or version
+    return version
+
+
+def originOf(version: Version) -> Origin:
+    """
+    @return: what answers from a version say of where they come from, where nobody has said otherwise.
+    """
+    origin = version.origin = Origin("zone", nameToText(version.apex))
+    return origin

@@ -1,0 +1,133 @@
+"""
+What a referral carries, and the addresses that go along with names of servers (RFC 1034, section 4.3.2, step 3b; RFC 9471).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.wire.names import isBelow
+from twisted_ext.zone.limits import GLUE_HOSTS
+from twisted_ext.zone.query.denial import undelegated
+from twisted_ext.zone.store.nodes import CUT, DNAME, OCCLUDED, keyBelow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.store.nodes import Node
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["addresses", "cutAbove", "referral"]
+
+_A: Final = 1
+_NS: Final = 2
+_AAAA: Final = 28
+_DS: Final = 43
+
+#: Types that name hosts, and how many octets of the rdata stand before the name: NS, MX, SRV.
+_HOSTS: Final = {2: 0, 15: 2, 33: 6}
+
+#: Where the zone's authority ends, and what is only there for those who have to get further.
+_ENDS: Final = CUT | DNAME
+_GLUE: Final = CUT | OCCLUDED
+
+_MOST_HOSTS: Final = int(GLUE_HOSTS.default)
+
+Sets = tuple["RRSet", ...]
+
+
+def cutAbove(version: Version, key: bytes) -> Node | None:
+    """
+    @param key: of a name that lies below a cut or a DNAME record.
+
+    @return: the highest node above it with one of these, where the zone's authority ends.
+    """
+    starts = []
+    position = key[0] + 1 if key else 0
+    while position < len(key):
+        starts.append(position)
+        position += key[position] + 1
+    starts.append(len(key))
+    for start in reversed(starts):
+        node = version.find(key[start:])
+        if node is not None and node.flags & _ENDS:
+            return node
+    return None
+
+
+def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
+    """
+    Say who knows what lies below a cut.
+
+    @return: the authority section, with DS records or the proof that there are none where C{dnssecOk} asks for them (RFC 4035, section
+        3.1.4); and the additional section: glue for the servers inside the delegated zone first, which is required, then that for servers
+        in other delegated zones, which RFC 9471, section 3.2, recommends, and last addresses that are the zone's own.
+    """
+    servers = cut.of(_NS)
+    assert servers is not None
+    authority: Sets = (servers,)
+    if dnssecOk:
+        signers = cut.of(_DS)
+        signatures = cut.signatures(_DS)
+        if signers is None:
+            authority += undelegated(version, cut.key)
+        elif signatures is not None:
+            authority += (signers, signatures)
+    apex = version.apex
+    owner = cut.key + apex
+    inside: list[RRSet] = []
+    beside: list[RRSet] = []
+    own: list[RRSet] = []
+    for rdata in servers.rdatas[:_MOST_HOSTS]:
+        host = rdata.lower()
+        if isBelow(host, owner):
+            node = version.find(host[: len(host) - len(apex)])
+            if node is not None:
+                inside.extend(_addressesOf(node, False))
+        else:
+            key = keyBelow(host, apex)
+            node = None if key is None else version.find(key)
+            if node is None:
+                continue
+            if not node.flags & _GLUE:
+                own.extend(_addressesOf(node, dnssecOk))
+            elif _isVisible(version, node):
+                beside.extend(_addressesOf(node, False))
+    return authority, (*inside, *beside, *own)
+
+
+def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
+    """
+    @return: addresses of the hosts that records name, as far as the zone has them (RFC 1034, section 3.7; RFC 2782).
+    """
+    for rrset in sets:
+        before = _HOSTS.get(rrset.rrType)
+        if before is None:
+            continue
+        for rdata in rrset.rdatas:
+            key = keyBelow(rdata[before:], version.apex)
+            node = None if key is None else version.find(key)
+            if node is not None and _isVisible(version, node):
+                yield from _addressesOf(node, dnssecOk)
+
+
+def _isVisible(version: Version, node: Node) -> bool:
+    """
+    @return: whether the node's addresses are the zone's own or glue, and not hidden by a DNAME record.
+    """
+    if not node.flags & OCCLUDED:
+        return True
+    above = cutAbove(version, node.key)
+    return above is not None and bool(above.flags & CUT)
+
+
+def _addressesOf(node: Node, dnssecOk: bool) -> Iterator[RRSet]:
+    for rrType in (_A, _AAAA):
+        rrset = node.of(rrType)
+        if rrset is not None:
+            yield rrset
+            if dnssecOk:
+                signatures = node.signatures(rrType)
+                if signatures is not None:
+                    yield signatures

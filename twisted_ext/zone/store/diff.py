@@ -1,0 +1,115 @@
+"""
+What is different between two zones, record by record and in order: for people.
+
+L{Version.difference<twisted_ext.zone.store.version.Version.difference>} says it for transfers and journals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.wire.codes import className
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.store.nodes import sortKey
+from twisted_ext.zone.store.order import canonicalOf, orderedNodes
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.nodes import Node
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["Change", "changes"]
+
+#: RRSIG, NSEC, NSEC3.
+_SIGNATURES: Final = frozenset((46, 47, 50))
+
+
+class Change:
+    """
+    One record that is in one of two zones and not in the other.
+
+    @ivar added: it is in the second one.
+    """
+
+    __slots__ = ("added", "rrset", "rdata")
+
+    def __init__(self, added: bool, rrset: RRSet, rdata: bytes) -> None:
+        self.added = added
+        self.rrset = rrset
+        self.rdata = rdata
+
+    @property
+    def text(self) -> str:
+        """
+        The record as master files have it.
+        """
+        rrset = self.rrset
+        head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)}"
+        return f"{head} {rdataToText(rrset.rrType, self.rdata)}"
+
+    def toJSON(self) -> dict[str, object]:
+        """
+        @return: all of it as values of JSON.
+        """
+        rrset = self.rrset
+        return {
+            "change": "added" if self.added else "removed",
+            "name": nameToText(rrset.name),
+            "ttl": rrset.ttl,
+            "class": className(rrset.rrClass),
+            "type": typeName(rrset.rrType),
+            "data": rdataToText(rrset.rrType, self.rdata),
+        }
+
+
+def changes(before: Version, after: Version, *, signatures: bool = True) -> Iterator[Change]:
+    """
+    @param signatures: tell of RRSIG, NSEC and NSEC3 records as well.
+
+    @return: what has gone and what has come, in canonical order. The case of names does not matter.
+    """
+    old, new = orderedNodes(before), orderedNodes(after)
+    first, second = next(old, None), next(new, None)
+    while first is not None or second is not None:
+        place = _place(first, second)
+        gone = first if place <= 0 else None
+        come = second if place >= 0 else None
+        yield from _atNode(gone, come, signatures)
+        if gone is not None:
+            first = next(old, None)
+        if come is not None:
+            second = next(new, None)
+
+
+def _place(first: Node | None, second: Node | None) -> int:
+    """
+    @return: less than zero where the first one comes earlier, more where it comes later.
+    """
+    if first is None or second is None:
+        return 1 if first is None else -1
+    if first.key == second.key:
+        return 0
+    return -1 if sortKey(first.key) < sortKey(second.key) else 1
+
+
+def _atNode(first: Node | None, second: Node | None, signatures: bool) -> Iterator[Change]:
+    sets = _recordsOf(first, signatures), _recordsOf(second, signatures)
+    for key in sorted({*sets[0], *sets[1]}):
+        if key not in sets[1]:
+            yield Change(False, *sets[0][key])
+        elif key not in sets[0]:
+            yield Change(True, *sets[1][key])
+
+
+def _recordsOf(node: Node | None, signatures: bool) -> dict[tuple[int, bytes, int], tuple[RRSet, bytes]]:
+    if node is None:
+        return {}
+    return {
+        (rrset.rrType, canonicalOf(rrset.rrType, rdata), rrset.ttl): (rrset, rdata)
+        for rrset in node.sets
+        if signatures or rrset.rrType not in _SIGNATURES
+        for rdata in rrset.rdatas
+    }

@@ -1,0 +1,392 @@
+"""
+Building the image of a zone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from array import array
+from collections.abc import Iterable
+from fcntl import LOCK_EX, LOCK_NB, flock
+from itertools import accumulate, repeat
+from operator import and_
+from struct import Struct
+from typing import Final
+from zlib import crc32
+
+from twisted_ext.errors import BadZone
+from twisted_ext.files import newFileBeside
+from twisted_ext.wire.codes import IN, className
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
+from twisted_ext.zone.store.image import Header, abridged, digested
+from twisted_ext.zone.store.nodes import (
+    CNAME,
+    CUT,
+    DNAME,
+    EMPTY,
+    HASHED,
+    OCCLUDED,
+    SIGNED,
+    SOA_OCTETS,
+    STAR,
+    WILDCARD,
+    decoded,
+    gathered,
+    isOnlyHashed,
+    isSettled,
+    keyBelow,
+    recordsOf,
+    sortKey,
+)  # fmt: skip
+from twisted_ext.zone.store.serials import serialIn
+
+__all__ = ["ImageBuilder", "LONG", "SAYING"]
+
+#: What sorts names, and the numbers of their nodes.
+_Chain = list[tuple[bytes, int]]
+
+#: Marks of a name, by the types that there are: who fills C{nodes} directly says these for every name that has one of them. (At the apex
+#: C{CUT} is not said.)
+SAYING: Final = {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED}
+
+_pack: Final = Struct(">HHHIH").pack
+_TO_APEX: Final = 0xC00C
+
+#: Octets between an owner's labels and the rdata.
+_BETWEEN: Final = 12
+
+#: The type of SOA records.
+_START: Final = SOA.to_bytes(2, "big")
+
+
+#: Octets of records from which on those of one name are not copied for each that comes.
+LONG: Final = 16_384
+
+
+class ImageBuilder:
+    """
+    Collects the records of a zone in any order.
+
+    Who has many may fill C{nodes}, C{counts}, C{marks} and C{mixed} without a call for each record.
+
+    @ivar apexName: the apex as it is written.
+    @ivar nodes: for each key the records, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
+    @ivar counts: how many records a key has, where it is more than one.
+    @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
+    @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
+    @ivar long: more records of keys whose C{nodes} have L{LONG} octets or more, to which each is not put by copying them all.
+    @ivar aliases: whether records of type 65401 are ALIAS records, which lead to a name whose addresses are those of their owner.
+    @ivar rrClass: of all records; an image is built of class IN only.
+    @ivar header: what the image says of itself, once it is built.
+    """
+
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "header")
+
+    def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
+        self.apexName = apexName
+        self.rrClass = rrClass
+        self.nodes: dict[bytes, bytes] = {b"": b""}
+        self.counts: dict[bytes, int] = {}
+        self.marks: dict[bytes, int] = {}
+        self.mixed: set[bytes] = set()
+        self.long: dict[bytes, bytearray] = {}
+        self.aliases = False
+        self.header: Header | None = None
+
+    def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
+        """
+        @param owner: its labels above the apex, as written and without a final zero.
+        @param rdata: uncompressed.
+        """
+        key = owner.lower()
+        record = owner + _pack(_TO_APEX, rrType, 1, ttl, len(rdata)) + rdata
+        before = self.nodes.get(key)
+        if not before:
+            self.nodes[key] = record
+            self.counts[key] = 1
+        else:
+            if len(before) < LONG:
+                self.nodes[key] = before + record
+            else:
+                self.lengthen(key, record)
+            self.counts[key] += 1
+            self.mixed.add(key)
+        said = SAYING.get(rrType)
+        if said:
+            self.marks[key] = self.marks.get(key, 0) | said
+
+    def lengthen(self, key: bytes, record: bytes) -> int:
+        """
+        Put a record to those of a key that has many.
+
+        @return: how many octets they have behind the first of them.
+        """
+        more = self.long.setdefault(key, bytearray())
+        more += record
+        # Nobody looks among so many whether its type is there already.
+        self.mixed.add(key)
+        return len(more)
+
+    def join(self) -> None:
+        """
+        Put all records of each key together, for who is to look at C{nodes}.
+        """
+        while self.long:
+            key, more = self.long.popitem()
+            self.nodes[key] += more
+
+    def addSets(self, sets: Iterable[RRSet]) -> None:
+        """
+        @raise BadZone: an owner lies outside of the zone.
+        """
+        apex = self.apexName.lower()
+        for rrset in sets:
+            key = keyBelow(rrset.name, apex)
+            if key is None:
+                raise BadZone(f"{nameToText(rrset.name)} is not in {nameToText(apex)}")
+            owner = rrset.name[: len(key)]
+            for rdata in rrset.rdatas:
+                self.add(owner, rrset.rrType, rrset.ttl, rdata)
+
+    def finish(self, fingerprint: bytes = b"") -> bytes:
+        """
+        @param fingerprint: what tells these sources from others, for whoever opens the image.
+
+        @return: the image.
+
+        @raise BadZone: there is no SOA, or more than one; it is larger than an image can be; or it is not of class IN.
+        """
+        return b"".join(self._parts(fingerprint))
+
+    def finishTo(self, path: str, fingerprint: bytes = b"", *, durable: bool = True) -> None:
+        """
+        Write the image to a file. Whoever opens the path meanwhile gets what was there before, or all of the new one.
+
+        @param durable: wait for the disk, so that the new one is there even if the machine stops at the next moment. Who can build it
+            again may save the time: half a file is noticed when it is opened.
+
+        @raise BadZone: see L{finish}.
+        @raise OSError: it cannot be written.
+        """
+        parts = self._parts(fingerprint)
+        descriptor, beside = _beside(path)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                for part in parts:
+                    view = memoryview(part).cast("B")
+                    while view:
+                        view = view[file.write(view) :]
+                if durable:
+                    os.fsync(descriptor)
+            os.rename(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
+        if durable:
+            folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _parts(self, fingerprint: bytes) -> list[bytes | array[int]]:
+        if self.rrClass != IN:
+            raise BadZone(f"{nameToText(self.apexName)} is of class {className(self.rrClass)}; only zones of class IN are served")
+        nodes, counts = self.nodes, self.counts
+        if next(iter(nodes), None) != b"":
+            # The apex is node 0.
+            self.nodes = nodes = {b"": nodes.pop(b"", b""), **nodes}
+        self._settle()
+        serial = self._startOfAuthority()
+        children, wild = self._climb()
+        keys = list(nodes)
+        marked = {**self.marks, **children}
+        places = {key: index for index, key in enumerate(keys) if key in marked}
+        below = array("I", bytes(4 * len(keys)))
+        for key, number in children.items():
+            below[places[key]] = number
+        flags, chain, hashed = self._flags(places, wild)
+        slots, salt = _placed(keys)
+        tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
+        area = b"".join(nodes.values())
+        names = b"".join(keys)
+        linked = chain + hashed
+        body: list[bytes | array[int]] = [
+            array("Q", [abridged(order) for order, _ in linked]),
+            array("I", accumulate(map(len, nodes.values()), initial=0)),
+            tallies,
+            array("I", accumulate(map(len, keys), initial=0)),
+            below,
+            slots,
+            array("I", [index for _, index in linked]),
+            bytes(flags),
+            names,
+            area,
+        ]
+        summed = 0
+        for part in body:
+            summed = crc32(part, summed)
+        header = self.header = Header(
+            nodes=len(keys), records=tallies[-1], slots=len(slots), salt=salt, chain=len(chain), hashed=len(hashed), names=len(names),
+            area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
+            aliases=self.aliases,
+        )  # fmt: skip
+        return [header.packed(self.apexName, fingerprint), *body, bytes(header.padding)]
+
+    def _settle(self) -> None:
+        """
+        Make equal records one, and TTLs of a set equal; put the SOA first.
+        """
+        self.join()
+        nodes, counts, apexName = self.nodes, self.counts, self.apexName
+        for key in {b"", *self.mixed}:
+            records = nodes[key]
+            if (key or records[2:4] == _START) and isSettled(records, len(key)):
+                continue
+            several = recordsOf(gathered(decoded(records, len(key), apexName)), len(key))
+            nodes[key] = b"".join(several)
+            counts[key] = len(several)
+        self.mixed.clear()
+        if sum(map(len, nodes.values())) > IMAGE_OCTETS.most:
+            raise BadZone(f"{nameToText(apexName)} has more octets of records than an image has room for, {IMAGE_OCTETS.most:.0f}")
+
+    def _startOfAuthority(self) -> int:
+        records = self.nodes[b""]
+        said = "has no SOA record"
+        if records[2:4] == _START:
+            end = _BETWEEN + (records[10] << 8 | records[11])
+            said = "has more than one SOA record" if records[end + 2 : end + 4] == _START else "has an SOA record that is cut short"
+            if end - _BETWEEN >= SOA_OCTETS and records[end + 2 : end + 4] != _START:
+                return serialIn(records[_BETWEEN:end])
+        elif len(self.nodes) == 1 and not records:
+            said = "is empty, and has no SOA record"
+        raise BadZone(f"{nameToText(self.apexName)} {said}; a zone has exactly one SOA record, at its apex")
+
+    def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:
+        """
+        Add empty non-terminals.
+
+        @return: how many names are directly below each that has any, and those which have a wildcard there.
+        """
+        nodes, counts = self.nodes, self.counts
+        deep = [key for key in nodes if key and key[0] + 1 != len(key)]
+        children = {b"": len(nodes) - 1 - len(deep)}
+        wild: set[bytes] = {b""} if STAR in nodes else set()
+        for key in deep:
+            while key:
+                parent = key[key[0] + 1 :]
+                children[parent] = children.get(parent, 0) + 1
+                if key[0] == 1 and key[1] == 42:
+                    wild.add(parent)
+                if parent in nodes:
+                    break
+                nodes[parent] = b""
+                counts[parent] = 0
+                key = parent
+        return children, wild
+
+    def _flags(self, places: dict[bytes, int], wild: set[bytes]) -> tuple[bytearray, _Chain, _Chain]:
+        """
+        @param places: the numbers of the nodes that have marks or names below them.
+
+        @return: the flags of all nodes, the NSEC chain and the NSEC3 chain.
+        """
+        nodes, marks = self.nodes, self.marks
+        flags = bytearray(len(nodes))
+        if marks.get(b"", 0) & CUT:
+            marks[b""] &= ~CUT
+        cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME)}
+        if cuts:
+            for index, key in enumerate(nodes):
+                if key and (b"" in cuts or key[0] + 1 != len(key)) and _isBelow(key, cuts):
+                    flags[index] = OCCLUDED
+        chain: _Chain = []
+        hashed: _Chain = []
+        for key, index in places.items():
+            flag = marks.get(key, 0)
+            if flag & HASHED:
+                if key and key[0] == len(key) - 1:
+                    hashed.append((key[1:], index))
+                if not isOnlyHashed(nodes[key], len(key)):
+                    flag &= ~HASHED
+            if flag & SIGNED:
+                chain.append((sortKey(key), index))
+            if key and not nodes[key]:
+                flag |= EMPTY
+            if key in wild:
+                flag |= WILDCARD
+            flags[index] |= flag
+        chain.sort()
+        hashed.sort()
+        return flags, chain, hashed
+
+
+def _beside(path: str) -> tuple[int, str]:
+    """
+    @return: an empty file that nobody else writes into, and its path. It has the same one each time, unless another process is about to
+        write the same image: what a process that was killed has left is used again.
+
+    @raise OSError: it cannot be made.
+    """
+    beside = f"{path}.new"
+    try:
+        # In a folder that all may write to this may be another user's link or file.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EACCES):
+            raise
+        return newFileBeside(path, 0o640)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise FileNotFoundError
+        flock(descriptor, LOCK_EX | LOCK_NB)
+        # Whoever had it may just have given it its name.
+        if os.path.samestat(os.fstat(descriptor), os.stat(beside)):
+            os.ftruncate(descriptor, 0)
+            return descriptor, beside
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return newFileBeside(path, 0o640)
+
+
+def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
+    while key:
+        key = key[key[0] + 1 :]
+        if key in cuts:
+            return True
+    return False
+
+
+def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
+    """
+    @return: the slots, and the salt with which keys are placed in them, if they are not by CRC-32.
+    """
+    size = 1 << (len(keys) * 2 - 1).bit_length()
+    most = int(PROBES.default)
+    slots = _place(map(crc32, keys), size, most)
+    if slots is not None:
+        return array("I", slots), b""
+    # Nobody can choose names that meet under a salt that is drawn when they are all there.
+    salt = os.urandom(8)
+    slots = _place(map(digested, keys, repeat(salt)), size, size)
+    assert slots is not None, "twice as many slots as names have room for all of them"
+    return array("I", slots), salt
+
+
+def _place(numbers: Iterable[int], size: int, most: int) -> list[int] | None:
+    slots = [0] * size
+    mask = size - 1
+    for number, slot in enumerate(map(and_, numbers, repeat(mask)), 1):
+        if slots[slot]:
+            begin = slot
+            while slots[slot]:
+                slot = slot + 1 & mask
+            if (slot - begin & mask) >= most:
+                return None
+        slots[slot] = number
+    return slots

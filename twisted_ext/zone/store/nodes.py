@@ -1,0 +1,431 @@
+"""
+What a zone has at one name.
+
+A name of a zone is known by its I{key}: its folded labels above the apex, as they are on the wire, without a final zero. C{b""} is the
+apex, C{b"\\x03www"} is www below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.store.canonical import distinct
+
+__all__ = [
+    "CUT",
+    "DNAME",
+    "CNAME",
+    "OCCLUDED",
+    "EMPTY",
+    "WILDCARD",
+    "SIGNED",
+    "HASHED",
+    "Node",
+    "keyBelow",
+    "parentKey",
+    "sortKey",
+    "flagsOf",
+    "hashingOf",
+    "isHashed",
+    "isOnlyHashed",
+    "isSettled",
+    "gathered",
+    "hasKind",
+    "decoded",
+    "rendered",
+    "recordsOf",
+    "STAR",
+    "SOA_OCTETS",
+]
+
+#: A delegation: NS records at another name than the apex.
+CUT: Final = 1
+
+#: There is a DNAME record.
+DNAME: Final = 2
+
+#: There is a CNAME record.
+CNAME: Final = 4
+
+#: The name lies below a cut or below a DNAME record: glue, or nothing that may be seen.
+OCCLUDED: Final = 8
+
+#: No records, but names below (an empty non-terminal: RFC 8020; RFC 4592, section 2.2.2).
+EMPTY: Final = 16
+
+#: There is a name C{*} directly below.
+WILDCARD: Final = 32
+
+#: There is an NSEC record.
+SIGNED: Final = 64
+
+#: There is an NSEC3 record and nothing else but signatures: as a name, this does not exist (RFC 5155, section 7.2.8).
+HASHED: Final = 128
+
+_NS: Final = 2
+_CNAME: Final = 5
+_DNAME: Final = 39
+_SOA: Final = 6
+_RRSIG: Final = 46
+_NSEC: Final = 47
+_NSEC3: Final = 50
+
+#: What hashes are made of in names: base 32 with the extended hex alphabet.
+_HASH_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
+_NSEC3PARAM: Final = 51
+
+#: The first label of a wildcard (RFC 4592, section 2.1.1).
+STAR: Final = b"\x01*"
+
+#: Octets of the shortest rdata of an SOA: two names and five numbers.
+SOA_OCTETS: Final = 22
+
+#: What types say of a node.
+_SAYING: Final = {_NS: CUT, _CNAME: CNAME, _DNAME: DNAME, _NSEC: SIGNED}
+
+_FIXED: Final = Struct(">HHHIH")
+_fixed: Final = _FIXED.unpack_from
+_pack: Final = _FIXED.pack
+
+#: Where every owner ends: a pointer to the apex, which is the name in the question of a transfer and so always at octet 12.
+_TO_APEX: Final = 0xC00C
+
+#: Octets of a record between its owner's labels and its rdata: pointer, type, class, TTL and length.
+_BETWEEN: Final = 12
+
+
+class Node:
+    """
+    The records at one name, and its place in the zone. Treated as immutable.
+
+    @ivar key: the name, folded, relative to the apex.
+    @ivar sets: the records, sorted by type. Signatures are a set for each type that they cover.
+    @ivar flags: L{CUT}, L{DNAME}, L{CNAME}, L{OCCLUDED}, L{EMPTY}, L{WILDCARD}, L{SIGNED}, L{HASHED}.
+    @ivar children: how many names there are directly below this one, empty non-terminals counted.
+    """
+
+    __slots__ = ("key", "sets", "flags", "children")
+
+    def __init__(self, key: bytes, sets: tuple[RRSet, ...], flags: int, children: int) -> None:
+        self.key = key
+        self.sets = sets
+        self.flags = flags
+        self.children = children
+
+    def of(self, rrType: int) -> RRSet | None:
+        """
+        @return: the records of a type; of RRSIG all that there are, with the least of their TTLs.
+        """
+        for rrset in self.sets:
+            if rrset.rrType == rrType:
+                if rrType == _RRSIG:
+                    return _allSignatures([each for each in self.sets if each.rrType == _RRSIG])
+                return rrset
+        return None
+
+    def signatures(self, rrType: int) -> RRSet | None:
+        """
+        @return: the RRSIG records that cover a type.
+        """
+        for rrset in self.sets:
+            if rrset.rrType == _RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
+                return rrset
+        return None
+
+    @property
+    def types(self) -> tuple[int, ...]:
+        """
+        The types that there are records of, each once.
+        """
+        return tuple(dict.fromkeys([rrset.rrType for rrset in self.sets]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return (
+            self.key == other.key
+            and self.flags == other.flags
+            and self.children == other.children
+            and self.sets == other.sets
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.flags, self.children))
+
+    def __repr__(self) -> str:
+        return f"<Node {self.key!r} {list(self.sets)} flags={self.flags} children={self.children}>"
+
+
+def _allSignatures(sets: list[RRSet]) -> RRSet:
+    first = sets[0]
+    rdatas = tuple([rdata for rrset in sets for rdata in rrset.rdatas])
+    return RRSet(first.name, _RRSIG, first.rrClass, min([rrset.ttl for rrset in sets]), rdatas)
+
+
+def keyBelow(name: bytes, apex: bytes) -> bytes | None:
+    """
+    @param name: an absolute name.
+    @param apex: a folded absolute name.
+
+    @return: the key of C{name} in the zone of C{apex}, or L{None} where it lies outside.
+    """
+    folded = name.lower()
+    if not folded.endswith(apex):
+        return None
+    boundary = len(folded) - len(apex)
+    position = 0
+    while position < boundary:
+        position += folded[position] + 1
+    return folded[:boundary] if position == boundary else None
+
+
+def parentKey(key: bytes) -> bytes:
+    """
+    @param key: not the apex.
+
+    @return: the key of the name directly above.
+    """
+    return key[key[0] + 1 :]
+
+
+def sortKey(key: bytes) -> bytes:
+    """
+    @return: octets that sort as names do (RFC 4034, section 6.1): by labels from the right, a name before those below it.
+    """
+    labels = []
+    position = 0
+    while position < len(key):
+        end = position + 1 + key[position]
+        labels.append(key[position + 1 : end])
+        position = end
+    labels.reverse()
+    if b"\x00" in key or b"\x01" in key:
+        # The octet that ends labels has to be less than any in them.
+        labels = [label.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") for label in labels]
+    labels.append(b"")
+    return b"\x00".join(labels)
+
+
+def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
+    """
+    @return: those flags of a node that its own records decide.
+    """
+    if not sets:
+        return EMPTY if key else 0
+    flags = 0
+    hashed = others = False
+    for rrset in sets:
+        rrType = rrset.rrType
+        flags |= _SAYING.get(rrType, 0)
+        if rrType == _NSEC3:
+            hashed = True
+        elif rrType != _RRSIG:
+            others = True
+    if not key:
+        flags &= ~CUT
+    return flags | HASHED if hashed and not others else flags
+
+
+def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
+    """
+    @param top: the sets of the apex.
+
+    @return: the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
+    """
+    for rrset in top:
+        if rrset.rrType == _NSEC3PARAM:
+            for rdata in rrset.rdatas:
+                if len(rdata) >= 5 and rdata[0] == 1 and not rdata[1]:
+                    return 1, int.from_bytes(rdata[2:4], "big"), rdata[5 : 5 + rdata[4]]
+    return None
+
+
+def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] | None) -> bool:
+    """
+    @return: whether there is an NSEC3 record of the chain in use: made with its parameters, at one label below the apex, which is a hash
+        (RFC 5155, section 3).
+    """
+    if hashing is None or not key or key[0] + 1 != len(key) or key[1:].translate(None, _HASH_DIGITS):
+        return False
+    algorithm, iterations, salt = hashing
+    said = iterations.to_bytes(2, "big") + bytes([len(salt)]) + salt
+    for rrset in sets:
+        if rrset.rrType == _NSEC3:
+            return any(rdata[0] == algorithm and rdata[2 : 2 + len(said)] == said for rdata in rrset.rdatas)
+    return False
+
+
+def _order(rrset: RRSet) -> int:
+    rrType = rrset.rrType
+    return rrType << 16 | int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == _RRSIG else rrType << 16
+
+
+def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
+    """
+    Put the sets of one node in order: types ascending, equal rdata once (in whatever case their names are), one TTL for each set
+    (RFC 2181, section 5), signatures apart by the type that they cover. Sets without records are left out.
+    """
+    groups: dict[int, list[RRSet]] = {}
+    for rrset in sets:
+        for part in _apart(rrset):
+            groups.setdefault(_order(part), []).append(part)
+    return tuple([_merged(groups[place]) for place in sorted(groups)])
+
+
+def _merged(parts: list[RRSet]) -> RRSet:
+    first = parts[0]
+    if len(parts) == 1:
+        if len(first.rdatas) == 1:
+            return first
+        rdatas = distinct(first.rrType, first.rdatas)
+        return first if len(rdatas) == len(first.rdatas) else RRSet(first.name, first.rrType, first.rrClass, first.ttl, rdatas)
+    rdatas = distinct(first.rrType, [rdata for part in parts for rdata in part.rdatas])
+    return RRSet(first.name, first.rrType, first.rrClass, min([part.ttl for part in parts]), rdatas)
+
+
+def _apart(rrset: RRSet) -> Iterable[RRSet]:
+    if not rrset.rdatas:
+        return ()
+    if rrset.rrType != _RRSIG or len(rrset.rdatas) == 1:
+        return (rrset,)
+    covering: dict[bytes, list[bytes]] = {}
+    for rdata in rrset.rdatas:
+        covering.setdefault(rdata[:2], []).append(rdata)
+    if len(covering) == 1:
+        return (rrset,)
+    return [RRSet(rrset.name, _RRSIG, rrset.rrClass, rrset.ttl, tuple(rdatas)) for rdatas in covering.values()]
+
+
+def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
+    """
+    Read what L{rendered} wrote.
+
+    @param records: the records of one node.
+    @param labels: how many octets the labels of their owner take.
+    @param apexName: the apex as it is written.
+
+    @raise IndexError: the octets are no such records; L{struct.error} is raised for that as well.
+    """
+    end = len(records)
+    if end:
+        # Most names have one record.
+        _, rrType, rrClass, ttl, length = _fixed(records, labels)
+        start = labels + _BETWEEN
+        if start + length == end:
+            return (RRSet(records[:labels] + apexName, rrType, rrClass, ttl, (records[start:],)),)
+    # Of each set its name, type and class, its TTLs, and its rdata.
+    groups: dict[int, tuple[bytes, int, int, list[int], list[bytes]]] = {}
+    position = 0
+    while position < end:
+        fixed = position + labels
+        _, rrType, rrClass, ttl, length = _fixed(records, fixed)
+        start = fixed + _BETWEEN
+        rdata = records[start : start + length]
+        place = rrType << 16 | int.from_bytes(rdata[:2], "big") if rrType == _RRSIG else rrType << 16
+        group = groups.get(place)
+        if group is None:
+            groups[place] = (records[position:fixed] + apexName, rrType, rrClass, [ttl], [rdata])
+        else:
+            group[3].append(ttl)
+            group[4].append(rdata)
+        position = start + length
+    if position != end:
+        raise IndexError("a record runs out of its node")
+    sets = []
+    for place in sorted(groups):
+        name, rrType, rrClass, ttls, rdatas = groups[place]
+        if len(rdatas) == 1:
+            sets.append(RRSet(name, rrType, rrClass, ttls[0], (rdatas[0],)))
+        else:
+            sets.append(RRSet(name, rrType, rrClass, min(ttls), tuple(dict.fromkeys(rdatas))))
+    return tuple(sets)
+
+
+def rendered(rrset: RRSet, labels: int) -> list[bytes]:
+    """
+    @param labels: how many octets of the owner stand above the apex.
+
+    @return: the records of a set, each as in the message of a transfer.
+    """
+    owner = rrset.name[:labels]
+    rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
+    return [owner + _pack(_TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
+
+
+def isSettled(records: bytes, labels: int) -> bool:
+    """
+    @param records: the records of one node, as L{rendered} wrote them.
+
+    @return: whether the records of each set certainly stand together, written for the same owner, with one TTL and each once.
+    """
+    kinds: set[bytes] = set()
+    several: set[bytes] = set()
+    before = head = first = b""
+    position = 0
+    end = len(records)
+    while position < end:
+        fixed = position + labels
+        start = fixed + _BETWEEN
+        after = start + (records[fixed + 10] << 8 | records[fixed + 11])
+        kind = records[fixed + 2 : fixed + 4]
+        if kind == b"\x00\x2e":
+            kind += records[start : start + 2]
+        if kind == before:
+            # Differences in case only are for those who know which octets are names.
+            if not several:
+                several = {first.lower()}
+            if records[position : fixed + 8] != head or (rdata := records[start:after].lower()) in several:
+                return False
+            several.add(rdata)
+        elif kind in kinds:
+            return False
+        else:
+            kinds.add(kind)
+            before, head, first, several = kind, records[position : fixed + 8], records[start:after], set()
+        position = after
+    return True
+
+
+def isOnlyHashed(records: bytes, labels: int) -> bool:
+    """
+    @param records: the records of one node, NSEC3 records among them, as L{rendered} wrote them.
+
+    @return: whether the others are signatures, so that it is no name but the hash of one.
+    """
+    position = 0
+    while position < len(records):
+        fixed = position + labels
+        if records[fixed + 2 : fixed + 4] not in (b"\x00\x32", b"\x00\x2e"):
+            return False
+        position = fixed + _BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
+    return True
+
+
+def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
+    """
+    @return: the records of a node as L{rendered} has them, the SOA first.
+    """
+    return [record for rrset in sorted(sets, key=_afterSOA) for record in rendered(rrset, labels)]
+
+
+def _afterSOA(rrset: RRSet) -> bool:
+    return rrset.rrType != _SOA
+
+
+def hasKind(octets: bytes, length: int, record: bytes) -> bool:
+    """
+    @param length: octets of the owner's labels, the same in all of them.
+
+    @return: whether there is a record of the same type among these; of signatures, one that covers the same type.
+    """
+    kind = record[length + 2 : length + 4]
+    covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""
+    position = length
+    while position < len(octets):
+        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + _BETWEEN):
+            return True
+        position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
+    return False

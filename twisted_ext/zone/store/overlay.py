@@ -1,0 +1,274 @@
+"""
+What has changed in a zone since its image was built.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Final
+
+from twisted_ext.errors import BadChange, BudgetSpent
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.limits import OVERLAY_NODES, OVERLAY_OCTETS
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.nodes import (
+    CUT,
+    DNAME,
+    EMPTY,
+    OCCLUDED,
+    SIGNED,
+    STAR,
+    WILDCARD,
+    Node,
+    flagsOf,
+    gathered,
+    parentKey,
+    sortKey,
+)
+
+__all__ = ["UNCHANGED", "Overlay", "Editing", "byOrder", "standing"]
+
+_NSEC3: Final = 50
+
+#: Entries after which the next log is begun, which nobody needs for long.
+_LOGGED: Final = 256
+
+#: What sorts a name of a chain.
+byOrder: Final = itemgetter(0)
+
+
+class Overlay:
+    """
+    The names at which something is otherwise than in the image. Never changed, as L{Editing} makes the next one.
+
+    @ivar nodes: what there is at these names now; L{None} where nothing is any more. Of L{OCCLUDED} they say what the image's cuts make
+        of them; what other cuts do is found out when they are looked up, since one more or less may concern every name of the zone.
+    @ivar octets: how many its records have.
+    @ivar cuts: names that are cuts or have a DNAME, and have not in the image.
+    @ivar uncut: names that are none any more.
+    @ivar chain: names with NSEC, each as it sorts and its key, in this order.
+    @ivar chainGone: places in the image's NSEC chain whose names are in C{nodes}.
+    @ivar hashes: first labels of names with NSEC3, in order.
+    @ivar hashesGone: places in the image's NSEC3 chain whose names are in C{nodes}.
+    @ivar log: of overlays that were made one from the other, this one among them, the names that each of them changed.
+    @ivar place: how many entries of it lead to this one.
+    """
+
+    __slots__ = ("nodes", "octets", "cuts", "uncut", "chain", "chainGone", "hashes", "hashesGone", "log", "place")
+
+    def __init__(
+        self,
+        nodes: Mapping[bytes, Node | None],
+        octets: int,
+        cuts: frozenset[bytes],
+        uncut: frozenset[bytes],
+        chain: Sequence[tuple[bytes, bytes]],
+        chainGone: Sequence[int],
+        hashes: Sequence[bytes],
+        hashesGone: Sequence[int],
+        log: list[tuple[bytes, ...]] | None = None,
+        place: int = 0,
+    ) -> None:
+        self.nodes = nodes
+        self.octets = octets
+        self.cuts = cuts
+        self.uncut = uncut
+        self.chain = chain
+        self.chainGone = chainGone
+        self.hashes = hashes
+        self.hashesGone = hashesGone
+        self.log = log
+        self.place = place
+
+
+#: Nothing has changed.
+UNCHANGED: Final = Overlay({}, 0, frozenset(), frozenset(), (), (), (), ())
+
+
+def standing(gone: Sequence[int], place: int) -> int:
+    """
+    @param gone: places of a chain, in order.
+
+    @return: the last place up to C{place} that is not among them, or -1.
+    """
+    last = bisect_right(gone, place) - 1
+    if last < 0 or gone[last] != place:
+        return place
+    # Those that are gone in a row are as far from each other as their places in the list.
+    first, end = 0, last
+    while first < end:
+        middle = (first + end) // 2
+        if gone[last] - gone[middle] == last - middle:
+            end = middle
+        else:
+            first = middle + 1
+    return gone[first] - 1
+
+
+class Editing:
+    """
+    Makes the next overlay of an image.
+    """
+
+    __slots__ = (
+        "_apex", "_image", "_nodes", "_octets", "_cuts", "_uncut", "_chain", "_chainGone", "_hashes", "_hashesGone", "_before", "_touched",
+    )  # fmt: skip
+
+    def __init__(self, image: Image, before: Overlay) -> None:
+        self._before = before
+        self._touched: dict[bytes, None] = {}
+        self._image = image
+        self._apex = image.apex
+        self._nodes = dict(before.nodes)
+        self._octets = before.octets
+        self._cuts = set(before.cuts)
+        self._uncut = set(before.uncut)
+        self._chain = list(before.chain)
+        self._chainGone = list(before.chainGone)
+        self._hashes = list(before.hashes)
+        self._hashesGone = list(before.hashesGone)
+
+    def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool = True) -> Overlay:
+        """
+        @param changes: for each name that changes all the sets that it has from now on.
+        @param bounded: whether there is a most that may differ.
+
+        @raise BadChange: a set's owner is not the name that it is given for.
+        @raise BudgetSpent: more would differ from the image than may.
+        """
+        for key, sets in changes.items():
+            name = key + self._apex
+            for rrset in sets:
+                if rrset.name.lower() != name:
+                    raise BadChange(f"records of {nameToText(rrset.name)} cannot be at {nameToText(name)}")
+            self._change(key, gathered(sets))
+        if bounded and (len(self._nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
+            zone = nameToText(self._apex)
+            raise BudgetSpent(f"{len(self._nodes)} names of {zone} would differ from its image; it needs the next one first")
+        log, place = self._before.log, self._before.place
+        if log is None or place != len(log) or place >= _LOGGED:
+            # Something else was made from there too, or this would become too long.
+            log, place = [], 0
+        log.append(tuple(self._touched))
+        return Overlay(
+            self._nodes, self._octets, frozenset(self._cuts), frozenset(self._uncut), self._chain, self._chainGone, self._hashes,
+            self._hashesGone, log, place + 1,
+        )  # fmt: skip
+
+    def _get(self, key: bytes) -> Node | None:
+        nodes = self._nodes
+        return nodes[key] if key in nodes else self._image.at(key)
+
+    def _change(self, key: bytes, sets: tuple[RRSet, ...]) -> None:
+        old = self._get(key)
+        if old is None:
+            if sets:
+                self._put(key, Node(key, sets, flagsOf(key, sets) | self._occlusion(key), 0))
+                self._climb(key)
+        elif sets or old.children or not key:
+            self._put(key, Node(key, sets, flagsOf(key, sets) | old.flags & (OCCLUDED | WILDCARD), old.children))
+        else:
+            self._put(key, None)
+            self._descend(key)
+
+    def _climb(self, key: bytes) -> None:
+        """
+        Tell the names above of a new one.
+        """
+        while key:
+            wild = WILDCARD if key.startswith(STAR) else 0
+            key = parentKey(key)
+            parent = self._get(key)
+            if parent is not None:
+                self._put(key, Node(key, parent.sets, parent.flags | wild, parent.children + 1))
+                return
+            self._put(key, Node(key, (), EMPTY | wild | self._occlusion(key), 1))
+
+    def _descend(self, key: bytes) -> None:
+        """
+        Tell the names above that one is gone.
+        """
+        while key:
+            wild = WILDCARD if key.startswith(STAR) else 0
+            key = parentKey(key)
+            parent = self._get(key)
+            if parent is None:
+                return
+            if parent.children > 1 or parent.sets or not key:
+                self._put(key, Node(key, parent.sets, parent.flags & ~wild, parent.children - 1))
+                return
+            self._put(key, None)
+
+    def _occlusion(self, key: bytes) -> int:
+        """
+        @return: L{OCCLUDED} if the image's cuts make a new name so.
+        """
+        image = self._image
+        while key:
+            key = parentKey(key)
+            index = image.find(key)
+            if index >= 0:
+                return OCCLUDED if image.flags(index) & (CUT | DNAME | OCCLUDED) else 0
+        return 0
+
+    def _put(self, key: bytes, node: Node | None) -> None:
+        nodes = self._nodes
+        index = self._image.find(key)
+        self._touched[key] = None
+        if key in nodes:
+            before = nodes[key]
+            if before is not None:
+                self._octets -= _octetsOf(before)
+                self._unlink(before)
+        elif index >= 0:
+            self._supersede(key, index)
+        nodes[key] = node
+        if node is not None:
+            self._octets += _octetsOf(node)
+            self._link(node)
+        cut = node is not None and bool(node.flags & (CUT | DNAME))
+        cutBefore = index >= 0 and bool(self._image.flags(index) & (CUT | DNAME))
+        if (cut and not cutBefore) != (key in self._cuts):
+            self._cuts ^= {key}
+        if (cutBefore and not cut) != (key in self._uncut):
+            self._uncut ^= {key}
+
+    def _supersede(self, key: bytes, index: int) -> None:
+        """
+        Take a name out of the image's chains.
+        """
+        image = self._image
+        if image.flags(index) & SIGNED:
+            place = image.chainBefore(sortKey(key))
+            if place >= 0 and image.inChain(place) == index:
+                insort(self._chainGone, place)
+        if image.hashes and _isLabel(key):
+            place = image.hashBefore(key[1:])
+            if place >= 0 and image.inHashes(place) == index:
+                insort(self._hashesGone, place)
+
+    def _link(self, node: Node) -> None:
+        if node.flags & SIGNED:
+            insort(self._chain, (sortKey(node.key), node.key))
+        if _isLabel(node.key) and node.of(_NSEC3) is not None:
+            insort(self._hashes, node.key[1:])
+
+    def _unlink(self, node: Node) -> None:
+        if node.flags & SIGNED:
+            del self._chain[bisect_left(self._chain, sortKey(node.key), key=byOrder)]
+        if _isLabel(node.key) and node.of(_NSEC3) is not None:
+            del self._hashes[bisect_left(self._hashes, node.key[1:])]
+
+
+def _isLabel(key: bytes) -> bool:
+    """
+    @return: whether this is a name directly below the apex.
+    """
+    return bool(key) and key[0] + 1 == len(key)
+
+
+def _octetsOf(node: Node) -> int:
+    return sum([len(rrset.name) + len(rdata) + 10 for rrset in node.sets for rdata in rrset.rdatas])

@@ -1,0 +1,169 @@
+"""
+Going through all that a version holds: against another one, for a transfer, for the next image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadChange
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["builderOf", "difference", "differing", "stretches"]
+
+#: Names that are compared in one step: less than a millisecond.
+_STEP: Final = 200
+
+#: Flags that a node's own records decide.
+MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
+
+
+def difference(before: Version, after: Version) -> Difference:
+    """
+    See L{Version.difference<twisted_ext.zone.store.version.Version.difference>}.
+    """
+    from twisted_ext.zone.store.changeset import Difference
+
+    if before.apex != after.apex:
+        raise BadChange(f"{nameToText(before.apex)} and {nameToText(after.apex)} are two zones, not two versions of one")
+    removed: list[RRSet] = []
+    added: list[RRSet] = []
+    for key in _candidates(before, after):
+        assert key is not None
+        old, new = before.find(key), after.find(key)
+        _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
+    return Difference(before.soa, removed, after.soa, added)
+
+
+def differing(before: Version, after: Version, most: int) -> Generator[None, None, Difference | None]:
+    """
+    Find out the same in short steps.
+
+    @param most: octets of rdata beyond which nobody wants to know.
+
+    @return: L{None} where there is more.
+    """
+    from twisted_ext.zone.store.changeset import Difference
+
+    removed: list[RRSet] = []
+    added: list[RRSet] = []
+    for count, key in enumerate(_candidates(before, after, steps=_STEP)):
+        if key is not None:
+            old, new = before.find(key), after.find(key)
+            _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
+        if not count % _STEP or key is None:
+            if sum([len(rdata) for rrset in (*removed, *added) for rdata in rrset.rdatas]) > most:
+                return None
+            yield
+    return Difference(before.soa, removed, after.soa, added)
+
+
+def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
+    """
+    @param steps: names after which L{None} comes, so that whoever looks can do something else; 0 for never.
+
+    @return: the names at which the two may differ.
+    """
+    yield from {**before.overlay, **after.overlay}
+    if before.image is after.image:
+        return
+    changed = before.overlay.keys() | after.overlay.keys()
+    for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
+        for index in range(image.nodes):
+            if steps and not index % steps:
+                yield None
+            key = image.key(index)
+            if key not in changed:
+                there = other.find(key)
+                if there < 0 or both and image.rendered(index) != other.rendered(there):
+                    yield key
+
+
+def _compare(old: tuple[RRSet, ...], new: tuple[RRSet, ...], removed: list[RRSet], added: list[RRSet]) -> None:
+    if old is new:
+        return
+    for sets, others, gone in ((old, new, removed), (new, old, added)):
+        there = {(rrset.rrType, rrset.ttl, rdata) for rrset in others for rdata in rrset.rdatas}
+        for rrset in sets:
+            if rrset.rrType == SOA:
+                continue
+            rdatas = tuple([rdata for rdata in rrset.rdatas if (rrset.rrType, rrset.ttl, rdata) not in there])
+            if rdatas:
+                gone.append(RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
+
+
+def stretches(version: Version, limit: int) -> Iterator[tuple[bytes | memoryview, int]]:
+    """
+    See L{Version.stretches<twisted_ext.zone.store.version.Version.stretches>}.
+    """
+    image = version.image
+    overlay = version.overlay
+    yield from _pieces([version.top], limit)
+    first = 1
+    for stop in sorted([index for key in overlay if (index := image.find(key)) > 0] + [image.nodes]):
+        while first < stop:
+            view, records, following = image.stretches(first, limit, stop)
+            if len(view) > limit:
+                yield from _pieces([image.node(first)], limit)
+            elif records:
+                yield view, records
+            first = following
+        first = stop + 1
+    yield from _pieces([node for key, node in overlay.items() if key and node is not None], limit)
+
+
+def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
+    records: list[bytes] = []
+    size = 0
+    for node in nodes:
+        for record in recordsOf(node.sets, len(node.key)):
+            if size + len(record) > limit and records:
+                yield b"".join(records), len(records)
+                records, size = [], 0
+            records.append(record)
+            size += len(record)
+    if records:
+        yield b"".join(records), len(records)
+
+
+def builderOf(version: Version) -> ImageBuilder:
+    """
+    @return: what builds the next image from a version.
+    """
+    image = version.image
+    overlay = version.overlay
+    builder = ImageBuilder(version.apexName)
+    builder.aliases = image.aliases
+    nodes, counts, marks = builder.nodes, builder.counts, builder.marks
+    if b"" not in overlay:
+        builder.addSets(version.top.sets)
+    for index in range(1, image.nodes):
+        flags = image.flags(index)
+        if flags & EMPTY:
+            continue
+        key = image.key(index)
+        if overlay and key in overlay:
+            continue
+        nodes[key] = image.rendered(index)
+        count = image.tally(index)
+        if count > 1:
+            counts[key] = count
+        if flags & MARKS:
+            marks[key] = flags & MARKS
+    for place in range(image.hashes):
+        key = image.key(image.inHashes(place))
+        if key not in overlay:
+            marks[key] = marks.get(key, 0) | HASHED
+    for node in overlay.values():
+        if node is not None:
+            builder.addSets(node.sets)
+    return builder

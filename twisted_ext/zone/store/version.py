@@ -1,0 +1,339 @@
+"""
+A zone at one serial number: an image, and what has changed since it was built.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadChange
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.limits import NSEC3_STEPS, OVERLAY_NODES, OVERLAY_OCTETS, STRETCH_OCTETS
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.nodes import (
+    CUT,
+    DNAME,
+    OCCLUDED,
+    SIGNED,
+    SOA_OCTETS,
+    Node,
+    hashingOf,
+    isHashed,
+    keyBelow,
+    parentKey,
+    sortKey,
+)
+from twisted_ext.zone.store.overlay import UNCHANGED, Editing, Overlay, byOrder, standing
+
+if TYPE_CHECKING:
+    from twisted_ext.answers import Origin
+    from twisted_ext.zone.store.changeset import Difference
+
+__all__ = ["Version"]
+
+_SOA: Final = 6
+
+
+class Version:
+    """
+    All that a zone holds at one moment. Never changed: an edit makes another one, which shares nearly everything with it.
+
+    @ivar image: what it was when it was built last.
+    @ivar overlay: the names at which something is otherwise than there; L{None} for those that are gone.
+    @ivar apex: the apex, folded.
+    @ivar apexName: the apex as it is written.
+    @ivar serial: the serial number in its SOA.
+    @ivar origin: where answers come from that are given from it; set by whoever puts it in force.
+    @ivar denial: what goes along with every denial, and C{signedDenial} the same with signatures: kept by
+        L{twisted_ext.zone.query.answers}.
+    """
+
+    __slots__ = (
+        "image", "overlay", "apex", "apexName", "serial", "origin", "denial", "signedDenial",
+        "_changes", "_top", "_soa", "_hashing", "_proves", "_recut",
+    )  # fmt: skip
+
+    def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
+        """
+        @raise BadChange: what has changed leaves no SOA, or more than one.
+        """
+        self.image = image
+        self.apex = image.apex
+        self.apexName = image.apexName
+        self.overlay = changes.nodes
+        self._changes = changes
+        self._recut = bool(changes.cuts or changes.uncut)
+        self._top = self.overlay.get(b"")
+        self._soa: RRSet | None = None
+        self._hashing: tuple[int, int, bytes] | None = None
+        self._proves: bool | None = None
+        self.origin: Origin | None = None
+        self.denial: tuple[RRSet, ...] | None = None
+        self.signedDenial: tuple[RRSet, ...] | None = None
+        self.serial = image.serial if self._top is None else int.from_bytes(self.soa.rdatas[0][-20:-16], "big")
+
+    @property
+    def top(self) -> Node:
+        """
+        The node of the apex.
+        """
+        top = self._top
+        if top is None:
+            top = self._top = self.image.node(0)
+        return top
+
+    @property
+    def soa(self) -> RRSet:
+        """
+        The zone's SOA.
+        """
+        soa = self._soa
+        if soa is None:
+            soa = self.top.of(_SOA)
+            if soa is None or len(soa.rdatas) != 1 or len(soa.rdatas[0]) < SOA_OCTETS:
+                raise BadChange(f"{nameToText(self.apex)} would have no SOA any more, or more than one")
+            self._soa = soa
+        return soa
+
+    @property
+    def changedOctets(self) -> int:
+        """
+        How many octets the records have of names at which something is otherwise than in the image.
+        """
+        return self._changes.octets
+
+    def keysSince(self, before: Version | None) -> Iterable[bytes]:
+        """
+        @param before: another version of the same image, if there is one.
+
+        @return: the names at which something may be otherwise than there. Where this came of that one they are few, however many names
+            differ from the image.
+        """
+        now, then = self._changes, UNCHANGED if before is None else before._changes
+        if now.log is None or then.log is not now.log or then.place > now.place:
+            return self.overlay
+        return dict.fromkeys([key for keys in now.log[then.place : now.place] for key in keys])
+
+    def keyOf(self, name: bytes) -> bytes | None:
+        """
+        @param name: an absolute name.
+
+        @return: its key, or L{None} where it lies outside of the zone.
+        """
+        return keyBelow(name, self.apex)
+
+    def find(self, key: bytes) -> Node | None:
+        """
+        @return: the node of this name, if there is one. Names without records have nodes too where there are names below them.
+        """
+        if not key:
+            # It has more records than other names, and is asked for with every name that does not exist.
+            return self.top
+        overlay = self.overlay
+        node = overlay[key] if overlay and key in overlay else self.image.at(key)
+        return node if node is None or not self._recut else self._seen(node)
+
+    def _seen(self, node: Node) -> Node:
+        """
+        @return: the node, with the L{OCCLUDED} that cuts made or undone since the image give it.
+        """
+        changes = self._changes
+        image = self.image
+        flags = node.flags & ~OCCLUDED
+        key = node.key
+        while key:
+            key = parentKey(key)
+            if key in changes.cuts:
+                flags |= OCCLUDED
+                break
+            if key not in changes.uncut and (index := image.find(key)) >= 0 and image.flags(index) & (CUT | DNAME):
+                flags |= OCCLUDED
+                break
+        return node if flags == node.flags else Node(node.key, node.sets, flags, node.children)
+
+    @property
+    def nodeCount(self) -> int:
+        """
+        How many nodes there are.
+        """
+        find = self.image.find
+        return self.image.nodes + sum([(node is not None) - (find(key) >= 0) for key, node in self.overlay.items()])
+
+    @property
+    def recordCount(self) -> int:
+        """
+        How many records there are.
+        """
+        image = self.image
+        count = image.records
+        for key, node in self.overlay.items():
+            index = image.find(key)
+            if index >= 0:
+                count -= image.tally(index)
+            if node is not None:
+                count += sum([len(rrset.rdatas) for rrset in node.sets])
+        return count
+
+    @property
+    def signed(self) -> bool:
+        """
+        Whether there is an NSEC or an NSEC3 chain.
+        """
+        return bool(self.top.flags & SIGNED) or self.nsec3Parameters is not None
+
+    @property
+    def proves(self) -> bool:
+        """
+        Whether denials come with proofs: the apex is signed. Records of a chain in a zone that is not are records as any others.
+        """
+        if self._proves is None:
+            self._proves = self.top.signatures(_SOA) is not None
+        return self._proves
+
+    @property
+    def crowded(self) -> bool:
+        """
+        Whether so much differs from the image that it is time to build the next one.
+        """
+        return len(self.overlay) > OVERLAY_NODES.default or self._changes.octets > OVERLAY_OCTETS.default
+
+    def nodes(self) -> Iterator[Node]:
+        """
+        @return: all nodes, the apex first, in no particular order.
+        """
+        yield self.top
+        overlay = self.overlay
+        image = self.image
+        recut = self._recut
+        for index in range(1, image.nodes):
+            if overlay and image.key(index) in overlay:
+                continue
+            node = image.node(index)
+            yield self._seen(node) if recut else node
+        for key, changed in overlay.items():
+            if key and changed is not None:
+                yield self._seen(changed) if recut else changed
+
+    # -- chains
+
+    def nsecBefore(self, key: bytes) -> Node | None:
+        """
+        @return: the node whose NSEC matches or covers this name: the last one with NSEC that does not come after it.
+        """
+        order = sortKey(key)
+        image, changes = self.image, self._changes
+        place = standing(changes.chainGone, image.chainBefore(order))
+        found = image.key(image.inChain(place)) if place >= 0 else None
+        behind = bisect_right(changes.chain, order, key=byOrder)
+        if behind:
+            order, changed = changes.chain[behind - 1]
+            if found is None or order > sortKey(found):
+                found = changed
+        return None if found is None else self.find(found)
+
+    @property
+    def nsec3Parameters(self) -> tuple[int, int, bytes] | None:
+        """
+        The hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
+        """
+        if self._hashing is None:
+            self._hashing = hashingOf(self.top.sets)
+        return self._hashing
+
+    def nsec3For(self, label: bytes) -> tuple[Node, bool] | None:
+        """
+        @param label: a hash in base 32 with the extended hex alphabet, in lower case, as it stands in the owners of NSEC3 records.
+
+        @return: the node whose NSEC3 matches or covers it, and whether it matches; L{None} where there is no chain.
+        """
+        hashing = self.nsec3Parameters
+        if hashing is None:
+            return None
+        image, changes = self.image, self._changes
+        gone, changed = changes.hashesGone, changes.hashes
+        place = standing(gone, image.hashBefore(label))
+        last = bisect_right(changed, label) - 1
+        wrapped = False
+        # Records of another chain, which is to come or to go, may lie between.
+        for _ in range(int(NSEC3_STEPS.default)):
+            if place < 0 and last < 0:
+                if wrapped:
+                    break
+                # What comes before the first hash is covered by the last one.
+                wrapped = True
+                place, last = standing(gone, image.hashes - 1), len(changed) - 1
+                continue
+            found = image.key(image.inHashes(place))[1:] if place >= 0 else b""
+            if last >= 0 and changed[last] > found:
+                found = changed[last]
+                last -= 1
+            else:
+                place = standing(gone, place - 1)
+            node = self.find(bytes([len(found)]) + found)
+            if node is not None and isHashed(node.key, node.sets, hashing):
+                return node, found == label
+        return None
+
+    # -- changes
+
+    def edited(self, changes: Mapping[bytes, tuple[RRSet, ...]], *, bounded: bool = True) -> Version:
+        """
+        @param changes: for each name that changes all the records that it has from now on, their owners absolute; none where all go.
+
+        @param bounded: whether there is a most that may differ from the image; not where the next image is made of it at once.
+
+        @return: the version after that. Empty non-terminals, flags and children are made right.
+
+        @raise BadChange: the zone would have no SOA, or more than one.
+        @raise BudgetSpent: more would differ from the image than may. Let there be a new image first.
+        """
+        return Version(self.image, Editing(self.image, self._changes).finish(changes, bounded))
+
+    def difference(self, other: Version) -> Difference:
+        """
+        @param other: a later version of the same zone.
+
+        @return: what goes and what comes from here to there.
+
+        @raise BadChange: it is another zone's.
+        """
+        from twisted_ext.zone.store.traversal import difference
+
+        return difference(self, other)
+
+    # -- all of it
+
+    def stretches(self, limit: int = int(STRETCH_OCTETS.default)) -> Iterator[tuple[bytes | memoryview, int]]:
+        """
+        All records as messages of a transfer have them, whose question has the apex at octet 12. The first of all is the SOA.
+
+        @param limit: how many octets there may be at a time; a single record may have more.
+
+        @return: octets, and how many records they are.
+        """
+        from twisted_ext.zone.store.traversal import stretches
+
+        return stretches(self, limit)
+
+    def compacted(self, path: str, fingerprint: bytes = b"") -> None:
+        """
+        Write the image of this version to a file. It takes seconds for a large zone: this is for a process of its own.
+        """
+        from twisted_ext.zone.store.traversal import builderOf
+
+        builderOf(self).finishTo(path, fingerprint)
+
+    def settled(self) -> Version:
+        """
+        @return: the same with an image of its own in memory and nothing that differs from it. For zones that are small enough for this
+            process to build it.
+        """
+        from twisted_ext.zone.store.traversal import builderOf
+
+        return Version(Image(builderOf(self).finish(self.image.fingerprint)))
+
+    def __repr__(self) -> str:
+        return f"<Version {self.serial} of {nameToText(self.apex)}, {self.image.nodes} names and {len(self.overlay)} changed>"

@@ -1,0 +1,331 @@
+"""
+Zones and changes of zones out of the messages that carry them (RFC 5936; RFC 1995). Does no I/O and knows no clock.
+
+What comes for a whole zone is looked at closely by L{twisted_ext.zone.transfer.ingest}, in another process where it is much; here is found
+out what it is and where it ends. Changes are read here, for they are small or else not worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
+from twisted_ext.wire.rdata.unknown import Unknown
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
+from twisted_ext.wire.tsig import BADSIG
+from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
+from twisted_ext.zone.store.canonical import canonicalOf
+from twisted_ext.zone.store.changeset import Difference, kindOf
+from twisted_ext.zone.store.serials import isNewer, serialIn
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["BadTransfer", "Received", "Receiving", "settled"]
+
+_OPCODE: Final = 0x7800
+
+_EXPIRE: Final = 9
+
+#: Octets at the end of an SOA that hold its numbers.
+_NUMBERS: Final = 20
+
+
+class BadTransfer(BadMessage):
+    """
+    What came is no transfer of this zone.
+    """
+
+
+@lru_cache(256)
+def _isUnread(rrType: int) -> bool:
+    """
+    @return: whether messages leave the rdata of this type as it is, since there are no names in it, although it has a form.
+    """
+    return layoutOf(rrType) is None and declarationOf(rrType) is not Unknown
+
+
+class Received(Enum):
+    """
+    What is being received.
+    """
+
+    NOTHING = "nothing yet"
+    #: The SOA has come, alone; there may be more.
+    SOA = "the SOA"
+    WHOLE = "all of the zone"
+    CHANGES = "changes"
+    #: There is nothing newer.
+    CURRENT = "nothing newer"
+
+
+class Receiving:
+    """
+    One transfer, message by message.
+
+    @ivar kind: what it has turned out to be.
+    @ivar done: whether it is all there.
+    @ivar soa: the SOA with which it began, or L{None}.
+    @ivar serial: its serial number.
+    @ivar differences: the changes, for L{Received.CHANGES}.
+    @ivar expire: seconds for which the primary may still serve it itself, or L{None} where it does not say (RFC 7314).
+    @ivar octets: how much has come.
+    @ivar messages: how many have.
+    """
+
+    def __init__(
+        self,
+        zone: bytes,
+        id: int,
+        label: str,
+        keep: Callable[[bytes], object],
+        *,
+        serial: int | None = None,
+        verifying: StreamVerifying | None = None,
+        most: float | None = None,
+        mostRecords: int | None = None,
+    ) -> None:
+        """
+        @param id: of the query.
+        @param label: the server's, for errors.
+        @param keep: is given the messages of a whole zone, without their signatures.
+        @param serial: what we have and the query said so (IXFR); L{None} for AXFR.
+        @param most: octets that may come.
+        @param mostRecords: records that changes may have.
+        """
+        self.kind = Received.NOTHING
+        self.done = False
+        self.soa: RRSet | None = None
+        self.serial = 0
+        self.expire: int | None = None
+        self.differences: list[Difference] = []
+        self.octets = 0
+        self.messages = 0
+        self._zone = zone.lower()
+        self._text = nameToText(zone)
+        self._id = id
+        self._label = label
+        self._keep = keep
+        self._ours = serial
+        self._question = Question(zone, AXFR if serial is None else IXFR)
+        self._verifying = verifying
+        self._most = RECEIVED_OCTETS.pick(most)
+        self._mostRecords = int(CHANGES_RECORDS.pick(mostRecords))
+        self._records = 0
+        self._removed: list[RRSet] | None = None
+        self._added: list[RRSet] | None = None
+
+    def take(self, octets: bytes, now: float) -> None:
+        """
+        Read the next message.
+
+        @param now: seconds since 1970, for signatures.
+
+        @raise BadTransfer: it does not belong here, or is no part of a zone.
+        @raise ServerFailed: the server declines.
+        @raise BudgetSpent: it is more than there may be.
+        """
+        try:
+            self._take(octets, now)
+        except BadTransfer:
+            raise
+        except BadMessage as fault:
+            raise BadTransfer(f"{self._label}: {self._text}: {fault}", server=self._label) from fault
+
+    def _take(self, octets: bytes, now: float) -> None:
+        self.octets += len(octets)
+        self.messages += 1
+        if self.octets > self._most or self.messages > RECEIVED_MESSAGES.default:
+            raise BudgetSpent(f"{self._label}: {self._text} has more than {self._most:.0f} octets; no more is taken", server=self._label)
+        if self.done:
+            raise self._bad("there is more behind the end of")
+        if len(octets) < 12:
+            raise self._bad("too short a message in the transfer of")
+        id, flags = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
+        if id != self._id or not flags & QR or flags & _OPCODE:
+            raise self._bad("something else came than")
+        verifying = self._verifying
+        if verifying is not None:
+            octets = self._verified(verifying, octets, flags, now)
+        if flags & 15:
+            raise self._declined(flags & 15)
+        if self.kind is Received.WHOLE:
+            self._takeWhole(octets)
+        else:
+            self._takeFirst(octets)
+        if self._finished() and verifying is not None and not verifying.complete:
+            raise self._bad("no signature at the end of")
+
+    def _finished(self) -> bool:
+        return self.done
+
+    def _verified(self, verifying: StreamVerifying, octets: bytes, flags: int, now: float) -> bytes:
+        verdict = verifying.feed(octets, now)
+        record = verdict.record
+        error = verdict.error or (0 if record is None else record.error)
+        if error:
+            word = "BADSIG" if error == BADSIG else rcodeName(error)
+            if record is None and flags & 15:
+                raise self._declined(flags & 15)
+            said = "is not signed" if record is None else f"has a signature with {word}"
+            raise ServerFailed(f"{self._label}: the transfer of {self._text} {said}", server=self._label, rcode=Rcode.NOTAUTH)
+        return verdict.octets
+
+    def _bad(self, what: str) -> BadTransfer:
+        return BadTransfer(f"{self._label}: {what} {self._text}", server=self._label)
+
+    def _declined(self, rcode: int) -> DNSFault:
+        return ServerFailed(
+            f"{self._label} answered {rcodeName(rcode)} to the transfer of {self._text}", server=self._label, rcode=rcode
+        )
+
+    # -- whole zones
+
+    def _takeWhole(self, octets: bytes) -> None:
+        assert self.soa is not None
+        self._keep(octets)
+        if octets.find(self.soa.rdatas[0][-_NUMBERS:]) >= 0:
+            # It may be what ends it, or look like it.
+            self.done = any(self._isSOA(record) for record in self._read(octets))
+
+    def _read(self, octets: bytes) -> list[RRSet]:
+        message = Message.fromWire(octets).check()
+        # Later messages need not repeat the question (RFC 5936, section 2.2.1).
+        if message.questions != (self._question,) and (message.questions or self.soa is None):
+            raise self._bad("the transfer is not of")
+        option = None if message.edns is None else message.edns.option(_EXPIRE)
+        if option is not None and len(option) == 4:
+            self.expire = int.from_bytes(option, "big")
+        return message.records()[0]
+
+    def _isSOA(self, record: RRSet) -> bool:
+        return record.rrType == SOA and record.name.lower() == self._zone
+
+    # -- the beginning, and changes
+
+    def _takeFirst(self, octets: bytes) -> None:
+        records = self._read(octets)
+        if not records:
+            raise self._bad("a message without records in the transfer of")
+        begins = self.soa is None
+        if begins:
+            first = records[0]
+            if not self._isSOA(first) or first.rrClass != IN:
+                raise self._bad("it is not the SOA that begins the transfer of")
+            self.soa = first
+            self.serial = serialIn(first.rdatas[0])
+            self.kind = Received.SOA
+            records = records[1:]
+        if self.kind is Received.CHANGES:
+            self._takeChanges(records)
+            return
+        assert self.soa is not None
+        ours = self._ours
+        if not records:
+            self._keep(octets)
+            if ours is not None and not isNewer(self.serial, ours):
+                self.kind = Received.CURRENT
+                self.done = True
+            return
+        second = records[0]
+        if ours is not None and self._isSOA(second) and serialIn(second.rdatas[0]) != self.serial:
+            self.kind = Received.CHANGES
+            self._takeChanges(records)
+            return
+        self.kind = Received.WHOLE
+        self._keep(octets)
+        self.done = any(self._isSOA(record) for record in records)
+
+    def _takeChanges(self, records: list[RRSet]) -> None:
+        self._records += len(records)
+        if self._records > self._mostRecords:
+            raise BudgetSpent(f"{self._label}: {self._text} has changed in more than {self._mostRecords} records", server=self._label)
+        for record in records:
+            if self.done:
+                raise self._bad("there is more behind the end of the changes of")
+            if self._isSOA(record):
+                self._turn(record)
+            elif record.rrType == SOA or record.rrClass != IN or isMeta(record.rrType) or not record.rrType:
+                raise self._bad("a record that no zone has, in the changes of")
+            elif not isBelow(record.name.lower(), self._zone):
+                raise self._bad(f"{nameToText(record.name)} is not in")
+            elif self._added is not None:
+                if _isUnread(record.rrType):
+                    declarationOf(record.rrType).fromWire(record.rdatas[0])
+                self._added.append(record)
+            elif self._removed is not None:
+                self._removed.append(record)
+            else:
+                raise self._bad("changes that do not begin with an SOA, of")
+
+    def _turn(self, soa: RRSet) -> None:
+        """
+        An SOA begins what goes, then what comes (RFC 1995, section 4).
+        """
+        if self._removed is None:
+            if not self.differences and serialIn(soa.rdatas[0]) != self._ours:
+                raise self._bad("the changes begin at another serial number than we have of")
+            self._removed = [soa]
+        elif self._added is None:
+            self._added = [soa]
+        else:
+            difference = Difference(self._removed[0], self._removed[1:], self._added[0], self._added[1:])
+            if not isNewer(difference.newSerial, difference.oldSerial):
+                raise self._bad("changes that lead backward, of")
+            self.differences.append(difference)
+            self._removed = self._added = None
+            if difference.newSerial == self.serial:
+                assert self.soa is not None
+                if canonicalOf(SOA, soa.rdatas[0]) != canonicalOf(SOA, self.soa.rdatas[0]):
+                    raise self._bad("another SOA at the end of the changes of")
+                self.done = True
+            elif serialIn(soa.rdatas[0]) == difference.newSerial:
+                self._removed = [soa]
+            else:
+                raise self._bad("changes that do not follow each other, of")
+
+
+def settled(version: Version, differences: Sequence[Difference]) -> list[Difference]:
+    """
+    Leave out of changes what comes and is there already, as some servers send it: NSD where it compares files.
+
+    @param version: what they begin at.
+    """
+    sets: dict[tuple[bytes, int, int], tuple[int, set[bytes]]] = {}
+
+    def present(rrset: RRSet) -> tuple[int, set[bytes]]:
+        folded = rrset.name.lower()
+        place = (folded, *kindOf(rrset))
+        found = sets.get(place)
+        if found is None:
+            key = version.keyOf(folded)
+            node = None if key is None else version.find(key)
+            same = [] if node is None else [each for each in node.sets if kindOf(each) == place[1:]]
+            found = sets[place] = (same[0].ttl, set(same[0].rdatas)) if same else (rrset.ttl, set())
+        return found
+
+    after: list[Difference] = []
+    for difference in differences:
+        for rrset in difference.removed:
+            present(rrset)[1].difference_update(rrset.rdatas)
+        added: list[RRSet] = []
+        for rrset in difference.added:
+            ttl, there = present(rrset)
+            rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in there or ttl != rrset.ttl])
+            if len(rdatas) == len(rrset.rdatas):
+                added.append(rrset)
+            elif rdatas:
+                added.append(RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
+            there.update(rdatas)
+            sets[(rrset.name.lower(), *kindOf(rrset))] = (rrset.ttl, there)
+        after.append(Difference(difference.before, difference.removed, difference.after, added))
+    return after

@@ -1,0 +1,3 @@
+"""
+Changing a zone: transactions, dynamic updates (RFC 2136), update policies.
+"""

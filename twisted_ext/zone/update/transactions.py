@@ -1,0 +1,318 @@
+"""
+Changes to a zone that come into force together or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadChange
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
+from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
+from twisted_ext.zone.store.canonical import canonicalOf
+from twisted_ext.zone.store.changeset import Difference, Kind, kindOf, sortedSets
+from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["BESIDE_ALIASES", "Transaction", "same"]
+
+#: Types that may stand beside a CNAME (RFC 4035, section 2.5).
+BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
+
+#: Types of which a name has one record at most.
+_SINGLE: Final = frozenset((CNAME, DNAME, SOA))
+
+_SOA: Final[Kind] = (SOA, 0)
+_NS: Final[Kind] = (NS, 0)
+
+
+def same(rrType: int, rdata: bytes, other: bytes) -> bool:
+    """
+    @return: whether two records say the same: the names in some types' rdata are the same in any case (RFC 4034, section 6.2).
+    """
+    return rdata == other or canonicalOf(rrType, rdata) == canonicalOf(rrType, other)
+
+
+class Transaction:
+    """
+    Changes onto one version of a zone. What is asked sees the changes made so far; the version does not, ever.
+
+    @ivar version: what is changed.
+    @ivar touched: sets of those names that were changed or looked at for it, by their keys.
+    """
+
+    __slots__ = ("version", "touched", "_apex", "_before", "_known")
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.touched: dict[bytes, dict[Kind, RRSet]] = {}
+        self._apex = version.apex
+        self._before: dict[bytes, dict[Kind, RRSet]] = {}
+        # Sets that were changed, and their records by what they say: looking for one of them does not take longer where there are many.
+        self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
+
+    # -- what is there
+
+    def keyOf(self, name: bytes) -> bytes:
+        """
+        @return: the key of a name in this zone.
+
+        @raise BadChange: it is in none.
+        """
+        key = keyBelow(name, self._apex)
+        if key is None:
+            raise BadChange(f"{nameToText(name)} is not in {nameToText(self._apex)}")
+        return key
+
+    def setsAt(self, key: bytes) -> dict[Kind, RRSet]:
+        """
+        @return: what a name has by now. Not to be changed.
+        """
+        sets = self.touched.get(key)
+        if sets is None:
+            sets = self._before.get(key)
+            if sets is None:
+                node = self.version.find(key)
+                sets = self._before[key] = {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
+        return sets
+
+    @property
+    def soa(self) -> RRSet:
+        """
+        The zone's SOA by now.
+        """
+        return self.setsAt(b"")[_SOA]
+
+    def _open(self, key: bytes) -> dict[Kind, RRSet]:
+        sets = self.touched.get(key)
+        if sets is None:
+            sets = self.touched[key] = dict(self.setsAt(key))
+        return sets
+
+    def _recordsOf(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
+        """
+        @return: the records of a set in their order, by their canonical forms: names in some types' rdata are the same in any case (RFC
+            4034, section 6.2).
+        """
+        known = self._known.get((key, kind))
+        if known is not None and known[0] is rrset:
+            return known[1]
+        return {canonicalOf(rrset.rrType, rdata): rdata for rdata in rrset.rdatas}
+
+    def _put(self, key: bytes, rrset: RRSet, kind: Kind, records: dict[bytes, bytes]) -> None:
+        self._open(key)[kind] = rrset
+        self._known[key, kind] = (rrset, records)
+
+    # -- changes
+
+    def add(self, record: RRSet) -> bool:
+        """
+        Have a name have these records too. They give the TTL of the whole set (RFC 2181, section 5.2).
+
+        @return: whether that changes anything.
+
+        @raise BadChange: the name is not in the zone.
+        """
+        key = self.keyOf(record.name)
+        kind = kindOf(record)
+        present = self.setsAt(key).get(kind)
+        if present is None:
+            self._open(key)[kind] = record
+            return True
+        rrType = record.rrType
+        records = self._recordsOf(key, kind, present)
+        come: list[bytes] = []
+        for rdata in record.rdatas:
+            said = canonicalOf(rrType, rdata)
+            # What says the same in another case is there.
+            if said not in records:
+                records[said] = rdata
+                come.append(rdata)
+        if record.ttl == present.ttl and not come:
+            return False
+        self._put(key, RRSet(present.name, rrType, record.rrClass, record.ttl, (*present.rdatas, *come)), kind, records)
+        return True
+
+    def replace(self, rrset: RRSet) -> bool:
+        """
+        Have a name have these records of their type, and no others.
+
+        @return: whether that changes anything.
+        """
+        key = self.keyOf(rrset.name)
+        kind = kindOf(rrset)
+        present = self.setsAt(key).get(kind)
+        if present is not None and present.ttl == rrset.ttl and present.rdatas == rrset.rdatas and present.name == rrset.name:
+            return False
+        self._open(key)[kind] = rrset
+        return True
+
+    def remove(self, record: RRSet) -> bool:
+        """
+        Take records away, whatever TTL they have.
+
+        @return: whether any was there.
+        """
+        key = self.keyOf(record.name)
+        kind = kindOf(record)
+        present = self.setsAt(key).get(kind)
+        if present is None:
+            return False
+        rrType = record.rrType
+        records = self._recordsOf(key, kind, present)
+        gone = [rdata for rdata in record.rdatas if records.pop(canonicalOf(rrType, rdata), None) is not None]
+        if not gone:
+            return False
+        if records:
+            self._put(key, RRSet(present.name, rrType, present.rrClass, present.ttl, tuple(records.values())), kind, records)
+        else:
+            del self._open(key)[kind]
+        return True
+
+    def removeType(self, name: bytes, rrType: int) -> bool:
+        """
+        Take all records of a type from a name.
+
+        @return: whether any was there.
+        """
+        key = self.keyOf(name)
+        gone = [kind for kind in self.setsAt(key) if kind[0] == rrType]
+        if gone:
+            sets = self._open(key)
+            for kind in gone:
+                del sets[kind]
+        return bool(gone)
+
+    def removeName(self, name: bytes) -> bool:
+        """
+        Take everything from a name; from the zone's own, all but SOA and NS (RFC 2136, section 3.4.2.3).
+
+        @return: whether anything was there.
+        """
+        key = self.keyOf(name)
+        gone = [kind for kind in self.setsAt(key) if key or kind not in (_SOA, _NS)]
+        if gone:
+            sets = self._open(key)
+            for kind in gone:
+                del sets[kind]
+        return bool(gone)
+
+    # -- the end
+
+    def commit(self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True) -> tuple[Version, Difference] | None:
+        """
+        Make the next version. Where no newer SOA was given, it gets the next serial number.
+
+        @param serials: how that is chosen, as L{nextSerial<twisted_ext.zone.store.serials.nextSerial>} takes it.
+        @param now: seconds since 1970.
+        @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
+
+        @return: the version and what makes the difference; L{None} where nothing has changed.
+
+        @raise BadChange: what came of it would be no zone.
+        @raise BudgetSpent: more would differ from the image than may.
+        """
+        version = self.version
+        changed = [key for key, sets in self.touched.items() if sets != self._before[key] or not _alike(sets, self._before[key])]
+        if not changed:
+            return None
+        before = self._setsBefore(b"")[_SOA]
+        apex = self._open(b"")
+        soa = apex.get(_SOA)
+        if soa is None or len(soa.rdatas) != 1:
+            raise BadChange(f"{nameToText(self._apex)} would have {0 if soa is None else len(soa.rdatas)} SOA records; a zone has one")
+        old = serialIn(before.rdatas[0])
+        serial = serialIn(soa.rdatas[0])
+        if serial == old:
+            soa = RRSet(soa.name, SOA, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], nextSerial(old, serials, now)),))
+            apex[_SOA] = soa
+        elif not isNewer(serial, old):
+            raise BadChange(f"{nameToText(self._apex)}: serial number {serial} is not newer than {old} (RFC 1982)")
+        if b"" not in changed:
+            changed.append(b"")
+        for key in changed:
+            self._check(key, self.touched[key], self._setsBefore(key))
+        removed: list[RRSet] = []
+        added: list[RRSet] = []
+        for key in changed:
+            _compare(self._setsBefore(key), self.touched[key], removed, added)
+        difference = Difference(before, removed, soa, added)
+        return version.edited({key: sortedSets(self.touched[key]) for key in changed}, bounded=bounded), difference
+
+    def _setsBefore(self, key: bytes) -> dict[Kind, RRSet]:
+        if key not in self._before:
+            self.setsAt(key)
+        return self._before[key]
+
+    def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
+        """
+        @param before: what was there. Where that is more than may be, it may get less.
+
+        @raise BadChange: a zone cannot have this at one name.
+        """
+        if not key and _NS not in sets:
+            raise self._bad(key, "no NS record; a zone has one at least")
+        if len(sets) > max(NAME_TYPES.default, len(before)):
+            raise self._bad(key, f"{len(sets)} types of records; {NAME_TYPES.default:.0f} are the most")
+        for kind, rrset in sets.items():
+            rrType = rrset.rrType
+            count = len(rrset.rdatas)
+            if count > 1:
+                most = 1 if rrType in _SINGLE else SET_RECORDS.default
+                if count > most and (kind not in before or count > len(before[kind].rdatas)):
+                    raise self._bad(key, f"{count} records of type {typeName(rrType)}; {most:.0f} {'is' if most == 1 else 'are'} the most")
+            if rrType == SOA and key:
+                raise self._bad(key, f"an SOA, which belongs at {nameToText(self._apex)}")
+        if (CNAME, 0) in sets:
+            others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
+            if others:
+                raise self._bad(key, f"a CNAME and {typeName(others[0])} too; a CNAME stands alone (RFC 2181, section 10.1)")
+
+    def _bad(self, key: bytes, what: str) -> BadChange:
+        return BadChange(f"{nameToText(key + self._apex)} would have {what}")
+
+
+def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
+    """
+    @return: whether even the spelling is the same, of sets that are equal.
+    """
+    for kind, rrset in sets.items():
+        other = others[kind]
+        if rrset is not other and (rrset.name != other.name or rrset.rdatas != other.rdatas):
+            return False
+    return True
+
+
+def _compare(before: dict[Kind, RRSet], after: dict[Kind, RRSet], removed: list[RRSet], added: list[RRSet]) -> None:
+    """
+    Find out what goes from a name and what comes, without SOAs.
+    """
+    for kind, old in before.items():
+        if kind == _SOA:
+            continue
+        new = after.get(kind)
+        if new is old:
+            continue
+        if new is None:
+            removed.append(old)
+        elif new.ttl != old.ttl or new.name != old.name:
+            removed.append(old)
+            added.append(new)
+        else:
+            _part(old, new.rdatas, removed)
+            _part(new, old.rdatas, added)
+    added.extend([new for kind, new in after.items() if kind != _SOA and kind not in before])
+
+
+def _part(rrset: RRSet, others: Iterable[bytes], to: list[RRSet]) -> None:
+    known = set(others)
+    rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in known])
+    if rdatas:
+        to.append(rrset if len(rdatas) == len(rrset.rdatas) else RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))

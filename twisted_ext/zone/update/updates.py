@@ -1,0 +1,274 @@
+"""
+Dynamic updates (RFC 2136): what one asks for, whether its prerequisites hold, and what it does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BudgetSpent
+from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataFromWire
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
+from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
+from twisted_ext.zone.store.canonical import canonicalOf
+from twisted_ext.zone.store.changeset import Difference, Kind, kindOf
+from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction, same
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.message import Message
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.update.policy import Policy
+
+__all__ = ["Update", "updated"]
+
+_SOA: Final[Kind] = (SOA, 0)
+_NS: Final[Kind] = (NS, 0)
+_CNAME: Final[Kind] = (CNAME, 0)
+_DNAME: Final[Kind] = (DNAME, 0)
+
+#: Octets of a WKS record's rdata that tell it from others of its name: address and protocol (RFC 2136, section 1.1.5).
+_WKS_OCTETS: Final = 5
+
+
+class Update:
+    """
+    What one UPDATE message asks for.
+
+    @ivar zone: the zone's name, as asked.
+    @ivar prerequisites: records of the answer section, in their order.
+    @ivar changes: records of the authority section, in their order.
+    """
+
+    __slots__ = ("zone", "prerequisites", "changes")
+
+    def __init__(self, zone: bytes, prerequisites: list[RRSet], changes: list[RRSet]) -> None:
+        self.zone = zone
+        self.prerequisites = prerequisites
+        self.changes = changes
+
+    @classmethod
+    def fromMessage(cls, message: Message) -> Update:
+        """
+        @raise BadUpdate: it names no zone, or more than one (RFC 2136, section 3.1.1), or has more records than are looked at.
+        @raise BadMessage: its records cannot be read.
+        """
+        questions = message.questions
+        if message.opcode != Opcode.UPDATE or len(questions) != 1 or questions[0].rrType != SOA:
+            raise BadUpdate("an UPDATE names one zone, with type SOA", rcode=Rcode.FORMERR)
+        if questions[0].rrClass != IN:
+            raise BadUpdate("zones here are of class IN", rcode=Rcode.NOTAUTH)
+        prerequisites, changes, _ = message.records()
+        count = len(prerequisites) + len(changes)
+        if count > UPDATE_RECORDS.default:
+            raise BadUpdate(f"{count} records in one UPDATE; {UPDATE_RECORDS.default:.0f} are the most", rcode=Rcode.REFUSED)
+        return cls(questions[0].name, prerequisites, changes)
+
+    def check(self, apex: bytes) -> None:
+        """
+        Look whether all changes are of their form (RFC 2136, section 3.4.1), before any is done.
+
+        @param apex: the zone's name, folded.
+
+        @raise BadUpdate: FORMERR, or NOTZONE for a name outside of the zone.
+        """
+        for record in self.changes:
+            _checkZone(record, apex)
+            rrType = record.rrType
+            if record.rrClass == IN:
+                _checkRdata(record)
+            elif record.rrClass == ANY_CLASS:
+                if record.ttl or record.rdatas[0] or (isMeta(rrType) and rrType != ANY):
+                    raise _malformed("records to be deleted that have a TTL, rdata or a type that no records have")
+            elif record.rrClass == NONE:
+                if record.ttl or isMeta(rrType) or not rrType:
+                    raise _malformed("a record to be deleted that has a TTL, or a type that no records have")
+            else:
+                raise _malformed(f"a change of class {record.rrClass}")
+
+    def checkPolicy(self, policy: Policy, keyName: bytes, client: str, transaction: Transaction) -> None:
+        """
+        @param keyName: the TSIG key that has signed, folded; empty where none has.
+        @param client: the address.
+
+        @raise BadUpdate: REFUSED, because of the first record that may not be changed.
+        """
+        version = transaction.version
+        if version.signed and not policy.allows(keyName, client, version.apex, RRSIG):
+            # Nobody who validates would take what comes of it.
+            raise BadUpdate("the zone is signed, and whoever changes it has to be allowed to change its signatures as well")
+        for record in self.changes:
+            rrType = record.rrType
+            key = version.keyOf(record.name)
+            if record.rrClass == ANY_CLASS and rrType == ANY and key is not None:
+                types = {kind[0] for kind in transaction.setsAt(key) if key or kind not in (_SOA, _NS)}
+            else:
+                types = {rrType}
+            for each in types:
+                if not policy.allows(keyName, client, record.name, each):
+                    raise BadUpdate(f"{nameToText(record.name)} {typeName(each)} may not be changed by you")
+
+    def demand(self, transaction: Transaction) -> None:
+        """
+        Look whether the prerequisites hold, in their order, and are of their form (RFC 2136, section 3.2.5).
+
+        @raise BadUpdate: one does not: NXDOMAIN, YXDOMAIN, NXRRSET or YXRRSET; is not: FORMERR, or NOTZONE for a name outside of the zone.
+        """
+        wanted: dict[tuple[bytes, Kind], list[bytes]] = {}
+        for record in self.prerequisites:
+            _checkDemand(record, transaction.version.apex)
+            key = transaction.keyOf(record.name)
+            sets = transaction.setsAt(key)
+            rrType = record.rrType
+            if record.rrClass == IN:
+                wanted.setdefault((key, kindOf(record)), []).append(record.rdatas[0])
+                continue
+            present = bool(sets) if rrType == ANY else any(kind[0] == rrType for kind in sets)
+            if record.rrClass == ANY_CLASS and not present:
+                rcode = Rcode.NXDOMAIN if rrType == ANY else Rcode.NXRRSET
+                raise _unmet(record, "is not there", rcode)
+            if record.rrClass == NONE and present:
+                rcode = Rcode.YXDOMAIN if rrType == ANY else Rcode.YXRRSET
+                raise _unmet(record, "is there", rcode)
+        for (key, kind), rdatas in wanted.items():
+            rrset = transaction.setsAt(key).get(kind)
+            if rrset is None or _canonical(kind[0], rrset.rdatas) != _canonical(kind[0], rdatas):
+                raise BadUpdate(f"prerequisite: the records of type {typeName(kind[0])} are others", rcode=Rcode.NXRRSET)
+
+    def apply(self, transaction: Transaction) -> None:
+        """
+        Do what is asked for, in its order (RFC 2136, section 3.4.2). What the RFC has ignored in silence is.
+        """
+        for record in self.changes:
+            if record.rrClass == IN:
+                _add(transaction, record)
+            elif record.rrClass == NONE:
+                _remove(transaction, record)
+            elif record.rrType == ANY:
+                transaction.removeName(record.name)
+            elif record.rrType not in (SOA, NS) or transaction.keyOf(record.name):
+                transaction.removeType(record.name, record.rrType)
+
+    def __repr__(self) -> str:
+        return f"<Update {nameToText(self.zone)} {len(self.prerequisites)} prerequisite(s), {len(self.changes)} change(s)>"
+
+
+def _malformed(text: str) -> BadUpdate:
+    return BadUpdate(text, rcode=Rcode.FORMERR)
+
+
+def _unmet(record: RRSet, how: str, rcode: int) -> BadUpdate:
+    what = "" if record.rrType == ANY else f" {typeName(record.rrType)}"
+    return BadUpdate(f"prerequisite: {nameToText(record.name)}{what} {how}", rcode=rcode)
+
+
+def _checkZone(record: RRSet, apex: bytes) -> None:
+    if keyBelow(record.name, apex) is None:
+        raise BadUpdate(f"{nameToText(record.name)} is not in the zone {nameToText(apex)}", rcode=Rcode.NOTZONE)
+
+
+def _checkDemand(record: RRSet, apex: bytes) -> None:
+    if record.ttl:
+        raise _malformed("a prerequisite with a TTL")
+    _checkZone(record, apex)
+    if record.rrClass in (ANY_CLASS, NONE):
+        if record.rdatas[0]:
+            raise _malformed("a prerequisite about a set that has rdata")
+        if isMeta(record.rrType) and record.rrType != ANY:
+            raise _malformed(f"a prerequisite about type {typeName(record.rrType)}")
+    elif record.rrClass == IN:
+        _checkRdata(record)
+    else:
+        raise _malformed(f"a prerequisite of class {record.rrClass}")
+
+
+def _checkRdata(record: RRSet) -> None:
+    rrType = record.rrType
+    if isMeta(rrType) or not rrType:
+        raise _malformed(f"a record of type {typeName(rrType)}, which no zone has")
+    try:
+        rdataFromWire(rrType, record.rdatas[0])
+    except BadMessage as error:
+        raise _malformed(error.text) from None
+
+
+def _canonical(rrType: int, rdatas: list[bytes] | tuple[bytes, ...]) -> set[bytes]:
+    return {canonicalOf(rrType, rdata) for rdata in rdatas}
+
+
+def _add(transaction: Transaction, record: RRSet) -> None:
+    key = transaction.keyOf(record.name)
+    sets = transaction.setsAt(key)
+    rrType = record.rrType
+    if rrType == SOA:
+        present = sets.get(_SOA)
+        if present is None or not isNewer(serialIn(record.rdatas[0]), serialIn(present.rdatas[0])):
+            return
+        transaction.replace(record)
+    elif rrType == CNAME:
+        if all(kind == _CNAME or kind[0] in BESIDE_ALIASES for kind in sets):
+            transaction.replace(record)
+    elif _CNAME in sets and rrType not in BESIDE_ALIASES:
+        return
+    elif rrType == DNAME:
+        # Of two, the later one; it goes with all but a CNAME (RFC 6672, section 5.2).
+        transaction.replace(record)
+    elif rrType == WKS:
+        _addWKS(transaction, record, sets.get((WKS, 0)))
+    else:
+        transaction.add(record)
+
+
+def _addWKS(transaction: Transaction, record: RRSet, present: RRSet | None) -> None:
+    rdata = record.rdatas[0]
+    if present is not None and len(present.rdatas) > SET_RECORDS.default:
+        raise BadUpdate(f"{nameToText(record.name)} would have more than {SET_RECORDS.default:.0f} WKS records", rcode=Rcode.REFUSED)
+    for other in () if present is None else present.rdatas:
+        if other[:_WKS_OCTETS] == rdata[:_WKS_OCTETS] and other != rdata:
+            transaction.remove(RRSet(record.name, WKS, record.rrClass, 0, (other,)))
+    transaction.add(record)
+
+
+def _remove(transaction: Transaction, record: RRSet) -> None:
+    rrType = record.rrType
+    if rrType == SOA:
+        return
+    if rrType == NS:
+        key = transaction.keyOf(record.name)
+        present = transaction.setsAt(key).get(_NS)
+        if not key and present is not None and all(same(NS, each, record.rdatas[0]) for each in present.rdatas):
+            # The zone's last one stays (RFC 2136, section 3.4.2.4).
+            return
+    transaction.remove(record)
+
+
+def updated(
+    update: Update, version: Version, policy: Policy, keyName: bytes, client: str, *, serials: str = "increment", now: float = 0.0
+) -> tuple[Version, Difference] | None:
+    """
+    Do an update, in the order of RFC 2136, section 3, but for one thing: whether it may be done at all is known before anything that it
+    asks about is looked up, as in BIND and Knot, so that nobody learns from prerequisites of what he may not do. The RFC has that in
+    section 3.3, behind them, and leaves it to servers.
+
+    @param serials: as L{nextSerial<twisted_ext.zone.store.serials.nextSerial>} takes it.
+    @param now: seconds since 1970.
+
+    @return: the next version and what makes the difference; L{None} where nothing changes.
+
+    @raise BadUpdate: it is not done.
+    """
+    transaction = Transaction(version)
+    update.checkPolicy(policy, keyName, client, transaction)
+    update.demand(transaction)
+    update.check(version.apex)
+    update.apply(transaction)
+    try:
+        return transaction.commit(serials, now)
+    except BudgetSpent as error:
+        raise BadUpdate(error.text, rcode=Rcode.SERVFAIL) from error
+    except BadChange as error:
+        raise BadUpdate(error.text, rcode=Rcode.REFUSED) from error

@@ -1,0 +1,3 @@
+"""
+Reading and writing master files (RFC 1035, section 5).
+"""

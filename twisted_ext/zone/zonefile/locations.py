@@ -1,0 +1,103 @@
+"""
+Where in master files records stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from twisted_ext.zone.zonefile.reader import Reader
+
+__all__ = ["Locating", "Place", "serialPlace"]
+
+_SOA: Final = 6
+
+#: Blanks and parentheses; a comment; a quoted string; a word.
+_TOKENS: Final = re.compile(rb'[\s()]+|;[^\n]*|"(?:[^"\\]|\\.)*"|(?P<word>(?:[^\s()";\\]|\\.)+)', re.DOTALL)
+
+
+class Locating(Reader):
+    """
+    Notes where the records of some names stand, and keeps nothing of them.
+
+    @ivar places: path and line by key and type, and by key and 0 for the first record of a name.
+    """
+
+    __slots__ = ("_wanted", "places")
+
+    def __init__(self, apex: bytes, wanted: Collection[bytes]) -> None:
+        """
+        @param wanted: keys of names.
+        """
+        super().__init__(apex, None, False)
+        self._wanted = wanted
+        self.places: dict[tuple[bytes, int], tuple[str, int]] = {}
+
+    def place(self, labels: bytes, rrType: int, record: bytes) -> None:
+        key = labels.lower()
+        if key in self._wanted:
+            where = (self._path, self._line)
+            self.places.setdefault((key, rrType), where)
+            self.places.setdefault((key, 0), where)
+
+
+class Place:
+    """
+    Where a number stands.
+
+    @ivar path: the file.
+    @ivar begin: the offset of its first octet.
+    @ivar end: of the first one behind it.
+    @ivar text: what stands there.
+    """
+
+    __slots__ = ("path", "begin", "end", "text")
+
+    def __init__(self, path: str, begin: int, end: int, text: bytes) -> None:
+        self.path = path
+        self.begin = begin
+        self.end = end
+        self.text = text
+
+    @property
+    def serial(self) -> int:
+        """
+        What it says.
+        """
+        return int(self.text)
+
+
+def serialPlace(path: str, apex: bytes) -> Place | None:
+    """
+    @param path: of a zone's master file.
+
+    @return: where the serial number stands, in this file or in one that it includes; L{None} where no SOA record can be read, or where it
+        is not written in words (RFC 3597).
+
+    @raise OSError: a file cannot be read.
+    """
+    locating = Locating(apex, (b"",))
+    locating.read(path)
+    found = locating.places.get((b"", _SOA))
+    if found is None:
+        return None
+    source, line = found
+    with open(source, "rb") as file:
+        octets = file.read()
+    start = 0
+    for _ in range(line - 1):
+        start = octets.find(b"\n", start) + 1
+    words = 0
+    for token in _TOKENS.finditer(octets, start):
+        word = token.group("word")
+        if word is None:
+            continue
+        if words:
+            words += 1
+        elif word.upper() == b"SOA":
+            words = 1
+        if words == 4:
+            return Place(source, token.start(), token.end(), word) if word.isdigit() else None
+    return None

@@ -1,0 +1,31 @@
+"""
+Reading master files while somebody waits to hear that it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted_ext.zone.zonefile.reader import Reader
+
+__all__ = ["Telling"]
+
+
+class Telling(Reader):
+    """
+    A reader that tells how far it has come.
+    """
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, apex: bytes, tell: Callable[[int], object]) -> None:
+        """
+        @param tell: called with octets that were read, of whatever files.
+        """
+        super().__init__(apex, None, True)
+        self._tell = tell
+
+    def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
+        after, line = super()._chunk(data, position, number)
+        self._tell(min(after, len(data)) - position)
+        return after, line

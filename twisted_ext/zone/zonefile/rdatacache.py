@@ -1,0 +1,174 @@
+"""
+Rdata from plain words, without a look at the declaration of their type: what zones have most of, and what signing adds, which says the
+same types, TTLs and hours again and again.
+
+What has not been there yet is read by its type's declaration, once.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, unhexlify
+from collections.abc import Callable, Sequence
+from struct import Struct
+from typing import Final
+
+from twisted_ext.wire.rdata.times import secondsFromDate
+from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3, RRSIG
+from twisted_ext.zone.zonefile.rdatacheck import DIGEST_OCTETS
+
+__all__ = ["ReadRdata", "keep", "readerOf"]
+
+#: Reads rdata: gets the words of a record, all plain, which of them is the first of the rdata, and what gives a name for a word. Raises
+#: L{ValueError}, L{LookupError} or L{struct.error} where something is new about it, or wrong.
+ReadRdata = Callable[[Sequence[bytes], int, Callable[[bytes], bytes]], bytes]
+
+#: Octets of a signature record before its times, and the words that they are written in.
+_COVERING: Final = 8
+_COVERING_WORDS: Final = 4
+
+#: Words before an NSEC3 record's hash, and letters and octets of a hash by SHA-1.
+_HASHED_WORDS: Final = 4
+_HASH_LETTERS: Final = 32
+_HASH: Final = 20
+
+#: Letters of base 64 that belong together.
+_QUARTET: Final = 4
+
+#: Letters of a signature or a digest above which others see whether a message has room for it.
+_LETTERS: Final = 8192
+
+#: Letters of a time, and of the year, month, day and hour in it.
+_TIME: Final = 14
+_HOUR: Final = 10
+
+_short: Final = Struct(">H").pack
+_times: Final = Struct(">IIH").pack
+_digested: Final = Struct(">HBB").pack
+_weighed: Final = Struct(">HHH").pack
+
+#: Digits of numbers of 16 bits.
+_DIGITS: Final = 5
+
+#: What words came to. They mean the same in any zone.
+_covering: Final[dict[tuple[bytes, ...], bytes]] = {}
+_hashing: Final[dict[tuple[bytes, ...], bytes]] = {}
+_types: Final[dict[tuple[bytes, ...], bytes]] = {}
+
+#: The seconds since 1970 at which hours begin, and the seconds in them by minute and second.
+_hours: Final[dict[bytes, int]] = {}
+_seconds: Final[dict[bytes, int]] = {}
+
+_KEPT: Final = 8192
+
+#: Words of a record of which something is remembered: those for more types than a name has are not.
+_KEPT_WORDS: Final = 64
+
+
+def readerOf(rrType: int) -> ReadRdata:
+    """
+    @return: what reads the rdata of a type.
+    """
+    return _READERS.get(rrType, _unknown)
+
+
+def _unknown(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    raise ValueError(words)
+
+
+def _name(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    if len(words) != at + 1:
+        raise ValueError(words)
+    return name(words[at])
+
+
+def _mail(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    if len(words) != at + 2:
+        raise ValueError(words)
+    return _short(_number(words[at])) + name(words[at + 1])
+
+
+def _service(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    if len(words) != at + 4:
+        raise ValueError(words)
+    return _weighed(_number(words[at]), _number(words[at + 1]), _number(words[at + 2])) + name(words[at + 3])
+
+
+def _number(word: bytes) -> int:
+    if not word.isdigit() or len(word) > _DIGITS:
+        raise ValueError(word)
+    return int(word)
+
+
+def _signature(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    end, begin, tag = words[at + 4], words[at + 5], words[at + 6]
+    letters = b"".join(words[at + 8 :])
+    if not letters or len(letters) % _QUARTET or not tag.isdigit() or len(tag) > _DIGITS or len(letters) > _LETTERS:
+        raise ValueError(words)
+    if letters[-1:] == b"=" and len(words[-1]) < _QUARTET:
+        raise ValueError(words)
+    return (
+        _covering[words[at], words[at + 1], words[at + 2], words[at + 3]]
+        + _times(_hours[end[:_HOUR]] + _seconds[end[_HOUR:]], _hours[begin[:_HOUR]] + _seconds[begin[_HOUR:]], int(tag))
+        + name(words[at + 7])
+        + a2b_base64(letters, strict_mode=True)
+    )
+
+
+def _chained(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    return name(words[at]) + _types[tuple(words[at + 1 :])]
+
+
+def _hashed(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    digits = words[at + 4]
+    if len(digits) != _HASH_LETTERS or not digits.isalnum():
+        raise ValueError(words)
+    return (
+        _hashing[words[at], words[at + 1], words[at + 2], words[at + 3]]
+        + int(digits, _HASH_LETTERS).to_bytes(_HASH, "big")
+        + _types[tuple(words[at + 5 :])]
+    )
+
+
+def _digest(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
+    digits = b"".join(words[at + 3 :])
+    kind = _number(words[at + 2])
+    if not 0 < len(digits) <= _LETTERS or DIGEST_OCTETS.get(kind, 0) not in (0, len(digits) >> 1):
+        raise ValueError(words)
+    return _digested(_number(words[at]), _number(words[at + 1]), kind) + unhexlify(digits)
+
+
+_READERS: Final[dict[int, ReadRdata]] = {
+    2: _name, 5: _name, 12: _name, 15: _mail, 33: _service, 39: _name, DS: _digest, RRSIG: _signature, NSEC: _chained, NSEC3: _hashed,
+}  # fmt: skip
+
+
+def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
+    """
+    Remember what the parts of a record came to.
+
+    @param words: plain ones, all that the rdata consists of.
+    @param rdata: what they gave.
+    """
+    if rrType not in (RRSIG, NSEC, NSEC3) or len(words) > _KEPT_WORDS:
+        return
+    for kept in (_covering, _hashing, _types, _hours):
+        if len(kept) >= _KEPT:
+            kept.clear()
+    if rrType == RRSIG:
+        _covering[tuple(words[:_COVERING_WORDS])] = rdata[:_COVERING]
+        for word in words[_COVERING_WORDS : _COVERING_WORDS + 2]:
+            if len(word) == _TIME:
+                # Later times than 32 bits have room for are left to others.
+                _hours[word[:_HOUR]] = secondsFromDate(word[:_HOUR].decode("ascii") + "0000") & 0xFFFFFFFF
+        if not _seconds:
+            _seconds.update({b"%02d%02d" % (minute, second): minute * 60 + second for minute in range(60) for second in range(60)})
+    elif rrType == NSEC:
+        position = 0
+        while rdata[position]:
+            position += rdata[position] + 1
+        _types[tuple(words[1:])] = rdata[position + 1 :]
+    else:
+        salted = 5 + rdata[4]
+        if rdata[salted] == _HASH:
+            _hashing[tuple(words[:_HASHED_WORDS])] = rdata[: salted + 1]
+            _types[tuple(words[_HASHED_WORDS + 1 :])] = rdata[salted + 1 + _HASH :]

@@ -1,0 +1,530 @@
+"""
+Reading master files (RFC 1035, section 5; RFC 2308, section 4; RFC 3597, section 5) with the directives of BIND.
+
+What cannot be read is complained about and passed over, so that all that is wrong with a file is said at once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from operator import length_hint
+from struct import Struct
+from typing import Final
+
+from twisted_ext.errors import BadRecord
+from twisted_ext.wire.codes import IN, className
+from twisted_ext.wire.names import ROOT, isBelow, nameToText
+from twisted_ext.wire.rrtypes import ALIAS, SOA, isMeta, typeName
+from twisted_ext.wire.text import headFromTokens
+from twisted_ext.wire.tokens import Tokens, badRecord
+from twisted_ext.zone.limits import (
+    ENTRIES_UNCLOSED,
+    ENTRY_OCTETS,
+    GENERATED_OCTETS,
+    INCLUDE_DEPTH,
+    INCLUDED_FILES,
+    MASTER_COMPLAINTS,
+    MASTER_OCTETS,
+    RECORDS_GENERATED,
+    REPEATED_OCTETS,
+)
+from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
+from twisted_ext.zone.store.nodes import hasKind
+from twisted_ext.zone.zonefile.complaints import Complaint, Reading, plain, unreadable
+from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
+from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
+from twisted_ext.zone.zonefile.scanner import JOINT, Unclosed, afterwards, entryEnd, goesOn, joined, normalized
+
+__all__ = ["Reader", "readMaster"]
+
+#: Octets that are cut into lines at a time.
+_CHUNK: Final = 1 << 18
+
+_head: Final = Struct(">HHHIH").pack
+_TO_APEX: Final = 0xC00C
+
+#: How an SOA of the zone itself begins.
+_START: Final = b"\xc0\x0c\x00\x06"
+
+#: Types whose rdata are known for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
+_INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
+
+
+class _Enough(Exception):
+    """
+    So much is wrong that going on tells nobody more.
+    """
+
+
+def readMaster(
+    source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True, rrClass: int = IN
+) -> Reading:
+    """
+    Read a zone.
+
+    @param source: what a file holds, or the path of one.
+    @param apex: the zone's name, which is the origin at first as well.
+    @param path: how a source that is given as octets is called in complaints; $INCLUDE finds files beside it, and is refused where
+        it is empty.
+    @param ttl: seconds, for records before any $TTL that say none.
+    @param quick: take the fast path where that is possible; what is read is the same.
+    @param rrClass: of all records, said or not. Those of another class than IN are there to be looked at: no image is built of them.
+    """
+    reader = Reader(apex, ttl, quick, rrClass)
+    reader.read(source, path)
+    return reader.reading
+
+
+class Reader:
+    """
+    One pass through a master file and all that it includes.
+
+    @ivar apexName: the zone's name, as given.
+    @ivar apex: the same, folded.
+    @ivar origin: where names without a final dot belong.
+    @ivar suffix: how absolute owners end that are directly below the apex.
+    @ivar under: how owners without a final dot end that are below the apex, where the origin is above it.
+    @ivar tail: the origin's labels above the apex; L{None} where it lies outside of the zone.
+    @ivar owner: the labels above the apex of the owner named last; L{None} where nobody knows.
+    @ivar outside: whether that owner lies outside of the zone.
+    @ivar ttl: what $TTL said.
+    @ivar lastTTL: what the last record said that said any.
+    @ivar forms: what words between owner and rdata come to, as long as $TTL stays as it is.
+    @ivar names: what words for names come to, as long as the origin stays as it is.
+    """
+
+    __slots__ = (
+        "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
+        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_known", "_octets",
+        "_repeated", "_made", "_generated", "_fatal", "_warnings", "_unclosed", "_strangers", "_stranger",
+    )  # fmt: skip
+
+    def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
+        builder = ImageBuilder(apex, rrClass)
+        self.reading = Reading(builder)
+        self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
+        self.lengthen = builder.lengthen
+        self.apexName, self.apex = apex, apex.lower()
+        self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
+        self.owner: bytes | None = None
+        self.outside = False
+        self.ttl = ttl
+        self.lastTTL: int | None = None
+        self.forms = formsOf(ttl)
+        self.names: dict[bytes, bytes] = {}
+        # The fast path knows the usual class only.
+        self.quick, self.rrClass = quick and rrClass == IN, rrClass
+        self._path = ""
+        self._line = 0
+        self._opened: list[tuple[int, int]] = []
+        self._known: set[tuple[int, int]] = set()
+        self._octets = self._repeated = self._made = self._generated = self._fatal = self._warnings = self._unclosed = self._strangers = 0
+        # The owner of the first SOA outside of the zone.
+        self._stranger = b""
+        self.origin = b""
+        self.setOrigin(apex)
+
+    def read(self, source: bytes | str, path: str = "") -> None:
+        """
+        Read a whole file, and what it includes.
+        """
+        try:
+            if isinstance(source, str):
+                self._path = source
+                data = self._opening(source)
+            else:
+                self._path = path
+                data = source
+            self._file(data)
+        except BadRecord as error:
+            self._complain(0, 0, error.text)
+        except _Enough:
+            pass
+        self.reading.builder.join()
+
+    # -- what directives and records change
+
+    def setOrigin(self, origin: bytes) -> None:
+        """
+        Have names without a final dot belong elsewhere.
+        """
+        if origin == self.origin:
+            return
+        self.origin = origin
+        folded = origin.lower()
+        self.tail = origin[: len(origin) - len(self.apex)] if isBelow(folded, self.apex) else None
+        self.under = b""
+        if self.tail is None and isBelow(self.apex, folded):
+            # As in "$ORIGIN .", with all names written to their last label and without its dot.
+            self.under = self.suffix[: -1 if origin == ROOT else -len(nameToText(origin)) - 1]
+        self._forget()
+
+    def _forget(self) -> None:
+        self.names.clear()
+        self.names[b"."] = b"\x00"
+        self.names[b"@"] = self.origin
+
+    def setTTL(self, ttl: int | None) -> None:
+        """
+        Say what TTL records have that say none.
+        """
+        self.ttl = ttl
+        self.forms = formsOf(ttl)
+
+    def place(self, labels: bytes, rrType: int, record: bytes) -> None:
+        """
+        @param labels: the owner's above the apex, as written.
+        @param record: as images hold it.
+        """
+        key = labels.lower()
+        mark = SAYING.get(rrType)
+        if mark:
+            self.marks[key] = self.marks.get(key, 0) | mark
+        before = self.nodes.get(key)
+        if not before:
+            self.nodes[key] = record
+            return
+        if len(before) < LONG:
+            self.nodes[key] = before + record
+        else:
+            self.lengthen(key, record)
+        count = self.counts.get(key, 1)
+        self.counts[key] = count + 1
+        if key not in self.mixed and hasKind(before, len(key), record):
+            self.mixed.add(key)
+
+    # -- complaints
+
+    def _complain(self, line: int, column: int, text: str, fatal: bool = True) -> None:
+        most = MASTER_COMPLAINTS.default
+        reading = self.reading
+        if fatal:
+            self._fatal += 1
+            if self._fatal > most:
+                reading.unsaid += 1
+                reading.complaints.append(Complaint(self._path, line, column, "so much is wrong that reading ends here"))
+                raise _Enough
+        else:
+            self._warnings += 1
+            if self._warnings > most:
+                reading.unsaid += 1
+                return
+        reading.complaints.append(Complaint(self._path, line, column, text, fatal))
+
+    def _complainOf(self, error: BadRecord, text: str, line: int, fatal: bool = True) -> None:
+        """
+        @param text: the entry, at one column of which something is wrong.
+        @param line: where it begins.
+        """
+        before = text[: max(error.column - 1, 0)]
+        place = line + before.count("\n")
+        self._complain(place, len(before) - before.rfind("\n"), plain(error), fatal)
+
+    # -- files
+
+    def _opening(self, path: str) -> bytes:
+        """
+        @raise BadRecord: the file cannot be read, or may not.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        except (OSError, ValueError) as error:
+            raise unreadable(path, error) from None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise badRecord(f"{path} is no file")
+            if (status.st_dev, status.st_ino) in self._opened:
+                raise badRecord(f"{path} includes itself")
+            self._octets += status.st_size
+            if self._octets > MASTER_OCTETS.default:
+                raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
+            identity = (status.st_dev, status.st_ino)
+            if identity in self._known:
+                self._repeated += status.st_size
+                if self._repeated > REPEATED_OCTETS.default:
+                    most = int(REPEATED_OCTETS.default)
+                    raise badRecord(f"with {path} there are {self._repeated} octets of files to be read again; {most} are the most")
+            self._known.add(identity)
+            self._opened.append(identity)
+            self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
+            data = os.read(descriptor, status.st_size)
+            if len(data) == status.st_size:
+                return data
+            # One that large is not read in one go.
+            with open(descriptor, "rb", closefd=False) as file:
+                return data + file.read(status.st_size - len(data))
+        except OSError as error:
+            raise unreadable(path, error) from None
+        finally:
+            os.close(descriptor)
+
+    def _file(self, data: bytes) -> None:
+        data, foreign = normalized(data)
+        if foreign:
+            self._complain(0, 0, f"the file is {foreign}; text in ASCII or UTF-8 was expected")
+            return
+        quick = self.quick
+        if b"\x0b" in data or b"\x0c" in data:
+            # For bytes.split() these are blanks; in master files they are not.
+            self.quick = False
+        position, number = 0, 1
+        while position < len(data):
+            position, number = self._chunk(data, position, number)
+        self.quick = quick
+
+    def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
+        """
+        @param number: of the line at C{position}.
+
+        @return: the same for what comes behind.
+        """
+        end = position + _CHUNK
+        if end < len(data):
+            end = data.rfind(b"\n", position, end) + 1 or data.find(b"\n", end) + 1 or len(data)
+        if end - position > ENTRY_OCTETS.default:
+            # One line, as there are none in between: nobody shall cut it into words.
+            behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
+            return behind, number + data.count(b"\n", position, behind)
+        text = data[position:end]
+        lines = (joined(text) if self.quick and b"(" in text else text).split(b"\n")
+        count = len(lines)
+        iterator = iter(lines)
+        seen = 0
+        while (line := skim(self, iterator)) is not None:
+            index = count - length_hint(iterator) - 1
+            begin = position + sum(map(len, lines[seen:index])) + index - seen
+            number += data.count(b"\n", position, begin)
+            if JOINT in line:
+                line = data[begin : data.find(b"\n", begin)]
+            position = self._entry(data, begin, line, number)
+            number += data.count(b"\n", begin, position)
+            begin += len(lines[index]) + 1
+            while begin < position and (passed := next(iterator, None)) is not None:
+                begin += len(passed) + 1
+            seen = count - length_hint(iterator)
+            if seen >= count - 1 or position > end:
+                return position, number
+            if begin != position:
+                # What it has in quotes looks like parentheses that were joined.
+                lines = data[position:end].split(b"\n")
+                count = len(lines)
+                iterator = iter(lines)
+                seen = 0
+        return end, number + data.count(b"\n", position, end)
+
+    def _entry(self, data: bytes, start: int, line: bytes, number: int) -> int:
+        """
+        Read one entry.
+
+        @param line: the first line of it.
+
+        @return: where the next one begins.
+        """
+        end = start + len(line) + 1
+        most = int(ENTRY_OCTETS.default)
+        self._line = number
+        if goesOn(line) or len(line) > most:
+            if b"(" in line and (behind := gathered(self, data, start, most)):
+                return behind
+            try:
+                end = entryEnd(data, start, most)
+            except Unclosed as error:
+                before = data[start : error.offset]
+                column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+                self._complain(number + before.count(b"\n"), column, error.text)
+                self._unclosed += 1
+                if self._unclosed > ENTRIES_UNCLOSED.default:
+                    raise _Enough from None
+                return afterwards(data, data.find(b"\n", error.offset) + 1)
+        text = data[start:end].decode("utf-8", "surrogateescape").removesuffix("\n")
+        try:
+            tokens = Tokens(text, self.origin)
+            if tokens.more():
+                if text[0] not in " \t" and tokens.peek().startswith("$"):
+                    self._directive(tokens)
+                else:
+                    self._record(tokens, text, number)
+        except BadRecord as error:
+            self._complainOf(error, text, number)
+            if text[:4].upper() == "$TTL" and self.ttl is None:
+                # Not to be missed once more by every record.
+                self.setTTL(0)
+        return end
+
+    # -- entries
+
+    def _record(self, tokens: Tokens, text: str, number: int) -> None:
+        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
+
+        if text[0] not in " \t":
+            word = tokens.take("the owner's name")
+            self.owner = None
+            self._own(nameFromToken(tokens, word))
+        elif self.owner is None:
+            tokens.take("")
+            raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
+        rrClass, ttl, rrType = headFromTokens(tokens)
+        if rrClass not in (None, self.rrClass):
+            # All of a file should be of one class (RFC 1035, section 5.2).
+            what = f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected; the record is left out"
+            self._complainOf(badRecord(what, tokens.column), text, number, False)
+            return
+        if isMeta(rrType):
+            raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
+        if self.rrClass != IN and rrType in _INTERNET:
+            raise badRecord(f"nobody here knows what {typeName(rrType)} records of class {className(self.rrClass)} hold", tokens.column)
+        column = tokens.column
+        if rrType == ALIAS and text[column - 1 : column + 4].upper() == "ALIAS":
+            self.reading.builder.aliases = True
+        rdata = rdataFrom(rrType, tokens)
+        seconds = self._lifetime(ttl, rrType, rdata, column)
+        remarks = tokens.remarks
+        if seconds > MOST_TTL:
+            remarks.append(badRecord(f"a TTL of {seconds} is set to 0: {MOST_TTL} is the most (RFC 2181, section 8)", column))
+            seconds = 0
+        if self.outside:
+            remarks.append(badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1))
+        for remark in remarks:
+            self._complainOf(remark, text, number, False)
+        if self.outside:
+            self._passOver(rrType, number)
+            return
+        labels = self.owner or b""
+        self.place(labels, rrType, labels + _head(_TO_APEX, rrType, self.rrClass, seconds, len(rdata)) + rdata)
+
+    def _passOver(self, rrType: int, number: int) -> None:
+        """
+        A record lies outside of the zone. Where nearly all seem to, nobody shall wait for the last of them to hear it.
+        """
+        self._strangers += 1
+        if rrType == SOA and not self._stranger:
+            self._stranger = self.owner or b""
+        text, most = f"{self._strangers} records lie outside of {nameToText(self.apex)}", MASTER_COMPLAINTS.default
+        if self._strangers > most and self._stranger and not hasKind(self.nodes[b""] + self.reading.builder.long.get(b"", b""), 0, _START):
+            other = nameToText(self._stranger)
+            self._complain(number, 0, f"{text}, and the SOA is that of {other}; reading ends here: perhaps the zone is called {other}")
+        elif self._strangers > 100 * most and len(self.nodes) == 1:
+            other = nameToText(self.owner or b"")
+            self._complain(number, 0, f"{text}, this one at {other}, and none below it; reading ends here: has the zone another name?")
+        else:
+            return
+        raise _Enough
+
+    def _own(self, name: bytes) -> None:
+        self.outside = not isBelow(name.lower(), self.apex)
+        self.owner = name if self.outside else name[: len(name) - len(self.apex)]
+
+    def _lifetime(self, ttl: int | None, rrType: int, rdata: bytes, column: int) -> int:
+        if ttl is not None:
+            self.lastTTL = ttl
+            return ttl
+        seconds = self.lastTTL if self.ttl is None else self.ttl
+        if seconds is None:
+            if rrType != SOA:
+                raise badRecord("no TTL; one was expected here, in a record before, or in $TTL", column)
+            # What the field meant before RFC 2308, section 4; BIND takes it for the records behind it too, as if $TTL said so.
+            seconds = int.from_bytes(rdata[-4:], "big")
+            self.setTTL(seconds)
+        return seconds
+
+    def _directive(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
+
+        word = tokens.take("")
+        kinds: dict[str, Callable[[Tokens], None]] = {"$TTL": self._lifetimes, "$INCLUDE": self._include, "$GENERATE": self._generate}
+        directive = kinds.get(word.upper())
+        if directive is not None:
+            directive(tokens)
+        elif word.upper() == "$ORIGIN":
+            text = tokens.take("a name")
+            name = nameFromToken(tokens, text)
+            tokens.end()
+            self._remark(tokens, text)
+            self.setOrigin(name)
+        else:
+            raise tokens.bad(word, "$ORIGIN, $TTL, $INCLUDE or $GENERATE")
+
+    def _remark(self, tokens: Tokens, origin: str) -> None:
+        if not origin.endswith(".") and origin != "@":
+            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; a dot at its end says that it is not"
+            tokens.remarks.append(badRecord(what, tokens.column))
+        for remark in tokens.remarks:
+            self._complain(self._line, remark.column, plain(remark), False)
+
+    def _lifetimes(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.times import secondsFromDuration
+
+        expected = "a TTL in seconds, or as 1h30m,"
+        word = tokens.take(expected)
+        try:
+            seconds = secondsFromDuration(word)
+        except ValueError:
+            raise tokens.bad(word, expected) from None
+        tokens.end()
+        self.setTTL(seconds)
+
+    def _include(self, tokens: Tokens) -> None:
+        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
+
+        path = os.fsdecode(tokens.octets("the path of a file"))
+        column = tokens.column
+        origin = self.origin
+        if tokens.more():
+            text = tokens.take("a name")
+            origin = nameFromToken(tokens, text)
+            self._remark(tokens, text)
+        tokens.end()
+        if not self._path:
+            raise badRecord("$INCLUDE where there is no file beside which the other one could be", column)
+        if len(self._opened) > INCLUDE_DEPTH.default:
+            raise badRecord(f"files include each other {len(self._opened)} deep; {int(INCLUDE_DEPTH.default)} is the most", column)
+        if len(self.reading.sources) > INCLUDED_FILES.default:
+            raise badRecord(f"{len(self.reading.sources)} files are read; {int(INCLUDED_FILES.default)} are the most", column)
+        before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl)
+        opened = len(self._opened)
+        path = os.path.join(os.path.dirname(self._path), path)
+        try:
+            data = self._opening(path)
+        except BadRecord as error:
+            raise badRecord(error.text, column) from None
+        self._path = path
+        self.setOrigin(origin)
+        self._file(data)
+        del self._opened[opened:]
+        self._path, self._line, origin, self.owner, self.outside, ttl = before
+        self.ttl = self.ttl if ttl is None else ttl
+        self.setOrigin(origin)
+        self.forms = formsOf(self.ttl)
+
+    def _generate(self, tokens: Tokens) -> None:
+        from twisted_ext.zone.zonefile.generate import Template, numbersOf, texts
+
+        numbers = numbersOf(tokens.take("a range such as 1-254"), tokens.column)
+        column = tokens.column
+        self._generated += len(numbers)
+        if self._generated > RECORDS_GENERATED.default:
+            raise badRecord(f"{self._generated} records are generated; {int(RECORDS_GENERATED.default)} are the most", column)
+        owner = Template(tokens.take("the owner's name"), tokens.column)
+        rrClass, ttl, rrType = headFromTokens(tokens)
+        said = className(self.rrClass if rrClass is None else rrClass)
+        head = " ".join([*([str(ttl)] if ttl is not None else []), said, typeName(rrType)])
+        parts = [tokens.take("the rdata")]
+        begin = tokens.column
+        while tokens.more():
+            parts.append(tokens.take(""))
+        rest = Template(" ".join(parts), begin)
+        before = self.owner, self.outside
+        for text in texts(numbers, owner, head, rest):
+            self._made += len(text)
+            if self._made > GENERATED_OCTETS.default:
+                raise badRecord(f"more than {int(GENERATED_OCTETS.default)} octets of records are generated", column)
+            if skim(self, iter([text.encode("utf-8", "surrogateescape")])) is None:
+                continue
+            try:
+                self._record(Tokens(text, self.origin), text, self._line)
+            except BadRecord as error:
+                raise badRecord(f"{text[:80]!r}: {plain(error)}", column) from None
+        self.owner, self.outside = before

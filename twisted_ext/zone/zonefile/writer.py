@@ -1,0 +1,133 @@
+"""
+Writing master files: canonical ones to be compared, readable ones for people.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.wire.codes import className
+from twisted_ext.wire.names import canonicalKey, isBelow, nameToText
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.fieldtypes import Name
+from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf, rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
+
+__all__ = ["canonicalFile", "ordered", "readableFile"]
+
+#: What the numbers of an SOA record are.
+_TIMES: Final = ("serial", "refresh", "retry", "expire", "least TTL, for denials")
+
+#: Columns that an owner's name gets in a readable file at most; longer ones push the rest of their line to the right.
+_WIDEST: Final = 32
+
+
+def ordered(sets: Iterable[RRSet]) -> list[tuple[RRSet, bytes]]:
+    """
+    @return: each record's set and rdata, as names sort, then by type, an SOA record first, then as rdata sort (RFC 4034, section 6).
+    """
+    records = [(rrset, rdata) for rrset in sets for rdata in rrset.rdatas]
+    records.sort(key=_order)
+    return records
+
+
+def _order(record: tuple[RRSet, bytes]) -> tuple[tuple[bytes, ...], bool, int, bytes]:
+    rrset, rdata = record
+    try:
+        octets = canonicalRdata(rrset.rrType, rdata)
+    except BadMessage:
+        octets = rdata
+    return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, octets
+
+
+def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]:
+    """
+    Write records so that equal zones give equal files: in order, one a line, names absolute, nothing left out.
+
+    @param aliases: write records of type 65401 as ALIAS records.
+
+    @return: the lines.
+    """
+    for rrset, rdata in ordered(sets):
+        head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} "
+        if aliases and rrset.rrType == ALIAS:
+            yield f"{head}ALIAS {nameToText(rdata)}"
+        else:
+            yield f"{head}{typeName(rrset.rrType)} {rdataToText(rrset.rrType, rdata)}"
+
+
+def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) -> Iterator[str]:
+    """
+    Write records for people: names relative to C{origin}, which is said once, as is the TTL that most of them have; columns; an
+    owner's name once; the SOA record over several lines, its numbers explained.
+
+    @param aliases: write records of type 65401 as ALIAS records.
+
+    @return: the lines.
+    """
+    records = ordered(sets)
+    tally = Counter([rrset.ttl for rrset, _ in records])
+    usual = min(tally, key=lambda ttl: (-tally[ttl], ttl), default=0)
+    yield f"$ORIGIN {nameToText(origin)}"
+    yield f"$TTL {usual}"
+    owners = [_relative(rrset.name, origin) for rrset, _ in records]
+    width = max([len(owner) for owner in owners if len(owner) <= _WIDEST], default=1)
+    lifetimes = max([len(str(ttl)) for ttl in tally if ttl != usual], default=0)
+    last = ""
+    for (rrset, rdata), owner in zip(records, owners, strict=True):
+        ttl = "" if rrset.ttl == usual else str(rrset.ttl)
+        alias = aliases and rrset.rrType == ALIAS
+        kind = "ALIAS" if alias else typeName(rrset.rrType)
+        words = [*([ttl.ljust(lifetimes)] if lifetimes else []), className(rrset.rrClass), kind.ljust(5)]
+        head = f"{('' if owner == last else owner).ljust(width)} {' '.join(words)} "
+        last = owner
+        if rrset.rrType == SOA:
+            yield from _startOfAuthority(head, rdata, origin)
+        else:
+            yield head + (_relative(rdata, origin) if alias else _rdata(rrset.rrType, rdata, origin))
+
+
+def _relative(name: bytes, origin: bytes) -> str:
+    """
+    @return: the name as it is written where names belong below C{origin}.
+    """
+    if not isBelow(name.lower(), origin.lower()):
+        return nameToText(name)
+    return nameToText(name[: len(name) - len(origin)] + b"\x00", final=False) if len(name) > len(origin) else "@"
+
+
+def _rdata(rrType: int, rdata: bytes, origin: bytes) -> str:
+    """
+    @return: the rdata in one line, names in it relative where they are fields of their own.
+    """
+    kind = declarationOf(rrType)
+    own = any("words" in each.__dict__ for each in kind.__mro__ if each is not Rdata)
+    if own or not any(type(field) is Name for field in kind.fields):
+        return rdataToText(rrType, rdata)
+    try:
+        values = kind.fromWire(rdata).values
+    except BadMessage:
+        return rdataToText(rrType, rdata)
+    words: list[str] = []
+    for field, value in zip(kind.fields, values, strict=True):
+        text = _relative(value, origin) if type(field) is Name and isinstance(value, bytes) else field.toText(value, values)
+        if text is None:
+            return rdataToText(rrType, rdata)
+        if text:
+            words.append(text)
+    return " ".join(words)
+
+
+def _startOfAuthority(head: str, rdata: bytes, origin: bytes) -> Iterator[str]:
+    words = _rdata(SOA, rdata, origin).split(" ")
+    if len(words) != 2 + len(_TIMES) or words[0] == "\\#":
+        yield head + _rdata(SOA, rdata, origin)
+        return
+    yield f"{head}{words[0]} {words[1]} ("
+    indent = " " * len(head)
+    for number, (word, what) in enumerate(zip(words[2:], _TIMES, strict=True), 1):
+        yield f"{indent}{word.ljust(10)} {')' if number == len(_TIMES) else ' '} ; {what}"
