@@ -69,7 +69,7 @@ class ZonedTests(SynchronousTestCase):
             self.compilers.append(Inside(reactor, took))
             return self.compilers[-1]
 
-        for target in ("updating", "changing"):
+        for target in ("updates", "commit"):
             threads = patch(f"twisted_ext.server.update.{target}.threadsOf", lambda reactor: self.disk)
             threads.start()
             self.addCleanup(threads.stop)

@@ -20,7 +20,8 @@ __all__ = ["RUN", "run"]
 RUN: Final = """\
 import socket, sys, threading
 from twisted_ext import limits
-from twisted_ext.apps.cli import getaddrinfo, main
+from twisted_ext.apps.cli import main
+from twisted_ext.apps.cli.names import getaddrinfo
 
 real = socket.getaddrinfo
 
