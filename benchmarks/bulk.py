@@ -33,7 +33,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import bulk
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.ratecontrol import Window
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.lookup.stream import Run
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
@@ -47,7 +47,7 @@ async def forwarding(server: Server, asked: list[str]) -> None:
     """
     Ask without C{bulk}: each look-up begins the next one.
     """
-    source = Forwarding(reactor, [server])
+    source = ForwardingSource(reactor, [server])
     questions = iter([Question(nameFromText(name), 1) for name in asked])
     context = QueryContext(reactor.seconds() + 600)
     done: Deferred[None] = Deferred()
@@ -76,7 +76,7 @@ async def iterator(server: Server, asked: list[str]) -> None:
     """
     Take all results of C{bulk}.
     """
-    source = Forwarding(reactor, [server])
+    source = ForwardingSource(reactor, [server])
     count = 0
     async for _, result in bulk(source, asked, clock=reactor):
         count += isinstance(result, Answer)

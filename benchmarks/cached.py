@@ -23,8 +23,8 @@ from twisted.names import cache, dns
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -73,7 +73,7 @@ def main() -> None:
     turns = max(20_000 // names, 1)
     count = turns * names
 
-    caching = Caching(Coalescing(CannedSource(otherwise=answerTo), clock), clock)
+    caching = CachedSource(CoalescingSource(CannedSource(otherwise=answerTo), clock), clock)
     resolver = NamesResolver(caching, reactor)
     for question in questions:
         caching.answer(question, context)
@@ -117,12 +117,12 @@ def main() -> None:
             packed.keep(question, b"", answer, now)
 
     def firstHit() -> None:
-        source = Caching(CannedSource(), clock, store=packed)
+        source = CachedSource(CannedSource(), clock, store=packed)
         for question in many:
             source.answerNow(question, context)
 
     def missed() -> None:
-        source = Caching(CannedSource(), clock)
+        source = CachedSource(CannedSource(), clock)
         for question in many:
             source.answerNow(question, context)
 

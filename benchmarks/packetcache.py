@@ -23,8 +23,8 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.respond import Responder, laneFor
@@ -98,7 +98,7 @@ class Measured:
         self.source = _Answering()
         cookies = Cookies(bytes(16))
         self.lane = laneFor(cookies=cookies)
-        caching = Caching(Coalescing(self.source, self.clock), self.clock, prefetch=True)
+        caching = CachedSource(CoalescingSource(self.source, self.clock), self.clock, prefetch=True)
         self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), lane=self.lane)
 
     def lose(self, octets: bytes, address: object = None) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
@@ -74,11 +74,11 @@ class NetworkTestCase(SynchronousTestCase):
         """
         return Server(address)
 
-    def forward(self, *servers: Server, mixCase: bool = False, stream: bool = False, keep: float | None = None) -> Forwarding:
+    def forward(self, *servers: Server, mixCase: bool = False, stream: bool = False, keep: float | None = None) -> ForwardingSource:
         """
         @return: a client of these servers.
         """
-        return Forwarding(self.here, servers, mixCase=mixCase, stream=stream, keep=keep)
+        return ForwardingSource(self.here, servers, mixCase=mixCase, stream=stream, keep=keep)
 
     def ask(
         self,

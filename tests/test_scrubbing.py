@@ -13,8 +13,8 @@ from twisted_ext import outcomes
 from twisted_ext.answers import Outcome
 from twisted_ext.limits import CACHE_SECONDS, REPLY_ALIASES
 from twisted_ext.outcomes import relevant
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.builder import buildMessage
@@ -125,7 +125,7 @@ class RepliesTests(NetworkTestCase):
         The first answer has the TTLs that the cache keeps, and so have those from the cache.
         """
         canned, server = self.serve(records={})
-        source = Caching(Coalescing(self.forward(server), self.here), self.here)
+        source = CachedSource(CoalescingSource(self.forward(server), self.here), self.here)
         canned.set("long.test", "A", [rrsetOf(nameFromText("long.test"), 1, "192.0.2.80", 2**31 - 1)])
         for _ in range(2):
             asked = self.ask(source, "long.test")

@@ -264,16 +264,16 @@ class QueryContext:
     @ivar options: further EDNS options as C{(code, octets)}.
     @ivar stream: ask by TCP at once.
     @ivar waits: seconds to wait for each attempt by UDP in turn, or L{None} for what has been learned of the server.
-    @ivar relative: the name was written without its final dot, so that a search list may be tried. L{Searching
-        <twisted_ext.resolver.combine.searchlist.Searching>} stands outside whatever shares answers, and asks inward with this off.
+    @ivar relative: the name was written without its final dot, so that a search list may be tried. L{SearchListSource
+        <twisted_ext.resolver.combine.searchlist.SearchListSource>} stands outside whatever shares answers, and asks inward with this off.
     @ivar single: addresses of the other family are of no interest: that a host has some ends no search and keeps nobody from being asked.
     @ivar client: on whose behalf, as an address, or L{None} for ourselves.
     @ivar served: whether it began on behalf of a server's client: a server has bounds of its own for what waits, so that such a look-up is
         sent at once, however many others are.
     @ivar budget: work left, or L{None} where it is not counted.
     @ivar trace: where to note what happens, or L{None}.
-    @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{Coalescing
-        <twisted_ext.resolver.caching.coalescing.Coalescing>} sets it, and contexts made by L{detached} keep it.
+    @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
+        <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
     @ivar missed: the question that a cache, and all who are asked before it, have just had nothing on, so that none need look again.
     @ivar variant: octets that differ where the wishes would change the answer: part of every key under which answers are shared.
     """

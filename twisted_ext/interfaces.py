@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
-    from twisted_ext.transport.exchange import Asking, Leg
+    from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.changeset import Difference
@@ -69,9 +69,9 @@ class IExchange(Interface):
     """
     One server, asked by one way: UDP, TCP, TLS, HTTPS, QUIC.
 
-    It sends queries and finds out whose a reply is, by address, port and id. What the reply is worth is for the
-    L{Asking<twisted_ext.transport.exchange.Asking>} to say, which is called back; there is no Deferred on the way. It holds no socket
-    and no timer while nobody waits, unless it was told to keep its connection alive; how long to wait is the asking one's affair.
+    It sends queries and matches replies by address, port and id. It hands each reply to its
+    L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>}, which judges it; there is no Deferred on the way. It holds no socket
+    and no timer while no query is pending, unless it was told to keep its connection alive. The caller decides how long to wait.
     """
 
     kind: str = Attribute("The way, as L{twisted_ext.answers.Origin.source} has it: C{'udp'}, C{'tcp'}...")
@@ -82,7 +82,7 @@ class IExchange(Interface):
         "Whether what is lost is reported, so that nothing needs to be sent again, and nobody but the server can have sent what arrives."
     )
 
-    def ask(asking: Asking, now: float) -> tuple[Leg, bytes]:
+    def ask(asking: PendingQuery, now: float) -> tuple[Channel, bytes]:
         """
         Send a query under an id of this exchange's choice, or have it wait for a connection.
 

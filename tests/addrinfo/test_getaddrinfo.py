@@ -24,7 +24,7 @@ from twisted_ext.answers import Answer
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED
-from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.system.hosts import Hosts
 
 __all__ = ["Case"]
@@ -52,7 +52,7 @@ class Case(SynchronousTestCase):
         @return: a resolver.
         """
         hosts = Hosts(self.clock, str(self.hosts))
-        resolver = NamesResolver(Chaining([hosts, self.fake]), self.clock)
+        resolver = NamesResolver(ChainSource([hosts, self.fake]), self.clock)
 
         def source(address: str) -> str:
             return "2001:db8:1::7" if ":" in address else "192.0.2.7"

@@ -15,7 +15,7 @@ from twisted_ext.answers import Outcome
 from twisted_ext.compat.conversion.errors import DNSNameError, DNSServerError, DomainError, LookupFailed, NoAddressError
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -99,7 +99,7 @@ class HostByNameTests(NamesTestCase):
         network = MemoryNetwork()
         here = network.reactor()
         where = CannedServer({("none.example", "TXT"): '"x"'}).listen(network.reactor("192.0.2.53"))
-        resolver = NamesResolver(Forwarding(here, [where]), here)
+        resolver = NamesResolver(ForwardingSource(here, [where]), here)
         looking = resolver.getHostByName("none.example")
         network.advance(1)
         raised = self.failureResultOf(looking, NoAddressError).value

@@ -88,7 +88,7 @@ def _serve(folder: Path) -> None:
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.figures import Figures
-    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.operations.control import ControlService
     from twisted_ext.server.operations.operations import Sight
     from twisted_ext.testing.sources import CannedSource, questionOf
@@ -96,7 +96,7 @@ def _serve(folder: Path) -> None:
     clock = cast(IReactorTime, reactor)
     sight = Sight(clock, busy())
     source = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
-    sight.source = sight.caching = Caching(source, clock)
+    sight.source = sight.caching = CachedSource(source, clock)
     for name in ("www.example.com", "a.sub.example.com"):
         sight.caching.answer(questionOf(name), QueryContext(clock.seconds() + 5))
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")

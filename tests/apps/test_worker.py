@@ -18,7 +18,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.source import Zones
 from twisted_ext.server.reply.operations import errandKey
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -67,7 +67,7 @@ class ObeyingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @property
-    def service(self) -> ForwardService:
+    def service(self) -> ServerService:
         """
         What answers.
         """

@@ -16,7 +16,7 @@ from twisted_ext.server.limits import RESPONSE_WINDOW
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import CannedSource, rrsetOf
 from twisted_ext.wire.message import Message, Question
 
@@ -41,7 +41,7 @@ class AmplificationTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1_000_000)
 
-    def serverWith(self, limiting: Limiting | None) -> Server:
+    def serverWith(self, limiting: ResponseRateLimit | None) -> Server:
         return Server(self.clock, limiting=limiting, access=Access({"allow": ["any"]}), cookies=Cookies(SECRET))
 
     def flooded(self, server: Server, seconds: int) -> tuple[int, int]:
@@ -62,7 +62,7 @@ class AmplificationTests(SynchronousTestCase):
         """
         No more octets go to the network than came in its name. Without limits there are several times as many.
         """
-        came, gone = self.flooded(self.serverWith(Limiting(RATE)), 3)
+        came, gone = self.flooded(self.serverWith(ResponseRateLimit(RATE)), 3)
         self.assertLessEqual(gone, came)
         came, gone = self.flooded(self.serverWith(None), 1)
         self.assertGreater(gone, 4 * came)
@@ -71,7 +71,7 @@ class AmplificationTests(SynchronousTestCase):
         """
         Meanwhile whoever is really in that network is answered: by a cookie, by TCP, and soon after the end by anything.
         """
-        server = self.serverWith(Limiting(RATE))
+        server = self.serverWith(ResponseRateLimit(RATE))
         first = server.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "192.0.2.9")
         assert first is not None
         edns = Message.fromWire(first).check().edns

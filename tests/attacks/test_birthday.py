@@ -12,8 +12,8 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -39,7 +39,7 @@ class BirthdayTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.upstream = HeldSource()
-        self.shared = Caching(self.upstream, self.clock)
+        self.shared = CachedSource(self.upstream, self.clock)
 
     def flood(self, source: IAnswerSource) -> list[Deferred[Answer]]:
         return [source.answer(spelled(number), QueryContext(4.0 + number / 1000)) for number in range(CLIENTS)]
@@ -59,7 +59,7 @@ class BirthdayTests(SynchronousTestCase):
         """
         Without it a forger would have a thousand queries to hit.
         """
-        self.patch(Coalescing, "_join", lambda source, flight, context: self.upstream.answer(flight.question, context))
+        self.patch(CoalescingSource, "_join", lambda source, flight, context: self.upstream.answer(flight.question, context))
         waiters = self.flood(self.shared)
         self.assertEqual(self.upstream.asked, CLIENTS)
         self.upstream.release(ANSWER)
@@ -70,7 +70,7 @@ class BirthdayTests(SynchronousTestCase):
         """
         When the query is lost, those who still have time cost one more together, and not one each.
         """
-        shared = Coalescing(self.upstream, self.clock, seconds=1)
+        shared = CoalescingSource(self.upstream, self.clock, seconds=1)
         waiters = self.flood(shared)
         self.clock.advance(1)
         from twisted_ext.errors import TimedOut
@@ -99,7 +99,7 @@ class RebirthDayTests(SynchronousTestCase):
         """
         Only so many queries are under way for one name, however it is asked for.
         """
-        waiters = self.flood(Coalescing(self.upstream, self.clock))
+        waiters = self.flood(CoalescingSource(self.upstream, self.clock))
         most = int(FLIGHT_VARIANTS.default)
         self.assertEqual(self.upstream.asked, most)
         for waiter in waiters[most:]:
@@ -115,7 +115,7 @@ class RebirthDayTests(SynchronousTestCase):
         from twisted_ext.resolver.caching import coalescing
 
         self.patch(coalescing, "_MOST_VARIANTS", CLIENTS)
-        waiters = self.flood(Coalescing(self.upstream, self.clock))
+        waiters = self.flood(CoalescingSource(self.upstream, self.clock))
         self.assertEqual(self.upstream.asked, CLIENTS)
         self.upstream.release(ANSWER)
         for waiter in waiters:
@@ -125,7 +125,7 @@ class RebirthDayTests(SynchronousTestCase):
         """
         What came for a subnet is kept for nobody, since the reply does not say whom else it would be right for.
         """
-        cache = Caching(self.upstream, self.clock)
+        cache = CachedSource(self.upstream, self.clock)
         waiters = self.flood(cache)
         most = int(FLIGHT_VARIANTS.default)
         for waiter in waiters[most:]:
@@ -139,5 +139,5 @@ class RebirthDayTests(SynchronousTestCase):
         """
         Nobody's subnet is sent along unless somebody asked for that.
         """
-        Coalescing(self.upstream, self.clock).answer(VICTIM, QueryContext(5.0, client="192.0.2.9"))
+        CoalescingSource(self.upstream, self.clock).answer(VICTIM, QueryContext(5.0, client="192.0.2.9"))
         self.assertEqual((self.upstream.contexts[0].options, self.upstream.contexts[0].client), ((), None))

@@ -17,8 +17,8 @@ from tests.queries import queryOf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply import packetcaches, requests, respond
 from twisted_ext.server.upstreams import Listening, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -254,13 +254,13 @@ class ReplyTests(WholeServerTestCase):
         """
         If both were alike, everything would be asked for them; and if what is known were looked at for them, it would be fetched ahead.
         """
-        fromKin = Caching._fromKin
+        fromKin = CachedSource._fromKin
 
-        def open(caching: Caching, question: Question, context: QueryContext, now: float) -> object:
+        def open(caching: CachedSource, question: Question, context: QueryContext, now: float) -> object:
             context.client = None
             return fromKin(caching, question, context, now)
 
-        self.patch(Caching, "_fromKin", open)
+        self.patch(CachedSource, "_fromKin", open)
         self.assertEqual(self.unrecursed(), (0, 1))
         make: Callable[..., None] = respond.Responder.__init__
 
@@ -328,10 +328,10 @@ class LoopTests(WholeServerTestCase):
         If it did not join, it would go round for as long as there is time, and more with each repetition.
         """
 
-        def straight(coalescing: Coalescing, question: Question, context: QueryContext) -> Deferred[Answer]:
+        def straight(coalescing: CoalescingSource, question: Question, context: QueryContext) -> Deferred[Answer]:
             return coalescing._inner.answer(question, context)
 
-        self.patch(Coalescing, "answer", straight)
+        self.patch(CoalescingSource, "answer", straight)
         self.assertGreater(self.round(False)[0], 90)
 
     def test_watch(self) -> None:

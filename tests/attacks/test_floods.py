@@ -16,7 +16,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.limits import LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader, _Way
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf
@@ -36,7 +36,7 @@ class FloodTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Readers()
         self.source = CannedSource({}, lambda question: answerOf(question, "192.0.2.80", 300))
-        caching = Caching(self.source, self.clock)
+        caching = CachedSource(self.source, self.clock)
         self.responder = Responder(caching, self.clock)
         self.listener = DatagramListener(self.clock, self.responder, "127.0.0.1", 0)
         self.listener.start()
@@ -53,7 +53,7 @@ class FloodTests(SynchronousTestCase):
             self.ask(name)
         self.replies()
 
-    def spend(self, caching: Caching) -> None:
+    def spend(self, caching: CachedSource) -> None:
         """
         Have answers take time.
         """

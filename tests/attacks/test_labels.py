@@ -17,7 +17,7 @@ from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.compat.conversion.names import wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource, questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
@@ -102,7 +102,7 @@ class CacheTests(SynchronousTestCase):
         """
         @return: whether the attacker's address is what the victim's name gives, when all that is like it has been asked for.
         """
-        cache = Caching(self.inner, self.clock)
+        cache = CachedSource(self.inner, self.clock)
         for name in ALIKE:
             self.successResultOf(cache.answer(Question(name, 1), QueryContext(9.0)))
         answer = self.successResultOf(cache.answer(questionOf("www.victim.test"), QueryContext(9.0)))
@@ -122,7 +122,7 @@ class CacheTests(SynchronousTestCase):
 
         self.patch(Question, "__init__", byText)
         self.inner = CannedSource({("www.victim.test", "A"): "192.0.2.66"})
-        cache = Caching(self.inner, self.clock)
+        cache = CachedSource(self.inner, self.clock)
         self.successResultOf(cache.answer(Question(ALIKE[0], 1), QueryContext(9.0)))
         self.successResultOf(cache.answer(Question(VICTIM, 1), QueryContext(9.0)))
         self.assertEqual(self.inner.asked, 1)

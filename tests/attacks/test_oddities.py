@@ -7,10 +7,10 @@ from __future__ import annotations
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.nextstep import Came
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchange import Leg
+from twisted_ext.transport.exchange import Channel
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
 
@@ -93,11 +93,11 @@ class OddReplyTests(NetworkTestCase):
         Were an odd reply to end the wait, as in the resolvers that were found, the look-up would fail.
         """
 
-        def ending(flight: Flight, octets: bytes, now: float, leg: object, key: bytes) -> bool:
+        def ending(flight: ForwardedLookup, octets: bytes, now: float, leg: object, key: bytes) -> bool:
             flight.end(flight._soFar(now))
             return True
 
-        self.patch(Flight, "replied", ending)
+        self.patch(ForwardedLookup, "replied", ending)
         self.assertRaises(self.failureException, self.meet, ODD["header alone"])
 
     def test_truncatedWithOurQuestion(self) -> None:
@@ -124,13 +124,13 @@ class OddReplyTests(NetworkTestCase):
         # The reply to the first query, and not the one to the second, which comes later.
         self.assertEqual((found, round(elapsed, 2)), ([GENUINE], 0.11))
         self.assertLessEqual(len(self.canned.asked), 2)
-        begun = Flight._setBack
+        begun = ForwardedLookup._setBack
 
-        def instead(flight: Flight, came: Came, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+        def instead(flight: ForwardedLookup, came: Came, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
             begun(flight, came, fault, now, leg, key)
             if came is Came.NO_EDNS:
                 leg.release(key)
 
         # With the first query given up for the second, a forger would have moved the window.
-        self.patch(Flight, "_setBack", instead)
+        self.patch(ForwardedLookup, "_setBack", instead)
         self.assertEqual(round(self.meet(forged)[1], 2), 0.16)

@@ -12,7 +12,7 @@ from tests.queries import optOf, queryOf
 from twisted_ext import outcomes
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.testing.servers import Reply
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.codes import Rcode
@@ -88,7 +88,7 @@ class RebindingTests(WholeServerTestCase):
         self.assertEqual(self.byStream(service, "home.evil.test").rcode, Rcode.REFUSED)
         self.assertEqual(self.addressOf(), "192.0.2.80")
 
-    def byStream(self, service: ForwardService, name: str) -> Message:
+    def byStream(self, service: ServerService, name: str) -> Message:
         """
         @return: the reply by TCP.
         """

@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import SECRET, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.limits import EDNS_OPTIONS, Limit
-from twisted_ext.server.reply.chaos import Identity
+from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, TypeGate
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire import edns
@@ -107,7 +107,7 @@ class LyingTests(RequestsTestCase):
         """
         @return: how often a server tells its name to somebody who asks for it ninety times in one request.
         """
-        self.server.responder.finishing = Finishing(identity=Identity(nsid="here"))
+        self.server.responder.finishing = ReplyBuilder(identity=ChaosIdentity(nsid="here"))
         reply = self.server.ask(queryOf(opt=optOf(options=[(NSID, b"")] * 90))) or b""
         edns = Message.fromWire(reply).check().edns
         assert edns is not None
@@ -119,11 +119,11 @@ class LyingTests(RequestsTestCase):
         """
         self.assertEqual(self.identities(), 1)
 
-        def each(finishing: Finishing, request: Request, extendedRcode: int, ede: object) -> bytes:
+        def each(finishing: ReplyBuilder, request: Request, extendedRcode: int, ede: object) -> bytes:
             assert request.edns is not None
             return EDNS(1232, 0, tuple([(NSID, b"here") for code, _ in request.edns.options if code == NSID])).toWire()
 
-        self.patch(Finishing, "_opt", each)
+        self.patch(ReplyBuilder, "_opt", each)
         self.assertEqual(self.identities(), 90)
 
 

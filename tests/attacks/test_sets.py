@@ -10,7 +10,7 @@ from tests.queries import optOf, queryOf
 from twisted_ext import outcomes
 from twisted_ext.cache import store
 from twisted_ext.limits import Limit
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
@@ -52,7 +52,7 @@ class BombTests(WholeServerTestCase):
         # So that what is measured is the server.
         self.upstream.truncating = True
 
-    def byStream(self, service: ForwardService, name: str) -> Message:
+    def byStream(self, service: ServerService, name: str) -> Message:
         """
         @return: the reply by TCP.
         """

@@ -11,7 +11,7 @@ from tests.attacks.whole import EVIL, WholeServerTestCase
 from tests.queries import optOf, queryOf
 from tests.server.test_service import US
 from twisted_ext.packetcache.shape import shapeOf
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 
 
 class ShapeKeyTests(WholeServerTestCase):
@@ -19,7 +19,7 @@ class ShapeKeyTests(WholeServerTestCase):
     Tests with a name that has much to it, asked for by a neighbor of the attacker with an EDNS option.
     """
 
-    def prepare(self, **values: object) -> ForwardService:
+    def prepare(self, **values: object) -> ServerService:
         """
         Have a long reply kept by its shape.
         """

@@ -11,7 +11,7 @@ from tests.typed import clientOf
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, CLIENT_STREAMS
 from twisted_ext.server.listeners import stream
 from twisted_ext.server.listeners.connection import StreamServing
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.framing import StreamBuffer, frame
 
 
@@ -256,7 +256,7 @@ class WholeTests(WholeServerTestCase):
         reactor.connectTCP(US, 53, clientOf(lambda: client))
         return client
 
-    def crowd(self, service: ForwardService) -> tuple[float, int]:
+    def crowd(self, service: ServerService) -> tuple[float, int]:
         """
         Have five hundred clients send an octet of a request each second.
 

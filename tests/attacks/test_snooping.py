@@ -12,7 +12,7 @@ from tests.attacks.whole import US, WholeServerTestCase
 from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Origin, QueryContext
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.policy import specialnames
 from twisted_ext.resolver.policy.privatereverse import PrivateReverse
 from twisted_ext.server.reply import respond
@@ -107,7 +107,7 @@ class RememberedTests(SynchronousTestCase):
         own.origin = Origin("hosts")
         clock = Clock()
         source = CannedSource({("www.example.test", "A"): own}, now=True)
-        responder = Responder(Caching(source, clock), clock)
+        responder = Responder(CachedSource(source, clock), clock)
         sent: list[bytes] = []
         responder.take(queryOf(flags=0), (NEAR, 4000), "udp", sent.append)
         self.assertEqual(len(Message.fromWire(sent[0]).answer), 1)

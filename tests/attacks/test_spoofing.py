@@ -12,7 +12,7 @@ from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.forward import lookup
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport import datagram
@@ -55,7 +55,7 @@ class KaminskyTests(NetworkTestCase):
         self.network.shape(source="192.0.2.53", delay=0.1)
 
     def flood(
-        self, source: Forwarding, body: bytes, *, sender: tuple[str, int] = ("192.0.2.53", 53), offset: int = 0, lucky: bool = True
+        self, source: ForwardingSource, body: bytes, *, sender: tuple[str, int] = ("192.0.2.53", 53), offset: int = 0, lucky: bool = True
     ) -> list[str]:
         """
         Look the victim up while replies with all 65,536 ids come in.
@@ -86,7 +86,7 @@ class KaminskyTests(NetworkTestCase):
         Without comparing the question, such a reply is taken.
         """
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
-        source = Forwarding(self.here, [self.server], datagrams=Datagrams(self.here, nearMissesHeard=1024))
+        source = ForwardingSource(self.here, [self.server], datagrams=Datagrams(self.here, nearMissesHeard=1024))
         asked = self.ask(source, VICTIM)
         port = self.here.ports()[0].port
         key = next(key for key in socketOf(self.here.ports()[0]).keys)
@@ -161,7 +161,7 @@ class KaminskyTests(NetworkTestCase):
             asked = self.ask(source, VICTIM)
             port = self.here.ports()[0]
             key, flight = next(iter(socketOf(port).keys.items()))
-            assert isinstance(flight, lookup.Flight)
+            assert isinstance(flight, lookup.ForwardedLookup)
             wrong = bytes([octet ^ 0x20 if 65 <= octet <= 122 else octet for octet in flight.wire[:-4]])
             self.network.inject(key + forge(Question(wrong, 1)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
             self.network.advance(6)
@@ -180,7 +180,7 @@ class RandomnessTests(NetworkTestCase):
         self.network.shape(delay=0.0)
         self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE})
 
-    def sent(self, source: Forwarding) -> list[tuple[int, int]]:
+    def sent(self, source: ForwardingSource) -> list[tuple[int, int]]:
         """
         Look up many names, a hundred at a time.
 

@@ -9,7 +9,7 @@ from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.policy import domainlimit
 from twisted_ext.server.reply import respond
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.names import nameFromText
 
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
@@ -28,7 +28,7 @@ class TortureTests(WholeServerTestCase):
         self.patch(respond, "REQUESTS_WAITING", Limit(default=5000, least=1, most=5000))
         self.upstream.otherwise = "192.0.2.80"
 
-    def torture(self, service: ForwardService) -> tuple[list[float | None], int, int]:
+    def torture(self, service: ServerService) -> tuple[list[float | None], int, int]:
         """
         @return: seconds that honest questions take meanwhile, the most requests that wait at a time, and the most sockets that are open.
         """

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
@@ -28,7 +28,7 @@ class UnaskedTests(NetworkTestCase):
         self.canned, server = self.serve(records={(VICTIM, "A"): GENUINE})
         self.canned.otherwise = "192.0.2.1"
         self.canned.tamper = self.bring
-        self.cache = Caching(Coalescing(self.forward(server), self.here), self.here)
+        self.cache = CachedSource(CoalescingSource(self.forward(server), self.here), self.here)
 
     def bring(self, reply: bytes, transport: str) -> list[bytes]:
         """
@@ -62,13 +62,13 @@ class UnaskedTests(NetworkTestCase):
         """
         self.assertFalse(self.poisoned())
         self.cache.flush()
-        learn = Caching.learn
+        learn = CachedSource.learn
 
-        def everything(cache: Caching, question: Question, context: QueryContext, answer: Answer) -> None:
+        def everything(cache: CachedSource, question: Question, context: QueryContext, answer: Answer) -> None:
             for rrset in (*answer.answer, *answer.additional):
                 about = Question(rrset.name, rrset.rrType)
                 learn(cache, about, context, Answer(Outcome.DATA, (rrset,), flags=answer.flags, origin=answer.origin))
             learn(cache, question, context, answer)
 
-        self.patch(Caching, "learn", everything)
+        self.patch(CachedSource, "learn", everything)
         self.assertTrue(self.poisoned())

@@ -9,7 +9,7 @@ from tests.server.test_service import SECRET, US, ServiceCase
 from twisted_ext.cache.store import Store
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Message
 
 __all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]
@@ -18,7 +18,7 @@ __all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]
 EVIL = "192.168.66.6"
 
 
-def storeOf(service: ForwardService) -> Store:
+def storeOf(service: ServerService) -> Store:
     """
     @return: what its cache keeps.
     """
@@ -68,12 +68,12 @@ class WholeServerTestCase(ServiceCase):
                     return self.here.seconds() - began
         return None
 
-    def alone(self, address: str, **values: object) -> ForwardService:
+    def alone(self, address: str, **values: object) -> ServerService:
         """
         Start another server on a host of its own. It is stopped when the test ends.
         """
         reactor = self.network.reactor(address)
-        service = ForwardService(reactor, Settings.of(**{"hostsFile": "", **values}), [Bound(address, 53)], SECRET)
+        service = ServerService(reactor, Settings.of(**{"hostsFile": "", **values}), [Bound(address, 53)], SECRET)
         service.startService()
 
         def stop() -> None:

@@ -12,13 +12,13 @@ from twisted_ext.answers import Answer, Outcome
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.table import Reply, Table
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.respond import Responder, laneFor
-from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -94,8 +94,8 @@ class Server:
         clock: Clock,
         source: IAnswerSource | None = None,
         *,
-        rates: Rates | None = None,
-        limiting: Limiting | None = None,
+        rates: ClientRateLimit | None = None,
+        limiting: ResponseRateLimit | None = None,
         access: Access | None = None,
         cookies: Cookies | None = None,
         required: Sequence[str] = (),
@@ -112,7 +112,7 @@ class Server:
         """
         self.clock = clock
         self.inner = CannedSource(RECORDS, denial)
-        self.source = Caching(self.inner, clock, prefetch=prefetch) if source is None else source
+        self.source = CachedSource(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
         self.lane = laneFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
         for group in self.lane.groups:

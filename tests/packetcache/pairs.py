@@ -19,7 +19,7 @@ from twisted_ext.server import frontend as module
 from twisted_ext.server.authority.source import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.frontend import Serving
+from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import laneFor
@@ -108,7 +108,7 @@ class Side:
             mock.patch.object(module, "standardGates", partial(standardGates, today=today)),
         ):
             self.stack = stackFor(clock, self.settings, zones)
-            self.serving = Serving(clock, self.settings, self.stack, Counters(), _SECRET, zones=zones)
+            self.serving = Frontend(clock, self.settings, self.stack, Counters(), _SECRET, zones=zones)
             self.serving.see({}, Keys([_KEY]))
         for group in self.serving.lane.groups:
             if remembers:

@@ -12,7 +12,7 @@ from tests.queries import queryOf
 from twisted_ext.answers import Epoch
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.packetcache import Lane
+from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Reply, Table
 
 FOREVER = float("inf")
@@ -21,12 +21,12 @@ ADDRESS = ("127.0.0.1", 4000)
 
 class QuickTests(SynchronousTestCase):
     """
-    Tests of L{Lane} with zones.
+    Tests of L{PacketCache} with zones.
     """
 
     def setUp(self) -> None:
         self.group = Group("allowed", "allow", Table(1 << 16), Table(1 << 16, stream=True))
-        self.lane = Lane(Clients(lambda address, now: Client(address, self.group)), (self.group,), quick=True)
+        self.lane = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,), quick=True)
         self.zone = Epoch()
         self.counters = Counters()
         self.now = 1000.0

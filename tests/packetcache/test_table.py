@@ -273,7 +273,7 @@ class ClientsTests(SynchronousTestCase):
 
 class LaneTests(SynchronousTestCase):
     """
-    Tests for L{Lane<twisted_ext.packetcache.packetcache.Lane>}.
+    Tests for L{PacketCache<twisted_ext.packetcache.packetcache.PacketCache>}.
     """
 
     def setUp(self) -> None:

@@ -14,8 +14,8 @@ from tests.cache.canned import question, wishes
 from tests.resolver.told import addresses, asked
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.system.configured import System
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.testing.network import MemoryNetwork
@@ -79,7 +79,7 @@ class LikeTheSystemTests(SynchronousTestCase):
         """
         from twisted_ext.transport.servers import Server
 
-        source = Caching(Forwarding(self.here, [Server("192.0.2.53")]), self.here)
+        source = CachedSource(ForwardingSource(self.here, [Server("192.0.2.53")]), self.here)
         asking = source.answer(question(name), wishes())
         self.network.advance(1.0)
         self.successResultOf(source.close())

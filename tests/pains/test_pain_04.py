@@ -19,8 +19,8 @@ from tests.pains.stock import stockResolver
 from twisted_ext.answers import QueryContext
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver
-from twisted_ext.resolver.caching.coalescing import Coalescing
-from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.nextstep import Came
 from twisted_ext.resolver.system.configured import System
 from twisted_ext.testing.network import MemoryNetwork
@@ -114,15 +114,15 @@ class DeadlineTests(SynchronousTestCase):
         self.server.delay = 0.3
         self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), SECONDS)
         self.assertEqual([asked.transport for asked in self.server.asked], ["udp", "tcp"])
-        asTold = Flight._byStream
+        asTold = ForwardedLookup._byStream
 
-        def asBefore(flight: Flight, index: int, now: float, because: Came | None) -> None:
+        def asBefore(flight: ForwardedLookup, index: int, now: float, because: Came | None) -> None:
             flight.context = QueryContext(now + 10)
             asTold(flight, index, now, because)
 
-        self.patch(Flight, "_byStream", asBefore)
+        self.patch(ForwardedLookup, "_byStream", asBefore)
         # Nor must anybody else look at the time.
-        self.patch(Coalescing, "answer", lambda coalescing, question, context: coalescing._inner.answer(question, context))
+        self.patch(CoalescingSource, "answer", lambda coalescing, question, context: coalescing._inner.answer(question, context))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.assertGreater(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), 10)
 
@@ -143,10 +143,10 @@ class DeadlineTests(SynchronousTestCase):
         """
         self.server.silent = True
 
-        def patient(flight: Flight, now: float) -> None:
+        def patient(flight: ForwardedLookup, now: float) -> None:
             flight.due = now + 1
 
-        self.patch(Flight, "overdue", patient)
+        self.patch(ForwardedLookup, "overdue", patient)
         looking = self.resolver.lookupAddress("a0.example")
         self.network.advance(600)
         self.assertNoResult(looking)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import denied
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.store import Store
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.message import Question
 
@@ -25,7 +25,7 @@ class CachePainTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.inner = CannedSource(otherwise=lambda question: answerOf(question, "192.0.2.80"))
-        self.cache = Caching(self.inner, self.clock, store=Store(2**20))
+        self.cache = CachedSource(self.inner, self.clock, store=Store(2**20))
 
     def ask(self, question: Question) -> Answer:
         return self.successResultOf(self.cache.answer(question, QueryContext(1e9)))
@@ -42,7 +42,7 @@ class CachePainTests(SynchronousTestCase):
         self.assertEqual(stats.entries + stats.evictions, 20_000)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         # Without that bound they would all be there.
-        self.cache = Caching(self.inner, self.clock, store=Store(2**30))
+        self.cache = CachedSource(self.inner, self.clock, store=Store(2**30))
         for number in range(20_000):
             self.ask(questionOf(f"host{number}.test"))
         self.assertEqual(self.cache.stats.entries, 20_000)
@@ -58,14 +58,14 @@ class CachePainTests(SynchronousTestCase):
                 self.assertIs(self.ask(questionOf("gone.test", rrType)).outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.inner.asked, 1)
         # As a cache has it that keeps answers with data only:
-        learn = Caching.learn
+        learn = CachedSource.learn
 
-        def dataOnly(cache: Caching, question: Question, context: QueryContext, answer: Answer) -> None:
+        def dataOnly(cache: CachedSource, question: Question, context: QueryContext, answer: Answer) -> None:
             if answer.outcome is Outcome.DATA:
                 learn(cache, question, context, answer)
 
-        self.patch(Caching, "learn", dataOnly)
-        self.cache = Caching(self.inner, self.clock)
+        self.patch(CachedSource, "learn", dataOnly)
+        self.cache = CachedSource(self.inner, self.clock)
         for _ in range(10):
             self.ask(questionOf("gone.test"))
         self.assertEqual(self.inner.asked, 11)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.pains.stock import stockResolver
 from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -58,10 +58,10 @@ class NextServerTests(SynchronousTestCase):
         self.network.advance(6)
         self.failureResultOf(looking, error.DNSServerError)
 
-        def final(flight: Flight, index: int, fault: DNSFault, now: float, leg: object, key: bytes) -> None:
+        def final(flight: ForwardedLookup, index: int, fault: DNSFault, now: float, leg: object, key: bytes) -> None:
             flight.end(fault)
 
-        self.patch(Flight, "_setBack", final)
+        self.patch(ForwardedLookup, "_setBack", final)
         for rcode in WITHOUT_USE:
             self.first.rcode = rcode
             self.assertIsNone(self.address())

@@ -14,9 +14,9 @@ from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import PeerFault
 from twisted_ext.outcomes import answerFromReply
 from twisted_ext.resolver.forward import lookup
-from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchange import Leg
+from twisted_ext.transport.exchange import Channel
 from twisted_ext.wire import reader
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
@@ -145,9 +145,9 @@ class HostilePacketTests(NetworkTestCase):
         self.canned.truncating = True
         self.find(self.source)
         self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.example.test")})
-        asOurs = Flight.replied
+        asOurs = ForwardedLookup.replied
 
-        def asTheirs(flight: Flight, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+        def asTheirs(flight: ForwardedLookup, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
             if octets[2] & 2 and not leg.exchange.reliable:
                 flight.wire = octets[12:]
                 flight._truncated(now, leg, key)
@@ -155,7 +155,7 @@ class HostilePacketTests(NetworkTestCase):
             return asOurs(flight, octets, now, leg, key)
 
         # With the reply's question instead, the server would be asked that.
-        self.patch(Flight, "replied", asTheirs)
+        self.patch(ForwardedLookup, "replied", asTheirs)
         self.canned.silentTo = "udp"
         asked = self.ask(self.source)
         self.inject(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.pains.stock import stockResolver
 from tests.typed import observing
 from twisted_ext.compat.resolvers import Resolver
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport import udpports
@@ -73,7 +73,7 @@ class SocketTests(SynchronousTestCase):
         """
         With a query for each socket there would be as many as look-ups.
         """
-        source = Forwarding(self.here, [Server("192.0.2.53")], datagrams=Datagrams(self.here, queriesEach=1))
+        source = ForwardingSource(self.here, [Server("192.0.2.53")], datagrams=Datagrams(self.here, queriesEach=1))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.patch(self.resolver, "_answer", source.answer)
         self.assertGreater(self.look(), MANY * 0.95)

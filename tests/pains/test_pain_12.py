@@ -16,7 +16,7 @@ from twisted_ext.client import bindingTargets, rewrittenTargets, serverTargets
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint
 from twisted_ext.integrations.mail import MailResolver
-from twisted_ext.resolver.forward.lookup import Flight
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
 
 _T = TypeVar("_T")
 
@@ -108,11 +108,11 @@ class CancellationTests(NetworkTestCase):
         """
         Without our part in it, cancelling leaves socket and timer behind.
         """
-        self.patch(Flight, "_cancelled", lambda flight, deferred: None)
+        self.patch(ForwardedLookup, "_cancelled", lambda flight, deferred: None)
         asked = self.ask(self.source)
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
         self.assertNotEqual(self.here.pending(), [])
         for flight in list(self.source.waiting):
-            assert isinstance(flight, Flight)
+            assert isinstance(flight, ForwardedLookup)
             flight._over()

@@ -12,7 +12,7 @@ from tests.networks import NetworkTestCase
 from twisted_ext.client import serverTargets
 from twisted_ext.errors import Closed
 from twisted_ext.integrations.scrapy import CrawlerResolver
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
 
 class CleanTests(NetworkTestCase):
@@ -98,8 +98,8 @@ class CleanTests(NetworkTestCase):
         """
         Without letting go at the end, sockets and the timer would stay.
         """
-        settle = Forwarding.settle
-        self.patch(Forwarding, "settle", lambda source: None)
+        settle = ForwardingSource.settle
+        self.patch(ForwardingSource, "settle", lambda source: None)
         source = self.forward(self.server)
         self.find(source)
         self.assertNotEqual(self.here.pending(), [])

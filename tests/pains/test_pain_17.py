@@ -18,7 +18,7 @@ from twisted_ext.errors import BadName, TimedOut
 from twisted_ext.limits import Limit
 from twisted_ext.ratecontrol import Window
 from twisted_ext.resolver.forward import admission
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.links import Datagram, Link
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -56,7 +56,7 @@ class BulkTests(SynchronousTestCase):
         self.server = CannedServer(otherwise=lambda question: addressFor(nameToText(question.name)))
         where = self.server.listen(self.network.reactor("192.0.2.53"))
         self.here: IReactorTime = self.network.reactor("192.0.2.7")
-        self.source = Forwarding(self.here, [where])
+        self.source = ForwardingSource(self.here, [where])
 
     def look(self, names: list[str], window: Window, most: float) -> list[tuple[Asked, Answer | Exception]]:
         """

@@ -16,7 +16,7 @@ from tests.resolver.told import addresses
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.resolver.system.configured import System
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
@@ -160,7 +160,7 @@ class NetworkChangeTests(SynchronousTestCase):
         self.assertEqual([server.address for server in configuration.servers], ["fe80::1%eth0"])
         source = sourceFromString(self.here, "udp:[fe80::1%eth0]:5353")
         self.addCleanup(source.close)
-        assert isinstance(source, Forwarding)
+        assert isinstance(source, ForwardingSource)
         self.assertEqual([upstream.server.label for upstream in source.upstreams], ["[fe80::1%eth0]:5353"])
 
     def test_getaddrinfo(self) -> None:

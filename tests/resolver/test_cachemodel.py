@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question, wishes
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, parentOf
@@ -91,7 +91,7 @@ class Model:
 
 class ModelTests(SynchronousTestCase):
     """
-    Tests for L{Caching} and L{Store} together.
+    Tests for L{CachedSource} and L{Store} together.
     """
 
     def play(self, steps: list[tuple[str, float, int, bool]], most: float, exact: bool) -> None:
@@ -107,7 +107,7 @@ class ModelTests(SynchronousTestCase):
             return said[-1]
 
         inner = CannedSource(otherwise=reply)
-        cache = Caching(inner, clock, store=Store(most))
+        cache = CachedSource(inner, clock, store=Store(most))
         model = Model()
         for action, amount, kind, dnssecOk in steps:
             if action == "pass":

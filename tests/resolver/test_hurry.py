@@ -1,5 +1,5 @@
 """
-Tests of look-ups whose caller has less time than others would have: together, L{Coalescing} and L{Forwarding} tell as much as alone.
+Tests of look-ups with less time than others have: L{CoalescingSource} with L{ForwardingSource} fails as L{ForwardingSource} alone does.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import ServerFailed, TimedOut
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.forward.failures import Abandoned
 
 __all__ = ["HurryTests"]
@@ -25,7 +25,7 @@ class HurryTests(NetworkTestCase):
         self.second, two = self.serve("192.0.2.54")
         self.first.silent = self.second.silent = True
         self.forwarding = self.forward(one, two)
-        self.source = Coalescing(self.forwarding, self.here)
+        self.source = CoalescingSource(self.forwarding, self.here)
 
     def test_told(self) -> None:
         """

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import ServerFailed, TimedOut
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
 
 class SeveralServersTests(NetworkTestCase):
     """
-    Tests for L{Forwarding} with more servers than one.
+    Tests for L{ForwardingSource} with more servers than one.
     """
 
     def setUp(self) -> None:
@@ -53,7 +53,7 @@ class SeveralServersTests(NetworkTestCase):
         Asked in turn, each server has its share, whichever is the quicker; one that is down has none, and the other one answers for it.
         """
         self.network.shape("192.0.2.54", delay=0.2)
-        source = Forwarding(self.here, self.servers, rotate=True)
+        source = ForwardingSource(self.here, self.servers, rotate=True)
         for _ in range(10):
             self.assertEqual(self.find(source), ["192.0.2.80"])
         self.assertEqual(self.asked(), (5, 5))
@@ -72,7 +72,7 @@ class SeveralServersTests(NetworkTestCase):
         than the one that was asked meanwhile.
         """
         for rotate, stream, share in ((True, False, (4, 5)), (False, True, (8, 0))):
-            source = Forwarding(self.here, self.servers, rotate=rotate, stream=stream)
+            source = ForwardingSource(self.here, self.servers, rotate=rotate, stream=stream)
             self.network.shape("192.0.2.53", silent=True)
             self.find(source)
             self.find(source)

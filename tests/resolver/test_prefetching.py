@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, question, wishes
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example.com")
@@ -25,7 +25,7 @@ class PrefetchTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.held = HeldSource()
-        self.cache = Caching(self.held, self.clock, prefetch=prefetch)
+        self.cache = CachedSource(self.held, self.clock, prefetch=prefetch)
         first = self.cache.answer(WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)

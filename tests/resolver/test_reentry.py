@@ -15,9 +15,9 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.coalescing import Coalescing
-from twisted_ext.resolver.combine.race import Racing
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.combine.race import RaceSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.lifecycles import newCannotListen
 from twisted_ext.testing.sources import HeldSource, questionOf
 from twisted_ext.transport.datagram import Datagrams
@@ -69,7 +69,7 @@ class ReentryTests(NetworkTestCase):
         self.serve()
         # One socket for all of them.
         datagrams = Datagrams(self.here, width=1)
-        source = Forwarding(self.here, [Server("192.0.2.53", 54)], datagrams=datagrams)
+        source = ForwardingSource(self.here, [Server("192.0.2.53", 54)], datagrams=datagrams)
         ended = self.several(source)
         self.network.advance(6)
         self.assertEqual(ended, ["Unreachable", "Abandoned", "Abandoned"])
@@ -122,7 +122,7 @@ class ReentryTests(NetworkTestCase):
         """
         canned, server = self.serve()
         canned.silent = True
-        source = Forwarding(self.here, [server], datagrams=Datagrams(self.here, width=1))
+        source = ForwardingSource(self.here, [server], datagrams=Datagrams(self.here, width=1))
         ended: list[str] = []
         asked: list[Deferred[Answer]] = []
 
@@ -150,8 +150,8 @@ class ReentryTests(NetworkTestCase):
         for make in (
             lambda: self.forward(server),
             lambda: self.forward(server, stream=True),
-            lambda: Racing([HeldSource()], self.here),
-            lambda: Coalescing(HeldSource(), self.here),
+            lambda: RaceSource([HeldSource()], self.here),
+            lambda: CoalescingSource(HeldSource(), self.here),
         ):
             source: IAnswerSource = make()
             ended = self.several(source)
@@ -167,7 +167,7 @@ class ReentryTests(NetworkTestCase):
         """
         self.serve()
         datagrams = Datagrams(self.here, width=1)
-        source = Forwarding(self.here, [Server("192.0.2.53", 54), Server("192.0.2.54")], datagrams=datagrams)
+        source = ForwardingSource(self.here, [Server("192.0.2.53", 54), Server("192.0.2.54")], datagrams=datagrams)
         first = self.ask(source)
         first.addErrback(lambda failure: None)
         exchange = source.upstreams[0].datagram
@@ -194,7 +194,7 @@ class SuccessionTests(NetworkTestCase):
         """
         clock = Clock()
         source = HeldSource()
-        coalescing = Coalescing(source, clock, seconds=1.0)
+        coalescing = CoalescingSource(source, clock, seconds=1.0)
 
         def ask(deadline: float) -> Deferred[Answer]:
             return coalescing.answer(Question(b"\x01a\x00", 1), QueryContext(deadline))

@@ -15,10 +15,10 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import _SLACK, Coalescing
-from twisted_ext.resolver.combine.race import Racing
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import _SLACK, CoalescingSource
+from twisted_ext.resolver.combine.race import RaceSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import Datagrams
@@ -145,7 +145,7 @@ class TurmoilTests(NetworkTestCase):
         wrongId = bytes([reply[0] ^ 1]) + reply[1:]
         return dice.choice([[], [bytes(octets)], [wrongId, reply], [reply] * 3, [reply[: dice.randrange(2, len(reply))]]])
 
-    def forward_(self) -> Forwarding:
+    def forward_(self) -> ForwardingSource:
         """
         @return: a client of some servers, among them perhaps one that nobody is at.
         """
@@ -154,7 +154,7 @@ class TurmoilTests(NetworkTestCase):
         if dice.random() < 0.3:
             servers = [*servers, dice.choice([Server("192.0.2.50", 54), self.nowhere()])]
         dice.shuffle(servers)
-        return Forwarding(
+        return ForwardingSource(
             self.here,
             servers,
             stream=dice.random() < 0.25,
@@ -202,16 +202,17 @@ class TurmoilTests(NetworkTestCase):
         """
         It holds for shared look-ups.
         """
-        self.suffer(lambda: Coalescing(self.forward_(), self.here, seconds=self.dice.choice([None, 1.0])))
+        self.suffer(lambda: CoalescingSource(self.forward_(), self.here, seconds=self.dice.choice([None, 1.0])))
 
     def test_caching(self) -> None:
         """
         It holds for the cache, with stale answers and with answers fetched ahead.
         """
-        self.suffer(lambda: Caching(Coalescing(self.forward_(), self.here), self.here, stale=self.dice.choice([0, 3600]), prefetch=True))
+        stale = self.dice.choice([0, 3600])
+        self.suffer(lambda: CachedSource(CoalescingSource(self.forward_(), self.here), self.here, stale=stale, prefetch=True))
 
     def test_racing(self) -> None:
         """
         It holds for races.
         """
-        self.suffer(lambda: Racing([self.forward_(), Coalescing(self.forward_(), self.here)], self.here, delay=0.2))
+        self.suffer(lambda: RaceSource([self.forward_(), CoalescingSource(self.forward_(), self.here)], self.here, delay=0.2))

@@ -16,12 +16,12 @@ from twisted_ext.server.authority.source import Alone, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import opcodesOf, transfersIn
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
@@ -177,10 +177,10 @@ class Served:
             gates=gates,
             errands=errands,
             lane=laneFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
-            finishing=Finishing(recursion=False, idle=idle),
+            finishing=ReplyBuilder(recursion=False, idle=idle),
         )
         self._datagrams = DatagramListener(reactor, responder, _SERVER)
-        self._servings = StreamServings(Responding(responder), reactor, idle=idle)
+        self._servings = StreamFactory(Responding(responder), reactor, idle=idle)
         self._listener = StreamListener(reactor, responder, _SERVER, servings=self._servings)
 
     def __enter__(self) -> Served:

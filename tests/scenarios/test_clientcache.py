@@ -13,8 +13,8 @@ from tests.corpora import corpus
 from tests.scenarios.reading import readScenario
 from tests.scenarios.running import Mismatch, NotForUs, Player
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
 #: Every file of the corpus, so that none goes missing unseen, with the reason where it is not played.
 SCENARIOS: Final[dict[str, str]] = {
@@ -44,7 +44,7 @@ SCENARIOS: Final[dict[str, str]] = {
 
 
 def cached(inner: IAnswerSource, clock: Clock) -> IAnswerSource:
-    return Caching(inner, clock)
+    return CachedSource(inner, clock)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -102,7 +102,7 @@ def test_basic() -> None:
     A client with cache and shared look-ups asks and is answered.
     """
     path = corpus("nlnet-domain") / "test-data" / "client" / "basic.rpl"
-    player = Player(readScenario(path), lambda inner, clock: Caching(Coalescing(inner, clock), clock), last=True)
+    player = Player(readScenario(path), lambda inner, clock: CachedSource(CoalescingSource(inner, clock), clock), last=True)
     player.play()
     # Once for each way of asking would be wrong: the second one finds it kept.
     assert len(player.upstream.asked) == 1

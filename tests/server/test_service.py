@@ -21,7 +21,7 @@ from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import ControlService
-from twisted_ext.server.service import ForwardService, Server, makeServer, pathOf
+from twisted_ext.server.service import Server, ServerService, makeServer, pathOf
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
@@ -65,12 +65,12 @@ class ServiceCase(NetworkTestCase):
         """
         return Settings.of(**{"hostsFile": "", "upstream": self.server.label, **values})
 
-    def run_(self, **values: object) -> ForwardService:
+    def run_(self, **values: object) -> ServerService:
         """
         Start a server; it is stopped when the test ends.
         """
         self.wanted = self.settings(**values)
-        service = ForwardService(self.here, self.wanted, [Bound(US, 53)], SECRET, reread=self.reread)
+        service = ServerService(self.here, self.wanted, [Bound(US, 53)], SECRET, reread=self.reread)
         service.startService()
         self.addCleanup(self.stop, service)
         return service
@@ -81,7 +81,7 @@ class ServiceCase(NetworkTestCase):
         """
         return self.wanted
 
-    def stop(self, service: ForwardService) -> None:
+    def stop(self, service: ServerService) -> None:
         """
         Stop a server, and see that nothing of it is left.
         """
@@ -121,7 +121,7 @@ class ServiceCase(NetworkTestCase):
 
 class ForwardServiceTests(ServiceCase):
     """
-    Tests for L{ForwardService}.
+    Tests for L{ServerService}.
     """
 
     def test_answers(self) -> None:
@@ -455,7 +455,7 @@ class MakingTests(ServiceCase):
         Rules that contradict each other are found before anything starts.
         """
         settings = self.settings(allow=["192.0.2.0/24"], drop=["192.0.2.0/24"])
-        error = self.assertRaises(BadDescription, ForwardService, self.here, settings, [Bound(US, 53)], SECRET)
+        error = self.assertRaises(BadDescription, ServerService, self.here, settings, [Bound(US, 53)], SECRET)
         self.assertIn("192.0.2.0/24", str(error))
         self.assertEqual(self.here.pending(), [])
         self.assertRaises(BadDescription, pathOf, self.here, settings)
@@ -503,7 +503,7 @@ class MakingTests(ServiceCase):
         """
         Parts that are added start after the server and stop before it.
         """
-        service = ForwardService(self.here, self.settings(), [Bound(US, 53)], SECRET)
+        service = ServerService(self.here, self.settings(), [Bound(US, 53)], SECRET)
         server = Server(self.here, service)
         steps: list[str] = []
 

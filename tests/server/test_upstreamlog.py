@@ -10,7 +10,7 @@ from tests.queries import optOf, queryOf
 from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog, UpstreamLog
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Message
 
 __all__: list[str] = []
@@ -21,7 +21,7 @@ class HealthTests(ServiceCase):
     Tests of how a server that is asked is shown.
     """
 
-    def shown(self, service: ForwardService, index: int = 0) -> dict[str, JSON]:
+    def shown(self, service: ServerService, index: int = 0) -> dict[str, JSON]:
         """
         @return: what is shown of an upstream.
         """

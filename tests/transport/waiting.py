@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchange import Leg
+from twisted_ext.transport.exchange import Channel
 from twisted_ext.transport.matching import isReplyTo
 
 __all__ = ["Waiter"]
@@ -24,15 +24,15 @@ class Waiter:
         self.doubts = 0
         self.faults: list[DNSFault] = []
 
-    def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         if not isReplyTo(octets, self.wire, False):
             return False
         self.replies.append(octets)
         leg.release(key)
         return True
 
-    def doubted(self, now: float, leg: Leg, key: bytes) -> None:
+    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
         self.doubts += 1
 
-    def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         self.faults.append(fault)

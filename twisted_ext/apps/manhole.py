@@ -37,7 +37,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault
 from twisted_ext.files import openNow
 from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
-from twisted_ext.server.operations.http import Crowd
+from twisted_ext.server.operations.http import ConnectionLimit
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
@@ -82,7 +82,7 @@ class ManholeService(Service):
         self._keys = AuthorizedKeys(keys)
         self._keys.check()
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
-        self._crowd = Crowd(self._factory, int(MANHOLE_CLIENTS.default))
+        self._crowd = ConnectionLimit(self._factory, int(MANHOLE_CLIENTS.default))
         self._port: IListeningPort | None = None
         self._where = endpoint
 

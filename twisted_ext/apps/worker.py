@@ -25,7 +25,7 @@ from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
 from twisted_ext.server.process.workers import Lines
-from twisted_ext.server.service import ForwardService
+from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
@@ -69,7 +69,7 @@ class Obeying(Protocol):
         @param stop: ends this process.
         """
         self.code = 0
-        self.service: ForwardService | None = None
+        self.service: ServerService | None = None
         self._reactor = reactor
         self._stop = stop
         self._lines = Lines(self._took)
@@ -175,7 +175,7 @@ class Obeying(Protocol):
                 return
         self._going = False
 
-    def _begin(self, service: ForwardService) -> None:
+    def _begin(self, service: ServerService) -> None:
         service.startService()
         collectLess()
         self._say(ready=True)
@@ -193,7 +193,7 @@ class Obeying(Protocol):
         zoned = bool(said.get("zoned"))
         secret = bytes.fromhex(str(said["secret"]))
         passing = self._tell if zoned else None
-        self.service = service = ForwardService(self._reactor, settings, bound, secret, zoned=zoned, passing=passing)
+        self.service = service = ServerService(self._reactor, settings, bound, secret, zoned=zoned, passing=passing)
         service.lost = self._lost
         if not zoned:
             self._begin(service)

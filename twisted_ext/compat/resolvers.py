@@ -92,14 +92,14 @@ def sourceFor(
         from twisted_ext.resolver.system.configured import System
 
         return System(reactor, _path(resolvConf), _path(hosts))
-    from twisted_ext.resolver.caching.cached import Caching
-    from twisted_ext.resolver.combine.chain import Chaining
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.caching.cached import CachedSource
+    from twisted_ext.resolver.combine.chain import ChainSource
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.resolver.policy.specialnames import Special
     from twisted_ext.resolver.system.hosts import Hosts
 
-    forwarding = Forwarding(reactor, serversFrom(servers))
-    return Chaining([Hosts(reactor, _path(hosts)), Special(), Caching(forwarding, reactor)])
+    forwarding = ForwardingSource(reactor, serversFrom(servers))
+    return ChainSource([Hosts(reactor, _path(hosts)), Special(), CachedSource(forwarding, reactor)])
 
 
 class Resolver(NamesResolver):
@@ -194,10 +194,10 @@ class Resolver(NamesResolver):
         return System(clock, self.resolv, os.devnull)
 
     def _asking(self, clock: IReactorTime, servers: Sequence[Server]) -> IAnswerSource:
-        from twisted_ext.resolver.caching.coalescing import Coalescing
-        from twisted_ext.resolver.forward.forwarder import Forwarding
+        from twisted_ext.resolver.caching.coalescing import CoalescingSource
+        from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-        return Coalescing(Forwarding(clock, servers), clock)
+        return CoalescingSource(ForwardingSource(clock, servers), clock)
 
     def pickServer(self) -> tuple[str, int]:
         """

@@ -19,7 +19,7 @@ from twisted_ext.compat.foreign import setsFrom, sourceOf
 from twisted_ext.errors import BadMessage, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
-from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.records import RRSet
@@ -174,8 +174,8 @@ class Roles:
         everybody = knowing + [Told(each, remembering, clock) for each in clients]
         self._clock = clock
         self._authorities = len(authorities)
-        self._knowing: IAnswerSource | None = Chaining(knowing, clock) if knowing else None
-        self._everybody: IAnswerSource | None = Chaining(everybody, clock) if everybody else None
+        self._knowing: IAnswerSource | None = ChainSource(knowing, clock) if knowing else None
+        self._everybody: IAnswerSource | None = ChainSource(everybody, clock) if everybody else None
 
     def _chosen(self, context: QueryContext) -> IAnswerSource | None:
         return self._everybody if context.recursionDesired else self._knowing

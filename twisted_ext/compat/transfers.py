@@ -36,9 +36,9 @@ def serversBehind(source: IAnswerSource) -> list[Server]:
     """
     @return: every server that C{source} may ask, in the order in which its parts stand.
     """
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-    if isinstance(source, Forwarding):
+    if isinstance(source, ForwardingSource):
         return [upstream.server for upstream in source.upstreams]
     found = [server for inner in source.sources() for server in serversBehind(inner)]
     return list(dict.fromkeys(found))

@@ -12,7 +12,7 @@ from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.epochs import Epoch
 from twisted_ext.packetcache.replykinds import kindOf
 
-__all__ = ["Address", "Counting", "Lane"]
+__all__ = ["Address", "Counting", "PacketCache"]
 
 #: The address of a socket as the system gives it: host and port, and for IPv6 flow label and scope.
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -47,7 +47,7 @@ class Counting(Protocol):
         """
 
 
-class Lane:
+class PacketCache:
     """
     The replies of one server.
 

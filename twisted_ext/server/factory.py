@@ -16,10 +16,10 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.listeners.connection import StreamServing
-from twisted_ext.server.listeners.stream import StreamServings
+from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.zone.zone import Zone
 
@@ -50,7 +50,7 @@ class _Blank(Table):
         """
 
 
-class _Connections(StreamServings):
+class _Connections(StreamFactory):
     """
     Connections that the factory hears of.
     """
@@ -139,7 +139,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
             source,
             self.clock,
             gates=standardGates(minimalAny=False),
-            finishing=Finishing(minimal=False, recursion=self.canRecurse),
+            finishing=ReplyBuilder(minimal=False, recursion=self.canRecurse),
             lane=lane,
             counters=self.counters,
             unrecursed=True,

@@ -14,21 +14,21 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.packetcache.packetcache import Lane
+from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.config.replies import finishingOf, identityOf
 from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.querylog import QueryLog
-from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.respond import Responder, laneFor
-from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.server.reply.selftest import SelfTest
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound
-    from twisted_ext.server.reply.operations import Errand
+    from twisted_ext.server.reply.operations import Operation
 
-__all__ = ["KeptReplies", "Serving", "gatesOf"]
+__all__ = ["KeptReplies", "Frontend", "gatesOf"]
 
 _log: Final = Logger()
 
@@ -65,14 +65,14 @@ class _Access(Access):
         Access.__init__(self, rules, _otherwise(zones))
 
 
-class _Rates(Rates):
+class _Rates(ClientRateLimit):
     def adopt(self, settings: Settings) -> None:
-        Rates.__init__(self, settings.clientRate)
+        ClientRateLimit.__init__(self, settings.clientRate)
 
 
-class _Limiting(Limiting):
+class _Limiting(ResponseRateLimit):
     def adopt(self, settings: Settings) -> None:
-        Limiting.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
+        ResponseRateLimit.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
 
 
 def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
@@ -97,10 +97,10 @@ def _logging(settings: Settings) -> bool:
 
 def _gates(
     settings: Settings,
-    rates: Rates,
+    rates: ClientRateLimit,
     cookies: Cookies | None,
     zones: Zones | None = None,
-    errands: dict[int, Errand] | None = None,
+    errands: dict[int, Operation] | None = None,
     keys: Keys | None = None,
 ) -> tuple[Gate, ...]:
     alone = settings.role == "serve"
@@ -125,14 +125,14 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     @raise BadDescription: they contradict each other.
     """
     Access(_rules(settings))
-    Limiting(exempt=settings.responseExempt)
+    ResponseRateLimit(exempt=settings.responseExempt)
     Access({"allow": settings.requireCookie})
     if settings.requireCookie and not settings.cookies:
         raise BadDescription("require-cookie: nobody can show a cookie where cookies is no; have cookies, or require none")
-    return _gates(settings, Rates(settings.clientRate), Cookies(secret) if settings.cookies else None)
+    return _gates(settings, ClientRateLimit(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 
-class Serving:
+class Frontend:
     """
     All that stands between the sockets and what answers.
 
@@ -166,7 +166,7 @@ class Serving:
         self._limiting = _Limiting()
         self._limiting.adopt(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
-        self.lane: Lane = laneFor(
+        self.lane: PacketCache = laneFor(
             self._access,
             self._rates,
             self._cookies,
@@ -189,12 +189,12 @@ class Serving:
         )
         self.responder.selfTest = SelfTest(secret)
         self._settings = settings
-        self._errands: dict[int, Errand] = {}
+        self._errands: dict[int, Operation] = {}
         self._keys: Keys | None = None
         self._expiring: Callable[[bytes], float | None] | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
-        self._streams = StreamServings(Responding(self.responder), reactor, idle=settings.tcpIdle)
+        self._streams = StreamFactory(Responding(self.responder), reactor, idle=settings.tcpIdle)
         self._listeners: list[StreamListener] = []
 
     @property
@@ -212,13 +212,13 @@ class Serving:
             group.messages = messages if remember else _Forgetful(stream=True)
 
     def see(
-        self, errands: dict[int, Errand], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+        self, errands: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
     ) -> None:
         """
         Have these see to requests that are no look-ups.
 
         @param keys: that requests may be signed with.
-        @param expiring: see L{Finishing}.
+        @param expiring: see L{ReplyBuilder}.
         """
         self._errands, self._keys, self._expiring = errands, keys, expiring
         self.responder.finishing.expiring = expiring
@@ -301,7 +301,7 @@ class KeptReplies:
     How much a fast lane has.
     """
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: PacketCache) -> None:
         self._lane = lane
 
     @property

@@ -20,7 +20,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.source import Zones
 from twisted_ext.server.config.types import readSecret
-from twisted_ext.server.frontend import KeptReplies, Serving, gatesOf
+from twisted_ext.server.frontend import Frontend, KeptReplies, gatesOf
 from twisted_ext.server.jobs.rlimit import raiseDescriptors
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
@@ -31,7 +31,7 @@ from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import stackFor
 from twisted_ext.server.upstreams import Listening
 from twisted_ext.server.zones.validate import zonesIn
-from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.server.zones.zoneset import ZoneSet
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
-    from twisted_ext.server.process.relay import Passing
+    from twisted_ext.server.process.relay import Relay
     from twisted_ext.server.zones.zonesyncworker import Mirrored
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["ForwardService", "Server", "makeServer", "pathOf"]
+__all__ = ["ServerService", "Server", "makeServer", "pathOf"]
 
 #: Seconds between two looks at files that are answered from.
 _EVERY: Final = 1.0
 
 
-class ForwardService(Service):
+class ServerService(Service):
     """
     One process that answers: sockets, what it answers from, and what is counted.
 
@@ -96,7 +96,7 @@ class ForwardService(Service):
         self._listening = Listening(*_placeOf(bound)) if bound else Listening(settings.interface, settings.port)
         # A worker's settings say nothing of zones: its parent loads them.
         self._worker = zoned
-        self.zoned = Zoned(reactor, settings, self._changed, fromPython, worker=zoned)
+        self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=zoned)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = Sight(reactor, self.counters)
@@ -108,10 +108,10 @@ class ForwardService(Service):
         sight.flushed = self._changed
         sight.reloading = self.reload
         self.use(bound)
-        self._serving: Serving | None = None
+        self._serving: Frontend | None = None
         try:
             large = zoned or self.zoned.any or settings.role == "serve"
-            self._serving = Serving(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
+            self._serving = Frontend(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
         except BaseException:
             self.stack.close()
             raise
@@ -122,7 +122,7 @@ class ForwardService(Service):
         self._looking.clock = reactor
         self.lost: Callable[[str], object] | None = None
         self.watchdog: Watchdog | None = None
-        self.passing: Passing | None = None
+        self.passing: Relay | None = None
         if passing is not None and self.zoned.mirrored is not None:
             self._pass(passing, self.zoned.mirrored)
 
@@ -136,14 +136,14 @@ class ForwardService(Service):
         self.sight.listening = tuple([label for each in bound for label in each.labels])
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
-        from twisted_ext.server.process.relay import Passing
+        from twisted_ext.server.process.relay import Relay
         from twisted_ext.server.transfer.transferlimits import TransferBounds
-        from twisted_ext.server.transfer.xfrout import Transferring
+        from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 
         bounds = TransferBounds.fromSettings(self.settings)
-        whole = Transferring(mirrored.offer, bounds=bounds)
-        singly = Transferring(mirrored.offerSingly, bounds=bounds)
-        self.passing = Passing(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
+        whole = OutgoingTransfers(mirrored.offer, bounds=bounds)
+        singly = OutgoingTransfers(mirrored.offerSingly, bounds=bounds)
+        self.passing = Relay(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
         mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
 
     def passOn(self, errands: Iterable[int], keys: Keys) -> None:
@@ -167,7 +167,7 @@ class ForwardService(Service):
             self._serving.epoch.bump()
 
     @property
-    def _parts(self) -> Serving:
+    def _parts(self) -> Frontend:
         assert self._serving is not None
         return self._serving
 
@@ -349,7 +349,7 @@ class Server(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: IReactorTime, inner: ForwardService | Workforce, bind: Callable[[], object] = lambda: None
+        self, reactor: IReactorTime, inner: ServerService | Workforce, bind: Callable[[], object] = lambda: None
     ) -> None:
         """
         @param bind: binds the sockets of C{inner}; see L{bind}.
@@ -363,9 +363,9 @@ class Server(Service):
         self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
         self.lost: Callable[[str], object] | None = None
-        if isinstance(inner, ForwardService):
+        if isinstance(inner, ServerService):
             inner.lost = self._ended
-        self.operations: Operations = inner.sight if isinstance(inner, ForwardService) else cast("Operations", inner)
+        self.operations: Operations = inner.sight if isinstance(inner, ServerService) else cast("Operations", inner)
         self._parts: list[Service] = [inner]
         self._alive = LoopingCall(self._tellAlive)
         self._alive.clock = reactor
@@ -384,7 +384,7 @@ class Server(Service):
         """
         Tell systemd that this server answers, if it does.
         """
-        watchdog = self._inner.watchdog if isinstance(self._inner, ForwardService) else None
+        watchdog = self._inner.watchdog if isinstance(self._inner, ServerService) else None
         if watchdog is None or watchdog.well:
             notify("WATCHDOG=1")
 
@@ -431,7 +431,7 @@ class Server(Service):
         seconds = watchdogSeconds()
         if seconds:
             self._alive.start(seconds).addErrback(lambda failure: self.log.failure("while telling systemd", failure=failure))
-        if isinstance(self._inner, ForwardService):
+        if isinstance(self._inner, ServerService):
             # Only a running reactor handles the signals with which systemd may stop a service that is ready.
             if IReactorCore.providedBy(self._reactor):
                 self._reactor.callWhenRunning(notify, "READY=1")
@@ -503,7 +503,7 @@ def makeServer(
         # Find what workers cannot build before there are any.
         check(settings)
         wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
-        zoned = Zoned(reactor, settings, fromPython=fromPython) if wanted else None
+        zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
 
         def bindAll() -> None:
@@ -512,7 +512,7 @@ def makeServer(
             force.use(sets)
 
         return Server(reactor, force, bindAll)
-    service = ForwardService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
+    service = ServerService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
 
     def bind() -> None:
         if not received:

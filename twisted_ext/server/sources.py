@@ -14,15 +14,15 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import BadDescription, CallerFault, Refused
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
-from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.failing import FailingSource
-from twisted_ext.resolver.combine.race import Racing
-from twisted_ext.resolver.combine.replaceable import Switching
-from twisted_ext.resolver.combine.route import Routing
-from twisted_ext.resolver.policy.domainlimit import Rationing
-from twisted_ext.resolver.policy.localrecords import Overriding, localRecord, localRecords, readLocalFile
+from twisted_ext.resolver.combine.race import RaceSource
+from twisted_ext.resolver.combine.replaceable import ReplaceableSource
+from twisted_ext.resolver.combine.route import RouteSource
+from twisted_ext.resolver.policy.domainlimit import DomainLimit
+from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
 from twisted_ext.resolver.policy.privatereverse import PrivateReverse
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
 from twisted_ext.resolver.policy.specialnames import Special
@@ -102,9 +102,9 @@ class ForwardStack:
         self._zones = zones
         self.settings = settings
         self._asking = asking = self._makeAsking(settings)
-        self._switching = Switching(asking.source)
-        self._coalescing = Coalescing(Rationing(self._switching), reactor)
-        self.caching = Caching(
+        self._switching = ReplaceableSource(asking.source)
+        self._coalescing = CoalescingSource(DomainLimit(self._switching), reactor)
+        self.caching = CachedSource(
             self._coalescing,
             reactor,
             store=Store(settings.cacheSize),
@@ -144,7 +144,7 @@ class ForwardStack:
                 first = [built(description, "upstream", several) for description in settings.upstream]
                 default: IAnswerSource = first[0]
                 if several:
-                    default = Racing(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
+                    default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
             else:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
                 default = following = Upstream(system.path, system, self._reactor, counted=False)
@@ -157,7 +157,7 @@ class ForwardStack:
             for upstream in upstreams:
                 upstream.close()
             raise
-        return _Asking(Routing(routes, default) if routes else default, default, upstreams, system)
+        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, system)
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
@@ -179,9 +179,9 @@ class ForwardStack:
         if settings.hostsFile:
             hosts = Hosts(self._reactor, settings.hostsFile)
             sources.insert(0, hosts)
-        source = Chaining(sources)
+        source = ChainSource(sources)
         if records:
-            source = Overriding(source, localRecords(records))
+            source = LocalRecordsSource(source, localRecords(records))
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
@@ -257,7 +257,7 @@ class ForwardStack:
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
         """
-        Forget what was learned: see L{Caching.flush}.
+        Forget what was learned: see L{CachedSource.flush}.
         """
         count = self.caching.flush(name, subtree)
         self._changed()

@@ -19,8 +19,8 @@ from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
 from twisted_ext.resolver.combine.failing import FailingSource
-from twisted_ext.resolver.combine.replaceable import Switching
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.combine.replaceable import ReplaceableSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.localanswers import decided
 from twisted_ext.resolver.policy.rebinding import isPrivate
 from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, Configured
@@ -119,7 +119,7 @@ class SystemServers:
         self._changed = changed
         self._looked = reactor.seconds()
         self._lost = False
-        self._switching = Switching(self._make())
+        self._switching = ReplaceableSource(self._make())
 
     @property
     def configuration(self) -> SystemConfiguration:
@@ -144,7 +144,7 @@ class SystemServers:
             _log.warn("{path} names nobody to ask but this server itself", path=self.path)
             return FailingSource(lambda: Unreachable(f"{self.path} names nobody to ask but this server itself", ede=((22, "no upstream"),)))
         flags = configuration.flags
-        forwarding = Forwarding(
+        forwarding = ForwardingSource(
             self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags
         )
         return Configured(forwarding, configuration, self.path)
@@ -253,11 +253,11 @@ class Upstream:
         return (self.inner,)
 
 
-def serversOf(source: IAnswerSource) -> Iterator[tuple[Forwarding, int]]:
+def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
     """
     @return: every server that is asked by this source or by those behind it: who asks it, and which of its servers it is.
     """
-    if isinstance(source, Forwarding):
+    if isinstance(source, ForwardingSource):
         for index in range(len(source.upstreams)):
             yield source, index
     for inner in source.sources():

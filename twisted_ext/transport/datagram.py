@@ -14,7 +14,7 @@ from zope.interface import implementer
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
-from twisted_ext.transport.exchange import Asking, Leg
+from twisted_ext.transport.exchange import Channel, PendingQuery
 from twisted_ext.transport.pollers import outboxOf, pollerFor
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -51,7 +51,7 @@ class DatagramExchange:
         self._width = datagrams.width
         self._taking: list[QuerySocket] = []
 
-    def ask(self, asking: Asking, now: float) -> tuple[QuerySocket, bytes]:
+    def ask(self, asking: PendingQuery, now: float) -> tuple[QuerySocket, bytes]:
         taking = self._taking
         count = len(taking)
         live = self.live
@@ -84,7 +84,7 @@ class DatagramExchange:
             self.retire(socket)
         return socket, key
 
-    def askAgain(self, asking: Asking, now: float, legs: Iterable[Leg]) -> tuple[QuerySocket, bytes]:
+    def askAgain(self, asking: PendingQuery, now: float, legs: Iterable[Channel]) -> tuple[QuerySocket, bytes]:
         """
         Send another query of the same look-up from another port, so that a forger who has found one port out has the ids of one query to
         guess and not those of all tries.

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from twisted_ext.errors import DNSFault
     from twisted_ext.interfaces import IExchange
 
-__all__ = ["Asking", "Leg"]
+__all__ = ["PendingQuery", "Channel"]
 
 
-class Leg(Protocol):
+class Channel(Protocol):
     """
     Where one query travels: a UDP socket, a connection.
     """
@@ -32,7 +32,7 @@ class Leg(Protocol):
         """
 
 
-class Asking(Protocol):
+class PendingQuery(Protocol):
     """
     Somebody who waits for replies; C{leg} and C{key} say to which of their queries.
     """
@@ -40,19 +40,19 @@ class Asking(Protocol):
     #: The message without its id.
     query: bytes
 
-    def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         """
         Something with this query's id has come from the right place.
 
         @return: whether it is a reply to this question. Where it is not, or cannot be used, the query stays open.
         """
 
-    def doubted(self, now: float, leg: Leg, key: bytes) -> None:
+    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
         """
         Somebody seems to guess at this query's id: it is better asked by a way that cannot be forged. It stays open.
         """
 
-    def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         """
         No reply can come by this leg, which has let go of the query already.
         """

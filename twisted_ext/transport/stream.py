@@ -17,7 +17,7 @@ from zope.interface import implementer
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
-from twisted_ext.transport.exchange import Asking
+from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.keepalive import secondsAllowed, wishing
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -56,7 +56,7 @@ class StreamExchange:
         self.server = server
         self.label = server.label
         self.exchange = self
-        self.keys: dict[bytes, Asking] = {}
+        self.keys: dict[bytes, PendingQuery] = {}
         self.keep = STREAM_KEPT.pick(keep)
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._clock = IReactorTime(reactor)
@@ -75,7 +75,7 @@ class StreamExchange:
         self._keeping: IDelayedCall | None = None
         self._allowed = inf
 
-    def ask(self, asking: Asking, now: float) -> tuple[StreamExchange, bytes]:
+    def ask(self, asking: PendingQuery, now: float) -> tuple[StreamExchange, bytes]:
         keys = self.keys
         if len(keys) >= STREAM_WAITING.default:
             raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
@@ -234,7 +234,7 @@ class StreamExchange:
             self._keeping.cancel()
             self._keeping = None
         keys = self.keys
-        failed: list[tuple[bytes, Asking]] = []
+        failed: list[tuple[bytes, PendingQuery]] = []
         if attempt.transport is None:
             failed.extend(keys.items())
             self._unsent.clear()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
-from twisted_ext.transport.exchange import Asking
+from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.pollers import Drained, Poller
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -55,7 +55,7 @@ class QuerySocket:
     def __init__(self, exchange: DatagramExchange, send: Callable[[bytes], object]) -> None:
         self.exchange = exchange
         self.send = send
-        self.keys: dict[bytes, Asking | None] = {}
+        self.keys: dict[bytes, PendingQuery | None] = {}
         self.live = 0
         self.misses = 0
         self.retired = False

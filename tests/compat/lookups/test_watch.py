@@ -18,7 +18,7 @@ from twisted_ext.compat.lookups import watch as watching
 from twisted_ext.compat.lookups.watch import Watch
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import CallerFault, ServerFailed, TimedOut
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, rrsetOf
 from twisted_ext.watch.limits import WATCH_ALIASES
 from twisted_ext.wire.names import nameFromText
@@ -193,7 +193,7 @@ class WatchTests(WatchTestCase):
         """
         A cache is asked past when what it has has ended, and not before.
         """
-        resolver = NamesResolver(Caching(self.source, self.clock), self.clock)
+        resolver = NamesResolver(CachedSource(self.source, self.clock), self.clock)
         self.pass_(5)
         self.successResultOf(resolver.lookupAddress(NAME))
         self.pass_(20)
@@ -211,7 +211,7 @@ class WatchTests(WatchTestCase):
         """
         source = self.source
         source.set("other.example.org", "A", "192.0.2.9")
-        resolver = NamesResolver(Caching(source, self.clock), self.clock)
+        resolver = NamesResolver(CachedSource(source, self.clock), self.clock)
         self.successResultOf(resolver.lookupAddress("other.example.org"))
         self.tell(self.watched(resolver, interval=2))
         self.set(lasting(59, "192.0.2.2"))

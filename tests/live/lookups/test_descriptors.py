@@ -20,7 +20,7 @@ from tests.typed import observing
 from twisted_ext.errors import Unreachable
 from twisted_ext.transport import faultlog, pollers
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.exchange import Leg
+from twisted_ext.transport.exchange import Channel
 from twisted_ext.transport.servers import Server
 
 __all__: list[str] = []
@@ -77,7 +77,7 @@ class Fixture:
         self.reactor = Readers()
         self.exchange = DatagramExchange(Datagrams(self.reactor, width=2), Server("127.0.0.1", self.socket.getsockname()[1]))
 
-    def ask(self) -> tuple[Waiter, Leg, bytes, tuple[str, int]]:
+    def ask(self) -> tuple[Waiter, Channel, bytes, tuple[str, int]]:
         """
         @return: who waits, the leg, the id, and where the query came from.
         """

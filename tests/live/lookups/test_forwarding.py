@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from tests.peers import LivePeer, nsd
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Unreachable
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.lookup.transfer import transferZone
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
@@ -44,7 +44,7 @@ def peer() -> Iterator[LivePeer]:
         yield server
 
 
-def ask(source: Forwarding, name: str, rrType: str = "A", seconds: float = 10.0) -> Deferred[Answer]:
+def ask(source: ForwardingSource, name: str, rrType: str = "A", seconds: float = 10.0) -> Deferred[Answer]:
     """
     Look a name up.
     """
@@ -64,7 +64,7 @@ async def test_many(peer: LivePeer) -> None:
     """
     A thousand names at a time are all found, and when the last one is, nothing is left in the reactor.
     """
-    source = Forwarding(reactor, [Server(*peer.server)])
+    source = ForwardingSource(reactor, [Server(*peer.server)])
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(1000)])
     assert [answer.answer[0].rdatas[0][2:] for answer in answers] == [number.to_bytes(2, "big") for number in range(1000)]
     assert left() == []
@@ -75,7 +75,7 @@ async def test_truncated(peer: LivePeer) -> None:
     """
     A long answer comes by TCP.
     """
-    answer = await ask(Forwarding(reactor, [Server(*peer.server)]), "long.example.test", "TXT")
+    answer = await ask(ForwardingSource(reactor, [Server(*peer.server)]), "long.example.test", "TXT")
     assert answer.origin is not None
     assert (answer.origin.source, len(answer.answer[0].rdatas)) == ("tcp", 8)
 
@@ -85,7 +85,7 @@ async def test_stream(peer: LivePeer) -> None:
     """
     By TCP alone hundreds of names are found over one connection.
     """
-    source = Forwarding(reactor, [Server(*peer.server)], stream=True)
+    source = ForwardingSource(reactor, [Server(*peer.server)], stream=True)
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(500)])
     assert len(answers) == 500
     await source.close()
@@ -111,7 +111,7 @@ async def test_closedPort() -> None:
         port = taken.getsockname()[1]
     before = reactor.seconds()
     with pytest.raises(Unreachable, match="cannot be reached"):
-        await ask(Forwarding(reactor, [Server("127.0.0.1", port)]), "www.example.test", seconds=60)
+        await ask(ForwardingSource(reactor, [Server("127.0.0.1", port)]), "www.example.test", seconds=60)
     assert reactor.seconds() - before < 50
     assert left() == []
 
@@ -122,7 +122,7 @@ async def test_withoutEpoll(peer: LivePeer, monkeypatch: pytest.MonkeyPatch) -> 
     Where the system has no epoll, the reactor reads the sockets one by one.
     """
     monkeypatch.setattr(datagram, "pollerFor", EachPoller)
-    source = Forwarding(reactor, [Server(*peer.server)], datagrams=Datagrams(reactor))
+    source = ForwardingSource(reactor, [Server(*peer.server)], datagrams=Datagrams(reactor))
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(100)])
     assert len(answers) == 100
     assert left() == []
@@ -136,7 +136,7 @@ async def test_cancelled() -> None:
     canned = CannedServer()
     canned.silent = True
     server = canned.listen(reactor, 0, "127.0.0.1")
-    asked = ask(Forwarding(reactor, [server]), "www.example.test")
+    asked = ask(ForwardingSource(reactor, [server]), "www.example.test")
     assert len(left()) == 1
     asked.cancel()
     with pytest.raises(CancelledError):
@@ -155,6 +155,6 @@ async def test_cannedServer() -> None:
         server = canned.listen(reactor, 0, address)
         for truncating in (False, True):
             canned.truncating = truncating
-            answer = await ask(Forwarding(reactor, [server]), "www.example.test")
+            answer = await ask(ForwardingSource(reactor, [server]), "www.example.test")
             assert answer.answer[0].rdatas == (b"\xc0\x00\x02\x50",)
         await canned.close()

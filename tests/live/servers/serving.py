@@ -33,7 +33,7 @@ from twisted_ext.server.listeners.stream import StreamListener
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA
@@ -94,7 +94,7 @@ def _listen(reactor: IReactorTime, address: str, port: int) -> None:
         _source(),
         reactor,
         gates=standardGates(cookies=cookies),
-        finishing=Finishing(recursion=False),
+        finishing=ReplyBuilder(recursion=False),
         lane=laneFor(access, None, cookies),
         unrecursed=True,
     )

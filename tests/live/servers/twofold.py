@@ -20,7 +20,7 @@ from tests.docs.serving import serveUntilInputEnds
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.frontend import Serving
+from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -96,7 +96,7 @@ class _Twofold:
         ports = []
         remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):
-            serving = Serving(reactor, each, stack, counters, _SECRET)
+            serving = Frontend(reactor, each, stack, counters, _SECRET)
             # What is remembered of clients' cookies, and since when, is the server's and not a face's.
             remembering = remembering or [gate for gate in serving.responder.gates if gate.name == "cookie"]
             others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]

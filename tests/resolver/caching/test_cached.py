@@ -12,8 +12,8 @@ from tests.cache.canned import answered, denied, question, wishes
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
 from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import CannedSource, HeldSource
 from twisted_ext.wire.names import nameFromText
 
@@ -31,7 +31,7 @@ class CachingCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.inner = CannedSource({("www.example.com", "A"): ANSWER})
-        self.cache = Caching(self.inner, self.clock, today=self.clock.seconds)
+        self.cache = CachedSource(self.inner, self.clock, today=self.clock.seconds)
 
     def ask(self, text: str = "www.example.com", rrType: str = "A", context: QueryContext | None = None) -> Answer:
         """
@@ -139,7 +139,7 @@ class PositiveTests(CachingCase):
 
         chaos = Question(WWW.name, 16, 3)
         inner = CannedSource(otherwise=answered('www.example.com. 300 CH TXT "a"'))
-        cache = Caching(inner, self.clock)
+        cache = CachedSource(inner, self.clock)
         for _ in range(2):
             self.successResultOf(cache.answer(chaos, wishes()))
         self.assertEqual(inner.asked, 2)
@@ -157,7 +157,7 @@ class PositiveTests(CachingCase):
         """
         What the inner source has at hand is given at once by this one, too.
         """
-        outer = Caching(self.cache, self.clock)
+        outer = CachedSource(self.cache, self.clock)
         self.ask()
         self.assertIsNotNone(outer.answerNow(WWW, wishes()))
 
@@ -244,7 +244,7 @@ class DenialTests(CachingCase):
             answer = denied(Outcome.NXDOMAIN, SOA)
             answer.security = security
             inner = CannedSource(otherwise=answer)
-            cache = Caching(inner, self.clock)
+            cache = CachedSource(inner, self.clock)
             for name in ("gone.example.com", "a.gone.example.com", "b.a.gone.example.com"):
                 given = self.successResultOf(cache.answer(question(name), wishes()))
                 self.assertIs(given.outcome, Outcome.NXDOMAIN)
@@ -337,7 +337,7 @@ class FailureTests(CachingCase):
         Servers that were silent for long enough are not asked again at once.
         """
         held = HeldSource()
-        cache = Caching(held, self.clock)
+        cache = CachedSource(held, self.clock)
         first = cache.answer(WWW, wishes())
         self.clock.advance(2)
         held.release(TimedOut("silence"))
@@ -350,7 +350,7 @@ class FailureTests(CachingCase):
         However many have run out of time while others went on waiting, one look-up fails once, when it ends; until then others join it.
         """
         held = HeldSource()
-        cache = Caching(held, self.clock)
+        cache = CachedSource(held, self.clock)
         hurried = [cache.answer(WWW, wishes(1002.5 + number / 2)) for number in range(3)]
         patient = cache.answer(WWW, wishes(1005.0))
         self.clock.pump([2.5, 0.5, 0.5])
@@ -413,7 +413,7 @@ class UpkeepTests(CachingCase):
         An answer that was on its way when everything was flushed is given to who waits for it, and not kept.
         """
         held = HeldSource()
-        cache = Caching(held, self.clock)
+        cache = CachedSource(held, self.clock)
         waiter = cache.answer(WWW, wishes())
         cache.flush()
         held.release(ANSWER)
@@ -425,10 +425,10 @@ class UpkeepTests(CachingCase):
         Who asks after a flush gets nothing that was asked for before it, though others still wait for that. By joining them it would.
         """
         held = HeldSource()
-        cache = Caching(Coalescing(held, self.clock), self.clock)
+        cache = CachedSource(CoalescingSource(held, self.clock), self.clock)
         for defended in (True, False):
             if not defended:
-                self.patch(Coalescing, "startAnew", lambda source: None)
+                self.patch(CoalescingSource, "startAnew", lambda source: None)
             before = cache.answer(WWW, wishes())
             cache.flush()
             after = cache.answer(WWW, wishes())
@@ -443,7 +443,7 @@ class UpkeepTests(CachingCase):
         Nor is a failure of what was asked before held against what is asked afterwards, of other servers perhaps.
         """
         held = HeldSource()
-        cache = Caching(held, self.clock)
+        cache = CachedSource(held, self.clock)
         waiter = cache.answer(WWW, wishes())
         cache.flush()
         held.release(ServerFailed("no"))
@@ -458,7 +458,7 @@ class UpkeepTests(CachingCase):
         self.ask()
         lines = list(self.cache.dump())
         self.clock.advance(100)
-        other = Caching(self.inner, self.clock, today=self.clock.seconds)
+        other = CachedSource(self.inner, self.clock, today=self.clock.seconds)
         self.assertEqual(other.load(lines).answers, 1)
         kept = other.answerNow(WWW, wishes())
         assert kept is not None

@@ -16,7 +16,7 @@ from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
 from twisted_ext.resolver.caching import coalescing
-from twisted_ext.resolver.caching.coalescing import Coalescing
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import CannedSource, HeldSource
 
 WWW = question("www.example")
@@ -26,13 +26,13 @@ ANSWER = answered("www.example. 300 IN A 192.0.2.1")
 
 class CoalescingTests(SynchronousTestCase):
     """
-    Tests for L{Coalescing}.
+    Tests for L{CoalescingSource}.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.held = HeldSource()
-        self.source = Coalescing(self.held, self.clock, seconds=5)
+        self.source = CoalescingSource(self.held, self.clock, seconds=5)
 
     def ask(self, deadline: float = 5.0) -> Deferred[Answer]:
         return self.source.answer(WWW, wishes(deadline))
@@ -168,7 +168,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         An inner source that answers at once does so through this one, too, and nothing is left behind.
         """
-        source = Coalescing(CannedSource({("www.example", "A"): ANSWER}), self.clock)
+        source = CoalescingSource(CannedSource({("www.example", "A"): ANSWER}), self.clock)
         for _ in range(2):
             self.assertIs(self.successResultOf(source.answer(WWW, wishes())), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import answered, denied, question, wishes
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.errors import ServerFailed, TrustFault
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import HeldSource
 
 WWW = question("www.example.com")
@@ -27,7 +27,7 @@ class StaleTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.held = HeldSource()
-        self.cache = Caching(self.held, self.clock, stale=86400)
+        self.cache = CachedSource(self.held, self.clock, stale=86400)
         first = self.cache.answer(WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)
@@ -36,7 +36,7 @@ class StaleTests(SynchronousTestCase):
         """
         Nobody gets old answers without having asked for it.
         """
-        cache = Caching(self.held, self.clock)
+        cache = CachedSource(self.held, self.clock)
         first = cache.answer(WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)

@@ -14,8 +14,8 @@ from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.errors import CallerFault, Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.testing.sources import HeldSource
 
@@ -45,7 +45,7 @@ class Local(Told):
 
 class ChainingTests(SynchronousTestCase):
     """
-    Tests for L{Chaining}.
+    Tests for L{ChainSource}.
     """
 
     def test_interface(self) -> None:
@@ -53,7 +53,7 @@ class ChainingTests(SynchronousTestCase):
         It can stand wherever something answers questions, and says what is in it.
         """
         first, second = Told(), Told()
-        chain = Chaining([first, second])
+        chain = ChainSource([first, second])
         verifyObject(IAnswerSource, chain)
         self.assertEqual(chain.sources(), (first, second))
 
@@ -61,7 +61,7 @@ class ChainingTests(SynchronousTestCase):
         """
         A chain of nothing is a mistake of whoever makes it.
         """
-        self.assertRaises(CallerFault, Chaining, [])
+        self.assertRaises(CallerFault, ChainSource, [])
 
     def test_next(self) -> None:
         """
@@ -69,7 +69,7 @@ class ChainingTests(SynchronousTestCase):
         """
         for fault in (Unknown("nothing"), ServerFailed("no"), TimedOut("late")):
             first, second = Told(otherwise=fault), Told({"www.example A": "192.0.2.1"})
-            answer = self.successResultOf(Chaining([first, second]).answer(WWW, wishes()))
+            answer = self.successResultOf(ChainSource([first, second]).answer(WWW, wishes()))
             self.assertEqual(addresses(answer), ["192.0.2.1"])
             self.assertEqual(first.asked, ["www.example A"])
 
@@ -79,7 +79,7 @@ class ChainingTests(SynchronousTestCase):
         """
         for outcome in (Outcome.NXDOMAIN, Outcome.NODATA):
             second = Told({"www.example A": "192.0.2.1"})
-            answer = self.successResultOf(Chaining([Told(otherwise=outcome), second]).answer(WWW, wishes()))
+            answer = self.successResultOf(ChainSource([Told(otherwise=outcome), second]).answer(WWW, wishes()))
             self.assertIs(answer.outcome, outcome)
             self.assertEqual(second.asked, [])
 
@@ -89,15 +89,15 @@ class ChainingTests(SynchronousTestCase):
         """
         late, failed, nothing = TimedOut("late"), ServerFailed("no"), Unknown("nothing")
         for faults, expected in (([late, failed], failed), ([late, nothing], late), ([nothing, late, nothing], late)):
-            chain = Chaining([Told(otherwise=fault) for fault in faults])
+            chain = ChainSource([Told(otherwise=fault) for fault in faults])
             self.assertIs(self.failureResultOf(chain.answer(WWW, wishes())).value, expected)
 
     def test_nobody(self) -> None:
         """
         Where nobody knows, that is said, and of what.
         """
-        chain = Chaining([Special(), Told(otherwise=Unknown("nothing"))])
-        failure = self.failureResultOf(Chaining([Special(), Special()]).answer(WWW, wishes()), Unknown)
+        chain = ChainSource([Special(), Told(otherwise=Unknown("nothing"))])
+        failure = self.failureResultOf(ChainSource([Special(), Special()]).answer(WWW, wishes()), Unknown)
         self.assertEqual(str(failure.value), "none of 2 sources has anything on www.example. IN A")
         self.failureResultOf(chain.answer(WWW, wishes()), Unknown)
 
@@ -105,7 +105,7 @@ class ChainingTests(SynchronousTestCase):
         """
         What a source that never waits does not know is at hand if the next one has it at hand.
         """
-        chain = Chaining([Special(), Told({"www.example A": "192.0.2.1"}, ready=True)])
+        chain = ChainSource([Special(), Told({"www.example A": "192.0.2.1"}, ready=True)])
         answer = chain.answerNow(WWW, wishes())
         assert answer is not None
         self.assertEqual(addresses(answer), ["192.0.2.1"])
@@ -115,7 +115,7 @@ class ChainingTests(SynchronousTestCase):
         A source that would have to be waited for is not passed over for one that has something at hand.
         """
         for first in (Told({"www.example A": "192.0.2.1"}), HeldSource()):
-            chain = Chaining([first, Told({"www.example A": "192.0.2.2"}, ready=True)])
+            chain = ChainSource([first, Told({"www.example A": "192.0.2.2"}, ready=True)])
             self.assertIsNone(chain.answerNow(WWW, wishes()))
 
     def test_nowAfterFailure(self) -> None:
@@ -123,7 +123,7 @@ class ChainingTests(SynchronousTestCase):
         A source that is known to fail is passed over at once.
         """
         failing = Told(otherwise=ServerFailed("again"), ready=True)
-        chain = Chaining([failing, Told({"www.example A": "192.0.2.2"}, ready=True)])
+        chain = ChainSource([failing, Told({"www.example A": "192.0.2.2"}, ready=True)])
         answer = chain.answerNow(WWW, wishes())
         assert answer is not None
         later = self.successResultOf(chain.answer(WWW, wishes()))
@@ -133,9 +133,9 @@ class ChainingTests(SynchronousTestCase):
         """
         A chain of sources that never wait never waits; and one that nobody has to wait for costs no wait in the next chain.
         """
-        self.assertTrue(Chaining([Special(), Special()]).immediate)
-        self.assertFalse(Chaining([Special(), Told()]).immediate)
-        chain = Chaining([Chaining([Special()]), Told({"www.example A": "192.0.2.1"}, ready=True)])
+        self.assertTrue(ChainSource([Special(), Special()]).immediate)
+        self.assertFalse(ChainSource([Special(), Told()]).immediate)
+        chain = ChainSource([ChainSource([Special()]), Told({"www.example A": "192.0.2.1"}, ready=True)])
         self.assertIsNotNone(chain.answerNow(WWW, wishes()))
 
     def test_oncePerLookup(self) -> None:
@@ -143,8 +143,8 @@ class ChainingTests(SynchronousTestCase):
         Who was found to have nothing at hand is not asked a second time in the same look-up, nor does the cache look twice; in the next
         one all of them are.
         """
-        local, cache = Local(), Caching(Told({"www.example A": "192.0.2.1"}), Clock())
-        chain = Chaining([local, cache])
+        local, cache = Local(), CachedSource(Told({"www.example A": "192.0.2.1"}), Clock())
+        chain = ChainSource([local, cache])
         for expected in (1, 2):
             cache.flush()
             context = wishes()
@@ -158,7 +158,7 @@ class ChainingTests(SynchronousTestCase):
         What went wrong with a source at hand is told where nobody knows, although it was asked before.
         """
         local = Local(ServerFailed("broken"))
-        chain = Chaining([local, Caching(Told(otherwise=Unknown("nothing")), Clock())])
+        chain = ChainSource([local, CachedSource(Told(otherwise=Unknown("nothing")), Clock())])
         context = wishes()
         self.assertIsNone(chain.answerNow(WWW, context))
         self.assertIs(self.failureResultOf(chain.answer(WWW, context)).value, local.fault)
@@ -169,10 +169,10 @@ class ChainingTests(SynchronousTestCase):
         """
         clock = Clock()
         first, second, third = Told(otherwise=TimedOut("late")), Told(otherwise=TimedOut("late")), Told()
-        self.successResultOf(Chaining([first, second, third], clock).answer(WWW, wishes(6.0)))
+        self.successResultOf(ChainSource([first, second, third], clock).answer(WWW, wishes(6.0)))
         self.assertEqual([source.contexts[0].deadline for source in (first, second, third)], [2.0, 3.0, 6.0])
         first, second = Told(otherwise=TimedOut("late")), Told()
-        self.successResultOf(Chaining([first, second]).answer(WWW, wishes(6.0)))
+        self.successResultOf(ChainSource([first, second]).answer(WWW, wishes(6.0)))
         self.assertEqual([source.contexts[0].deadline for source in (first, second)], [6.0, 6.0])
 
     def test_cancel(self) -> None:
@@ -181,8 +181,8 @@ class ChainingTests(SynchronousTestCase):
         """
         first, second = HeldSource(), HeldSource()
         for chain, held in (
-            (Chaining([first, Told()]), first),
-            (Chaining([Told(otherwise=Unknown("")), second]), second),
+            (ChainSource([first, Told()]), first),
+            (ChainSource([Told(otherwise=Unknown("")), second]), second),
         ):
             asking = chain.answer(WWW, wishes())
             asking.cancel()
@@ -194,7 +194,7 @@ class ChainingTests(SynchronousTestCase):
         The answer of a slow source arrives.
         """
         held = HeldSource()
-        asking = Chaining([Told(otherwise=Unknown("")), held, Told()]).answer(WWW, wishes())
+        asking = ChainSource([Told(otherwise=Unknown("")), held, Told()]).answer(WWW, wishes())
         self.assertNoResult(asking)
         held.release(said(WWW, "192.0.2.1"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.1"])
@@ -204,8 +204,8 @@ class ChainingTests(SynchronousTestCase):
         Closing it closes all of them, and may be done again.
         """
         told, held = Told(), HeldSource()
-        chain = Chaining([told, held])
-        asking = Chaining([held, Told(otherwise=Unknown(""))]).answer(WWW, wishes())
+        chain = ChainSource([told, held])
+        asking = ChainSource([held, Told(otherwise=Unknown(""))]).answer(WWW, wishes())
         self.successResultOf(chain.close())
         self.successResultOf(chain.close())
         self.assertEqual((told.closed, held.closed), (2, True))

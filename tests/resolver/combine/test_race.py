@@ -14,7 +14,7 @@ from tests.resolver.told import Mistaken, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadMessage, CallerFault, Closed, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.combine.race import Racing
+from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.testing.sources import HeldSource
 
@@ -23,7 +23,7 @@ WWW = question("www.example")
 
 class RacingTests(SynchronousTestCase):
     """
-    Tests for L{Racing}.
+    Tests for L{RaceSource}.
     """
 
     def setUp(self) -> None:
@@ -31,7 +31,7 @@ class RacingTests(SynchronousTestCase):
         self.runners = [HeldSource(), HeldSource(), HeldSource()]
 
     def race(self, delay: float = 1.0) -> Deferred[Answer]:
-        return Racing(self.runners, self.clock, delay=delay).answer(WWW, wishes())
+        return RaceSource(self.runners, self.clock, delay=delay).answer(WWW, wishes())
 
     def running(self) -> list[int]:
         """
@@ -43,10 +43,10 @@ class RacingTests(SynchronousTestCase):
         """
         It can stand wherever something answers questions, and says what is in it.
         """
-        racing = Racing(self.runners, self.clock)
+        racing = RaceSource(self.runners, self.clock)
         verifyObject(IAnswerSource, racing)
         self.assertEqual(racing.sources(), tuple(self.runners))
-        self.assertRaises(CallerFault, Racing, [], self.clock)
+        self.assertRaises(CallerFault, RaceSource, [], self.clock)
 
     def test_first(self) -> None:
         """
@@ -115,7 +115,7 @@ class RacingTests(SynchronousTestCase):
             ([Closed(), nothing], nothing),
         ):
             runners = [HeldSource() for _ in faults]
-            asking = Racing(runners, self.clock, delay=0).answer(WWW, wishes())
+            asking = RaceSource(runners, self.clock, delay=0).answer(WWW, wishes())
             for runner, fault in zip(runners, faults, strict=True):
                 runner.release(fault)
             failure = self.failureResultOf(asking)
@@ -125,7 +125,7 @@ class RacingTests(SynchronousTestCase):
         """
         A mistake in the code is not hidden behind somebody's timeout.
         """
-        racing = Racing([Mistaken(), Told(otherwise=TimedOut("late"))], self.clock, delay=0)
+        racing = RaceSource([Mistaken(), Told(otherwise=TimedOut("late"))], self.clock, delay=0)
         self.failureResultOf(racing.answer(WWW, wishes()), ZeroDivisionError)
 
     def test_atOnce(self) -> None:
@@ -133,9 +133,9 @@ class RacingTests(SynchronousTestCase):
         Sources that answer or fail at once do so in a race.
         """
         sources = [Told(otherwise=ServerFailed("no")), Told({"www.example A": "192.0.2.2"}), self.runners[0]]
-        answer = self.successResultOf(Racing(sources, self.clock).answer(WWW, wishes()))
+        answer = self.successResultOf(RaceSource(sources, self.clock).answer(WWW, wishes()))
         self.assertEqual(addresses(answer), ["192.0.2.2"])
-        failing = Racing([Told(otherwise=TimedOut("late")), Told(otherwise=Unknown(""))], self.clock)
+        failing = RaceSource([Told(otherwise=TimedOut("late")), Told(otherwise=Unknown(""))], self.clock)
         self.failureResultOf(failing.answer(WWW, wishes()), TimedOut)
         self.assertEqual(self.running(), [0, 0, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -145,12 +145,12 @@ class RacingTests(SynchronousTestCase):
         What any of them has at hand wins without a race.
         """
         told = Told({"www.example A": "192.0.2.2"}, ready=True)
-        racing = Racing([self.runners[0], Told(otherwise=Unknown(""), ready=True), told], self.clock)
+        racing = RaceSource([self.runners[0], Told(otherwise=Unknown(""), ready=True), told], self.clock)
         answer = racing.answerNow(WWW, wishes())
         assert answer is not None
         self.assertEqual(answer.answer, self.successResultOf(racing.answer(WWW, wishes())).answer)
         self.assertEqual(self.running(), [0, 0, 0])
-        self.assertTrue(Racing([Special()], self.clock).immediate)
+        self.assertTrue(RaceSource([Special()], self.clock).immediate)
 
     def test_cancel(self) -> None:
         """
@@ -168,7 +168,7 @@ class RacingTests(SynchronousTestCase):
         Explaining tells when company was sent for.
         """
         trace = Trace()
-        Racing(self.runners, self.clock, delay=1.0).answer(WWW, QueryContext(9.0, trace=trace))
+        RaceSource(self.runners, self.clock, delay=1.0).answer(WWW, QueryContext(9.0, trace=trace))
         self.clock.advance(1.0)
         self.assertEqual([(note.source, note.event, note.at) for note in trace.notes], [("race", "hedged", 1.0)])
 
@@ -176,7 +176,7 @@ class RacingTests(SynchronousTestCase):
         """
         Closing it closes all of them, ends what runs, and may be done again.
         """
-        racing = Racing(self.runners, self.clock)
+        racing = RaceSource(self.runners, self.clock)
         asking = racing.answer(WWW, wishes())
         self.successResultOf(racing.close())
         self.successResultOf(racing.close())

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import Closed
-from twisted_ext.resolver.combine.replaceable import Switching
+from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 
 QUESTION = questionOf("www.example.org")
@@ -18,7 +18,7 @@ CONTEXT = QueryContext(5.0)
 
 class SwitchingTests(SynchronousTestCase):
     """
-    Tests for L{Switching}.
+    Tests for L{ReplaceableSource}.
     """
 
     def test_replaced(self) -> None:
@@ -26,7 +26,7 @@ class SwitchingTests(SynchronousTestCase):
         What runs is finished by the source that it began with, which is closed after that; what begins later asks the new one.
         """
         before, after = HeldSource(), CannedSource(otherwise="192.0.2.2")
-        source = Switching(before)
+        source = ReplaceableSource(before)
         running = source.answer(QUESTION, CONTEXT)
         source.replace(after)
         self.assertIs(source.source, after)
@@ -42,7 +42,7 @@ class SwitchingTests(SynchronousTestCase):
         A source with nothing to finish is closed at once.
         """
         before = CannedSource()
-        source = Switching(before)
+        source = ReplaceableSource(before)
         source.replace(HeldSource())
         self.assertTrue(before.closed)
 
@@ -51,7 +51,7 @@ class SwitchingTests(SynchronousTestCase):
         Closing ends the former sources as well.
         """
         before, after = HeldSource(), HeldSource()
-        source = Switching(before)
+        source = ReplaceableSource(before)
         running = source.answer(QUESTION, CONTEXT)
         source.replace(after)
         self.successResultOf(source.close())

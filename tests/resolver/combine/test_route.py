@@ -12,7 +12,7 @@ from tests.cache.canned import question, wishes
 from tests.resolver.told import Told
 from twisted_ext.errors import ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.combine.route import Routing
+from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.message import Question
@@ -21,12 +21,12 @@ from twisted_ext.wire.names import nameFromText
 
 class RoutingTests(SynchronousTestCase):
     """
-    Tests for L{Routing}.
+    Tests for L{RouteSource}.
     """
 
     def setUp(self) -> None:
         self.corp, self.lab, self.others = Told(), Told(), Told()
-        self.routing = Routing(
+        self.routing = RouteSource(
             {nameFromText("Corp.example"): self.corp, nameFromText("lab.corp.example"): self.lab}, self.others
         )
 
@@ -67,7 +67,7 @@ class RoutingTests(SynchronousTestCase):
         """
         Without a source for everything else nothing is known of it.
         """
-        routing = Routing({nameFromText("corp.example"): self.corp})
+        routing = RouteSource({nameFromText("corp.example"): self.corp})
         self.assertIsNone(routing.answerNow(question("www.example"), wishes()))
         self.failureResultOf(routing.answer(question("www.example"), wishes()), Unknown)
 
@@ -75,7 +75,7 @@ class RoutingTests(SynchronousTestCase):
         """
         The root among the routes stands for everything.
         """
-        routing = Routing({b"\x00": self.corp})
+        routing = RouteSource({b"\x00": self.corp})
         self.successResultOf(routing.answer(question("www.example"), wishes()))
         self.assertEqual(self.corp.asked, ["www.example A"])
 
@@ -92,14 +92,14 @@ class RoutingTests(SynchronousTestCase):
         It never waits if none of its sources does.
         """
         self.assertFalse(self.routing.immediate)
-        self.assertTrue(Routing({b"\x00": Special()}).immediate)
+        self.assertTrue(RouteSource({b"\x00": Special()}).immediate)
 
     def test_cancel(self) -> None:
         """
         Cancelling reaches the source.
         """
         held = HeldSource()
-        asking = Routing({b"\x00": held}).answer(question("www.example"), wishes())
+        asking = RouteSource({b"\x00": held}).answer(question("www.example"), wishes())
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(held.cancelled), 1)
@@ -108,7 +108,7 @@ class RoutingTests(SynchronousTestCase):
         """
         Every source is closed once, however many suffixes it serves.
         """
-        routing = Routing({nameFromText("a"): self.corp, nameFromText("b"): self.corp}, self.others)
+        routing = RouteSource({nameFromText("a"): self.corp, nameFromText("b"): self.corp}, self.others)
         self.successResultOf(routing.close())
         self.assertEqual((self.corp.closed, self.others.closed), (1, 1))
         self.successResultOf(routing.close())

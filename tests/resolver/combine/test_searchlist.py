@@ -13,7 +13,7 @@ from tests.resolver.told import Mistaken, Said, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.combine.searchlist import Searching
+from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
@@ -35,7 +35,7 @@ def relative(trace: Trace | None = None) -> QueryContext:
 
 class SearchingTests(SynchronousTestCase):
     """
-    Tests for L{Searching}.
+    Tests for L{SearchListSource}.
     """
 
     def search(
@@ -58,7 +58,7 @@ class SearchingTests(SynchronousTestCase):
         """
         told = Told(known, otherwise=otherwise)
         names = [nameFromText(domain) for domain in domains.split()]
-        source = Searching(told, names, ndots, topLevel=topLevel)
+        source = SearchListSource(told, names, ndots, topLevel=topLevel)
         context = QueryContext(1e9) if absolute else relative()
         context.single = single
         results: list[Answer | DNSFault] = []
@@ -98,7 +98,7 @@ class SearchingTests(SynchronousTestCase):
 
         told = Asking({"www.corp.example A": "192.0.2.1"}, ready=True)
         short = question("www")
-        source = Searching(told, [nameFromText("corp.example")])
+        source = SearchListSource(told, [nameFromText("corp.example")])
         answers = [source.answerNow(short, context), *nested]
         self.assertEqual([addresses(answer) for answer in answers if answer is not None], [["192.0.2.1"], ["192.0.2.1"]])
         self.assertEqual(set(seen), {(True, False)})
@@ -111,7 +111,7 @@ class SearchingTests(SynchronousTestCase):
         It can stand wherever something answers questions, and says what is in it.
         """
         told = Told()
-        source = Searching(told, [])
+        source = SearchListSource(told, [])
         verifyObject(IAnswerSource, source)
         self.assertEqual(source.sources(), (told,))
 
@@ -126,7 +126,7 @@ class SearchingTests(SynchronousTestCase):
         """
         The records belong to the name that was found, so one can see which host it is.
         """
-        source = Searching(Told({"www.corp.example A": "192.0.2.2"}), [nameFromText("corp.example")])
+        source = SearchListSource(Told({"www.corp.example A": "192.0.2.2"}), [nameFromText("corp.example")])
         answer = self.successResultOf(source.answer(question("www"), relative()))
         self.assertEqual(nameToText(answer.answer[0].name), "www.corp.example.")
 
@@ -293,7 +293,7 @@ class SearchingTests(SynchronousTestCase):
         A source that knows nothing of the names leads on; if it knows of none, that is said.
         """
         self.assertEqual(self.search("www", {"www A": "192.0.2.9"}, otherwise=Unknown(""))[0], ["192.0.2.9"])
-        source = Searching(Told(otherwise=Unknown("")), [nameFromText("corp.example")])
+        source = SearchListSource(Told(otherwise=Unknown("")), [nameFromText("corp.example")])
         failure = self.failureResultOf(source.answer(question("www"), relative()), Unknown)
         self.assertEqual(str(failure.value), "the search list has nothing on www. IN A")
 
@@ -325,7 +325,7 @@ class SearchingTests(SynchronousTestCase):
         As long as one of the names on the way would have to be waited for, nothing is at hand.
         """
         told = Told({"www A": "192.0.2.9"})
-        source = Searching(told, [nameFromText("corp.example")])
+        source = SearchListSource(told, [nameFromText("corp.example")])
         self.assertIsNone(source.answerNow(question("www"), relative()))
         self.assertIsNone(source.answerNow(question("www.x"), relative()))
 
@@ -334,10 +334,10 @@ class SearchingTests(SynchronousTestCase):
         Explaining tells which names were tried.
         """
         trace = Trace()
-        Searching(Told(), [nameFromText("corp.example")]).answer(question("www"), relative(trace))
+        SearchListSource(Told(), [nameFromText("corp.example")]).answer(question("www"), relative(trace))
         self.assertEqual([note.details["name"] for note in trace.notes], ["www.corp.example.", "www."])
         trace = Trace()
-        Searching(Told(), [nameFromText("corp.example")]).answer(question("a.b"), relative(trace))
+        SearchListSource(Told(), [nameFromText("corp.example")]).answer(question("a.b"), relative(trace))
         self.assertEqual([note.details["name"] for note in trace.notes], ["a.b.", "a.b.corp.example."])
 
     def test_cancel(self) -> None:
@@ -346,12 +346,12 @@ class SearchingTests(SynchronousTestCase):
         """
         for name in ("www", "www.x"):
             held = HeldSource()
-            asking = Searching(held, [nameFromText("corp.example")]).answer(question(name), relative())
+            asking = SearchListSource(held, [nameFromText("corp.example")]).answer(question(name), relative())
             asking.cancel()
             self.failureResultOf(asking, CancelledError)
             self.assertEqual((len(held.cancelled), held.asked), (1, 1))
         held = HeldSource()
-        asking = Searching(held, [nameFromText("corp.example")]).answer(question("www.x", "MX"), relative())
+        asking = SearchListSource(held, [nameFromText("corp.example")]).answer(question("www.x", "MX"), relative())
         held.release(said(question("www.x", "MX"), Outcome.NXDOMAIN))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
@@ -362,7 +362,7 @@ class SearchingTests(SynchronousTestCase):
         What is no fault of the network comes through as it is.
         """
         for name in ("www", "www.x"):
-            asking = Searching(Mistaken(), [nameFromText("corp.example")]).answer(question(name), relative())
+            asking = SearchListSource(Mistaken(), [nameFromText("corp.example")]).answer(question(name), relative())
             self.failureResultOf(asking, ZeroDivisionError)
 
     def test_close(self) -> None:
@@ -370,7 +370,7 @@ class SearchingTests(SynchronousTestCase):
         Closing it closes what is in it, ends what runs, and may be done again.
         """
         held = HeldSource()
-        source = Searching(held, [nameFromText("corp.example")])
+        source = SearchListSource(held, [nameFromText("corp.example")])
         asking = source.answer(question("www.x"), relative())
         self.successResultOf(source.close())
         self.successResultOf(source.close())

@@ -16,8 +16,8 @@ from twisted_ext.compat.conversion.errors import LookupQueueFullError, errorFrom
 from twisted_ext.errors import Closed, QueueFull, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOOKUPS_BURST
-from twisted_ext.resolver.caching.coalescing import Coalescing
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
@@ -94,7 +94,7 @@ class AdmissionTests(NetworkTestCase):
         """
         buffer = Buffer(self.canned, 277, 300)
         self.network.shape("192.0.2.53", delay=0.01, admit=buffer.admit)
-        self.count(self.begin(Coalescing(self.forward(self.server), self.here), 3000))
+        self.count(self.begin(CoalescingSource(self.forward(self.server), self.here), 3000))
         self.network.advance(5)
         self.assertLess(self.results["answered"], 3000)
         self.network.advance(25)
@@ -107,12 +107,12 @@ class AdmissionTests(NetworkTestCase):
         """
         buffer = Buffer(self.canned, 277, 1000)
         self.network.shape("192.0.2.53", delay=0.01, admit=buffer.admit)
-        self.count(self.begin(Coalescing(self.forward(self.server), self.here), 5000, 2.0))
+        self.count(self.begin(CoalescingSource(self.forward(self.server), self.here), 5000, 2.0))
         self.network.advance(30)
         self.assertEqual(self.results, {"answered": 5000})
         self.canned.silent = True
         self.network.shape("192.0.2.53", delay=0.01)
-        source = Coalescing(self.forward(self.server), self.here)
+        source = CoalescingSource(self.forward(self.server), self.here)
         self.results.clear()
         self.count(self.begin(source, BURST, 2.0))
         self.network.advance(2.1)
@@ -173,7 +173,7 @@ class AdmissionTests(NetworkTestCase):
         """
         More than a bound do not wait: they fail at once with an error of their own, which callers of Twisted get as one of theirs.
         """
-        source = Forwarding(self.here, [self.server], mostWaiting=10)
+        source = ForwardingSource(self.here, [self.server], mostWaiting=10)
         begun = self.begin(source, 1000)
         self.count(begun)
         self.assertGreater(self.results["QueueFull"], 1000 - 2 * BURST - 11)
@@ -185,7 +185,7 @@ class AdmissionTests(NetworkTestCase):
         """
         What waits can be cancelled like anything else: it is not sent, and others go on.
         """
-        for source in (self.forward(self.server), Coalescing(self.forward(self.server), self.here)):
+        for source in (self.forward(self.server), CoalescingSource(self.forward(self.server), self.here)):
             self.canned.asked.clear()
             self.results.clear()
             begun = self.begin(source, 1000)

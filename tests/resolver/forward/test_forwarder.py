@@ -12,7 +12,7 @@ from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, CallerFault, Closed, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FAILURE_TRIES, FAILURES_IN_A_ROW, NO_EDNS_SECONDS, NO_EDNS_SIGNS
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.servers import Asked, CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
@@ -29,7 +29,7 @@ def withEDNS(asked: list[Asked]) -> list[bool]:
 
 class ForwardingTests(NetworkTestCase):
     """
-    Tests for L{Forwarding} with one server.
+    Tests for L{ForwardingSource} with one server.
     """
 
     def setUp(self) -> None:
@@ -330,7 +330,7 @@ class ForwardingTests(NetworkTestCase):
         """
         Without a server there is nothing to do, which is told at once.
         """
-        self.assertRaises(CallerFault, Forwarding, self.here, [])
+        self.assertRaises(CallerFault, ForwardingSource, self.here, [])
 
     def test_budget(self) -> None:
         """
@@ -361,7 +361,7 @@ class WaitsTests(NetworkTestCase):
         super().setUp()
         self.canned, self.server = self.serve()
 
-    def lasts(self, source: Forwarding, waits: tuple[float, ...], stray: str = "") -> float:
+    def lasts(self, source: ForwardingSource, waits: tuple[float, ...], stray: str = "") -> float:
         """
         @param stray: an address from which a datagram comes that is not a reply.
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer
 from twisted_ext.limits import FIRST_WAIT
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.forward.nextstep import TABLE, Came, Cell, Plain, Step, Stream, nextStep
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport.servers import Server
@@ -115,7 +115,7 @@ class EveryWayTests(NetworkTestCase):
         for port in self.here.ports():
             self.network.inject(b"\x00\x01" + b"\xff" * 20, (address, 53), ("192.0.2.7", port.port))
 
-    def lasts(self, source: Forwarding, stray: str) -> float:
+    def lasts(self, source: ForwardingSource, stray: str) -> float:
         """
         @param stray: the address that a datagram comes from before the replies, or nothing.
 

@@ -7,30 +7,30 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.limits import BACK_OFF, DECLINES, FIRST_WAIT, NO_EDNS_SECONDS, NO_EDNS_SIGNS, PROBE_AFTER, SERVER_WAIT
-from twisted_ext.resolver.forward.serverstats import Standing, bestOf, domainAsked, dueForProbe, nextOf
+from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe, nextOf
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import nameFromText
 
 
-def measured(seconds: float) -> Standing:
+def measured(seconds: float) -> ServerStats:
     """
     @return: the standing of a server that takes so long.
     """
-    standing = Standing()
+    standing = ServerStats()
     standing.replied(seconds)
     return standing
 
 
 class StandingTests(SynchronousTestCase):
     """
-    Tests for L{Standing}.
+    Tests for L{ServerStats}.
     """
 
     def test_firstWait(self) -> None:
         """
         A server that is not known yet is waited for as long as the limits say, and twice as long each time.
         """
-        self.assertEqual([Standing().wait(tries) for tries in range(4)], [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
+        self.assertEqual([ServerStats().wait(tries) for tries in range(4)], [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
 
     def test_silence(self) -> None:
         """
@@ -98,7 +98,7 @@ class StandingTests(SynchronousTestCase):
         """
         A silent server is left alone for longer each time, up to the limit, and not at all once it has replied.
         """
-        standing = Standing()
+        standing = ServerStats()
         pauses: list[float] = []
         for _ in range(10):
             standing.silent(100.0, waited=FIRST_WAIT.default)
@@ -128,7 +128,7 @@ class StandingTests(SynchronousTestCase):
         A server that refuses everything is left alone; one that refuses some domains is not, and neither is one that is asked for a
         single dead domain all the time.
         """
-        standing = Standing()
+        standing = ServerStats()
         domains = [b"\4%04d\4test\0" % number for number in range(int(DECLINES.default))]
         for _ in range(100):
             standing.declined(0.0, domains[0])
@@ -155,7 +155,7 @@ class StandingTests(SynchronousTestCase):
         """
         Operators are shown a server as down once several tries in a row had no reply over some time, and never for what it replies.
         """
-        standing = Standing()
+        standing = ServerStats()
         for number in range(1000):
             standing.declined(100.0, b"\4%04d\0" % number)
         self.assertFalse(standing.unheard(200.0))
@@ -173,7 +173,7 @@ class StandingTests(SynchronousTestCase):
         A server is spared EDNS only after several look-ups in a row have shown that it needs that, for some time; one reply with EDNS
         proves the contrary.
         """
-        standing = Standing()
+        standing = ServerStats()
         for _ in range(int(NO_EDNS_SIGNS.default) - 1):
             standing.neededPlain(0.0)
         self.assertTrue(standing.withEDNS(0.0))
@@ -188,7 +188,7 @@ class StandingTests(SynchronousTestCase):
         """
         A server that does not keep cases is remembered for some time.
         """
-        standing = Standing()
+        standing = ServerStats()
         self.assertTrue(standing.keepsCase(0.0))
         standing.changedCase(0.0)
         self.assertFalse(standing.keepsCase(1.0))
@@ -198,7 +198,7 @@ class StandingTests(SynchronousTestCase):
         """
         People see what is known.
         """
-        self.assertIn("not measured", repr(Standing()))
+        self.assertIn("not measured", repr(ServerStats()))
         self.assertIn("20.0 ms", repr(measured(0.02)))
 
 
@@ -211,7 +211,7 @@ class ChoiceTests(SynchronousTestCase):
         """
         Servers that are not known yet are asked in the order in which they are listed.
         """
-        standings = [Standing(), Standing(), Standing()]
+        standings = [ServerStats(), ServerStats(), ServerStats()]
         tries = [0, 0, 0]
         order: list[int | None] = []
         for _ in range(4):
@@ -225,7 +225,7 @@ class ChoiceTests(SynchronousTestCase):
         """
         Among those that are known the quickest goes first.
         """
-        self.assertEqual(bestOf([measured(0.3), measured(0.1), Standing()], [0, 0, 0], 0.0, 3), 1)
+        self.assertEqual(bestOf([measured(0.3), measured(0.1), ServerStats()], [0, 0, 0], 0.0, 3), 1)
 
     def test_down(self) -> None:
         """
@@ -241,9 +241,9 @@ class ChoiceTests(SynchronousTestCase):
         """
         One that is down gets a copy when its back-off is over, once in a while; the one that is asked anyway gets none.
         """
-        down = Standing()
+        down = ServerStats()
         down.silent(0.0)
-        standings = [Standing(), down]
+        standings = [ServerStats(), down]
         self.assertIsNone(dueForProbe(standings, 0, 0.5))
         self.assertEqual(dueForProbe(standings, 0, 1.0), 1)
         self.assertIsNone(dueForProbe(standings, 1, 1.0))
@@ -254,9 +254,9 @@ class ChoiceTests(SynchronousTestCase):
         """
         In turn, those that are down are passed over as long as another one is there.
         """
-        down = Standing()
+        down = ServerStats()
         down.silent(0.0)
-        standings = [Standing(), down, measured(0.2)]
+        standings = [ServerStats(), down, measured(0.2)]
         self.assertEqual([nextOf(standings, last) for last in (-1, 0, 1, 2)], [0, 2, 2, 0])
         self.assertEqual([nextOf([down, down], last) for last in (-1, 0, 1)], [0, 1, 0])
 
@@ -264,8 +264,8 @@ class ChoiceTests(SynchronousTestCase):
         """
         One that nobody has asked for long gets a copy, so that a better server is found out; one that was never asked gets none.
         """
-        standings = [Standing(), measured(0.2)]
+        standings = [ServerStats(), measured(0.2)]
         standings[1].lookedAt = 0.0
         self.assertIsNone(dueForProbe(standings, 0, PROBE_AFTER.default - 1))
         self.assertEqual(dueForProbe(standings, 0, PROBE_AFTER.default), 1)
-        self.assertIsNone(dueForProbe([Standing(), Standing()], 0, 1e6))
+        self.assertIsNone(dueForProbe([ServerStats(), ServerStats()], 0, 1e6))

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, ServerFailed
-from twisted_ext.resolver.policy.domainlimit import Rationing, domainOf
+from twisted_ext.resolver.policy.domainlimit import DomainLimit, domainOf
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -17,7 +17,7 @@ ANSWER: Answer = answerOf(questionOf("x.example.test"), "192.0.2.1")
 
 class RationingTests(SynchronousTestCase):
     """
-    Tests for L{Rationing}.
+    Tests for L{DomainLimit}.
     """
 
     def test_domains(self) -> None:
@@ -52,7 +52,7 @@ class RationingTests(SynchronousTestCase):
         What is over makes room, whether it was answered, failed or was given up; what is at hand needs none, nor does another domain.
         """
         held = HeldSource()
-        source = Rationing(held, 2)
+        source = DomainLimit(held, 2)
         first, second = [source.answer(questionOf(f"x{number}.example.test"), QueryContext(5)) for number in range(2)]
         fault = self.failureResultOf(source.answer(questionOf("x2.example.test"), QueryContext(5)), BudgetSpent).value
         self.assertEqual((fault.rcode, fault.ede[0][0]), (2, 22))
@@ -71,7 +71,7 @@ class RationingTests(SynchronousTestCase):
             self.failureResultOf(each, ServerFailed)
         self.assertEqual(source._live, {})
 
-    def answered(self, source: Rationing, held: HeldSource, name: str, apex: str, rrType: str = "SOA") -> None:
+    def answered(self, source: DomainLimit, held: HeldSource, name: str, apex: str, rrType: str = "SOA") -> None:
         """
         Have a look-up end with a denial that names a zone.
         """
@@ -82,7 +82,7 @@ class RationingTests(SynchronousTestCase):
         held.release(Answer(Outcome.NXDOMAIN, (), authority, rcode=3), question)
         self.successResultOf(asked)
 
-    def begun(self, source: Rationing, name: str) -> bool:
+    def begun(self, source: DomainLimit, name: str) -> bool:
         """
         @return: whether a look-up is begun; it stays under way.
         """
@@ -95,7 +95,7 @@ class RationingTests(SynchronousTestCase):
         """
         A dead zone below a public suffix has a ration of its own.
         """
-        source = Rationing(HeldSource(), 2)
+        source = DomainLimit(HeldSource(), 2)
         self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
         self.assertTrue(self.begun(source, "www.a.co.uk"))
 
@@ -105,7 +105,7 @@ class RationingTests(SynchronousTestCase):
         """
         for rrType in ("SOA", "NS"):
             held = HeldSource()
-            source = Rationing(held, 2)
+            source = DomainLimit(held, 2)
             self.answered(source, held, "x.dead.example.test", "DEAD.example.test", rrType)
             self.assertEqual([self.begun(source, f"x{number}.y.dead.example.test") for number in range(3)], [True, True, False])
             self.assertTrue(self.begun(source, "www.example.test"))
@@ -115,7 +115,7 @@ class RationingTests(SynchronousTestCase):
         A zone says nothing about others: neither a public suffix, nor a domain that the name is not in, becomes a zone by its replies.
         """
         held = HeldSource()
-        source = Rationing(held, 2)
+        source = DomainLimit(held, 2)
         for apex in ("co.uk", "uk", ".", "a.co.uk", "www.a.co.uk", "evil.co.uk"):
             self.answered(source, held, "x.evil.co.uk", apex)
         self.assertEqual(list(source._cuts), [])
@@ -126,7 +126,7 @@ class RationingTests(SynchronousTestCase):
         """
         Domains that were found are remembered by what is above a name, in a bounded space, and are the same again.
         """
-        source = Rationing(HeldSource(), 1)
+        source = DomainLimit(HeldSource(), 1)
         for name in ("x.evil.co.uk", "x.a.b.city.kobe.jp", "9.2.0.192.in-addr.arpa"):
             begun = [self.begun(source, text) for text in (name, f"y{name[1:]}", f"z{name[1:]}")]
             self.assertEqual(begun, [True, False, False], name)
@@ -140,7 +140,7 @@ class RationingTests(SynchronousTestCase):
         that one.
         """
         held = HeldSource()
-        source = Rationing(held, 4)
+        source = DomainLimit(held, 4)
         self.assertEqual([self.begun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
         others = ["www.example.test", "mail.example.test", "a.b.example.test", "x.gone.example.test", "y.gone.example.test"]
         self.assertEqual([self.begun(source, name) for name in others], [True] * 4 + [False])
@@ -154,7 +154,7 @@ class RationingTests(SynchronousTestCase):
         seen longest ago is forgotten first.
         """
         held = HeldSource()
-        source = Rationing(held, 2, 5, 16)
+        source = DomainLimit(held, 2, 5, 16)
         for number in range(20):
             self.answered(source, held, f"x.z{number}.example.test", f"z{number}.example.test")
         self.assertEqual(len(source._cuts), 16)
@@ -170,7 +170,7 @@ class RationingTests(SynchronousTestCase):
         All else is the inner source's.
         """
         inner = CannedSource({("x.example.test", "A"): ANSWER}, now=True)
-        source = Rationing(inner)
+        source = DomainLimit(inner)
         self.assertIs(source.answerNow(questionOf("x.example.test"), QueryContext(5)), ANSWER)
         self.assertEqual(source.sources(), (inner,))
         self.successResultOf(source.close())

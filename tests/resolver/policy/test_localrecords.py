@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import textsOf
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.errors import BadDescription, BadRecord, TimedOut
-from twisted_ext.resolver.policy.localrecords import Overriding, localRecord, localRecords, readLocalFile
+from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
 from twisted_ext.testing.sources import CannedSource, questionOf
 from twisted_ext.wire.codes import AA, AD, RA
 
@@ -30,7 +30,7 @@ LOCAL = [
 
 class OverridingTests(SynchronousTestCase):
     """
-    Tests for L{Overriding}.
+    Tests for L{LocalRecordsSource}.
     """
 
     def setUp(self) -> None:
@@ -39,7 +39,7 @@ class OverridingTests(SynchronousTestCase):
             ("gone.example.org", "A"): TimedOut("nobody"),
         }
         self.inner = CannedSource(known, otherwise="192.0.2.1")
-        self.source = Overriding(self.inner, localRecords([localRecord(text) for text in LOCAL]))
+        self.source = LocalRecordsSource(self.inner, localRecords([localRecord(text) for text in LOCAL]))
 
     def ask(self, name: str, rrType: str = "A") -> Answer:
         """
@@ -84,7 +84,7 @@ class OverridingTests(SynchronousTestCase):
         That the end of a local alias is proved, or had from the zone itself, says nothing of the alias.
         """
         proved = Answer(Outcome.DATA, flags=AA | RA | AD, security=Security.SECURE)
-        source = Overriding(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
+        source = LocalRecordsSource(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
         answer = self.successResultOf(source.answer(questionOf("out.lan"), QueryContext(5.0)))
         self.assertEqual((answer.flags, answer.security), (RA, Security.INDETERMINATE))
         self.assertEqual(textsOf(answer), ["www.example.org."])
@@ -93,10 +93,10 @@ class OverridingTests(SynchronousTestCase):
         """
         Where the end of an alias is known to nobody, the alias alone is the answer; where it cannot be had, that is said.
         """
-        source = Overriding(CannedSource(), localRecords([localRecord("out.lan CNAME gone.example.org")]))
+        source = LocalRecordsSource(CannedSource(), localRecords([localRecord("out.lan CNAME gone.example.org")]))
         context = QueryContext(5.0)
         self.assertEqual(textsOf(self.successResultOf(source.answer(questionOf("out.lan"), context))), ["gone.example.org."])
-        source = Overriding(self.inner, localRecords([localRecord("out.lan CNAME gone.example.org")]))
+        source = LocalRecordsSource(self.inner, localRecords([localRecord("out.lan CNAME gone.example.org")]))
         self.failureResultOf(source.answer(questionOf("out.lan"), context), TimedOut)
 
     def test_stars(self) -> None:

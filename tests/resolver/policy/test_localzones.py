@@ -17,7 +17,7 @@ from twisted_ext.client import resolverFromString
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.combine.chain import Chaining, chained
+from twisted_ext.resolver.combine.chain import ChainSource, chained
 from twisted_ext.resolver.policy.localzones import Zones, zoneFromFile
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
@@ -194,8 +194,8 @@ class ChainedTests(SynchronousTestCase):
         A chain without zones is nothing but a chain.
         """
         zones = Zones([zoneFromFile(nameFromText("example.com"), str(self.path))])
-        self.assertNotIsInstance(chained([zones]), Chaining)
-        self.assertIsInstance(chained([sourceFromString(self.here, "special")]), Chaining)
+        self.assertNotIsInstance(chained([zones]), ChainSource)
+        self.assertIsInstance(chained([sourceFromString(self.here, "special")]), ChainSource)
         self.assertEqual(NamesResolver(chained([zones]), Clock()).source.sources()[0].sources(), (zones,))
 
     def test_wrong(self) -> None:

@@ -12,7 +12,7 @@ from tests.resolver.told import Told, addresses
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.combine.chain import Chaining
+from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.policy.specialnames import SPECIAL_NAMES, Special, isSpecial
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -213,7 +213,7 @@ class SpecialTests(SynchronousTestCase):
         leaky = ["localhost", "192.0.2.1", "2001:db8::1", "x.onion", "y.invalid", "printer.local", "192.0.2.256"]
         for sources, expected in (([Special()], 0), ([], len(leaky))):
             server = Told()
-            chain = Chaining([*sources, server])
+            chain = ChainSource([*sources, server])
             for name in leaky:
                 self.successResultOf(chain.answer(question(name), wishes()))
             self.assertEqual(len(server.asked), expected)

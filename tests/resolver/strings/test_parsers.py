@@ -14,10 +14,10 @@ from zope.interface.verify import verifyObject
 from tests.resolver.told import Told
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IResolverParser
-from twisted_ext.resolver.combine.chain import Chaining
-from twisted_ext.resolver.combine.route import Routing
-from twisted_ext.resolver.combine.searchlist import Searching
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.combine.chain import ChainSource
+from twisted_ext.resolver.combine.route import RouteSource
+from twisted_ext.resolver.combine.searchlist import SearchListSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings import descriptions
 from twisted_ext.resolver.strings.descriptions import BUILT_IN, Site, sourceFromString
 from twisted_ext.resolver.strings.schema import Schema
@@ -45,7 +45,7 @@ class BuiltInTests(SynchronousTestCase):
         @return: the servers that a description says.
         """
         source = self.build(description)
-        assert isinstance(source, Forwarding)
+        assert isinstance(source, ForwardingSource)
         return [upstream.server.label for upstream in source.upstreams]
 
     def refused(self, description: str) -> str:
@@ -112,13 +112,13 @@ class BuiltInTests(SynchronousTestCase):
         What combines sources has all of them.
         """
         chain = self.build("chain:(hosts):(special):cache:udp:192.0.2.1")
-        assert isinstance(chain, Chaining)
+        assert isinstance(chain, ChainSource)
         self.assertEqual(len(chain.sources()), 3)
         route = self.build("route:Corp.example=(udp:192.0.2.53):default=(udp:192.0.2.54):special")
-        assert isinstance(route, Routing)
+        assert isinstance(route, RouteSource)
         self.assertEqual(len(route.sources()), 3)
         search = self.build("search:ndots=2:corp.example,lab.example:udp:192.0.2.1")
-        assert isinstance(search, Searching)
+        assert isinstance(search, SearchListSource)
         self.assertEqual(
             (search.domains, search.ndots), ((nameFromText("corp.example"), nameFromText("lab.example")), 2)
         )
@@ -162,7 +162,7 @@ class BuiltInTests(SynchronousTestCase):
         site = Site(self.reactor)
         source = site.source("udp:127.0.0.1")
         self.addCleanup(source.close)
-        self.assertIsInstance(source, Forwarding)
+        self.assertIsInstance(source, ForwardingSource)
 
     def test_told(self) -> None:
         """

@@ -17,7 +17,7 @@ from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.source import EXPIRED, FAILED, Alone, AuthoritySource, Leading, Zones, countsOf
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.frontend import Serving
+from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply import respond
 from twisted_ext.server.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
@@ -369,7 +369,7 @@ class ServingTests(SynchronousTestCase):
         settings = Settings.of(**{"hostsFile": "", "upstream": ["192.0.2.99"], **values})
         self.stack = stackFor(self.clock, settings, self.zones)
         self.addCleanup(self.stack.close)
-        self.serving = Serving(self.clock, settings, self.stack, Counters(), bytes(16), zones=self.zones, large=True)
+        self.serving = Frontend(self.clock, settings, self.stack, Counters(), bytes(16), zones=self.zones, large=True)
 
     def ask(self, name: str, rrType: str = "A", *, client: str = "127.0.0.1", flags: int = RD, opt: bytes = b"") -> Message | None:
         """

@@ -14,7 +14,7 @@ from tests.zone.changing import zoneOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.zone.zone import Zone
 
 
@@ -125,11 +125,11 @@ class RunTests(OwnershipTestCase):
         self.ran.append(path)
         return zoneOf()
 
-    def zoned(self) -> Zoned:
+    def zoned(self) -> ZoneSet:
         """
         @return: the zones of a server with such code.
         """
-        return Zoned(Clock(), Settings.of(role="serve", pyzone=(str(self.file),)), fromPython=self.make)
+        return ZoneSet(Clock(), Settings.of(role="serve", pyzone=(str(self.file),)), fromPython=self.make)
 
     def test_later(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.typed import clientOf
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.listeners.connection import Send, StreamServing
-from twisted_ext.server.listeners.stream import StreamServings
+from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.streams import MemoryConnection
@@ -130,13 +130,13 @@ class StreamTestCase(SynchronousTestCase):
         self.network.advance(1)
         return done
 
-    def serve(self, **bounds: int) -> StreamServings:
+    def serve(self, **bounds: int) -> StreamFactory:
         """
         Serve with other bounds than the usual ones.
         """
         if self.there.listeners:
             self.end()
-        self.servings = StreamServings(self.parrot, self.there, **bounds)
+        self.servings = StreamFactory(self.parrot, self.there, **bounds)
         self.there.listenTCP(53, self.servings)
         self.there.listenTCP(53, self.servings, interface="::")
         return self.servings

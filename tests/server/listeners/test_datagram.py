@@ -18,8 +18,8 @@ from tests.networks import NetworkTestCase
 from tests.packetcache.lanes import RECORDS, denial
 from tests.queries import optOf, queryOf
 from twisted_ext.errors import CallerFault, Unreachable
-from twisted_ext.resolver.caching.cached import Caching
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
 from twisted_ext.server.reply.acl import Access
@@ -40,7 +40,7 @@ class MemoryTests(NetworkTestCase):
         """
         canned, upstream = self.serve()
         host = self.network.reactor("192.0.2.1")
-        source = Caching(Forwarding(host, [upstream]), host)
+        source = CachedSource(ForwardingSource(host, [upstream]), host)
         responder = Responder(source, host, lane=laneFor(Access({"allow": ["192.0.2.0/24"]})))
         listener = DatagramListener(host, responder, "192.0.2.1", 53)
         listener.start()
@@ -109,7 +109,7 @@ class SocketTests(SynchronousTestCase):
         """
         clock = Readers()
         source = CannedSource(RECORDS, denial)
-        listener = DatagramListener(clock, Responder(Caching(source, clock), clock), address, 0, socket=made)
+        listener = DatagramListener(clock, Responder(CachedSource(source, clock), clock), address, 0, socket=made)
         listener.start()
         try:
             yield listener, clock

@@ -18,10 +18,10 @@ from tests.queries import queryOf
 from tests.server.listeners.streams import StreamTestCase, request
 from tests.server.listeners.test_datagram import Readers
 from twisted_ext.packetcache.clients import Client, Clients
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader
-from twisted_ext.server.listeners.stream import StreamServings
+from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
@@ -56,7 +56,7 @@ class DatagramTests(SynchronousTestCase):
         Listen, and have one kind of request fail.
         """
         clock = Readers()
-        responder = Responder(Caching(CannedSource(RECORDS, denial), clock), clock)
+        responder = Responder(CachedSource(CannedSource(RECORDS, denial), clock), clock)
         responder.gates = (BrokenGate(), *responder.gates)
         listener = DatagramListener(clock, responder, address, 0)
         listener.start()
@@ -276,15 +276,15 @@ class StreamTests(StreamTestCase):
         """
         A connection that there is no memory for is not taken, and the next one is.
         """
-        with_ = StreamServings.opened
+        with_ = StreamFactory.opened
 
-        def fail(servings: StreamServings, stream: StreamServing) -> NoReturn:
+        def fail(servings: StreamFactory, stream: StreamServing) -> NoReturn:
             raise MemoryError
 
-        self.patch(StreamServings, "opened", fail)
+        self.patch(StreamFactory, "opened", fail)
         client = self.connect()
         self.assertTrue(client.lost)
-        self.patch(StreamServings, "opened", with_)
+        self.patch(StreamFactory, "opened", with_)
         client = self.connect()
         client.ask(request(1, b"lane"))
         self.network.advance(0.1)

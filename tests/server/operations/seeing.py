@@ -19,7 +19,7 @@ from tests.cache.canned import question, wishes
 from tests.metrics.samples import busy
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.operations.operations import Sight
 from twisted_ext.testing.sources import CannedSource
 
@@ -46,7 +46,7 @@ def sightOf(clock: Clock, *names: str) -> Sight:
     """
     inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
     sight = Sight(clock, busy(), today=lambda: TODAY + clock.seconds())
-    sight.caching = Caching(inner, clock, today=lambda: TODAY + clock.seconds())
+    sight.caching = CachedSource(inner, clock, today=lambda: TODAY + clock.seconds())
     sight.source = sight.caching
     sight.responder = Answering(sight.caching)
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")

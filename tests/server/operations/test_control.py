@@ -18,12 +18,12 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.resolver.forward.forwarder import Forwarding
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.server.operations import control, operations
 from twisted_ext.server.operations.control import controlSite
-from twisted_ext.server.operations.http import Crowd
+from twisted_ext.server.operations.http import ConnectionLimit
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
 
@@ -258,7 +258,7 @@ class CommandTests(SynchronousTestCase):
         Servers that are asked are told with their health, wherever in the stack they are asked from.
         """
         reactor = MemoryNetwork(self.clock).reactor("192.0.2.100")
-        forwarding = Forwarding(reactor, [Server("192.0.2.1"), Server("2001:db8::1", 5353)])
+        forwarding = ForwardingSource(reactor, [Server("192.0.2.1"), Server("2001:db8::1", 5353)])
         forwarding.standings[0].replied(0.02)
         for _ in range(3):
             forwarding.standings[1].silent(self.clock.seconds() - 1.5)
@@ -356,13 +356,13 @@ class BoundTests(SynchronousTestCase):
         """
         So many may be connected and no more, until one of them goes.
         """
-        crowd = Crowd(self.site, 2)
+        crowd = ConnectionLimit(self.site, 2)
         first, _ = Peer(crowd, self.clock), Peer(crowd, self.clock)
         with self.assertRaises(ConnectionRefusedError):
             Peer(crowd, self.clock)
         first.leave()
         Peer(crowd, self.clock)
-        Peer(Crowd(self.site, int(CONTROL_CLIENTS.default)), self.clock)
+        Peer(ConnectionLimit(self.site, int(CONTROL_CLIENTS.default)), self.clock)
 
     def test_goesAway(self) -> None:
         """

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.operations.seeing import sightOf
 from twisted_ext.apps.cli.server import client
-from twisted_ext.apps.cli.terminal.exits import Ending
+from twisted_ext.apps.cli.terminal.exits import ExitError
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.operations.control import ControlService
 from twisted_ext.server.operations.controlpath import controlPaths
@@ -176,12 +176,12 @@ class SocketTests(SynchronousTestCase):
                     self.assertEqual(client.Channel().path, str(path))
             Path(paths[1]).unlink()
             Path(paths[0]).parent.chmod(0o777)
-            with self.assertRaises(Ending) as caught:
+            with self.assertRaises(ExitError) as caught:
                 client.Channel()
             line = caught.exception.line
             self.assertIn(f"{paths[0]} (others can write to this folder), {paths[1]}; name its socket with --socket", line)
             Path(paths[0]).parent.chmod(0o700)
-            with self.assertRaises(Ending) as caught:
+            with self.assertRaises(ExitError) as caught:
                 client.Channel()
             self.assertIn(f"{paths[0]} (that server runs no more)", caught.exception.line)
 

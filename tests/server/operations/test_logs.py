@@ -24,7 +24,7 @@ class LogsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.file = StringIO()
         self.publisher = LogPublisher()
-        self.log = Logger(namespace="twisted_ext.server.service.ForwardService", observer=self.publisher)
+        self.log = Logger(namespace="twisted_ext.server.service.ServerService", observer=self.publisher)
 
     def write(self, style: str, journal: bool = False) -> None:
         """

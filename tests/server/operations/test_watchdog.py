@@ -19,7 +19,7 @@ from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.listeners.stream import _Port
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.selftest import SelfTest
-from twisted_ext.server.service import ForwardService, Server
+from twisted_ext.server.service import Server, ServerService
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import CH, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -236,7 +236,7 @@ class WatchdogTests(ServiceCase):
         Neither is a server any use that cannot listen for connections.
         """
         taken = self.here.listenTCP(53, ServerFactory(), interface=US)
-        service = ForwardService(self.here, self.settings(), [Bound(US, 53)], SECRET)
+        service = ServerService(self.here, self.settings(), [Bound(US, 53)], SECRET)
         lost: list[str] = []
         service.lost = lost.append
         service.startService()

@@ -21,14 +21,14 @@ from twisted_ext.server.authority.source import Alone, Zones
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
-from twisted_ext.server.process.relay import Passed, Passing, keysFrom
+from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import Errand, Flow, errandKey, hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.reply.operations import MessageStream, Operation, errandKey, hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import laneFor
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.transfer.xfrout import Offer, Transferring
+from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -45,7 +45,7 @@ LARGE = ZONE + "\n".join([f'host{number} 300 TXT "{"x" * 240}"' for number in ra
 
 class PassingTests(SynchronousTestCase):
     """
-    Tests for L{Passing} and L{Passed}.
+    Tests for L{Relay} and L{RelayedRequests}.
     """
 
     def setUp(self) -> None:
@@ -59,19 +59,19 @@ class PassingTests(SynchronousTestCase):
         self.zones.put(self.zone)
         self.grants = Grants.fromTexts(["127.0.0.1"])
         self.changes = Changes()
-        sending = Transferring(
+        sending = OutgoingTransfers(
             lambda apex: Offer(self.zone.current, self.grants, self.changes) if apex == APEX else None, today=lambda: TODAY
         )
         self.sending = sending
-        self.passed = Passed(self.clock, Settings(), bytes(16), self.settle)
-        errands: dict[int, Errand] = {**self.server.updating.errands, errandKey(0, AXFR): sending, errandKey(0, IXFR): sending}
+        self.passed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
+        errands: dict[int, Operation] = {**self.server.updating.errands, errandKey(0, AXFR): sending, errandKey(0, IXFR): sending}
         with patch("time.time", lambda: TODAY):
             self.passed.see(Settings(), errands, Keys([KEY, *KEYS.values()]))
         self.own: list[bool] = []
         # Fires when the worker has room for one more transfer of its own.
-        self.turn: Deferred[Refusal | Flow] | None = None
-        self.passing = Passing(self.clock, self.say, self.sendOwn)
-        theirs: dict[int, Errand] = dict.fromkeys(errands, self.passing)
+        self.turn: Deferred[Refusal | MessageStream] | None = None
+        self.passing = Relay(self.clock, self.say, self.sendOwn)
+        theirs: dict[int, Operation] = dict.fromkeys(errands, self.passing)
         self.responder = Responder(
             Alone(self.zones),
             self.clock,
@@ -98,7 +98,7 @@ class PassingTests(SynchronousTestCase):
         if self.connected:
             self.passed.take(line, lambda reply: self.passing.take(json.loads(json.dumps(reply))))
 
-    def sendOwn(self, request: Request, single: bool) -> Flow | Deferred[Refusal | Flow]:
+    def sendOwn(self, request: Request, single: bool) -> MessageStream | Deferred[Refusal | MessageStream]:
         """
         Send the worker's own zone.
         """
@@ -243,7 +243,7 @@ class PassingTests(SynchronousTestCase):
             (10_000, 1 << 16, 100, half),
             (10_000, 1 << 20, 100, 1000),
         ):
-            self.passing = Passing(self.clock, self.say, self.sendOwn, most=most, octets=octets)
+            self.passing = Relay(self.clock, self.say, self.sendOwn, most=most, octets=octets)
             self.responder.errands = {errandKey(Opcode.UPDATE): self.passing}
             replies = [self.send(wire, f"10.1.{number % networks}.1", transport="udp") for number in range(1000)]
             self.assertEqual(len(self.passing), waiting)
@@ -260,7 +260,7 @@ class PassingTests(SynchronousTestCase):
         Requests by TCP beyond the bound wait for their turn, and networks take turns; all are answered, at once where the parent is gone.
         """
         self.connected = False
-        self.passing = Passing(self.clock, self.say, self.sendOwn, most=8)
+        self.passing = Relay(self.clock, self.say, self.sendOwn, most=8)
         self.responder.errands = {errandKey(Opcode.UPDATE): self.passing}
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
         many = [self.send(wire, "10.1.0.1") for _ in range(10)]
@@ -304,13 +304,13 @@ class PassingTests(SynchronousTestCase):
         A large transfer that waits for its turn in the worker comes later, or is given up with everything else.
         """
         self.zone = zoneOf(LARGE)
-        turn: Deferred[Refusal | Flow] = Deferred()
+        turn: Deferred[Refusal | MessageStream] = Deferred()
         self.turn = turn
         messages = self.transfer(AXFR)
         self.assertEqual(messages, [])
         turn.callback(iter([b"one", b"two"]))
         self.assertEqual(messages, [b"one", b"two"])
-        again: Deferred[Refusal | Flow] = Deferred()
+        again: Deferred[Refusal | MessageStream] = Deferred()
         self.turn = again
         (refused,) = self.whenClosed()
         self.assertEqual(refused[3] & 15, Rcode.SERVFAIL)
@@ -350,7 +350,7 @@ class PassingTests(SynchronousTestCase):
         assert isinstance(outcome, Deferred)
         came: list[object] = []
         cast("Deferred[object]", outcome).addCallback(came.append)
-        (message,) = cast("Flow", came[0])
+        (message,) = cast("MessageStream", came[0])
         self.assertEqual(message[3] & 15, Rcode.REFUSED)
         with patch.object(Responder, "take", side_effect=RuntimeError("a bug")):
             self.passed.take(self.lines[-1], said.append)

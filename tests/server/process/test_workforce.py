@@ -20,7 +20,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_TAKING
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.server.zones.zoneset import ZoneSet
 
 
 class ZonedTests(SynchronousTestCase):
@@ -33,7 +33,7 @@ class ZonedTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         settings = Settings.of(role="serve", state=str(self.folder))
-        self.zoned = Zoned(self.reactor, settings)
+        self.zoned = ZoneSet(self.reactor, settings)
         bound = [[Bound("127.0.0.1", 53)], [Bound("127.0.0.1", 53)]]
         self.force = Workforce(self.reactor, settings, bound, bytes(16), zoned=self.zoned)
         self.zone = zoneOf()

@@ -10,7 +10,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.packetcache.clients import UNMETERED
 from twisted_ext.server.limits import CLIENTS_METERED
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
 
 
 class AccessTests(SynchronousTestCase):
@@ -58,14 +58,14 @@ class AccessTests(SynchronousTestCase):
 
 class RatesTests(SynchronousTestCase):
     """
-    Tests for L{Rates}.
+    Tests for L{ClientRateLimit}.
     """
 
     def test_unlimited(self) -> None:
         """
         Nobody counts unless told to.
         """
-        rates = Rates()
+        rates = ClientRateLimit()
         self.assertIs(rates.bucketFor("192.0.2.1", 0.0), UNMETERED)
         self.assertTrue(all(rates.take(UNMETERED, 0.0) for _ in range(10_000)))
 
@@ -73,7 +73,7 @@ class RatesTests(SynchronousTestCase):
         """
         A client may use up what has gathered, and then gets so many a second.
         """
-        rates = Rates(10, burst=2)
+        rates = ClientRateLimit(10, burst=2)
         bucket = rates.bucketFor("192.0.2.1", 100.0)
         self.assertEqual(sum([rates.take(bucket, 100.0) for _ in range(50)]), 20)
         self.assertEqual(sum([rates.take(bucket, 101.0) for _ in range(50)]), 10)
@@ -85,7 +85,7 @@ class RatesTests(SynchronousTestCase):
         """
         Whoever has an address of IPv6 has all of its /64; addresses of IPv4 stand each for itself.
         """
-        rates = Rates(10)
+        rates = ClientRateLimit(10)
         self.assertIs(rates.bucketFor("2001:db8::1", 0.0), rates.bucketFor("2001:db8::ffff:2%eth0", 0.0))
         self.assertIsNot(rates.bucketFor("2001:db8::1", 0.0), rates.bucketFor("2001:db8:0:1::1", 0.0))
         self.assertIsNot(rates.bucketFor("192.0.2.1", 0.0), rates.bucketFor("192.0.2.2", 0.0))
@@ -95,7 +95,7 @@ class RatesTests(SynchronousTestCase):
         """
         Made-up addresses take no more than so much memory, and a client that keeps asking is not forgotten for them.
         """
-        rates = Rates(1, burst=1)
+        rates = ClientRateLimit(1, burst=1)
         bucket = rates.bucketFor("192.0.2.1", 0.0)
         most = int(CLIENTS_METERED.default)
         for number in range(most * 2):
@@ -108,7 +108,7 @@ class RatesTests(SynchronousTestCase):
         """
         One in so many queries over the rate is worth a reply.
         """
-        rates = Rates(1, slip=3)
+        rates = ClientRateLimit(1, slip=3)
         bucket = rates.bucketFor("192.0.2.1", 0.0)
         self.assertEqual([rates.slips(bucket) for _ in range(6)], [False, False, True] * 2)
-        self.assertFalse(any(Rates(1, slip=0).slips(bucket) for _ in range(6)))
+        self.assertFalse(any(ClientRateLimit(1, slip=0).slips(bucket) for _ in range(6)))

@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.chaos import Identity
+from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import FormGate, standardGates
-from twisted_ext.server.reply.ratelimit import Rates
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
@@ -270,10 +270,10 @@ class GatesTests(SynchronousTestCase):
         """
         What we are told to tell of ourselves is told: to CH questions, and to those who ask for the server's id.
         """
-        identity = Identity(version="txdns", host="here", nsid="ns1")
+        identity = ChaosIdentity(version="txdns", host="here", nsid="ns1")
         responder = self.server.responder
         responder.gates = standardGates(cookies=self.cookies, identity=identity)
-        responder.finishing = Finishing(identity=identity)
+        responder.finishing = ReplyBuilder(identity=identity)
         reply = self.ask(queryOf(b"\x07VERSION\x04bind\x00", "TXT", rrClass=3))
         self.assertEqual((reply.rcode, [each.rdatas for each in reply.answer]), (0, [(b"\x05txdns",)]))
         self.assertEqual(self.ask(queryOf(b"\x02id\x06server\x00", "TXT", rrClass=3)).answer[0].rdatas, (b"\x04here",))
@@ -322,7 +322,7 @@ class GatesTests(SynchronousTestCase):
         Who asks more than the rate gets no reply to half of that, and to the other half one that says to come by TCP, without any records;
         whoever has shown its address, and others, go on being answered. The same whether the fast lane answers or not.
         """
-        self.server = Server(self.clock, rates=Rates(10, burst=1), cookies=self.cookies)
+        self.server = Server(self.clock, rates=ClientRateLimit(10, burst=1), cookies=self.cookies)
         edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "127.0.0.2").edns
         assert edns is not None
         mine = edns.options[0][1]

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from tests.server.update.changed import KEY, UpdatedServer
 from tests.zone.changing import record
-from twisted_ext.server.reply.refusallog import Declining
+from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
@@ -26,7 +26,7 @@ NEW = record("new 60 A 192.0.2.9")
 
 class DecliningTests(SynchronousTestCase):
     """
-    Tests for L{Declining<twisted_ext.server.reply.refusallog.Declining>}.
+    Tests for L{RefusalLog<twisted_ext.server.reply.refusallog.RefusalLog>}.
     """
 
     def setUp(self) -> None:
@@ -90,7 +90,7 @@ class DecliningTests(SynchronousTestCase):
         """
         Nobody fills the log: of many in a row only some are told of, and how many there were.
         """
-        declining = Declining(most=2, seconds=60)
+        declining = RefusalLog(most=2, seconds=60)
         for _ in range(100):
             declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
         line = "transfer of example.org. is declined to 192.0.2.7, without a key: REFUSED"
@@ -103,7 +103,7 @@ class DecliningTests(SynchronousTestCase):
         """
         Without the bound each of them would be a line.
         """
-        declining = Declining(most=10_000)
+        declining = RefusalLog(most=10_000)
         for _ in range(100):
             declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
         self.assertEqual(len(self.lines), 100)
@@ -112,7 +112,7 @@ class DecliningTests(SynchronousTestCase):
         """
         Replies that decline nothing, and no reply at all, are not told of.
         """
-        declining = Declining()
+        declining = RefusalLog()
         declining.tell(self.request(1000.0), Refusal(Rcode.NOERROR, truncated=True))
         declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED, silent=True))
         self.assertEqual(self.lines, [])

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.queries import optOf, queryOf
 from tests.zone.plain import HEAD, versionOf
 from twisted_ext.answers import Answer, Origin, Outcome
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.message import Message
@@ -30,7 +30,7 @@ class ZoneTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.version = versionOf(ZONE)
-        self.finishing = Finishing(recursion=False)
+        self.finishing = ReplyBuilder(recursion=False)
 
     def reply(self, name: str, rrType: str = "A", *, opt: bytes = b"", transport: str = "udp") -> Message:
         """

@@ -12,7 +12,7 @@ from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -104,7 +104,7 @@ class RespondTests(SynchronousTestCase):
         self.assertEqual((len(reply.answer), reply.authority, reply.additional), (1, (), ()))
         reply = self.told(answer, queryOf(opt=optOf(flags=0x8000)))
         self.assertEqual((reply.authority, reply.additional), ((proof,), ()))
-        self.server.responder.finishing = Finishing(minimal=False)
+        self.server.responder.finishing = ReplyBuilder(minimal=False)
         reply = self.told(answer)
         self.assertEqual((reply.authority, reply.additional), ((servers, proof), (address,)))
 

@@ -17,7 +17,7 @@ from twisted_ext.packetcache.replykinds import KINDS, kindOf
 from twisted_ext.server.limits import RESPONSE_NETWORKS
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.rrl import Limiting
+from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.wire.codes import QR, RA, RD, TC
 from twisted_ext.wire.message import Message
 
@@ -45,10 +45,10 @@ class LimitingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_000_000)
-        self.limiting = Limiting(10, window=2)
+        self.limiting = ResponseRateLimit(10, window=2)
         self.server = self.serverWith(self.limiting)
 
-    def serverWith(self, limiting: Limiting | None, eager: bool = True) -> Server:
+    def serverWith(self, limiting: ResponseRateLimit | None, eager: bool = True) -> Server:
         return Server(
             self.clock, limiting=limiting, access=EVERYBODY, cookies=Cookies(SECRET), eager=eager, remembers=eager
         )
@@ -59,7 +59,7 @@ class LimitingTests(SynchronousTestCase):
         The same with a fast lane and without one.
         """
         for eager in (True, False):
-            server = self.serverWith(Limiting(10), eager)
+            server = self.serverWith(ResponseRateLimit(10), eager)
             sent = [server.ask(queryOf(id=number), (VICTIM, NEIGHBOR)[number % 2]) for number in range(110)]
             replies = [reply for reply in sent if reply is not None]
             self.assertEqual((whole(replies), len(replies)), (10, 60))
@@ -74,7 +74,7 @@ class LimitingTests(SynchronousTestCase):
         """
         Without limits a flood is answered.
         """
-        for limiting in (None, Limiting(), Limiting(0)):
+        for limiting in (None, ResponseRateLimit(), ResponseRateLimit(0)):
             server = self.serverWith(limiting)
             self.assertEqual(whole(server.askAll([queryOf()] * 500, VICTIM)), 500)
 
@@ -129,10 +129,10 @@ class LimitingTests(SynchronousTestCase):
         """
         Some can be left alone.
         """
-        server = self.serverWith(Limiting(10, exempt=["192.0.2.0/24"]))
+        server = self.serverWith(ResponseRateLimit(10, exempt=["192.0.2.0/24"]))
         self.assertEqual(whole(server.askAll([queryOf()] * 100, VICTIM)), 100)
         self.assertEqual(whole(server.askAll([queryOf()] * 100, OTHER)), 10)
-        self.assertRaises(BadDescription, Limiting, exempt=["192.0.2.1/24"])
+        self.assertRaises(BadDescription, ResponseRateLimit, exempt=["192.0.2.1/24"])
 
     def test_goesOn(self) -> None:
         """
@@ -170,7 +170,7 @@ class LimitingTests(SynchronousTestCase):
         How many truncated replies there are can be chosen.
         """
         for slip, count in ((0, 10), (1, 110), (3, 43)):
-            server = self.serverWith(Limiting(10, slip=slip))
+            server = self.serverWith(ResponseRateLimit(10, slip=slip))
             self.assertEqual(len(server.askAll([queryOf()] * 110, VICTIM)), count)
 
     def test_otherSpellings(self) -> None:

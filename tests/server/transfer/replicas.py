@@ -20,7 +20,7 @@ from twisted_ext.server.authority.source import Alone, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamListener, StreamServings
+from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
@@ -119,7 +119,7 @@ class Host:
         self.responder.finishing.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
-        self.servings = StreamServings(Responding(self.responder), reactor)
+        self.servings = StreamFactory(Responding(self.responder), reactor)
         self.streams = StreamListener(reactor, self.responder, self.address, self.port, servings=self.servings)
         self.streams.start()
         self.replication.start()

@@ -19,7 +19,7 @@ from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.reply.gates import FormGate
 from twisted_ext.server.reply.operations import errandKey, hopelessOf
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.transfer.notify import Noticing, Notifying
+from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
@@ -67,12 +67,12 @@ class _Listener(DatagramProtocol):
 
 class NotifyingTests(NetworkTestCase):
     """
-    Tests for L{Notifying}.
+    Tests for L{NotifySender}.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        self.notifying = Notifying(self.here, today=lambda: 0.0)
+        self.notifying = NotifySender(self.here, today=lambda: 0.0)
 
     def tearDown(self) -> None:
         self.successResultOf(self.notifying.stop())
@@ -145,7 +145,7 @@ class NotifyingTests(NetworkTestCase):
         """
         With very many to tell, some wait until others have confirmed it.
         """
-        self.notifying = Notifying(self.here, today=lambda: 0.0, most=3)
+        self.notifying = NotifySender(self.here, today=lambda: 0.0, most=3)
         listeners = [self.listen(f"192.0.2.{number}") for number in range(60, 70)]
         self.notifying.targets(APEX, [self.remote(f"192.0.2.{number}") for number in range(60, 70)])
         self.notifying.changed(APEX, soaOf(11))
@@ -161,7 +161,7 @@ class NotifyingTests(NetworkTestCase):
         zones = [nameFromText(f"zone{number}.example.org") for number in range(40)]
         told = {}
         for most in (8, 1):
-            self.notifying = Notifying(self.here, today=lambda: 0.0, most=most)
+            self.notifying = NotifySender(self.here, today=lambda: 0.0, most=most)
             there = self.listen(f"192.0.2.{50 + most}")
             for zone in zones:
                 self.notifying.targets(zone, [self.remote("192.0.2.70"), self.remote(f"192.0.2.{50 + most}")])
@@ -176,7 +176,7 @@ class NotifyingTests(NetworkTestCase):
         Notices that cannot even be sent take no long turn.
         """
         clock = Clock()
-        notifying = Notifying(clock, today=lambda: 0.0)
+        notifying = NotifySender(clock, today=lambda: 0.0)
         for number in range(120):
             notifying.targets(b"\x03%03d%b" % (number, APEX), [self.remote("192.0.2.53")])
             notifying.changed(b"\x03%03d%b" % (number, APEX), soaOf(11))
@@ -214,13 +214,13 @@ class _Zone:
 
 class NoticingTests(NetworkTestCase):
     """
-    Tests for L{Noticing}.
+    Tests for L{NotifyReceiver}.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.zone = _Zone()
-        self.noticing = Noticing(lambda apex: self.zone if apex == APEX else None)
+        self.noticing = NotifyReceiver(lambda apex: self.zone if apex == APEX else None)
 
     def tell(self, client: str = "192.0.2.7", zone: bytes = APEX, rrType: int = SOA, *, told: int | None = 11) -> int:
         """

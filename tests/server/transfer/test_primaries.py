@@ -21,7 +21,7 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.transfer.refresh import Refreshing, State
+from twisted_ext.zone.transfer.refresh import RefreshState, State
 from twisted_ext.zone.transfer.sender import messages, recordsOfChanges
 
 
@@ -124,7 +124,7 @@ class PrimariesTests(StepTestCase):
             # Notice, question, connection, request: the version before is on its way.
             self.network.advance(0.65)
             self.network.shape(delay=0.001)
-            with nullcontext() if called else patch.object(Refreshing, "waiting", True):
+            with nullcontext() if called else patch.object(RefreshState, "waiting", True):
                 self.primary.change(f"two{called} 300 A 192.0.2.9")
                 self.network.advance(0.02)
             self.assertEqual(self.secondary.serial(), before)

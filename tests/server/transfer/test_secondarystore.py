@@ -16,7 +16,7 @@ from tests.zone.changing import APEX, textsOf, versionOf
 from tests.zone.journals import steps
 from twisted_ext.errors import BudgetSpent, StorageFault
 from twisted_ext.server.transfer.secondaries import Secondaries
-from twisted_ext.server.transfer.secondarystore import Holding, Spool, SpoolRoom
+from twisted_ext.server.transfer.secondarystore import SecondaryStore, Spool, SpoolRoom
 from twisted_ext.zone.store.changeset import applied
 
 
@@ -62,7 +62,7 @@ class SpoolTests(SynchronousTestCase):
 
 class HoldingTests(SynchronousTestCase):
     """
-    Tests for L{Holding}.
+    Tests for L{SecondaryStore}.
     """
 
     def test_noDescriptors(self) -> None:
@@ -72,7 +72,7 @@ class HoldingTests(SynchronousTestCase):
         """
         folder = self.mktemp()
         os.mkdir(folder)
-        holding = Holding(folder, APEX)
+        holding = SecondaryStore(folder, APEX)
         versionOf().compacted(holding.imagePath)
         holding.confirm(1000, 2000)
         made = steps(versionOf(), 3)
@@ -89,19 +89,19 @@ class HoldingTests(SynchronousTestCase):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         with patch.object(os, "open", spent):
-            self.assertRaises(StorageFault, Holding(folder, APEX).restore)
+            self.assertRaises(StorageFault, SecondaryStore(folder, APEX).restore)
         with patch.object(os, "pread", unread):
-            self.assertRaises(StorageFault, Holding(folder, APEX).restore)
-        other = Holding(folder, APEX)
+            self.assertRaises(StorageFault, SecondaryStore(folder, APEX).restore)
+        other = SecondaryStore(folder, APEX)
         self.assertIsNotNone(other.journal)
-        self.assertRaises(StorageFault, Holding(folder, APEX).restore)
+        self.assertRaises(StorageFault, SecondaryStore(folder, APEX).restore)
         other.close()
-        held = Holding(folder, APEX).restore()
+        held = SecondaryStore(folder, APEX).restore()
         assert held is not None
         self.assertEqual(held.version.serial, 13)
         with open(holding._journalPath, "wb") as file:
             file.write(b"something else" * 100)
-        held = Holding(folder, APEX).restore()
+        held = SecondaryStore(folder, APEX).restore()
         assert held is not None
         self.assertEqual(held.version.serial, 10)
 
@@ -112,7 +112,7 @@ class HoldingTests(SynchronousTestCase):
         """
         folder = self.mktemp()
         os.mkdir(folder)
-        holding = Holding(folder, APEX)
+        holding = SecondaryStore(folder, APEX)
         versionOf().compacted(holding.imagePath)
         holding.confirm(1000, 2000)
         made = steps(versionOf(), 700)
@@ -129,7 +129,7 @@ class HoldingTests(SynchronousTestCase):
         version, difference = steps(made[-1][0], 1)[0]
         holding.change([difference], 10)
         holding.close()
-        held = Holding(folder, APEX).restore()
+        held = SecondaryStore(folder, APEX).restore()
         assert held is not None
         self.assertEqual((held.version.serial, held.expiresAt), (711, 2000))
         self.assertEqual(textsOf(held.version), textsOf(version))

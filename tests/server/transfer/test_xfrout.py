@@ -15,7 +15,7 @@ from tests.queries import optOf
 from tests.server.transfer.askers import Asker, Datagrams, transferOf
 from tests.server.transfer.replicas import KEYS, PRIMARY, Host, ReplicaTestCase, soaOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
-from twisted_ext.server.transfer.xfrout import Transferring
+from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -33,7 +33,7 @@ KEY = next(iter(KEYS.values()))
 
 class TransferringTests(ReplicaTestCase):
     """
-    Tests for L{Transferring}.
+    Tests for L{OutgoingTransfers}.
     """
 
     def setUp(self) -> None:
@@ -48,7 +48,7 @@ class TransferringTests(ReplicaTestCase):
         super().tearDown()
 
     @property
-    def transferring(self) -> Transferring:
+    def transferring(self) -> OutgoingTransfers:
         """
         What is tested.
         """

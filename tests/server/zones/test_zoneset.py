@@ -32,7 +32,7 @@ from twisted_ext.server.zones import loader as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
 from twisted_ext.server.zones.loader import Loading
 from twisted_ext.server.zones.sqlite import SQLiteStore
-from twisted_ext.server.zones.zoneset import Zoned
+from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -51,7 +51,7 @@ _RULE = "address 127.0.0.0/8 zone"
 
 class ZonedTests(SynchronousTestCase):
     """
-    Tests for L{Zoned}.
+    Tests for L{ZoneSet}.
     """
 
     def setUp(self) -> None:
@@ -61,7 +61,7 @@ class ZonedTests(SynchronousTestCase):
         self.file.write_text(f"$ORIGIN example.org.\n{ZONE}")
         self.clock = _reactor()
         self.stamp = 2_000_000_000_000_000_000
-        self.ended: list[Zoned] = []
+        self.ended: list[ZoneSet] = []
         self.disk = SlowDisk()
         self.compilers: list[Inside] = []
 
@@ -84,7 +84,7 @@ class ZonedTests(SynchronousTestCase):
         """
         folder = self.folder / "zones"
         folder.mkdir()
-        zoned = Zoned(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
+        zoned = ZoneSet(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
         self.addCleanup(zoned.close)
 
         def served(*names: str) -> list[str]:
@@ -122,17 +122,17 @@ class ZonedTests(SynchronousTestCase):
         table = {"name": "example.org", **{key.replace("_", "-"): value for key, value in values.items()}}
         return Settings.of(zone=[table], state=str(self.folder / "state"))
 
-    def serve(self, settings: Settings) -> Zoned:
+    def serve(self, settings: Settings) -> ZoneSet:
         """
         Begin with these.
         """
-        zoned = Zoned(self.clock, settings)
+        zoned = ZoneSet(self.clock, settings)
         zoned.begin()
         self.addCleanup(self.end, zoned)
         self.settle()
         return zoned
 
-    def end(self, zoned: Zoned) -> None:
+    def end(self, zoned: ZoneSet) -> None:
         """
         Have it end, and see that nothing is left.
         """
@@ -153,7 +153,7 @@ class ZonedTests(SynchronousTestCase):
             for compilers in self.compilers:
                 compilers.run()
 
-    def reload(self, zoned: Zoned, settings: Settings) -> list[str]:
+    def reload(self, zoned: ZoneSet, settings: Settings) -> list[str]:
         """
         Go over to other settings.
         """
@@ -161,7 +161,7 @@ class ZonedTests(SynchronousTestCase):
         self.settle()
         return self.successResultOf(waiting)
 
-    def zone(self, zoned: Zoned) -> Zone:
+    def zone(self, zoned: ZoneSet) -> Zone:
         """
         @return: what is served.
         """
@@ -171,7 +171,7 @@ class ZonedTests(SynchronousTestCase):
         assert zone is not None, place
         return zone
 
-    def update(self, zoned: Zoned, *changes: RRSet) -> int:
+    def update(self, zoned: ZoneSet, *changes: RRSet) -> int:
         """
         @return: what is replied to an update.
         """
@@ -188,7 +188,7 @@ class ZonedTests(SynchronousTestCase):
         cast("Deferred[Refusal]", outcome).addCallback(said.append)
         return said[0].rcode
 
-    def changedSince(self, zoned: Zoned, soa: RRSet) -> list[int]:
+    def changedSince(self, zoned: ZoneSet, soa: RRSet) -> list[int]:
         """
         @return: the types of the records that are sent to who asks for what has changed since, but for SOA.
         """
@@ -201,7 +201,7 @@ class ZonedTests(SynchronousTestCase):
         found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
         return [rrType for rrType in found if rrType != SOA]
 
-    def has(self, zoned: Zoned, key: bytes) -> bool:
+    def has(self, zoned: ZoneSet, key: bytes) -> bool:
         """
         @return: whether there is an address at a name.
         """
@@ -347,7 +347,7 @@ class ZonedTests(SynchronousTestCase):
         self.assertEqual(turns(False), {0, 1})
         self.assertEqual(turns(True), {len(names)})
 
-    def granted(self, zoned: Zoned, name: str) -> tuple[bool, bool]:
+    def granted(self, zoned: ZoneSet, name: str) -> tuple[bool, bool]:
         """
         @return: whether a zone may be changed, and had.
         """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import record
-from twisted_ext.zone.transfer.refresh import TABLE, Event, Refreshing, State, Step, Timers
+from twisted_ext.zone.transfer.refresh import TABLE, Event, RefreshState, State, Step, Timers
 
 
 def soa(serial: int, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> bytes:
@@ -21,14 +21,14 @@ def soa(serial: int, refresh: int = 3600, retry: int = 600, expire: int = 86400)
 
 class RefreshingTests(SynchronousTestCase):
     """
-    Tests for L{Refreshing}.
+    Tests for L{RefreshState}.
     """
 
-    def make(self, primaries: int = 1, *, held: bool = True) -> Refreshing:
+    def make(self, primaries: int = 1, *, held: bool = True) -> RefreshState:
         """
         @return: a zone that is held at serial 10 and was confirmed at 1000.
         """
-        zone = Refreshing(primaries, lambda: 0.0, 1000)
+        zone = RefreshState(primaries, lambda: 0.0, 1000)
         if held:
             self.assertEqual(zone.wake(1000), Step(True, 0))
             self.assertIsNone(zone.received(1000, soa(10)))
@@ -184,7 +184,7 @@ class RefreshingTests(SynchronousTestCase):
         """
         Of a primary that has it from elsewhere, the zone holds no longer than there, and a confirmation never makes it shorter (RFC 7314).
         """
-        zone = Refreshing(1, lambda: 0.0, 1000)
+        zone = RefreshState(1, lambda: 0.0, 1000)
         zone.wake(1000)
         zone.received(1000, soa(10), 5000)
         self.assertEqual(zone.expiresAt, 6000)
@@ -229,7 +229,7 @@ class RefreshingTests(SynchronousTestCase):
         """
         Zones that were confirmed together are not looked for together.
         """
-        zone = Refreshing(1, lambda: 1.0, 1000)
+        zone = RefreshState(1, lambda: 1.0, 1000)
         zone.wake(1000)
         zone.received(1000, soa(10))
         self.assertEqual(zone.nextAt, 1000 + 3600 * 0.85)
@@ -240,7 +240,7 @@ class RefreshingTests(SynchronousTestCase):
         Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, what is not served
         is looked for, and a step names a primary that there is.
         """
-        zone = Refreshing(primaries, lambda: 0.5, 0)
+        zone = RefreshState(primaries, lambda: 0.5, 0)
         now = 0.0
         for event, seconds, serial in events:
             now += seconds

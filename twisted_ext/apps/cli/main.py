@@ -13,7 +13,16 @@ from io import TextIOWrapper
 from typing import Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERNAL, INTERRUPTED, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import (
+    BATCH,
+    BROKEN_PIPE,
+    INTERNAL,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    ExitError,
+    complain,
+)
 
 __all__ = ["COMMANDS", "Command", "main", "versions"]
 
@@ -107,7 +116,7 @@ def _run(words: list[str]) -> int:
         code = _dispatch(words)
         sys.stdout.flush()
         return code
-    except Ending as ending:
+    except ExitError as ending:
         return _say(words, ending.line, ending.code)
     except BrokenPipeError:
         # Nobody reads any more, which is no reason to complain.
@@ -179,7 +188,7 @@ def _dispatch(words: list[str]) -> int:
         # Further words name the command's own commands, as in: txdns help zone check.
         word, words = words[1], [*words[1:], "--help"]
     elif word == "help" and len(words) > 1 and words[1] not in ("-h", "--help", "help"):
-        raise Ending(USAGE, _unknown(words[1], words[1:]))
+        raise ExitError(USAGE, _unknown(words[1], words[1:]))
     if word in ("-h", "--help", "help"):
         print(_help(), end="")
         return OK
@@ -189,7 +198,7 @@ def _dispatch(words: list[str]) -> int:
     for command in COMMANDS:
         if command.word == word:
             return command.load()(words[1:])
-    raise Ending(USAGE, _unknown(word, words))
+    raise ExitError(USAGE, _unknown(word, words))
 
 
 def _help() -> str:

@@ -8,7 +8,7 @@ import sys
 from json import dumps
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, complain
 
 __all__ = ["main"]
 
@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
         print(HELP, end="")
         return OK
     if words not in ([], ["+json"], ["--json"]):
-        raise Ending(USAGE, f"{' '.join(words)!r}: only +json may stand here")
+        raise ExitError(USAGE, f"{' '.join(words)!r}: only +json may stand here")
     from twisted_ext.apps.cli.terminal.run import hush
     from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers
 

@@ -26,7 +26,7 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault, WrongType
-from twisted_ext.resolver.caching.cached import Caching
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.watch.limits import WATCH_ALIASES
 from twisted_ext.watch.schedule import Pace, secondsOf
@@ -381,7 +381,7 @@ def _forget(source: IAnswerSource, name: bytes) -> None:
     """
     Let every cache of a source forget a name.
     """
-    if isinstance(source, Caching):
+    if isinstance(source, CachedSource):
         source.flush(name)
     for inner in source.sources():
         _forget(inner, name)

@@ -67,13 +67,13 @@ class BlockingResolver:
         """
         The addresses of the servers that are asked by plain DNS.
         """
-        from twisted_ext.resolver.forward.forwarder import Forwarding
+        from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
         found: list[str] = []
         left: list[IAnswerSource] = [self.resolver.source]
         while left:
             source = left.pop(0)
-            if isinstance(source, Forwarding):
+            if isinstance(source, ForwardingSource):
                 found += [upstream.server.address for upstream in source.upstreams]
             left += source.sources()
         return list(dict.fromkeys(found))

@@ -28,7 +28,7 @@ from twisted_ext.limits import (
     STALE_TTL,
     STALE_WAIT,
 )
-from twisted_ext.resolver.caching.coalescing import Coalescing, startAnew
+from twisted_ext.resolver.caching.coalescing import CoalescingSource, startAnew
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.cache.dump import Loaded
 
-__all__ = ["Caching"]
+__all__ = ["CachedSource"]
 
 _MOST_PREFETCHES: Final = int(PREFETCHES.default)
 _PREFETCH_HITS: Final = int(PREFETCH_HITS.default)
@@ -45,11 +45,11 @@ _STALE_TTL: Final = int(STALE_TTL.default)
 
 
 @implementer(IAnswerSource)
-class Caching:
+class CachedSource:
     """
     Remembers what the inner source answers, denials and failures too, and gives it again as long as it holds.
 
-    Equal questions that are asked at the same time are asked once: see L{Coalescing}.
+    Equal questions that are asked at the same time are asked once: see L{CoalescingSource}.
 
     What one look-up learned is used for its own question only: whatever else came along in the reply is part of that answer and of no
     other, so a server cannot speak for names that it was not asked about.
@@ -78,9 +78,9 @@ class Caching:
         self.store = Store() if store is None else store
         if stale:
             self.store.keepStale = STALE_SECONDS.pick(stale)
-        if not isinstance(inner, Coalescing) or inner.learning is not None:
+        if not isinstance(inner, CoalescingSource) or inner.learning is not None:
             # What is under way for one cache teaches that one, and no other.
-            inner = Coalescing(inner, clock)
+            inner = CoalescingSource(inner, clock)
         inner.learning = self
         self._inner = inner
         self._clock = clock

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Budget
 
-__all__ = ["Coalescing", "Learning", "startAnew"]
+__all__ = ["CoalescingSource", "Learning", "startAnew"]
 
 _log: Final = Logger()
 
@@ -56,7 +56,9 @@ class _Flight:
         *("done", "older", "successor", "soFar", "earlier"),
     )
 
-    def __init__(self, source: Coalescing, key: bytes, question: Question, context: QueryContext, began: float, deadline: float) -> None:
+    def __init__(
+        self, source: CoalescingSource, key: bytes, question: Question, context: QueryContext, began: float, deadline: float
+    ) -> None:
         self.source = source
         self.key = key
         self.question = question
@@ -276,7 +278,7 @@ class Learning(Protocol):
 
 
 @implementer(IAnswerSource)
-class Coalescing:
+class CoalescingSource:
     """
     Asks the inner source once while any number of callers wait for the same question with the same wishes. With one query under way
     for a question, a forger has one to hit and not thousands (RFC 5452, section 5).
@@ -465,7 +467,7 @@ def startAnew(source: IAnswerSource) -> None:
     """
     Have nobody join what is under way now in C{source} or whatever stands behind it.
     """
-    if isinstance(source, Coalescing):
+    if isinstance(source, CoalescingSource):
         source.startAnew()
     for inner in source.sources():
         startAnew(inner)

@@ -16,11 +16,11 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.policy.localanswers import closeAll, shown
 from twisted_ext.wire.message import Question
 
-__all__ = ["Chaining", "chained"]
+__all__ = ["ChainSource", "chained"]
 
 
 @implementer(IAnswerSource)
-class Chaining:
+class ChainSource:
     """
     Ask the next source where one has nothing to say or fails. A denial is an answer and ends it. Where nobody knows, the last failure
     that says more than that is raised.
@@ -113,9 +113,9 @@ class Chaining:
 
 def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:
     """
-    @return: a L{Chaining}; where zones are among the sources, one whose aliases are followed into the others.
+    @return: a L{ChainSource}; where zones are among the sources, one whose aliases are followed into the others.
     """
-    chain = Chaining(sources, clock)
+    chain = ChainSource(sources, clock)
     if not any(_leadsOn(source) for source in sources):
         return chain
     from twisted_ext.resolver.policy.localzones import LeadingOn

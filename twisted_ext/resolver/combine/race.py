@@ -31,7 +31,7 @@ from twisted_ext.resolver.forward.failures import Abandoned, together
 from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.message import Question
 
-__all__ = ["Racing"]
+__all__ = ["RaceSource"]
 
 #: How much a failure says of the question; the first class that it is of counts.
 _RANKS: Final = (
@@ -50,7 +50,7 @@ _MISTAKE: Final = 7
 
 
 @implementer(IAnswerSource)
-class Racing:
+class RaceSource:
     """
     Ask the first source; where it takes longer than a moment, or fails, ask the next one as well. The first answer wins, be it a
     denial, and whoever still works on the question is cancelled. Where all of them fail, the failure that says most is raised.

@@ -13,7 +13,7 @@ from twisted_ext.errors import Closed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.message import Question
 
-__all__ = ["Switching"]
+__all__ = ["ReplaceableSource"]
 
 
 class _Former:
@@ -30,7 +30,7 @@ class _Former:
 
 
 @implementer(IAnswerSource)
-class Switching:
+class ReplaceableSource:
     """
     Asks one source, which can be replaced. Look-ups that run are finished by the source that they began with; it is closed after the
     last of them.

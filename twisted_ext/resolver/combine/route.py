@@ -14,11 +14,11 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.policy.localanswers import closeAll, unknown
 from twisted_ext.wire.message import Question
 
-__all__ = ["Routing"]
+__all__ = ["RouteSource"]
 
 
 @implementer(IAnswerSource)
-class Routing:
+class RouteSource:
     """
     Ask the source of the longest suffix that the name has, by whole labels. Its failure is final: what is meant for one network is
     never asked in another.

@@ -20,7 +20,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
 
-__all__ = ["Searching"]
+__all__ = ["SearchListSource"]
 
 _DATA: Final = Outcome.DATA
 #: The end of names that addresses are looked up under. A tool has made them in full, whether it wrote their final dot or not.
@@ -29,7 +29,7 @@ _FAMILIES: Final = {A: AAAA, AAAA: A}
 
 
 @implementer(IAnswerSource)
-class Searching:
+class SearchListSource:
     """
     Try names that were written without their final dot in several domains, as the C library does (C{QueryContext.relative} says so).
 
@@ -185,7 +185,7 @@ class _Search:
         "_done",
     )
 
-    def __init__(self, searching: Searching, question: Question, single: bool) -> None:
+    def __init__(self, searching: SearchListSource, question: Question, single: bool) -> None:
         self._question = question
         self._single = single
         self._first = searching.asIsFirst(question.name)
@@ -201,7 +201,7 @@ class _Search:
         self._fault: DNSFault | None = None
         self._done = False
 
-    def _candidates(self, searching: Searching) -> Iterator[bytes]:
+    def _candidates(self, searching: SearchListSource) -> Iterator[bytes]:
         name = self._question.name
         if self._first:
             yield name

@@ -17,8 +17,8 @@ from twisted_ext.resolver.forward.failures import named
 if TYPE_CHECKING:
     from collections.abc import Sized
 
-    from twisted_ext.resolver.forward.lookup import Flight
-    from twisted_ext.resolver.forward.serverstats import Standing
+    from twisted_ext.resolver.forward.lookup import ForwardedLookup
+    from twisted_ext.resolver.forward.serverstats import ServerStats
 
 __all__ = ["Admission", "Holdable"]
 
@@ -69,7 +69,7 @@ class Admission:
     def __init__(
         self,
         under: Sized,
-        standings: Sequence[Standing],
+        standings: Sequence[ServerStats],
         seconds: Callable[[], float],
         *,
         burst: int | None = None,
@@ -80,7 +80,7 @@ class Admission:
         @param burst: look-ups that may begin at once.
         @param most: look-ups that may wait.
         """
-        self.queue: OrderedDict[Flight, float] = OrderedDict()
+        self.queue: OrderedDict[ForwardedLookup, float] = OrderedDict()
         self.late = 0
         self.free = self._least = int(LOOKUPS_BURST.pick(burst))
         self.size = float(self._least)
@@ -97,7 +97,7 @@ class Admission:
         self._cutUntil = -inf
         self._admitting = self._closed = False
 
-    def enter(self, flight: Flight, now: float) -> None:
+    def enter(self, flight: ForwardedLookup, now: float) -> None:
         """
         Begin a look-up now, or when there is room. Where too many wait it fails with L{QueueFull}.
         """
@@ -125,7 +125,7 @@ class Admission:
         if isinstance(holder, Holdable):
             holder.hold(now)
 
-    def left(self, flight: Flight) -> None:
+    def left(self, flight: ForwardedLookup) -> None:
         """
         A look-up is over, or is not wanted any more.
         """
@@ -175,7 +175,7 @@ class Admission:
         finally:
             self._admitting = False
 
-    def close(self) -> list[Flight]:
+    def close(self) -> list[ForwardedLookup]:
         """
         Let none begin any more.
 

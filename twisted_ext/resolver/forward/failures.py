@@ -16,7 +16,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
-    from twisted_ext.transport.exchange import Leg
+    from twisted_ext.transport.exchange import Channel
 
 __all__ = ["Abandoned", "mostTelling", "named", "together"]
 
@@ -45,7 +45,7 @@ def named(question: Question) -> str:
     return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
-def _strays(legs: Iterable[Leg | None]) -> list[str]:
+def _strays(legs: Iterable[Channel | None]) -> list[str]:
     """
     @return: a story of each server from whose address something came by UDP that answers nothing, whoever has sent it: it is why the server
         was asked by TCP at all.
@@ -67,7 +67,7 @@ def mostTelling(
     servers: Sequence[str],
     attempts: int,
     seconds: float,
-    legs: Iterable[Leg | None] = (),
+    legs: Iterable[Channel | None] = (),
 ) -> DNSFault:
     """
     Make one fault of many: a server's own word before silence, silence before unreachable servers; SERVFAIL before other words, since

@@ -16,8 +16,8 @@ from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
 from twisted_ext.resolver.forward.admission import Admission
-from twisted_ext.resolver.forward.lookup import Flight
-from twisted_ext.resolver.forward.serverstats import Standing, bestOf, nextOf
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
+from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.transport.case0x20 import mixed
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.random import Draw
@@ -27,7 +27,7 @@ from twisted_ext.wire.builder import optRecord
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.message import Question
 
-__all__ = ["Forwarding", "Upstream"]
+__all__ = ["ForwardingSource", "Upstream"]
 
 #: Header without id and without and with an OPT record, and that record.
 _Parts = tuple[bytes, bytes, bytes]
@@ -71,7 +71,7 @@ class Upstream:
 
 
 @implementer(IAnswerSource)
-class Forwarding:
+class ForwardingSource:
     """
     Asks these servers and no others: by UDP, and by TCP where a reply is cut short or somebody seems to forge replies.
 
@@ -122,7 +122,7 @@ class Forwarding:
         datagrams = datagrams or Datagrams(reactor, draw=draw)
         distinct = dict.fromkeys(servers)
         self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in distinct])
-        self.standings = tuple([Standing() for _ in self.upstreams])
+        self.standings = tuple([ServerStats() for _ in self.upstreams])
         self.untried = (0,) * len(self.upstreams)
         self.alone = len(self.upstreams) == 1
         self._rotate = rotate
@@ -142,7 +142,7 @@ class Forwarding:
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self._closed:
             return fail(Closed("the resolver is closed"))
-        flight = Flight(self, question, context)
+        flight = ForwardedLookup(self, question, context)
         deferred = flight.deferred
         if self.queued or len(self.waiting) >= self._free:
             self.admission.enter(flight, self.seconds())
@@ -161,7 +161,7 @@ class Forwarding:
         # What comes of the end of one may be the end of another.
         while self.waiting:
             flight = next(iter(self.waiting))
-            assert isinstance(flight, Flight)
+            assert isinstance(flight, ForwardedLookup)
             flight.end(Closed("the resolver was closed while the look-up ran"))
         closing = [exchange.close() for upstream in self.upstreams for exchange in upstream.exchanges()]
         return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)

@@ -14,7 +14,7 @@ from twisted_ext.limits import FAILURE_TRIES, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
-from twisted_ext.resolver.forward.serverstats import Standing, bestOf, domainAsked, dueForProbe
+from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
 from twisted_ext.transport.matching import isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
@@ -23,10 +23,10 @@ from twisted_ext.wire.message import Message, Question
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IExchange
-    from twisted_ext.resolver.forward.forwarder import Forwarding
-    from twisted_ext.transport.exchange import Leg
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
+    from twisted_ext.transport.exchange import Channel
 
-__all__ = ["Flight"]
+__all__ = ["ForwardedLookup"]
 
 #: Set in a count of queries: do not send another one to this server in this look-up.
 _DONE: Final = 1 << 16
@@ -57,7 +57,7 @@ _PLAIN: Final = frozenset(
 )
 
 #: A query under way: where, under which id, to which server, since when, and whether without EDNS against our wish.
-_Open = tuple["Leg", bytes, int, float, bool]
+_Open = tuple["Channel", bytes, int, float, bool]
 
 
 class _Tried:
@@ -102,7 +102,7 @@ class _Troubles:
         self.turns = self.failures = 0
 
 
-class Flight:
+class ForwardedLookup:
     """
     One question and its deadline.
 
@@ -131,7 +131,7 @@ class Flight:
     _index: int
     _sentAt: float
 
-    def __init__(self, source: Forwarding, question: Question, context: QueryContext) -> None:
+    def __init__(self, source: ForwardingSource, question: Question, context: QueryContext) -> None:
         self._source = source
         self.question = question
         self.context = context
@@ -139,7 +139,7 @@ class Flight:
         self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
         self.attempts = 0
         self._began = -1.0
-        self._leg: Leg | None = None
+        self._leg: Channel | None = None
         self._troubles: _Troubles | None = None
 
     def begin(self, now: float) -> None:
@@ -165,7 +165,7 @@ class Flight:
 
     # -- what exchanges call
 
-    def replied(self, octets: bytes, now: float, leg: Leg, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
             # Not what comes nearly always: another spelling, a truncated reply, a failure, or no reply to this at all.
             if not self._matches(octets, leg, key):
@@ -214,7 +214,7 @@ class Flight:
         deferred.callback(answer)
         return True
 
-    def doubted(self, now: float, leg: Leg, key: bytes) -> None:
+    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
         self._note(now, "near miss", leg.exchange)
         index = self._open(leg, key)[2]
         step = self._stepAfter(Came.NEAR_MISS, index, False)
@@ -222,7 +222,7 @@ class Flight:
         if step is Step.STREAM:
             self._byStream(index, now, Came.NEAR_MISS)
 
-    def failed(self, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         index = self._open(leg, key)[2]
         self._source.standings[index].silent(now, str(fault))
         self._setBack(Came.BROKEN, fault, now, leg, key)
@@ -381,7 +381,7 @@ class Flight:
         self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
         source.timetable.add(self)
 
-    def _queryFor(self, standing: Standing, plain: bool, now: float) -> bytes:
+    def _queryFor(self, standing: ServerStats, plain: bool, now: float) -> bytes:
         plainHead, head, opt = self._source.partsOf(self.context)
         return plainHead + self.wire if plain or now < standing.plainUntil or not opt else head + self.wire + opt
 
@@ -432,7 +432,7 @@ class Flight:
 
     # -- what comes back and is no answer
 
-    def _matches(self, octets: bytes, leg: Leg, key: bytes) -> bool:
+    def _matches(self, octets: bytes, leg: Channel, key: bytes) -> bool:
         source = self._source
         standing = source.standings[self._open(leg, key)[2]]
         sameCase = source.mix is not None and standing.keepsCase(self._sentAt)
@@ -444,7 +444,7 @@ class Flight:
             standing.changedCase(self._sentAt)
         return True
 
-    def _truncated(self, now: float, leg: Leg, key: bytes) -> None:
+    def _truncated(self, now: float, leg: Channel, key: bytes) -> None:
         exchange = leg.exchange
         index = self._open(leg, key)[2]
         self._note(now, "truncated", exchange)
@@ -455,7 +455,7 @@ class Flight:
             fault = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
         self._setBack(Came.CUT, fault, now, leg, key)
 
-    def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Leg, key: bytes) -> None:
+    def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Channel, key: bytes) -> None:
         exchange = leg.exchange
         self._note(now, "malformed", exchange, why=str(fault))
         self._source.standings[self._open(leg, key)[2]].trouble("malformed")
@@ -464,7 +464,7 @@ class Flight:
         cut = not exchange.reliable and len(octets) >= SIZE
         self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)
 
-    def _declined(self, octets: bytes, now: float, leg: Leg, key: bytes) -> None:
+    def _declined(self, octets: bytes, now: float, leg: Channel, key: bytes) -> None:
         exchange = leg.exchange
         message = Message.fromWire(octets)
         try:
@@ -494,7 +494,7 @@ class Flight:
         tried = self._trouble().tried[index]
         return nextStep(stream, tried.nearMiss, came, tried.stream, tried.plain)
 
-    def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Leg, key: bytes) -> None:
+    def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         """
         One query has brought no answer.
         """
@@ -603,7 +603,7 @@ class Flight:
                 troubles.tries[self._index] = troubles.turns = 1
         return troubles
 
-    def _legs(self, troubles: _Troubles) -> list[Leg]:
+    def _legs(self, troubles: _Troubles) -> list[Channel]:
         legs = [leg for leg, _, _, _, _ in troubles.others]
         if self._leg is not None:
             legs.append(self._leg)
@@ -613,7 +613,7 @@ class Flight:
         if self._leg is not None:
             troubles.others.append((self._leg, self._key, self._index, self._sentAt, troubles.plain))
 
-    def _open(self, leg: Leg, key: bytes) -> _Open:
+    def _open(self, leg: Channel, key: bytes) -> _Open:
         troubles = self._troubles
         if leg is self._leg and key == self._key:
             return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain

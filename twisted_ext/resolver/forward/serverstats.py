@@ -22,7 +22,7 @@ from twisted_ext.limits import (
     SILENT_TRIES,
 )
 
-__all__ = ["Standing", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
+__all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
 
 #: Seconds beyond which it was not the server that took so long: the clock has been set.
 _CREDIBLE: Final = 120.0
@@ -48,7 +48,7 @@ _BACKING_OFF: Final = 10
 _SILENT_WAIT: Final = 2.0
 
 
-class Standing:
+class ServerStats:
     """
     What one server has shown of itself so far.
 
@@ -303,7 +303,7 @@ def domainAsked(key: bytes) -> bytes:
     return key[starts[-2] if len(starts) > 1 else 0 : position + 1]
 
 
-def bestOf(standings: Sequence[Standing], tries: Sequence[int], now: float, most: int) -> int | None:
+def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, most: int) -> int | None:
     """
     Choose whom to ask next: one that answers before one that is down, one asked less often in this look-up before one asked more
     often, then the quickest. Those not measured yet count as not quick and not slow; among equals the first one listed goes first.
@@ -326,7 +326,7 @@ def bestOf(standings: Sequence[Standing], tries: Sequence[int], now: float, most
     return best
 
 
-def nextOf(standings: Sequence[Standing], last: int) -> int:
+def nextOf(standings: Sequence[ServerStats], last: int) -> int:
     """
     Choose whom to ask first where all have their turn.
 
@@ -342,7 +342,7 @@ def nextOf(standings: Sequence[Standing], last: int) -> int:
     return (last + 1) % count
 
 
-def dueForProbe(standings: Sequence[Standing], chosen: int, now: float) -> int | None:
+def dueForProbe(standings: Sequence[ServerStats], chosen: int, now: float) -> int | None:
     """
     Find a server that is to be sent a copy of a query besides, to learn how it does: one that is down and whose back-off has ended, or
     one that nobody has asked for a time.

@@ -19,7 +19,7 @@ from twisted_ext.resolver.policy.publicsuffix import loadSuffixes, registrableLa
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
-__all__ = ["Rationing", "domainOf"]
+__all__ = ["DomainLimit", "domainOf"]
 
 #: The zones of addresses, in which whole networks lie below the same two labels, and how many labels tell networks there apart: a /16 of
 #: IPv4, a /32 of IPv6.
@@ -64,7 +64,7 @@ def domainOf(name: bytes) -> bytes | None:
 
 
 @implementer(IAnswerSource)
-class Rationing:
+class DomainLimit:
     """
     Limits the look-ups under way for names of one zone. More are refused at once, while names elsewhere are looked up as before. It
     belongs inside of what shares look-ups, so that a name asked for by many clients counts once.

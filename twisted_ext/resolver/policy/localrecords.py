@@ -22,7 +22,7 @@ from twisted_ext.wire.records import RRSet
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-__all__ = ["LocalRecords", "Overriding", "localRecord", "localRecords", "readLocalFile"]
+__all__ = ["LocalRecords", "LocalRecordsSource", "localRecord", "localRecords", "readLocalFile"]
 
 _CNAME: Final = 5
 _ANY: Final = 255
@@ -86,7 +86,7 @@ def readLocalFile(path: str) -> list[RRSet]:
 
 
 @implementer(IAnswerSource)
-class Overriding:
+class LocalRecordsSource:
     """
     Answer for names with local records from those, and ask the inner source for everything else. A name with a local record has no data
     of other types. C{*.lan} stands for all names below C{lan} that have no records of their own. A local alias that leads to another

@@ -141,18 +141,18 @@ def parseUDP(
     """
     C{udp:address[,address...][:port][:mixCase=yes][:tries=number][:keep=seconds]}
     """
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-    return Forwarding(site.reactor, addresses.servers(port), mixCase=mixCase, tries=tries, keep=keep)
+    return ForwardingSource(site.reactor, addresses.servers(port), mixCase=mixCase, tries=tries, keep=keep)
 
 
 def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None) -> IAnswerSource:
     """
     C{tcp:address[,address...][:port][:keep=seconds]}
     """
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-    return Forwarding(site.reactor, addresses.servers(port), stream=True, keep=keep)
+    return ForwardingSource(site.reactor, addresses.servers(port), stream=True, keep=keep)
 
 
 def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = None) -> IAnswerSource:
@@ -171,18 +171,18 @@ def parseCache(
     C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Equal questions that are asked at the same time are asked once.
     """
     from twisted_ext.cache.store import Store
-    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.caching.cached import CachedSource
 
-    return Caching(source, site.reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+    return CachedSource(source, site.reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
 
 
 def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:
     """
     C{coalesce:source}
     """
-    from twisted_ext.resolver.caching.coalescing import Coalescing
+    from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
-    return Coalescing(source, site.reactor)
+    return CoalescingSource(source, site.reactor)
 
 
 def parseChain(site: Site, *sources: IAnswerSource) -> IAnswerSource:
@@ -209,26 +209,26 @@ def parseRace(site: Site, *sources: IAnswerSource, delay: float | None = None) -
     """
     C{race[:delay=seconds]:(source):(source)...}
     """
-    from twisted_ext.resolver.combine.race import Racing
+    from twisted_ext.resolver.combine.race import RaceSource
 
-    return Racing(sources, site.reactor, delay=delay)
+    return RaceSource(sources, site.reactor, delay=delay)
 
 
 def parseRoute(site: Site, default: IAnswerSource | None = None, /, **routes: IAnswerSource) -> IAnswerSource:
     """
     C{route:domain=(source)...[:source]}, the last one for all other names.
     """
-    from twisted_ext.resolver.combine.route import Routing
+    from twisted_ext.resolver.combine.route import RouteSource
 
     if not routes and default is None:
         raise CallerFault("a route needs a domain=(source) at least")
-    return Routing({nameFromText(domain): source for domain, source in routes.items()}, default)
+    return RouteSource({nameFromText(domain): source for domain, source in routes.items()}, default)
 
 
 def parseSearch(site: Site, domains: Domains, source: IAnswerSource, *, ndots: int | None = None) -> IAnswerSource:
     """
     C{search[:ndots=number]:domain[,domain...]:source}
     """
-    from twisted_ext.resolver.combine.searchlist import Searching
+    from twisted_ext.resolver.combine.searchlist import SearchListSource
 
-    return Searching(source, domains, ndots)
+    return SearchListSource(source, domains, ndots)

@@ -19,8 +19,8 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Closed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
-from twisted_ext.resolver.combine.chain import Chaining
-from twisted_ext.resolver.combine.searchlist import Searching
+from twisted_ext.resolver.combine.chain import ChainSource
+from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.resolver.policy.localanswers import AAAA, A, closeAll
 from twisted_ext.resolver.policy.specialnames import Special, isSpecial
 from twisted_ext.resolver.system.hosts import Hosts
@@ -32,8 +32,8 @@ from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted_ext.cache.store import Store
-    from twisted_ext.resolver.caching.cached import Caching
-    from twisted_ext.resolver.caching.coalescing import Coalescing
+    from twisted_ext.resolver.caching.cached import CachedSource
+    from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
 __all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 
@@ -179,7 +179,9 @@ class _Generation:
 
     __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "answerNow")
 
-    def __init__(self, configuration: SystemConfiguration, sharing: Coalescing, caching: Caching, hosts: Hosts, cached: bool) -> None:
+    def __init__(
+        self, configuration: SystemConfiguration, sharing: CoalescingSource, caching: CachedSource, hosts: Hosts, cached: bool
+    ) -> None:
         self.configuration = configuration
         self.sharing = sharing
         self.caching = caching
@@ -189,9 +191,9 @@ class _Generation:
         self.outermost: IAnswerSource = inner
         if any(domain != ROOT for domain in domains):
             topLevel = "no-tld-query" not in configuration.flags
-            self.outermost = Searching(inner, domains, configuration.ndots, topLevel=topLevel)
+            self.outermost = SearchListSource(inner, domains, configuration.ndots, topLevel=topLevel)
         # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
-        self.chain = Chaining([hosts, special, self.outermost])
+        self.chain = ChainSource([hosts, special, self.outermost])
         self.answerNow = self.chain.answerNow
 
     def close(self) -> Deferred[None]:
@@ -227,7 +229,7 @@ class System:
         @param resolvConf: a path, or L{None} for L{SYSTEM_RESOLV_CONF}.
         @param hosts: a path, or L{None} for the one of the operating system.
         @param mostBytes: of the cache.
-        @param stale: see L{twisted_ext.resolver.caching.cached.Caching}.
+        @param stale: see L{twisted_ext.resolver.caching.cached.CachedSource}.
         @param prefetch: see there.
         @param cached: whether answers are kept at all.
         @param environment: L{None} for that of the process.
@@ -259,7 +261,7 @@ class System:
         return self._generation().configuration
 
     @property
-    def caching(self) -> Caching:
+    def caching(self) -> CachedSource:
         """
         The cache in use now, to flush, dump or load.
 
@@ -309,27 +311,27 @@ class System:
         @param store: what was learned from the same servers.
         """
         from twisted_ext.cache.store import Store
-        from twisted_ext.resolver.caching.cached import Caching
-        from twisted_ext.resolver.caching.coalescing import Coalescing
+        from twisted_ext.resolver.caching.cached import CachedSource
+        from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
         inner = self._upstream(configuration)
         wanted = Configured(inner, configuration, self._path)
         if not wanted.idle:
             inner = wanted
         mostBytes, stale, prefetch = self._cacheOptions
-        sharing = Coalescing(inner, self._reactor)
-        caching = Caching(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
+        sharing = CoalescingSource(inner, self._reactor)
+        caching = CachedSource(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
         if not self._cached:
             # It is there to be flushed and looked at like any other, and learns nothing.
             sharing.learning = None
         return _Generation(configuration, sharing, caching, self._hosts, self._cached)
 
     def _forwarding(self, configuration: SystemConfiguration) -> IAnswerSource:
-        from twisted_ext.resolver.forward.forwarder import Forwarding
+        from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
         streaming = "use-vc" in configuration.flags
         rotate = "rotate" in configuration.flags
-        return Forwarding(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
+        return ForwardingSource(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
 
     def _retire(self, generation: _Generation) -> None:
         self._retired.append(generation)

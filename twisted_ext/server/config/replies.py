@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted_ext.server.reply.chaos import Identity
-from twisted_ext.server.reply.replybuilder import Finishing
+from twisted_ext.server.reply.chaos import ChaosIdentity
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["finishingOf", "identityOf"]
 
 
-def finishingOf(settings: Settings) -> Finishing:
+def finishingOf(settings: Settings) -> ReplyBuilder:
     """
     @return: how replies look under these settings.
     """
-    return Finishing(identity=identityOf(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
+    return ReplyBuilder(identity=identityOf(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
 
 
-def identityOf(settings: Settings) -> Identity:
+def identityOf(settings: Settings) -> ChaosIdentity:
     """
     @return: what the server says about itself: version, host name, NSID.
     """
-    return Identity(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)
+    return ChaosIdentity(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)

@@ -30,7 +30,7 @@ from twisted_ext.wire.framing import StreamBuffer
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
-    from twisted_ext.server.listeners.stream import StreamServings
+    from twisted_ext.server.listeners.stream import StreamFactory
 
 __all__ = ["Answering", "Send", "StreamServing"]
 
@@ -94,7 +94,7 @@ class StreamServing(StreamProtocol):
     _sink: IConsumer
     _spring: IPushProducer
 
-    def __init__(self, servings: StreamServings, address: IAddress | None, site: str) -> None:
+    def __init__(self, servings: StreamFactory, address: IAddress | None, site: str) -> None:
         self.host: str = getattr(address, "host", "")
         self.port: int = getattr(address, "port", 0)
         self.local: tuple[str, int] | None = None

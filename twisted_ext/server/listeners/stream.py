@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.reply.respond import Responder
 
-__all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamServings"]
+__all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamFactory"]
 
 #: Seconds between two looks at all connections.
 _SWEEP: Final = 0.5
@@ -55,7 +55,7 @@ _BACKLOG: Final = 511
 _MAKE_ROOM: Final = 16
 
 
-class StreamServings(ServerFactory):
+class StreamFactory(ServerFactory):
     """
     All connections of a listener, or of several: who may have one more, and whose time is up.
 
@@ -249,7 +249,7 @@ class StreamListener:
         *,
         socket: Socket | None = None,
         endpoint: str | None = None,
-        servings: StreamServings | None = None,
+        servings: StreamFactory | None = None,
         lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """
@@ -266,7 +266,7 @@ class StreamListener:
         self._socket = socket
         self._endpoint = endpoint
         self._shared = servings is not None
-        self.servings = StreamServings(Responding(responder), reactor) if servings is None else servings
+        self.servings = StreamFactory(Responding(responder), reactor) if servings is None else servings
         self._listening: IListeningPort | None = None
         self._lost = lost
         self._last = port

@@ -37,7 +37,7 @@ from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.operations.controlpath import isOwn
-from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, Crowd, replyJSON, replyLater
+from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, ConnectionLimit, replyJSON, replyLater
 from twisted_ext.server.operations.operations import Operations, WhichZones
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -65,7 +65,7 @@ class ControlService(Service):
         self._paths = (path,) if isinstance(path, str) else tuple(path)
         self._operations = operations
         self._port: IListeningPort | None = None
-        self._crowd: Crowd | None = None
+        self._crowd: ConnectionLimit | None = None
 
     def startService(self) -> None:
         """
@@ -76,7 +76,7 @@ class ControlService(Service):
         _clear(path)
         clock = IReactorTime(self._reactor)
         site = controlSite(self._operations, clock)
-        self._crowd = Crowd(site, int(CONTROL_CLIENTS.default))
+        self._crowd = ConnectionLimit(site, int(CONTROL_CLIENTS.default))
         # So that it is nobody else's even before its mode is set.
         mask = os.umask(0o177)
         try:

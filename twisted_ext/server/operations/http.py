@@ -23,7 +23,7 @@ from twisted_ext.server.limits import CONTROL_OCTETS
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-__all__ = ["BoundedRequest", "BoundedSite", "Crowd", "finishWith", "replyJSON", "replyLater"]
+__all__ = ["BoundedRequest", "BoundedSite", "ConnectionLimit", "finishWith", "replyJSON", "replyLater"]
 
 log = Logger()
 
@@ -103,7 +103,7 @@ class BoundedSite(Site):
         return found
 
 
-class Crowd(Factory[ProtocolWrapper]):
+class ConnectionLimit(Factory[ProtocolWrapper]):
     """
     A factory with so many connections at a time, and no more.
     """

@@ -29,7 +29,7 @@ from twisted_ext.server.operations.querytrace import Followed, Tracing
 
 if TYPE_CHECKING:
     from twisted_ext.cache.dump import Loaded
-    from twisted_ext.resolver.caching.cached import Caching
+    from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.authority.zonetable import Place
@@ -186,7 +186,7 @@ class Sight(Service):
     def __init__(self, reactor: IReactorTime, counters: Counters, *, today: Callable[[], float] = time) -> None:
         self.counters = counters
         self.source: IAnswerSource | None = None
-        self.caching: Caching | None = None
+        self.caching: CachedSource | None = None
         self.lane: Keeping | None = None
         self.zones: Zones | None = None
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
@@ -416,7 +416,7 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
         C{failures} in a row and C{declines}, domains in a row; C{retryIn} seconds; and since it is asked: C{queries}, C{replies} whose
         time was measured, C{replySeconds} in all, and C{troubles} by kind.
     """
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
     found: list[dict[str, JSON]] = []
     seen: set[int] = set()
@@ -427,7 +427,7 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
             continue
         seen.add(id(each))
         waiting.extend(each.sources())
-        if not isinstance(each, Forwarding):
+        if not isinstance(each, ForwardingSource):
             continue
         for upstream, standing in zip(each.upstreams, each.standings, strict=True):
             found.append(

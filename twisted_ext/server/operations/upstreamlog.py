@@ -11,8 +11,8 @@ from typing import Final
 from twisted.logger import Logger, LogLevel
 
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.resolver.forward.forwarder import Forwarding
-from twisted_ext.resolver.forward.serverstats import Standing
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.forward.serverstats import ServerStats
 from twisted_ext.server.limits import UPSTREAM_LINES, UPSTREAM_LINES_SECONDS
 from twisted_ext.wire.escapes import printable
 
@@ -51,7 +51,7 @@ class _Watched:
 
     __slots__ = ("standing", "down", "wasDown", "since", "lines", "unlogged")
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: ServerStats) -> None:
         self.standing = standing
         self.down = self.wasDown = False
         self.since = 0.0
@@ -68,7 +68,7 @@ class UpstreamLog:
     def __init__(self) -> None:
         self._watched: dict[tuple[str, str], _Watched] = {}
 
-    def look(self, servers: Iterable[tuple[Forwarding, int]], now: float) -> None:
+    def look(self, servers: Iterable[tuple[ForwardingSource, int]], now: float) -> None:
         """
         @param servers: those that are asked at present, as of L{serversOf<twisted_ext.server.upstreams.serversOf>}.
         """

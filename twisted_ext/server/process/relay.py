@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
-from twisted_ext.server.reply.operations import Errand, Flow, HandedOver, Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.operations import Delegable, MessageStream, Operation, Outcome, opcodesOf, transfersIn
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["Passed", "Passing", "keysFrom"]
+__all__ = ["RelayedRequests", "Relay", "keysFrom"]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -43,15 +43,15 @@ _log: Final = Logger()
 class _Passage:
     __slots__ = ("request", "done", "timer", "turn")
 
-    def __init__(self, request: Request, done: Deferred[Refusal | Flow], timer: IDelayedCall) -> None:
+    def __init__(self, request: Request, done: Deferred[Refusal | MessageStream], timer: IDelayedCall) -> None:
         self.request = request
         self.done = done
         self.timer = timer
         # Fires when this process may send the zone itself.
-        self.turn: Deferred[Refusal | Flow] | None = None
+        self.turn: Deferred[Refusal | MessageStream] | None = None
 
 
-class Passing:
+class Relay:
     """
     Sees to requests in a worker by passing them on.
 
@@ -111,11 +111,11 @@ class Passing:
             self._octets += octets
             turn = self._slots.acquire(site)
             self._turns[turn] = None
-            return cast("Deferred[Refusal | Flow]", turn.addCallbacks(self._turned, self._left, (turn, request), {}, (request,)))
+            return cast("Deferred[Refusal | MessageStream]", turn.addCallbacks(self._turned, self._left, (turn, request), {}, (request,)))
         self._octets += octets
         return self._pass(request)
 
-    def _turned(self, _: None, turn: Deferred[None], request: Request) -> Deferred[Refusal | Flow]:
+    def _turned(self, _: None, turn: Deferred[None], request: Request) -> Deferred[Refusal | MessageStream]:
         del self._turns[turn]
         return self._pass(request)
 
@@ -123,10 +123,10 @@ class Passing:
         self._octets -= len(request.wire)
         return _GONE
 
-    def _pass(self, request: Request) -> Deferred[Refusal | Flow]:
+    def _pass(self, request: Request) -> Deferred[Refusal | MessageStream]:
         self._count += 1
         number = self._count
-        done: Deferred[Refusal | Flow] = Deferred()
+        done: Deferred[Refusal | MessageStream] = Deferred()
         self._waiting[number] = _Passage(request, done, self._clock.callLater(self._seconds, self._finish, number, _GONE))
         self._say(
             {
@@ -151,7 +151,7 @@ class Passing:
             outcome = self._own(passage.request, bool(said["own"]))
             if isinstance(outcome, Deferred):
                 # It waits for its turn here, for no longer than all of it may take.
-                passage.turn = cast("Deferred[Refusal | Flow]", outcome)
+                passage.turn = cast("Deferred[Refusal | MessageStream]", outcome)
                 passage.turn.addErrback(lambda failure: _GONE).addCallback(self._ownTurn, number)
                 return
         else:
@@ -159,12 +159,12 @@ class Passing:
             outcome = iter(messages) if messages else _GONE
         self._finish(number, outcome)
 
-    def _ownTurn(self, outcome: Refusal | Flow, number: int) -> None:
+    def _ownTurn(self, outcome: Refusal | MessageStream, number: int) -> None:
         if number in self._waiting:
             self._waiting[number].turn = None
             self._finish(number, outcome)
 
-    def _finish(self, number: int, outcome: Refusal | Flow) -> None:
+    def _finish(self, number: int, outcome: Refusal | MessageStream) -> None:
         passage = self._waiting.pop(number)
         self._octets -= len(passage.request.wire)
         self._slots.release(passage.request.record.site)
@@ -187,7 +187,7 @@ class Passing:
             self._finish(number, _GONE)
 
 
-class Passed:
+class RelayedRequests:
     """
     Answers in the parent what workers pass on.
     """
@@ -217,19 +217,19 @@ class Passed:
         # Who may ask at all, and how much, the worker has looked at already.
         lane = laneFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("this is for those who answer"))
-        self.errands: dict[int, Errand] = {}
+        self.errands: dict[int, Operation] = {}
         self._responder = Responder(nobody, clock, gates=(), lane=lane)
         self.see(settings, {}, None)
 
     def see(
         self,
         settings: Settings,
-        errands: dict[int, Errand],
+        errands: dict[int, Operation],
         keys: Keys | None,
         expiring: Callable[[bytes], float | None] | None = None,
     ) -> None:
         """
-        Have these see to what is passed on; as L{Serving.see<twisted_ext.server.frontend.Serving.see>}.
+        Have these see to what is passed on; as L{Serving.see<twisted_ext.server.frontend.Frontend.see>}.
         """
         from twisted_ext.server.config.replies import finishingOf
         from twisted_ext.server.reply.cookies import Cookies
@@ -264,7 +264,7 @@ class Passed:
         """
         Answer a request.
 
-        @param said: what L{Passing} says of it.
+        @param said: what L{Relay} says of it.
         @param reply: called with what it is to be told.
         """
         number = said["pass"]
@@ -286,7 +286,7 @@ class Passed:
             octets = 0
             for message in made:
                 octets += len(message)
-                if octets > self._most and isinstance(made, HandedOver):
+                if octets > self._most and isinstance(made, Delegable):
                     reply({"passed": number, "own": made.handOver()})
                     return
                 messages.append(message)
@@ -310,7 +310,7 @@ class Passed:
 
 def keysFrom(told: JSON) -> Keys:
     """
-    @param told: what L{Passed.told} says of keys.
+    @param told: what L{RelayedRequests.told} says of keys.
     """
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.wire.tsig import Key

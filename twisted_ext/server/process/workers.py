@@ -30,7 +30,7 @@ from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
-from twisted_ext.server.process.relay import Passed
+from twisted_ext.server.process.relay import RelayedRequests
 from twisted_ext.server.process.worker import Lines, Worker
 from twisted_ext.server.process.zonesyncparent import Mirroring
 from twisted_ext.wire.names import nameToText
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.operations.operations import WhichZones
-    from twisted_ext.server.zones.zoneset import Zoned
+    from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
 
 __all__ = ["Lines", "Workforce"]
@@ -90,7 +90,7 @@ class Workforce(Service):
         reread: Callable[[], Settings] | None = None,
         check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
-        zoned: Zoned | None = None,
+        zoned: ZoneSet | None = None,
         stateOf: Callable[[int], str] = stateOf,
     ) -> None:
         """
@@ -127,12 +127,12 @@ class Workforce(Service):
         self._killing: IDelayedCall | None = None
         self.zoned = zoned
         self._mirroring: Mirroring | None = None
-        self._passed: Passed | None = None
+        self._passed: RelayedRequests | None = None
         if zoned is not None:
             self._mirroring = Mirroring(
                 reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
             )
-            self._passed = Passed(reactor, settings, secret, self.settled)
+            self._passed = RelayedRequests(reactor, settings, secret, self.settled)
 
     def use(self, bound: Sequence[Sequence[Bound]]) -> None:
         """

@@ -11,7 +11,7 @@ from twisted_ext.wire.codes import CH
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Identity"]
+__all__ = ["ChaosIdentity"]
 
 _TXT: Final = 16
 _ANY: Final = 255
@@ -20,7 +20,7 @@ _VERSION: Final = (b"\x07version\x04bind\x00", b"\x07version\x06server\x00")
 _HOST: Final = (b"\x08hostname\x04bind\x00", b"\x02id\x06server\x00")
 
 
-class Identity:
+class ChaosIdentity:
     """
     What is told of ourselves (RFC 4892; RFC 5001).
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.server.reply.chaos import MINIMAL_TTL, Identity
+from twisted_ext.server.reply.chaos import MINIMAL_TTL, ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.ratelimit import Rates
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
 from twisted_ext.wire.records import RRSet
@@ -106,7 +106,7 @@ class RateGate:
 
     _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True)
 
-    def __init__(self, rates: Rates) -> None:
+    def __init__(self, rates: ClientRateLimit) -> None:
         self._rates = rates
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
@@ -306,7 +306,7 @@ class ClassGate:
 
     _REFUSED: Final = Refusal(Rcode.REFUSED, ((_NOT_SUPPORTED, ""),))
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: ChaosIdentity) -> None:
         self._identity = identity
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
@@ -374,9 +374,9 @@ class MinimalAnyGate:
 
 def standardGates(
     *,
-    rates: Rates | None = None,
+    rates: ClientRateLimit | None = None,
     cookies: Cookies | None = None,
-    identity: Identity | None = None,
+    identity: ChaosIdentity | None = None,
     minimalAny: bool = True,
     today: Callable[[], float] | None = None,
     keys: Mapping[bytes, Key] | None = None,
@@ -408,9 +408,9 @@ def standardGates(
     else:
         gates.append(_QuestionGate())
     gates += [
-        RateGate(rates or Rates()),
+        RateGate(rates or ClientRateLimit()),
         signing,
-        ClassGate(identity or Identity()),
+        ClassGate(identity or ChaosIdentity()),
         TypeGate(transfers=transfers),
     ]
     if minimalAny:

@@ -12,15 +12,15 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.server.reply.requests import Refusal, Request
 
-__all__ = ["Errand", "Flow", "Foreseeing", "HandedOver", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
+__all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
 #: Whole messages, signed where they are to be, that are made as the client reads them.
-Flow = Iterator[bytes]
+MessageStream = Iterator[bytes]
 
 #: What comes of an errand: one reply, or many, now or later.
-Outcome = Refusal | Flow | Deferred[Refusal] | Deferred[Refusal | Flow]
+Outcome = Refusal | MessageStream | Deferred[Refusal] | Deferred[Refusal | MessageStream]
 
-Errand = Callable[[Request], Outcome]
+Operation = Callable[[Request], Outcome]
 
 _TRANSFERS: Final = (251, 252)
 
@@ -29,7 +29,7 @@ _SIGNED_OCTETS: Final = 512
 
 
 @runtime_checkable
-class HandedOver(Protocol):
+class Delegable(Protocol):
     """
     Messages of a transfer that another process can send as well.
     """
@@ -43,7 +43,7 @@ class HandedOver(Protocol):
 
 
 @runtime_checkable
-class Foreseeing(Protocol):
+class EarlyRefusal(Protocol):
     """
     An errand that knows of some requests that it will refuse them, whatever is in them.
     """
@@ -64,26 +64,26 @@ def errandKey(opcode: int, rrType: int = 0) -> int:
     return opcode << 16 if opcode else rrType
 
 
-def opcodesOf(errands: dict[int, Errand]) -> frozenset[int]:
+def opcodesOf(errands: dict[int, Operation]) -> frozenset[int]:
     """
     @return: the opcodes beside QUERY that somebody sees to.
     """
     return frozenset([key >> 16 for key in errands if key >> 16])
 
 
-def hopelessOf(errands: Mapping[int, Errand]) -> Callable[[Request], bool]:
+def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
     """
     @return: says whether a request that is no query will be refused by whoever sees to it, or read by somebody else: looked at before more
         than its question is read.
     """
-    foreseeing: dict[int, Foreseeing] = {}
+    foreseeing: dict[int, EarlyRefusal] = {}
     unread: set[int] = set()
     for key, errand in errands.items():
         sees: object = errand
         if key >> 16 and getattr(sees, "unread", False):
             # Another process reads it, and judges it.
             unread.add(key >> 16)
-        if key >> 16 and isinstance(sees, Foreseeing):
+        if key >> 16 and isinstance(sees, EarlyRefusal):
             foreseeing[key >> 16] = sees
 
     def hopeless(request: Request) -> bool:
@@ -98,7 +98,7 @@ def hopelessOf(errands: Mapping[int, Errand]) -> Callable[[Request], bool]:
     return hopeless
 
 
-def transfersIn(errands: dict[int, Errand]) -> bool:
+def transfersIn(errands: dict[int, Operation]) -> bool:
     """
     @return: whether somebody sees to transfers.
     """

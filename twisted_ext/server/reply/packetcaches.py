@@ -9,30 +9,30 @@ from time import time
 from typing import TYPE_CHECKING
 
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.packetcache import Lane
+from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Table
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.ratelimit import Rates, siteOf
+from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.rrl import Limiting
+    from twisted_ext.server.reply.rrl import ResponseRateLimit
 
 __all__ = ["laneFor"]
 
 
 def laneFor(
     access: Access | None = None,
-    rates: Rates | None = None,
+    rates: ClientRateLimit | None = None,
     cookies: Cookies | None = None,
     *,
-    limiting: Limiting | None = None,
+    limiting: ResponseRateLimit | None = None,
     required: Collection[str] = (),
     octets: float | None = None,
     sights: int | None = None,
     public: bool = False,
     today: Callable[[], float] = time,
-) -> Lane:
+) -> PacketCache:
     """
     Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
 
@@ -43,7 +43,7 @@ def laneFor(
     @param today: gives seconds since 1970.
     """
     allowed = access or Access()
-    metered = rates or Rates()
+    metered = rates or ClientRateLimit()
     groups = {
         "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
         "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
@@ -78,4 +78,4 @@ def laneFor(
         # A client that has to show a good cookie and does not is refused elsewhere.
         return b""
 
-    return Lane(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)
+    return PacketCache(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)

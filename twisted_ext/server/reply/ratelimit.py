@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from twisted_ext.packetcache.clients import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
-__all__ = ["Rates", "networkOf", "siteOf"]
+__all__ = ["ClientRateLimit", "networkOf", "siteOf"]
 
 #: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
 _SITE_BITS = 64
@@ -45,7 +45,7 @@ def networkOf(client: str) -> str:
     return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
 
 
-class Rates:
+class ClientRateLimit:
     """
     A bucket of tokens for each client's network: an address of IPv4, a /64 of IPv6.
 

@@ -15,7 +15,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.server.reply.requests import Refusal, Request
 
-__all__ = ["Declining"]
+__all__ = ["RefusalLog"]
 
 _log: Final = Logger()
 
@@ -32,7 +32,7 @@ _FAULTS: Final = {
 _BADKEY: Final = 17
 
 
-class Declining:
+class RefusalLog:
     """
     Tells of what is declined.
 

@@ -10,15 +10,15 @@ from typing import Final
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.limits import CLIENT_STREAM_IDLE
-from twisted_ext.server.reply.chaos import Identity
-from twisted_ext.server.reply.replywriter import Composed, Sections, compose
+from twisted_ext.server.reply.chaos import ChaosIdentity
+from twisted_ext.server.reply.replywriter import Sections, WrittenReply, compose
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Finishing", "withCookie"]
+__all__ = ["ReplyBuilder", "withCookie"]
 
 _OPCODE: Final = 0x7800
 
@@ -44,7 +44,7 @@ _PROOFS: Final = frozenset((46, 47, 50))
 _OWN: Final = frozenset(("zone",))
 
 
-class Finishing:
+class ReplyBuilder:
     """
     How replies look.
 
@@ -58,7 +58,7 @@ class Finishing:
         *,
         size: int | None = None,
         minimal: bool = True,
-        identity: Identity | None = None,
+        identity: ChaosIdentity | None = None,
         recursion: bool = True,
         idle: float | None = None,
     ) -> None:
@@ -73,11 +73,11 @@ class Finishing:
         # In tenths of a second, for whoever asks for it (RFC 7828, section 3.3.2).
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
         self._available = RA if recursion else 0
-        self._nsid = (identity or Identity()).nsid
+        self._nsid = (identity or ChaosIdentity()).nsid
         self._plainOPT = EDNS(self.size).toWire()
         self._dnssecOPT = EDNS(self.size, DO).toWire()
 
-    def answer(self, request: Request, answer: Answer) -> Composed:
+    def answer(self, request: Request, answer: Answer) -> WrittenReply:
         """
         @return: the reply with an answer, without the cookie, for which there is room.
         """

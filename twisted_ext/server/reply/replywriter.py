@@ -16,7 +16,7 @@ from twisted_ext.wire.builder import COMPRESSED, appendName, hostsInside
 from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Composed", "compose"]
+__all__ = ["WrittenReply", "compose"]
 
 _MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
 
@@ -35,7 +35,7 @@ _counts: Final = Struct(">HHHHH").pack_into
 Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 
 
-class Composed:
+class WrittenReply:
     """
     A reply.
 
@@ -54,7 +54,7 @@ class Composed:
         self.optAt = optAt
 
 
-def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: bytes, size: int) -> Composed:
+def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: bytes, size: int) -> WrittenReply:
     """
     Compose a reply of at most C{size} octets.
 
@@ -95,7 +95,7 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
         octets += opt
         counts[2] += 1
     _counts(octets, 2, flags, 1, *counts)
-    return Composed(bytes(octets), writer.ttls, whole, optAt)
+    return WrittenReply(bytes(octets), writer.ttls, whole, optAt)
 
 
 class _Writer:

@@ -30,13 +30,13 @@ from twisted_ext.limits import (
 )
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
-from twisted_ext.packetcache.packetcache import Address, Lane
+from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
 from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.packetcaches import laneFor
-from twisted_ext.server.reply.refusallog import Declining
-from twisted_ext.server.reply.replybuilder import Finishing, withCookie
-from twisted_ext.server.reply.replywriter import Composed
+from twisted_ext.server.reply.refusallog import RefusalLog
+from twisted_ext.server.reply.replybuilder import ReplyBuilder, withCookie
+from twisted_ext.server.reply.replywriter import WrittenReply
 from twisted_ext.server.reply.requests import Refusal, Request, Send
 from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.transport.faultlog import FaultLog
@@ -45,9 +45,9 @@ from twisted_ext.wire.codes import CD, CH, DO, RA, RD, Rcode
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.server.reply.operations import Errand, Flow
+    from twisted_ext.server.reply.operations import MessageStream, Operation
     from twisted_ext.server.reply.querylog import QueryLog
-    from twisted_ext.server.reply.rrl import Limiting
+    from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.wire.records import RRSet
 
 __all__ = ["Later", "Responder", "laneFor"]
@@ -120,10 +120,10 @@ class Responder:
         clock: IReactorTime,
         *,
         gates: tuple[Gate, ...] | None = None,
-        finishing: Finishing | None = None,
-        lane: Lane | None = None,
+        finishing: ReplyBuilder | None = None,
+        lane: PacketCache | None = None,
         counters: Counters | None = None,
-        limiting: Limiting | None = None,
+        limiting: ResponseRateLimit | None = None,
         views: Mapping[str, IAnswerSource] | None = None,
         share: float = _SHARE,
         fromCache: bool = False,
@@ -133,7 +133,7 @@ class Responder:
         perClient: int | None = None,
         waiting: int | None = None,
         yields: float | None = None,
-        errands: Mapping[int, Errand] | None = None,
+        errands: Mapping[int, Operation] | None = None,
     ) -> None:
         """
         @param lane: one for everybody nearby, by default.
@@ -153,7 +153,7 @@ class Responder:
         self.source = source
         self.lane = laneFor() if lane is None else lane
         self.counters = Counters() if counters is None else counters
-        self.finishing = finishing or Finishing()
+        self.finishing = finishing or ReplyBuilder()
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self._clock = clock
@@ -164,7 +164,7 @@ class Responder:
         self.relieve: Callable[[], object] = self.lane.clear
         self._relieved = float("-inf")
         self.later: deque[Later] | None = None
-        self._declining = Declining()
+        self._declining = RefusalLog()
         self._limiting = limiting
         self._views = dict(views or {})
         self._share = share
@@ -318,25 +318,25 @@ class Responder:
         except Exception as error:
             self._broken(error, request, send)
 
-    def _run(self, errand: Errand, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+    def _run(self, errand: Operation, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
         try:
             outcome = errand(request)
         except Exception as error:
             outcome = self._failure(error)
         if isinstance(outcome, Deferred):
 
-            def late(outcome: Refusal | Flow) -> None:
+            def late(outcome: Refusal | MessageStream) -> None:
                 if not self._closed:
                     self._give(outcome, request, send, flow)
 
-            waiting = cast("Deferred[Refusal | Flow]", outcome)
+            waiting = cast("Deferred[Refusal | MessageStream]", outcome)
             waiting.addErrback(lambda failure: self._failure(failure.value)).addCallback(late)
             waiting.addErrback(self._bug, request, send)
         else:
             self._give(outcome, request, send, flow)
 
     def _give(
-        self, outcome: Refusal | Flow, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
+        self, outcome: Refusal | MessageStream, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
     ) -> None:
         if isinstance(outcome, Refusal):
             self._declining.tell(request, outcome)
@@ -489,7 +489,7 @@ class Responder:
         if now is not None:
             self._offer(request, answer, composed, now)
 
-    def _offer(self, request: Request, answer: Answer, composed: Composed, now: float) -> None:
+    def _offer(self, request: Request, answer: Answer, composed: WrittenReply, now: float) -> None:
         origin = answer.origin
         if origin is None:
             return

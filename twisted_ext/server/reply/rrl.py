@@ -24,10 +24,10 @@ from twisted_ext.wire.codes import Rcode
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
-    from twisted_ext.server.reply.replybuilder import Finishing
+    from twisted_ext.server.reply.replybuilder import ReplyBuilder
     from twisted_ext.server.reply.requests import Request, Send
 
-__all__ = ["Limiting"]
+__all__ = ["ResponseRateLimit"]
 
 #: Bits of the networks that are counted, and for how many of the smallest ones each has room.
 _LATTICE: Final = {4: ((24, 1), (20, 8), (16, 32)), 6: ((56, 1), (48, 8), (32, 64))}
@@ -49,7 +49,7 @@ class _Share(Account):
         self.larger = larger
 
 
-class Limiting:
+class ResponseRateLimit:
     """
     Accounts of networks.
 
@@ -146,7 +146,7 @@ class Limiting:
             wanted = owned + granted
         account.tokens = wanted
 
-    def guard(self, request: Request, send: Send, finishing: Finishing, counters: Counters, seconds: Callable[[], float]) -> Send:
+    def guard(self, request: Request, send: Send, finishing: ReplyBuilder, counters: Counters, seconds: Callable[[], float]) -> Send:
         """
         @return: what sends the replies to a request that may be sent, and holds back the others.
         """

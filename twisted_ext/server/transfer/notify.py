@@ -25,7 +25,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.serials import serialIn
 
-__all__ = ["Noticing", "Notifying", "Watched", "notify"]
+__all__ = ["NotifyReceiver", "NotifySender", "Watched", "notify"]
 
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
@@ -69,7 +69,7 @@ def notify(
     )
 
 
-class Notifying:
+class NotifySender:
     """
     Tells other servers of changes, again and again until they confirm it, or for as long as it makes sense. Changes in a row are told of
     once.
@@ -222,7 +222,7 @@ class Watched(Protocol):
         """
 
 
-class Noticing:
+class NotifyReceiver:
     """
     Sees to notices that come. Strangers learn that they may not, and cause nothing.
     """
@@ -241,7 +241,7 @@ class Noticing:
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
-        @return: whether a notice will be refused; see L{Foreseeing<twisted_ext.server.reply.operations.Foreseeing>}.
+        @return: whether a notice will be refused; see L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
         """
         zone = self._find(request.question.name.lower())
         return zone is None or not (signed or zone.mayNotify(request.client, b""))

@@ -23,13 +23,13 @@ from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, terms
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import STARTS
-from twisted_ext.server.reply.operations import Errand, errandKey
+from twisted_ext.server.reply.operations import Operation, errandKey
 from twisted_ext.server.transfer.catalogs import Cataloging
-from twisted_ext.server.transfer.notify import Noticing, Notifying
+from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.secondaries import Secondaries
 from twisted_ext.server.transfer.transferlimits import TransferBounds
 from twisted_ext.server.transfer.xfrin import Secondary
-from twisted_ext.server.transfer.xfrout import Offer, Transferring
+from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
@@ -103,17 +103,17 @@ class Replication:
         self._ended: Deferred[None] | None = None
         self._keys = Keys()
         self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
-        self.notifying = Notifying(reactor, today=today)
+        self.notifying = NotifySender(reactor, today=today)
         bounds = bounds or TransferBounds()
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, bounds=bounds) if folder else None
         )
-        transferring = Transferring(self._offer, bounds=bounds, today=today)
+        transferring = OutgoingTransfers(self._offer, bounds=bounds, today=today)
         self.transferring = transferring
-        self.errands: dict[int, Errand] = {
+        self.errands: dict[int, Operation] = {
             errandKey(Opcode.QUERY, AXFR): transferring,
             errandKey(Opcode.QUERY, IXFR): transferring,
-            errandKey(Opcode.NOTIFY): Noticing(self._watched),
+            errandKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
 
     def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:

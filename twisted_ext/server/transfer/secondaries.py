@@ -19,7 +19,7 @@ from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
 from twisted_ext.server.transfer.fairqueue import Slots
-from twisted_ext.server.transfer.secondarystore import Holding, SpoolRoom, removeUnfinished
+from twisted_ext.server.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
 from twisted_ext.server.transfer.transferlimits import TransferBounds
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.zone.limits import GATHERING_SECONDS
@@ -159,7 +159,7 @@ class Secondaries:
         """
         Remove what is kept on disk of a zone that is none of these.
         """
-        Holding(self.folder, apex).remove()
+        SecondaryStore(self.folder, apex).remove()
 
     def start(self) -> None:
         """

@@ -24,7 +24,7 @@ from twisted_ext.zone.store.journal import Journal, NoJournal
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
 
-__all__ = ["Held", "Holding", "Spool", "SpoolRoom", "removeUnfinished"]
+__all__ = ["Held", "SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
 
 _log: Final = Logger()
 
@@ -166,7 +166,7 @@ class Spool:
             self.path = ""
 
 
-class Holding:
+class SecondaryStore:
     """
     The files of one zone. What a crash leaves half written is never taken for whole.
 

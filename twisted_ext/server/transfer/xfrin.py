@@ -18,7 +18,7 @@ from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, Serv
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
-from twisted_ext.server.transfer.secondarystore import Holding, Spool
+from twisted_ext.server.transfer.secondarystore import SecondaryStore, Spool
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.server.transfer.zonemd import prove
 from twisted_ext.transport.transfer import fetchZone
@@ -29,7 +29,7 @@ from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.changeset import applied
 from twisted_ext.zone.store.serials import isNewer, serialIn
 from twisted_ext.zone.transfer.receiver import Received, Receiving, settled
-from twisted_ext.zone.transfer.refresh import Refreshing, State, Step
+from twisted_ext.zone.transfer.refresh import RefreshState, State, Step
 
 if TYPE_CHECKING:
     from twisted_ext.server.transfer.secondaries import Secondaries
@@ -76,8 +76,8 @@ class Secondary:
         self.grants = grants
         self._all = all_
         self._today = all_.today
-        self._holding = Holding(all_.folder, apexName)
-        self.refreshing = Refreshing(len(self.primaries), all_.draw, self._today())
+        self._holding = SecondaryStore(all_.folder, apexName)
+        self.refreshing = RefreshState(len(self.primaries), all_.draw, self._today())
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
         self._noticed = 0.0

@@ -13,7 +13,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER, TRANSFERS_WAITING
-from twisted_ext.server.reply.operations import Flow, Outcome
+from twisted_ext.server.reply.operations import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.server.transfer.transferlimits import TransferBounds
@@ -39,7 +39,7 @@ from twisted_ext.zone.transfer.sender import (
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-__all__ = ["Offer", "Transferring"]
+__all__ = ["Offer", "OutgoingTransfers"]
 
 # Info codes of extended errors (RFC 8914).
 _NOT_READY: Final = 14
@@ -81,7 +81,7 @@ class Offer:
         self.singly = singly
 
 
-class Transferring:
+class OutgoingTransfers:
     """
     Answers requests for transfers. Access is checked first, so that a client which may not have a zone takes no place. Where all places are
     taken a request waits, and the networks of clients take turns.
@@ -140,9 +140,9 @@ class Transferring:
             return self._stream(request, *offered)
         if slots.waiting >= self._most or slots.waitingFor(site) >= max(1, self._most - self._most // 4):
             return self._BUSY
-        return cast("Deferred[Refusal | Flow]", slots.acquire(site).addCallback(self._next, request))
+        return cast("Deferred[Refusal | MessageStream]", slots.acquire(site).addCallback(self._next, request))
 
-    def _next(self, _: None, request: Request) -> Refusal | Flow:
+    def _next(self, _: None, request: Request) -> Refusal | MessageStream:
         """
         Answer a request whose turn has come. While it waited the zone may have changed, and who may have it.
         """
@@ -162,7 +162,7 @@ class Transferring:
             return self._EXPIRED
         return offer, offer.version
 
-    def _datagram(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+    def _datagram(self, request: Request, offer: Offer, version: Version) -> Refusal | MessageStream:
         if request.question.rrType == AXFR:
             return self._NO_DATAGRAM
         try:
@@ -174,7 +174,7 @@ class Transferring:
         message = None if pieces is None else self._one(request, offer, pieces)
         return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
 
-    def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | Flow:
+    def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | MessageStream:
         """
         @return: the messages, which give the place back when they end; or a refusal, for which it has been given back.
         """
@@ -227,7 +227,7 @@ class Transferring:
         signing = StreamSigning(verdict.key, verdict.mac)
         return lambda message: signing.sign(message, self._today())
 
-    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> Flow:
+    def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> MessageStream:
         def over(count: int, elsewhere: bool) -> None:
             self._slots.release(request.record.site)
             if elsewhere:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Changing", "Elsewhere", "Keeper", "Made", "Ward", "threadsOf"]
+__all__ = ["Changing", "Elsewhere", "ChangeLog", "Made", "EditableZone", "threadsOf"]
 
 #: What comes of a change: the next version, and what makes the difference; or nothing.
 Made = tuple[Version, Difference] | None
@@ -55,7 +55,7 @@ def threadsOf(reactor: IReactorTime) -> Elsewhere:
     return elsewhere
 
 
-class Keeper(Protocol):
+class ChangeLog(Protocol):
     """
     Keeps what has changed: a journal, or the database that a zone is from.
     """
@@ -108,7 +108,7 @@ class Changing:
         self,
         clock: IReactorTime,
         zone: Zone,
-        journal: Keeper | None,
+        journal: ChangeLog | None,
         elsewhere: Elsewhere,
         *,
         changed: Callable[[Version], object] = lambda version: None,
@@ -391,7 +391,7 @@ class Changing:
             self.journal.close()
 
 
-class Ward:
+class EditableZone:
     """
     What is known of a zone that may be changed.
 
@@ -415,7 +415,7 @@ class Ward:
         self.journal: Journal | None = None
         self.changing: Changing | None = None
         self.damaged: Image | None = None
-        self.keeper: Keeper | None = None
+        self.keeper: ChangeLog | None = None
         self.elsewhere: Elsewhere | None = None
 
     @property

@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
-from twisted_ext.server.reply.operations import Errand, Outcome, errandKey
+from twisted_ext.server.reply.operations import Operation, Outcome, errandKey
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.update.commit import Changing, Elsewhere, Keeper, Ward, threadsOf
+from twisted_ext.server.update.commit import ChangeLog, Changing, EditableZone, Elsewhere, threadsOf
 from twisted_ext.server.update.journalreplay import Steps, begun, compacted, finished, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
@@ -100,7 +100,7 @@ class Updating:
         self._compact = compact
         self._grow = grow
         self._today = today or time
-        self._wards: dict[bytes, Ward] = {}
+        self._wards: dict[bytes, EditableZone] = {}
 
     @classmethod
     def among(
@@ -142,7 +142,7 @@ class Updating:
         )
 
     @property
-    def errands(self) -> dict[int, Errand]:
+    def errands(self) -> dict[int, Operation]:
         """
         What is to see to requests, for L{Responder<twisted_ext.server.reply.respond.Responder>}.
         """
@@ -154,7 +154,7 @@ class Updating:
         self,
         zones: Iterable[ZoneSettings],
         keys: Iterable[bytes],
-        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+        keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
     ) -> None:
         """
         Go over to what is said of zones now.
@@ -194,7 +194,7 @@ class Updating:
         apex: bytes,
         zone: ZoneSettings | None,
         keys: Iterable[bytes],
-        keeperOf: Callable[[bytes], tuple[Keeper, Elsewhere] | None] = lambda apex: None,
+        keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
     ) -> None:
         """
         Go over to what is said of one zone now; see L{adopt}.
@@ -226,7 +226,7 @@ class Updating:
         serials: str = "increment",
         path: str = "",
         most: float | None = None,
-        keeper: Keeper | None = None,
+        keeper: ChangeLog | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         """
@@ -243,7 +243,7 @@ class Updating:
             self.forbid(apex)
             ward = None
         if ward is None:
-            ward = self._wards[apex] = Ward(policy, serials, path, most)
+            ward = self._wards[apex] = EditableZone(policy, serials, path, most)
             ward.keeper, ward.elsewhere = keeper, elsewhere
         else:
             # Its journal stays open where it is.
@@ -357,7 +357,7 @@ class Updating:
         ward, zone = self._wards.get(apex), self._find(apex)
         return ward is not None and zone is not None and ward.damaged is zone.current.image
 
-    def _grown(self, ward: Ward, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
+    def _grown(self, ward: EditableZone, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
         """
         Have a new image made of an older one and a journal.
         """
@@ -366,7 +366,7 @@ class Updating:
             return grow(base, journal, ward.imagePath, work)
         return self._elsewhere(work).addCallback(lambda version: cast("Version", version))
 
-    def _clear(self, ward: Ward, version: Version, origin: bytes) -> None:
+    def _clear(self, ward: EditableZone, version: Version, origin: bytes) -> None:
         """
         Have the journal forget what it has: while nobody waits for the disk, where the zone is served.
         """
@@ -377,7 +377,7 @@ class Updating:
         elif ward.journal is not None:
             ward.journal.clear(origin)
 
-    def _read(self, ward: Ward, version: Version) -> Generator[None, None, Ward]:
+    def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
         """
         @return: with the zone's journal.
         """
@@ -400,7 +400,7 @@ class Updating:
     def _pathOf(self, apex: bytes) -> str:
         return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
-    def _changingOf(self, ward: Ward, zone: Zone) -> Changing | None:
+    def _changingOf(self, ward: EditableZone, zone: Zone) -> Changing | None:
         """
         @return: L{None} while what was there before is still being written.
         """
@@ -420,7 +420,7 @@ class Updating:
             changing.zone = zone
         return changing
 
-    def _compacting(self, ward: Ward) -> Callable[[Version], Deferred[Image]] | None:
+    def _compacting(self, ward: EditableZone) -> Callable[[Version], Deferred[Image]] | None:
         compact = self._compact
         if compact is None or not ward.path:
             return None
@@ -432,7 +432,7 @@ class Updating:
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
         @return: whether there is no such zone, or no rule by which somebody from there could change anything of it; see
-            L{Foreseeing<twisted_ext.server.reply.operations.Foreseeing>}.
+            L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
         """
         ward = self._wards.get(request.question.name.lower())
         return ward is None or not ward.policy.mayAdmit(request.client, signed)
@@ -502,7 +502,7 @@ class Updating:
 
     # -- the end
 
-    def _closed(self, ward: Ward | None) -> Deferred[None]:
+    def _closed(self, ward: EditableZone | None) -> Deferred[None]:
         if ward is not None and ward.changing is not None:
             return ward.changing.close()
         if ward is not None and ward.journal is not None:

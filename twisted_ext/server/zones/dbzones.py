@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, StorageFault
-from twisted_ext.server.update.commit import Elsewhere, Keeper
+from twisted_ext.server.update.commit import ChangeLog, Elsewhere
 from twisted_ext.server.zones.dbpoll import Storing
 from twisted_ext.server.zones.sqlite import SQLiteStore
 
@@ -86,7 +86,7 @@ class Stored:
         for storing in new:
             storing.start()
 
-    def keeperOf(self, apex: bytes) -> tuple[Keeper, Elsewhere] | None:
+    def keeperOf(self, apex: bytes) -> tuple[ChangeLog, Elsewhere] | None:
         """
         @return: what keeps the changes of a zone that is in a database, and by whom it is asked to.
         """

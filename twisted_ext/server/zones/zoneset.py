@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.operations.operations import WhichZones
-    from twisted_ext.server.reply.operations import Errand
+    from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.journalreplay import Steps
     from twisted_ext.server.update.updates import Updating
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.transfer.sender import Differences
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Zoned"]
+__all__ = ["ZoneSet"]
 
 _log: Final = Logger()
 
@@ -84,7 +84,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Zoned:
+class ZoneSet:
     """
     A server's zones, as its settings say: loaded, fetched, sent and changed.
 
@@ -139,7 +139,7 @@ class Zoned:
             self.zones, revise=self._revised, takesLong=self._takesLong, replaying=Replaying(reactor), put=self._put
         )
         self.loading: Loading | None = None
-        self.errands: dict[int, Errand] = {}
+        self.errands: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
         self._replication: Replication | None = None

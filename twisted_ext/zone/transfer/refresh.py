@@ -3,7 +3,7 @@ When a secondary looks at its primaries, what it does with what they say, and wh
 RFC 7314).
 
 L{TABLE} is all there is of states and events. Nothing here asks anybody or reads a clock: whoever drives this is given L{Step}s to take,
-reports what came of each, and comes back when L{Refreshing.wakeAt} says. Times are seconds since 1970, so that they hold over restarts.
+reports what came of each, and comes back when L{RefreshState.wakeAt} says. Times are seconds since 1970, so that they hold over restarts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from twisted_ext.zone.limits import EXPIRES, REFRESHES, RETRIES
 from twisted_ext.zone.store.serials import isNewer, serialIn
 
-__all__ = ["Event", "Refreshing", "State", "Step", "TABLE", "Timers"]
+__all__ = ["Event", "RefreshState", "State", "Step", "TABLE", "Timers"]
 
 #: Seconds to the second try for a zone of which nothing is held, doubled each time up to the default of L{RETRIES}.
 _FIRST_TRY: Final = 3.0
@@ -142,7 +142,7 @@ class Step:
         return f"<Step {'fetch' if self.fetch else 'probe'} {self.primary} {self.serial}>"
 
 
-class Refreshing:
+class RefreshState:
     """
     One secondary zone.
 

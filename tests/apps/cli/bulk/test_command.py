@@ -19,7 +19,7 @@ from twisted_ext.apps.cli.bulk import run as working
 from twisted_ext.apps.cli.bulk.args import parseBulk
 from twisted_ext.apps.cli.bulk.run import BulkWork
 from twisted_ext.apps.cli.bulk.streams import Streams
-from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import Upstream
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
@@ -229,7 +229,7 @@ class BulkWorkTests(SynchronousTestCase):
         (trigger,) = self.reactor.triggers
         self.assertTrue(getattr(trigger(), "called", False))
         self.reactor.triggers.clear()
-        ending = self.failureResultOf(done, Ending).value
+        ending = self.failureResultOf(done, ExitError).value
         self.assertEqual((ending.code, held.held), (INTERRUPTED, []))
         self.assertIn(f"--resume {self.output}", ending.line)
         written = self.lines()
@@ -247,7 +247,7 @@ class BulkWorkTests(SynchronousTestCase):
         """
         good = '{"name":"a.example","type":"A"}\n'
         self.output.write_text(good + "oh\n")
-        failure = self.failureResultOf(self.begin("a.example\nb.example\n", "--resume", str(self.output)), Ending)
+        failure = self.failureResultOf(self.begin("a.example\nb.example\n", "--resume", str(self.output)), ExitError)
         self.assertIn("line 2: this is no line of txdns bulk", failure.value.line)
 
     def test_noReply(self) -> None:
@@ -258,7 +258,7 @@ class BulkWorkTests(SynchronousTestCase):
         done = self.begin("a.example\nb.example\n", "--output", str(self.output))
         self.reactor.turn()
         self.reactor.turn()
-        failure = self.failureResultOf(done, Ending)
+        failure = self.failureResultOf(done, ExitError)
         self.assertEqual((failure.value.code, failure.value.line), (NO_REPLY, "no name got a reply: nobody there"))
         self.assertEqual(len(self.lines()), 2)
 
@@ -394,7 +394,7 @@ class WordsTests(SynchronousTestCase):
         """
         @return: the exit code and what is said.
         """
-        with self.assertRaises(Ending) as caught:
+        with self.assertRaises(ExitError) as caught:
             Streams(parseBulk(list(words)))
         self.assertNotIn("\n", caught.exception.line)
         return caught.exception.code, caught.exception.line

@@ -21,7 +21,7 @@ from twisted_ext.apps.cli.bulk.input import Fed, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.output import LineWriter
 from twisted_ext.apps.cli.bulk.resume import Resuming
 from twisted_ext.apps.cli.bulk.streams import Streams
-from twisted_ext.apps.cli.terminal.exits import BATCH, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_LINE, BULK_OUTPUT
 from twisted_ext.wire.message import Question
@@ -362,12 +362,12 @@ class ResumingTests(SynchronousTestCase):
         Two runs never write to one file, whichever of them began it; when the first is through, the file is free.
         """
         first = self.resume("")
-        with pytest.raises(Ending, match="another run writes to it"):
+        with pytest.raises(ExitError, match="another run writes to it"):
             Resuming(str(self.path))
         first.close()
         Resuming(str(self.path)).close()
         path = f"{self.path}.new"
-        with Streams(parseBulk(["-", "--output", path])), pytest.raises(Ending, match="another run writes to it"):
+        with Streams(parseBulk(["-", "--output", path])), pytest.raises(ExitError, match="another run writes to it"):
             Resuming(path)
         Resuming(path).close()
 
@@ -378,7 +378,7 @@ class ResumingTests(SynchronousTestCase):
         pipe = self.mktemp()
         os.mkfifo(pipe)
         for path, why in ((pipe, "it is no regular file"), (os.devnull, "it is no regular file"), ("/", "Is a directory")):
-            with pytest.raises(Ending, match=f"--resume {path}: {why}; give the file that --output wrote"):
+            with pytest.raises(ExitError, match=f"--resume {path}: {why}; give the file that --output wrote"):
                 Resuming(path)
 
     def test_memory(self) -> None:
@@ -400,7 +400,7 @@ class ResumingTests(SynchronousTestCase):
         for text in ("hello\n", "[]\n", '{"name":"a"}\n', '"x"\n'):
             path = Path(self.mktemp())
             path.write_text(text + "rest")
-            with self.assertRaises(Ending) as caught:
+            with self.assertRaises(ExitError) as caught:
                 Resuming(str(path))
             self.assertEqual(caught.exception.code, BATCH)
             self.assertIn("line 1: this is no line of txdns bulk", caught.exception.line)

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.services import _find, _show
-from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -181,5 +181,5 @@ def test_notUnderstood() -> None:
     for _ in range(100):
         network.advance(0.05)
     (ending,) = [failure.value for failure in failures]
-    assert isinstance(ending, Ending)
+    assert isinstance(ending, ExitError)
     assert ending.code == NO_REPLY and ending.line.endswith("192.0.2.53:53 answered FORMERR")

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from twisted_ext.apps.cli.query.args import PLUS_WORDS, Wishes, parseQueries, parseQuery
-from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.query.args import PLUS_WORDS, QueryOptions, parseQueries, parseQuery
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
@@ -54,7 +54,7 @@ def test_question(text: str, expected: str) -> None:
     assert summary(text) == expected
 
 
-def flags(text: str) -> Wishes:
+def flags(text: str) -> QueryOptions:
     """
     @return: what the words after a name say.
     """
@@ -130,7 +130,7 @@ def test_everyWord(word: str) -> None:
     for spelt in [f"+{off}{word}{value}" for off in ("", "no", "NO") for value in VALUES]:
         try:
             wishes = parseQuery(["www.example.org", "+nsid", spelt])
-        except Ending as ending:
+        except ExitError as ending:
             assert ending.code == USAGE
             assert ending.line.count("\n") == 0 and spelt.partition("=")[0].lower() in ending.line.lower()
         else:
@@ -176,7 +176,7 @@ def test_usual() -> None:
     Words that stand before all others may be overridden, and hold no name.
     """
     assert [each.flags["short"] for each in parseQueries(["a.example", "b.example", "+noshort"], ["+short"])] == [True, False]
-    with pytest.raises(Ending, match="'a.example' is not an option"):
+    with pytest.raises(ExitError, match="'a.example' is not an option"):
         parseQueries(["b.example"], ["+short", "a.example"])
 
 
@@ -255,7 +255,7 @@ def test_wrong(text: str, hint: str) -> None:
     """
     A word that cannot be used ends the command with one line that says which it is and what would be right.
     """
-    with pytest.raises(Ending) as caught:
+    with pytest.raises(ExitError) as caught:
         parseQuery(text.split())
     assert caught.value.code == USAGE
     assert hint in caught.value.line

@@ -269,7 +269,7 @@ def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (b"", "has ended before it replied"),
         (b"junk\r\n\r\n", "is no txdns server: its reply is no HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is no txdns server: its reply is no JSON"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "does not understand"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "not one that this txdns understands"),
     ],
 )
 def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: bytes, words: str) -> None:

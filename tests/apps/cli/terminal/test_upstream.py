@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import Upstream, looksDescribed, upstreamFor
 from twisted_ext.compat.transfers import serversBehind
 from twisted_ext.resolver.system import configured
@@ -71,7 +71,7 @@ class UpstreamTests(SynchronousTestCase):
         """
         @return: the exit code, and what is said.
         """
-        ending = self.failureResultOf(self.ask(target, port, family), Ending).value
+        ending = self.failureResultOf(self.ask(target, port, family), ExitError).value
         return ending.code, ending.line
 
     def test_system(self) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
 from twisted_ext.wire.rrtypes import PTR, A, typeNumber
@@ -20,7 +20,7 @@ __all__ = ["BulkWishes", "parseBulk"]
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Ending(USAGE, f"{message}; txdns bulk --help shows examples")
+        raise ExitError(USAGE, f"{message}; txdns bulk --help shows examples")
 
 
 class BulkWishes(argparse.Namespace):
@@ -62,7 +62,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction)
     wishes = parser.parse_intermixed_args(words, BulkWishes())
     if wishes.output is not None and wishes.resume is not None:
-        raise Ending(USAGE, "--output begins a file and --resume goes on with one; write one of them")
+        raise ExitError(USAGE, "--output begins a file and --resume goes on with one; write one of them")
     wishes.ranges = []
     files: list[str] = []
     given = ""
@@ -73,7 +73,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
             wishes.ranges.append(word)
         elif (number := typeNumber(word)) is not None and not os.path.exists(word):
             if given and given != word:
-                raise Ending(USAGE, f"two types, {given} and {word}; write one, or each behind its names in the file")
+                raise ExitError(USAGE, f"two types, {given} and {word}; write one, or each behind its names in the file")
             given = word
             wishes.rrType = number
         else:
@@ -83,11 +83,11 @@ def parseBulk(words: list[str]) -> BulkWishes:
     if len(files) > 1 or (files and wishes.ranges):
         wrong = files[1] if len(files) > 1 else files[0]
         kind = "no address or range" if wishes.ranges else "neither a record type nor the one file of names"
-        raise Ending(USAGE, f"{wrong!r} is {kind}; write: txdns bulk FILE [TYPE] [@DESCRIPTION]")
+        raise ExitError(USAGE, f"{wrong!r} is {kind}; write: txdns bulk FILE [TYPE] [@DESCRIPTION]")
     if files:
         wishes.file = files[0]
     elif not wishes.ranges and sys.stdin.isatty():
-        raise Ending(USAGE, "no file of names; write: txdns bulk FILE [TYPE] [@DESCRIPTION], with - for what is typed or piped in")
+        raise ExitError(USAGE, "no file of names; write: txdns bulk FILE [TYPE] [@DESCRIPTION], with - for what is typed or piped in")
     return wishes
 
 
@@ -113,6 +113,6 @@ def _isRange(word: str) -> bool:
         AddressRange.fromText(word)
     except BadAddress as fault:
         if word[:1].isdigit() or ":" in word:
-            raise Ending(USAGE, str(fault)) from fault
+            raise ExitError(USAGE, str(fault)) from fault
         return False
     return True

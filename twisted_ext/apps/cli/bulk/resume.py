@@ -13,7 +13,7 @@ from json import JSONDecodeError, loads
 from typing import BinaryIO, Final
 
 from twisted_ext.apps.cli.bulk.input import Fed, Item
-from twisted_ext.apps.cli.terminal.exits import BATCH, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 
 __all__ = ["Resuming", "hold"]
 
@@ -43,12 +43,12 @@ class Resuming:
             self._file: BinaryIO = open(_opened(path), "rb+")
             self._end = self._wholeLines()
         except OSError as error:
-            raise Ending(BATCH, f"--resume {path}: {error.strerror}; give the file that --output wrote") from error
+            raise ExitError(BATCH, f"--resume {path}: {error.strerror}; give the file that --output wrote") from error
         self._number = 0
         try:
             if self._end:
                 self._readAhead()
-        except Ending:
+        except ExitError:
             self._file.close()
             raise
         self._file.truncate(self._end)
@@ -100,7 +100,7 @@ class Resuming:
             self._ahead[found["name"], found["type"]] += 1
         except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             where = f"--resume {self.path}, line {self._number}"
-            raise Ending(BATCH, f"{where}: this is no line of txdns bulk; give the file that --output wrote") from error
+            raise ExitError(BATCH, f"{where}: this is no line of txdns bulk; give the file that --output wrote") from error
         return True
 
     def around(self, feed: Callable[[], Fed | None]) -> Callable[[], Fed | None]:

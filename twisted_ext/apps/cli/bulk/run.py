@@ -18,7 +18,7 @@ from twisted_ext.apps.cli.bulk.jsonlines import lineOf
 from twisted_ext.apps.cli.bulk.output import LineWriter
 from twisted_ext.apps.cli.bulk.streams import Streams
 from twisted_ext.apps.cli.terminal.colors import isTerminal
-from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import Progress, drawingFor
 from twisted_ext.apps.cli.terminal.run import interruptedBy
 from twisted_ext.apps.cli.terminal.upstream import upstreamFor
@@ -100,7 +100,7 @@ class BulkWork:
         except BrokenPipeError:
             return BROKEN_PIPE
         except OSError as error:
-            raise Ending(BATCH, f"{self._streams.path or 'standard output'}: {error.strerror}") from error
+            raise ExitError(BATCH, f"{self._streams.path or 'standard output'}: {error.strerror}") from error
         finally:
             if not self._interrupted:
                 core.removeSystemEventTrigger(trigger)
@@ -111,7 +111,7 @@ class BulkWork:
         if self._writer.broken is not None:
             return BROKEN_PIPE
         if self._unreached is not None and not self._answered:
-            raise Ending(NO_REPLY, f"no name got a reply: {self._unreached}")
+            raise ExitError(NO_REPLY, f"no name got a reply: {self._unreached}")
         if drawn:
             # The line that told of it is gone by now.
             complain(f"txdns bulk: {self._written:,} names, {self._written - self._answered:,} without answer")
@@ -120,8 +120,8 @@ class BulkWork:
     def _pull(self) -> Fed | None:
         try:
             fed = self._feed()
-        except (Ending, OSError) as error:
-            self._end(error if isinstance(error, Ending) else Ending(BATCH, f"{self._wishes.file}: {error.strerror}"))
+        except (ExitError, OSError) as error:
+            self._end(error if isinstance(error, ExitError) else ExitError(BATCH, f"{self._wishes.file}: {error.strerror}"))
             return None
         if fed is None and (self._lines is None or self._lines.ended):
             self._ended = True
@@ -187,7 +187,7 @@ class BulkWork:
         self._interrupted = True
         path = self._streams.path
         hint = f"; go on with --resume {path}" if path else ""
-        self._end(Ending(interruptedBy(self._reactor), f"interrupted after {self._written:,} lines{hint}"))
+        self._end(ExitError(interruptedBy(self._reactor), f"interrupted after {self._written:,} lines{hint}"))
         return self._over
 
     def _tidy(self) -> None:

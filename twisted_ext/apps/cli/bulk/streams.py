@@ -8,7 +8,7 @@ import os
 
 from twisted_ext.apps.cli.bulk.args import BulkWishes
 from twisted_ext.apps.cli.bulk.resume import Resuming, hold
-from twisted_ext.apps.cli.terminal.exits import BATCH, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 
 __all__ = ["Streams"]
 
@@ -48,7 +48,7 @@ class Streams:
             if os.path.isdir(path):
                 raise IsADirectoryError(21, "Is a directory")
         except OSError as error:
-            raise Ending(BATCH, f"{path}: {error.strerror}; {hint}") from error
+            raise ExitError(BATCH, f"{path}: {error.strerror}; {hint}") from error
         self._opened.append(fileno)
         return fileno
 

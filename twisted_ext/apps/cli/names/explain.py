@@ -11,7 +11,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 from twisted_ext.errors import CallerFault
@@ -81,23 +81,23 @@ class _Wishes:
                 reverse = True
                 address = next(remaining, "")
                 if not address:
-                    raise Ending(USAGE, "-x needs an address, such as 192.0.2.1, behind it")
+                    raise ExitError(USAGE, "-x needs an address, such as 192.0.2.1, behind it")
                 self.name = _reverse(address)
             elif word.startswith("-") and len(word) > 1:
-                raise Ending(USAGE, f"{word!r} is no option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
+                raise ExitError(USAGE, f"{word!r} is no option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
             elif self.name and rrType is None and typeNumber(word) is not None:
                 rrType = typeNumber(word)
             elif not self.name:
                 self.name = word
             else:
-                raise Ending(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before a description of whom to ask")
+                raise ExitError(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before a description of whom to ask")
         if not self.name:
-            raise Ending(USAGE, "no name; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
+            raise ExitError(USAGE, "no name; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
         self.rrType = rrType if rrType is not None else PTR if reverse else A
         try:
             nameFromText(self.name)
         except CallerFault as fault:
-            raise Ending(USAGE, str(fault)) from fault
+            raise ExitError(USAGE, str(fault)) from fault
 
     def _plus(self, word: str) -> None:
         if word == "+json":
@@ -105,7 +105,7 @@ class _Wishes:
         elif word in ("+color", "+colour", "+nocolor", "+nocolour"):
             self.color = not word.startswith("+no")
         else:
-            raise Ending(USAGE, f"{word} is no option; there are +json and +[no]color")
+            raise ExitError(USAGE, f"{word} is no option; there are +json and +[no]color")
 
 
 def _reverse(address: str) -> str:
@@ -114,7 +114,7 @@ def _reverse(address: str) -> str:
     try:
         return reverseName(address) + "."
     except CallerFault as fault:
-        raise Ending(USAGE, f"-x {fault}") from fault
+        raise ExitError(USAGE, f"-x {fault}") from fault
 
 
 async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:

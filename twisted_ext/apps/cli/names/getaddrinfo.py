@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from json import dumps
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 from twisted_ext.limits import SYSTEM_SECONDS
@@ -94,17 +94,17 @@ class _Wishes:
             elif word == "-x":
                 self.reverse = True
             elif word.startswith("-") and len(word) > 1:
-                raise Ending(USAGE, f"{word!r} is no option; there are -4, -6 and -x, and flags with a plus")
+                raise ExitError(USAGE, f"{word!r} is no option; there are -4, -6 and -x, and flags with a plus")
             else:
                 given.append(word)
         if not given:
-            raise Ending(USAGE, "no host; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
+            raise ExitError(USAGE, "no host; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
         if len(given) > 2:
-            raise Ending(USAGE, f"{given[2]!r}: one host and one service at a time")
+            raise ExitError(USAGE, f"{given[2]!r}: one host and one service at a time")
         self.host = given[0]
         self.service = given[1] if len(given) > 1 else None
         if self.reverse and self.service is not None and not (self.service.isascii() and self.service.isdigit()):
-            raise Ending(USAGE, f"{self.service!r} is no port; with -x write a number")
+            raise ExitError(USAGE, f"{self.service!r} is no port; with -x write a number")
         for word in plus:
             self._plus(word)
 
@@ -116,7 +116,7 @@ class _Wishes:
             self.kind = _KINDS[word]
         else:
             known = ", ".join(["+" + each for each in (*flags, *(() if self.reverse else _KINDS))])
-            raise Ending(USAGE, f"+{word} is no flag; there are {known} and +json")
+            raise ExitError(USAGE, f"+{word} is no flag; there are {known} and +json")
 
     @property
     def sockaddr(self) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 
@@ -60,13 +60,13 @@ def main(words: list[str]) -> int:
         elif word in ("+short", "+json", "--short", "--json"):
             wishes.add(word.replace("--", "+"))
         elif word.startswith(("+", "-")):
-            raise Ending(USAGE, f"{word!r} is no option; there are +short and +json")
+            raise ExitError(USAGE, f"{word!r} is no option; there are +short and +json")
         elif service:
-            raise Ending(USAGE, f"{service!r} and {word!r}; one service at a time")
+            raise ExitError(USAGE, f"{service!r} and {word!r}; one service at a time")
         else:
             service = word
     if not service:
-        raise Ending(USAGE, f"no service; {_FORMS}")
+        raise ExitError(USAGE, f"no service; {_FORMS}")
 
     async def begin(reactor: IReactorTime) -> int:
         return await _show(reactor, service, target, wishes)
@@ -92,11 +92,11 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
         found = await _find(resolver, service)
     except (CallerFault, DNSFormatError) as error:
         # A server may say so of what was written well.
-        raise Ending(NO_REPLY if error.server else USAGE, str(error)) from error
+        raise ExitError(NO_REPLY if error.server else USAGE, str(error)) from error
     except (ServiceNotAvailable, UnusableService, DNSNameError) as error:
-        raise Ending(DECLINED, str(error)) from error
+        raise ExitError(DECLINED, str(error)) from error
     except LookupFailed as error:
-        raise Ending(NO_REPLY, str(error)) from error
+        raise ExitError(NO_REPLY, str(error)) from error
     finally:
         await resolver.close()
     if "+json" in wishes:
@@ -105,7 +105,7 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
         for each in found:
             print(str(each) if isinstance(each, str) or "+short" in wishes else _line(each))
     if not found:
-        raise Ending(DECLINED, f"{service}: there are no such records")
+        raise ExitError(DECLINED, f"{service}: there are no such records")
     return OK
 
 
@@ -123,23 +123,23 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
         return await bindingTargets(scheme, host, port, recordDelay=RECORD_DELAY.most, resolver=resolver)
     if colon and scheme.lower() == "mailto":
         if not rest.rpartition("@")[2]:
-            raise Ending(USAGE, f"{service!r} has no domain; {_FORMS}")
+            raise ExitError(USAGE, f"{service!r} has no domain; {_FORMS}")
         return await mailTargets(rest.rpartition("@")[2], resolver=resolver)
     if colon and scheme.lower() == "tel":
         return await numberURIs(rest, resolver=resolver)
     if service.startswith("_"):
         return await serverTargets(service, resolver=resolver)
-    raise Ending(USAGE, f"{service!r} is no service; {_FORMS}")
+    raise ExitError(USAGE, f"{service!r} is no service; {_FORMS}")
 
 
 def _hostAndPort(text: str, service: str) -> tuple[str, int | None]:
     if not text:
-        raise Ending(USAGE, f"{service!r} has no host; {_FORMS}")
+        raise ExitError(USAGE, f"{service!r} has no host; {_FORMS}")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         return text, None
     if not (port.isascii() and port.isdigit() and len(port) < 6):
-        raise Ending(USAGE, f"{service!r}: write scheme, host and port alone, such as https://example.org:8443")
+        raise ExitError(USAGE, f"{service!r}: write scheme, host and port alone, such as https://example.org:8443")
     return host, int(port)
 
 

@@ -9,7 +9,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.names.watchargs import WatchWishes, parseWatch
-from twisted_ext.apps.cli.terminal.exits import DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def _resolvers(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, Na
     try:
         servers = await zoneServers(wishes.name, resolver=asked)
     except LookupFailed as error:
-        raise Ending(NO_REPLY, f"--every-server: {error}") from error
+        raise ExitError(NO_REPLY, f"--every-server: {error}") from error
     finally:
         await asked.close()
     return {each.removeprefix("udp:"): NamesResolver(describedSource(reactor, each), reactor) for each in servers}
@@ -145,9 +145,9 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
             return OK
         late = tooLate([(label if shown else None, watch) for label, watch in pending.items()], wishes.timeout or 0)
         known = any(watch.state is not None and watch.state.outcome is not None for watch in pending.values())
-        raise Ending(DECLINED if known else NO_REPLY, str(late)) from over
+        raise ExitError(DECLINED if known else NO_REPLY, str(late)) from over
     except DNSFormatError as error:
-        raise Ending(USAGE, str(error)) from error
+        raise ExitError(USAGE, str(error)) from error
     return OK
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.errors import CallerFault
 from twisted_ext.watch.limits import WATCH_SECONDS, ZONE_SERVERS
 from twisted_ext.watch.states import Sought, State
@@ -22,7 +22,7 @@ _LONGEST = 1_000_000_000
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Ending(USAGE, f"{message}; txdns watch --help shows examples")
+        raise ExitError(USAGE, f"{message}; txdns watch --help shows examples")
 
 
 class WatchWishes(argparse.Namespace):
@@ -82,28 +82,28 @@ def parseWatch(words: list[str]) -> WatchWishes:
         if word.startswith("@"):
             _addTarget(wishes, word)
         elif word.startswith("+"):
-            raise Ending(USAGE, f"{word} is no option; txdns watch --help shows those there are")
+            raise ExitError(USAGE, f"{word} is no option; txdns watch --help shows those there are")
         elif wishes.name and not wishes.rrType and typeNumber(word) is not None:
             wishes.rrType = typeNumber(word) or 0
             if not wishes.rrType or isMeta(wishes.rrType):
-                raise Ending(USAGE, f"{word} is no type that a name has records of; write one such as A or TXT")
+                raise ExitError(USAGE, f"{word} is no type that a name has records of; write one such as A or TXT")
         elif not wishes.name:
             wishes.name = word
         else:
-            raise Ending(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before whom to ask")
+            raise ExitError(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before whom to ask")
     if not wishes.name:
-        raise Ending(USAGE, "no name; write: txdns watch NAME [TYPE] [@SERVER]")
+        raise ExitError(USAGE, "no name; write: txdns watch NAME [TYPE] [@SERVER]")
     _check(wishes)
     return wishes
 
 
 def _addTarget(wishes: WatchWishes, word: str) -> None:
     if len(word) == 1:
-        raise Ending(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+        raise ExitError(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
     if word[1:] in wishes.targets:
-        raise Ending(USAGE, f"{word} stands there twice")
+        raise ExitError(USAGE, f"{word} stands there twice")
     if len(wishes.targets) >= ZONE_SERVERS.default:
-        raise Ending(USAGE, f"{ZONE_SERVERS.default:g} servers at most; this is one more: {word}")
+        raise ExitError(USAGE, f"{ZONE_SERVERS.default:g} servers at most; this is one more: {word}")
     wishes.targets.append(word[1:])
 
 
@@ -113,17 +113,17 @@ def _check(wishes: WatchWishes) -> None:
         # Servers that have the zone know at once, whatever the TTL is.
         wishes.interval = WATCH_SECONDS.default
     if bool(wishes.until) + wishes.untilAny + wishes.untilNone > 1:
-        raise Ending(USAGE, "--until, --until-any and --until-none wait for different things; write one of them")
+        raise ExitError(USAGE, "--until, --until-any and --until-none wait for different things; write one of them")
     if wishes.every and len(wishes.targets) > 1:
-        raise Ending(USAGE, "--every-server finds the servers itself, by way of one; write one @SERVER or none")
+        raise ExitError(USAGE, "--every-server finds the servers itself, by way of one; write one @SERVER or none")
     try:
         nameFromText(wishes.name)
     except CallerFault as fault:
-        raise Ending(USAGE, str(fault)) from fault
+        raise ExitError(USAGE, str(fault)) from fault
     try:
         wishes.sought = [Sought(wishes.rrType, each) for each in wishes.until]
     except CallerFault as fault:
-        raise Ending(USAGE, f"--until: {fault}") from fault
+        raise ExitError(USAGE, f"--until: {fault}") from fault
 
 
 class _seconds:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.addressranges import reverseNameOf
-from twisted_ext.apps.cli.terminal.exits import USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import LOOKUP_SECONDS, NDOTS, QUERY_TRIES
@@ -20,10 +20,10 @@ from twisted_ext.wire.rrtypes import IXFR, NS, PTR, A, typeNumber
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["PLUS_WORDS", "Wishes", "parseQueries", "parseQuery"]
+__all__ = ["PLUS_WORDS", "QueryOptions", "parseQueries", "parseQuery"]
 
 
-class Wishes:
+class QueryOptions:
     """
     What one look-up is to be and how it is to be shown.
 
@@ -109,11 +109,11 @@ class Wishes:
         self.ndots: int | None = None
         self.first = True
 
-    def copy(self) -> Wishes:
+    def copy(self) -> QueryOptions:
         """
         @return: the same wishes, to be changed on their own.
         """
-        other = Wishes()
+        other = QueryOptions()
         for slot in self.__slots__:
             setattr(other, slot, getattr(self, slot))
         other.flags = dict(self.flags)
@@ -233,7 +233,7 @@ PLUS_WORDS: Final = (*_FLAGS, *_VALUES, *_WITHOUT_EFFECT, "all")
 _MNEMONIC: Final = 10
 
 
-def parseQuery(words: Sequence[str]) -> Wishes:
+def parseQuery(words: Sequence[str]) -> QueryOptions:
     """
     @return: the first look-up of L{parseQueries}.
 
@@ -242,7 +242,7 @@ def parseQuery(words: Sequence[str]) -> Wishes:
     return parseQueries(words)[0]
 
 
-def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[Wishes]:
+def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryOptions]:
     """
     Read the words of one or several look-ups. Options before the first name hold for all of them, options behind a name for that one.
 
@@ -252,7 +252,7 @@ def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[Wishes
 
     @raise Ending: a word cannot be used; the line says which, and what would be right.
     """
-    common = _Reading(usual).readCommon() if usual else Wishes()
+    common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
     for number, wishes in enumerate(every):
         wishes.words = list(words)
@@ -261,28 +261,28 @@ def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[Wishes
 
 
 class _Reading:
-    def __init__(self, words: Sequence[str], common: Wishes | None = None) -> None:
+    def __init__(self, words: Sequence[str], common: QueryOptions | None = None) -> None:
         self.words = list(words)
-        self.wishes = common or Wishes()
-        self.finished: list[Wishes] = []
+        self.wishes = common or QueryOptions()
+        self.finished: list[QueryOptions] = []
         #: What was said before the first name: the wishes, type and class. L{None} until there is a name.
-        self.common: tuple[Wishes, int | None, int | None] | None = None
+        self.common: tuple[QueryOptions, int | None, int | None] | None = None
         self.target = ""
         self.name: str | None = None
         self.rrType: int | None = None
         self.rrClass: int | None = None
         self.reverse = False
 
-    def readCommon(self) -> Wishes:
+    def readCommon(self) -> QueryOptions:
         """
         @raise Ending: there is a name, too, or a word cannot be used.
         """
         self._readWords()
         if self.name is not None:
-            raise Ending(USAGE, f"{self.name!r} is not an option")
+            raise ExitError(USAGE, f"{self.name!r} is not an option")
         return self.wishes
 
-    def read(self) -> list[Wishes]:
+    def read(self) -> list[QueryOptions]:
         self._readWords()
         self._finish()
         return self.finished
@@ -326,7 +326,7 @@ class _Reading:
                 try:
                     wishes.name = nameFromText(self.name)
                 except CallerFault as fault:
-                    raise Ending(USAGE, str(fault)) from fault
+                    raise ExitError(USAGE, str(fault)) from fault
                 wishes.relative = not self.name.endswith(".")
         if self.rrType is not None:
             wishes.rrType = self.rrType
@@ -342,7 +342,7 @@ class _Reading:
 
     def _value(self, word: str, what: str) -> str:
         if not self.words:
-            raise Ending(USAGE, f"{word} needs {what} behind it")
+            raise ExitError(USAGE, f"{word} needs {what} behind it")
         return self.words.pop(0)
 
     def _bare(self, word: str) -> None:
@@ -357,7 +357,7 @@ class _Reading:
             self.rrClass = number
             return
         if self.name is not None and "." not in word and len(word) <= _MNEMONIC:
-            raise Ending(USAGE, f"{self._second(word)}; a name without a dot is written {word}.")
+            raise ExitError(USAGE, f"{self._second(word)}; a name without a dot is written {word}.")
         self._begin(word)
 
     def _typeNumber(self, word: str) -> int | None:
@@ -392,7 +392,7 @@ class _Reading:
             return
         letter, joined = word[:2], word[2:]
         if letter not in _DASHES:
-            raise Ending(USAGE, f"{word!r} is not an option; there are {', '.join(_DASHES)}, -4 and -6; txdns query --help lists all")
+            raise ExitError(USAGE, f"{word!r} is not an option; there are {', '.join(_DASHES)}, -4 and -6; txdns query --help lists all")
         value = joined or self._value(letter, _DASHES[letter])
         if letter == "-x":
             self._address(value)
@@ -412,16 +412,16 @@ class _Reading:
             self.rrType = self._typeNumber(value)
             if self.rrType is None:
                 hint = _closest(value.upper(), _commonTypes())
-                raise Ending(USAGE, f"-t {value}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
+                raise ExitError(USAGE, f"-t {value}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
         else:
             self.rrClass = classNumber(value)
             if self.rrClass is None:
-                raise Ending(USAGE, f"-c {value}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
+                raise ExitError(USAGE, f"-c {value}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
 
     def _address(self, text: str) -> None:
         name = _reverseName(text)
         if name is None:
-            raise Ending(USAGE, f"-x {text!r} is not an IP address; write 192.0.2.1 or 2001:db8::1, or the first octets of one: 192.0.2")
+            raise ExitError(USAGE, f"-x {text!r} is not an IP address; write 192.0.2.1 or 2001:db8::1, or the first octets of one: 192.0.2")
         self._begin(text, reverse=name)
 
     def _local(self, text: str) -> None:
@@ -432,7 +432,7 @@ class _Reading:
         try:
             self.wishes.local = Server(address).address
         except CallerFault as fault:
-            raise Ending(USAGE, f"-b {text}: {fault}; write ADDRESS or ADDRESS#PORT") from fault
+            raise ExitError(USAGE, f"-b {text}: {fault}; write ADDRESS or ADDRESS#PORT") from fault
         self.wishes.localPort = number
 
     def _key(self, text: str) -> None:
@@ -441,7 +441,7 @@ class _Reading:
         try:
             self.wishes.key, self.wishes.keyFile = Key.fromText(text), ""
         except CallerFault as fault:
-            raise Ending(USAGE, f"-y: {fault}") from fault
+            raise ExitError(USAGE, f"-y: {fault}") from fault
 
     def _plus(self, text: str) -> None:
         word, equals, value = text.partition("=")
@@ -456,7 +456,7 @@ class _Reading:
             if full == "edns":
                 wishes.ednsVersion = _whole(value, f"+{text}", 0, 255) if value else 0
             elif equals:
-                raise Ending(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
+                raise ExitError(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
             wishes.flags[full] = on
         elif full in _WITHOUT_EFFECT:
             return
@@ -478,7 +478,7 @@ class _Reading:
                 seconds = -1.0
             if not LOOKUP_SECONDS.least <= seconds <= LOOKUP_SECONDS.most:
                 least, most = LOOKUP_SECONDS.least, LOOKUP_SECONDS.most
-                raise Ending(USAGE, f"+{text}: write seconds, from {least:g} to {most:g}, such as +time=2")
+                raise ExitError(USAGE, f"+{text}: write seconds, from {least:g} to {most:g}, such as +time=2")
             wishes.seconds = seconds
         else:
             more = int(word == "retry")
@@ -503,7 +503,7 @@ class _Reading:
             try:
                 wishes.domain = None if value is None else nameFromText(value)
             except CallerFault as fault:
-                raise Ending(USAGE, f"+{text}: {fault}") from fault
+                raise ExitError(USAGE, f"+{text}: {fault}") from fault
 
     def _option(self, word: str, value: str, text: str) -> None:
         if word == "cookie" and not value:
@@ -513,7 +513,7 @@ class _Reading:
         try:
             option = optionFromText(value if word == "ednsopt" else f"{word}={value}" if value else word)
         except CallerFault as fault:
-            raise Ending(USAGE, f"+{text}: {fault}") from fault
+            raise ExitError(USAGE, f"+{text}: {fault}") from fault
         self.wishes.options.append(option.toWire())
 
 
@@ -543,8 +543,8 @@ def _full(word: str, text: str) -> str:
     if len(beginning) == 1:
         return beginning[0]
     if beginning:
-        raise Ending(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
-    raise Ending(USAGE, f"+{text} is not an option ({_closest(word, known, '+')})")
+        raise ExitError(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
+    raise ExitError(USAGE, f"+{text} is not an option ({_closest(word, known, '+')})")
 
 
 def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
@@ -563,7 +563,7 @@ def _commonTypes() -> list[str]:
 def _whole(value: str, text: str, least: int, most: int) -> int:
     if value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most:
         return int(value)
-    raise Ending(USAGE, f"{text}: write a number from {least} to {most}")
+    raise ExitError(USAGE, f"{text}: write a number from {least} to {most}")
 
 
 def _bits(value: str, text: str) -> int:
@@ -573,7 +573,7 @@ def _bits(value: str, text: str) -> int:
         number = -1
     if 0 <= number <= 0xFFFF:
         return number
-    raise Ending(USAGE, f"{text}: write 16 bits as a number, such as 0x40")
+    raise ExitError(USAGE, f"{text}: write 16 bits as a number, such as 0x40")
 
 
 def _opcode(value: str, text: str) -> int:
@@ -582,7 +582,7 @@ def _opcode(value: str, text: str) -> int:
         return int(Opcode[word])
     if value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 15:
         return int(value)
-    raise Ending(USAGE, f"{text}: write {', '.join(Opcode.__members__)} or a number from 0 to 15")
+    raise ExitError(USAGE, f"{text}: write {', '.join(Opcode.__members__)} or a number from 0 to 15")
 
 
 def _reverseName(text: str) -> bytes | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, QueryContext, Trace
-from twisted_ext.apps.cli.query.args import Wishes, parseQueries
+from twisted_ext.apps.cli.query.args import QueryOptions, parseQueries
 from twisted_ext.apps.cli.query.rendering import (
     Reply,
     greeting,
@@ -21,7 +21,7 @@ from twisted_ext.apps.cli.query.rendering import (
     renderText,
 )
 from twisted_ext.apps.cli.terminal.colors import encodable, isTerminal, paletteFor
-from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import Upstream, upstreamFor
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
@@ -121,7 +121,7 @@ def main(words: list[str]) -> int:
         print(versions())
         return OK
     usual = [] if "-r" in words else _usualWords()
-    every: list[Wishes] = []
+    every: list[QueryOptions] = []
     for wishes in parseQueries(words, usual):
         every += _batch(wishes, words, usual) if wishes.batch else [wishes]
 
@@ -153,14 +153,14 @@ def _usualWords() -> list[str]:
         if said and not said.startswith(("#", ";")):
             try:
                 parseQueries([], said.split())
-            except Ending as ending:
+            except ExitError as ending:
                 complain(f"txdns query: {path}, line {number}: {ending.line}; the line is left out, as is the file with -r")
             else:
                 usable += said.split()
     return usable
 
 
-def _batch(wishes: Wishes, words: list[str], usual: list[str]) -> list[Wishes]:
+def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[QueryOptions]:
     """
     @return: what the lines of the file say, each with the words of the command before it.
     """
@@ -174,7 +174,7 @@ def _batch(wishes: Wishes, words: list[str], usual: list[str]) -> list[Wishes]:
                 lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise Ending(BATCH, f"-f {wishes.batch}: {reason}; give a file with one look-up a line") from error
+        raise ExitError(BATCH, f"-f {wishes.batch}: {reason}; give a file with one look-up a line") from error
     every = []
     for number, line in enumerate(lines, 1):
         more = line.split()
@@ -182,14 +182,14 @@ def _batch(wishes: Wishes, words: list[str], usual: list[str]) -> list[Wishes]:
             try:
                 found = parseQueries([*common, *more], usual)
                 if any(each.batch for each in found):
-                    raise Ending(USAGE, "-f: a file of look-ups cannot name another one")
+                    raise ExitError(USAGE, "-f: a file of look-ups cannot name another one")
                 every += found
-            except Ending as ending:
-                raise Ending(ending.code, f"{wishes.batch}, line {number}: {ending.line}") from ending
+            except ExitError as ending:
+                raise ExitError(ending.code, f"{wishes.batch}, line {number}: {ending.line}") from ending
     return every
 
 
-async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
+async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
     upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family)
     try:
         if wishes.rrType in (AXFR, IXFR):
@@ -210,7 +210,7 @@ async def _one(reactor: IReactorTime, wishes: Wishes) -> int:
         await upstream.source.close()
 
 
-def _keyFor(wishes: Wishes) -> Key | None:
+def _keyFor(wishes: QueryOptions) -> Key | None:
     """
     @raise Ending: its file cannot be read, or has not one key.
     """
@@ -221,7 +221,7 @@ def _keyFor(wishes: Wishes) -> Key | None:
     return keyFromFile(wishes.keyFile)
 
 
-def _direct(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) -> DirectSource | None:
+def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> DirectSource | None:
     """
     @return: what asks the servers with queries that have every field as wished for; L{None} where no word needs that.
 
@@ -238,7 +238,7 @@ def _direct(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) -> Direct
     if not servers:
         if not word:
             return None
-        raise Ending(USAGE, f"{word} needs a server that a query can be sent to, such as @192.0.2.53; @{wishes.target} is not one")
+        raise ExitError(USAGE, f"{word} needs a server that a query can be sent to, such as @192.0.2.53; @{wishes.target} is not one")
     if wishes.target.partition(":")[0] == "tcp":
         wishes.flags["tcp"] = True
 
@@ -254,7 +254,7 @@ def _direct(reactor: IReactorTime, upstream: Upstream, wishes: Wishes) -> Direct
     return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending)
 
 
-async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, wishes: Wishes) -> int:
+async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     _settleScript(wishes)
     began = reactor.seconds()
@@ -289,7 +289,7 @@ async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSourc
 
 
 async def _ask(
-    reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, question: Question, wishes: Wishes, trace: Trace
+    reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace
 ) -> Answer:
     source = upstream.source if direct is None else direct
     flags = wishes.flags
@@ -312,11 +312,11 @@ async def _ask(
     return source.answerNow(question, context) or await source.answer(question, context)
 
 
-def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: Wishes) -> IAnswerSource:
+def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: QueryOptions) -> IAnswerSource:
     """
     @return: C{source} with a search list around it: the domain of C{+domain}, or the list of this machine.
     """
-    from twisted_ext.resolver.combine.searchlist import Searching
+    from twisted_ext.resolver.combine.searchlist import SearchListSource
     from twisted_ext.resolver.system.configured import System
 
     domains, ndots = upstream.domains, upstream.ndots
@@ -326,10 +326,10 @@ def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream,
         domains, ndots = configuration.search, configuration.ndots
     if wishes.domain is not None:
         domains = (wishes.domain,)
-    return Searching(source, domains, ndots=ndots if wishes.ndots is None else wishes.ndots)
+    return SearchListSource(source, domains, ndots=ndots if wishes.ndots is None else wishes.ndots)
 
 
-def _settleScript(wishes: Wishes) -> None:
+def _settleScript(wishes: QueryOptions) -> None:
     """
     Names are shown in their own script where the output is a terminal that can show it, unless the command says otherwise.
     """
@@ -351,7 +351,7 @@ def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> 
     return Message(0, QR | answer.flags | rcode & 15, (question,), answer.answer, answer.authority, answer.additional, edns)
 
 
-def _show(reply: Reply, wishes: Wishes) -> None:
+def _show(reply: Reply, wishes: QueryOptions) -> None:
     flags = wishes.flags
     text = _rendered(reply, wishes)
     if flags["idnout"] and not encodable(text, sys.stdout):
@@ -361,7 +361,7 @@ def _show(reply: Reply, wishes: Wishes) -> None:
     sys.stdout.flush()
 
 
-def _rendered(reply: Reply, wishes: Wishes) -> str:
+def _rendered(reply: Reply, wishes: QueryOptions) -> str:
     flags = wishes.flags
     if flags["json"]:
         return renderJSON(reply)
@@ -376,7 +376,7 @@ def _rendered(reply: Reply, wishes: Wishes) -> str:
     return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words)
 
 
-def _unanswered(question: Question, fault: DNSFault, wishes: Wishes) -> int:
+def _unanswered(question: Question, fault: DNSFault, wishes: QueryOptions) -> int:
     if wishes.flags["json"]:
         sys.stdout.write(renderFault(question, fault))
         sys.stdout.flush()

@@ -43,7 +43,7 @@ from twisted_ext.wire.tsig import Key, sign, verify
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from twisted_ext.apps.cli.query.args import Wishes
+    from twisted_ext.apps.cli.query.args import QueryOptions
 
 __all__ = ["DirectSource", "Exchanged"]
 
@@ -91,7 +91,7 @@ class DirectSource:
         self,
         reactor: IReactorTime,
         servers: Sequence[Server],
-        wishes: Wishes,
+        wishes: QueryOptions,
         key: Key | None = None,
         *,
         sending: Callable[[Message, Server], object] = lambda query, server: None,

@@ -123,7 +123,7 @@ def renderShort(reply: Reply, flags: Flags) -> str:
 
 def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None = "") -> str:
     """
-    @param flags: as L{Wishes.flags<twisted_ext.apps.cli.query.args.Wishes>} has them; C{idnout} is settled.
+    @param flags: as L{Wishes.flags<twisted_ext.apps.cli.query.args.QueryOptions>} has them; C{idnout} is settled.
     @param words: the command, for the first line; L{None} for none, because it was shown before.
     """
     message = reply.message

@@ -26,7 +26,7 @@ from twisted_ext.wire.rrtypes import AAAA, NS, SOA, A
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.apps.cli.query.args import Wishes
+    from twisted_ext.apps.cli.query.args import QueryOptions
     from twisted_ext.apps.cli.query.direct import DirectSource, Exchanged
     from twisted_ext.apps.cli.terminal.upstream import Upstream
 
@@ -52,7 +52,7 @@ class _Walk:
     What both have in common: a source that asks, and one that knows addresses.
     """
 
-    def __init__(self, reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> None:
+    def __init__(self, reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> None:
         self.direct = direct
         self.wishes = wishes
         self._reactor = reactor
@@ -99,7 +99,7 @@ class _Walk:
         return answer.answer
 
 
-async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> int:
+async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
     Ask the root's servers and follow each referral down to the answer, and show all of it.
 
@@ -166,7 +166,7 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
     return None
 
 
-def _show(done: Exchanged, records: Sequence[RRSet], wishes: Wishes, last: bool = False) -> None:
+def _show(done: Exchanged, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
     """
     @param last: this is the answer, and not a step on the way.
     """
@@ -197,7 +197,7 @@ def _show(done: Exchanged, records: Sequence[RRSet], wishes: Wishes, last: bool 
     sys.stdout.flush()
 
 
-async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: Wishes) -> int:
+async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
     Ask each server of a zone for its SOA record, and show one line for each: so one sees which of them lags behind.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.limits import TRANSFER_OCTETS
 from twisted_ext.wire.escapes import printable
@@ -23,7 +23,7 @@ from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.apps.cli.query.args import Wishes
+    from twisted_ext.apps.cli.query.args import QueryOptions
     from twisted_ext.apps.cli.terminal.upstream import Upstream
     from twisted_ext.transport.servers import Server
     from twisted_ext.wire.tsig import Key
@@ -34,7 +34,7 @@ __all__ = ["showZone"]
 _PATIENCE: Final = 60.0
 
 
-async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes, key: Key | None = None) -> int:
+async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions, key: Key | None = None) -> int:
     """
     Transfer the zone, or with IXFR what has changed since C{wishes.serial}, and print it: its records as text, or with C{+json} one
     object for each.
@@ -48,10 +48,10 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes, ke
     from twisted_ext.compat.transfers import serversBehind
 
     if wishes.rrType == IXFR and wishes.serial is None:
-        raise Ending(USAGE, "IXFR needs the serial number of the version that is there already; write ixfr=2026112000")
+        raise ExitError(USAGE, "IXFR needs the serial number of the version that is there already; write ixfr=2026112000")
     servers = serversBehind(upstream.source)
     if not servers:
-        raise Ending(USAGE, f"@{wishes.target}: no server that a zone could be transferred from is behind this")
+        raise ExitError(USAGE, f"@{wishes.target}: no server that a zone could be transferred from is behind this")
     began = reactor.seconds()
     flags = wishes.flags
     write = sys.stdout.write
@@ -89,7 +89,7 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: Wishes, ke
 
 
 async def _transferred(
-    reactor: IReactorTime, servers: list[Server], wishes: Wishes, key: Key | None, deadline: float
+    reactor: IReactorTime, servers: list[Server], wishes: QueryOptions, key: Key | None, deadline: float
 ) -> list[RRSet]:
     """
     @return: one record to a set, in the order in which they came; the SOA record ends a zone as it begins it.

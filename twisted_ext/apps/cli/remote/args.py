@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.config.keys import Keys, RemoteServer
 from twisted_ext.transport.servers import DNS_PORT, Server
@@ -25,9 +25,9 @@ def keyFromFile(path: str) -> Key:
     try:
         keys = Keys.fromFile(path, weak=True)
     except BadDescription as fault:
-        raise Ending(BATCH, str(fault)) from None
+        raise ExitError(BATCH, str(fault)) from None
     if len(keys) != 1:
-        raise Ending(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
+        raise ExitError(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
     if keys.exposed:
         complain(f"warning: {keys.exposed}")
     return next(iter(keys.values()))
@@ -62,21 +62,21 @@ class RemoteWords:
             elif word in self._COMMON or word in options:
                 value = next(remaining, "")
                 if not value:
-                    raise Ending(USAGE, f"{word} needs a value behind it; txdns {command} --help tells which")
+                    raise ExitError(USAGE, f"{word} needs a value behind it; txdns {command} --help tells which")
                 self.values[word] = value
             elif word.startswith("-") and len(word) > 1:
-                raise Ending(USAGE, f"{word!r} is not understood; txdns {command} --help tells what is")
+                raise ExitError(USAGE, f"{word!r} is not understood; txdns {command} --help tells what is")
             else:
                 names.append(word)
         if len(names) != 1 or not targets:
-            raise Ending(USAGE, f"write one zone and a server: txdns {command} example.org @192.0.2.53")
+            raise ExitError(USAGE, f"write one zone and a server: txdns {command} example.org @192.0.2.53")
         try:
             self.zone = nameFromText(names[0])
             key = self._key()
             port = self.number("-p", 1, 65535, DNS_PORT)
             self.remotes = [RemoteServer(Server.fromText(target, port), key) for target in targets]
         except CallerFault as fault:
-            raise Ending(USAGE, str(fault)) from None
+            raise ExitError(USAGE, str(fault)) from None
 
     def _key(self) -> Key | None:
         if "-y" in self.values:
@@ -95,5 +95,5 @@ class RemoteWords:
         if text is None:
             return otherwise
         if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise Ending(USAGE, f"{option} {text}: write a number from {least} to {most}")
+            raise ExitError(USAGE, f"{option} {text}: write a number from {least} to {most}")
         return int(text)

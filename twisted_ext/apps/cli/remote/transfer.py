@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.apps.cli.remote.args import RemoteWords
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, ExitError, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.files import replacingFile
@@ -142,7 +142,7 @@ def _written(lines: Iterator[str], path: str) -> int:
             # Writes what is left, and leaves closing to the other.
             text.detach()
     except OSError as error:
-        raise Ending(BATCH, f"-o {path}: {error.strerror or error}") from None
+        raise ExitError(BATCH, f"-o {path}: {error.strerror or error}") from None
     return count
 
 

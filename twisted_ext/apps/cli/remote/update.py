@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from twisted_ext.apps.cli.remote.args import keyFromFile
 from twisted_ext.apps.cli.remote.statements import Batch, lineOf
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, TC, Opcode, Rcode, rcodeName
@@ -116,16 +116,16 @@ class _Updating:
                     try:
                         self._batch.key = Key.fromText(value)
                     except BadDescription as fault:
-                        raise Ending(USAGE, f"-y: {fault}") from None
+                        raise ExitError(USAGE, f"-y: {fault}") from None
                 else:
-                    raise Ending(USAGE, f"{word} {value}: txdns update --help tells what {word} takes")
+                    raise ExitError(USAGE, f"{word} {value}: txdns update --help tells what {word} takes")
             elif (word.startswith("-") and word != "-") or self._path:
-                raise Ending(USAGE, f"{word!r} is not understood; txdns update --help tells what is")
+                raise ExitError(USAGE, f"{word!r} is not understood; txdns update --help tells what is")
             else:
                 self._path = word
         if port:
             if self._batch.server is None:
-                raise Ending(USAGE, "-p needs a server: @ADDRESS")
+                raise ExitError(USAGE, "-p needs a server: @ADDRESS")
             self._batch.server = (self._batch.server[0], port)
 
     # -- statements
@@ -141,16 +141,16 @@ class _Updating:
             except CallerFault as fault:
                 where = f"{self._path}:{number}: " if self._path not in ("", "-") else "" if self._talks else f"line {number}: "
                 if not self._talks:
-                    raise Ending(USAGE, f"{where}{fault}") from None
+                    raise ExitError(USAGE, f"{where}{fault}") from None
                 complain(f"{where}{fault}")
-            except Ending as ending:
+            except ExitError as ending:
                 if not self._talks:
                     raise
                 complain(ending.line)
                 self._code = ending.code
         if self._batch.pending:
             what = "1 record was" if self._batch.pending == 1 else f"{self._batch.pending} records were"
-            raise Ending(USAGE, f"{what} not sent; end with send or an empty line")
+            raise ExitError(USAGE, f"{what} not sent; end with send or an empty line")
         return self._code
 
     @property
@@ -165,7 +165,7 @@ class _Updating:
             with open(self._path, encoding="utf-8") as lines:
                 yield from self._numbered(lines)
         except (OSError, UnicodeDecodeError) as error:
-            raise Ending(BATCH, f"{self._path}: {getattr(error, 'strerror', None) or error}") from None
+            raise ExitError(BATCH, f"{self._path}: {getattr(error, 'strerror', None) or error}") from None
 
     def _numbered(self, lines: IO[str]) -> Iterator[tuple[int, str]]:
         number = 0
@@ -221,15 +221,15 @@ class _Updating:
                 verdict = verify(octets, {batch.key.name: batch.key}, time(), requestMac=mac)
                 if verdict.error or verdict.record is None:
                     why = _whyOf(verdict.error)
-                    raise Ending(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)}, not signed as it should be: {why}")
+                    raise ExitError(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)}, not signed as it should be: {why}")
                 if verdict.record.error:
-                    raise Ending(DECLINED, f"{where} does not take our signature: {_whyOf(verdict.record.error)}")
+                    raise ExitError(DECLINED, f"{where} does not take our signature: {_whyOf(verdict.record.error)}")
         except BadMessage as fault:
-            raise Ending(NO_REPLY, f"{where}: {fault}") from None
+            raise ExitError(NO_REPLY, f"{where}: {fault}") from None
         self._reply = reply
         if reply.rcode:
             said = "".join([f": {text}" for text in _errorsIn(reply)])
-            raise Ending(DECLINED, f"{where} declines to change {nameToText(zone)}: {rcodeName(reply.rcode)}{said}")
+            raise ExitError(DECLINED, f"{where} declines to change {nameToText(zone)}: {rcodeName(reply.rcode)}{said}")
 
     def _built(self, zone: bytes) -> bytes:
         batch = self._batch
@@ -240,7 +240,7 @@ class _Updating:
         message = Message(number, Opcode.UPDATE << 11, (question,), prerequisites, changes, edns=EDNS(_DATAGRAM))
         wire = buildMessage(message, reserve=512)
         if HEADER.unpack_from(wire)[1] & TC:
-            raise Ending(USAGE, f"{batch.pending} records are too many for one message; send some of them before")
+            raise ExitError(USAGE, f"{batch.pending} records are too many for one message; send some of them before")
         return wire
 
     def _findZone(self, name: bytes, server: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
@@ -253,15 +253,15 @@ class _Updating:
             try:
                 reply = Message.fromWire(self._exchange(query, server)).check()
             except BadMessage as fault:
-                raise Ending(NO_REPLY, f"{server[0]} port {server[1]}: {fault}") from None
+                raise ExitError(NO_REPLY, f"{server[0]} port {server[1]}: {fault}") from None
             if reply.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
                 said = f"answered {rcodeName(reply.rcode)} when asked for the zone of {nameToText(name)}; say zone NAME"
-                raise Ending(NO_REPLY, f"{server[0]} port {server[1]} {said}")
+                raise ExitError(NO_REPLY, f"{server[0]} port {server[1]} {said}")
             for rrset in (*reply.answer, *reply.authority):
                 if rrset.rrType == SOA:
                     return rrset.name, (_primaryOf(rrset.rdatas[0]), 53)
             if asked == ROOT:
-                raise Ending(NO_REPLY, f"nobody tells which zone {nameToText(name)} is in; say zone NAME")
+                raise ExitError(NO_REPLY, f"nobody tells which zone {nameToText(name)} is in; say zone NAME")
             asked = parentOf(asked)
 
     def _exchange(self, wire: bytes, server: tuple[str, int]) -> bytes:
@@ -272,7 +272,7 @@ class _Updating:
         try:
             family, _, _, _, address = socket.getaddrinfo(*server, type=socket.SOCK_DGRAM)[0]
         except OSError as error:
-            raise Ending(NO_REPLY, f"{server[0]}: {error.strerror or error}") from None
+            raise ExitError(NO_REPLY, f"{server[0]}: {error.strerror or error}") from None
         try:
             if not self._stream and len(wire) <= _DATAGRAM:
                 reply = self._byDatagram(wire, family, address)
@@ -280,9 +280,9 @@ class _Updating:
                     return reply
             return self._byStream(wire, family, address)
         except TimeoutError:
-            raise Ending(NO_REPLY, f"{where} does not answer") from None
+            raise ExitError(NO_REPLY, f"{where} does not answer") from None
         except OSError as error:
-            raise Ending(NO_REPLY, f"{where}: {error.strerror or error}") from None
+            raise ExitError(NO_REPLY, f"{where}: {error.strerror or error}") from None
 
     def _byDatagram(self, wire: bytes, family: int, address: tuple[object, ...]) -> bytes:
         with socket.socket(family, socket.SOCK_DGRAM) as opened:
@@ -332,7 +332,7 @@ def _serverOf(text: str) -> tuple[str, int]:
         server = Server.fromText(text)
     except BadDescription as fault:
         if nearlyServer(text):
-            raise Ending(USAGE, f"@{text}: {fault}") from None
+            raise ExitError(USAGE, f"@{text}: {fault}") from None
         name, port = nameAndPort(text)
         return name, port or 53
     return server.address, server.port

@@ -14,7 +14,7 @@ from stat import S_ISREG, S_ISSOCK
 from typing import IO, Final
 from urllib.parse import urlencode
 
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.operations.controlpath import controlPaths, isOwn
 
@@ -57,7 +57,7 @@ class Channel:
         with self._talking(method, command, parameters, body) as response:
             said = response.read(_MOST + 1)
             if len(said) > _MOST:
-                raise Ending(NO_REPLY, f"{self.path}: the reply is larger than {_MOST} octets")
+                raise ExitError(NO_REPLY, f"{self.path}: the reply is larger than {_MOST} octets")
             return _understood(said, self.path)
 
     def pieces(self, command: str) -> Iterator[bytes]:
@@ -86,28 +86,28 @@ class Channel:
                 self._refuse(response)
             yield response
         except FileNotFoundError as error:
-            raise Ending(NO_REPLY, f"no server is controlled at {self.path}; name its socket with --socket PATH") from error
+            raise ExitError(NO_REPLY, f"no server is controlled at {self.path}; name its socket with --socket PATH") from error
         except ConnectionRefusedError as error:
-            raise Ending(NO_REPLY, f"the server that was controlled at {self.path} runs no more") from error
+            raise ExitError(NO_REPLY, f"the server that was controlled at {self.path} runs no more") from error
         except TimeoutError as error:
-            raise Ending(NO_REPLY, f"{self.path}: the server has not replied in {_PATIENCE:.0f} seconds") from error
+            raise ExitError(NO_REPLY, f"{self.path}: the server has not replied in {_PATIENCE:.0f} seconds") from error
         except RemoteDisconnected as error:
-            raise Ending(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
+            raise ExitError(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
         except BadStatusLine as error:
-            raise Ending(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is no HTTP") from error
+            raise ExitError(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is no HTTP") from error
         except HTTPException as error:
-            raise Ending(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
+            raise ExitError(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
         except OSError as error:
-            raise Ending(NO_REPLY, f"{self.path}: {error.strerror or error}") from error
+            raise ExitError(NO_REPLY, f"{self.path}: {error.strerror or error}") from error
         finally:
             connection.close()
 
     def _refuse(self, response: HTTPResponse) -> None:
         said = response.read(_PIECE)
         if response.status == 413:
-            raise Ending(USAGE, "the server takes no file as large as this")
+            raise ExitError(USAGE, "the server takes no file as large as this")
         reason = _understood(said, self.path).get("error")
-        raise Ending(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
+        raise ExitError(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
 
 
 def _found(paths: Sequence[str]) -> str:
@@ -135,16 +135,16 @@ def _found(paths: Sequence[str]) -> str:
             tried.append(f"{path} ({error.strerror or error})")
         else:
             return path
-    raise Ending(NO_REPLY, f"no server is controlled at {', '.join(tried)}; name its socket with --socket PATH")
+    raise ExitError(NO_REPLY, f"no server is controlled at {', '.join(tried)}; name its socket with --socket PATH")
 
 
 def _understood(said: bytes, path: str) -> dict[str, JSON]:
     try:
         value = json.loads(said)
     except ValueError as error:
-        raise Ending(NO_REPLY, f"{path}: what is there is no txdns server: its reply is no JSON") from error
+        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server: its reply is no JSON") from error
     if not isinstance(value, dict):
-        raise Ending(NO_REPLY, f"{path}: what is there is no txdns server")
+        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server")
     return value
 
 
@@ -167,7 +167,7 @@ class _UnixConnection(HTTPConnection):
         """
         found = os.stat(self._path)
         if not S_ISSOCK(found.st_mode):
-            raise Ending(NO_REPLY, f"{self._path} is no socket; name that of the server with --socket PATH")
+            raise ExitError(NO_REPLY, f"{self._path} is no socket; name that of the server with --socket PATH")
         if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
             # In a folder that all can write to anybody may play the server.
             raise PermissionError(1, "the socket belongs to somebody else")

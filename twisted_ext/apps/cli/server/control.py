@@ -20,7 +20,7 @@ from twisted_ext.apps.cli.server.report import (
     upstreamLines,
     zoneLines,
 )
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
@@ -91,7 +91,7 @@ class _Control:
             if word == "--socket":
                 path = next(remaining, "")
                 if not path:
-                    raise Ending(USAGE, "--socket needs the path of a control socket")
+                    raise ExitError(USAGE, "--socket needs the path of a control socket")
             elif word.startswith("--socket="):
                 path = word.partition("=")[2]
             elif word in ("+json", "--json"):
@@ -112,7 +112,7 @@ class _Control:
         """
         words = self._words
         if not words:
-            raise Ending(USAGE, f"which command? there are {_COMMANDS}")
+            raise ExitError(USAGE, f"which command? there are {_COMMANDS}")
         first = words[0]
         if first == "cache":
             return self._cache(words[1:])
@@ -129,7 +129,8 @@ class _Control:
             from difflib import get_close_matches
 
             close = get_close_matches(first, _FIRST, 1)
-            raise Ending(USAGE, f"no command is called {first!r}; " + (f"did you mean {close[0]}?" if close else f"there are {_COMMANDS}"))
+            hint = f"did you mean {close[0]}?" if close else f"there are {_COMMANDS}"
+            raise ExitError(USAGE, f"no command is called {first!r}; {hint}")
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, _list(said, "said")))
@@ -143,20 +144,20 @@ class _Control:
     def _zones(self, first: str, words: list[str]) -> int:
         if first == "zone":
             if len(words) != 2 or words[0] != "reload":
-                raise Ending(USAGE, "write: txdns control zone reload NAME")
+                raise ExitError(USAGE, "write: txdns control zone reload NAME")
             said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
             code = self._show(said, lambda value: map(str, _list(value, "said")))
             return DECLINED if said.get("failed") else code
         options = {word for word in words if word.startswith("--")}
         names = [word for word in words if not word.startswith("--")]
         if len(names) > 1 or options - {"--all", "--broken"} or (names and options):
-            raise Ending(USAGE, "write: txdns control zones [NAME], or: txdns control zones [--broken] [--all]")
+            raise ExitError(USAGE, "write: txdns control zones [NAME], or: txdns control zones [--broken] [--all]")
         asked = {"broken": "1"} if "--broken" in options else {}
         if "--all" in options:
             return self._show(self._allZones(asked), zoneLines)
         said = self._channel.ask("GET", "zones/", {"name": names[0]} if names else asked)
         if names and not _list(said, "zones"):
-            raise Ending(USAGE, f"the server has no zone {names[0]}")
+            raise ExitError(USAGE, f"the server has no zone {names[0]}")
         return self._show(said, zoneLines)
 
     def _allZones(self, asked: dict[str, str]) -> dict[str, JSON]:
@@ -182,11 +183,11 @@ class _Control:
             return self._flush(rest)
         if what == "dump":
             if len(rest) > 1:
-                raise Ending(USAGE, "write: txdns control cache dump [FILE]")
+                raise ExitError(USAGE, "write: txdns control cache dump [FILE]")
             return self._dump(rest[0] if rest else "-")
         if what == "load":
             return self._load(self._one(rest, "cache load FILE"))
-        raise Ending(USAGE, "write: txdns control cache show NAME, flush NAME, dump [FILE] or load FILE")
+        raise ExitError(USAGE, "write: txdns control cache show NAME, flush NAME, dump [FILE] or load FILE")
 
     def _flush(self, words: list[str]) -> int:
         parameters: dict[str, str] = {}
@@ -196,7 +197,7 @@ class _Control:
                 words = words[1:]
             parameters["name"] = self._one(words, "cache flush NAME, cache flush --below NAME or cache flush --all")
             if parameters["name"].startswith("-"):
-                raise Ending(USAGE, f"{parameters['name']!r} is no option; there are --below and --all")
+                raise ExitError(USAGE, f"{parameters['name']!r} is no option; there are --below and --all")
         said = self._channel.ask("POST", "cache/flush", parameters)
         return self._show(said, lambda value: [f"{_counted(value.get('flushed'), 'answer')} forgotten"])
 
@@ -211,7 +212,7 @@ class _Control:
             with replacingFile(path, 0o600) as file:
                 _write(pieces, file)
         except OSError as error:
-            raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
+            raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error
         return OK
 
     def _load(self, path: str) -> int:
@@ -221,14 +222,14 @@ class _Control:
             try:
                 file = open(path, "rb")
             except OSError as error:
-                raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
+                raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error
             with file:
                 said = self._channel.ask("POST", "cache/load", body=file)
         return self._show(said, _loadedLines)
 
     def _explain(self, words: list[str]) -> int:
         if not 1 <= len(words) <= 2:
-            raise Ending(USAGE, "write: txdns control explain NAME [TYPE]")
+            raise ExitError(USAGE, "write: txdns control explain NAME [TYPE]")
         parameters = {"name": words[0]} | ({"type": words[1]} if words[1:] else {})
         return self._show(self._channel.ask("GET", "explain", parameters), explanationLines)
 
@@ -241,19 +242,19 @@ class _Control:
             self._none(rest, "trace off")
             return self._show(self._channel.ask("POST", "trace", {"on": "0"}), lambda _: ["following no more"])
         if what != "on" or len(rest) > 1:
-            raise Ending(USAGE, "write: txdns control trace on [NAME], trace show or trace off")
+            raise ExitError(USAGE, "write: txdns control trace on [NAME], trace show or trace off")
         parameters = {"name": rest[0]} if rest else {}
         said = self._channel.ask("POST", "trace", {"on": "1", **parameters})
         return self._show(said, lambda _: ["following; see what comes with: txdns control trace show"])
 
     def _one(self, words: list[str], usage: str) -> str:
         if len(words) != 1 or not words[0]:
-            raise Ending(USAGE, f"write: txdns control {usage}")
+            raise ExitError(USAGE, f"write: txdns control {usage}")
         return words[0]
 
     def _none(self, words: list[str], command: str) -> None:
         if words:
-            raise Ending(USAGE, f"{command} takes nothing more, not {words[0]!r}")
+            raise ExitError(USAGE, f"{command} takes nothing more, not {words[0]!r}")
 
     def _show(self, said: dict[str, JSON], lines: Callable[[dict[str, JSON]], Iterable[str]]) -> int:
         if self._json:
@@ -262,7 +263,8 @@ class _Control:
         try:
             shown = [printable(line) for line in lines(said)]
         except (ValueError, KeyError, TypeError) as error:
-            raise Ending(NO_REPLY, f"the server says something that this txdns does not understand; see it with +json ({error})") from error
+            text = f"the server's reply is not one that this txdns understands; +json shows it ({error})"
+            raise ExitError(NO_REPLY, text) from error
         print("\n".join(shown))
         return OK
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 from twisted_ext.apps.cli.server.client import Channel
 from twisted_ext.apps.cli.server.plainview import PlainView, Rates, View
 from twisted_ext.apps.cli.terminal.colors import isTerminal
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, TERMINATED, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, TERMINATED, USAGE, ExitError
 
 __all__ = ["main"]
 
@@ -53,7 +53,7 @@ def main(words: list[str]) -> int:
     for word in remaining:
         option, given, value = word.partition("=")
         if option not in ("--socket", "--every", "--count"):
-            raise Ending(USAGE, f"{word!r} is not an option; there are --socket PATH, --every SECONDS and --count N")
+            raise ExitError(USAGE, f"{word!r} is not an option; there are --socket PATH, --every SECONDS and --count N")
         if not given:
             value = next(remaining, "")
         if option == "--socket":
@@ -140,7 +140,7 @@ def _number(option: str, value: str, least: float) -> float:
     except ValueError:
         number = -1.0
     if not least <= number <= 1e9:
-        raise Ending(USAGE, f"{option} takes a number, {least:g} or more, not {value!r}")
+        raise ExitError(USAGE, f"{option} takes a number, {least:g} or more, not {value!r}")
     return number
 
 
@@ -155,7 +155,7 @@ def _watch(channel: Channel, every: float, count: int, keyboard: Keyboard) -> No
                 perSecond = status.get("perSecond")
                 rates.note(stats, time.monotonic(), perSecond if isinstance(perSecond, int | float) else 0.0)
             except ValueError as error:
-                raise Ending(NO_REPLY, f"{channel.path}: the server is of another version: {error}") from error
+                raise ExitError(NO_REPLY, f"{channel.path}: the server is of another version: {error}") from error
             # Only now, so that where no server is the terminal stays as it is.
             view = view or _viewFor(isTerminal(sys.stdout))
             view.draw(status, rates)

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE", "Ending", "complain"]
+__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE", "ExitError", "complain"]
 
 #: It went well. For a look-up: a reply came, whatever it says.
 OK: Final = 0
@@ -38,7 +38,7 @@ BROKEN_PIPE: Final = 141
 TERMINATED: Final = 143
 
 
-class Ending(Exception):
+class ExitError(Exception):
     """
     The command ends here.
 

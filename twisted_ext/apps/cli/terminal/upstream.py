@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.transport.servers import DNS_PORT, Server
@@ -59,9 +59,9 @@ def soleTarget(word: str, before: str = "") -> str:
     """
     target = word[1:]
     if before:
-        raise Ending(USAGE, f"two servers, @{before} and {word}; write one, or both in one, such as @udp:192.0.2.1,192.0.2.2")
+        raise ExitError(USAGE, f"two servers, @{before} and {word}; write one, or both in one, such as @udp:192.0.2.1,192.0.2.2")
     if not target:
-        raise Ending(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+        raise ExitError(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
     return target
 
 
@@ -74,7 +74,7 @@ def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
     try:
         return sourceFromString(reactor, description)
     except BadDescription as fault:
-        raise Ending(USAGE, str(fault)) from fault
+        raise ExitError(USAGE, str(fault)) from fault
 
 
 def nameAndPort(target: str) -> tuple[str, int | None]:
@@ -95,7 +95,7 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
     if ":" in name or "(" in name or not name:
         return target, None
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):
-        raise Ending(USAGE, f"@{target}: {digits!r} is not a port; write a number from 1 to 65535")
+        raise ExitError(USAGE, f"@{target}: {digits!r} is not a port; write a number from 1 to 65535")
     return name, int(digits)
 
 
@@ -130,7 +130,7 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
 
     @raise Ending: there is no such thing.
     """
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
     if not target:
         return _systemUpstream(reactor, port, family)
@@ -141,23 +141,23 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
         name, itsPort = (target, None) if nearly else nameAndPort(target)
         if looksDescribed(name) or nearly:
             if nearly:
-                raise Ending(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
+                raise ExitError(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
             if port is not None:
-                raise Ending(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
+                raise ExitError(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
             return Upstream(describedSource(reactor, target))
         servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
     servers = _ofFamily(servers, family, f"@{target}")
-    return Upstream(Forwarding(reactor, servers), len(servers))
+    return Upstream(ForwardingSource(reactor, servers), len(servers))
 
 
 def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:
-    from twisted_ext.resolver.forward.forwarder import Forwarding
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.resolver.system.configured import System, hintOf
 
     configuration = System(reactor).configuration
     servers = [Server(server.address, port) if port else server for server in configuration.servers]
     servers = _ofFamily(servers, family, "the system's resolv.conf")
-    source = Forwarding(reactor, servers, stream="use-vc" in configuration.flags)
+    source = ForwardingSource(reactor, servers, stream="use-vc" in configuration.flags)
     return Upstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
 
 
@@ -166,7 +166,7 @@ def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:
         return servers
     kept = [server for server in servers if (":" in server.address) == (family == 6)]
     if not kept:
-        raise Ending(USAGE, f"-{family}: {where} names no server of IPv{family}")
+        raise ExitError(USAGE, f"-{family}: {where} names no server of IPv{family}")
     return kept
 
 
@@ -183,7 +183,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
         name = nameFromText(target)
     except BadName as fault:
         shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}..."
-        raise Ending(USAGE, f"@{shown} is no address, no description and no name: {fault}") from fault
+        raise ExitError(USAGE, f"@{shown} is no address, no description and no name: {fault}") from fault
     system = System(reactor)
     servers: list[Server] = []
     problem: DNSFault | None = None
@@ -203,7 +203,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
     await system.close()
     if not servers:
         if problem is not None:
-            raise Ending(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
+            raise ExitError(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
         hint = f"several servers are written @udp:{target}" if "," in target else "write @192.0.2.53, or see txdns plugins"
-        raise Ending(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
+        raise ExitError(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
     return servers

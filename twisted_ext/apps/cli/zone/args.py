@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import BadImage, BadName, DNSFault
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -76,13 +76,13 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
         name, equals, value = word.lstrip("-").partition("=")
         if name not in known or not word.startswith("--"):
             options = ", ".join([f"--{each}" for each in known])
-            raise Ending(USAGE, f"{word!r} is no option; there are {options}. Write: {usage}")
+            raise ExitError(USAGE, f"{word!r} is no option; there are {options}. Write: {usage}")
         if name in valued:
             value = value if equals else next(remaining, "")
             if not value:
-                raise Ending(USAGE, f"--{name} needs {valued[name]} behind it")
+                raise ExitError(USAGE, f"--{name} needs {valued[name]} behind it")
         elif equals:
-            raise Ending(USAGE, f"--{name} takes no value")
+            raise ExitError(USAGE, f"--{name} takes no value")
         values[name] = value
     return Words(bare, values)
 
@@ -110,11 +110,11 @@ class ZoneWord:
             for ending in _ENDINGS:
                 name = name.removesuffix(ending)
             if path == "-" or not ("." in name or name != os.path.basename(text)):
-                raise Ending(USAGE, f"{text}: which zone is this? Write NAME={text}")
+                raise ExitError(USAGE, f"{text}: which zone is this? Write NAME={text}")
         try:
             self.apex = nameFromText(name)
         except BadName as fault:
-            raise Ending(USAGE, f"{text}: {fault}") from fault
+            raise ExitError(USAGE, f"{text}: {fault}") from fault
 
     def octets(self) -> bytes | None:
         """
@@ -132,7 +132,7 @@ class ZoneWord:
             with open(self.path, "rb") as file:
                 file.read(1)
         except OSError as error:
-            raise Ending(BATCH, f"{self.path}: {error.strerror or error}") from error
+            raise ExitError(BATCH, f"{self.path}: {error.strerror or error}") from error
 
     def version(self) -> Version:
         """
@@ -154,17 +154,17 @@ class ZoneWord:
                 try:
                     return Version(Image.open(self.path))
                 except BadImage as wrong:
-                    raise Ending(BAD_ZONE, str(wrong)) from wrong
+                    raise ExitError(BAD_ZONE, str(wrong)) from wrong
         reading = readMaster(self.path if octets is None else octets, self.apex, path="" if octets is None else "standard input")
         for complaint in reading.complaints:
             if complaint.fatal:
                 complain(str(complaint))
         if not reading.sound:
-            raise Ending(BAD_ZONE, f"{nameToText(self.apex)} cannot be read")
+            raise ExitError(BAD_ZONE, f"{nameToText(self.apex)} cannot be read")
         try:
             return Version(Image(reading.builder.finish()))
         except BadZone as wrong:
-            raise Ending(BAD_ZONE, f"{self.path}: {wrong}") from wrong
+            raise ExitError(BAD_ZONE, f"{self.path}: {wrong}") from wrong
 
 
 def transferred(target: str, apex: bytes) -> Version:
@@ -188,17 +188,17 @@ def transferred(target: str, apex: bytes) -> Version:
         upstream = await upstreamFor(reactor, target)
         servers = serversBehind(upstream.source)
         if not servers:
-            raise Ending(USAGE, f"@{target}: no server that a zone could be transferred from is behind this")
+            raise ExitError(USAGE, f"@{target}: no server that a zone could be transferred from is behind this")
         try:
             records = await transferZone(reactor, servers, apex, reactor.seconds() + _PATIENCE)
             found.append(Zone.fromRecords(apex, records).current)
         except DNSFault as fault:
-            raise Ending(NO_REPLY, f"@{target}: {fault}") from fault
+            raise ExitError(NO_REPLY, f"@{target}: {fault}") from fault
         return OK
 
     code = runUntilDone(begin)
     if not found:
-        raise Ending(code)
+        raise ExitError(code)
     return found[0]
 
 

@@ -12,7 +12,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Progress, ZoneWord, wordsOf
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
         _list(given.has("json"))
         return OK
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     zone = ZoneWord(given.bare[0])
     now = None if given.has("no-time") else _moment(given.values["time"]) if given.has("time") else time()
     progress = Progress(f"checking {nameToText(zone.apex)}")
@@ -103,7 +103,7 @@ def _translated(words: list[str]) -> list[str]:
         if word in ("-o", "-t"):
             value = next(remaining, "")
             if not value:
-                raise Ending(USAGE, f"{word} needs {'the name of the zone' if word == '-o' else 'a time'} behind it")
+                raise ExitError(USAGE, f"{word} needs {'the name of the zone' if word == '-o' else 'a time'} behind it")
             name, said = (value, said) if word == "-o" else (name, [*said, f"--time={value}"])
         elif word == "--time":
             said += [word, *[value for value in [next(remaining, "")] if value]]
@@ -142,7 +142,7 @@ def _report(zone: ZoneWord, now: float | None, progress: Progress) -> tuple[Repo
         try:
             version = Version(Image.open(zone.path))
         except BadImage as wrong:
-            raise Ending(BAD_ZONE, str(wrong)) from wrong
+            raise ExitError(BAD_ZONE, str(wrong)) from wrong
         return check(version, now=now, progress=progress), version
     vetted = vet(zone.path, zone.apex, now=now, progress=progress)
     return vetted.report, vetted.version
@@ -154,7 +154,7 @@ def _moment(text: str) -> float:
     try:
         return float(secondsFromDate(text)) if len(text) == 14 else float(int(text))
     except ValueError:
-        raise Ending(USAGE, f"--time {text}: write seconds since 1970, or a date such as 20261231235959") from None
+        raise ExitError(USAGE, f"--time {text}: write seconds since 1970, or a date such as 20261231235959") from None
 
 
 def _list(json: bool) -> None:

@@ -8,7 +8,7 @@ import sys
 from typing import Final
 
 from twisted_ext.apps.cli.main import Command
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 
 __all__ = ["SUBCOMMANDS", "main"]
 
@@ -63,7 +63,7 @@ def main(words: list[str]) -> int:
     known = [command.word for command in SUBCOMMANDS]
     close = get_close_matches(word, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-    raise Ending(USAGE, f"nothing that can be done with zones is called {word!r}; {hint}")
+    raise ExitError(USAGE, f"nothing that can be done with zones is called {word!r}; {hint}")
 
 
 def _help() -> str:

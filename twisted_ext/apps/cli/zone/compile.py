@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, ZoneWord, wordsOf
 from twisted_ext.wire.names import nameToText
 
@@ -45,9 +45,9 @@ def main(words: list[str]) -> int:
         return OK
     given = wordsOf(words, (), {"output": "the image's file"}, _USAGE)
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     if not given.has("output"):
-        raise Ending(USAGE, f"--output is missing; write: {_USAGE}")
+        raise ExitError(USAGE, f"--output is missing; write: {_USAGE}")
     zone = ZoneWord(given.bare[0])
     zone.readable()
     image = given.values["output"]
@@ -62,13 +62,13 @@ def main(words: list[str]) -> int:
     for complaint in reading.complaints:
         complain(str(complaint))
     if not reading.sound:
-        raise Ending(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
+        raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
     try:
         reading.builder.finishTo(image, fingerprintOf(reading.sources))
     except BadZone as wrong:
-        raise Ending(BAD_ZONE, f"{zone.path}: {wrong}") from wrong
+        raise ExitError(BAD_ZONE, f"{zone.path}: {wrong}") from wrong
     except OSError as error:
-        raise Ending(BATCH, f"{image}: {error.strerror or error}") from error
+        raise ExitError(BATCH, f"{image}: {error.strerror or error}") from error
     made = Image.open(image)
     print(f"{nameToText(zone.apex)} serial {made.serial}: {made.records} records, {os.path.getsize(image)} octets")
     sys.stdout.flush()

@@ -9,7 +9,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.colors import paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 from twisted_ext.apps.cli.zone.args import DIFFERENT, ZoneWord, transferred, wordsOf
 from twisted_ext.wire.escapes import printable
 
@@ -50,14 +50,14 @@ def main(words: list[str]) -> int:
         return OK
     given = wordsOf(words, ("json", "quiet", "no-signatures"), {}, _USAGE)
     if len(given.bare) != 2:
-        raise Ending(USAGE, f"{len(given.bare)} zones where two are compared; write: {_USAGE}")
+        raise ExitError(USAGE, f"{len(given.bare)} zones where two are compared; write: {_USAGE}")
     first, second = given.bare
     named = next((ZoneWord(each) for each in (first, second) if not each.startswith("@")), None)
     if named is None:
-        raise Ending(USAGE, f"two servers; one of the two is to be a file. Write: {_USAGE}")
+        raise ExitError(USAGE, f"two servers; one of the two is to be a file. Write: {_USAGE}")
     before, after = [_version(each, named) for each in (first, second)]
     if before.apex != after.apex:
-        raise Ending(USAGE, f"these are two zones: {first} and {second}")
+        raise ExitError(USAGE, f"these are two zones: {first} and {second}")
 
     from twisted_ext.zone.store.diff import changes
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, wordsOf
 from twisted_ext.errors import BadName, BadZone, StorageFault
 from twisted_ext.wire.escapes import printable
@@ -68,13 +68,13 @@ def main(words: list[str]) -> int:
     given = wordsOf(words, ("yes",), {"store": "a database", "from": "a master file"}, _USAGE)
     path = given.values.get("store") or os.environ.get("TXDNS_STORE", "")
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{len(given.bare)} zones where one is changed; write: {_USAGE}")
+        raise ExitError(USAGE, f"{len(given.bare)} zones where one is changed; write: {_USAGE}")
     if not path:
-        raise Ending(USAGE, f"which database? Write --store DATABASE, or set TXDNS_STORE; write: {_USAGE}")
+        raise ExitError(USAGE, f"which database? Write --store DATABASE, or set TXDNS_STORE; write: {_USAGE}")
     try:
         apexName = nameFromText(given.bare[0])
     except BadName as fault:
-        raise Ending(USAGE, str(fault)) from None
+        raise ExitError(USAGE, str(fault)) from None
 
     from twisted_ext.server.zones.sqlite import SQLiteStore
 
@@ -85,7 +85,7 @@ def main(words: list[str]) -> int:
         finally:
             store.close()
     except (StorageFault, BadZone) as fault:
-        raise Ending(BATCH, str(fault)) from None
+        raise ExitError(BATCH, str(fault)) from None
 
 
 class _Editing:
@@ -110,7 +110,7 @@ class _Editing:
                 with open(source, encoding="utf-8") as file:
                     text = file.read()
             except (OSError, UnicodeDecodeError) as error:
-                raise Ending(BATCH, f"{source}: {getattr(error, 'strerror', None) or error}") from None
+                raise ExitError(BATCH, f"{source}: {getattr(error, 'strerror', None) or error}") from None
             return self._finish(text, source) or OK
         text = self._begin()
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8", prefix="txdns-", suffix=".zone") as file:
@@ -136,9 +136,9 @@ class _Editing:
         try:
             done = subprocess.run([*shlex.split(editor), path], check=False)
         except (OSError, ValueError) as error:
-            raise Ending(BATCH, f"{editor}: {getattr(error, 'strerror', None) or error}; set EDITOR") from None
+            raise ExitError(BATCH, f"{editor}: {getattr(error, 'strerror', None) or error}; set EDITOR") from None
         if done.returncode:
-            raise Ending(BATCH, f"{editor} ended with {done.returncode}; nothing was changed")
+            raise ExitError(BATCH, f"{editor} ended with {done.returncode}; nothing was changed")
 
     def _finish(self, text: str, path: str) -> int | None:
         """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.apps.cli.zone.args import ZoneWord, wordsOf
 from twisted_ext.files import replacingFile
 
@@ -50,7 +50,7 @@ def main(words: list[str]) -> int:
         return OK
     given = wordsOf(words, ("readable", "zonemd"), {"output": "a file"}, _USAGE)
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     version = ZoneWord(given.bare[0]).version()
     if given.has("zonemd"):
         from twisted_ext.zone.check.zonemd import withDigests
@@ -91,4 +91,4 @@ def replaceFile(path: str, octets: bytes) -> None:
         with replacingFile(path) as file:
             file.write(octets)
     except OSError as error:
-        raise Ending(BATCH, f"{path}: {error.strerror or error}") from error
+        raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error

@@ -9,7 +9,7 @@ import sys
 from base64 import b64encode
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
@@ -60,19 +60,19 @@ def main(words: list[str]) -> int:
         elif word == "-o":
             path = next(remaining, "")
         elif word.startswith("-") or name:
-            raise Ending(USAGE, f"{word!r} is not understood; write txdns zone keygen NAME")
+            raise ExitError(USAGE, f"{word!r} is not understood; write txdns zone keygen NAME")
         else:
             name = word
     if not name:
-        raise Ending(USAGE, "a key has a name, such as dhcp.example.org")
+        raise ExitError(USAGE, "a key has a name, such as dhcp.example.org")
     if algorithm not in ALGORITHMS:
-        raise Ending(USAGE, f"{algorithm!r} is no algorithm; there are {', '.join(ALGORITHMS)}")
+        raise ExitError(USAGE, f"{algorithm!r} is no algorithm; there are {', '.join(ALGORITHMS)}")
     secret = os.urandom(_SECRETS[algorithm.split("-")[1]])
     try:
         wire = nameFromText(name)
         Key(wire, secret, ALGORITHMS[algorithm])
     except (BadName, BadDescription) as fault:
-        raise Ending(USAGE, str(fault)) from None
+        raise ExitError(USAGE, str(fault)) from None
     text = keyText(nameToText(wire, final=False), algorithm, secret)
     if not path:
         sys.stdout.write(text)
@@ -81,5 +81,5 @@ def main(words: list[str]) -> int:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as file:
             file.write(text)
     except OSError as error:
-        raise Ending(BATCH, f"{path}: {error.strerror or error}") from None
+        raise ExitError(BATCH, f"{path}: {error.strerror or error}") from None
     return OK

@@ -9,7 +9,7 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, ZoneWord, wordsOf
 from twisted_ext.wire.names import nameToText
 
@@ -55,9 +55,9 @@ def main(words: list[str]) -> int:
         # Or a file behind it would be taken for one, and found to be missing.
         _known(given.values["bump"])
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     if given.has("bump") and given.has("set"):
-        raise Ending(USAGE, "--bump and --set; give one of them")
+        raise ExitError(USAGE, "--bump and --set; give one of them")
     zone = ZoneWord(given.bare[0])
     changing = given.has("bump") or given.has("set")
     if not changing:
@@ -66,14 +66,14 @@ def main(words: list[str]) -> int:
         sys.stdout.flush()
         return OK
     if zone.path == "-":
-        raise Ending(USAGE, "standard input cannot be changed in place; give a file")
+        raise ExitError(USAGE, "standard input cannot be changed in place; give a file")
     zone.readable()
 
     from twisted_ext.zone.zonefile.locations import serialPlace
 
     place = serialPlace(zone.path, zone.apex)
     if place is None:
-        raise Ending(BAD_ZONE, f"{zone.path}: no SOA record of {nameToText(zone.apex)} whose serial number could be changed")
+        raise ExitError(BAD_ZONE, f"{zone.path}: no SOA record of {nameToText(zone.apex)} whose serial number could be changed")
     before = place.serial
     after = _set(given.values["set"]) if given.has("set") else raised(before, given.values["bump"], time())
     _write(place, after)
@@ -85,7 +85,7 @@ def main(words: list[str]) -> int:
 
 def _set(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**32):
-        raise Ending(USAGE, f"--set {text}: write a number up to {2**32 - 1}")
+        raise ExitError(USAGE, f"--set {text}: write a number up to {2**32 - 1}")
     return int(text)
 
 
@@ -110,7 +110,7 @@ def _known(way: str) -> None:
     from twisted_ext.zone.store.serials import SERIALS
 
     if way not in ("auto", *SERIALS):
-        raise Ending(USAGE, f"--bump {way}: write one of auto, {', '.join(SERIALS)}")
+        raise ExitError(USAGE, f"--bump {way}: write one of auto, {', '.join(SERIALS)}")
 
 
 def _isDay(number: int) -> bool:
@@ -124,9 +124,9 @@ def _write(place: Place, serial: int) -> None:
         with open(place.path, "rb") as file:
             octets = file.read()
     except OSError as error:
-        raise Ending(BATCH, f"{place.path}: {error.strerror or error}") from error
+        raise ExitError(BATCH, f"{place.path}: {error.strerror or error}") from error
     if octets[place.begin : place.end] != place.text:
-        raise Ending(BATCH, f"{place.path} has changed meanwhile; try again")
+        raise ExitError(BATCH, f"{place.path} has changed meanwhile; try again")
     number = str(serial).encode()
     behind = octets[place.end :]
     if len(number) < len(place.text):

@@ -9,7 +9,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.colors import paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, Ending
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 from twisted_ext.apps.cli.zone.args import ZoneWord, wordsOf
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
@@ -50,7 +50,7 @@ def main(words: list[str]) -> int:
         return OK
     given = wordsOf(words, ("json",), {}, _USAGE)
     if len(given.bare) != 1:
-        raise Ending(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
 
     from twisted_ext.zone.check.statistics import Statistics
 
