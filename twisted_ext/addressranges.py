@@ -70,7 +70,8 @@ class AddressRange:
         except BadAddress:
             raise
         except ValueError:
-            raise BadAddress(f"{text!r} is no address; write 192.0.2.1, 2001:db8::1, 192.0.2.0/24 or 192.0.2.3-192.0.2.9") from None
+            right = "192.0.2.1, 2001:db8::1, 192.0.2.0/24 or 192.0.2.3-192.0.2.9"
+            raise BadAddress(f"{text!r} is not a valid address; write {right}") from None
         most = int(RANGE_ADDRESSES.default)
         if self.count > most:
             raise BadAddress(f"{text!r} has {self.count} addresses; {most} are the most in one range")

@@ -114,14 +114,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("query www.example.org AXFR @hosts", USAGE, "txdns query: @hosts: no server that a zone could be transferred from"),
         ("query -f no-such-file", BATCH, "txdns query: -f no-such-file: No such file or directory"),
         ("query www.example.org @foo:bar", USAGE, "there is no prefix 'foo'; there are system, hosts"),
-        ("query www.example.org @a..b", USAGE, "@a..b is no address, no description and no name"),
+        ("query www.example.org @a..b", USAGE, "@a..b is not an address, a description or a name"),
         ("query www.example.org @udp:300.1.1.1", USAGE, "300.1.1.1"),
         ("query www.example.org @udp:127.0.0.1 -p 53", USAGE, "write the port into the description"),
         ("query www.example.org @127.0.0.1 -6", USAGE, "-6: @127.0.0.1 names no server of IPv6"),
         ("explain", USAGE, "txdns explain: no name"),
         ("explain a..b", USAGE, "txdns explain: 'a..b'"),
-        ("explain www.example.org FOO", USAGE, "txdns explain: 'FOO' is no record type"),
-        ("explain -x foo", USAGE, "txdns explain: -x 'foo' is no IP address"),
+        ("explain www.example.org FOO", USAGE, "txdns explain: 'FOO' is not a record type"),
+        ("explain -x foo", USAGE, "txdns explain: -x 'foo' is not an IP address"),
         ("explain -x", USAGE, "txdns explain: -x needs an address"),
         ("explain www.example.org @192.0.2.1 @192.0.2.2", USAGE, "txdns explain: two servers, @192.0.2.1 and @192.0.2.2"),
         ("explain www.example.org @", USAGE, "txdns explain: @ needs a server"),
@@ -351,7 +351,7 @@ def test_asModule(words: list[str]) -> None:
 
 def test_progress(hosts: str) -> None:
     """
-    The line that tells how far it has come can be had where the standard error is no terminal, and is not there otherwise. In the end
+    The line that tells how far it has come can be had where the standard error is not a terminal, and is not there otherwise. In the end
     it gives way to one that tells what came of it.
     """
     text = "www.example.org\n" * 20_000

@@ -332,7 +332,7 @@ class FileTests(SynchronousTestCase):
         keys.chmod(0o600)
         reactor = newMemoryReactor()
         for wrong in ("nope:1", "tcp", "tcp:x", ""):
-            with self.assertRaisesRegex(CallerFault, "write such as tcp:5022"):
+            with self.assertRaisesRegex(CallerFault, "write one such as tcp:5022"):
                 ManholeService(reactor, wrong, str(keys), {})
         service = ManholeService(reactor, "tcp:5022:interface=127.0.0.1", str(keys), {})
         service.startService()

@@ -107,7 +107,7 @@ def test_failing(shell: Terminal) -> None:
     enter(shell, "2 + 2", "4")
     assert "Unhandled" not in plain(shell.output)
     enter(shell, 'lookup("a..b")', "QueryFormatError: 'a..b': a label is empty")
-    enter(shell, "lookup('x', 'FOO')", "BadRecord: 'FOO' is no record type")
+    enter(shell, "lookup('x', 'FOO')", "BadRecord: 'FOO' is not a record type")
     enter(shell, "1 / 0", "ZeroDivisionError")
     enter(shell, "def f():\r    return 'so'\r\rf()", "'so'")
 

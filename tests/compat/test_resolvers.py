@@ -133,7 +133,7 @@ class TwistedsResolverTests(ResolverTestCase):
         for wrong in ("192.0.2.1", 53):
             with self.assertRaises(BadDescription) as raised:
                 unchecked(serversFrom)(wrong)
-            self.assertIn(f"{wrong!r} is no list of addresses and ports", str(raised.exception))
+            self.assertIn(f"{wrong!r} is not a list of addresses and ports", str(raised.exception))
         with self.assertRaises(BadDescription):
             serversFrom([])
 

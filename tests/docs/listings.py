@@ -138,7 +138,7 @@ class Servers:
         elif words[0] == "txdns":
             command = [sys.executable, "-c", "import sys; from twisted_ext.apps.cli.main import main; sys.exit(main())", *words[1:]]
         else:
-            raise ValueError(f"{words[0]!r} is no command that a listing may show")
+            raise ValueError(f"{words[0]!r} is not a command that a listing may show")
         path = os.pathsep.join([str(folder), str(ROOT)])
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
         done = subprocess.run(

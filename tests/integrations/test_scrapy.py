@@ -159,7 +159,7 @@ class CrawlerResolverTests(SynchronousTestCase):
             "DNS_TIMEOUT: nan seconds are no time to look anything up; name a number above 0": {"DNS_TIMEOUT": "nan"},
             "DNSCACHE_ENABLED: 'maybe' is not true or false": {"DNSCACHE_ENABLED": "maybe"},
             "DNSCACHE_SIZE: 'big' is not a number of names": {"DNSCACHE_SIZE": "big"},
-            "TXDNS_RESOLVER: ['192.0.2.53'] is no description, such as 'system' or 'cache:udp:192.0.2.1'": {
+            "TXDNS_RESOLVER: ['192.0.2.53'] is not a description such as 'system' or 'cache:udp:192.0.2.1'": {
                 "TXDNS_RESOLVER": ["192.0.2.53"]
             },
         }

@@ -140,7 +140,7 @@ def test_brokenZone() -> None:
     """
     A server that cannot start is an error that shows its log, and nothing stays.
     """
-    server = nsd({"example.org": "this is no zone"})
+    server = nsd({"example.org": "this is not a valid zone"})
     with mock.patch.object(peers, "_START_WAIT", 0.5), pytest.raises(OSError, match="syntax error"), server:
         pass
     assert not server.folder.exists()

@@ -489,7 +489,7 @@ class MakingTests(ServiceCase):
                 "local: 1 records given",
                 "hosts: /etc/hosts",
                 "special: names that are never asked of anybody, and literal addresses",
-                "private networks: names of their addresses are denied, unless somebody inside of them is asked",
+                "private networks: names of their addresses are denied, unless an upstream inside of them is asked",
                 "rebinding: no private addresses from upstreams",
                 "cache: 67108864 octets, prefetching, stale answers for 86400 s",
                 "coalesce: one look-up for all who ask the same",

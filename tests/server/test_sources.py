@@ -433,7 +433,7 @@ class SystemTests(StackCase):
         here, alone = Listening(("192.0.2.7",), 53), self.file("nameserver 192.0.2.7\n")
         fault = self.fault(self.stack(here, resolvConf=alone))
         self.assertIsInstance(fault, Unreachable)
-        self.assertIn("names nobody to ask but this server itself", str(fault))
+        self.assertIn("names only this server itself", str(fault))
         self.flushLoggedErrors()
         canned, _ = self.serve()
         self.assertEqual(self.find(self.stack(here, resolvConf=self.file("nameserver 192.0.2.7\nnameserver 192.0.2.53\n"))), ["192.0.2.80"])

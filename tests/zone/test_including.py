@@ -131,9 +131,9 @@ class IncludeTests(SynchronousTestCase):
             places, [f"zone:{line}:{column}" for line, column in enumerate((9, 10, 10, 10, 10, 10, 10, 14, 14), 1)]
         )
         self.assertIn("No such file", found[1])
-        self.assertIn("is no file", found[3])
+        self.assertIn("is not a file", found[3])
         (complaint,) = readMaster(self.folder, b"\x00").complaints
-        self.assertEqual(complaint.text, f"{self.folder} is no file")
+        self.assertEqual(complaint.text, f"{self.folder} is not a file")
 
     def test_circles(self) -> None:
         """

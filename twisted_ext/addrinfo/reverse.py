@@ -29,5 +29,5 @@ def reverseName(address: str) -> str:
             )
         packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
     except (OSError, ValueError):
-        raise BadName(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
+        raise BadName(f"{address!r} is not an IP address, such as 192.0.2.1 or 2001:db8::1") from None
     return ".".join(reversed(packed.hex())) + ".ip6.arpa"

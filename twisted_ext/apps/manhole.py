@@ -74,11 +74,12 @@ class ManholeService(Service):
         @raise CallerFault: C{endpoint} is none, or the file of keys cannot be trusted.
         """
         if not keys:
-            raise CallerFault("manhole: nobody could get in: name a file of public keys (manhole-keys)")
+            raise CallerFault("manhole: without public keys no one can log in: name a file of them (manhole-keys)")
         try:
             self._endpoint = _endpointFrom(reactor, endpoint)
         except (ValueError, TypeError, KeyError) as error:
-            raise CallerFault(f"manhole: {endpoint!r} is no endpoint ({error}): write such as tcp:5022:interface=127.0.0.1") from error
+            right = "tcp:5022:interface=127.0.0.1"
+            raise CallerFault(f"manhole: {endpoint!r} is not a valid endpoint ({error}); write one such as {right}") from error
         self._keys = AuthorizedKeys(keys)
         self._keys.check()
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
@@ -177,7 +178,7 @@ def _keysIn(lines: Iterable[bytes]) -> Iterator[Key]:
             yield Key.fromString(line.strip())
         except BadKeyError:
             # Among them those with options in front, which nobody here would heed.
-            _log.error("manhole: line {number} of the keys is none, and opens for nobody", number=number)
+            _log.error("manhole: line {number} of the keys file is not a public key and is ignored", number=number)
 
 
 @implementer(ICredentialsChecker)

@@ -40,7 +40,7 @@ def parseNames(site: Site, path: str) -> IAnswerSource:
 def _find(path: str) -> object:
     words = path.split(".")
     if len(words) < 2 or not all(word.isidentifier() for word in words):
-        raise BadDescription(f"names: {path!r} is no dotted path, such as twisted.names.client.getResolver")
+        raise BadDescription(f"names: {path!r} is not a dotted path, such as twisted.names.client.getResolver")
     for count in range(len(words) - 1, 0, -1):
         name = ".".join(words[:count])
         try:

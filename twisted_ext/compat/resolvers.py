@@ -58,7 +58,7 @@ def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
 
     given: object = servers
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise BadDescription(f"servers: {servers!r} is no list of addresses and ports, such as [('192.0.2.1', 53)]")
+        raise BadDescription(f"servers: {servers!r} is not a list of addresses and ports, such as [('192.0.2.1', 53)]")
     found: list[Server] = []
     for each in servers:
         try:
@@ -67,7 +67,7 @@ def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
         except (TypeError, ValueError) as error:
             if isinstance(error, BadDescription):
                 raise
-            raise BadDescription(f"servers: {each!r} is no address and port, such as ('192.0.2.1', 53)") from None
+            raise BadDescription(f"servers: {each!r} is not an address and a port, such as ('192.0.2.1', 53)") from None
     if not found:
         raise BadDescription("servers: the list is empty; name one at least, or leave it out for those of resolv.conf")
     return found

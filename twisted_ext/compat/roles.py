@@ -188,7 +188,7 @@ class Roles:
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         chosen = self._chosen(context)
         if chosen is None:
-            return fail(Unknown("nobody here knows anything of it without asking others"))
+            return fail(Unknown("no local source knows it, and others are not to be asked"))
         asked = chosen.answer(question, context)
         return asked.addCallback(self._followed, question, context) if self._authorities else asked
 

@@ -40,7 +40,7 @@ def targetsOf(domain: str, records: Iterable[MX], rng: Shuffling, most: float | 
         if host is not None:
             usable.append((record.preference, 0, Target(host, SMTP, record.preference)))
         elif record.exchange != ROOT:
-            wrong = f"{nameToText(record.exchange)} is no name of a host"
+            wrong = f"{nameToText(record.exchange)} is not a valid host name"
     if not usable:
         if wrong:
             raise UnusableRecords(wrong)

@@ -183,7 +183,7 @@ def nextName(rule: Rule, text: str, work: Work) -> bytes | None:
     try:
         return nameFromText(name.encode("ascii"))
     except (BadName, UnicodeEncodeError):
-        raise BadPattern(f"the substitution {rule.expression!r:.80}: {name!r:.80} is no name") from None
+        raise BadPattern(f"the substitution {rule.expression!r:.80}: {name!r:.80} is not a valid name") from None
 
 
 def numberName(number: str, suffix: str = "e164.arpa") -> tuple[str, str]:
@@ -197,8 +197,8 @@ def numberName(number: str, suffix: str = "e164.arpa") -> tuple[str, str]:
     @raise CallerFault: this is no such number.
     """
     if not isinstance(number, str):
-        raise CallerFault(f"{number!r} is no phone number; write it as text, with a '+' and the country code first")
+        raise CallerFault(f"{number!r} is not a valid phone number; write it as text, with a '+' and the country code first")
     digits = number.translate({ord(each): None for each in " -.()\N{NO-BREAK SPACE}"})
     if not (digits[:1] == "+" and digits[1:].isdigit() and digits.isascii() and len(digits) <= 16):
-        raise CallerFault(f"{number!r} is no phone number; write up to 15 digits behind a '+', country code first")
+        raise CallerFault(f"{number!r} is not a valid phone number; write up to 15 digits behind a '+', country code first")
     return f"{'.'.join(reversed(digits[1:]))}.{suffix}", digits

@@ -49,12 +49,12 @@ def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes,
     """
     given: object = scheme
     if not isinstance(given, str):
-        raise CallerFault(f"{given!r:.80} is no scheme; write one such as 'https'")
+        raise CallerFault(f"{given!r:.80} is not a valid scheme; write one such as 'https'")
     scheme = scheme.lower()
     if scheme in _PLAIN:
         raise CallerFault(f"{scheme}: no record is for connections without TLS; ask for {_PLAIN[scheme]}")
     if not (scheme.isascii() and scheme.replace("-", "").isalnum() and len(scheme) < 63):
-        raise CallerFault(f"{scheme!r:.80} is no scheme; write one such as 'https'")
+        raise CallerFault(f"{scheme!r:.80} is not a valid scheme; write one such as 'https'")
     usual = PORTS.get(scheme)
     meant = usual if port is None else port
     if meant is None:

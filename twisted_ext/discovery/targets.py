@@ -118,7 +118,7 @@ def hostIn(text: str) -> str:
     """
     host = hostOf(nameFromText(text))
     if host is None:
-        raise BadName(f"{text!r:.80} is no name of a host; write one such as 'www.example.org'")
+        raise BadName(f"{text!r:.80} is not a valid host name; write one such as 'www.example.org'")
     return host
 
 
@@ -129,7 +129,7 @@ def checkedPort(port: object) -> int:
     @raise CallerFault: it is none.
     """
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 0x10000:
-        raise CallerFault(f"{port!r:.80} is no port; they are numbered from 1 to 65535")
+        raise CallerFault(f"{port!r:.80} is not a valid port; they are numbered from 1 to 65535")
     return port
 
 
@@ -142,9 +142,9 @@ def protocolsIn(what: str, given: object) -> tuple[str, ...]:
     @raise CallerFault: it is none.
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise CallerFault(f"{what}: {given!r:.80} is no list of protocols; write one such as ['h2', 'http/1.1']")
+        raise CallerFault(f"{what}: {given!r:.80} is not a list of protocols; write one such as ['h2', 'http/1.1']")
     found = tuple(given)
     for each in found:
         if not (isinstance(each, str) and each.isascii() and 0 < len(each) < 256):
-            raise CallerFault(f"{what}: {each!r:.80} is no name of a protocol, such as 'h2'")
+            raise CallerFault(f"{what}: {each!r:.80} is not a valid protocol name, such as 'h2'")
     return found

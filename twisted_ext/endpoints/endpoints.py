@@ -184,7 +184,7 @@ class TargetsEndpoint:
         self._find = targets if callable(targets) else None
         self._targets = [] if callable(targets) else _listed(targets)
         if not isinstance(name, str):
-            raise CallerFault(f"name: {name!r:.80} is no text")
+            raise CallerFault(f"name: {name!r:.80} is not text")
         self._name = name or (str(self._targets[0]) if len(self._targets) == 1 else "the targets")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -218,7 +218,7 @@ class HostEndpoint:
             name = nameFromText(host)
             shown = nameToText(name, final=False)
             if name == ROOT or not isHostName(name):
-                raise BadName(f"{host!r:.80} is no name of a host; write one such as 'www.example.org', and the port beside it")
+                raise BadName(f"{host!r:.80} is not a valid host name; write one such as 'www.example.org', and the port beside it")
         self._address = HostnameAddress(shown.encode(), port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -337,7 +337,7 @@ class HTTPSEndpoint:
         try:
             self._creatorFor(self._alpn or ())
         except UnicodeError as error:
-            raise BadName(f"{host!r:.80} is no name that TLS can be spoken to: {error}") from error
+            raise BadName(f"{host!r:.80} is not a name that a certificate can have: {error}") from error
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         offered = self._alpn or ()
@@ -402,7 +402,7 @@ def _listed(targets: Iterable[Target]) -> Sequence[Target]:
                 literalHost(each.host)
                 checkedPort(each.port)
             return found
-    raise CallerFault(f"targets: {given!r:.80} is no list of targets; write one such as [Target('www.example.org', 80)]")
+    raise CallerFault(f"targets: {given!r:.80} is not a list of targets; write one such as [Target('www.example.org', 80)]")
 
 
 def _checkTrust(trustRoot: object, clientCertificate: object) -> None:

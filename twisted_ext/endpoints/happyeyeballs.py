@@ -105,7 +105,7 @@ def _pairOf(given: object) -> tuple[str, int]:
         case (str(address), int(port)) if (not address or literalOf(address)) and 0 <= port < 0x10000:
             return address, port
     raise CallerFault(
-        f"bindAddress: {given!r:.80} is no address to connect from; write one such as '192.0.2.7', or a pair of it and a port"
+        f"bindAddress: {given!r:.80} is not an address to connect from; write one such as '192.0.2.7', or a pair of it and a port"
     )
 
 

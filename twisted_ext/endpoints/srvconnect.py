@@ -329,5 +329,5 @@ def _text(what: str, word: object) -> str:
     if isinstance(word, bytes):
         return word.decode("ascii", "backslashreplace")
     if not isinstance(word, str):
-        raise CallerFault(f"{what}: {word!r:.80} is no text")
+        raise CallerFault(f"{what}: {word!r:.80} is not text")
     return word

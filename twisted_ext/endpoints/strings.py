@@ -155,7 +155,7 @@ def _text(word: object) -> str:
         try:
             return word.decode("utf-8")
         except UnicodeDecodeError:
-            raise CallerFault(f"{word!r} is no text in UTF-8") from None
+            raise CallerFault(f"{word!r} is not UTF-8 text") from None
     return str(word)
 
 
@@ -211,4 +211,4 @@ def _ownCertificate(certificate: Path, key: Path) -> PrivateCertificate:
     try:
         return load(octets)
     except (Error, ValueError) as error:
-        raise CallerFault(f"{certificate} with {key}: this is no certificate and its key, in PEM") from error
+        raise CallerFault(f"{certificate} with {key}: this is not a certificate with its key, in PEM") from error

@@ -237,9 +237,9 @@ def rrTypeOf(rdtype: object) -> int:
     """
     number = typeNumber(rdtype) if isinstance(rdtype, str) else rdtype
     if not isinstance(number, int) or not 0 < number <= 0xFFFF:
-        raise CallerFault(f"{rdtype!r:.60} is no record type: give a number or a mnemonic such as 'SRV'")
+        raise CallerFault(f"{rdtype!r:.60} is not a record type: give a number or a mnemonic such as 'SRV'")
     if isMeta(number):
-        raise CallerFault(f"{typeName(number)} is no type that a name has records of: give one such as 'SRV'")
+        raise CallerFault(f"{typeName(number)} is not a type that names have records of: give one such as 'SRV'")
     return int(number)
 
 

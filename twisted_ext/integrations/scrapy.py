@@ -114,7 +114,7 @@ def _source(settings: _Settings, reactor: IReactorTime) -> IAnswerSource:
         from twisted_ext.resolver.strings.descriptions import sourceFromString
 
         if not isinstance(description, str):
-            raise BadDescription(f"TXDNS_RESOLVER: {description!r:.80} is no description, such as 'system' or 'cache:udp:192.0.2.1'")
+            raise BadDescription(f"TXDNS_RESOLVER: {description!r:.80} is not a description such as 'system' or 'cache:udp:192.0.2.1'")
         try:
             return sourceFromString(reactor, description)
         except BadDescription as fault:

@@ -63,11 +63,11 @@ class FederationResolver:
         """
         given = {} if config is None else config
         if not isinstance(given, Mapping):
-            raise BadDescription(f"config: {given!r:.80} is no list of options; write 'resolver: system' below it, or leave it out")
+            raise BadDescription(f"config: {given!r:.80} is not a list of options; write 'resolver: system' below it, or leave it out")
         unknown = [name for name in given if name != "resolver"]
         if unknown:
             raise BadDescription(f"config: there is no option {unknown[0]!r:.80}; there is 'resolver'")
         description = given.get("resolver", _DESCRIPTION)
         if not isinstance(description, str):
-            raise BadDescription(f"resolver: {description!r:.80} is no description, such as 'system' or 'cache:udp:192.0.2.1'")
+            raise BadDescription(f"resolver: {description!r:.80} is not a description such as 'system' or 'cache:udp:192.0.2.1'")
         return resolverOf(description, globalReactor())

@@ -22,7 +22,7 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("txdns_ready_total", "counter", "Replies from what was at hand, beyond the fast lane.", "", (("", "ready"),)),
     ("txdns_truncated_total", "counter", "Replies that were cut short (TC).", "", (("", "truncated"),)),
     ("txdns_stale_total", "counter", "Replies with data past its end (RFC 8767).", "", (("", "stale"),)),
-    ("txdns_failed_total", "counter", "Replies saying that nobody knows.", "", (("", "failed"),)),
+    ("txdns_failed_total", "counter", "SERVFAIL replies after failed look-ups.", "", (("", "failed"),)),
     ("txdns_dropped_total", "counter", "Requests that were given no reply.", "", (("", "dropped"),)),
     ("txdns_late_total", "counter", "Answers found too late to be sent.", "", (("", "late"),)),
     ("txdns_overflowed_total", "counter", "Requests refused because too many were waited for.", "", (("", "overflowed"),)),

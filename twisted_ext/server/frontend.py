@@ -128,7 +128,7 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     ResponseRateLimit(exempt=settings.responseExempt)
     Access({"allow": settings.requireCookie})
     if settings.requireCookie and not settings.cookies:
-        raise BadDescription("require-cookie: nobody can show a cookie where cookies is no; have cookies, or require none")
+        raise BadDescription("require-cookie needs cookies = yes")
     return _gates(settings, ClientRateLimit(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 

@@ -127,7 +127,7 @@ class ForwardStack:
 
     def _makeAsking(self, settings: Settings) -> _Asking:
         if not settings.recursive:
-            nobody = FailingSource(lambda: Refused("this server asks nobody", ede=((20, ""),)))
+            nobody = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
             return _Asking(nobody, nobody, [], None)
         upstreams: list[Upstream] = []
         system: SystemServers | None = None
@@ -295,7 +295,7 @@ class ForwardStack:
         if self._hosts is not None:
             lines.append(f"hosts: {self._hosts.path}")
         lines.append("special: names that are never asked of anybody, and literal addresses")
-        lines.append("private networks: names of their addresses are denied, unless somebody inside of them is asked")
+        lines.append("private networks: names of their addresses are denied, unless an upstream inside of them is asked")
         if settings.stopRebinding:
             but = "".join([f", but for {nameToText(nameFromText(name))}" for name in settings.rebindingAllow])
             lines.append(f"rebinding: no private addresses from upstreams{but}")
@@ -306,7 +306,7 @@ class ForwardStack:
         lines.append("coalesce: one look-up for all who ask the same")
         lines += [f"route: {route.partition('=')[0]} to {route.partition('=')[2]}" for route in settings.route if settings.recursive]
         if not settings.recursive:
-            lines.append("nobody is asked")
+            lines.append("no upstream is asked")
         elif self._asking.system is not None:
             servers = ", ".join([self._labelOf(upstream) for upstream in self._asking.upstreams[:1]])
             lines.append(f"forward: the servers of {self._asking.system.path}: {servers}")
@@ -401,7 +401,7 @@ class ZoneStack:
         """
         @return: in words, one line each, what a question meets that is not refused, in order.
         """
-        return [f"zones: {_counted(len(self._zones))}", "nobody is asked"]
+        return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
 
 
 def _rests(upstream: Upstream) -> bool:

@@ -141,8 +141,8 @@ class SystemServers:
             _log.warn("{path}: {complaint}", path=self.path, complaint=text)
         servers = [server for server in configuration.servers if not self._listening.has(server)]
         if not servers:
-            _log.warn("{path} names nobody to ask but this server itself", path=self.path)
-            return FailingSource(lambda: Unreachable(f"{self.path} names nobody to ask but this server itself", ede=((22, "no upstream"),)))
+            _log.warn("{path} names only this server itself", path=self.path)
+            return FailingSource(lambda: Unreachable(f"{self.path} names only this server itself", ede=((22, "no upstream"),)))
         flags = configuration.flags
         forwarding = ForwardingSource(
             self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags

@@ -34,7 +34,7 @@ def questionOf(name: str, rrType: str = "A") -> Question:
     """
     number = typeNumber(rrType)
     if number is None:
-        raise ValueError(f"{rrType!r} is no record type")
+        raise ValueError(f"{rrType!r} is not a record type")
     return Question(nameFromText(name), number)
 
 

@@ -37,11 +37,11 @@ class Server:
 
     def __init__(self, address: str, port: int = DNS_PORT) -> None:
         """
-        @raise BadDescription: C{address} is no IP address, or the port is out of range.
+        @raise BadDescription: C{address} is not an IP address, or the port is out of range.
         """
         self.family, packed, scope = _parsed(address)
         if not 0 < port < 65536:
-            raise BadDescription(f"{port} is no port; it takes a number from 1 to 65535")
+            raise BadDescription(f"{port} is not a valid port; it takes a number from 1 to 65535")
         plain = socket.inet_ntop(self.family, packed)
         self.address = f"{plain}%{scope}" if scope else plain
         self.port = port
@@ -70,17 +70,17 @@ class Server:
         elif address.startswith("["):
             address, bracket, rest = address[1:].partition("]")
             if not bracket or (rest and not rest.startswith(":")):
-                raise BadDescription(f"{text!r} is no server: after [address] comes nothing, or :port")
+                raise BadDescription(f"{text!r} is not a valid server: after [address] comes nothing, or :port")
             digits = rest[1:]
             if rest == ":":
-                raise BadDescription(f"{text!r} is no server: the port is missing")
+                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
         elif address.count(":") == 1:
             address, _, digits = address.partition(":")
             if not digits:
-                raise BadDescription(f"{text!r} is no server: the port is missing")
+                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
         if digits:
             if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
-                raise BadDescription(f"{text!r} is no server: {digits!r} is no port")
+                raise BadDescription(f"{text!r} is not a valid server: {digits!r} is not a valid port")
             port = int(digits)
         return cls(address, port)
 
@@ -149,7 +149,7 @@ def _parsed(address: str) -> tuple[int, bytes, str]:
         if _isNumber(scope) and int(scope[:11]) > _MOST_SCOPE:
             raise ValueError
     except (OSError, ValueError):
-        raise BadDescription(f"{address!r} is no IP address, such as 192.0.2.1 or 2001:db8::1") from None
+        raise BadDescription(f"{address!r} is not an IP address, such as 192.0.2.1 or 2001:db8::1") from None
     if packed.startswith(_MAPPED):
         return socket.AF_INET, packed[12:], ""
     return socket.AF_INET6, packed, scope

@@ -46,7 +46,7 @@ class Pace:
         """
         if interval is not None:
             if isinstance(interval, bool) or not isinstance(interval, int | float) or not interval > 0:
-                raise CallerFault(f"interval: {interval!r} is no number of seconds above zero")
+                raise CallerFault(f"interval: {interval!r} is not a number of seconds above zero")
             interval = WATCH_SECONDS.pick(interval)
         self.interval = interval
         self._draw = draw

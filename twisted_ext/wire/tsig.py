@@ -120,7 +120,7 @@ class Key:
         try:
             octets = binascii.a2b_base64(secret, strict_mode=True)
         except ValueError as error:
-            raise BadDescription(f"the secret of TSIG key {name!r} is no base64: {error}") from None
+            raise BadDescription(f"the secret of TSIG key {name!r} is not base64: {error}") from None
         try:
             return cls(nameFromText(name), octets, wire)
         except BadName as error:

@@ -204,18 +204,18 @@ def test_addressFailures(face: Face) -> None:
 @pytest.mark.parametrize(
     ("function", "words", "said"),
     [
-        (retries.serviceName, (b"x", b"sip", "tcp"), "service: b'sip' is no text; write such as 'xmpp-client'"),
-        (retries.serviceName, (b"x", "sip", 5060), "transport: 5060 is no text; write such as 'tcp'"),
-        (retries.certificateName, (b"x", None, "tcp"), "port: None is no number; write such as 5222"),
-        (retries.certificateName, (b"x", True, "tcp"), "port: True is no number; write such as 5222"),
+        (retries.serviceName, (b"x", b"sip", "tcp"), "service: b'sip' is not text; write such as 'xmpp-client'"),
+        (retries.serviceName, (b"x", "sip", 5060), "transport: 5060 is not text; write such as 'tcp'"),
+        (retries.certificateName, (b"x", None, "tcp"), "port: None is not a valid number; write such as 5222"),
+        (retries.certificateName, (b"x", True, "tcp"), "port: True is not a valid number; write such as 5222"),
         *[
             (retries.certificateName, (b"x", port, "tcp"), re.escape(f"port: {port!r} is none from 1 to 65535; write such as 5222"))
             for port in (70000, 0, -1, "http", "", "65536", "+1", "\u0665")
         ],
-        (retries.hostOf, (b"example.org",), "domain: b'example.org' is no text; write such as 'example.org'"),
-        (retries.hostOf, (None,), "domain: None is no text"),
+        (retries.hostOf, (b"example.org",), "domain: b'example.org' is not text; write such as 'example.org'"),
+        (retries.hostOf, (None,), "domain: None is not text"),
         (retries.hostOf, ("",), "domain: it is empty; write 'example.org'"),
-        (retries.hostOf, ("a..example",), "domain: 'a..example' is no name: .*empty"),
+        (retries.hostOf, ("a..example",), "domain: 'a..example' is not a valid name: .*empty"),
     ],
 )
 def test_wrong(function: Callable[..., bytes], words: Sequence[object], said: str) -> None:

@@ -130,8 +130,8 @@ def test_module(came: Mapping[str, object]) -> None:
     assert "nonsense" in refused[0]
     assert refused[1:] == [
         "ConfigError: config: there is no option 'resolvers'; there is 'resolver'",
-        "ConfigError: resolver: 5 is no description, such as 'system' or 'cache:udp:192.0.2.1'",
-        "ConfigError: config: ['system'] is no list of options; write 'resolver: system' below it, or leave it out",
+        "ConfigError: resolver: 5 is not a description such as 'system' or 'cache:udp:192.0.2.1'",
+        "ConfigError: config: ['system'] is not a list of options; write 'resolver: system' below it, or leave it out",
     ]
 
 

@@ -237,9 +237,9 @@ def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is no address of this machine"),
+        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is not a valid address of this machine"),
         (["-i", "127.0.0.1", "-p", "0", "--http", "192.0.2.1:80"], "http: cannot listen at 192.0.2.1:80"),
-        (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is no socket"),
+        (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is not a socket"),
     ],
 )
 def test_wrongSockets(tmp_path: Path, words: list[str], said: str) -> None:
@@ -278,7 +278,7 @@ def test_daemon(tmp_path: Path) -> None:
         command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *path)
         assert subprocess.run(command, cwd=tmp_path / "fourth", stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
         # Whoever started it knows before the one in the background has written down why, and has gone.
-        wait(lambda: "control: log is there already and is no socket" in (tmp_path / "fourth" / "log").read_text())
+        wait(lambda: "control: log is there already and is not a socket" in (tmp_path / "fourth" / "log").read_text())
         wait(lambda: not (tmp_path / "fourth" / "twistd.pid").exists())
     finally:
         os.kill(process, signal.SIGTERM)

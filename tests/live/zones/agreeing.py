@@ -206,7 +206,7 @@ def _cutOff(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said) ->
     if ours.authoritative != theirs.authoritative:
         wrong.append(f"authoritative: {ours.authoritative} here, {theirs.authoritative} there")
     if not ours.everything <= whole.everything:
-        wrong.append(f"{_shown(ours.everything - whole.everything)} is no part of the whole")
+        wrong.append(f"{_shown(ours.everything - whole.everything)} is not a part of the whole")
     if ours.cut and not theirs.cut:
         ofGlue = whole.glue > ours.glue and not ours.answer and server in ("nsd", "bind")
         ofProofs = theirs.authority < whole.authority and (

@@ -270,7 +270,7 @@ class GrammarTests(DescriptionCase):
             ("wrap:(leaf:a)b", "column 14: behind a closing parenthesis comes a colon or nothing, not 'b'"),
             ("wrap:(leaf:a))", "column 14: behind a closing parenthesis comes a colon or nothing, not ')'"),
             ("broken", "column 1: broken cannot be built: ZeroDivisionError: no"),
-            ("nothing", "column 1: nothing built 'nothing', which is no answer source"),
+            ("nothing", "column 1: nothing built 'nothing', which is not an answer source"),
             ("wrap://x", "column 6: there is no prefix '//x'; there are "),
         ):
             self.assertTrue(self.refused(description).startswith(expected), self.refused(description))

@@ -75,12 +75,12 @@ class BuiltInTests(SynchronousTestCase):
         What is no server is told, with its column.
         """
         for description, column, what in (
-            ("udp:ns.example", 5, "'ns.example' is no IP address, such as 192.0.2.1 or 2001:db8::1"),
+            ("udp:ns.example", 5, "'ns.example' is not an IP address, such as 192.0.2.1 or 2001:db8::1"),
             ("udp:2001:db8::1", 5, "; one with colons stands in square brackets"),
             ("udp:192.0.2.1:0", 15, "a port takes a number from 1 to 65535, not '0'"),
             ("udp:192.0.2.1:65536", 15, "not '65536'"),
             ("tcp:192.0.2.1@dns", 5, "not 'dns'"),
-            ("udp:192.0.2.1,", 5, "'' is no IP address"),
+            ("udp:192.0.2.1,", 5, "'' is not an IP address"),
         ):
             text = self.refused(description)
             self.assertIn(f"column {column}: ", text)

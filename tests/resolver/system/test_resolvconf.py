@@ -171,7 +171,7 @@ class SystemConfigurationTests(SynchronousTestCase):
             [text.partition(":")[0] for text in configuration.complaints.texts],
             ["line 2", "line 3", "line 4", "line 5", "line 5", "line 5", "line 5", "line 6", "line 7"],
         )
-        self.assertIn("'ns.example' is no IP address", str(configuration.describe()["complaints"]))
+        self.assertIn("'ns.example' is not an IP address", str(configuration.describe()["complaints"]))
 
     @given(
         st.one_of(

@@ -118,7 +118,7 @@ def test_allWrongZonesTold() -> None:
     (line,) = wrong('[zone]\n"example.org" = "file"\n')
     assert line == 'txdns.toml:1: a zone has no name; write name = "example.org"'
     (line,) = wrong('zone = ["a.example=a", "nonsense", 3]\n')[:1]
-    assert line.startswith("txdns.toml:1: zone 'nonsense' is no zone")
+    assert line.startswith("txdns.toml:1: zone 'nonsense' is not a valid zone")
 
 
 def test_manyWrongZones() -> None:
@@ -175,9 +175,9 @@ def test_unreadableFile(tmp_path: Path) -> None:
         ("cache-size", "12X", "takes a number of octets from 65536 to 68719476736, also as 64K, 64M or 1G, not '12X'"),
         ("allow", ["192.0.2.1/24"], "takes an address with or without"),
         ("allow", 5, "takes a list, each an address with"),
-        ("interface", ["eth0"], "'eth0' is no IP address"),
+        ("interface", ["eth0"], "'eth0' is not an IP address"),
         ("rebinding-allow", ["a..b"], "takes a domain name"),
-        ("http", "example.org:80", "'example.org' is no IP address"),
+        ("http", "example.org:80", "'example.org' is not an IP address"),
         ("hosts-file", 3, "as a text, not 3"),
     ],
 )

@@ -86,7 +86,7 @@ def test_asksNobody() -> None:
     """
     zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
     said = warningOf(Settings({**zone, "upstream": ("192.0.2.53",)}), None)
-    assert said == "upstream and route are of no use: serve asks nobody; forward does, and serves zones as well"
+    assert said == "upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well"
     assert warningOf(Settings({**zone, "upstream": ("192.0.2.53",), "recursive": True}), None) == ""
 
 

@@ -106,7 +106,7 @@ def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What is wrong is said with what to do about it.
     """
-    with pytest.raises(BadDescription, match="192.0.2.1 is no address of this machine"):
+    with pytest.raises(BadDescription, match="192.0.2.1 is not a valid address of this machine"):
         boundSockets(["192.0.2.1"], 5300)
 
     def forbidden(*arguments: object, **more: object) -> socket.socket:
@@ -143,7 +143,7 @@ def test_receivedNoSocket(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     reading, writing = os.pipe()
     monkeypatch.setattr(sockets, "_FIRST", reading)
-    with pytest.raises(BadDescription, match=f"descriptor {reading} of LISTEN_FDS is no socket"):
+    with pytest.raises(BadDescription, match=f"descriptor {reading} of LISTEN_FDS is not a socket"):
         receivedSockets({"LISTEN_PID": "7", "LISTEN_FDS": "1"}, 7)
     for each in (reading, writing):
         with suppress(OSError):

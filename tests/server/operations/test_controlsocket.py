@@ -88,7 +88,7 @@ class SocketTests(SynchronousTestCase):
         """
         path = self.folder / "important"
         path.write_text("words")
-        with self.assertRaisesRegex(CallerFault, "is no socket"):
+        with self.assertRaisesRegex(CallerFault, "is not a socket"):
             self.service(path).startService()
         self.assertEqual(path.read_text(), "words")
 

@@ -292,7 +292,7 @@ class LoadingTests(LoadingCase):
         path.rmdir()
         path.write_text("")
         empty, _ = self.finish(loading.reloadZone(apex))
-        for line, said in ((gone, "cannot be read: No such file"), (folder, "is no file"), (empty, "is empty, and has no SOA record")):
+        for line, said in ((gone, "cannot be read: No such file"), (folder, "is not a file"), (empty, "is empty, and has no SOA record")):
             self.assertIn(said, line)
             self.assertEqual(line.count("/example.org"), 1, line)
         path.write_text("@ 60 SOA ns1 root 1 1 1 1 1\n@ 60 SOA ns1 root 2 1 1 1 1\n")

@@ -125,7 +125,7 @@ class RecordTests(SynchronousTestCase):
         An octet in a name that is no text is told by its number, and how to write it.
         """
         (complaint,) = readText(b"$TTL 1\na A 192.0.2.1\nb\xf2 A 192.0.2.1\n").complaints
-        self.assertEqual(str(complaint), "zone:3:1: octet 242 in a name, which is no text in UTF-8; \\242 was expected if it is meant")
+        self.assertEqual(str(complaint), "zone:3:1: octet 242 in a name, which is not UTF-8 text; \\242 was expected if it is meant")
 
     def test_unknown(self) -> None:
         """

@@ -46,7 +46,7 @@ class Helpers:
         """
         number = typeNumber(type) if isinstance(type, str) else type
         if number is None:
-            raise BadRecord(f"{type!r} is no record type; write A, AAAA, MX... or TYPE65280")
+            raise BadRecord(f"{type!r} is not a record type; write A, AAAA, MX... or TYPE65280")
         if number == AXFR:
             return self._resolver.lookupZone(name)
         return self._resolver._look(name, number)

@@ -58,4 +58,4 @@ def secondsOf(what: str, wanted: object, limit: Limit) -> float:
     # False for what is no number as well.
     if wanted is None or (isinstance(wanted, int | float) and wanted >= 0):
         return limit.pick(wanted)
-    raise CallerFault(f"{what}: {wanted!r:.80} is no number of seconds from 0 on, such as {limit.default:g}")
+    raise CallerFault(f"{what}: {wanted!r:.80} is not a number of seconds from 0 on, such as {limit.default:g}")

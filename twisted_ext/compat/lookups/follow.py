@@ -180,7 +180,7 @@ def nameOf(text: object) -> bytes:
     @raise BadName: it is none.
     """
     if not isinstance(text, str | bytes):
-        raise BadName(f"{text!r:.80} is no name; write it as text, such as 'example.org'")
+        raise BadName(f"{text!r:.80} is not a valid name; write it as text, such as 'example.org'")
     return nameFromText(text)
 
 
@@ -193,7 +193,7 @@ def literalHost(host: object) -> str | None:
     @raise BadName: this is no text.
     """
     if not isinstance(host, str):
-        raise BadName(f"{host!r:.80} is no host; write it as text, such as 'www.example.org'")
+        raise BadName(f"{host!r:.80} is not a valid host; write it as text, such as 'www.example.org'")
     return literalOf(host.removeprefix("[").removesuffix("]"))
 
 
@@ -294,7 +294,7 @@ class Walk:
             elif rule.flag == ADDRESSES and port is not None:
                 host = hostOf(rule.replacement)
                 if host is None:
-                    self._wrong(name, UnusableRecords(f"{nameToText(rule.replacement)} is no name of a host"))
+                    self._wrong(name, UnusableRecords(f"{nameToText(rule.replacement)} is not a valid host name"))
                 else:
                     self._add(protocol, [Target(host, port)])
         self._path.pop()

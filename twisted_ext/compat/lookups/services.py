@@ -170,7 +170,7 @@ def mailTargets(
         name = nameOf(domain)
         host = hostOf(name)
         if host is None:
-            raise BadName(f"{domain!r:.80} is no domain that mail could go to; write what is behind the @, such as 'example.org'")
+            raise BadName(f"{domain!r:.80} is not a domain that mail could go to; write what is behind the @, such as 'example.org'")
         found = await asking.records(name, rrtypes.MX)
         if found.answer.outcome is Outcome.NXDOMAIN:
             raise errorFromAnswer(Question(name, rrtypes.MX), found.answer)
@@ -230,7 +230,7 @@ def tlsaOf(
 
         checkedPort(port)
         if transport not in ("tcp", "udp", "sctp", "dccp"):
-            raise CallerFault(f"{transport!r} is no transport; write 'tcp', 'udp' or 'sctp'")
+            raise CallerFault(f"{transport!r} is not a valid transport; write 'tcp', 'udp' or 'sctp'")
         name = nameFromText(f"_{port}._{transport}", nameOf(host))
         found = await asking.records(name, rrtypes.TLSA)
         if requireAD and not found.trusted:
@@ -321,5 +321,5 @@ def numberURIs(
 
 def _textIn(what: str, given: object) -> str:
     if not isinstance(given, str):
-        raise CallerFault(f"{what}: {given!r:.80} is no text")
+        raise CallerFault(f"{what}: {given!r:.80} is not text")
     return given

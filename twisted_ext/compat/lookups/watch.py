@@ -143,7 +143,7 @@ class Watch(AsyncIterator[Change]):
         if self.closed:
             raise StopAsyncIteration
         if self._waiting is not None:
-            raise RuntimeError("somebody waits for the next change already; one watch tells each change once")
+            raise RuntimeError("another caller waits for the next change already; a watch reports each change once")
         coming = self._next()
         change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
         # Not before: asyncio may cancel whoever waits when the change is on its way to them.
@@ -360,7 +360,7 @@ def _secondsOf(timeout: object) -> float | None:
     if timeout is None or timeout == inf:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise CallerFault(f"the timeout {timeout!r} is no number of seconds")
+        raise CallerFault(f"the timeout {timeout!r} is not a number of seconds")
     return float(timeout)
 
 

@@ -273,7 +273,7 @@ def hostOf(domain: str) -> bytes:
     try:
         host = text.encode("idna")
     except UnicodeError as error:
-        raise UnicodeError(f"domain: {domain!r:.80} is no name: {error.__cause__ or error}") from error
+        raise UnicodeError(f"domain: {domain!r:.80} is not a valid name: {error.__cause__ or error}") from error
     if not host:
         raise ValueError("domain: it is empty; write 'example.org'")
     return host
@@ -293,7 +293,7 @@ def _text(what: str, given: object, right: str) -> str:
     @raise TypeError: it is something else, mostly octets.
     """
     if not isinstance(given, str):
-        raise TypeError(f"{what}: {given!r:.80} is no text; write such as {right!r}")
+        raise TypeError(f"{what}: {given!r:.80} is not text; write such as {right!r}")
     return given
 
 
@@ -326,7 +326,7 @@ def certificateName(hostname: bytes, port: int | str, transport: str) -> bytes:
     @raise ValueError: there is no such port.
     """
     if isinstance(port, bool) or not isinstance(port, int | str):
-        raise TypeError(f"port: {port!r:.80} is no number; write such as 5222")
+        raise TypeError(f"port: {port!r:.80} is not a valid number; write such as 5222")
     text = port if isinstance(port, str) else str(int(port))
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 0x10000):
         raise ValueError(f"port: {port!r:.80} is none from 1 to 65535; write such as 5222")

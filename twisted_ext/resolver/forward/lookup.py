@@ -459,7 +459,7 @@ class ForwardedLookup:
         exchange = leg.exchange
         self._note(now, "malformed", exchange, why=str(fault))
         self._source.standings[self._open(leg, key)[2]].trouble("malformed")
-        worse = ServerFailed(f"{exchange.label} sent what is no message: {fault}", server=exchange.label)
+        worse = ServerFailed(f"{exchange.label} sent what is not a DNS message: {fault}", server=exchange.label)
         # Longer than we asked for, it was cut by us.
         cut = not exchange.reliable and len(octets) >= SIZE
         self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)

@@ -59,7 +59,7 @@ class Addresses(tuple[tuple[str, int | None], ...]):
     @classmethod
     def fromText(cls, text: str) -> Addresses:
         """
-        @raise BadDescription: one of them is no IP address, or has no usable port behind its C{@}.
+        @raise BadDescription: one of them is not an IP address, or has no usable port behind its C{@}.
         """
         found: list[tuple[str, int | None]] = []
         for item in text.split(","):

@@ -89,7 +89,7 @@ class Plan:
                 self.text, self.index, f"{self.prefix} cannot be built: {type(error).__name__}: {error}"
             ) from error
         if not IAnswerSource.providedBy(source):
-            raise _fault(self.text, self.index, f"{self.prefix} built {source!r}, which is no answer source")
+            raise _fault(self.text, self.index, f"{self.prefix} built {source!r}, which is not an answer source")
         return source
 
 

@@ -173,7 +173,7 @@ class _Reading:
             try:
                 pair = _masked(value)
             except (OSError, ValueError):
-                into.complaints.add(number, f"{value!r} is no address with a mask, such as 192.0.2.0/255.255.255.0")
+                into.complaints.add(number, f"{value!r} is not an address with a mask, such as 192.0.2.0/255.255.255.0")
                 continue
             if len(into.sortlist) >= SORTLIST_PAIRS.default:
                 into.complaints.add(number, f"{value!r} is not used: {SORTLIST_PAIRS.default:.0f} pairs are the most")

@@ -299,7 +299,7 @@ def _settings() -> Iterable[Setting]:
         "response-rate",
         types.Number(RESPONSE_RATE, "replies"),
         int(RESPONSE_RATE.default),
-        "Replies of one kind in a second that one network gets by UDP, whoever asks in its name; 0 for as many as it asks for",
+        "Replies of one kind in a second that one client network gets by UDP, since its addresses may be spoofed; 0 for no limit",
         group=guarding,
     )
     yield Setting(

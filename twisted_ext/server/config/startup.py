@@ -62,7 +62,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     @raise BadDescription: it does not, and never will.
     """
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
-        _log.warn("upstream and route are of no use: serve asks nobody; forward does, and serves zones as well")
+        _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
     if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or settings.hostsFile:
         return
     from twisted_ext.server.config.zonesettings import ZoneSettings, gather

@@ -335,7 +335,7 @@ def describedUpstream(text: str) -> str:
 def _route(text: str) -> str:
     domain, equals, description = text.partition("=")
     if not equals or not domain:
-        raise BadDescription(f"{text!r} is no route")
+        raise BadDescription(f"{text!r} is not a valid route")
     return f"{_name(domain)}={_description(description)}"
 
 

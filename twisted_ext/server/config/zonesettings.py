@@ -159,11 +159,11 @@ class ZoneSettings:
             except ValueError:
                 table = None
             if not isinstance(table, dict):
-                raise BadDescription(f"{text!r} is no zone")
+                raise BadDescription(f"{text!r} is not a valid zone")
             return cls.fromTable(table, folder)
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
-            raise BadDescription(f"{text!r} is no zone: write its name, an equals sign, and its master file")
+            raise BadDescription(f"{text!r} is not a valid zone: write its name, an equals sign, and its master file")
         return cls.of(name, _absolute(path, folder))
 
     @classmethod

@@ -82,7 +82,7 @@ def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.s
             address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
         )
     except OSError as error:
-        raise CallerFault(f"{address!r} is no address to listen at: {error.strerror}") from None
+        raise CallerFault(f"{address!r} is not an address to listen at: {error.strerror}") from None
     family, _, _, _, where = found[0]
     made = socket.socket(family, socket.SOCK_DGRAM)
     try:

@@ -120,7 +120,7 @@ def _reason(error: OSError, address: str, port: int) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{where} may not be used: ports below 1024 take root (see twistd --uid) or CAP_NET_BIND_SERVICE; or choose a larger --port"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{address} is no address of this machine, so nobody can listen there; choose another --interface"
+        return f"{address} is not an address of this machine; choose another --interface"
     return f"{where} cannot be used: {error.strerror or error}"
 
 
@@ -203,7 +203,7 @@ def receivedSockets(environment: MutableMapping[str, str] = os.environ, process:
             taken = socket.socket(fileno=number)
             host, port = taken.getsockname()[:2]
         except (OSError, ValueError) as error:
-            raise BadDescription(f"descriptor {number} of LISTEN_FDS is no socket of IPv4 or IPv6: {error}") from None
+            raise BadDescription(f"descriptor {number} of LISTEN_FDS is not a socket of IPv4 or IPv6: {error}") from None
         taken.setblocking(False)
         os.set_inheritable(number, False)
         if taken.type == socket.SOCK_STREAM:

@@ -136,7 +136,7 @@ def _clear(path: str) -> None:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(left.st_mode):
-            raise CallerFault(f"control: {path} is there already and is no socket")
+            raise CallerFault(f"control: {path} is there already and is not a socket")
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(1.0)
             try:
@@ -327,7 +327,7 @@ def _question(request: Request) -> Question:
         raise CallerFault("which name? write explain?name=NAME&type=TYPE")
     rrType = typeNumber(said) if said else A
     if rrType is None:
-        raise BadRecord(f"{said!r} is no record type: write a mnemonic such as MX, or a number as TYPE65280")
+        raise BadRecord(f"{said!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
     return Question(nameFromText(name), rrType)
 
 

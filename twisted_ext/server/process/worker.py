@@ -60,7 +60,7 @@ class Lines:
         for line in lines:
             said = json.loads(line)
             if not isinstance(said, dict):
-                raise ValueError("a line that is no object")
+                raise ValueError("a line that is not an object")
             self._took(said)
 
 
@@ -221,7 +221,7 @@ class Worker(ProcessProtocol):
             try:
                 self._lines.feed(data)
             except ValueError as error:
-                self._force.log.error("worker {number} says what nobody understands: {error}", number=self.number, error=error)
+                self._force.log.error("worker {number} sent a line that cannot be read: {error}", number=self.number, error=error)
                 self.kill("KILL")
         else:
             *lines, self._said = (self._said + data[-65536:]).split(b"\n")

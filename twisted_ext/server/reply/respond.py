@@ -568,7 +568,7 @@ class Responder:
             return _BROKEN
         ede = causesOf(fault)
         if isinstance(fault, Unknown):
-            return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "nobody here answers this"),))
+            return Refusal(Rcode.REFUSED, ede or ((_NOT_AUTHORITATIVE, "no source here answers this"),))
         if isinstance(fault, ServerFailed):
             rcode = fault.rcode if 0 < fault.rcode < 16 else Rcode.SERVFAIL
             return Refusal(rcode, ede)

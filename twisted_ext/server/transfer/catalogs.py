@@ -106,7 +106,7 @@ class Cataloging:
             if kind == "produce" and (zone.file or zone.texts("primaries")):
                 raise BadDescription(f"zone {zone.text}: a catalog that is made here has no file and no primaries")
             if kind == "follow" and not zone.texts("member-primaries") and not zone.texts("primaries"):
-                raise BadDescription(f"zone {zone.text}: nobody can tell where its zones come from; say so with member-primaries")
+                raise BadDescription(f"zone {zone.text}: it is not known where its zones come from; set member-primaries")
             for text in zone.texts("group-primaries"):
                 if len(text.split(None, 1)) < 2:
                     raise BadDescription(f"zone {zone.text}: group-primaries: {text!r} takes the name of a group, then a server")
@@ -271,5 +271,5 @@ def _catalogOf(zone: ZoneSettings, said: dict[bytes, ZoneSettings]) -> ZoneSetti
     except BadName as fault:
         raise BadDescription(f"zone {zone.text}: listed-in: {fault}") from None
     if catalog is None or catalog.value("catalog") != "produce":
-        raise BadDescription(f"zone {zone.text}: listed-in: {text} is no catalog that is made here; its table needs catalog = produce")
+        raise BadDescription(f"zone {zone.text}: listed-in: {text} is not a catalog that is made here; its table needs catalog = produce")
     return catalog

@@ -227,7 +227,7 @@ class Changing:
         try:
             self._changed(version)
         except Exception:
-            _log.failure("nobody could be told that {zone} has changed", zone=nameToText(self.zone.apex))
+            _log.failure("failed to notify others that {zone} has changed", zone=nameToText(self.zone.apex))
 
     def _unkept(self, failure: Failure) -> None:
         fault = failure.value

@@ -77,7 +77,7 @@ class Built:
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
             return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found)
         except (TypeError, ValueError):
-            raise ValueError(f"{said!r:.200} is no image") from None
+            raise ValueError(f"{said!r:.200} is not an image") from None
 
     @property
     def current(self) -> bool:
@@ -113,7 +113,7 @@ class _Mapped:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not size:
-                raise BadImage(f"{path}: an empty file is no image of a zone")
+                raise BadImage(f"{path}: an empty file is not an image of a zone")
             self.buffer = mmap(file.fileno(), 0, access=ACCESS_READ)
         self.words = memoryview(self.buffer)[: size & ~3].cast("I")
 

@@ -217,7 +217,7 @@ class SQLiteStore:
         try:
             rrType = typeNumber(kind)
             if rrType is None or isMeta(rrType):
-                raise BadRecord(f"{kind!r} is no type that records have")
+                raise BadRecord(f"{kind!r} is not a record type")
             name = apexName if owner == "@" else nameFromText(owner, apexName)
             if keyBelow(name, apexName.lower()) is None:
                 raise BadRecord(f"{owner} is not in the zone")
@@ -275,7 +275,7 @@ class SQLiteStore:
             try:
                 name = apexName if owner == "@" else nameFromText(owner, apexName)
             except BadName:
-                raise BadZone(f"{self.path}: {nameToText(apexName)}: {owner!r} is no name") from None
+                raise BadZone(f"{self.path}: {nameToText(apexName)}: {owner!r} is not a valid name") from None
             names[name.lower()] = tuple([rrset for rrset in self._at(apexName, number, name) if rrset.rrType != SOA])
         soa = next((rrset for rrset in self._at(apexName, number, apexName) if rrset.rrType == SOA), None)
         return News(serial, names, None if soa is None else _numbered(soa, serial))

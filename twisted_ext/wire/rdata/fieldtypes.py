@@ -180,7 +180,7 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
         tokens.remarks.append(badRecord(said, tokens.column))
     if foreign := _FOREIGN.search(text):
         octet = ord(foreign[0]) & 0xFF
-        raise badRecord(f"octet {octet} in a name, which is no text in UTF-8; \\{octet:03d} was expected if it is meant", tokens.column)
+        raise badRecord(f"octet {octet} in a name, which is not UTF-8 text; \\{octet:03d} was expected if it is meant", tokens.column)
     try:
         name = nameFromText(text, tokens.origin)
     except BadName as error:

@@ -115,6 +115,6 @@ def announcedAt(node: Node, rrset: RRSet, say: Say) -> None:
             say("svcb-dns", rrset.name, text, rrset.rrType)
         if resolver:
             if not service.alpn:
-                say("svcb-dns", rrset.name, "no alpn says how to ask this resolver; nobody will use it", rrset.rrType)
+                say("svcb-dns", rrset.name, "without alpn clients do not know how to ask this resolver, and will not use it", rrset.rrType)
             elif path is None and any(each in _OVER_HTTP for each in service.alpn):
-                say("svcb-dns", rrset.name, "HTTP without dohpath: nobody knows what to ask for", rrset.rrType)
+                say("svcb-dns", rrset.name, "HTTP without dohpath: clients do not know what to request", rrset.rrType)

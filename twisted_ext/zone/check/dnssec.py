@@ -106,7 +106,7 @@ class _Proving:
         version = self.version
         rrset = version.top.of(_DNSKEY)
         if rrset is None:
-            self.say("dnskey-missing", version.apexName, "signatures, but no DNSKEY records; nobody can check them", _DNSKEY)
+            self.say("dnskey-missing", version.apexName, "signatures, but no DNSKEY records; validators cannot check them", _DNSKEY)
             return
         for rdata in rrset.rdatas:
             try:

@@ -229,11 +229,11 @@ class _Checking:
         owner = node.sets[0].name
         where = nameToText(above.sets[0].name)
         if not above.flags & CUT:
-            self.say("dname-below", owner, f"nobody finds this: the DNAME record of {where} stands for all names below")
+            self.say("dname-below", owner, f"this is never found: the DNAME record of {where} stands for all names below")
             return
         others = [typeName(rrType) for rrType in node.types if rrType not in _ADDRESSES]
         if others:
-            self.say("occluded", owner, f"nobody finds {_listed(others)} here: the name is delegated to the servers of {where}")
+            self.say("occluded", owner, f"{_listed(others)} here are never found: the name is delegated to the servers of {where}")
         if node.of(_A) is not None or node.of(_AAAA) is not None:
             self.glue.append(node.key)
 
@@ -270,7 +270,7 @@ class _Checking:
             self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", _NS)
         others = [typeName(rrType) for rrType in node.types if rrType not in _AT_CUTS]
         if others:
-            self.say("occluded", rrset.name, f"nobody finds {_listed(others)} here: the name is delegated")
+            self.say("occluded", rrset.name, f"{_listed(others)} here are never found: the name is delegated")
         if _hasAddress(node):
             self.glue.append(node.key)
 

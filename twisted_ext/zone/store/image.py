@@ -241,7 +241,7 @@ class Image:
         with open(path, "rb", buffering=0) as file:
             size = fstat(file.fileno()).st_size
             if not size:
-                raise BadImage(f"{path}: an empty file is no image of a zone")
+                raise BadImage(f"{path}: an empty file is not an image of a zone")
             buffer = file.read() if size <= _SMALL else mmap(file.fileno(), 0, access=ACCESS_READ)
             try:
                 image = cls(buffer)

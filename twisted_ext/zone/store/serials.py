@@ -45,7 +45,7 @@ def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
     elif how == "increment":
         wanted = serial
     else:
-        raise BadDescription(f"{how!r} is no way to choose a serial number; there are {', '.join(SERIALS)}")
+        raise BadDescription(f"{how!r} is not a way to choose a serial number; there are {', '.join(SERIALS)}")
     return wanted if isNewer(wanted, serial) else serial + 1 & _MASK or 1
 
 

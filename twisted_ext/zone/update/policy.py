@@ -255,6 +255,6 @@ def _types(text: str, words: list[str]) -> frozenset[int] | None:
         if number == ANY:
             return frozenset()
         if number is None or isMeta(number):
-            raise _bad(text, f"{word!r} is no type that records have")
+            raise _bad(text, f"{word!r} is not a record type")
         numbers.append(number)
     return frozenset(numbers)

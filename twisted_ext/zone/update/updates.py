@@ -100,7 +100,7 @@ class Update:
         version = transaction.version
         if version.signed and not policy.allows(keyName, client, version.apex, RRSIG):
             # Nobody who validates would take what comes of it.
-            raise BadUpdate("the zone is signed, and whoever changes it has to be allowed to change its signatures as well")
+            raise BadUpdate("the zone is signed: a client that changes it needs the right to change its signatures as well")
         for record in self.changes:
             rrType = record.rrType
             key = version.keyOf(record.name)

@@ -49,6 +49,6 @@ def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
     if flaw := flawOf(rrType, rdata):
         raise badRecord(flaw, tokens.column)
     if len(rdata) > _ROOM:
-        text = f"{len(rdata)} octets; no message has room for more than {_ROOM}, so that nobody gets this record, nor the zone by transfer"
+        text = f"{len(rdata)} octets; a message has room for {_ROOM}, so neither this record nor a transfer of the zone can be sent"
         tokens.remarks.append(badRecord(text, tokens.column))
     return rdata

@@ -235,7 +235,7 @@ class Reader:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise badRecord(f"{path} is no file")
+                raise badRecord(f"{path} is not a file")
             if (status.st_dev, status.st_ino) in self._opened:
                 raise badRecord(f"{path} includes itself")
             self._octets += status.st_size
@@ -375,7 +375,7 @@ class Reader:
         if isMeta(rrType):
             raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
         if self.rrClass != IN and rrType in _INTERNET:
-            raise badRecord(f"nobody here knows what {typeName(rrType)} records of class {className(self.rrClass)} hold", tokens.column)
+            raise badRecord(f"the format of {typeName(rrType)} records of class {className(self.rrClass)} is unknown", tokens.column)
         column = tokens.column
         if rrType == ALIAS and text[column - 1 : column + 4].upper() == "ALIAS":
             self.reading.builder.aliases = True

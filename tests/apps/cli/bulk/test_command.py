@@ -248,7 +248,7 @@ class BulkWorkTests(SynchronousTestCase):
         good = '{"name":"a.example","type":"A"}\n'
         self.output.write_text(good + "oh\n")
         failure = self.failureResultOf(self.begin("a.example\nb.example\n", "--resume", str(self.output)), ExitError)
-        self.assertIn("line 2: this is no line of txdns bulk", failure.value.line)
+        self.assertIn("line 2: this is not a line of txdns bulk", failure.value.line)
 
     def test_noReply(self) -> None:
         """
@@ -436,7 +436,7 @@ class WordsTests(SynchronousTestCase):
             (["/", "--output", "/"], "/: Is a directory; give a file with one name a line"),
             ([str(there), "--output", "/"], "/: File exists; give a new file"),
             (["--reverse", "foo"], "foo: No such file or directory; give a range such as 192.0.2.0/24, or a file of them"),
-            ([str(there), "--resume", str(there)], "this is no line of txdns bulk"),
+            ([str(there), "--resume", str(there)], "this is not a line of txdns bulk"),
         ]:
             code, line = self.line(*words)
             self.assertEqual(code, BATCH, words)

@@ -377,7 +377,7 @@ class ResumingTests(SynchronousTestCase):
         """
         pipe = self.mktemp()
         os.mkfifo(pipe)
-        for path, why in ((pipe, "it is no regular file"), (os.devnull, "it is no regular file"), ("/", "Is a directory")):
+        for path, why in ((pipe, "it is not a regular file"), (os.devnull, "it is not a regular file"), ("/", "Is a directory")):
             with pytest.raises(ExitError, match=f"--resume {path}: {why}; give the file that --output wrote"):
                 Resuming(path)
 
@@ -403,7 +403,7 @@ class ResumingTests(SynchronousTestCase):
             with self.assertRaises(ExitError) as caught:
                 Resuming(str(path))
             self.assertEqual(caught.exception.code, BATCH)
-            self.assertIn("line 1: this is no line of txdns bulk", caught.exception.line)
+            self.assertIn("line 1: this is not a line of txdns bulk", caught.exception.line)
             self.assertEqual(path.read_text(), text + "rest")
 
 

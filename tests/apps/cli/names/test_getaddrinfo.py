@@ -146,10 +146,10 @@ def test_silentSystem() -> None:
     [
         ([], "no host; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]"),
         (["a", "b", "c"], "'c': one host and one service at a time"),
-        (["a", "-7"], "'-7' is no option; there are -4, -6 and -x, and flags with a plus"),
-        (["-x", "a", "http"], "'http' is no port; with -x write a number"),
-        (["-x", "a", "+canonname"], "+canonname is no flag; there are +numerichost"),
-        (["a", "+dgramm"], "+dgramm is no flag; there are +passive"),
+        (["a", "-7"], "'-7' is not an option; there are -4, -6 and -x, and flags with a plus"),
+        (["-x", "a", "http"], "'http' is not a valid port; with -x write a number"),
+        (["-x", "a", "+canonname"], "+canonname is not a flag; there are +numerichost"),
+        (["a", "+dgramm"], "+dgramm is not a flag; there are +passive"),
     ],
 )
 def test_wrongUsage(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,7 +143,7 @@ def test_patient() -> None:
     [
         ([], "no service; write one such as"),
         (["_a._tcp.example.com", "_b._tcp.example.com"], "one service at a time"),
-        (["_a._tcp.example.com", "+trace"], "'+trace' is no option; there are +short and +json"),
+        (["_a._tcp.example.com", "+trace"], "'+trace' is not an option; there are +short and +json"),
         (["_a._tcp.example.com", "@a", "@b"], "two servers"),
     ],
 )

@@ -257,7 +257,7 @@ def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(left))
     (tmp_path / "file").write_text("")
-    nothing = "is no socket; name that of the server"
+    nothing = "is not a socket; name that of the server"
     for name, words in (("none", "no server is controlled at"), ("left", "runs no more"), ("file", nothing), ("", nothing)):
         said = say(capfd, "control", "--socket", str(tmp_path / name), "status")
         assert said.code == 9 and said.error.count("\n") == 1 and words in said.error
@@ -267,8 +267,8 @@ def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ("reply", "words"),
     [
         (b"", "has ended before it replied"),
-        (b"junk\r\n\r\n", "is no txdns server: its reply is no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is no txdns server: its reply is no JSON"),
+        (b"junk\r\n\r\n", "is no txdns server: its reply is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is no txdns server: its reply is not JSON"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "not one that this txdns understands"),
     ],
 )

@@ -133,7 +133,7 @@ class UpstreamTests(SynchronousTestCase):
         """
         code, line = self.refused("none.example.org")
         self.assertEqual(code, USAGE)
-        self.assertIn("@none.example.org is no server whose name has an address", line)
+        self.assertIn("@none.example.org is not a valid server whose name has an address", line)
         self.server.rcode = 2
         code, line = self.refused("ns.example.net")
         self.assertEqual(code, NO_REPLY)
@@ -156,18 +156,18 @@ class UpstreamTests(SynchronousTestCase):
         What begins with an address is taken for a server, and the complaint is about what is wrong with that.
         """
         for target, hint in (
-            ("192.0.2.1:0", "0 is no port; it takes a number from 1 to 65535"),
-            ("192.0.2.1:65536", "65536 is no port"),
+            ("192.0.2.1:0", "0 is not a valid port; it takes a number from 1 to 65535"),
+            ("192.0.2.1:65536", "65536 is not a valid port"),
             ("192.0.2.1:", "the port is missing"),
             ("192.0.2.1#", "the port is missing"),
-            ("192.0.2.1#x", "'x' is no port"),
-            ("192.0.2.1#70000", "70000 is no port"),
-            ("2001:db8::1#x", "'x' is no port"),
+            ("192.0.2.1#x", "'x' is not a valid port"),
+            ("192.0.2.1#70000", "70000 is not a valid port"),
+            ("2001:db8::1#x", "'x' is not a valid port"),
             ("ns.example.org#x", "'x' is not a port; write a number from 1 to 65535"),
             ("ns.example.org:70000", "'70000' is not a port"),
             ("ns.example.org#", "'' is not a port"),
-            ("192.0.2.1:x", "'x' is no port"),
-            ("[2001:db8::1]:x", "'x' is no port"),
+            ("192.0.2.1:x", "'x' is not a valid port"),
+            ("[2001:db8::1]:x", "'x' is not a valid port"),
             ("[2001:db8::1", "after [address] comes nothing, or :port"),
             ("192.0.2.1,192.0.2.2", "@udp:192.0.2.1,192.0.2.2"),
         ):

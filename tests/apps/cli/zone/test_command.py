@@ -70,7 +70,7 @@ def test_wrongWords(command: str, zone: Path, capsys: Captured) -> None:
     What cannot be used is told in one line, with what would be right.
     """
     for words, said in (
-        (["--frobnicate"], "'--frobnicate' is no option"),
+        (["--frobnicate"], "'--frobnicate' is not an option"),
         ([], "no zone"),
         (["example.org.zone", "example.org.zone"], "two zones"),
         (["nothing"], "which zone is this? Write NAME=nothing"),

@@ -98,7 +98,7 @@ def _number(option: str, least: float, most: float) -> Callable[[str], float]:
         except ValueError:
             number = float("nan")
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:.0f}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:.0f}")
         return number
 
     return read

@@ -21,7 +21,7 @@ Usage: txdns bulk [FILE|-] [TYPE] [@DESCRIPTION] [OPTION ...]
 
 Looks up every line of FILE or of the standard input, thousands at once and no more than the
 servers take, and writes one JSON line for each. A line is a name, or a name and a type. No
-name is lost, and what is no name gets a line that says so. Blank lines and lines that begin
+name is lost, and what is not a valid name gets a line that says so. Blank lines and lines that begin
 with # are skipped.
 
   txdns bulk names.txt                              addresses, from the system's servers
@@ -39,7 +39,7 @@ with # are skipped.
   --window N        keep no more than N under way ({window}); how many follows what gets lost
   --rate N          begin no more than N a second
   --time SECONDS    give each look-up this long ({seconds:g})
-  --progress        a line on the standard error, also where that is no terminal
+  --progress        a line on the standard error, also where that is not a terminal
   --no-progress     none, also where it is
 
 A line of output has name, type, rcode, ttl, data, and aliases and errors where there are any;

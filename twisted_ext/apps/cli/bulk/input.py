@@ -164,7 +164,7 @@ def _split(line: str, rrType: int, usual: str) -> Fed:
     name, mnemonic = words
     number = typeNumber(mnemonic)
     if number is None:
-        return (line, usual), BadName(f"{mnemonic!r} is no record type; write a name, or a name and a type such as MX")
+        return (line, usual), BadName(f"{mnemonic!r} is not a record type; write a name, or a name and a type such as MX")
     try:
         return (name, typeName(number)), Question(nameFromText(name), number)
     except BadName as fault:

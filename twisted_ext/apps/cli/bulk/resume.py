@@ -100,7 +100,7 @@ class Resuming:
             self._ahead[found["name"], found["type"]] += 1
         except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             where = f"--resume {self.path}, line {self._number}"
-            raise ExitError(BATCH, f"{where}: this is no line of txdns bulk; give the file that --output wrote") from error
+            raise ExitError(BATCH, f"{where}: this is not a line of txdns bulk; give the file that --output wrote") from error
         return True
 
     def around(self, feed: Callable[[], Fed | None]) -> Callable[[], Fed | None]:
@@ -127,7 +127,7 @@ def _opened(path: str) -> int:
     fileno = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
     try:
         if not stat.S_ISREG(os.fstat(fileno).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         hold(fileno)
     except OSError:
         os.close(fileno)

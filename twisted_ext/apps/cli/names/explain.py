@@ -84,13 +84,13 @@ class _Wishes:
                     raise ExitError(USAGE, "-x needs an address, such as 192.0.2.1, behind it")
                 self.name = _reverse(address)
             elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is no option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
+                raise ExitError(USAGE, f"{word!r} is not an option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
             elif self.name and rrType is None and typeNumber(word) is not None:
                 rrType = typeNumber(word)
             elif not self.name:
                 self.name = word
             else:
-                raise ExitError(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before a description of whom to ask")
+                raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before a description of whom to ask")
         if not self.name:
             raise ExitError(USAGE, "no name; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
         self.rrType = rrType if rrType is not None else PTR if reverse else A
@@ -105,7 +105,7 @@ class _Wishes:
         elif word in ("+color", "+colour", "+nocolor", "+nocolour"):
             self.color = not word.startswith("+no")
         else:
-            raise ExitError(USAGE, f"{word} is no option; there are +json and +[no]color")
+            raise ExitError(USAGE, f"{word} is not an option; there are +json and +[no]color")
 
 
 def _reverse(address: str) -> str:

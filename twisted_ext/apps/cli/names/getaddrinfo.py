@@ -94,7 +94,7 @@ class _Wishes:
             elif word == "-x":
                 self.reverse = True
             elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is no option; there are -4, -6 and -x, and flags with a plus")
+                raise ExitError(USAGE, f"{word!r} is not an option; there are -4, -6 and -x, and flags with a plus")
             else:
                 given.append(word)
         if not given:
@@ -104,7 +104,7 @@ class _Wishes:
         self.host = given[0]
         self.service = given[1] if len(given) > 1 else None
         if self.reverse and self.service is not None and not (self.service.isascii() and self.service.isdigit()):
-            raise ExitError(USAGE, f"{self.service!r} is no port; with -x write a number")
+            raise ExitError(USAGE, f"{self.service!r} is not a valid port; with -x write a number")
         for word in plus:
             self._plus(word)
 
@@ -116,7 +116,7 @@ class _Wishes:
             self.kind = _KINDS[word]
         else:
             known = ", ".join(["+" + each for each in (*flags, *(() if self.reverse else _KINDS))])
-            raise ExitError(USAGE, f"+{word} is no flag; there are {known} and +json")
+            raise ExitError(USAGE, f"+{word} is not a flag; there are {known} and +json")
 
     @property
     def sockaddr(self) -> tuple[str, int]:

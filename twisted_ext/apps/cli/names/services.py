@@ -60,7 +60,7 @@ def main(words: list[str]) -> int:
         elif word in ("+short", "+json", "--short", "--json"):
             wishes.add(word.replace("--", "+"))
         elif word.startswith(("+", "-")):
-            raise ExitError(USAGE, f"{word!r} is no option; there are +short and +json")
+            raise ExitError(USAGE, f"{word!r} is not an option; there are +short and +json")
         elif service:
             raise ExitError(USAGE, f"{service!r} and {word!r}; one service at a time")
         else:
@@ -129,7 +129,7 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
         return await numberURIs(rest, resolver=resolver)
     if service.startswith("_"):
         return await serverTargets(service, resolver=resolver)
-    raise ExitError(USAGE, f"{service!r} is no service; {_FORMS}")
+    raise ExitError(USAGE, f"{service!r} is not a valid service; {_FORMS}")
 
 
 def _hostAndPort(text: str, service: str) -> tuple[str, int | None]:

@@ -82,15 +82,15 @@ def parseWatch(words: list[str]) -> WatchWishes:
         if word.startswith("@"):
             _addTarget(wishes, word)
         elif word.startswith("+"):
-            raise ExitError(USAGE, f"{word} is no option; txdns watch --help shows those there are")
+            raise ExitError(USAGE, f"{word} is not an option; txdns watch --help shows those there are")
         elif wishes.name and not wishes.rrType and typeNumber(word) is not None:
             wishes.rrType = typeNumber(word) or 0
             if not wishes.rrType or isMeta(wishes.rrType):
-                raise ExitError(USAGE, f"{word} is no type that a name has records of; write one such as A or TXT")
+                raise ExitError(USAGE, f"{word} is not a type that names have records of; write one such as A or TXT")
         elif not wishes.name:
             wishes.name = word
         else:
-            raise ExitError(USAGE, f"{word!r} is no record type; write A, AAAA, MX..., or @ before whom to ask")
+            raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before whom to ask")
     if not wishes.name:
         raise ExitError(USAGE, "no name; write: txdns watch NAME [TYPE] [@SERVER]")
     _check(wishes)
@@ -141,5 +141,5 @@ class _seconds:
         except ValueError:
             number = float("nan")
         if not self._least <= number <= self._most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from {self._least:g} to {self._most:.0f}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from {self._least:g} to {self._most:.0f}")
         return number

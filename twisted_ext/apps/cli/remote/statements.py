@@ -87,7 +87,7 @@ class Batch:
                 raise BadDescription(f"prereq {word}: write prereq {', '.join(_PREREQUISITES)}")
         statement = _STATEMENTS.get(word)
         if statement is None:
-            raise BadDescription(f"{word!r} is no statement; there are {', '.join(sorted((*_STATEMENTS, *_AT_ONCE)))}")
+            raise BadDescription(f"{word!r} is not a statement; there are {', '.join(sorted((*_STATEMENTS, *_AT_ONCE)))}")
         try:
             statement(self, rest)
         except (BadName, BadRecord) as error:
@@ -223,7 +223,7 @@ def _ttl(text: str) -> int:
 def _type(text: str) -> int:
     number = typeNumber(text)
     if number is None or isMeta(number):
-        raise BadDescription(f"{text!r} is no type that records have")
+        raise BadDescription(f"{text!r} is not a record type")
     return number
 
 

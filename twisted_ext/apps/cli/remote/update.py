@@ -261,7 +261,7 @@ class _Updating:
                 if rrset.rrType == SOA:
                     return rrset.name, (_primaryOf(rrset.rdatas[0]), 53)
             if asked == ROOT:
-                raise ExitError(NO_REPLY, f"nobody tells which zone {nameToText(name)} is in; say zone NAME")
+                raise ExitError(NO_REPLY, f"no server tells which zone {nameToText(name)} is in; write zone NAME")
             asked = parentOf(asked)
 
     def _exchange(self, wire: bytes, server: tuple[str, int]) -> bytes:

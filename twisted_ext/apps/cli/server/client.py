@@ -94,7 +94,7 @@ class Channel:
         except RemoteDisconnected as error:
             raise ExitError(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
         except BadStatusLine as error:
-            raise ExitError(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is no HTTP") from error
+            raise ExitError(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is not HTTP") from error
         except HTTPException as error:
             raise ExitError(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
         except OSError as error:
@@ -142,7 +142,7 @@ def _understood(said: bytes, path: str) -> dict[str, JSON]:
     try:
         value = json.loads(said)
     except ValueError as error:
-        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server: its reply is no JSON") from error
+        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server: its reply is not JSON") from error
     if not isinstance(value, dict):
         raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server")
     return value
@@ -167,10 +167,10 @@ class _UnixConnection(HTTPConnection):
         """
         found = os.stat(self._path)
         if not S_ISSOCK(found.st_mode):
-            raise ExitError(NO_REPLY, f"{self._path} is no socket; name that of the server with --socket PATH")
+            raise ExitError(NO_REPLY, f"{self._path} is not a socket; name that of the server with --socket PATH")
         if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
             # In a folder that all can write to anybody may play the server.
-            raise PermissionError(1, "the socket belongs to somebody else")
+            raise PermissionError(1, "the socket belongs to another user")
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(_PATIENCE)
         self.sock.connect(self._path)

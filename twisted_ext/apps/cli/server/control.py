@@ -197,7 +197,7 @@ class _Control:
                 words = words[1:]
             parameters["name"] = self._one(words, "cache flush NAME, cache flush --below NAME or cache flush --all")
             if parameters["name"].startswith("-"):
-                raise ExitError(USAGE, f"{parameters['name']!r} is no option; there are --below and --all")
+                raise ExitError(USAGE, f"{parameters['name']!r} is not an option; there are --below and --all")
         said = self._channel.ask("POST", "cache/flush", parameters)
         return self._show(said, lambda value: [f"{_counted(value.get('flushed'), 'answer')} forgotten"])
 

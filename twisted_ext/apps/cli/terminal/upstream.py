@@ -183,7 +183,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
         name = nameFromText(target)
     except BadName as fault:
         shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}..."
-        raise ExitError(USAGE, f"@{shown} is no address, no description and no name: {fault}") from fault
+        raise ExitError(USAGE, f"@{shown} is not an address, a description or a name: {fault}") from fault
     system = System(reactor)
     servers: list[Server] = []
     problem: DNSFault | None = None
@@ -205,5 +205,5 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
         if problem is not None:
             raise ExitError(NO_REPLY, f"@{target}: the address of this server could not be found: {problem}")
         hint = f"several servers are written @udp:{target}" if "," in target else "write @192.0.2.53, or see txdns plugins"
-        raise ExitError(USAGE, f"@{target} is no server whose name has an address, and no description; {hint}")
+        raise ExitError(USAGE, f"@{target} is neither a server whose name has an address nor a description; {hint}")
     return servers

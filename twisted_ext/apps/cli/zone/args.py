@@ -76,7 +76,7 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
         name, equals, value = word.lstrip("-").partition("=")
         if name not in known or not word.startswith("--"):
             options = ", ".join([f"--{each}" for each in known])
-            raise ExitError(USAGE, f"{word!r} is no option; there are {options}. Write: {usage}")
+            raise ExitError(USAGE, f"{word!r} is not an option; there are {options}. Write: {usage}")
         if name in valued:
             value = value if equals else next(remaining, "")
             if not value:

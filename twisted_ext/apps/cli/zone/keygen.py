@@ -66,7 +66,7 @@ def main(words: list[str]) -> int:
     if not name:
         raise ExitError(USAGE, "a key has a name, such as dhcp.example.org")
     if algorithm not in ALGORITHMS:
-        raise ExitError(USAGE, f"{algorithm!r} is no algorithm; there are {', '.join(ALGORITHMS)}")
+        raise ExitError(USAGE, f"{algorithm!r} is not an algorithm; there are {', '.join(ALGORITHMS)}")
     secret = os.urandom(_SECRETS[algorithm.split("-")[1]])
     try:
         wire = nameFromText(name)

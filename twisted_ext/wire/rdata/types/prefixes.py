@@ -149,7 +149,7 @@ class _Prefixes(Field[tuple[Prefix, ...]]):
         for prefix in value:
             address = prefix.address.rstrip(b"\x00")
             if len(address) > 127 or not 0 <= prefix.length <= 255 or not 0 <= prefix.family <= 0xFFFF:
-                raise badRecord(f"{prefix} is no prefix")
+                raise badRecord(f"{prefix} is not a valid prefix")
             parts.append(prefix.family.to_bytes(2, "big") + bytes([prefix.length, prefix.negated << 7 | len(address)]) + address)
         return b"".join(parts)
 
