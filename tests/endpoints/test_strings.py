@@ -130,7 +130,7 @@ class DescribedTests(ReachingTestCase):
             told,
             [
                 f"b.example: the name has no IPv6 address, {six}",
-                f"192.0.2.80: this is no IPv6 address, {six}",
+                f"192.0.2.80: this is not an IPv6 address, {six}",
                 "c.example: the name has no IPv4 address, and no other can be connected to from 192.0.2.7",
             ],
         )

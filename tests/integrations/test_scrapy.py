@@ -155,8 +155,8 @@ class CrawlerResolverTests(SynchronousTestCase):
         """
         cases: dict[str, dict[str, object]] = {
             "DNS_TIMEOUT: 'soon' is not a number of seconds": {"DNS_TIMEOUT": "soon"},
-            "DNS_TIMEOUT: 0 seconds are no time to look anything up; name a number above 0": {"DNS_TIMEOUT": 0},
-            "DNS_TIMEOUT: nan seconds are no time to look anything up; name a number above 0": {"DNS_TIMEOUT": "nan"},
+            "DNS_TIMEOUT: 0 seconds are too few to look anything up; write a number above 0": {"DNS_TIMEOUT": 0},
+            "DNS_TIMEOUT: nan seconds are too few to look anything up; write a number above 0": {"DNS_TIMEOUT": "nan"},
             "DNSCACHE_ENABLED: 'maybe' is not true or false": {"DNSCACHE_ENABLED": "maybe"},
             "DNSCACHE_SIZE: 'big' is not a number of names": {"DNSCACHE_SIZE": "big"},
             "TXDNS_RESOLVER: ['192.0.2.53'] is not a description such as 'system' or 'cache:udp:192.0.2.1'": {

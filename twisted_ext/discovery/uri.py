@@ -41,5 +41,5 @@ def urisOf(records: Iterable[URI], rng: Shuffling, most: float | None = None) ->
     texts = [(record.priority, record.weight, record.target.decode("utf-8", "replace")) for record in seen]
     usable = [each for each in texts if isURI(each[2]) and "\N{REPLACEMENT CHARACTER}" not in each[2]]
     if seen and not usable:
-        raise UnusableRecords(f"{texts[0][2]!r:.80} is no URI")
+        raise UnusableRecords(f"{texts[0][2]!r:.80} is not a valid URI")
     return inOrder(usable, rng, most)

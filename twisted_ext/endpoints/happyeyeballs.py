@@ -118,7 +118,7 @@ def _whyNone(place: _Place, way: Way) -> BaseException:
     if failures or way.families is None or way.bindAddress is None:
         return whyNoAddress(host, failures)
     family = "IPv6" if way.families[0] is IPv6Address else "IPv4"
-    what = f"this is no {family} address" if literalOf(host) else f"the name has no {family} address"
+    what = f"this is not an {family} address" if literalOf(host) else f"the name has no {family} address"
     return NoAddressError(f"{host}: {what}, and no other can be connected to from {way.bindAddress[0]}", rcode=0)
 
 

@@ -96,7 +96,7 @@ class CrawlerResolver(NamesResolver):
         settings = crawler.settings
         seconds = _read(settings, "DNS_TIMEOUT", settings.getfloat, "a number of seconds")
         if seconds is not None and not seconds > 0:
-            raise BadDescription(f"DNS_TIMEOUT: {seconds:g} seconds are no time to look anything up; name a number above 0")
+            raise BadDescription(f"DNS_TIMEOUT: {seconds:g} seconds are too few to look anything up; write a number above 0")
         return cls(_source(settings, reactor), reactor, timeout=seconds)
 
     def install_on_reactor(self) -> None:

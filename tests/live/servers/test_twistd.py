@@ -204,7 +204,7 @@ def test_portInUse(tmp_path: Path, workers: str, others: str) -> None:
         (["backward"], "Unknown command: backward"),
         (["--hosts-file", "/nonexistent"], "the path of a file that can be read; /nonexistent: No such file or directory"),
         (["--resolv-conf", "/nonexistent"], "the path of a file that can be read; /nonexistent: No such file or directory"),
-        (["--local-file", "latin"], "latin:1: this is no UTF-8"),
+        (["--local-file", "latin"], "latin:1: this is not valid UTF-8"),
         (["--config", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),
         (["--config", "wrong.toml"], "wrong.toml:2: port takes a number from 0 to 65535, not 'x'"),
         (["--upstream", "udq:192.0.2.1"], "there is no prefix 'udq'; did you mean 'udp'?"),

@@ -235,7 +235,7 @@ class HostsTests(SynchronousTestCase):
         self.assertIsNone(self.ask("scoped", "AAAA"))
         complaints = self.hosts.table.complaints
         self.assertEqual(complaints.count, 8)
-        self.assertIn("line 2: '300.0.2.1' is no IPv4 or IPv6 address", complaints.texts)
+        self.assertIn("line 2: '300.0.2.1' is not an IPv4 or IPv6 address", complaints.texts)
         trace = Trace()
         self.hosts.answerNow(question("bad"), QueryContext(1.0, trace=trace))
         self.assertIn("line 2:", str(trace.notes[0].details["complaints"]))

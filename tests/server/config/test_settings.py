@@ -146,9 +146,9 @@ def test_brokenTOML() -> None:
     A file that is no TOML is told with line and column.
     """
     (line,) = wrong("port = 53\ncache = yes\n")
-    assert line.startswith("txdns.toml:2:9: this is no TOML: ")
+    assert line.startswith("txdns.toml:2:9: this is not valid TOML: ")
     (line,) = wrong('port = 53\nupstream = ["a"')
-    assert line.startswith("txdns.toml:2: this is no TOML: ")
+    assert line.startswith("txdns.toml:2: this is not valid TOML: ")
 
 
 def test_unreadableFile(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_unreadableFile(tmp_path: Path) -> None:
     with pytest.raises(BadDescription, match="a file was expected"):
         readSettings(str(tmp_path / "pipe"))
     (tmp_path / "latin").write_bytes(b"port = 53\nnsid = '\xe4'\n")
-    with pytest.raises(BadDescription, match="latin:2: this is no UTF-8"):
+    with pytest.raises(BadDescription, match="latin:2: this is not valid UTF-8"):
         readSettings(str(tmp_path / "latin"))
 
 

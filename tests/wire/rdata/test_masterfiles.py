@@ -143,7 +143,7 @@ class ScannerTests(SynchronousTestCase):
         ("42_LOC", "90000000.00m 90000000.00m", False, "no place is further than 90 degrees north (RFC 1876, section 2)"),
         ("42_LOC", "00000000 00000000 00000000", False, "no place is further than 90 degrees north (RFC 1876, section 2)"),
         ("47_L64", "0000:0000:0000:000", True, "zeros at the beginning may be left out (RFC 6742, section 2.3.3)"),
-        ("51_URI", '""', False, "an empty target is no URI (RFC 7553, section 4.4)"),
+        ("51_URI", '""', False, "an empty target is not a URI (RFC 7553, section 4.4)"),
         ("52_CAA", '""\ta', False, "a tag has a letter or digit at least (RFC 8659, section 4.1)"),
         ("57_SVCB", "no-default-alpn", False, "no-default-alpn goes with alpn only (RFC 9460, section 7.1.1)"),
     )

@@ -345,7 +345,7 @@ class Walk:
                     if isURI(uri):
                         self._uris.append(uri)
                     else:
-                        self._wrong(name, UnusableRecords(f"{uri!r:.80} is no URI"))
+                        self._wrong(name, UnusableRecords(f"{uri!r:.80} is not a valid URI"))
                 elif rule.flag == FURTHER:
                     following = nextName(rule, text, self._work)
                     if following is None:

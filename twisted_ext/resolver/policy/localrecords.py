@@ -79,7 +79,7 @@ def readLocalFile(path: str) -> list[RRSet]:
             try:
                 found.append(localRecord(octets.decode("utf-8")))
             except UnicodeDecodeError:
-                raise BadDescription(f"{path}:{number}: this is no UTF-8") from None
+                raise BadDescription(f"{path}:{number}: this is not valid UTF-8") from None
             except DNSFault as error:
                 raise BadDescription(f"{path}:{number}: {error}") from None
     return found

@@ -103,7 +103,7 @@ class Special:
         if packed is None:
             return None
         if not packed:
-            return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "the numbers are no address, and no name ends in one"
+            return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "numbers that are not an address"
         return self._addresses(question, (packed,)), "an address"
 
     def _addresses(self, question: Question, addresses: Sequence[bytes]) -> Answer:

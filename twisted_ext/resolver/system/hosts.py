@@ -121,7 +121,7 @@ def _packed(text: bytes) -> tuple[bytes, ...]:
     try:
         return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, shown),)
     except OSError:
-        raise ValueError(f"{_shown(text)} is no IPv4 or IPv6 address") from None
+        raise ValueError(f"{_shown(text)} is not an IPv4 or IPv6 address") from None
 
 
 @implementer(IAnswerSource)

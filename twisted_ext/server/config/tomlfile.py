@@ -44,7 +44,7 @@ def readSettings(path: str) -> dict[str, Value]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadDescription(f"{path}:{line}: this is no UTF-8") from None
+        raise BadDescription(f"{path}:{line}: this is not valid UTF-8") from None
     return valuesFromTOML(text, path)
 
 
@@ -65,7 +65,7 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
         place = _PLACE.search(said)
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
         column = f":{place[2]}" if place and place[2] else ""
-        raise BadDescription(f"{path}:{line}{column}: this is no TOML: {_PLACE.sub('', said)}") from None
+        raise BadDescription(f"{path}:{line}{column}: this is not valid TOML: {_PLACE.sub('', said)}") from None
     folder = os.path.dirname(os.path.abspath(path))
     values: dict[str, Value] = {}
     wrong: list[tuple[int, str]] = []

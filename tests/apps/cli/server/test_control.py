@@ -267,8 +267,8 @@ def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ("reply", "words"),
     [
         (b"", "has ended before it replied"),
-        (b"junk\r\n\r\n", "is no txdns server: its reply is not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is no txdns server: its reply is not JSON"),
+        (b"junk\r\n\r\n", "is not a txdns server: its reply is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is not a txdns server: its reply is not JSON"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "not one that this txdns understands"),
     ],
 )

@@ -1,0 +1,110 @@
+"""
+Tests of the project's prose: the words that mark sentences which have to be read twice stay out.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.test_architecture import MODULES, ROOT
+
+__all__: list[str] = []
+
+#: Words that stand where the actor should be named: client, operator, caller, upstream, peer, the kernel.
+_UNNAMED: Final = re.compile(r"\b(?:whoever|whomever|nobody|somebody)\b", re.IGNORECASE)
+
+#: How often one of them may be the right word, in all.
+_MOST_UNNAMED: Final = 40
+
+#: C{X is no Y}, where C{X is not a valid Y} says what is wrong. "There is no Y" is another sentence.
+_IS_NO: Final = re.compile(r"(?<!there)(?<!There) (?:is|are) no [a-zA-Z]")
+
+#: The form of a commit's subject.
+_SUBJECT: Final = re.compile(r"entry: '(.+)'\n\s+args: \[--multiline, --negate\]")
+
+
+def texts(source: str) -> Iterator[tuple[int, str]]:
+    """
+    @return: the string literals of a module that are not docstrings, with their lines.
+    """
+    begins = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.NL)
+    before = tokenize.INDENT
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.STRING and before not in begins:
+            yield token.start[0], token.string
+        before = token.type
+
+
+def unnamed(text: str) -> list[str]:
+    """
+    @return: the words in a text that stand for an actor who should be named.
+    """
+    return _UNNAMED.findall(text)
+
+
+def test_actorsAreNamed() -> None:
+    """
+    Package, documentation and README name who does what.
+    """
+    pages = [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")]
+    found = {
+        str(path.relative_to(ROOT)): len(words)
+        for path in [*MODULES.values(), *pages]
+        if "_build" not in path.parts and (words := unnamed(path.read_text("utf-8")))
+    }
+    assert sum(found.values()) <= _MOST_UNNAMED, found
+
+
+def test_errorsSayWhatIsRight() -> None:
+    """
+    No error reads "X is no Y".
+    """
+    found = [
+        f"{module}:{line}: {text}"
+        for module, path in MODULES.items()
+        for line, text in texts(path.read_text("utf-8"))
+        if _IS_NO.search(text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(("text", "found"), [("Nobody knows whoever it was", 2), ("the kernel drops it", 0), ("nobodys", 0)])
+def test_wordsAreFound(text: str, found: int) -> None:
+    """
+    The words are found however they are written, and nothing else is.
+    """
+    assert len(unnamed(text)) == found
+
+
+def test_errorsAreFound() -> None:
+    """
+    The rule looks at texts, not at docstrings and comments, and lets "there is no" pass.
+    """
+    source = 'def f():\n    """\n    It is no text.\n    """\n    raise E(f"{x} is no port", "there is no port")  # it is no port\n'
+    assert [text for _, text in texts(source) if _IS_NO.search(text)] == ['f"{x} is no port"']
+
+
+@pytest.mark.parametrize(
+    ("message", "good"),
+    [
+        ("zone: read $INCLUDE of a folder\n\nIt was taken for a file.\n", True),
+        ("server, docs: rename a setting\n", True),
+        ("Merge branch\n", False),
+        ("zone: \n", False),
+        ("zone: " + "x" * 70 + "\n", False),
+    ],
+)
+def test_commitSubjects(message: str, good: bool) -> None:
+    """
+    The hook takes subjects of the form "area: what changes", of at most 72 characters.
+    """
+    entry = _SUBJECT.search((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    assert entry is not None
+    # As pre-commit's own pygrep does it with --multiline.
+    assert bool(re.compile(entry[1], re.MULTILINE | re.DOTALL).search(message)) == good
