@@ -43,8 +43,8 @@ _GROWTH: Final = 40.0
 #: A server without the bounds: as Twisted's own with a limit on connections and on idle ones.
 _UNDEFENDED: Final = """
 from twisted_ext.apps.web import service
-from twisted_ext.server.operations.http import BoundedSite, Crowd
-class Undefended(Crowd):
+from twisted_ext.server.operations.http import BoundedSite, ConnectionLimit
+class Undefended(ConnectionLimit):
     def __init__(self, root, clock, request, timer):
         super().__init__(BoundedSite(root, clock, 20, request), 64)
     def listens(self, port):

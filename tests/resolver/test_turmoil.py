@@ -208,8 +208,11 @@ class TurmoilTests(NetworkTestCase):
         """
         It holds for the cache, with stale answers and with answers fetched ahead.
         """
-        stale = self.dice.choice([0, 3600])
-        self.suffer(lambda: CachedSource(CoalescingSource(self.forward_(), self.here), self.here, stale=stale, prefetch=True))
+        self.suffer(
+            lambda: CachedSource(
+                CoalescingSource(self.forward_(), self.here), self.here, stale=self.dice.choice([0, 3600]), prefetch=True
+            )
+        )
 
     def test_racing(self) -> None:
         """

@@ -48,7 +48,7 @@ task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
 #: The same on a bare loop of asyncio.
 _LOOPING = """
 import asyncio, sys
-from twisted_ext.compat import looping
+from twisted_ext import asyncio as looping
 
 async def main():
     async for change in looping.watch(sys.argv[1], resolver=sys.argv[2], interval=0.2):

@@ -156,7 +156,7 @@ def test_reactorStops(poller: str) -> None:
     """
     A program that stops its reactor with look-ups under way is not warned of sockets that it left open, with or without epoll.
     """
-    before = "from twisted_ext.transport import polling; polling._HAS_EPOLL = False" if poller else ""
+    before = "from twisted_ext.transport import pollers as polling; polling._HAS_EPOLL = False" if poller else ""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         program = f"{before}\n{STOPPING.format(port=silent.getsockname()[1])}"

@@ -69,7 +69,7 @@ asyncio.set_event_loop(loop)
 # In debug mode a loop complains of a busy machine, too.
 loop.slow_callback_duration = 60
 if whose == "ours":
-    from twisted_ext.compat import looping
+    from twisted_ext import asyncio as looping
     looping.install(loop)
     loop.set_default_executor = threading.Thread.start = None
 runpy.run_path(script, run_name="__main__")
@@ -79,7 +79,7 @@ assert whose != "ours" or "twisted.internet.reactor" not in sys.modules
 #: Everything at once that a loop may be closed with: look-ups that hang, by UDP and TCP, some of them cancelled.
 _CLUTTER: Final = """
 import asyncio, os, socket
-from twisted_ext.compat import looping
+from twisted_ext import asyncio as looping
 
 def descriptors():
     return {name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
@@ -117,7 +117,7 @@ loop = asyncio.new_event_loop()
 asyncioreactor.install(loop)
 from twisted.internet import reactor
 from twisted_ext import client
-from twisted_ext.compat import looping
+from twisted_ext import asyncio as looping
 
 async def main():
     looping.install(resolver=sys.argv[1])

@@ -108,7 +108,7 @@ def test_importable(tmp_path: Path) -> None:
     """
     code = (
         "import sys; sys.path = ['', *[path for path in sys.path if path not in ('', %r)]]\n"
-        "from twisted_ext.server.process import children\n"
+        "from twisted_ext.server.jobs import subprocess as children\n"
         "print(children._environment()['PYTHONPATH'])"
     )
     done = subprocess.run(
@@ -127,8 +127,8 @@ def test_onePlace(word: str) -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == word:
                 found.append(str(path.relative_to(ROOT / "twisted_ext")))
-    allowed = {"server/processes/children.py"}
+    allowed = {"server/jobs/subprocess.py"}
     if word == "executable":
         # Which Python could not be run, in an error; the program that execv takes.
-        allowed |= {"server/processes/workers.py", "apps/serve.py"}
+        allowed |= {"server/process/workers.py", "apps/serve.py"}
     assert set(found) <= allowed
